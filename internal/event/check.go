@@ -1,0 +1,156 @@
+package event
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The limits of what a subscription may say.
+const (
+	MaxEventTypes  = 100
+	MaxHeaders     = 50
+	MaxHeaderBytes = 4096
+	MaxSecretBytes = 512
+	MaxDescription = 1000
+	MaxRetries     = 50
+	MaxTimeout     = 60 * time.Second
+	MaxInFlight    = 1000
+	MaxRate        = 100_000.0
+)
+
+// Check says what is wrong with what a caller may set, naming each field; nil if
+// nothing is. retention bounds the retry schedule's window. Which addresses may
+// be called is the guard's matter.
+func (s Subscription) Check(retention time.Duration) error {
+	var c checker
+	c.check("target_url", CheckTarget(s.TargetURL))
+	if len(s.Description) > MaxDescription {
+		c.check("description", fmt.Sprintf("is %d bytes long; at most %d are allowed", len(s.Description), MaxDescription))
+	}
+	if len(s.EventTypes) > MaxEventTypes {
+		c.check("event_types", fmt.Sprintf("has %d entries; at most %d are allowed", len(s.EventTypes), MaxEventTypes))
+	} else {
+		for i, p := range s.EventTypes {
+			c.check(fmt.Sprintf("event_types[%d]", i), CheckPattern(p))
+		}
+	}
+	for _, secret := range s.Secrets {
+		c.check("secret", checkSecret(secret))
+	}
+	if s.RequireSignature && len(s.Secrets) == 0 {
+		c.check("require_signature", "needs a secret to check signatures with; give one in secret")
+	}
+	c.checkHeaders(s.Headers)
+	c.checkOverrides(s, retention)
+	if len(c.fields) > 0 {
+		return &InvalidError{Fields: c.fields}
+	}
+	return nil
+}
+
+type checker struct{ fields []FieldError }
+
+func (c *checker) check(field, message string) {
+	if message != "" {
+		c.fields = append(c.fields, FieldError{Field: field, Message: message})
+	}
+}
+
+func checkSecret(secret Secret) string {
+	switch {
+	case secret == "":
+		return "must not be empty; leave it out for deliveries without a signature"
+	case len(secret) > MaxSecretBytes:
+		return fmt.Sprintf("is %d bytes long; at most %d are allowed", len(secret), MaxSecretBytes)
+	}
+	return ""
+}
+
+func (c *checker) checkOverrides(s Subscription, retention time.Duration) {
+	if s.Timeout < 0 || s.Timeout > MaxTimeout {
+		c.check("timeout_seconds", fmt.Sprintf("must be between 0 (the service's setting) and %v", MaxTimeout.Seconds()))
+	}
+	if s.MaxInFlight < 0 || s.MaxInFlight > MaxInFlight {
+		c.check("max_in_flight", fmt.Sprintf("must be between 0 (the service's setting) and %d", MaxInFlight))
+	}
+	if s.RatePerSecond < 0 || s.RatePerSecond > MaxRate {
+		c.check("rate_per_second", fmt.Sprintf("must be between 0 (no limit) and %v", MaxRate))
+	}
+	if len(s.RetrySchedule) > MaxRetries {
+		c.check("retry_schedule_seconds", fmt.Sprintf("has %d entries; at most %d are allowed", len(s.RetrySchedule), MaxRetries))
+		return
+	}
+	for i, d := range s.RetrySchedule {
+		if d <= 0 || d > retention {
+			c.check(fmt.Sprintf("retry_schedule_seconds[%d]", i), "must be more than 0 and no longer than the log retention of "+retention.String())
+			return
+		}
+	}
+	if w := s.RetrySchedule.Window(); w > retention {
+		c.check("retry_schedule_seconds", fmt.Sprintf("adds up to %v, longer than the log retention of %v: attempts would be deleted before the last of them", w, retention))
+	}
+}
+
+// Headers that the service sets itself, or that would change how the request is
+// framed or where it goes.
+var (
+	reservedHeaders = []string{
+		"host", "content-length", "content-type", "transfer-encoding", "connection", "keep-alive", "te",
+		"trailer", "upgrade", "expect", "accept-encoding", "user-agent", "http2-settings",
+	}
+	reservedPrefixes = []string{"webhook-", "x-hub-", "proxy-"}
+)
+
+func (c *checker) checkHeaders(headers map[string]string) {
+	if len(headers) > MaxHeaders {
+		c.check("headers", fmt.Sprintf("has %d entries; at most %d are allowed", len(headers), MaxHeaders))
+		return
+	}
+	size := 0
+	seen := make(map[string]bool, len(headers))
+	for name, value := range headers {
+		size += len(name) + len(value)
+		lower := strings.ToLower(name)
+		field := "headers." + clip(name)
+		c.check(field, checkHeader(lower, value))
+		if seen[lower] {
+			c.check(field, "is given twice, in different case")
+		}
+		seen[lower] = true
+	}
+	if size > MaxHeaderBytes {
+		c.check("headers", fmt.Sprintf("are %d bytes together; at most %d are allowed", size, MaxHeaderBytes))
+	}
+}
+
+func checkHeader(lower, value string) string {
+	if lower == "" || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~") != "" {
+		return "is not a header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)"
+	}
+	for _, name := range reservedHeaders {
+		if lower == name {
+			return "is set by Hookferry itself and can't be changed"
+		}
+	}
+	for _, prefix := range reservedPrefixes {
+		if strings.HasPrefix(lower, prefix) {
+			return "begins with " + prefix + ", which is reserved"
+		}
+	}
+	for i := range len(value) {
+		if c := value[i]; c < ' ' && c != '\t' || c >= 0x7f {
+			return "has a value with a control character or one outside ASCII"
+		}
+	}
+	return ""
+}
+
+// clip keeps a caller's text in an error message short.
+func clip(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}

@@ -1,0 +1,73 @@
+package event
+
+import "time"
+
+// Code names why an attempt failed. Codes are stable: callers may match on them.
+type Code string
+
+// The codes of failed attempts. An attempt that succeeded has none.
+const (
+	CodeTimeout           Code = "timeout"             // no complete status line and headers in time
+	CodeDNS               Code = "dns_error"           // the host's name could not be resolved
+	CodeConnectionRefused Code = "connection_refused"  // nobody listens there
+	CodeConnectionReset   Code = "connection_reset"    // the peer cut the connection
+	CodeConnectionClosed  Code = "connection_closed"   // the peer hung up before it answered
+	CodeUnreachable       Code = "network_unreachable" // no route to the address
+	CodeTLSExpired        Code = "tls_certificate_expired"
+	CodeTLSUntrusted      Code = "tls_certificate_untrusted"
+	CodeTLSWrongHost      Code = "tls_certificate_wrong_host"
+	CodeTLS               Code = "tls_error"             // any other failure of the handshake
+	CodeRedirect          Code = "redirect_not_followed" // 3xx
+	CodeGone              Code = "gone"                  // 410: ends the delivery, disables the subscription
+	CodeStatus            Code = "http_status"           // any other answer that is not 200-299
+	CodeBadResponse       Code = "bad_response"          // what came back is not HTTP, or breaks its limits
+	CodeBlocked           Code = "target_blocked"        // the guard refused the address: ends the delivery
+	CodeBadTarget         Code = "target_invalid"        // no request can be made for this target: ends the delivery
+	CodeNetwork           Code = "network_error"         // any other failure of the connection
+)
+
+// Phases says where the time of an attempt went. A phase that did not happen (a
+// kept-alive connection has no DNS, connect or TLS phase) is zero.
+type Phases struct {
+	DNS       time.Duration
+	Connect   time.Duration
+	TLS       time.Duration
+	FirstByte time.Duration // from the request written to the first byte of the answer
+}
+
+// Outcome is how an attempt ended. A webhook that fails is an Outcome, not an error.
+type Outcome struct {
+	StartedAt  time.Time
+	Duration   time.Duration
+	Phases     Phases
+	Peer       string        // the address that was connected to, or refused; "" if it came to none
+	StatusCode int           // 0 if no answer came
+	Code       Code          // "" means success
+	Error      string        // what happened, in words an operator can act on; "" on success
+	RetryAfter time.Duration // what the receiver asked for with 429 or 503; 0 if nothing
+	Response   []byte        // the beginning of the answer's body, at most ExcerptLimit bytes
+}
+
+// ExcerptLimit is how much of an answer's body is kept with its attempt, in bytes.
+const ExcerptLimit = 4 << 10
+
+// Success reports whether the receiver took the webhook.
+func (o Outcome) Success() bool { return o.Code == "" }
+
+// Final reports whether another attempt would be senseless whatever the policy says.
+func (o Outcome) Final() bool {
+	return o.Code == CodeBlocked || o.Code == CodeGone || o.Code == CodeBadTarget
+}
+
+// Overloaded reports whether the endpoint shows that it can't keep up: it times
+// out, can't be connected to, or says so with 429 or 503. A lane then lets fewer
+// requests be in flight.
+func (o Outcome) Overloaded() bool {
+	switch o.Code {
+	case CodeTimeout, CodeConnectionRefused, CodeConnectionReset, CodeConnectionClosed, CodeUnreachable, CodeDNS:
+		return true
+	case CodeStatus:
+		return o.StatusCode == 429 || o.StatusCode == 503
+	}
+	return false
+}

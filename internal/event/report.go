@@ -1,0 +1,35 @@
+package event
+
+import "time"
+
+// DeliveryReport is a delivery with all that is known of it.
+type DeliveryReport struct {
+	Delivery  Delivery
+	EventType string
+	Attempts  []Attempt // the first attempt first
+}
+
+// AttemptReport is an attempt with the type of the event it carried.
+type AttemptReport struct {
+	Attempt   Attempt
+	EventID   ID
+	EventType string
+}
+
+// Depth is what is pending at one moment.
+type Depth struct {
+	Pending   int           // all that is not settled
+	Leased    int           // of these, held by a node
+	Due       int           // of these, due and held by nobody
+	OldestDue time.Duration // for how long the oldest of those due has been so
+}
+
+// APIKey is what is kept of a key: never the key itself.
+type APIKey struct {
+	ID        ID
+	Name      string
+	Prefix    string   // its first characters, to tell keys apart
+	Hash      [32]byte // SHA-256 of the whole key
+	CreatedAt time.Time
+	RevokedAt time.Time // zero while it is valid
+}

@@ -1,0 +1,80 @@
+package event
+
+import (
+	"fmt"
+	"time"
+)
+
+// MaxRetryAfter bounds what a receiver may ask for with Retry-After.
+const MaxRetryAfter = 24 * time.Hour
+
+// JitterShare is how far a retry may be moved from its scheduled delay, either way.
+const JitterShare = 0.10
+
+// RetryPolicy is the delay before each retry: the first entry before the second
+// attempt, and so on. No entries means one attempt and no more.
+type RetryPolicy []time.Duration
+
+// Exponential is a policy of so many retries whose delays double from the first.
+// A delay is never longer than MaxRetryAfter.
+func Exponential(first time.Duration, retries int) RetryPolicy {
+	p := make(RetryPolicy, 0, retries)
+	for delay := first; len(p) < retries; delay *= 2 {
+		delay = min(delay, MaxRetryAfter)
+		p = append(p, delay)
+	}
+	return p
+}
+
+// WithRetries cuts the policy to so many retries, or makes it longer by repeating
+// its last delay.
+func (p RetryPolicy) WithRetries(retries int) RetryPolicy {
+	q := make(RetryPolicy, 0, retries)
+	for i := 0; i < retries && len(p) > 0; i++ {
+		q = append(q, p[min(i, len(p)-1)])
+	}
+	return q
+}
+
+// Window is the longest time from the first attempt to the last, without what
+// receivers ask for by Retry-After and without the attempts' own duration.
+func (p RetryPolicy) Window() time.Duration {
+	var sum time.Duration
+	for _, d := range p {
+		sum += d + time.Duration(float64(d)*JitterShare)
+	}
+	return sum
+}
+
+// Settle is the state machine: it says what becomes of a delivery that was
+// claimed at d, after an attempt that ended at the time given with the outcome o.
+//
+// jitter is a random number in [0, 1), which moves a retry by up to ±JitterShare
+// of its delay. A receiver's Retry-After makes the wait longer, never shorter.
+func Settle(d Delivery, o Outcome, p RetryPolicy, at time.Time, jitter float64) Settlement {
+	d.Attempts++
+	d.LeaseOwner, d.LeasedUntil = "", time.Time{}
+	s := Settlement{Attempt: Attempt{
+		ID:             NewID(o.StartedAt),
+		DeliveryID:     d.ID,
+		SubscriptionID: d.SubscriptionID,
+		Number:         d.Attempts,
+		Outcome:        o,
+	}}
+
+	switch retry := d.Attempts - 1; {
+	case o.Success():
+		d.Status, d.SettledAt = Delivered, at
+	case o.Final() || retry >= len(p):
+		d.Status, d.SettledAt = Failed, at
+	default:
+		delay := p[retry]
+		delay += time.Duration(float64(delay) * JitterShare * (2*jitter - 1))
+		d.DueAt = at.Add(max(delay, min(o.RetryAfter, MaxRetryAfter)))
+	}
+	if o.Code == CodeGone {
+		s.DisableReason = fmt.Sprintf("the endpoint answered 410 Gone at %s", at.UTC().Format(time.RFC3339))
+	}
+	s.Delivery = d
+	return s
+}

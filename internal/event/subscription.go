@@ -1,0 +1,50 @@
+package event
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Secret is a signing secret. It prints as a placeholder everywhere: whoever
+// needs the text converts it to a string on purpose.
+type Secret string
+
+const hidden = "[hidden]"
+
+func (Secret) String() string               { return hidden }
+func (Secret) GoString() string             { return hidden }
+func (Secret) LogValue() slog.Value         { return slog.StringValue(hidden) }
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// Subscription says where webhooks go and which event types it wants.
+type Subscription struct {
+	ID               ID
+	TargetURL        string
+	Description      string
+	EventTypes       []string // patterns, see Wants; empty means all
+	Secrets          []Secret // newest first; empty means that nothing is signed
+	RequireSignature bool     // ingest must carry a valid signature
+	Headers          map[string]string
+	Active           bool
+	DisabledReason   string // why the service made it inactive; "" if it did not
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+	DeletedAt        time.Time // zero while it exists; a deleted one stays only for its history
+
+	// Overrides of the service's settings; zero means the setting.
+	Timeout       time.Duration
+	RetrySchedule RetryPolicy // nil means the setting; empty means no retries
+	MaxInFlight   int
+	RatePerSecond float64
+}
+
+// Deleted reports whether only its history is left.
+func (s Subscription) Deleted() bool { return !s.DeletedAt.IsZero() }
+
+// Policy is the subscription's own retry schedule, or else the service's.
+func (s Subscription) Policy(service RetryPolicy) RetryPolicy {
+	if s.RetrySchedule != nil {
+		return s.RetrySchedule
+	}
+	return service
+}

@@ -1,0 +1,81 @@
+package event
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// MaxTargetURL is the longest target URL, in bytes.
+const MaxTargetURL = 2048
+
+// CheckTarget says what is wrong with the form of a target URL, or nothing. Which
+// addresses may be called is the guard's matter, not the form's.
+func CheckTarget(raw string) string {
+	if raw == "" {
+		return "must not be empty; write it like https://example.com/webhook"
+	}
+	if len(raw) > MaxTargetURL {
+		return fmt.Sprintf("is %d bytes long; at most %d are allowed", len(raw), MaxTargetURL)
+	}
+	for _, c := range raw {
+		if c <= ' ' || c == 0x7f || c > 0x7e {
+			return fmt.Sprintf("holds the character %q; percent-encode it, and write a host name outside ASCII in its xn-- form", c)
+		}
+	}
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "is not a URL: " + parseReason(err)
+	}
+	switch {
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Sprintf("must begin with https:// or http://, found the scheme %q", u.Scheme)
+	case u.Opaque != "" || u.Host == "":
+		return "has no host; write it like https://example.com/webhook"
+	case u.User != nil:
+		return "must not hold a user name or password; send credentials in a header of the subscription"
+	case u.Fragment != "" || strings.HasSuffix(raw, "#"):
+		return "must not have a fragment (#…): it would never be sent"
+	}
+	return checkHost(u)
+}
+
+func checkHost(u *url.URL) string {
+	host := u.Hostname()
+	switch {
+	case host == "":
+		return "has no host; write it like https://example.com/webhook"
+	case strings.Contains(host, "%"):
+		return "must not have a zone id in its address"
+	case len(host) > 253:
+		return "has a host name of over 253 characters"
+	}
+	if strings.HasSuffix(u.Host, ":") {
+		return "has a colon but no port after its host"
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return fmt.Sprintf("has the port %s; a port is a number from 1 to 65535", port)
+		}
+	}
+	if strings.Contains(host, ":") { // an IPv6 address, which url.Parse took in its brackets
+		return ""
+	}
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, labelBytes) != "" {
+			return fmt.Sprintf("has a host name that no DNS name can be: %q", host)
+		}
+	}
+	return ""
+}
+
+const labelBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+// parseReason is the cause without the URL: a URL may hold what must not be repeated.
+func parseReason(err error) string {
+	if e, ok := err.(*url.Error); ok {
+		return e.Err.Error()
+	}
+	return err.Error()
+}
