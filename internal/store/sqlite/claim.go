@@ -1,0 +1,231 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"hookferry/internal/event"
+)
+
+const (
+	// walkMost is how many waiting subscriptions one fair claim looks at. The next
+	// one goes on where it stopped, so all get their turn.
+	walkMost = 1024
+	// walkFirst is how many deliveries of each it looks at before it knows whether
+	// there is room for more.
+	walkFirst = 4
+)
+
+// waiting is the due deliveries of one subscription that may be claimed.
+type waiting struct {
+	subscription event.ID
+	ids          []event.ID
+	room         int
+}
+
+// Claim leases due deliveries fairly.
+//
+// Where all that is due fits the limit, it is taken as it is. Otherwise the
+// claim walks the subscriptions that wait, by an index that holds no others, and
+// takes one delivery of each in turn: a subscription with a million due costs it
+// no more than one with five.
+func (s *Store) Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error) {
+	var c event.Claim
+	err := s.write(ctx, r.Limit, func(w *writer) error {
+		c = event.Claim{}
+		return s.claim(w, &r, &c)
+	})
+	if err != nil {
+		return event.Claim{}, err
+	}
+	return c, nil
+}
+
+func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
+	lanes, all, err := w.allDue(r)
+	if err != nil {
+		return err
+	}
+	if !all {
+		if lanes, err = s.walkDue(w, r); err != nil {
+			return err
+		}
+		c.More = true
+	}
+	if err := w.leaseInTurn(lanes, r, c); err != nil {
+		return err
+	}
+	var next int64
+	if err := w.stmts.nextDue.QueryRow(micros(r.Now)).Scan(&next); err != nil {
+		return err
+	}
+	c.NextDue = fromMicros(next)
+	return nil
+}
+
+// allDue finds all that is due, if that is within the limit.
+func (w *writer) allDue(r *event.ClaimRequest) (lanes []waiting, all bool, err error) {
+	rows, err := w.stmts.dueAll.Query(micros(r.Now), int64(r.Limit)+1)
+	if err != nil {
+		return nil, false, err
+	}
+	defer rows.Close()
+	index := map[event.ID]int{}
+	n := 0
+	for ; rows.Next(); n++ {
+		var id, sub event.ID
+		if err := rows.Scan(idScan{&id}, idScan{&sub}); err != nil {
+			return nil, false, err
+		}
+		i, seen := index[sub]
+		if !seen {
+			i = len(lanes)
+			index[sub] = i
+			lanes = append(lanes, waiting{subscription: sub, room: r.RoomFor(sub)})
+		}
+		lanes[i].ids = append(lanes[i].ids, id)
+	}
+	if err := rows.Err(); err != nil || n > r.Limit {
+		return nil, false, err
+	}
+	for i := range lanes {
+		if active, err := w.active(lanes[i].subscription); err != nil {
+			return nil, false, err
+		} else if !active {
+			lanes[i].ids = nil
+		}
+	}
+	return lanes, true, nil
+}
+
+// walkDue goes round the subscriptions that wait, from where the last walk
+// stopped, until it has seen as many with something due as may be claimed.
+func (s *Store) walkDue(w *writer, r *event.ClaimRequest) ([]waiting, error) {
+	var lanes []waiting
+	at, start, wrapped := s.cursor, s.cursor, false
+	for range walkMost {
+		var next event.ID
+		err := w.stmts.nextWaiting.QueryRow(at[:]).Scan(idScan{&next})
+		if errors.Is(err, sql.ErrNoRows) && !wrapped {
+			at, wrapped = event.ID{}, true
+			continue
+		}
+		if errors.Is(err, sql.ErrNoRows) || err == nil && wrapped && string(next[:]) > string(start[:]) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		at = next
+		lane, err := w.dueOf(next, r)
+		if err != nil {
+			return nil, err
+		}
+		if len(lane.ids) > 0 {
+			lanes = append(lanes, lane)
+		}
+		if len(lanes) == r.Limit {
+			break
+		}
+	}
+	s.cursor = at
+	return lanes, w.fill(lanes, r)
+}
+
+func (w *writer) dueOf(sub event.ID, r *event.ClaimRequest) (waiting, error) {
+	lane := waiting{subscription: sub, room: r.RoomFor(sub)}
+	if lane.room == 0 {
+		return lane, nil
+	}
+	active, err := w.active(sub)
+	if err != nil || !active {
+		return lane, err
+	}
+	err = w.appendDue(&lane, r, min(walkFirst, lane.room))
+	return lane, err
+}
+
+// fill looks for more of the subscriptions that have more, if the first look did
+// not find enough.
+func (w *writer) fill(lanes []waiting, r *event.ClaimRequest) error {
+	missing := r.Limit
+	for i := range lanes {
+		missing -= len(lanes[i].ids)
+	}
+	for i := range lanes {
+		lane := &lanes[i]
+		if missing <= 0 {
+			return nil
+		}
+		if len(lane.ids) < walkFirst || lane.room <= walkFirst {
+			continue
+		}
+		if err := w.appendDue(lane, r, min(missing, lane.room-walkFirst)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) appendDue(lane *waiting, r *event.ClaimRequest, most int) error {
+	rows, err := w.stmts.dueOf.Query(lane.subscription[:], micros(r.Now), int64(most), int64(len(lane.ids)))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id event.ID
+		if err := rows.Scan(idScan{&id}); err != nil {
+			return err
+		}
+		lane.ids = append(lane.ids, id)
+	}
+	return rows.Err()
+}
+
+func (w *writer) active(sub event.ID) (bool, error) {
+	var active bool
+	err := w.stmts.isActive.QueryRow(sub[:]).Scan(&active)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return active, err
+}
+
+// leaseInTurn takes the first of each, then the second of each, and so on.
+func (w *writer) leaseInTurn(lanes []waiting, r *event.ClaimRequest, c *event.Claim) error {
+	size := 0
+	for rank, found := 0, true; found; rank++ {
+		found = false
+		for i := range lanes {
+			if rank >= len(lanes[i].ids) {
+				continue
+			}
+			if rank >= lanes[i].room || len(c.Deliveries) == r.Limit || r.Bytes > 0 && size >= r.Bytes {
+				c.More = true
+				continue
+			}
+			found = true
+			claimed, err := w.lease(lanes[i].ids[rank], r)
+			if err != nil {
+				return err
+			}
+			size += len(claimed.Event.Payload)
+			c.Deliveries = append(c.Deliveries, claimed)
+		}
+	}
+	return nil
+}
+
+func (w *writer) lease(id event.ID, r *event.ClaimRequest) (event.Claimed, error) {
+	c := event.Claimed{Delivery: event.Delivery{ID: id, LeaseOwner: r.Owner, LeasedUntil: r.Until}}
+	d, e := &c.Delivery, &c.Event
+	if err := w.stmts.claimed.QueryRow(id[:]).Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Attempts,
+		timeScan{&d.DueAt}, timeScan{&d.CreatedAt}, &e.Type, &e.ContentType, &e.Payload, timeScan{&e.CreatedAt}); err != nil {
+		return c, err
+	}
+	e.ID = d.EventID
+	_, err := w.stmts.lease.Exec(r.Owner, micros(r.Until), id[:])
+	return c, err
+}

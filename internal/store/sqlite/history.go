@@ -1,0 +1,130 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+const attemptColumns = `a.id, a.delivery_id, a.subscription_id, a.attempt_number, a.started_at, a.duration_us, a.dns_us, a.connect_us,
+	a.tls_us, a.first_byte_us, a.peer, a.status_code, a.code, a.error, a.response`
+
+// Delivery reads a delivery with its attempts.
+func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error) {
+	r := event.DeliveryReport{Delivery: event.Delivery{ID: id}}
+	d := &r.Delivery
+	err := s.reads.QueryRowContext(ctx, `SELECT d.event_id, d.subscription_id, d.status, d.attempts, d.due_at,
+		coalesce(d.lease_owner, ''), d.leased_until, d.created_at, d.settled_at, e.type
+		FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.id = ?`, id[:]).
+		Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Status, &d.Attempts, timeScan{&d.DueAt},
+			&d.LeaseOwner, timeScan{&d.LeasedUntil}, timeScan{&d.CreatedAt}, timeScan{&d.SettledAt}, &r.EventType)
+	if errors.Is(err, sql.ErrNoRows) {
+		return event.DeliveryReport{}, fmt.Errorf("%w: delivery %s", event.ErrNotFound, id)
+	}
+	if err != nil {
+		return event.DeliveryReport{}, unavailable("read a delivery", err)
+	}
+	rows, err := s.reads.QueryContext(ctx, `SELECT `+attemptColumns+` FROM delivery_attempts a WHERE a.delivery_id = ? ORDER BY a.id`, id[:])
+	if err != nil {
+		return event.DeliveryReport{}, unavailable("read a delivery's attempts", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		a, err := scanAttempt(rows)
+		if err != nil {
+			return event.DeliveryReport{}, unavailable("read a delivery's attempts", err)
+		}
+		r.Attempts = append(r.Attempts, a)
+	}
+	if err := rows.Err(); err != nil {
+		return event.DeliveryReport{}, unavailable("read a delivery's attempts", err)
+	}
+	return r, nil
+}
+
+// ListAttempts reads a page of a subscription's attempts, newest first.
+func (s *Store) ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error) {
+	rows, err := s.reads.QueryContext(ctx, `SELECT `+attemptColumns+`, d.event_id, e.type FROM delivery_attempts a
+		JOIN deliveries d ON d.id = a.delivery_id JOIN events e ON e.id = d.event_id
+		WHERE a.subscription_id = ? AND a.id < ? ORDER BY a.id DESC LIMIT ?`, subscription[:], cursor(before), limit)
+	if err != nil {
+		return nil, unavailable("list attempts", err)
+	}
+	defer rows.Close()
+	list := []event.AttemptReport{}
+	for rows.Next() {
+		var r event.AttemptReport
+		if r.Attempt, err = scanAttempt(rows, idScan{&r.EventID}, &r.EventType); err != nil {
+			return nil, unavailable("list attempts", err)
+		}
+		list = append(list, r)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, unavailable("list attempts", err)
+	}
+	return list, nil
+}
+
+func scanAttempt(rows *sql.Rows, more ...any) (event.Attempt, error) {
+	var a event.Attempt
+	var duration, dns, connect, tls, firstByte int64
+	o := &a.Outcome
+	err := rows.Scan(append([]any{idScan{&a.ID}, idScan{&a.DeliveryID}, idScan{&a.SubscriptionID}, &a.Number, timeScan{&o.StartedAt},
+		&duration, &dns, &connect, &tls, &firstByte, &o.Peer, &o.StatusCode, &o.Code, &o.Error, &o.Response}, more...)...)
+	o.Duration = time.Duration(duration) * time.Microsecond
+	o.Phases = event.Phases{
+		DNS: time.Duration(dns) * time.Microsecond, Connect: time.Duration(connect) * time.Microsecond,
+		TLS: time.Duration(tls) * time.Microsecond, FirstByte: time.Duration(firstByte) * time.Microsecond,
+	}
+	return a, err
+}
+
+// Depth counts what is pending. What waits for an inactive subscription is
+// pending and not due: no attempt of it may start.
+func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
+	var d event.Depth
+	var waiting int
+	var oldest int64
+	err := s.reads.QueryRowContext(ctx, `SELECT
+		(SELECT count(*) FROM deliveries WHERE status = 0 AND lease_owner IS NULL),
+		(SELECT count(*) FROM deliveries WHERE status = 0 AND lease_owner IS NOT NULL),
+		due.n, due.oldest FROM (
+			SELECT count(*) AS n, coalesce(min(due_at), 0) AS oldest FROM deliveries
+			WHERE status = 0 AND lease_owner IS NULL AND due_at <= ?
+			AND subscription_id NOT IN (SELECT id FROM subscriptions WHERE is_active = 0)) AS due`, micros(now)).
+		Scan(&waiting, &d.Leased, &d.Due, &oldest)
+	if err != nil {
+		return event.Depth{}, unavailable("count what is pending", err)
+	}
+	d.Pending = waiting + d.Leased
+	if d.Due > 0 {
+		d.OldestDue = now.Sub(fromMicros(oldest))
+	}
+	return d, nil
+}
+
+// Count counts all deliveries by status.
+func (s *Store) Count(ctx context.Context) (map[event.Status]int, error) {
+	rows, err := s.reads.QueryContext(ctx, `SELECT status, count(*) FROM deliveries GROUP BY status`)
+	if err != nil {
+		return nil, unavailable("count the deliveries", err)
+	}
+	defer rows.Close()
+	counts := map[event.Status]int{}
+	for rows.Next() {
+		var status event.Status
+		var n int
+		if err := rows.Scan(&status, &n); err != nil {
+			return nil, unavailable("count the deliveries", err)
+		}
+		counts[status] = n
+	}
+	if err := rows.Err(); err != nil {
+		return nil, unavailable("count the deliveries", err)
+	}
+	return counts, nil
+}

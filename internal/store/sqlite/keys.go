@@ -1,0 +1,75 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+const keyColumns = `id, name, prefix, hash, created_at, revoked_at`
+
+// CreateKey keeps a new API key's hash.
+func (s *Store) CreateKey(ctx context.Context, k event.APIKey) error {
+	return s.write(ctx, 1, func(w *writer) error {
+		_, err := w.conn.ExecContext(context.Background(), `INSERT INTO api_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
+			k.ID[:], k.Name, k.Prefix, k.Hash[:], micros(k.CreatedAt), micros(k.RevokedAt))
+		return err
+	})
+}
+
+// KeyByHash finds a key, a revoked one too.
+func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error) {
+	k, err := scanKey(s.reads.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE hash = ?`, hash[:]))
+	if errors.Is(err, sql.ErrNoRows) {
+		return event.APIKey{}, fmt.Errorf("%w: API key", event.ErrNotFound)
+	}
+	if err != nil {
+		return event.APIKey{}, unavailable("read an API key", err)
+	}
+	return k, nil
+}
+
+// ListKeys reads all keys, the oldest first.
+func (s *Store) ListKeys(ctx context.Context) ([]event.APIKey, error) {
+	rows, err := s.reads.QueryContext(ctx, `SELECT `+keyColumns+` FROM api_keys ORDER BY id`)
+	if err != nil {
+		return nil, unavailable("list the API keys", err)
+	}
+	defer rows.Close()
+	list := []event.APIKey{}
+	for rows.Next() {
+		k, err := scanKey(rows)
+		if err != nil {
+			return nil, unavailable("list the API keys", err)
+		}
+		list = append(list, k)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, unavailable("list the API keys", err)
+	}
+	return list, nil
+}
+
+// RevokeKey makes a key invalid for good.
+func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error {
+	return s.write(ctx, 1, func(w *writer) error {
+		n, err := affected(w.conn.ExecContext(context.Background(),
+			`UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at = 0`, micros(at), id[:]))
+		if err == nil && n == 0 {
+			return fmt.Errorf("%w: no valid API key %s", event.ErrNotFound, id)
+		}
+		return err
+	})
+}
+
+func scanKey(row interface{ Scan(...any) error }) (event.APIKey, error) {
+	var k event.APIKey
+	var hash []byte
+	err := row.Scan(idScan{&k.ID}, &k.Name, &k.Prefix, &hash, timeScan{&k.CreatedAt}, timeScan{&k.RevokedAt})
+	copy(k.Hash[:], hash)
+	return k, err
+}

@@ -1,0 +1,193 @@
+// Package sqlite is the store on an embedded SQLite file: no server, one process.
+//
+// Everything that changes the file goes through one writer (writer.go), which
+// puts what has queued up during one commit into the next: new events, settled
+// deliveries and all else share transactions. Reads have connections of their
+// own and never wait for the writer. The file is opened with synchronous=FULL: a
+// commit that returned is on disk.
+//
+// One process holds the file, by a lock beside it. Leases are kept all the same,
+// because the dispatcher works by them; those found at Open belong to a process
+// that is no more and are ended.
+//
+// Start with Open, then writer.go.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+
+	"hookferry/internal/event"
+	"hookferry/internal/store"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// readers is how many reads run at once. More would only fight for the cores.
+const readers = 4
+
+// Options says how the file is opened.
+type Options struct {
+	// Shared opens the file beside a process that holds it, for short commands such
+	// as making an API key. It ends no leases.
+	Shared bool
+	// OnCommit, if set, is told of each commit: how many rows it wrote and how long it took.
+	OnCommit func(rows int, took time.Duration)
+}
+
+// Store is the SQLite driver.
+type Store struct {
+	lock   *flock.Flock
+	reads  *sql.DB
+	writes *sql.DB
+	writer *writer
+	cursor event.ID // where the next fair claim goes on; only the writer touches it
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Open opens the file, which it makes if there is none, along with its directory,
+// and brings its tables up to date.
+func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the directory of the database: %w", err)
+	}
+	s := &Store{lock: flock.New(path + ".lock")}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	alone, err := s.lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock %s.lock: %w", path, err)
+	}
+	if !alone && !o.Shared {
+		return nil, fmt.Errorf("another hookferry process holds %s: one process serves one SQLite file; stop the other, name another file with HOOKFERRY_DATA, or use PostgreSQL", path)
+	}
+	if err := keepPrivate(path); err != nil {
+		return nil, err
+	}
+	if s.writes, err = openPool(path, 1, "synchronous(FULL)", "cache_size(-16000)", "wal_autocheckpoint(4000)"); err != nil {
+		return nil, err
+	}
+	if s.reads, err = openPool(path, readers, "query_only(1)"); err != nil {
+		return nil, err
+	}
+	if alone {
+		if err := migrate(ctx, s.writes); err != nil {
+			return nil, fmt.Errorf("bring the tables of %s up to date: %w", path, err)
+		}
+	}
+	if s.writer, err = startWriter(ctx, s.writes, o.OnCommit); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	if !o.Shared {
+		if _, err := s.endLeases(ctx); err != nil {
+			return nil, fmt.Errorf("end the leases of the process before in %s: %w", path, err)
+		}
+	}
+	return s, nil
+}
+
+// keepPrivate makes the file readable by its owner alone before SQLite makes it
+// for all: payloads and secrets are in it.
+func keepPrivate(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	return f.Close()
+}
+
+func openPool(path string, size int, pragmas ...string) (*sql.DB, error) {
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{"busy_timeout(5000)", "page_size(8192)", "journal_mode(WAL)"}, pragmas...)}
+	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(size)
+	db.SetMaxIdleConns(size)
+	return db, nil
+}
+
+// Migrations returns the migrations that a file still needs, without making them.
+func Migrations(ctx context.Context, path string) ([]string, error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		path = ":memory:"
+	}
+	db, err := openPool(path, 1)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	p, err := provider(db)
+	if err != nil {
+		return nil, err
+	}
+	status, err := p.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read which migrations %s has: %w", path, err)
+	}
+	var names []string
+	for _, m := range status {
+		if m.State == goose.StatePending {
+			names = append(names, filepath.Base(m.Source.Path))
+		}
+	}
+	return names, nil
+}
+
+func migrate(ctx context.Context, db *sql.DB) error {
+	p, err := provider(db)
+	if err != nil {
+		return err
+	}
+	_, err = p.Up(ctx)
+	return err
+}
+
+func provider(db *sql.DB) (*goose.Provider, error) {
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(goose.DialectSQLite3, db, dir)
+}
+
+// Close writes what was asked for before, and lets go of the file.
+func (s *Store) Close() error {
+	var errs []error
+	if s.writer != nil {
+		s.writer.stop()
+	}
+	if s.reads != nil {
+		errs = append(errs, s.reads.Close())
+	}
+	if s.writes != nil {
+		errs = append(errs, s.writes.Close())
+	}
+	return errors.Join(append(errs, s.lock.Unlock())...)
+}
+
+// Ping makes sure that the file can be read and written.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.reads.PingContext(ctx); err != nil {
+		return unavailable("read the database", err)
+	}
+	return s.write(ctx, 0, func(*writer) error { return nil })
+}

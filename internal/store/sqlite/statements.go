@@ -1,0 +1,73 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// statements are the writer's own, prepared once on its connection.
+type statements struct {
+	begin, commit, rollback *sql.Stmt
+
+	insertEvent, insertDelivery    *sql.Stmt
+	insertKey, findKey             *sql.Stmt
+	settle, insertAttempt          *sql.Stmt
+	disable                        *sql.Stmt
+	dueAll, dueOf, nextDue         *sql.Stmt
+	nextWaiting, isActive          *sql.Stmt
+	claimed, lease                 *sql.Stmt
+	renew, release, rescue, endAll *sql.Stmt
+}
+
+func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
+	for _, p := range []struct {
+		to  **sql.Stmt
+		sql string
+	}{
+		{&s.begin, `BEGIN IMMEDIATE`},
+		{&s.commit, `COMMIT`},
+		{&s.rollback, `ROLLBACK`},
+
+		{&s.insertEvent, `INSERT INTO events (id, type, content_type, payload, created_at) VALUES (?, ?, ?, ?, ?)`},
+		{&s.insertDelivery, `INSERT INTO deliveries (id, event_id, subscription_id, status, attempts, due_at,
+			lease_owner, leased_until, created_at, settled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.insertKey, `INSERT INTO idempotency_keys (subscription_id, key, body_hash, event_id, delivery_id, created_at)
+			VALUES (?, ?, ?, ?, ?, ?)`},
+		{&s.findKey, `SELECT body_hash, event_id, delivery_id FROM idempotency_keys WHERE subscription_id = ? AND key = ?`},
+
+		{&s.settle, `UPDATE deliveries SET status = ?, attempts = ?, due_at = ?, lease_owner = NULL, leased_until = 0, settled_at = ?
+			WHERE id = ? AND status = 0 AND attempts = ?`},
+		{&s.insertAttempt, `INSERT INTO delivery_attempts (delivery_id, id, subscription_id, attempt_number, started_at,
+			duration_us, dns_us, connect_us, tls_us, first_byte_us, peer, status_code, code, error, response)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
+		{&s.disable, `UPDATE subscriptions SET is_active = 0, disabled_reason = ?, updated_at = ?
+			WHERE id = ? AND is_active = 1 AND deleted_at = 0`},
+
+		{&s.dueAll, `SELECT id, subscription_id FROM deliveries
+			WHERE status = 0 AND lease_owner IS NULL AND due_at <= ? ORDER BY due_at LIMIT ?`},
+		{&s.dueOf, `SELECT id FROM deliveries
+			WHERE status = 0 AND lease_owner IS NULL AND subscription_id = ? AND due_at <= ? ORDER BY due_at, id LIMIT ? OFFSET ?`},
+		{&s.nextDue, `SELECT coalesce(min(due_at), 0) FROM deliveries WHERE status = 0 AND lease_owner IS NULL AND due_at > ?`},
+		{&s.nextWaiting, `SELECT subscription_id FROM deliveries
+			WHERE status = 0 AND lease_owner IS NULL AND subscription_id > ? ORDER BY subscription_id LIMIT 1`},
+		{&s.isActive, `SELECT is_active FROM subscriptions WHERE id = ?`},
+		{&s.claimed, `SELECT d.event_id, d.subscription_id, d.attempts, d.due_at, d.created_at,
+			e.type, e.content_type, e.payload, e.created_at
+			FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.id = ?`},
+		{&s.lease, `UPDATE deliveries SET lease_owner = ?, leased_until = ? WHERE id = ?`},
+
+		{&s.renew, `UPDATE deliveries SET leased_until = ? WHERE id = ? AND status = 0 AND lease_owner = ?`},
+		{&s.release, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE id = ? AND status = 0 AND lease_owner = ?`},
+		{&s.rescue, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0
+			WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until < ?`},
+		{&s.endAll, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE status = 0 AND lease_owner IS NOT NULL`},
+	} {
+		stmt, err := conn.PrepareContext(ctx, p.sql)
+		if err != nil {
+			return fmt.Errorf("prepare %q: %w", p.sql, err)
+		}
+		*p.to = stmt
+	}
+	return nil
+}

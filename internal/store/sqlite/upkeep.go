@@ -1,0 +1,106 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// Expire deletes a step of what is old.
+func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (int, error) {
+	return s.update(ctx, func(w *writer) (int64, error) {
+		n, err := w.expireDeliveries(before, limit)
+		if err != nil || n > 0 {
+			return n, err
+		}
+		if n, err = w.cancelForgotten(before, now, limit); err != nil || n > 0 {
+			return n, err
+		}
+		return n, w.expireRest(before)
+	})
+}
+
+func (w *writer) expireDeliveries(before time.Time, limit int) (int64, error) {
+	floor := event.FloorID(before) // what settled before then was made before then
+	ids, err := w.selectPairs(`SELECT id, event_id FROM deliveries WHERE id < ? AND status <> 0 AND settled_at < ?
+		ORDER BY id LIMIT ?`, floor[:], micros(before), limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, pair := range ids {
+		for _, del := range []struct {
+			sql string
+			id  event.ID
+		}{
+			{`DELETE FROM delivery_attempts WHERE delivery_id = ?`, pair[0]},
+			{`DELETE FROM deliveries WHERE id = ?`, pair[0]},
+			{`DELETE FROM events WHERE id = ?`, pair[1]}, // an event has one delivery
+		} {
+			if _, err := w.conn.ExecContext(context.Background(), del.sql, del.id[:]); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return int64(len(ids)), nil
+}
+
+func (w *writer) selectPairs(query string, args ...any) ([][2]event.ID, error) {
+	rows, err := w.conn.QueryContext(context.Background(), query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var pairs [][2]event.ID
+	for rows.Next() {
+		var p [2]event.ID
+		if err := rows.Scan(idScan{&p[0]}, idScan{&p[1]}); err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, p)
+	}
+	return pairs, rows.Err()
+}
+
+// cancelForgotten settles what has waited for an inactive subscription for longer
+// than anything is kept.
+func (w *writer) cancelForgotten(before, now time.Time, limit int) (int64, error) {
+	floor := event.FloorID(before)
+	return affected(w.conn.ExecContext(context.Background(), `UPDATE deliveries SET status = 3, settled_at = ? WHERE id IN (
+		SELECT d.id FROM subscriptions s JOIN deliveries d ON d.subscription_id = s.id
+		WHERE s.is_active = 0 AND s.updated_at < ? AND d.status = 0 AND d.lease_owner IS NULL AND d.id < ? LIMIT ?)`,
+		micros(now), micros(before), floor[:], limit))
+}
+
+// expireRest deletes keys that no caller can expect to hold any more, and deleted
+// subscriptions of which nothing is left. Both are few.
+func (w *writer) expireRest(before time.Time) error {
+	for _, query := range []string{
+		`DELETE FROM idempotency_keys WHERE created_at < ?`,
+		`DELETE FROM subscriptions WHERE deleted_at > 0 AND deleted_at < ?
+			AND NOT EXISTS (SELECT 1 FROM delivery_attempts a WHERE a.subscription_id = subscriptions.id)`,
+	} {
+		if _, err := w.conn.ExecContext(context.Background(), query, micros(before)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// update is a write that counts the rows it changed.
+func (s *Store) update(ctx context.Context, f func(*writer) (int64, error)) (int, error) {
+	var n int64
+	err := s.write(ctx, 1, func(w *writer) (err error) {
+		n, err = f(w)
+		return err
+	})
+	return int(n), err
+}
+
+func affected(r sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}

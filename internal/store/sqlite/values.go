@@ -1,0 +1,71 @@
+package sqlite
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// micros and fromMicros turn times into what the columns hold, and back.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// idScan and timeScan read columns.
+type idScan struct{ to *event.ID }
+
+func (s idScan) Scan(src any) error {
+	b, ok := src.([]byte)
+	if !ok || len(b) != len(s.to) {
+		return fmt.Errorf("a column holds %T of %d bytes, not an id", src, len(b))
+	}
+	copy(s.to[:], b)
+	return nil
+}
+
+type timeScan struct{ to *time.Time }
+
+func (s timeScan) Scan(src any) error {
+	us, ok := src.(int64)
+	if !ok {
+		return fmt.Errorf("a column holds %T, not a time", src)
+	}
+	*s.to = fromMicros(us)
+	return nil
+}
+
+// jsonScan reads a list or map that is kept as JSON text; NULL leaves it nil.
+type jsonScan struct{ to any }
+
+func (s jsonScan) Scan(src any) error {
+	switch v := src.(type) {
+	case nil:
+		return nil
+	case string:
+		return json.Unmarshal([]byte(v), s.to)
+	case []byte:
+		return json.Unmarshal(v, s.to)
+	}
+	return fmt.Errorf("a column holds %T, not JSON", src)
+}
+
+// jsonText can't fail: it is given lists and maps of strings and numbers.
+func jsonText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,216 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// commitRows bounds one commit. A commit of so many rows takes some 5 ms, which
+// is then the longest that a new request waits for the one before it.
+const commitRows = 512
+
+// errClosed is what a call gets that comes after Close.
+var errClosed = fmt.Errorf("%w: the database is closed", event.ErrUnavailable)
+
+// op is one thing to be done inside a transaction. run must change nothing when
+// it returns one of package event's errors: the transaction goes on without it.
+type op struct {
+	rows int
+	run  func(*writer) error
+	err  error
+	done chan error // gets err once the transaction is on disk, or has failed
+}
+
+// writer is the only one that writes. It has no timer and no fixed batch: while
+// one commit is under way, the next one's operations queue up.
+type writer struct {
+	conn     *sql.Conn
+	stmts    statements
+	ops      chan *op
+	quit     chan struct{} // closed by stop: no more operations
+	finished chan struct{} // closed when the loop has ended
+	stopOnce sync.Once
+	onCommit func(rows int, took time.Duration)
+}
+
+func startWriter(ctx context.Context, db *sql.DB, onCommit func(int, time.Duration)) (*writer, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{
+		conn: conn, ops: make(chan *op, 2*commitRows), onCommit: onCommit,
+		quit: make(chan struct{}), finished: make(chan struct{}),
+	}
+	if err := w.assertDurable(ctx); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	if err := w.stmts.prepare(ctx, conn); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	go w.loop()
+	return w, nil
+}
+
+// assertDurable reads back what the promise "a commit that returned is on disk"
+// rests on, because SQLite ignores a pragma that it can't follow.
+func (w *writer) assertDurable(ctx context.Context) error {
+	var sync int
+	var mode string
+	if err := w.conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&sync); err != nil {
+		return err
+	}
+	if err := w.conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+		return err
+	}
+	if sync != 2 || mode != "wal" {
+		return fmt.Errorf("synchronous is %d and journal_mode %q; 2 and \"wal\" are needed (is the file on a file system that can't share memory?)", sync, mode)
+	}
+	return nil
+}
+
+var ops = sync.Pool{New: func() any { return &op{done: make(chan error, 1)} }}
+
+// write has f run inside a transaction and returns when that is on disk. Once f
+// is queued, ctx is not looked at any more: the outcome would be unknown.
+func (s *Store) write(ctx context.Context, rows int, f func(*writer) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	w := s.writer
+	o := ops.Get().(*op)
+	o.rows, o.run, o.err = rows, f, nil
+	select {
+	case <-w.quit:
+		return errClosed
+	default:
+	}
+	select {
+	case w.ops <- o:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.quit:
+		return errClosed
+	}
+	select {
+	case err := <-o.done:
+		ops.Put(o)
+		return err
+	case <-w.finished:
+		select { // it may have been the last one done
+		case err := <-o.done:
+			return err
+		default:
+			return errClosed
+		}
+	}
+}
+
+func (w *writer) stop() {
+	w.stopOnce.Do(func() { close(w.quit) })
+	<-w.finished
+}
+
+func (w *writer) loop() {
+	defer close(w.finished)
+	defer w.conn.Close()
+	batch := make([]*op, 0, commitRows)
+	for {
+		batch = batch[:0]
+		select {
+		case o := <-w.ops:
+			batch = w.gather(append(batch, o))
+		case <-w.quit:
+			if batch = w.gather(batch); len(batch) == 0 {
+				return
+			}
+		}
+		w.commit(batch)
+		clear(batch)
+	}
+}
+
+// gather adds what has queued up.
+func (w *writer) gather(batch []*op) []*op {
+	rows := 0
+	for _, o := range batch {
+		rows += o.rows
+	}
+	for rows < commitRows && len(batch) < commitRows {
+		select {
+		case o := <-w.ops:
+			batch = append(batch, o)
+			rows += o.rows
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// commit does a batch in one transaction. If that fails, each operation gets a
+// transaction of its own, so that only the one at fault fails.
+func (w *writer) commit(batch []*op) {
+	start := time.Now()
+	err := w.transact(batch)
+	if err != nil && len(batch) > 1 {
+		for _, o := range batch {
+			o.err = nil
+			if err := w.transact([]*op{o}); err != nil {
+				o.err = err
+			}
+		}
+		err = nil
+	}
+	if w.onCommit != nil && err == nil {
+		rows := 0
+		for _, o := range batch {
+			rows += o.rows
+		}
+		w.onCommit(rows, time.Since(start))
+	}
+	for _, o := range batch {
+		if err != nil {
+			o.err = err
+		}
+		o.run = nil
+		o.done <- o.err
+	}
+}
+
+// transact returns an error if nothing of the batch is done. An operation that
+// was refused by a rule has its error in itself.
+func (w *writer) transact(batch []*op) error {
+	if _, err := w.stmts.begin.Exec(); err != nil {
+		return unavailable("begin a transaction", err)
+	}
+	for _, o := range batch {
+		if o.err = o.run(w); o.err != nil && !isRefusal(o.err) {
+			w.stmts.rollback.Exec() // fails if SQLite has rolled back by itself, which is as well
+			return unavailable("write to the database", o.err)
+		}
+	}
+	if _, err := w.stmts.commit.Exec(); err != nil {
+		w.stmts.rollback.Exec()
+		return unavailable("commit to disk", err)
+	}
+	return nil
+}
+
+// isRefusal reports whether an operation was refused by a rule, with nothing written.
+func isRefusal(err error) bool {
+	return errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrKeyReused)
+}
+
+func unavailable(what string, err error) error {
+	if errors.Is(err, event.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %s: %w", event.ErrUnavailable, what, err)
+}

@@ -1,0 +1,113 @@
+// Package store is the contract that every database driver fulfils: where
+// subscriptions, events, deliveries and attempts are kept, and the only truth
+// about what is still to be done.
+//
+// The contract is a set of small role interfaces, one for each neighbour, made
+// of plain values. Each method says what it promises; package storetest holds a
+// driver to it. A driver writes what the rules in package event decided; it
+// decides nothing itself.
+//
+// Start with Store, then the driver in store/sqlite.
+package store
+
+import (
+	"context"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// Store is all that a driver fulfils. Every method may be called from many
+// goroutines at once. A method that fails because the database can't be reached
+// or written at present returns an error that wraps event.ErrUnavailable, and
+// then nothing of what it was asked is done.
+type Store interface {
+	Subscriptions
+	Intake
+	Queue
+	History
+	Keys
+	Upkeep
+	Close() error
+}
+
+// Subscriptions keeps the subscriptions.
+type Subscriptions interface {
+	CreateSubscription(ctx context.Context, s event.Subscription) error
+	// Subscription returns ErrNotFound for one that never was, and a deleted one
+	// with its DeletedAt set as long as its history is kept.
+	Subscription(ctx context.Context, id event.ID) (event.Subscription, error)
+	// ListSubscriptions returns at most limit that exist, newest first, those made
+	// before the cursor's; a zero cursor begins at the newest.
+	ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error)
+	// ReplaceSubscription writes all that a caller may set and UpdatedAt, and keeps
+	// the secrets if s has none. It returns the subscription as it then stands, or
+	// ErrNotFound.
+	ReplaceSubscription(ctx context.Context, s event.Subscription) (event.Subscription, error)
+	// DeleteSubscription marks it deleted, wipes its secrets and headers, and
+	// cancels its pending deliveries, in one transaction. ErrNotFound if there is none.
+	DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error
+}
+
+// Intake takes events in.
+type Intake interface {
+	// Accept keeps an event and its delivery. When it returns without an error,
+	// both are on disk. Concurrent calls share a transaction. The error wraps
+	// ErrKeyReused if the idempotency key stands for another body.
+	Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error)
+}
+
+// Queue is the deliveries that are still to be made.
+type Queue interface {
+	// Claim leases due deliveries that nobody holds and whose subscription is
+	// active, fairly: each subscription with something due gets its turn before
+	// any gets a second one, however many are due.
+	Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error)
+	// Record writes settlements, each fenced as event.Settlement says, and ends
+	// their leases. When it returns without an error, all are on disk.
+	Record(ctx context.Context, settlements []event.Settlement) error
+	// Renew moves the end of the owner's leases, and returns those that it does
+	// not hold any more.
+	Renew(ctx context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error)
+	// Release ends the owner's leases without an attempt having been made; the
+	// deliveries are due when they were.
+	Release(ctx context.Context, owner string, ids []event.ID) error
+	// Rescue ends leases that ran out before the time given, whoever held them.
+	Rescue(ctx context.Context, now time.Time) (int, error)
+}
+
+// History answers what became of things.
+type History interface {
+	// Delivery returns a delivery with its event's type and its attempts, the
+	// first attempt first.
+	Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error)
+	// ListAttempts returns at most limit attempts of a subscription, newest first,
+	// those made before the cursor's; a zero cursor begins at the newest.
+	ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error)
+	// Depth counts what is pending.
+	Depth(ctx context.Context, now time.Time) (event.Depth, error)
+	// Count counts the deliveries that are kept, by status: the account. It reads
+	// all of them and is meant for tests, demonstrations and audits.
+	Count(ctx context.Context) (map[event.Status]int, error)
+}
+
+// Keys keeps the API keys: their hashes, never themselves.
+type Keys interface {
+	CreateKey(ctx context.Context, k event.APIKey) error
+	// KeyByHash returns ErrNotFound for a hash that no key has.
+	KeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error)
+	ListKeys(ctx context.Context) ([]event.APIKey, error)
+	// RevokeKey returns ErrNotFound where there is no such key that is valid.
+	RevokeKey(ctx context.Context, id event.ID, at time.Time) error
+}
+
+// Upkeep keeps the database small and says how it is.
+type Upkeep interface {
+	// Expire deletes what settled before the time given, at most limit deliveries
+	// with their events and attempts, and returns how many; what is pending stays,
+	// unless its subscription has been inactive since before then: that is
+	// cancelled, and counts as settled now. Call it until it returns 0.
+	Expire(ctx context.Context, before time.Time, now time.Time, limit int) (int, error)
+	// Ping makes sure that the database answers and can be written.
+	Ping(ctx context.Context) error
+}
