@@ -1,0 +1,72 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+)
+
+// contradiction is something that each of some settings may say, but not all of
+// them together.
+type contradiction struct {
+	between []string // the settings; with one of them faulty there is nothing to compare
+	found   bool
+	fault   string
+}
+
+// contradictions says which settings don't go together.
+func (c Config) contradictions(faulty map[string]bool) (faults []string) {
+	for _, x := range slices.Concat(c.retryContradictions(), c.servingContradictions()) {
+		if x.found && !slices.ContainsFunc(x.between, func(name string) bool { return faulty[name] }) {
+			faults = append(faults, x.fault)
+		}
+	}
+	return faults
+}
+
+func (c Config) retryContradictions() []contradiction {
+	window := c.RetryPolicy().Window()
+	return []contradiction{
+		{
+			between: []string{"WEBHOOK_RETRY_DELAY", "WEBHOOK_RETRY_SCHEDULE"},
+			found:   c.given("WEBHOOK_RETRY_DELAY") && c.given("WEBHOOK_RETRY_SCHEDULE"),
+			fault:   "WEBHOOK_RETRY_DELAY and WEBHOOK_RETRY_SCHEDULE are both set, and each says when to try again: remove one of them.",
+		},
+		{
+			between: []string{"WEBHOOK_RETRY_DELAY", "WEBHOOK_RETRY_SCHEDULE", "WEBHOOK_MAX_RETRIES", "LOG_RETENTION"},
+			found:   window > c.Retention,
+			fault: fmt.Sprintf("The retries go on for up to %s, longer than LOG_RETENTION keeps anything, which is %s: make LOG_RETENTION longer, or WEBHOOK_MAX_RETRIES or the delays smaller.",
+				showDuration(window), showDuration(c.Retention)),
+		},
+	}
+}
+
+func (c Config) servingContradictions() []contradiction {
+	const outside = "%s is %q, which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev."
+	addr := "HOOKFERRY_ADDR"
+	if c.origins[addr] == FromFlag {
+		addr = "--addr"
+	}
+	return []contradiction{
+		{
+			between: []string{"DATABASE_URL"},
+			found:   c.Database.Engine == Postgres,
+			fault:   "DATABASE_URL names a PostgreSQL database, and this version serves SQLite only: write sqlite://path, or leave it out for hookferry.db in HOOKFERRY_DATA.",
+		},
+		{
+			between: []string{"HOOKFERRY_ADDR"},
+			found:   c.Dev && !isLoopback(c.Addr),
+			fault:   fmt.Sprintf(outside, addr, clip(c.Addr)),
+		},
+		{
+			between: []string{"HOOKFERRY_ADMIN_ADDR"},
+			found:   c.Dev && c.AdminAddr != "" && !isLoopback(c.AdminAddr),
+			fault:   fmt.Sprintf(outside, "HOOKFERRY_ADMIN_ADDR", clip(c.AdminAddr)),
+		},
+		{
+			between: []string{"HOOKFERRY_ADDR", "HOOKFERRY_ADMIN_ADDR"},
+			found:   c.AdminAddr != "" && collide(c.Addr, c.AdminAddr),
+			fault: fmt.Sprintf("%s is %q and HOOKFERRY_ADMIN_ADDR is %q, and both can't be listened on: give them different ports.",
+				addr, clip(c.Addr), clip(c.AdminAddr)),
+		},
+	}
+}

@@ -1,0 +1,34 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Faults is everything that is wrong with the settings: a sentence each, which
+// says what was found and what to change. No sentence holds a secret.
+type Faults []string
+
+func (f Faults) Error() string {
+	if len(f) == 1 {
+		return f[0]
+	}
+	return fmt.Sprintf("%d things are wrong with the settings:\n- %s", len(f), strings.Join(f, "\n- "))
+}
+
+// sentence says what is wrong with a setting: why goes on after "which" or "that".
+func (f found) sentence(d declaration, why error) string {
+	if d.secret {
+		return fmt.Sprintf("%s has a value that %v.", f.label, why)
+	}
+	return fmt.Sprintf("%s is %q, which %v.", f.label, clip(f.text), why)
+}
+
+// clip keeps a text in a sentence short.
+func clip(s string) string {
+	const most = 64
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}

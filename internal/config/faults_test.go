@@ -1,0 +1,235 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestContradictions(t *testing.T) {
+	for _, c := range []struct {
+		reason  string
+		environ []string
+		flags   Overrides
+		want    string // "" is none
+	}{
+		{
+			"two ways to say when to try again",
+			[]string{"WEBHOOK_RETRY_DELAY=1", "WEBHOOK_RETRY_SCHEDULE=1s"},
+			Overrides{},
+			"WEBHOOK_RETRY_DELAY and WEBHOOK_RETRY_SCHEDULE are both set, and each says when to try again: remove one of them.",
+		},
+		{
+			"retries outlive what they belong to",
+			[]string{"WEBHOOK_RETRY_SCHEDULE=20h", "WEBHOOK_MAX_RETRIES=4"},
+			Overrides{},
+			"The retries go on for up to 88h, longer than LOG_RETENTION keeps anything, which is 72h: make LOG_RETENTION longer, or WEBHOOK_MAX_RETRIES or the delays smaller.",
+		},
+		{"a longer retention", []string{"WEBHOOK_RETRY_SCHEDULE=20h", "WEBHOOK_MAX_RETRIES=4", "LOG_RETENTION=88h"}, Overrides{}, ""},
+		{
+			"doubling outlives it too",
+			[]string{"WEBHOOK_RETRY_DELAY=60", "WEBHOOK_MAX_RETRIES=50"},
+			Overrides{},
+			"The retries go on for up to 1067h7m42s, longer than LOG_RETENTION keeps anything, which is 72h: make LOG_RETENTION longer, or WEBHOOK_MAX_RETRIES or the delays smaller.",
+		},
+		{
+			"--dev for everybody",
+			[]string{"HOOKFERRY_ADDR=0.0.0.0:8000"},
+			Overrides{Dev: true},
+			`HOOKFERRY_ADDR is "0.0.0.0:8000", which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev.`,
+		},
+		{
+			"--dev for everybody, by flag", nil,
+			Overrides{Dev: true, Addr: ":8000"},
+			`--addr is ":8000", which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev.`,
+		},
+		{
+			"profiles for everybody",
+			[]string{"HOOKFERRY_ADMIN_ADDR=:9001"},
+			Overrides{Dev: true},
+			`HOOKFERRY_ADMIN_ADDR is ":9001", which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev.`,
+		},
+		{"--dev on a name of this machine", []string{"HOOKFERRY_ADDR=localhost:8000"}, Overrides{Dev: true}, ""},
+		{"--dev on IPv4 in IPv6's clothes", []string{"HOOKFERRY_ADDR=[::ffff:127.0.0.1]:8000"}, Overrides{Dev: true}, ""},
+		{"--dev without an admin address", []string{"HOOKFERRY_ADMIN_ADDR="}, Overrides{Dev: true}, ""},
+		{
+			"both on one port",
+			[]string{"HOOKFERRY_ADDR=:8001"},
+			Overrides{},
+			`HOOKFERRY_ADDR is ":8001" and HOOKFERRY_ADMIN_ADDR is "127.0.0.1:8001", and both can't be listened on: give them different ports.`,
+		},
+		{
+			"both on one address, by flag",
+			[]string{"HOOKFERRY_ADMIN_ADDR=127.0.0.2:80"},
+			Overrides{Addr: "127.0.0.2:80"},
+			`--addr is "127.0.0.2:80" and HOOKFERRY_ADMIN_ADDR is "127.0.0.2:80", and both can't be listened on: give them different ports.`,
+		},
+		{"one port of two addresses", []string{"HOOKFERRY_ADDR=10.0.0.1:8001"}, Overrides{}, ""},
+		{"any free port, twice", []string{"HOOKFERRY_ADDR=:0", "HOOKFERRY_ADMIN_ADDR=:0"}, Overrides{}, ""},
+		{"no admin address, so no collision", []string{"HOOKFERRY_ADDR=:8001", "HOOKFERRY_ADMIN_ADDR=off"}, Overrides{}, ""},
+	} {
+		got := ""
+		if _, err := Load(c.environ, "", c.flags); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %q %+v:\n got %s\nwant %s", c.reason, c.environ, c.flags, got, c.want)
+		}
+	}
+}
+
+func TestUnknownNames(t *testing.T) {
+	for _, c := range []struct{ reason, variable, want string }{
+		{"a letter short", "HOOKFERRY_ADR=:80", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
+		{"swapped", "WEBHOOK_TIMEUOT=1s", "WEBHOOK_TIMEUOT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or remove it."},
+		{"a letter more", "WEBHOOK_MAXX_RETRIES=1", "WEBHOOK_MAXX_RETRIES is not a setting: did you mean WEBHOOK_MAX_RETRIES? Rename it, or remove it."},
+		{"the other prefix", "HOOKFERRY_TIMEOUT=1s", "HOOKFERRY_TIMEOUT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or remove it."},
+		{"a prefix too many", "HOOKFERRY_LOG_LEVEL=info", "HOOKFERRY_LOG_LEVEL is not a setting: did you mean LOG_LEVEL? Rename it, or remove it."},
+		{"no secret, so no file", "HOOKFERRY_DATA_FILE=/x", "HOOKFERRY_DATA_FILE is not a setting: did you mean HOOKFERRY_DATA? Rename it, or remove it."},
+		{"the name of a secret's file", "HOOKFERRY_APIKEY_FILE=/x", "HOOKFERRY_APIKEY_FILE is not a setting: did you mean HOOKFERRY_API_KEY_FILE? Rename it, or remove it."},
+		{"an empty value is a slip all the same", "HOOKFERRY_ADR=", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
+		{"a port that somebody wrote", "HOOKFERRY_PORT=8000", "HOOKFERRY_PORT is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
+		{"the prefix alone", "HOOKFERRY_=1", "HOOKFERRY_ is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
+
+		{"somebody else's", "HOME=/root", ""},
+		{"somebody else's, close by", "LOGLEVEL=1", ""},
+		{"no prefix", "MY_WEBHOOK_TIMEOUT=soon", ""},
+		{"no variable at all", "HOOKFERRY_NONSENSE", ""},
+		{"Kubernetes", "HOOKFERRY_SERVICE_HOST=10.0.0.1", ""},
+		{"Kubernetes", "HOOKFERRY_SERVICE_PORT=8000", ""},
+		{"Kubernetes, a named port", "HOOKFERRY_SERVICE_PORT_HTTP=8000", ""},
+		{"Kubernetes", "HOOKFERRY_PORT=tcp://10.0.0.1:8000", ""},
+		{"Kubernetes", "HOOKFERRY_PORT_8000_TCP=tcp://10.0.0.1:8000", ""},
+		{"Kubernetes", "HOOKFERRY_PORT_8000_TCP_ADDR=10.0.0.1", ""},
+		{"Kubernetes", "HOOKFERRY_PORT_8000_TCP_PROTO=tcp", ""},
+		{"Kubernetes, a service of another name", "WEBHOOK_RECEIVER_PORT_9000_UDP_PORT=9000", ""},
+	} {
+		got := ""
+		if _, err := Load([]string{c.variable}, "", Overrides{}); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %s:\n got %s\nwant %s", c.reason, c.variable, got, c.want)
+		}
+	}
+}
+
+func TestEditDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0},
+		{"", "abc", 3},
+		{"abc", "", 3},
+		{"abc", "abc", 0},
+		{"abc", "abd", 1},
+		{"abc", "ab", 1},
+		{"abc", "xabc", 1},
+		{"kitten", "sitting", 3},
+		{"flaw", "lawn", 2},
+	} {
+		if got := editDistance(c.a, c.b); got != c.want {
+			t.Errorf("editDistance(%q, %q) is %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+func TestFilesThatAreNoHelp(t *testing.T) {
+	directory := t.TempDir()
+	for _, c := range []struct {
+		reason, variable string
+		want             string
+	}{
+		{
+			"not there", "HOOKFERRY_API_KEY_FILE=" + filepath.Join(directory, "pw-hunter2"),
+			"HOOKFERRY_API_KEY_FILE names a file that can't be read: no such file or directory. Write the path of the file that holds the value.",
+		},
+		{
+			"a directory", "HOOKFERRY_API_KEY_FILE=" + directory,
+			"HOOKFERRY_API_KEY_FILE names a file that can't be read: is a directory. Write the path of the file that holds the value.",
+		},
+		{
+			"the secret itself", "DATABASE_URL_FILE=postgres://u:pw-hunter2@db/x",
+			"DATABASE_URL_FILE names a file that can't be read: no such file or directory. Write the path of the file that holds the value.",
+		},
+		{
+			"empty", "HOOKFERRY_API_KEY_FILE=" + write(t, "key", " \n"),
+			"HOOKFERRY_API_KEY_FILE names a file that is empty: write the value into it, or remove the setting.",
+		},
+		{
+			"endless", "HOOKFERRY_API_KEY_FILE=/dev/zero",
+			"HOOKFERRY_API_KEY_FILE names a file that can't be read: it is larger than 1MiB. Write the path of the file that holds the value.",
+		},
+		{
+			"a bad value in it", "HOOKFERRY_API_KEY_FILE=" + write(t, "key", "pw-hunter2"),
+			"The file of HOOKFERRY_API_KEY_FILE has a value that is 10 characters long: use 16 to 512, for example what `openssl rand -hex 32` prints.",
+		},
+		{
+			"Redis, not yet", "REDIS_URL_FILE=" + write(t, "url", "redis://:pw-hunter2@r"),
+			"The file of REDIS_URL_FILE has a value that this version has no use for: it works without Redis. Remove the setting.",
+		},
+	} {
+		_, err := Load([]string{c.variable}, "", Overrides{})
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%s:\n got %v\nwant %s", c.reason, err, c.want)
+		}
+	}
+	_, err := Load([]string{"HOOKFERRY_API_KEY=0123456789abcdef", "HOOKFERRY_API_KEY_FILE=/x"}, "", Overrides{})
+	if want := "HOOKFERRY_API_KEY and HOOKFERRY_API_KEY_FILE are both set: keep one of them."; err == nil || err.Error() != want {
+		t.Errorf("both:\n got %v\nwant %s", err, want)
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dotEnv := "WEBHOOK_TIMEOUT=soon\nHOOKFERRY_DAT=x\n"
+	if err := os.WriteFile(".env", []byte(dotEnv), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load([]string{"LOG_LEVEL=loud", "WEBHOOK_RETRY_DELAY=1", "WEBHOOK_RETRY_SCHEDULE=1s"}, ".env", Overrides{Addr: "x"})
+	want := "5 things are wrong with the settings:\n" +
+		"- HOOKFERRY_DAT (.env, line 2) is not a setting: did you mean HOOKFERRY_DATA? Rename it, or remove it.\n" +
+		`- WEBHOOK_TIMEOUT (.env, line 1) is "soon", which is not a duration: write it like 10s, 5m, 72h or 3d; a number alone means seconds.` + "\n" +
+		`- --addr is "x", which is not an address to listen on: write it like :8000 (every network), 127.0.0.1:8000 or [::1]:8000.` + "\n" +
+		`- LOG_LEVEL is "loud", which is not one of the choices: write DEBUG, INFO, WARN or ERROR.` + "\n" +
+		"- WEBHOOK_RETRY_DELAY and WEBHOOK_RETRY_SCHEDULE are both set, and each says when to try again: remove one of them."
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+	if faults, ok := errors.AsType[Faults](err); !ok || len(faults) != 5 {
+		t.Errorf("the error is a %T, want 5 Faults", err)
+	}
+}
+
+// TestNoContradictionOfWhatWasNotUnderstood: a comparison with a default that
+// nobody wanted would send its reader the wrong way.
+func TestNoContradictionOfWhatWasNotUnderstood(t *testing.T) {
+	long := []string{"WEBHOOK_RETRY_SCHEDULE=100h", "WEBHOOK_MAX_RETRIES=1"}
+	if _, err := Load(append(long, "LOG_RETENTION=200x"), "", Overrides{}); err == nil || strings.Contains(err.Error(), "retries go on") {
+		t.Errorf("a bad retention: %v", err)
+	}
+	if _, err := Load(long, write(t, ".env", "LOG_RETENTION='200h\n"), Overrides{}); err == nil || strings.Contains(err.Error(), "retries go on") {
+		t.Errorf("a retention in a line that can't be read: %v", err)
+	}
+}
+
+func TestEachFaultIsASentence(t *testing.T) {
+	var environ []string
+	for _, d := range declarations(&Config{}) {
+		environ = append(environ, d.name+"=\x00 pw-hunter2")
+	}
+	_, err := Load(environ, write(t, ".env", "nonsense\n"), Overrides{})
+	faults, _ := errors.AsType[Faults](err)
+	// HOOKFERRY_DATA takes any text, and the .env file adds a fault.
+	if len(faults) != len(environ) {
+		t.Errorf("%d faults, want %d: %v", len(faults), len(environ), err)
+	}
+	for _, fault := range faults {
+		if !strings.HasSuffix(fault, ".") || strings.Contains(fault, "\x00") {
+			t.Errorf("%q is not a sentence", fault)
+		}
+	}
+}

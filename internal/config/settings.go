@@ -1,0 +1,141 @@
+package config
+
+import (
+	"slices"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// Role says which part of the service uses a setting.
+type Role string
+
+// The roles.
+const (
+	RoleAll    Role = "all"
+	RoleAPI    Role = "api"    // takes events in and answers
+	RoleWorker Role = "worker" // delivers
+)
+
+// declaration is all there is to know about a setting.
+type declaration struct {
+	name       string
+	flag       string // the flag that overrides it, or ""
+	def        string // the default, as one would write it; "" is none
+	devDef     string // the default with --dev; "" is the same
+	defMeaning string // the default in words, where def can't say it
+	meaning    string // one sentence
+	role       Role
+	secret     bool // the text is never repeated, and NAME_FILE may name a file that holds it
+	emptyIsSet bool // an empty value means something; for the others it means the default
+	later      bool // the name is known, and refused until a later version makes use of it
+	value      value
+}
+
+func (d declaration) defaultFor(dev bool) string {
+	if dev && d.devDef != "" {
+		return d.devDef
+	}
+	return d.def
+}
+
+// declarations are all settings, bound to the fields of c.
+func declarations(c *Config) []declaration {
+	return slices.Concat(c.storage(), c.delivery(), c.serving(), c.logging())
+}
+
+func (c *Config) storage() []declaration {
+	return []declaration{
+		{
+			name: "HOOKFERRY_DATA", flag: "--data", def: "./data", role: RoleAll, value: pathOf(&c.Data),
+			meaning: "Directory of the SQLite file.",
+		},
+		{
+			name: "DATABASE_URL", defMeaning: "`hookferry.db` in `HOOKFERRY_DATA`", role: RoleAll, secret: true, value: databaseOf(&c.Database),
+			meaning: "Where everything is kept: `sqlite://hooks.db` is a file in the working directory, `sqlite:///var/lib/hooks.db` one by its absolute path.",
+		},
+		{
+			name: "DATABASE_READ_URL", role: RoleAPI, secret: true, later: true, value: notYet("reads go to the database of DATABASE_URL"),
+			meaning: "A read replica, for status and list queries.",
+		},
+		{
+			name: "REDIS_URL", role: RoleAll, secret: true, later: true, value: notYet("it works without Redis"),
+			meaning: "Redis, which makes several nodes faster.",
+		},
+		{
+			name: "LOG_RETENTION", def: "72h", role: RoleAll, value: durationOf(&c.Retention, time.Hour, 3650*day),
+			meaning: "How long settled deliveries are kept, with their events and attempts.",
+		},
+	}
+}
+
+func (c *Config) delivery() []declaration {
+	return []declaration{
+		{
+			name: "WEBHOOK_MAX_RETRIES", def: "5", role: RoleWorker, value: countOf(&c.MaxRetries, 0, event.MaxRetries),
+			meaning: "Retries after the first attempt.",
+		},
+		{
+			name: "WEBHOOK_RETRY_SCHEDULE", def: "10s,30s,60s,5m,15m", role: RoleWorker, value: scheduleOf(&c.RetrySchedule),
+			meaning: "The delay before each retry; where `WEBHOOK_MAX_RETRIES` is set too, cut to it or made longer by repeating the last.",
+		},
+		{
+			name: "WEBHOOK_RETRY_DELAY", role: RoleWorker, value: delayOf(&c.RetryDelay),
+			meaning: "The delay before the first retry, in seconds or as a duration; each one after it is twice as long, and there is no schedule.",
+		},
+		{
+			name: "WEBHOOK_TIMEOUT", def: "10s", role: RoleWorker, value: durationOf(&c.Timeout, 100*time.Millisecond, event.MaxTimeout),
+			meaning: "How long an attempt may take, the answer's body included.",
+		},
+		{
+			name: "HOOKFERRY_ALLOW_TARGETS", devDef: "127.0.0.0/8,::1/128", role: RoleAll, emptyIsSet: true, value: networksOf(&c.AllowTargets),
+			meaning: "Networks (CIDR) and addresses that may be called although they are not public, separated by commas; the word `all` allows every address.",
+		},
+		{
+			name: "HOOKFERRY_MAX_IN_FLIGHT", def: "1024", role: RoleWorker, value: countOf(&c.MaxInFlight, 1, 100_000),
+			meaning: "Attempts that may be under way at once, in all.",
+		},
+		{
+			name: "HOOKFERRY_LANE_IN_FLIGHT", def: "64", role: RoleWorker, value: countOf(&c.LaneInFlight, 1, event.MaxInFlight),
+			meaning: "Attempts that may be under way at once to one subscription's endpoint.",
+		},
+	}
+}
+
+func (c *Config) serving() []declaration {
+	return []declaration{
+		{
+			name: "HOOKFERRY_ADDR", flag: "--addr", def: ":8000", devDef: "127.0.0.1:8000", role: RoleAPI, value: addrOf(&c.Addr),
+			meaning: "The address that the API listens on.",
+		},
+		{
+			name: "HOOKFERRY_ADMIN_ADDR", def: "127.0.0.1:8001", role: RoleAll, emptyIsSet: true, value: adminAddrOf(&c.AdminAddr),
+			meaning: "The address of `/metrics` and of Go's profiles, which ask for no key; `off` or an empty value is none.",
+		},
+		{
+			name: "HOOKFERRY_API_KEY", role: RoleAPI, secret: true, value: keyOf(&c.APIKey),
+			meaning: "A first API key, for containers; `hookferry keys create` makes more.",
+		},
+		{
+			name: "HOOKFERRY_MAX_BODY", def: "1MiB", role: RoleAPI, value: sizeOf(&c.MaxBody, 1<<10, 32<<20),
+			meaning: "The largest request body, in bytes or with the unit KiB or MiB.",
+		},
+		{
+			name: "HOOKFERRY_SHUTDOWN_GRACE", def: "30s", role: RoleAll, value: durationOf(&c.ShutdownGrace, 0, time.Hour),
+			meaning: "How long requests and attempts under way may take to finish when the service stops.",
+		},
+	}
+}
+
+func (c *Config) logging() []declaration {
+	return []declaration{
+		{
+			name: "LOG_LEVEL", def: "INFO", role: RoleAll, value: choiceOf(&c.LogLevel, "DEBUG", "INFO", "WARN", "ERROR"),
+			meaning: "The least important level that is logged.",
+		},
+		{
+			name: "HOOKFERRY_LOG_FORMAT", def: "auto", role: RoleAll, value: choiceOf(&c.LogFormat, "auto", "text", "json"),
+			meaning: "How the log is written; `auto` is text in a terminal and JSON elsewhere.",
+		},
+	}
+}

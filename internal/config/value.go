@@ -1,0 +1,114 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"hookferry/internal/event"
+)
+
+// value is a field of Config that can be read from text and be shown as text.
+//
+// The error of read is a phrase that goes on after "…, which" or "… a value
+// that": it says what is wrong and what would be right.
+type value struct {
+	read    func(text string) error
+	show    func() string // as one would write it, without what must be hidden; "" is none
+	allowed string        // the limits, in words; "" if there are none
+}
+
+func bind[T any](field *T, parse func(string) (T, error), show func(T) string) value {
+	return value{
+		read: func(text string) error {
+			v, err := parse(text)
+			if err == nil {
+				*field = v
+			}
+			return err
+		},
+		show: func() string { return show(*field) },
+	}
+}
+
+func asIs(text string) string { return text }
+
+func countOf(field *int, least, most int) value {
+	v := bind(field, func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		switch {
+		case errors.Is(err, strconv.ErrSyntax):
+			return 0, fmt.Errorf("is not a whole number: write one from %d to %d", least, most)
+		case err != nil || n < least || n > most:
+			return 0, fmt.Errorf("is out of range: write a number from %d to %d", least, most)
+		}
+		return n, nil
+	}, strconv.Itoa)
+	v.allowed = fmt.Sprintf("%d to %d", least, most)
+	return v
+}
+
+func choiceOf(field *string, choices ...string) value {
+	last := len(choices) - 1
+	allowed := strings.Join(choices[:last], ", ") + " or " + choices[last]
+	v := bind(field, func(text string) (string, error) {
+		for _, choice := range choices {
+			if strings.EqualFold(text, choice) {
+				return choice, nil
+			}
+		}
+		return "", fmt.Errorf("is not one of the choices: write %s", allowed)
+	}, asIs)
+	v.allowed = allowed
+	return v
+}
+
+func pathOf(field *string) value { return bind(field, parsePath, asIs) }
+
+func parsePath(text string) (string, error) {
+	if text == "~" || strings.HasPrefix(text, "~/") {
+		return "", errors.New("begins with ~, which only a shell replaces by the home directory: write the path in full")
+	}
+	return text, nil
+}
+
+const (
+	minKey = 16
+	maxKey = 512
+)
+
+func keyOf(field *event.Secret) value {
+	v := bind(field, parseKey, hide)
+	v.allowed = fmt.Sprintf("at least %d characters", minKey)
+	return v
+}
+
+func parseKey(text string) (event.Secret, error) {
+	for i := range len(text) {
+		if text[i] <= ' ' || text[i] > '~' {
+			return "", errors.New("holds a space, a control character or one outside ASCII, which an HTTP header can't carry: use letters, digits and signs")
+		}
+	}
+	if n := len(text); n < minKey || n > maxKey {
+		return "", fmt.Errorf("is %d characters long: use %d to %d, for example what `openssl rand -hex 32` prints", n, minKey, maxKey)
+	}
+	return event.Secret(text), nil
+}
+
+func hide(s event.Secret) string {
+	if s == "" {
+		return ""
+	}
+	return s.String()
+}
+
+// notYet is a setting that must not be ignored silently while nothing uses it.
+func notYet(instead string) value {
+	return value{
+		read: func(string) error {
+			return fmt.Errorf("this version has no use for: %s. Remove the setting", instead)
+		},
+		show: func() string { return "" },
+	}
+}

@@ -1,0 +1,139 @@
+package telemetry
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"hookferry/internal/event"
+)
+
+// Metrics counts what the service does. Its methods are called for every event
+// and attempt, from many goroutines at once, so each series is looked up once,
+// when it is made.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	accepted prometheus.Counter
+	filtered prometheus.Counter
+
+	attempts        map[event.Code]prometheus.Counter // "" is success
+	otherOutcome    prometheus.Counter
+	attemptDuration prometheus.Histogram
+	inFlight        prometheus.Gauge
+
+	settled       map[event.Status]prometheus.Counter
+	toFirst       prometheus.Histogram
+	toDelivered   prometheus.Histogram
+	commits       prometheus.Counter
+	commitRows    prometheus.Counter
+	commitSeconds prometheus.Histogram
+}
+
+// NewMetrics makes the metrics of one service, in a registry of their own. depth
+// is asked, at most once a second, what is pending when somebody reads the
+// metrics; nil leaves those gauges out.
+func NewMetrics(version string, depth func(context.Context) (event.Depth, error)) *Metrics {
+	r := prometheus.NewRegistry()
+	m := &Metrics{
+		registry: r,
+		accepted: counter(r, "events_accepted_total", "Events that were taken in and are on disk."),
+		filtered: counter(r, "events_filtered_total", "Events whose type their subscription does not want; nothing was stored."),
+
+		attemptDuration: histogram(r, "attempt_duration_seconds", "How long an attempt took, from its start to the end of the exchange.", upToAMinute),
+		inFlight:        gauge(r, "attempts_in_flight", "Attempts that are being made right now."),
+
+		toFirst:       histogram(r, "accept_to_first_attempt_seconds", "From the event's acceptance to the start of its first attempt.", upToAnHour),
+		toDelivered:   histogram(r, "accept_to_delivered_seconds", "From the event's acceptance to the receiver's 2xx, retries included.", upToAnHour),
+		commits:       counter(r, "store_commits_total", "Grouped transactions that the store committed."),
+		commitRows:    counter(r, "store_commit_rows_total", "Events and settlements written by those transactions."),
+		commitSeconds: histogram(r, "store_commit_seconds", "How long such a transaction took, its sync to disk included.", upToAMinute),
+	}
+	m.resolveAttempts(r)
+	m.resolveSettled(r)
+	if depth != nil {
+		r.MustRegister(newDepthCollector(depth))
+	}
+	r.MustRegister(buildInfo(version))
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func buildInfo(version string) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "build_info", Help: "Always 1; the labels say what is running.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
+	}, func() float64 { return 1 })
+}
+
+// failureCodes are all values of the label outcome besides "success" and
+// "other": a fixed set, so that a receiver can't make new series.
+var failureCodes = []event.Code{
+	event.CodeTimeout, event.CodeDNS, event.CodeConnectionRefused, event.CodeConnectionReset,
+	event.CodeConnectionClosed, event.CodeUnreachable, event.CodeTLSExpired, event.CodeTLSUntrusted,
+	event.CodeTLSWrongHost, event.CodeTLS, event.CodeRedirect, event.CodeGone, event.CodeStatus,
+	event.CodeBadResponse, event.CodeBlocked, event.CodeBadTarget, event.CodeNetwork,
+}
+
+func (m *Metrics) resolveAttempts(r *prometheus.Registry) {
+	vec := counterVec(r, "attempts_total", "Attempts made, by how they ended: success, or the code of the failure.", "outcome")
+	m.attempts = map[event.Code]prometheus.Counter{"": vec.WithLabelValues("success")}
+	for _, code := range failureCodes {
+		m.attempts[code] = vec.WithLabelValues(string(code))
+	}
+	m.otherOutcome = vec.WithLabelValues("other")
+}
+
+// A delivery that is cancelled is settled by no attempt, so it isn't counted here.
+func (m *Metrics) resolveSettled(r *prometheus.Registry) {
+	vec := counterVec(r, "deliveries_settled_total", "Deliveries that an attempt settled, by their final status.", "status")
+	m.settled = map[event.Status]prometheus.Counter{}
+	for _, status := range []event.Status{event.Delivered, event.Failed} {
+		m.settled[status] = vec.WithLabelValues(status.String())
+	}
+}
+
+// Accepted counts an event that was taken in and is on disk.
+func (m *Metrics) Accepted() { m.accepted.Inc() }
+
+// Filtered counts an event that its subscription did not want.
+func (m *Metrics) Filtered() { m.filtered.Inc() }
+
+// InFlight counts attempts that begin (1) and end (-1).
+func (m *Metrics) InFlight(delta int) { m.inFlight.Add(float64(delta)) }
+
+// Attempt counts an attempt and what became of its delivery.
+func (m *Metrics) Attempt(s event.Settlement) {
+	outcome := &s.Attempt.Outcome
+	ended, known := m.attempts[outcome.Code]
+	if !known {
+		ended = m.otherOutcome
+	}
+	ended.Inc()
+	observe(m.attemptDuration, outcome.Duration)
+	if s.Attempt.Number == 1 {
+		observe(m.toFirst, outcome.StartedAt.Sub(s.Delivery.CreatedAt))
+	}
+	if settled, final := m.settled[s.Delivery.Status]; final {
+		settled.Inc()
+	}
+	if s.Delivery.Status == event.Delivered {
+		observe(m.toDelivered, s.Delivery.SettledAt.Sub(s.Delivery.CreatedAt))
+	}
+}
+
+// Commit counts a transaction of the store: how many events and settlements it
+// wrote, and how long it took.
+func (m *Metrics) Commit(rows int, took time.Duration) {
+	m.commits.Inc()
+	m.commitRows.Add(float64(max(rows, 0)))
+	observe(m.commitSeconds, took)
+}
+
+// observe counts a duration as 0 where a clock that was set back made it negative.
+func observe(h prometheus.Histogram, d time.Duration) {
+	h.Observe(max(d, 0).Seconds())
+}
