@@ -1,0 +1,297 @@
+// Package dispatch is station 3: it brings deliveries to their endpoints.
+//
+// A delivery comes in by one of two doors: ingest hands over what it has just
+// stored (handoff.go), or Run claims what is due in the store: retries, overflow,
+// and what a dead node held. Either way it waits in the lane of its subscription
+// (lanes.go) until its turn, is attempted once (deliver, below), and its outcome
+// is recorded (record.go). A retry is the same row becoming due again: there is no
+// second road.
+//
+// Read Run first, then deliver. Leases are kept alive in lease.go.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// Store is what the dispatcher needs of the store; package store says what each
+// method promises.
+type Store interface {
+	Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error)
+	Record(ctx context.Context, settlements []event.Settlement) error
+	Renew(ctx context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error)
+	Release(ctx context.Context, owner string, ids []event.ID) error
+	Rescue(ctx context.Context, now time.Time) (int, error)
+}
+
+// Subscriptions finds a delivery's subscription as it is now.
+type Subscriptions interface {
+	Subscription(ctx context.Context, id event.ID) (event.Subscription, error)
+}
+
+// Sender makes one attempt. It never fails: what goes wrong is the outcome.
+type Sender interface {
+	Send(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome
+}
+
+// Observer is told of each attempt that was made.
+type Observer interface {
+	InFlight(delta int)
+	Attempt(s event.Settlement)
+}
+
+// Options are what a dispatcher is made of.
+type Options struct {
+	Node          string // names this node's leases
+	Store         Store
+	Subscriptions Subscriptions
+	Sender        Sender
+	Observer      Observer
+	Log           *slog.Logger
+	Policy        event.RetryPolicy
+	Limits        Limits
+	Lease         time.Duration // how long a lease is; it is renewed when a third of it is left
+	Grace         time.Duration // how long Run waits, once it is to stop, for attempts under way
+}
+
+const (
+	claimMost = 256             // deliveries in one claim
+	pollEvery = 1 * time.Second // claims at least so often: the store is the truth, wake-ups are hints
+)
+
+// Dispatcher brings deliveries to their endpoints. Its methods may be called from
+// many goroutines at once.
+type Dispatcher struct {
+	o    Options
+	wake chan struct{} // a hint to Run that a claim would find something
+
+	mu       sync.Mutex
+	lanes    *lanes
+	held     held
+	inFlight int
+	backlog  bool          // something due was left in the store for want of room
+	stopping bool          // no reservations, no claims, no further attempts
+	idle     chan struct{} // closed when stopping and nothing is in flight
+
+	attempts context.Context // of all attempts; ended when the grace is over
+	abort    context.CancelFunc
+	recorder *recorder
+}
+
+// New makes a dispatcher. Nothing moves until Run.
+func New(o Options) *Dispatcher {
+	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), idle: make(chan struct{})}
+	d.attempts, d.abort = context.WithCancel(context.Background())
+	d.recorder = newRecorder(d)
+	return d
+}
+
+// Run claims what is due and keeps the leases alive until ctx ends. Then it stops
+// claiming, lets the attempts under way end, records them and releases the rest.
+// It returns nil when that was done within the grace.
+func (d *Dispatcher) Run(ctx context.Context) error {
+	recorded := make(chan struct{})
+	go func() { defer close(recorded); d.recorder.run() }()
+
+	renew := time.NewTicker(d.o.Lease / 3)
+	defer renew.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			err := d.stop()
+			d.recorder.stop()
+			<-recorded
+			return err
+		case <-renew.C:
+			d.tendLeases(ctx)
+		case <-d.wake:
+			timer.Reset(d.claimAll(ctx))
+		case <-timer.C:
+			timer.Reset(d.claimAll(ctx))
+		}
+	}
+}
+
+// claimAll claims until nothing more fits, and says how long to wait before the next look.
+func (d *Dispatcher) claimAll(ctx context.Context) time.Duration {
+	for ctx.Err() == nil {
+		again, wait, err := d.claimOnce(ctx)
+		if err != nil {
+			d.o.Log.WarnContext(ctx, "could not claim due deliveries; trying again", "error", err, "in", pollEvery)
+			return pollEvery
+		}
+		if !again {
+			return wait
+		}
+	}
+	return pollEvery
+}
+
+// claimOnce takes one batch of due deliveries out of the store and into the lanes.
+// again says that another would find more.
+func (d *Dispatcher) claimOnce(ctx context.Context) (again bool, wait time.Duration, err error) {
+	now := time.Now()
+	d.mu.Lock()
+	total, roomOf := d.lanes.room()
+	started := d.start(now) // lanes that their rate held back
+	d.mu.Unlock()
+	if wait = pollEvery; !started.IsZero() {
+		wait = min(wait, time.Until(started))
+	}
+	if total <= 0 {
+		return false, wait, nil
+	}
+	claim, err := d.o.Store.Claim(ctx, event.ClaimRequest{
+		Owner: d.o.Node, Now: now, Until: now.Add(d.o.Lease),
+		Limit: min(total, claimMost), Room: d.o.Limits.LaneDepth, RoomOf: roomOf, Bytes: d.o.Limits.HeldBytes / 4,
+	})
+	if err != nil {
+		return false, wait, err
+	}
+	for _, c := range claim.Deliveries {
+		d.admit(ctx, c)
+	}
+	d.mu.Lock()
+	d.backlog = claim.More
+	d.mu.Unlock()
+	if !claim.NextDue.IsZero() {
+		wait = min(wait, max(0, time.Until(claim.NextDue)))
+	}
+	return claim.More && len(claim.Deliveries) > 0, wait, nil
+}
+
+// start lets every lane whose turn it is begin, as far as the node's limit goes. It
+// returns when the next lane that is held back by its rate may go on. The caller
+// holds the lock.
+func (d *Dispatcher) start(now time.Time) time.Time {
+	for d.inFlight < d.o.Limits.InFlight && !d.stopping {
+		w := d.lanes.next(now)
+		if w == nil {
+			break
+		}
+		d.inFlight++
+		go d.work(w)
+	}
+	return d.lanes.nextStart()
+}
+
+// work delivers one after the other as long as there is something to do, so that
+// a busy node starts no goroutine for each.
+func (d *Dispatcher) work(w *work) {
+	d.o.Observer.InFlight(1)
+	defer d.o.Observer.InFlight(-1)
+	for w != nil {
+		ended := d.deliver(w)
+		w = d.finish(w, ended)
+	}
+}
+
+// deliver makes one attempt and has its outcome recorded.
+func (d *Dispatcher) deliver(w *work) ending {
+	sub, err := d.o.Subscriptions.Subscription(d.attempts, w.claimed.Delivery.SubscriptionID)
+	switch {
+	case errors.Is(err, event.ErrNotFound) || err == nil && sub.Deleted():
+		d.drop(w) // the store has cancelled it
+		return endedNeutral
+	case err != nil || !sub.Active:
+		d.giveBack(w)
+		return endedNeutral
+	case !d.mayAttempt(w):
+		d.drop(w) // its lease is another's, or will be
+		return endedNeutral
+	}
+
+	outcome := d.o.Sender.Send(d.attempts, sub, w.claimed.Event)
+	if d.attempts.Err() != nil && !outcome.Success() {
+		d.giveBack(w) // we broke it off ourselves: that says nothing about the endpoint
+		return endedNeutral
+	}
+
+	settlement := event.Settle(w.claimed.Delivery, outcome, sub.Policy(d.o.Policy), time.Now(), rand.Float64())
+	d.o.Observer.Attempt(settlement)
+	d.log(w, sub, settlement)
+	d.recorder.add(w, settlement)
+	switch {
+	case outcome.Success():
+		return endedWell
+	case outcome.Overloaded():
+		return endedOverloaded
+	}
+	return endedNeutral
+}
+
+// finish frees the slot that w had and returns what this goroutine delivers next,
+// or nil if there is nothing.
+func (d *Dispatcher) finish(w *work, ended ending) *work {
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lanes.finish(w, ended, now)
+	if d.backlog && d.low(w.lane) {
+		d.hint()
+	}
+	if !d.stopping {
+		if next := d.lanes.next(now); next != nil {
+			if ended == endedWell { // the lane may have grown: use it
+				d.start(now)
+			}
+			return next
+		}
+		if at := d.lanes.nextStart(); !at.IsZero() {
+			d.hint()
+		}
+	}
+	d.inFlight--
+	if d.stopping && d.inFlight == 0 {
+		close(d.idle)
+	}
+	return nil
+}
+
+// low reports that there is room again for what waits in the store.
+func (d *Dispatcher) low(l *lane) bool {
+	return l.waiting() == d.o.Limits.LaneDepth/4 || l.waiting() == 0 || d.lanes.held == d.o.Limits.Held/2
+}
+
+// hint makes Run look into the store soon.
+func (d *Dispatcher) hint() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// log writes the one line that says all about an attempt.
+func (d *Dispatcher) log(w *work, sub event.Subscription, s event.Settlement) {
+	o := &s.Attempt.Outcome
+	level := slog.LevelInfo
+	if !o.Success() {
+		level = slog.LevelWarn
+	}
+	if !d.o.Log.Enabled(d.attempts, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("delivery", s.Delivery.ID.String()), slog.String("event", s.Delivery.EventID.String()),
+		slog.String("subscription", sub.ID.String()), slog.String("type", w.claimed.Event.Type),
+		slog.Int("attempt", s.Attempt.Number), slog.String("status", s.Delivery.Status.String()),
+		slog.Int("code", o.StatusCode), slog.Duration("took", o.Duration), slog.Duration("age", o.StartedAt.Sub(s.Delivery.CreatedAt)),
+		slog.String("peer", o.Peer),
+	}
+	if !o.Success() {
+		attrs = append(attrs, slog.String("error_code", string(o.Code)), slog.String("error", o.Error))
+		if s.Delivery.Status == event.Pending {
+			attrs = append(attrs, slog.Time("next_attempt_at", s.Delivery.DueAt))
+		}
+	}
+	d.o.Log.LogAttrs(d.attempts, level, "attempt", attrs...)
+}

@@ -1,0 +1,66 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// Reserve makes room for a delivery that is about to be stored, if there is some.
+// It is followed by exactly one Deliver or Cancel.
+func (d *Dispatcher) Reserve(sub event.Subscription, size int) (event.Lease, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopping || !d.lanes.reserve(d.lanes.of(sub), size) {
+		return event.Lease{}, false
+	}
+	return event.Lease{Owner: d.o.Node, Until: time.Now().Add(d.o.Lease)}, true
+}
+
+// Deliver takes over what was stored with a reservation's lease.
+func (d *Dispatcher) Deliver(c event.Claimed) {
+	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.lanes.byID[c.Delivery.SubscriptionID]
+	if d.stopping {
+		d.lanes.cancel(l, len(c.Event.Payload))
+		d.recorder.release(w)
+		return
+	}
+	d.held.add(w)
+	d.lanes.push(l, w, true, now)
+	d.start(now)
+}
+
+// Cancel gives a reservation back.
+func (d *Dispatcher) Cancel(subscription event.ID, size int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lanes.cancel(d.lanes.byID[subscription], size)
+}
+
+// Overflow says that a delivery was stored that there was no room for.
+func (d *Dispatcher) Overflow() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.backlog = true
+}
+
+// admit puts a delivery that was claimed from the store into its lane.
+func (d *Dispatcher) admit(ctx context.Context, c event.Claimed) {
+	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
+	sub, err := d.o.Subscriptions.Subscription(ctx, c.Delivery.SubscriptionID)
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil || d.stopping {
+		d.recorder.release(w)
+		return
+	}
+	d.held.add(w)
+	d.lanes.push(d.lanes.of(sub), w, false, now)
+	d.start(now)
+}

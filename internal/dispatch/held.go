@@ -1,0 +1,71 @@
+package dispatch
+
+import (
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// work is one delivery that this node holds the lease of.
+type work struct {
+	claimed    event.Claimed
+	lane       *lane
+	until      time.Time // when the lease ends
+	lost       bool      // another node has it: no attempt may be made
+	prev, next *work     // in held
+}
+
+// held is the deliveries that this node holds, in the order in which their leases
+// end: a list, because almost all are gone long before anyone looks.
+type held struct {
+	first, last *work
+	n           int
+}
+
+// add puts one at the end: its lease is the newest.
+func (h *held) add(w *work) {
+	w.prev, w.next = h.last, nil
+	if h.last == nil {
+		h.first = w
+	} else {
+		h.last.next = w
+	}
+	h.last = w
+	h.n++
+}
+
+// remove takes one out. One that is not in the list is left alone.
+func (h *held) remove(w *work) {
+	if w.prev == nil && h.first != w {
+		return
+	}
+	if w.prev == nil {
+		h.first = w.next
+	} else {
+		w.prev.next = w.next
+	}
+	if w.next == nil {
+		h.last = w.prev
+	} else {
+		w.next.prev = w.prev
+	}
+	w.prev, w.next = nil, nil
+	h.n--
+}
+
+// endingBefore lists those whose lease ends before the time given, at most so many.
+func (h *held) endingBefore(t time.Time, most int) []*work {
+	var list []*work
+	for w := h.first; w != nil && w.until.Before(t) && len(list) < most; w = w.next {
+		list = append(list, w)
+	}
+	return list
+}
+
+func ids(list []*work) []event.ID {
+	all := make([]event.ID, len(list))
+	for i, w := range list {
+		all[i] = w.claimed.Delivery.ID
+	}
+	return all
+}

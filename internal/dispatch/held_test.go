@@ -1,0 +1,95 @@
+package dispatch
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"hookferry/internal/event"
+)
+
+// all walks the list forwards and backwards, which must agree.
+func (h *held) all(t interface{ Fatalf(string, ...any) }) []*work {
+	var forth, back []*work
+	for w := h.first; w != nil; w = w.next {
+		forth = append(forth, w)
+	}
+	for w := h.last; w != nil; w = w.prev {
+		back = append(back, w)
+	}
+	slices.Reverse(back)
+	if !slices.Equal(forth, back) || len(forth) != h.n {
+		t.Fatalf("the list has %d entries forwards and %d backwards, and counts %d", len(forth), len(back), h.n)
+	}
+	return forth
+}
+
+// A slice says what the list must hold, whatever is added and removed.
+func TestHeldIsAList(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var h held
+		var want, out []*work
+		for range rapid.IntRange(0, 60).Draw(t, "steps") {
+			switch rapid.IntRange(0, 2).Draw(t, "step") {
+			case 0:
+				w := &work{}
+				h.add(w)
+				want = append(want, w)
+			case 1: // one that is in it
+				if len(want) > 0 {
+					i := rapid.IntRange(0, len(want)-1).Draw(t, "which")
+					h.remove(want[i])
+					out = append(out, want[i])
+					want = slices.Delete(want, i, i+1)
+				}
+			case 2: // one that is gone already, or never was in it
+				h.remove(&work{})
+				if len(out) > 0 {
+					h.remove(rapid.SampledFrom(out).Draw(t, "gone"))
+				}
+			}
+			if got := h.all(t); !slices.Equal(got, want) {
+				t.Fatalf("the list holds %d other entries than the %d added", len(got), len(want))
+			}
+		}
+	})
+}
+
+func TestHeldEndingBefore(t *testing.T) {
+	var h held
+	start := time.Now()
+	for i := range 5 {
+		h.add(&work{until: start.Add(time.Duration(i) * time.Second)})
+	}
+	for _, c := range []struct {
+		after time.Duration
+		most  int
+		want  int
+		why   string
+	}{
+		{0, 9, 0, "a lease that ends just then has not ended before"},
+		{2500 * time.Millisecond, 9, 3, "those of 0, 1 and 2 seconds"},
+		{time.Hour, 9, 5, "all"},
+		{time.Hour, 2, 2, "no more than asked for"},
+	} {
+		list := h.endingBefore(start.Add(c.after), c.most)
+		if len(list) != c.want {
+			t.Errorf("before %v: %d, want %d: %s", c.after, len(list), c.want, c.why)
+		}
+		for i, w := range list {
+			if !w.until.Equal(start.Add(time.Duration(i) * time.Second)) {
+				t.Errorf("before %v: entry %d is out of order", c.after, i)
+			}
+		}
+	}
+}
+
+func TestIDs(t *testing.T) {
+	a, b := event.NewID(time.Now()), event.NewID(time.Now())
+	list := []*work{{claimed: event.Claimed{Delivery: event.Delivery{ID: a}}}, {claimed: event.Claimed{Delivery: event.Delivery{ID: b}}}}
+	if got := ids(list); !slices.Equal(got, []event.ID{a, b}) {
+		t.Errorf("got %v, want %v", got, []event.ID{a, b})
+	}
+}

@@ -1,0 +1,210 @@
+package dispatch
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"hookferry/internal/event"
+)
+
+// machine drives lanes with whatever may happen to them, and holds them to what
+// must be true after every step.
+type machine struct {
+	ls       *lanes
+	subs     []event.Subscription
+	now      time.Time
+	pushed   map[event.ID]int // numbers given out, in each lane
+	started  map[event.ID]int
+	at       map[event.ID]time.Time // of the last start
+	rate     map[event.ID]time.Duration
+	flying   []*work
+	reserved []int // indices of subs
+	passed   map[event.ID]map[event.ID]int
+}
+
+const propSize = 3 // bytes of every payload
+
+func TestLanesHoldTheirRules(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := &machine{
+			ls:  newLanes(Limits{InFlight: 50, LaneInFlight: 10, LaneDepth: 12, Held: 40, HeldBytes: 100}),
+			now: start, pushed: map[event.ID]int{}, started: map[event.ID]int{}, at: map[event.ID]time.Time{},
+			rate: map[event.ID]time.Duration{}, passed: map[event.ID]map[event.ID]int{},
+		}
+		for i := range 4 {
+			m.subs = append(m.subs, named(byte(i)))
+		}
+		t.Repeat(map[string]func(*rapid.T){
+			"change": m.change, "reserve": m.reserve, "cancel": m.cancel, "deliver": m.deliver, "claim": m.claim,
+			"next": m.next, "finish": m.finish, "wait": m.wait, "": m.check,
+		})
+		m.finishAll(t)
+	})
+}
+
+func (m *machine) sub(t *rapid.T) int { return rapid.IntRange(0, len(m.subs)-1).Draw(t, "sub") }
+
+func (m *machine) change(t *rapid.T) {
+	s := &m.subs[m.sub(t)]
+	s.MaxInFlight = rapid.IntRange(0, 12).Draw(t, "max")
+	s.RatePerSecond = rapid.SampledFrom([]float64{0, 0, 1, 10, 100}).Draw(t, "rate")
+	m.ls.of(*s)
+}
+
+func (m *machine) reserve(t *rapid.T) {
+	i := m.sub(t)
+	if m.ls.reserve(m.ls.of(m.subs[i]), propSize) {
+		m.reserved = append(m.reserved, i)
+	}
+}
+
+func (m *machine) takeReserved(t *rapid.T) event.Subscription {
+	if len(m.reserved) == 0 {
+		t.Skip("nothing is reserved")
+	}
+	i := rapid.IntRange(0, len(m.reserved)-1).Draw(t, "reservation")
+	s := m.subs[m.reserved[i]]
+	m.reserved = slices.Delete(m.reserved, i, i+1)
+	return s
+}
+
+func (m *machine) cancel(t *rapid.T) {
+	s := m.takeReserved(t)
+	m.ls.cancel(m.ls.byID[s.ID], propSize)
+}
+
+func (m *machine) deliver(t *rapid.T) { m.push(m.takeReserved(t), true) }
+
+func (m *machine) claim(t *rapid.T) {
+	s := m.subs[m.sub(t)]
+	total, of := m.ls.room()
+	room, partly := of[s.ID]
+	if total > 0 && (room > 0 || !partly) {
+		m.push(s, false)
+	}
+}
+
+// push numbers the deliveries of a lane by their attempts, which lanes do not look at.
+func (m *machine) push(s event.Subscription, reserved bool) {
+	w := &work{claimed: event.Claimed{
+		Delivery: event.Delivery{SubscriptionID: s.ID, Attempts: m.pushed[s.ID]}, Event: event.Event{Payload: make([]byte, propSize)},
+	}}
+	m.pushed[s.ID]++
+	m.ls.push(m.ls.of(s), w, reserved, m.now)
+}
+
+// mayStart is the rule in other words than those of lanes.
+func (m *machine) mayStart(l *lane) bool {
+	free := !m.now.Before(m.at[l.subscription].Add(l.interval))
+	return l.waiting() > 0 && l.inFlight < l.allowed && (l.interval == 0 || m.at[l.subscription].IsZero() || free)
+}
+
+func (m *machine) next(t *rapid.T) {
+	may := map[event.ID]bool{}
+	for id, l := range m.ls.byID {
+		may[id] = m.mayStart(l)
+		if !may[id] {
+			delete(m.passed, id)
+		}
+	}
+	w := m.ls.next(m.now)
+	if w == nil {
+		for id, can := range may {
+			if can {
+				t.Fatalf("lane %x may start and gets no turn", id[15])
+			}
+		}
+		return
+	}
+	id := w.claimed.Delivery.SubscriptionID
+	if !may[id] || w.lane != m.ls.byID[id] {
+		t.Fatalf("lane %x got a turn and may not start", id[15])
+	}
+	if w.claimed.Delivery.Attempts != m.started[id] {
+		t.Fatalf("lane %x started its number %d, want %d: the oldest first", id[15], w.claimed.Delivery.Attempts, m.started[id])
+	}
+	m.started[id]++
+	m.at[id] = m.now
+	m.flying = append(m.flying, w)
+	m.countTurns(t, id, may)
+}
+
+// countTurns sees to it that no lane that could start is passed by another twice.
+func (m *machine) countTurns(t *rapid.T, turn event.ID, may map[event.ID]bool) {
+	delete(m.passed, turn)
+	for id, can := range may {
+		if !can || id == turn {
+			continue
+		}
+		if m.passed[id] == nil {
+			m.passed[id] = map[event.ID]int{}
+		}
+		if m.passed[id][turn]++; m.passed[id][turn] > 1 {
+			t.Fatalf("lane %x got two turns while lane %x waited for one", turn[15], id[15])
+		}
+	}
+}
+
+func (m *machine) finish(t *rapid.T) {
+	if len(m.flying) == 0 {
+		t.Skip("nothing is under way")
+	}
+	i := rapid.IntRange(0, len(m.flying)-1).Draw(t, "which")
+	end := rapid.SampledFrom([]ending{endedNeutral, endedWell, endedOverloaded}).Draw(t, "end")
+	m.ls.finish(m.flying[i], end, m.now)
+	m.flying = slices.Delete(m.flying, i, i+1)
+}
+
+func (m *machine) wait(t *rapid.T) {
+	m.now = m.now.Add(time.Duration(rapid.IntRange(1, 1500).Draw(t, "ms")) * time.Millisecond)
+}
+
+func (m *machine) check(t *rapid.T) {
+	held, soonest := len(m.flying)+len(m.reserved), time.Time{}
+	for id, l := range m.ls.byID {
+		held += l.waiting()
+		if l.allowed < 1 || l.allowed > l.most {
+			t.Fatalf("lane %x may have %d under way, of 1 to %d", id[15], l.allowed, l.most)
+		}
+		if l.waiting()+l.reserved > m.ls.limits.LaneDepth+len(m.reserved) {
+			t.Fatalf("lane %x holds %d", id[15], l.waiting())
+		}
+		if at := m.at[id].Add(l.interval); l.waiting() > 0 && l.inFlight < l.allowed && at.After(m.now) && (soonest.IsZero() || at.Before(soonest)) {
+			soonest = at
+		}
+	}
+	if m.ls.held != held || m.ls.bytes != propSize*held {
+		t.Fatalf("counts %d held and %d bytes, want %d and %d", m.ls.held, m.ls.bytes, held, propSize*held)
+	}
+	if at := m.ls.nextStart(); !soonest.IsZero() && (at.IsZero() || at.After(soonest)) {
+		t.Fatalf("the next start is at %v, want %v or before: a lane would wait too long", at, soonest)
+	}
+}
+
+func (m *machine) finishAll(t *rapid.T) {
+	waiting := m.ls.drain()
+	for _, w := range m.flying {
+		m.ls.finish(w, endedNeutral, m.now)
+	}
+	for _, i := range m.reserved {
+		m.ls.cancel(m.ls.byID[m.subs[i].ID], propSize)
+	}
+	total := len(waiting)
+	for id := range m.pushed {
+		total += m.started[id] - m.pushed[id]
+	}
+	if total != 0 || m.ls.held != 0 || m.ls.bytes != 0 {
+		t.Fatalf("at the end %d are missing, and %d with %d bytes are held", -total, m.ls.held, m.ls.bytes)
+	}
+	if m.ls.sweep(m.now, 0); m.ls.nextStart() != (time.Time{}) {
+		t.Fatal("something is to start, though all was drained")
+	}
+	m.ls.sweep(m.now.Add(math.MaxInt32*time.Second), time.Minute)
+	if len(m.ls.byID) != 0 {
+		t.Fatalf("%d lanes are never forgotten", len(m.ls.byID))
+	}
+}

@@ -1,0 +1,310 @@
+package dispatch
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// start is where the tests of lanes, which know no clock, begin to count.
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+var roomy = Limits{InFlight: 1000, LaneInFlight: 100, LaneDepth: 1000, Held: 1000, HeldBytes: 1 << 20}
+
+func named(name byte) event.Subscription {
+	return event.Subscription{ID: event.ID{15: name}, Active: true}
+}
+
+// put claims one delivery for the lane. Its payload names it.
+func (ls *lanes) put(sub event.Subscription, payload string, now time.Time) {
+	ls.push(ls.of(sub), &work{claimed: event.Claimed{
+		Delivery: event.Delivery{SubscriptionID: sub.ID}, Event: event.Event{Payload: []byte(payload)},
+	}}, false, now)
+}
+
+// takeAll takes deliveries until none may start, and returns their payloads.
+func (ls *lanes) takeAll(now time.Time) (taken []*work, names string) {
+	var list []string
+	for w := ls.next(now); w != nil; w = ls.next(now) {
+		taken = append(taken, w)
+		list = append(list, string(w.claimed.Event.Payload))
+	}
+	return taken, strings.Join(list, " ")
+}
+
+func TestLanesTakeTurns(t *testing.T) {
+	for _, c := range []struct{ in, want, why string }{
+		{"a1 a2 a3", "a1 a2 a3", "one lane: the oldest first"},
+		{"a1 a2 a3 b1 c1 c2", "a1 b1 c1 a2 c2 a3", "one each, in the order in which they became ready"},
+		{"a1 b1 b2 b3 a2 a3", "a1 b1 a2 b2 a3 b3", "a lane that has more goes to the end"},
+		{"a1 a2 a3 a4 a5 a6 a7 a8 a9 b1", "a1 b1 a2 a3 a4 a5 a6 a7 a8", "a new lane may have eight under way"},
+	} {
+		ls := newLanes(roomy)
+		for name := range strings.FieldsSeq(c.in) {
+			ls.put(named(name[0]), name, start)
+		}
+		if _, got := ls.takeAll(start); got != c.want {
+			t.Errorf("%s: took %s, want %s: %s", c.in, got, c.want, c.why)
+		}
+	}
+}
+
+func TestLaneLearns(t *testing.T) {
+	limits := Limits{LaneInFlight: 12, LaneDepth: 100, Held: 100, HeldBytes: 1000}
+	for _, c := range []struct {
+		max  int // of the subscription itself
+		ends string
+		want int
+		why  string
+	}{
+		{0, "", 8, "so it begins"},
+		{0, "w", 9, "a success adds one"},
+		{0, "wwwwww", 12, "no further than the service's limit"},
+		{20, "wwwwww", 14, "the subscription's own limit wins, upwards"},
+		{3, "wwwwww", 3, "and downwards"},
+		{1, "", 1, "from the beginning"},
+		{0, "nnn", 8, "an answer like 500 says nothing about how much it can take"},
+		{0, "o", 4, "overload halves it"},
+		{0, "oooooo", 2, "down to two, so that a hanging receiver holds two slots"},
+		{1, "oooooo", 1, "or one, if it may have no more"},
+		{0, "oooow", 3, "and it recovers"},
+	} {
+		ls := newLanes(limits)
+		sub := named('a')
+		sub.MaxInFlight = c.max
+		for _, end := range c.ends {
+			ls.put(sub, "x", start)
+			ls.finish(ls.next(start), map[rune]ending{'w': endedWell, 'n': endedNeutral, 'o': endedOverloaded}[end], start)
+		}
+		if got := ls.of(sub).allowed; got != c.want {
+			t.Errorf("max %d, %q: %d may be under way, want %d: %s", c.max, c.ends, got, c.want, c.why)
+		}
+	}
+}
+
+// A lane may be told to slow down while it stands in the line already.
+func TestLaneThatSlowsDownInLine(t *testing.T) {
+	ls := newLanes(roomy)
+	for i := range 20 {
+		ls.put(named('a'), fmt.Sprint("a", i), start)
+	}
+	taken, _ := ls.takeAll(start)
+	for range 6 { // b and c wait in line, as they do on a node that has no slot free
+		ls.put(named('b'), "b", start)
+	}
+	ls.finish(taken[0], endedNeutral, start) // a has a slot again and stands in line, behind b
+	for _, w := range taken[1:4] {
+		ls.finish(w, endedOverloaded, start) // and now it may have two under way, and has four
+	}
+	if _, got := ls.takeAll(start); strings.Contains(got, "a") {
+		t.Errorf("took %s: four of a are under way, and it may have two", got)
+	}
+}
+
+func TestLaneKeepsItsRate(t *testing.T) {
+	ls := newLanes(roomy)
+	slow, fast := named('s'), named('f')
+	slow.RatePerSecond, fast.RatePerSecond = 10, 100
+	for i := range 4 {
+		ls.put(slow, fmt.Sprint("s", i), start)
+		ls.put(fast, fmt.Sprint("f", i), start)
+		ls.put(named('u'), fmt.Sprint("u", i), start)
+	}
+	for _, c := range []struct {
+		ms   int
+		want string
+		why  string
+	}{
+		{0, "s0 f0 u0 u1 u2 u3", "one of each, and all of the lane without a rate"},
+		{9, "", "nobody's time has come"},
+		{10, "f1", "the fast one's has"},
+		{15, "", "it has had its turn"},
+		{100, "f2 s1", "both, the one that has waited for longer first"},
+		{5000, "f3 s2", "an idle time is not saved up"},
+		{5100, "s3", "the last"},
+	} {
+		now := start.Add(time.Duration(c.ms) * time.Millisecond)
+		if _, got := ls.takeAll(now); got != c.want {
+			t.Errorf("at %d ms: took %q, want %q: %s", c.ms, got, c.want, c.why)
+		}
+	}
+	if at := ls.nextStart(); !at.IsZero() {
+		t.Errorf("something is to start at %v, though nothing is left", at)
+	}
+}
+
+func TestRateThatChanges(t *testing.T) {
+	for _, c := range []struct {
+		before, after float64
+		at            time.Duration
+		want          int
+		why           string
+	}{
+		{0.001, 10, 100 * time.Millisecond, 1, "a lane held back for a quarter of an hour goes on at its new rate"},
+		{0.001, 0, 0, 2, "or at once, when it has no rate any more"},
+		{10, 0.1, 9 * time.Second, 0, "a lower rate holds from the last start on"},
+		{1e-12, 1e-12, 24 * time.Hour, 0, "a rate of almost nothing is not no limit"},
+	} {
+		ls := newLanes(roomy)
+		sub := named('a')
+		sub.RatePerSecond = c.before
+		for range 3 {
+			ls.put(sub, "a", start)
+		}
+		if taken, _ := ls.takeAll(start); len(taken) != 1 {
+			t.Errorf("%v a second: %d start at once: %s", c.before, len(taken), c.why)
+		}
+		sub.RatePerSecond = c.after
+		ls.of(sub)
+		if taken, _ := ls.takeAll(start.Add(c.at)); len(taken) != c.want {
+			t.Errorf("from %v to %v a second, after %v: %d start, want %d: %s", c.before, c.after, c.at, len(taken), c.want, c.why)
+		}
+	}
+}
+
+// What ingest may reserve leaves room for what waits in the store, in a lane and
+// in the whole node.
+func TestReserveLeavesRoom(t *testing.T) {
+	limits := Limits{LaneInFlight: 4, LaneDepth: 8, Held: 40, HeldBytes: 400}
+	for _, c := range []struct {
+		lanes, size  int
+		want         int
+		total, ofOne int
+		why          string
+	}{
+		{1, 1, 4, 36, 4, "half of one lane"},
+		{20, 1, 30, 10, 8, "three quarters of the node, in however many lanes"},
+		{20, 15, 20, 20, 8, "and of its bytes"},
+		{1, 1000, 1, 0, 7, "a single one that is larger than all may come in, alone"},
+	} {
+		ls := newLanes(limits)
+		got := 0
+		for range 10 {
+			for i := range c.lanes {
+				if ls.reserve(ls.of(named(byte(i))), c.size) {
+					got++
+				}
+			}
+		}
+		total, of := ls.room()
+		one, partly := of[named(byte(c.lanes-1)).ID]
+		if !partly {
+			one = limits.LaneDepth
+		}
+		if got != c.want || total != c.total || one != c.ofOne {
+			t.Errorf("%d lanes, %d bytes each: %d reserved, room for %d and %d of the last lane; want %d, %d, %d: %s",
+				c.lanes, c.size, got, total, one, c.want, c.total, c.ofOne, c.why)
+		}
+	}
+}
+
+func TestRoomIsNeverNegative(t *testing.T) {
+	ls := newLanes(Limits{LaneInFlight: 1, LaneDepth: 2, Held: 100, HeldBytes: 100})
+	for range 5 { // a store that gives more than it was asked for
+		ls.put(named('a'), "a", start)
+	}
+	if _, of := ls.room(); of[named('a').ID] != 0 {
+		t.Errorf("a lane that is over-full has room for %d", of[named('a').ID])
+	}
+}
+
+func TestDrain(t *testing.T) {
+	ls := newLanes(roomy)
+	limited := named('l')
+	limited.RatePerSecond = 1
+	for i := range 12 {
+		ls.put(named('a'), fmt.Sprint("a", i), start)
+		ls.put(limited, fmt.Sprint("l", i), start)
+	}
+	ls.reserve(ls.of(named('r')), 5)
+	taken, _ := ls.takeAll(start)
+	waiting := ls.drain()
+	if len(taken)+len(waiting) != 24 {
+		t.Fatalf("%d were under way and %d drained, of 24", len(taken), len(waiting))
+	}
+	if again, _ := ls.takeAll(start.Add(time.Hour)); len(again) > 0 || !ls.nextStart().IsZero() {
+		t.Errorf("%d can be taken after everything was drained", len(again))
+	}
+	for _, w := range taken {
+		ls.finish(w, endedWell, start)
+	}
+	ls.cancel(ls.of(named('r')), 5)
+	if ls.held != 0 || ls.bytes != 0 {
+		t.Errorf("%d held and %d bytes, though nothing is left", ls.held, ls.bytes)
+	}
+}
+
+func TestSweepForgetsIdleLanesOnly(t *testing.T) {
+	limited := named('l')
+	limited.RatePerSecond = 0.001 // once in a quarter of an hour
+	for _, c := range []struct {
+		why  string
+		kept bool
+		lane func(ls *lanes)
+	}{
+		{"nothing to do", false, func(ls *lanes) { ls.of(named('a')) }},
+		{"something waits", true, func(ls *lanes) { ls.put(named('a'), "x", start) }},
+		{"something is under way", true, func(ls *lanes) { ls.put(named('a'), "x", start); ls.next(start) }},
+		{"ingest is about to deliver", true, func(ls *lanes) { ls.reserve(ls.of(named('a')), 1) }},
+		{"it is done", false, func(ls *lanes) {
+			ls.put(named('a'), "x", start)
+			ls.finish(ls.next(start), endedWell, start)
+		}},
+		{"its rate forbids the next one still", true, func(ls *lanes) {
+			ls.put(limited, "x", start)
+			ls.finish(ls.next(start), endedWell, start)
+		}},
+	} {
+		ls := newLanes(roomy)
+		c.lane(ls)
+		for _, s := range []int{0, 30, 60, 90} {
+			ls.sweep(start.Add(time.Duration(s)*time.Second), time.Minute)
+		}
+		if kept := len(ls.byID) > 0; kept != c.kept {
+			t.Errorf("%s: kept %v", c.why, kept)
+		}
+	}
+}
+
+func TestSweepCountsFromTheLastWork(t *testing.T) {
+	ls := newLanes(roomy)
+	ls.of(named('a'))
+	ls.sweep(start, time.Minute)
+	ls.put(named('a'), "x", start)
+	ls.sweep(start.Add(50*time.Second), time.Minute)
+	ls.finish(ls.next(start), endedWell, start)
+	ls.sweep(start.Add(70*time.Second), time.Minute)
+	ls.sweep(start.Add(120*time.Second), time.Minute)
+	if len(ls.byID) == 0 {
+		t.Error("forgot a lane that had been idle for 50 seconds of a minute")
+	}
+}
+
+func TestCompactKeepsOrder(t *testing.T) {
+	var queue []int
+	head, in, out, most := 0, 0, 0, 0
+	for step := range 20_000 { // two in for each out, then two out for each in
+		if in-out == 0 || step%3 != 0 == (step < 10_000) {
+			queue = append(queue, in)
+			in++
+		} else {
+			if queue[head] != out {
+				t.Fatalf("took %d, want %d", queue[head], out)
+			}
+			head++
+			out++
+			queue, head = compact(queue, head)
+		}
+		if !slices.IsSorted(queue[head:]) || len(queue)-head != in-out {
+			t.Fatalf("step %d: %d are left, want %d in order", step, len(queue)-head, in-out)
+		}
+		most = max(most, in-out)
+	}
+	if len(queue) > 2*most+64 {
+		t.Errorf("the queue is %d long, though never more than %d waited", len(queue), most)
+	}
+}

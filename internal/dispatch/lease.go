@@ -1,0 +1,128 @@
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// renewMost is how many leases one statement renews.
+const renewMost = 512
+
+// laneIdle is how long a lane without work is remembered, with what it learnt
+// about its endpoint.
+const laneIdle = time.Minute
+
+// tendLeases renews the leases that will end soon, ends those of nodes that are no
+// more, and forgets idle lanes. It renews before it rescues, so that a node that
+// slept finds its own leases again.
+func (d *Dispatcher) tendLeases(ctx context.Context) {
+	d.renew(ctx)
+	rescued, err := d.o.Store.Rescue(ctx, time.Now())
+	if err != nil {
+		d.o.Log.WarnContext(ctx, "could not look for leases that ran out; trying again", "error", err)
+	}
+	if rescued > 0 {
+		d.o.Log.InfoContext(ctx, "took over deliveries whose lease ran out", "deliveries", rescued)
+		d.hint()
+	}
+	d.mu.Lock()
+	d.lanes.sweep(time.Now(), laneIdle)
+	d.mu.Unlock()
+}
+
+// renew renews the leases of which less than two thirds are left; the rest has
+// time until the next turn.
+func (d *Dispatcher) renew(ctx context.Context) {
+	for ctx.Err() == nil {
+		now := time.Now()
+		d.mu.Lock()
+		ending := d.held.endingBefore(now.Add(d.o.Lease*2/3), renewMost)
+		d.mu.Unlock()
+		if len(ending) == 0 {
+			return
+		}
+		until := now.Add(d.o.Lease)
+		lost, err := d.o.Store.Renew(ctx, d.o.Node, ids(ending), until)
+		if err != nil {
+			d.o.Log.WarnContext(ctx, "could not renew leases; trying again", "error", err, "leases", len(ending))
+			return
+		}
+		d.renewed(ending, lost, until)
+		if len(ending) < renewMost {
+			return
+		}
+	}
+}
+
+// renewed notes the new end of leases. What was lost is not to be attempted; what
+// was recorded meanwhile is not held any more and counts as lost, which is right.
+func (d *Dispatcher) renewed(list []*work, lost []event.ID, until time.Time) {
+	gone := make(map[event.ID]bool, len(lost))
+	for _, id := range lost {
+		gone[id] = true
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range list {
+		if w.prev == nil && w.next == nil && d.held.first != w {
+			continue // not held any more
+		}
+		d.held.remove(w)
+		if w.lost = gone[w.claimed.Delivery.ID]; !w.lost {
+			w.until = until
+			d.held.add(w)
+		}
+	}
+}
+
+// mayAttempt reports whether the lease still holds. A node that slept past it may
+// find that another has delivered meanwhile.
+func (d *Dispatcher) mayAttempt(w *work) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return !w.lost && time.Now().Before(w.until)
+}
+
+// drop forgets a delivery that is not this node's matter any more.
+func (d *Dispatcher) drop(w *work) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held.remove(w)
+}
+
+// giveBack makes a delivery due again in the store, without an attempt.
+func (d *Dispatcher) giveBack(w *work) {
+	d.drop(w)
+	d.recorder.release(w)
+}
+
+// stop ends everything that waits, lets what is in flight end, and returns an
+// error if that took longer than the grace.
+func (d *Dispatcher) stop() error {
+	d.mu.Lock()
+	d.stopping = true
+	for _, w := range d.lanes.drain() {
+		d.held.remove(w)
+		d.recorder.release(w)
+	}
+	inFlight := d.inFlight
+	if inFlight == 0 {
+		close(d.idle)
+	}
+	d.mu.Unlock()
+
+	grace := time.NewTimer(d.o.Grace)
+	defer grace.Stop()
+	select {
+	case <-d.idle:
+		d.abort()
+		return nil
+	case <-grace.C:
+	}
+	d.abort()
+	<-d.idle // the sender returns at once
+	return fmt.Errorf("some attempts were still under way after the grace of %v and were broken off; they are due again", d.o.Grace)
+}
