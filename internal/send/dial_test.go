@@ -1,0 +1,226 @@
+package send
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// nameServer answers DNS questions on loopback: with what answer gives for the
+// name, or with its response code where there are no addresses. Response code
+// -1 is silence.
+func nameServer(t *testing.T, answer func(name string) (addrs []netip.Addr, rcode int)) *net.Resolver {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		buf := make([]byte, 1500)
+		for {
+			n, from, err := c.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			if reply := dnsReply(buf[:n], answer); reply != nil {
+				c.WriteTo(reply, from)
+			}
+		}
+	}()
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "udp", c.LocalAddr().String())
+	}}
+}
+
+// dnsReply builds the answer to one question (RFC 1035, section 4).
+func dnsReply(query []byte, answer func(string) ([]netip.Addr, int)) []byte {
+	name, end := dnsName(query)
+	kind := binary.BigEndian.Uint16(query[end:])
+	addrs, rcode := answer(name)
+	if rcode < 0 {
+		return nil
+	}
+	var records []byte
+	count := 0
+	for _, addr := range addrs {
+		if addr.Is4() && kind == 1 || addr.Is6() && kind == 28 {
+			count++
+			ip := addr.AsSlice()
+			records = append(records, 0xc0, 12, byte(kind>>8), byte(kind), 0, 1, 0, 0, 0, 0, 0, byte(len(ip)))
+			records = append(records, ip...)
+		}
+	}
+	reply := []byte{query[0], query[1], 0x81, 0x80 | byte(rcode), 0, 1, 0, byte(count), 0, 0, 0, 0}
+	reply = append(reply, query[12:end+4]...)
+	return append(reply, records...)
+}
+
+func dnsName(query []byte) (name string, end int) {
+	var labels []string
+	for end = 12; query[end] != 0; end += int(query[end]) + 1 {
+		labels = append(labels, string(query[end+1:end+1+int(query[end])]))
+	}
+	return strings.Join(labels, "."), end + 1
+}
+
+func addrs(all ...string) (list []netip.Addr) {
+	for _, a := range all {
+		list = append(list, netip.MustParseAddr(a))
+	}
+	return list
+}
+
+// only127 allows the address where tests listen, and nothing else that is not
+// public.
+func only127() *Guard { return NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}) }
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int32
+	r := receive(t, answers(&n, okAnswer))
+	_, port, _ := net.SplitHostPort(r.addr)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	_, closed, _ := net.SplitHostPort(l.Addr().String())
+
+	tests := []struct {
+		name  string
+		addrs []netip.Addr
+		rcode int
+		port  string
+		code  event.Code
+		words string
+		peer  string
+	}{
+		{"one that may be called", addrs("127.0.0.1"), 0, port, "", "", r.addr},
+		{"private", addrs("10.1.2.3"), 0, port, event.CodeBlocked, "10.1.2.3 is a private address (RFC 1918), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=10.1.2.3/32", "10.1.2.3:" + port},
+		{"metadata", addrs("169.254.169.254"), 0, port, event.CodeBlocked, "169.254.169.254 is a link-local address, where clouds keep their metadata (RFC 3927), which is not called", "169.254.169.254:" + port},
+		{"private in IPv6", addrs("fd00::1"), 0, port, event.CodeBlocked, "fd00::1 is a private (unique local) address", "[fd00::1]:" + port},
+		{"several, all private", addrs("10.1.2.3", "192.168.1.1", "fd00::1"), 0, port, event.CodeBlocked, "", ""},
+		{"private ones and one that may be called", addrs("10.1.2.3", "127.0.0.2", "fd00::1", "127.0.0.1"), 0, port, "", "", r.addr},
+		{"one that is refused, then one that does not listen", addrs("127.0.0.2", "127.0.0.1"), 0, closed, event.CodeConnectionRefused, "connection refused by 127.0.0.1:" + closed, "127.0.0.1:" + closed},
+		{"no such name", nil, 3, port, event.CodeDNS, "the name x.example could not be resolved: no such host", ""},
+		{"no addresses", nil, 0, port, event.CodeDNS, "the name x.example could not be resolved: no such host", ""},
+		{"trouble", nil, 2, port, event.CodeDNS, "the name x.example could not be resolved: server misbehaving", ""},
+		{"silence", nil, -1, port, event.CodeDNS, "the name x.example could not be resolved within 500ms", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := New(Options{Guard: only127()})
+			defer s.Close()
+			s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) { return tt.addrs, tt.rcode })
+			sub := subscription("http://x.example:" + tt.port + "/")
+			sub.Timeout = short
+			o := s.Send(t.Context(), sub, someEvent())
+			if o.Code != tt.code || !strings.HasPrefix(o.Error, tt.words) {
+				t.Errorf("got %s: %q\nwant %s: %q", o.Code, o.Error, tt.code, tt.words)
+			}
+			if tt.peer != "" && o.Peer != tt.peer {
+				t.Errorf("peer %q, want %q", o.Peer, tt.peer)
+			}
+			if o.Phases.DNS <= 0 && tt.rcode == 0 {
+				t.Error("the look-up took no time")
+			}
+		})
+	}
+}
+
+// A name that turned out well once is judged again when it is dialled again.
+func TestRebinding(t *testing.T) {
+	t.Parallel()
+	var n atomic.Int32
+	r := receive(t, answers(&n, okAnswer))
+	_, port, _ := net.SplitHostPort(r.addr)
+	var moved atomic.Bool
+	s := New(Options{Guard: only127()})
+	defer s.Close()
+	s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) {
+		if moved.Load() {
+			return addrs("127.0.0.2"), 0
+		}
+		return addrs("127.0.0.1"), 0
+	})
+	sub := subscription("http://x.example:" + port + "/")
+	if o := s.Send(t.Context(), sub, someEvent()); !o.Success() {
+		t.Fatal(o.Error)
+	}
+	moved.Store(true)
+	s.Close() // the kept connection still leads to where the name was
+	if o := s.Send(t.Context(), sub, someEvent()); o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "127.0.0.2 is a loopback address") {
+		t.Errorf("got %s: %q", o.Code, o.Error)
+	}
+}
+
+func TestTheDialIsGuardedWhateverTheSpelling(t *testing.T) {
+	t.Parallel()
+	s := New(Options{})
+	defer s.Close()
+	for _, host := range []string{
+		"127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "[::ffff:7f00:1%lo]:1", "[::1%lo]:1",
+		"0.0.0.0:1", "[::]:1", "[64:ff9b::7f00:1]:1",
+		"１２７．０．０．１:1", "127。0。0。1:1", // net/http takes them for ASCII (UTS 46)
+	} {
+		// As Send would, past event.CheckTarget, which refuses some of these.
+		a := newAttempt(t.Context(), short, short)
+		ctx, cancel := a.watch(t.Context())
+		target := &target{url: &url.URL{Scheme: "http", Host: host, Path: "/"}}
+		_, err := s.transport.RoundTrip(target.request(ctx, http.Header{}, nil))
+		var blocked *blockedError
+		if !errors.As(err, &blocked) {
+			t.Errorf("%s: %v", host, err)
+		}
+		cancel()
+	}
+}
+
+func TestADialNeedsAnAttempt(t *testing.T) {
+	t.Parallel()
+	if _, err := newSender(t).dial(t.Context(), "tcp", "127.0.0.1:1"); err == nil {
+		t.Error("dialled for nobody")
+	}
+}
+
+// Errors of the system that a test can't bring about on loopback.
+func TestFailureWords(t *testing.T) {
+	t.Parallel()
+	remote := &net.TCPAddr{IP: net.IPv4(203, 0, 113, 7), Port: 443}
+	fail := func(errno syscall.Errno) error { return &net.OpError{Op: "dial", Net: "tcp", Addr: remote, Err: errno} }
+	tests := []struct {
+		err   error
+		stage stage
+		code  event.Code
+		words string
+	}{
+		{fail(syscall.ECONNREFUSED), connecting, event.CodeConnectionRefused, "connection refused by 203.0.113.7:443"},
+		{fail(syscall.ENETUNREACH), connecting, event.CodeUnreachable, "203.0.113.7:443 can't be reached: network is unreachable"},
+		{fail(syscall.EHOSTUNREACH), connecting, event.CodeUnreachable, "203.0.113.7:443 can't be reached: no route to host"},
+		{fail(syscall.ETIMEDOUT), connecting, event.CodeTimeout, "203.0.113.7:443 does not respond: connection timed out"},
+		{fail(syscall.EPIPE), sent, event.CodeConnectionReset, "203.0.113.7:443 cut the connection before it answered"},
+		{fail(syscall.EMFILE), connecting, event.CodeNetwork, "the connection to 203.0.113.7:443 failed: too many open files"},
+		{context.DeadlineExceeded, waiting, event.CodeTimeout, "could not connect to x.example within 5s"},
+		{errors.New("what\nnobody foresaw"), sent, event.CodeNetwork, `the connection failed: what\nnobody foresaw`},
+	}
+	for _, tt := range tests {
+		a := newAttempt(t.Context(), time.Minute, 5*time.Second)
+		a.ctx, a.stage = t.Context(), tt.stage
+		if code, words := a.failure("x.example", tt.err); code != tt.code || words != tt.words {
+			t.Errorf("got %s: %q\nwant %s: %q", code, words, tt.code, tt.words)
+		}
+	}
+}

@@ -1,0 +1,18 @@
+// Package send makes one attempt: it turns a subscription and an event into an
+// HTTP request, signs it, sends it, and says in an event.Outcome how it ended.
+//
+// It also holds the guard, which decides which addresses may be called at all.
+// The guard judges the address that is about to be dialled, after every look-up
+// and before every connection, so a name that changes its mind changes nothing.
+//
+// What it does not do: it keeps no queue, plans no retry, limits no rate, writes
+// nothing to a store and logs nothing. A webhook that fails is an Outcome with a
+// code and a sentence, never an error. No sentence holds a secret, the value of one
+// of the subscription's headers or the target URL: any may be confidential. What a
+// receiver answers is its own affair, but of a redirect only the address without
+// its query is repeated, and of an answer that is not HTTP nothing.
+//
+// Start with Sender.Send in send.go. The words of an Outcome are made in
+// answer.go (something came back) and failure.go (nothing did); the guard's rules
+// are the table in guardtable.go.
+package send

@@ -1,0 +1,172 @@
+package send
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"hookferry/internal/event"
+)
+
+// failure says what happened when no answer came: err is the transport's, and
+// host that of the target URL.
+func (a *attempt) failure(host string, err error) (event.Code, string) {
+	if a.parent.Err() != nil {
+		return event.CodeNetwork, "the attempt was broken off because the service stopped"
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	f := failure{attempt: a, host: host, err: err, peer: a.peerOf(err)}
+	kinds := []func() (event.Code, string){f.blocked, f.dns, f.certificate, f.system, f.timeout, f.tls, f.closed, f.garbled}
+	for _, explain := range kinds {
+		if code, words := explain(); code != "" {
+			return code, words
+		}
+	}
+	return event.CodeNetwork, "the connection failed: " + quote(err.Error())
+}
+
+// peerOf is the address that the error is about. Of several that were tried, it
+// need not be the last.
+func (a *attempt) peerOf(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Addr != nil {
+		a.peer = op.Addr.String()
+	}
+	return a.peer
+}
+
+// failure is an error in the light of how far its attempt had come. Each of its
+// methods explains one kind, or returns no code.
+type failure struct {
+	*attempt
+	host string
+	err  error
+	peer string
+}
+
+func (f failure) blocked() (event.Code, string) {
+	var e *blockedError
+	if errors.As(f.err, &e) {
+		return event.CodeBlocked, e.Error()
+	}
+	return "", ""
+}
+
+func (f failure) dns() (event.Code, string) {
+	name := "the name " + quote(f.host) + " could not be resolved"
+	var e *net.DNSError
+	isDNS := errors.As(f.err, &e)
+	switch {
+	case isDNS && e.IsTimeout, !isDNS && f.stage == resolving && isTimeout(f.err):
+		return event.CodeDNS, name + " within " + f.within()
+	case isDNS:
+		return event.CodeDNS, name + ": " + quote(e.Err)
+	}
+	return "", ""
+}
+
+func (f failure) timeout() (event.Code, string) {
+	if !isTimeout(f.err) {
+		return "", ""
+	}
+	switch f.stage {
+	case waiting, resolving, connecting:
+		return event.CodeTimeout, "could not connect to " + f.whom() + " within " + f.within()
+	case handshaking:
+		return event.CodeTimeout, "no TLS handshake with " + f.whom() + " within " + f.within()
+	case answering:
+		return event.CodeTimeout, "no complete answer within " + f.within()
+	}
+	return event.CodeTimeout, "no answer within " + f.within()
+}
+
+func isTimeout(err error) bool {
+	var e net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &e) && e.Timeout()
+}
+
+// within is the limit that was reached: that of the attempt, or the shorter one
+// of its connection.
+func (f failure) within() string {
+	if f.ctx.Err() != nil {
+		return seconds(f.limit)
+	}
+	return seconds(min(f.limit, f.dialLimit))
+}
+
+// whom is the other end as far as it is known.
+func (f failure) whom() string {
+	if f.peer != "" {
+		return f.peer
+	}
+	return quote(f.host)
+}
+
+func (f failure) system() (event.Code, string) {
+	var errno syscall.Errno
+	if !errors.As(f.err, &errno) {
+		return "", ""
+	}
+	switch errno {
+	case syscall.ECONNREFUSED:
+		return event.CodeConnectionRefused, "connection refused by " + f.whom()
+	case syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED:
+		return event.CodeConnectionReset, f.whom() + " cut the connection " + f.when()
+	case syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EHOSTDOWN, syscall.EADDRNOTAVAIL:
+		return event.CodeUnreachable, f.whom() + " can't be reached: " + errno.Error()
+	case syscall.ETIMEDOUT: // the system has given up, long before our own limit or after keep-alive probes
+		return event.CodeTimeout, f.whom() + " does not respond: " + errno.Error()
+	}
+	return event.CodeNetwork, "the connection to " + f.whom() + " failed: " + errno.Error()
+}
+
+// when completes "… cut the connection" and "… hung up".
+func (f failure) when() string {
+	switch f.stage {
+	case handshaking:
+		return "during the TLS handshake"
+	case answering:
+		return "in the middle of its answer's header"
+	}
+	return "before it answered"
+}
+
+func (f failure) closed() (event.Code, string) {
+	if isEOF(f.err) {
+		return event.CodeConnectionClosed, f.whom() + " hung up " + f.when()
+	}
+	return "", ""
+}
+
+func isEOF(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// garbled is for an answer that net/http could not read. Its errors have no type,
+// and quote what came, which may be the request itself with all that is
+// confidential in it: so they are recognised, and never repeated.
+func (f failure) garbled() (event.Code, string) {
+	if f.stage != answering {
+		return "", ""
+	}
+	text := f.err.Error()
+	for _, g := range garbles {
+		if strings.Contains(text, g.text) {
+			return event.CodeBadResponse, g.words
+		}
+	}
+	return event.CodeBadResponse, "what came back breaks the rules of HTTP/1.1"
+}
+
+var garbles = []struct{ text, words string }{
+	{"server response headers exceeded", "the answer's header is longer than 64 KiB, interim (1xx) answers included"},
+	{`response "\x15\x03`, "answered TLS to an http request; should the target URL begin with https://?"},
+	{"malformed HTTP", "what came back is not HTTP/1.1"},
+	{"malformed MIME header", "the answer's header has a line that is not a header field"},
+	{"Content-Length", "the answer's header contradicts itself about its length"},
+	{"transfer encoding", "the answer has a transfer encoding that is not understood"},
+}

@@ -1,0 +1,220 @@
+package send
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestGuardTable(t *testing.T) {
+	t.Parallel()
+	const public = ""
+	tests := []struct {
+		addrs string // separated by blanks
+		rule  string // what the refusal must say; public if there is none
+	}{
+		// Each range by its ends, then the neighbours on both sides.
+		{"0.0.0.0 0.255.255.255", "this network (RFC 791)"},
+		{"1.0.0.0", public},
+		{"10.0.0.0 10.1.2.3 10.255.255.255", "a private address (RFC 1918)"},
+		{"9.255.255.255 11.0.0.0", public},
+		{"100.64.0.0 100.127.255.255", "carrier-grade NAT (RFC 6598)"},
+		{"100.63.255.255 100.128.0.0", public},
+		{"127.0.0.0 127.0.0.1 127.255.255.255", "a loopback address (RFC 1122)"},
+		{"126.255.255.255 128.0.0.0", public},
+		{"168.63.129.16", "Azure WireServer"},
+		{"168.63.129.15 168.63.129.17", public},
+		{"169.254.0.0 169.254.169.254 169.254.255.255", "a link-local address, where clouds keep their metadata (RFC 3927)"},
+		{"169.253.255.255 169.255.0.0", public},
+		{"172.16.0.0 172.31.255.255", "a private address (RFC 1918)"},
+		{"172.15.255.255 172.32.0.0", public},
+		{"192.0.0.0 192.0.0.9 192.0.0.170 192.0.0.255", "IETF protocols (RFC 6890)"},
+		{"191.255.255.255 192.0.1.0 192.0.1.255 192.0.3.0", public},
+		{"192.0.2.0 192.0.2.255", "documentation (RFC 5737)"},
+		{"192.31.196.0 192.31.196.255", "AS112 address (RFC 7535)"},
+		{"192.31.195.255 192.31.197.0", public},
+		{"192.52.193.0 192.52.193.255", "AMT relay"},
+		{"192.52.192.255 192.52.194.0", public},
+		{"192.88.99.0 192.88.99.2 192.88.99.255", "6to4 relay address (RFC 7526)"},
+		{"192.88.98.255 192.88.100.0", public},
+		{"192.168.0.0 192.168.255.255", "a private address (RFC 1918)"},
+		{"192.167.255.255 192.169.0.0", public},
+		{"192.175.48.0 192.175.48.255", "AS112 address (RFC 7534)"},
+		{"192.175.47.255 192.175.49.0", public},
+		{"198.18.0.0 198.19.255.255", "benchmarks (RFC 2544)"},
+		{"198.17.255.255 198.20.0.0", public},
+		{"198.51.100.0 198.51.100.255", "documentation (RFC 5737)"},
+		{"198.51.99.255 198.51.101.0", public},
+		{"203.0.113.0 203.0.113.255", "documentation (RFC 5737)"},
+		{"203.0.112.255 203.0.114.0", public},
+		{"224.0.0.0 239.255.255.255", "multicast"},
+		{"223.255.255.255", public},
+		{"240.0.0.0 255.255.255.254", "a reserved address (RFC 1112)"},
+		{"255.255.255.255", "broadcast address (RFC 919)"},
+
+		{"::", "the unspecified address (RFC 4291)"},
+		{"::1", "a loopback address (RFC 4291)"},
+		{"::2 ::8.8.8.8 ::127.0.0.1 ::ffff:ffff", "IPv4-compatible"},
+		{"::1:0:0 0:ffff::", "outside of the global unicast range"},
+		{"::ffff:0:0.0.0.0 ::ffff:0:8.8.8.8 ::ffff:0:255.255.255.255", "IPv4-translated"},
+		{"64:ff9b::0.0.0.0 64:ff9b::8.8.8.8 64:ff9b::255.255.255.255", "NAT64 address (RFC 6052)"},
+		{"64:ff9b:1:: 64:ff9b:1:ffff:ffff:ffff:ffff:ffff", "NAT64 address (RFC 8215)"},
+		{"64:ff9b:0:0:0:1:: 64:ff9b:2::", "outside of the global unicast range"},
+		{"100:: 100::ffff:ffff:ffff:ffff", "discard-only"},
+		{"100:0:0:1:: 100:0:0:1:ffff:ffff:ffff:ffff", "dummy address (RFC 9780)"},
+		{"100:0:0:2:: ff::", "outside of the global unicast range"},
+		{"1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 4000::", "outside of the global unicast range 2000::/3 (RFC 4291)"},
+		{"2000:: 2000:ffff:ffff:ffff:ffff:ffff:ffff:ffff", public},
+		{"2001:: 2001:0:ffff:ffff:ffff:ffff:ffff:ffff", "Teredo"},
+		{"2001:1::1 2001:1::2 2001:1::3 2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", "IETF protocols (RFC 2928)"},
+		{"2001:2:: 2001:2:0:ffff:ffff:ffff:ffff:ffff", "benchmarks (RFC 5180)"},
+		{"2001:2:1:: 2001:4:111:: 2001:4:113:: 2001:40::", "IETF protocols (RFC 2928)"},
+		{"2001:3:: 2001:3:ffff:ffff:ffff:ffff:ffff:ffff", "AMT relay"},
+		{"2001:4:112:: 2001:4:112:ffff:ffff:ffff:ffff:ffff", "AS112 address (RFC 7535)"},
+		{"2001:10:: 2001:1f:ffff:ffff:ffff:ffff:ffff:ffff", "ORCHID identifier"},
+		{"2001:20:: 2001:2f:ffff:ffff:ffff:ffff:ffff:ffff", "ORCHIDv2"},
+		{"2001:30:: 2001:3f:ffff:ffff:ffff:ffff:ffff:ffff", "drone"},
+		{"2001:200:: 2001:4860:4860::8888", public},
+		{"2001:db8:: 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "documentation (RFC 3849)"},
+		{"2001:db7:ffff:ffff:ffff:ffff:ffff:ffff 2001:db9::", public},
+		{"2002:: 2002:7f00:1:: 2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "6to4 address"},
+		{"2001:ffff:ffff:ffff:ffff:ffff:ffff:ffff 2003::", public},
+		{"2620:4f:8000:: 2620:4f:8000:ffff:ffff:ffff:ffff:ffff", "AS112 address (RFC 7534)"},
+		{"2620:4f:7fff:ffff:ffff:ffff:ffff:ffff 2620:4f:8001::", public},
+		{"3fff:: 3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", "documentation (RFC 9637)"},
+		{"3ffe:ffff:ffff:ffff:ffff:ffff:ffff:ffff 3fff:1000:: 3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", public},
+		{"5f00:: 5f00:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "segment routing"},
+		{"5eff:: 5f01::", "outside of the global unicast range"},
+		{"fc00:: fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "unique local"},
+		{"fbff:: fe00::", "outside of the global unicast range"},
+		{"fe80:: febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "link-local"},
+		{"fec0:: feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "site-local"},
+		{"ff00:: ff02::1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "multicast"},
+
+		// Other clothes for the same address.
+		{"::ffff:10.1.2.3 ::ffff:192.168.0.1", "a private address (RFC 1918)"},
+		{"::ffff:127.0.0.1 ::ffff:127.0.0.1%lo", "127.0.0.1 is a loopback address"},
+		{"::ffff:8.8.8.8", public},
+		{"::1%lo", "a loopback address"},
+		{"fe80::1%eth0", "link-local"},
+		{"2606:4700::1111%eth0", public},
+	}
+	g := NewGuard(nil)
+	for _, tt := range tests {
+		for addr := range strings.FieldsSeq(tt.addrs) {
+			err := g.Check(netip.MustParseAddr(addr))
+			switch {
+			case tt.rule == public && err != nil:
+				t.Errorf("%s is public, and was refused: %v", addr, err)
+			case tt.rule != public && (err == nil || !strings.Contains(err.Error(), tt.rule)):
+				t.Errorf("%s: got %v, want a refusal that says %q", addr, err, tt.rule)
+			}
+		}
+	}
+}
+
+// Every row of the table must be able to refuse: a narrow range that stands
+// behind the wide one it lies in would never be named.
+func TestGuardTableHasNoDeadRows(t *testing.T) {
+	t.Parallel()
+	for _, s := range specialRanges {
+		first, _ := rule(s.prefix.Addr())
+		last, _ := rule(lastOf(s.prefix))
+		if first != s && last != s {
+			t.Errorf("%v is hidden behind %v and %v", s.prefix, first.prefix, last.prefix)
+		}
+		if s.prefix != s.prefix.Masked() {
+			t.Errorf("%v has bits beyond its length", s.prefix)
+		}
+	}
+}
+
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < len(b)*8; i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	addr, _ := netip.AddrFromSlice(b)
+	return addr
+}
+
+func TestGuardWords(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ addr, words string }{
+		{"10.1.2.3", "10.1.2.3 is a private address (RFC 1918), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=10.1.2.3/32"},
+		{"fd00::1", "fd00::1 is a private (unique local) address (RFC 4193), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=fd00::1/128"},
+	}
+	for _, tt := range tests {
+		if err := NewGuard(nil).Check(netip.MustParseAddr(tt.addr)); err == nil || err.Error() != tt.words {
+			t.Errorf("got %v, want %s", err, tt.words)
+		}
+	}
+	if err := NewGuard(nil).Check(netip.Addr{}); err == nil {
+		t.Error("no address at all was let through")
+	}
+}
+
+func TestGuardAllows(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		allow, addr string
+		ok          bool
+		why         string
+	}{
+		{"10.0.0.0/8", "10.1.2.3", true, "inside"},
+		{"10.1.2.3/8", "10.200.0.0", true, "a prefix written with host bits means its network"},
+		{"10.0.0.0/8", "11.0.0.1", true, "public all the same"},
+		{"10.0.0.0/8", "172.16.0.1", false, "another private network"},
+		{"10.1.2.3/32", "10.1.2.4", false, "one address alone"},
+		{"10.0.0.0/8", "::ffff:10.1.2.3", true, "the same address as IPv4-mapped"},
+		{"::ffff:10.0.0.0/104", "10.1.2.3", true, "the same network as IPv4-mapped"},
+		{"::1/128", "::1%lo", true, "a zone makes no difference"},
+		{"::/0", "127.0.0.1", false, "all of IPv6 is nothing of IPv4"},
+		{"0.0.0.0/0", "127.0.0.1", true, "all of IPv4"},
+		{"0.0.0.0/0", "::1", false, "all of IPv4 is nothing of IPv6"},
+		{"10.0.0.0/8", "::10.1.2.3", false, "an IPv4-compatible address is refused whole"},
+		{"10.0.0.0/8", "64:ff9b::10.1.2.3", false, "the translator is not allowed"},
+		{"64:ff9b::/96", "64:ff9b::8.8.8.8", true, "the translator is, and what is behind it is public"},
+		{"64:ff9b::/96", "64:ff9b::10.1.2.3", false, "what is behind the translator is judged too"},
+		{"64:ff9b:1:ffff::/96", "64:ff9b:1:ffff::169.254.169.254", false, "the same for the local prefix"},
+		{"64:ff9b::/96 10.0.0.0/8", "64:ff9b::10.1.2.3", true, "both are allowed"},
+	}
+	for _, tt := range tests {
+		var allow []netip.Prefix
+		for p := range strings.FieldsSeq(tt.allow) {
+			allow = append(allow, netip.MustParsePrefix(p))
+		}
+		if err := NewGuard(allow).Check(netip.MustParseAddr(tt.addr)); (err == nil) != tt.ok {
+			t.Errorf("%s, %s allowed: %s: got %v", tt.addr, tt.allow, tt.why, err)
+		}
+	}
+	err := NewGuard([]netip.Prefix{netip.MustParsePrefix("64:ff9b::/96")}).Check(netip.MustParseAddr("64:ff9b::10.1.2.3"))
+	if want := "64:ff9b::a01:203 leads to 10.1.2.3: 10.1.2.3 is a private address"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestGuardControl(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		network, address string
+		ok               bool
+	}{
+		{"tcp4", "8.8.8.8:443", true},
+		{"tcp6", "[2606:4700::1111]:443", true},
+		{"tcp6", "[2606:4700::1111%eth0]:443", true},
+		{"tcp4", "10.0.0.1:443", false},
+		{"tcp6", "[::ffff:10.0.0.1]:443", false},
+		{"tcp4", "10.0.0.1%lo:443", false}, // package net writes zones so
+		{"udp4", "8.8.8.8:53", false},
+		{"unix", "/run/docker.sock", false},
+		{"tcp4", "example.com:443", false}, // what it can't judge it refuses
+		{"tcp4", "", false},
+		{"tcp4", ":80", false}, // this machine
+	}
+	for _, tt := range tests {
+		if err := NewGuard(nil).Control(tt.network, tt.address, nil); (err == nil) != tt.ok {
+			t.Errorf("%s %s: got %v", tt.network, tt.address, err)
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package send
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"hookferry/internal/event"
+)
+
+// answers makes a handler that answers the requests of a connection with these in
+// turn, and hangs up at the first that is empty, after it has read the request.
+func answers(requests *atomic.Int32, all ...string) func(net.Conn) {
+	return func(c net.Conn) {
+		defer c.Close()
+		for _, a := range all {
+			if request(c) == nil {
+				return
+			}
+			requests.Add(1)
+			if a == "" {
+				return
+			}
+			io.WriteString(c, a)
+		}
+		request(c)
+	}
+}
+
+func TestConnectionsAreKept(t *testing.T) {
+	t.Parallel()
+	bodies := map[string]string{
+		"nothing": "HTTP/1.1 204 No Content\r\n\r\n",
+		"a body":  okAnswer,
+		"chunks":  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+		"much":    "HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + strings.Repeat("a", maxBody),
+		"failure": "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno",
+	}
+	for name, a := range bodies {
+		var requests atomic.Int32
+		r := receive(t, answers(&requests, a, a, a))
+		s := newSender(t)
+		for range 3 {
+			s.Send(t.Context(), subscription(r.url()), someEvent())
+		}
+		if requests.Load() != 3 || r.connections() != 1 {
+			t.Errorf("%s: %d requests on %d connections", name, requests.Load(), r.connections())
+		}
+	}
+}
+
+// A receiver may close a kept-alive connection at the moment when the next
+// request goes out on it. That is nobody's failure: the request is repeated.
+func TestADeadKeptConnectionIsNotAFailure(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	r := receive(t, answers(&requests, okAnswer, ""))
+	s, sub := newSender(t), subscription(r.url())
+	for i := range 2 {
+		if o := s.Send(t.Context(), sub, someEvent()); !o.Success() {
+			t.Errorf("attempt %d: %s: %s", i+1, o.Code, o.Error)
+		}
+	}
+	if requests.Load() != 3 || r.connections() != 2 {
+		t.Errorf("%d requests on %d connections, want 3 on 2", requests.Load(), r.connections())
+	}
+}
+
+// A new connection on which no answer comes is a failed attempt and no more: the
+// request is not repeated behind the back of the retry schedule.
+func TestANewConnectionIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	r := receive(t, answers(&requests, ""))
+	if o := send(t, r.url()); o.Code != event.CodeConnectionClosed || requests.Load() != 1 {
+		t.Errorf("%d requests, %s: %s", requests.Load(), o.Code, o.Error)
+	}
+}
+
+// Once the answer has begun, the receiver has taken a stand.
+func TestABegunAnswerIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	r := receive(t, answers(&requests, okAnswer, "HTTP/1.1 200 OK\r\nX-A: b\r\n", ""))
+	s, sub := newSender(t), subscription(r.url())
+	sub.Timeout = short
+	s.Send(t.Context(), sub, someEvent())
+	o := s.Send(t.Context(), sub, someEvent())
+	if requests.Load() != 2 || o.Code != event.CodeTimeout || o.Error != "no complete answer within 500ms" {
+		t.Errorf("%d requests, %s: %s", requests.Load(), o.Code, o.Error)
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	var got sync.Map
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got.Store(r.Header.Get("Webhook-Id"), true)
+		io.Copy(w, r.Body)
+	}))
+	defer server.Close()
+	s, sub := newSender(t), subscription(server.URL)
+	sub.Secrets = []event.Secret{"my_secret_key"}
+	var all sync.WaitGroup
+	for range 32 {
+		all.Go(func() {
+			for range 20 {
+				ev := someEvent()
+				ev.Payload = []byte(`"` + ev.ID.String() + `"`)
+				o := s.Send(t.Context(), sub, ev)
+				if _, came := got.Load(ev.ID.String()); !came || string(o.Response) != string(ev.Payload) {
+					t.Errorf("%v: came %v, answered %q, %s", ev.ID, came, o.Response, o.Error)
+				}
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,126 @@
+package send
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// DefaultTimeout bounds an attempt where neither the options nor the
+// subscription say otherwise.
+const DefaultTimeout = 10 * time.Second
+
+// Bounds of the connections that are kept and of what an answer may hold.
+const (
+	idlePerHost   = 128  // as many as a busy lane has requests in flight
+	idleInAll     = 1024 // file descriptors are finite
+	idleTimeout   = 50 * time.Second
+	maxHeaderSize = 64 << 10 // bytes of an answer's header, interim answers included
+)
+
+// Options say how attempts are made.
+type Options struct {
+	UserAgent string        // "Hookferry" if empty
+	Timeout   time.Duration // of the whole exchange; DefaultTimeout if it is not positive
+	Guard     *Guard        // nil allows public addresses alone
+}
+
+// Sender makes attempts. It is safe for concurrent use; make one and share it.
+type Sender struct {
+	userAgent string
+	timeout   time.Duration
+	dialLimit time.Duration // for a connection, and again for its TLS handshake
+	dialer    *net.Dialer
+	transport *http.Transport
+	targets   targets
+	now       func() time.Time
+}
+
+// New makes a Sender.
+func New(o Options) *Sender {
+	s := &Sender{
+		userAgent: cmp.Or(o.UserAgent, "Hookferry"),
+		timeout:   o.Timeout,
+		targets:   targets{byID: make(map[event.ID]*target)},
+		now:       time.Now,
+	}
+	if s.timeout <= 0 {
+		s.timeout = DefaultTimeout
+	}
+	if o.Guard == nil {
+		o.Guard = NewGuard(nil)
+	}
+	// Half of it is more than a connection should take, and leaves the receiver
+	// the rest to answer in.
+	s.dialLimit = s.timeout / 2
+	s.dialer = &net.Dialer{Timeout: s.dialLimit, Control: o.Guard.Control}
+	s.transport = newTransport(s.dial, s.dialLimit)
+	return s
+}
+
+func newTransport(dial func(context.Context, string, string) (net.Conn, error), handshake time.Duration) *http.Transport {
+	// HTTP/1.1 alone. HTTP/2 would put all requests to an endpoint on one
+	// connection, where one that stalls holds up the others, and costs more for
+	// each small request than a pool of kept-alive connections does.
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:                  nil, // with a proxy from the environment the guard would judge the proxy
+		DialContext:            dial,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    handshake,
+		DisableCompression:     true, // nothing is asked for compressed, and nothing is unpacked
+		MaxIdleConns:           idleInAll,
+		MaxIdleConnsPerHost:    idlePerHost,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxHeaderSize,
+		Protocols:              &protocols,
+	}
+}
+
+// Close closes the connections that are idle. Attempts under way go on.
+func (s *Sender) Close() { s.transport.CloseIdleConnections() }
+
+// Send makes one attempt. It never takes longer than the time-out. When ctx ends,
+// the attempt is broken off: that is for a process that must stop now, and the
+// Outcome says so.
+func (s *Sender) Send(ctx context.Context, sub event.Subscription, ev event.Event) event.Outcome {
+	o := event.Outcome{StartedAt: s.now()}
+	t := s.targets.get(&sub, s.userAgent)
+	if t.problem != "" {
+		o.Code, o.Error = event.CodeBadTarget, t.problem
+		return o
+	}
+	header, problem := t.header(&ev, o.StartedAt)
+	if problem != "" {
+		o.Code, o.Error = event.CodeBadTarget, problem
+		return o
+	}
+
+	a := newAttempt(ctx, s.limit(sub), s.dialLimit)
+	ctx, cancel := a.watch(ctx)
+	defer cancel()
+	// The transport itself and no http.Client: that would follow redirects, and put
+	// the whole URL into its errors.
+	resp, err := s.transport.RoundTrip(t.request(ctx, header, ev.Payload))
+	if err != nil {
+		o.Code, o.Error = a.failure(t.url.Hostname(), err)
+	} else {
+		readAnswer(&o, resp)
+	}
+	a.report(&o)
+	return o
+}
+
+// limit is the time-out of an attempt for this subscription.
+func (s *Sender) limit(sub event.Subscription) time.Duration {
+	if sub.Timeout > 0 {
+		return sub.Timeout
+	}
+	return s.timeout
+}

@@ -1,0 +1,301 @@
+package send
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+	"hookferry/webhook"
+)
+
+const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+// record keeps the bytes of each request as they came, and answers 200.
+func record(t *testing.T, payload int) (*receiver, <-chan string) {
+	wire := make(chan string, 100)
+	r := receive(t, func(c net.Conn) {
+		var got []byte
+		one := make([]byte, 1)
+		for !bytes.HasSuffix(got, []byte("\r\n\r\n")) {
+			if _, err := c.Read(one); err != nil {
+				return
+			}
+			got = append(got, one[0])
+		}
+		body := make([]byte, payload)
+		io.ReadFull(c, body)
+		wire <- string(got) + string(body)
+		io.WriteString(c, okAnswer)
+	})
+	return r, wire
+}
+
+// The bytes that a receiver gets are a promise. testdata/request.golden holds
+// them; ADDR in it stands for the receiver's address.
+func TestRequestOnTheWire(t *testing.T) {
+	t.Parallel()
+	const oldSecret = "an older secret, as plain text"
+	key := []byte("0123456789abcdef0123456789abcdef")
+	newSecret := "whsec_" + base64.StdEncoding.EncodeToString(key)
+	payload := "{\"z\": 1.10, \"a\":\t\"\\u0000 <&> \u00e9\", \"n\":12345678901234567890}\n"
+	id, err := event.ParseID("01942f5e-6d00-7abc-8def-0123456789ab")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	r, wire := record(t, len(payload))
+	s := newSender(t)
+	s.now = func() time.Time { return time.Unix(1_767_323_045, 999_999_999) }
+	sub := subscription("http://" + r.addr + "/hooks/a%2Fb?x=1&y=%20")
+	sub.Secrets = []event.Secret{event.Secret(newSecret), oldSecret}
+	sub.Headers = map[string]string{"authorization": "Bearer abc", "X-Tenant": "acme"}
+	ev := event.Event{ID: id, ContentType: "application/json; charset=utf-8", Payload: []byte(payload)}
+	o := s.Send(t.Context(), sub, ev)
+	if !o.Success() || o.StatusCode != 200 || string(o.Response) != "ok" || o.Peer != r.addr {
+		t.Fatalf("got %+v", o)
+	}
+
+	got := strings.ReplaceAll(<-wire, r.addr, "ADDR")
+	want, err := os.ReadFile("testdata/request.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("on the wire:\n%q\nwant:\n%q", got, want)
+	}
+
+	// The golden file's signatures, computed apart from the code that made them.
+	signed := id.String() + ".1767323045." + payload
+	for _, part := range []string{
+		"Webhook-Signature: v1," + b64(mac(key, signed)) + " v1," + b64(mac([]byte(oldSecret), signed)) + "\r\n",
+		"X-Hub-Signature-256: sha256=" + hex.EncodeToString(mac([]byte(newSecret), payload)) + "\r\n",
+	} {
+		if !strings.Contains(got, part) {
+			t.Errorf("no %q", part)
+		}
+	}
+}
+
+func mac(key []byte, text string) []byte {
+	m := hmac.New(sha256.New, key)
+	m.Write([]byte(text))
+	return m.Sum(nil)
+}
+
+func b64(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+func TestPayloadIsSentByteForByte(t *testing.T) {
+	t.Parallel()
+	every := make([]byte, 256)
+	for i := range every {
+		every[i] = byte(i)
+	}
+	payloads := map[string][]byte{
+		"empty": nil, "one byte": {0}, "every byte": every,
+		"more than any buffer": bytes.Repeat(every, 8192),
+	}
+	verifier, err := webhook.NewVerifier([]string{"my_secret_key"}, webhook.StandardOnly())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSender(t)
+	for name, payload := range payloads {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			if !bytes.Equal(body, payload) || r.ContentLength != int64(len(payload)) {
+				t.Errorf("%s: %d bytes came, declared as %d", name, len(body), r.ContentLength)
+			}
+			if err := verifier.Verify(r.Header, body); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}))
+		sub := subscription(server.URL)
+		sub.Secrets = []event.Secret{"my_secret_key"}
+		ev := someEvent()
+		ev.Payload = payload
+		if o := s.Send(t.Context(), sub, ev); !o.Success() {
+			t.Errorf("%s: %s", name, o.Error)
+		}
+		server.Close()
+	}
+}
+
+func TestWithoutASecretNothingIsSigned(t *testing.T) {
+	t.Parallel()
+	var got http.Header
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
+	defer server.Close()
+	ev := someEvent()
+	s := newSender(t)
+	o := s.Send(t.Context(), subscription(server.URL), ev)
+	if !o.Success() {
+		t.Fatal(o.Error)
+	}
+	for name := range got {
+		if strings.Contains(name, "Signature") {
+			t.Errorf("%s was sent", name)
+		}
+	}
+	if got.Get("Webhook-Id") != ev.ID.String() || got.Get("Webhook-Timestamp") == "" {
+		t.Errorf("webhook-id %q, webhook-timestamp %q", got.Get("Webhook-Id"), got.Get("Webhook-Timestamp"))
+	}
+	if got.Get("Content-Type") != "application/json" || got.Get("User-Agent") != "Hookferry/test" {
+		t.Errorf("content type %q, user agent %q", got.Get("Content-Type"), got.Get("User-Agent"))
+	}
+	if _, sent := got["Idempotency-Key"]; sent {
+		t.Error("an Idempotency-Key was sent")
+	}
+}
+
+func TestHeadersOfTheSubscription(t *testing.T) {
+	t.Parallel()
+	var got http.Header
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
+	defer server.Close()
+	sub := subscription(server.URL)
+	sub.Headers = map[string]string{
+		"x-key": "1", "Idempotency-Key": "theirs", "Accept": "*/*",
+		"User-Agent": "theirs", "Content-Type": "theirs", "webhook-id": "theirs", // refused at the door, and here overwritten
+	}
+	if o := newSender(t).Send(t.Context(), sub, someEvent()); !o.Success() {
+		t.Fatal(o.Error)
+	}
+	for name, value := range map[string]string{"X-Key": "1", "Idempotency-Key": "theirs", "Accept": "*/*", "User-Agent": "Hookferry/test", "Content-Type": "application/json"} {
+		if got.Get(name) != value || len(got[name]) != 1 {
+			t.Errorf("%s: %q, want %q", name, got[name], value)
+		}
+	}
+	if len(got["Webhook-Id"]) != 1 || got.Get("Webhook-Id") == "theirs" {
+		t.Errorf("Webhook-Id: %q", got["Webhook-Id"])
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		status     int
+		retryAfter string
+		code       event.Code
+		words      string
+		wait       time.Duration
+	}{
+		{200, "", "", "", 0},
+		{201, "", "", "", 0},
+		{204, "", "", "", 0},
+		{299, "", "", "", 0},
+		{200, "60", "", "", 0}, // success needs no other time
+		{300, "", event.CodeRedirect, "answered 300 Multiple Choices, which is not followed", 0},
+		{304, "", event.CodeRedirect, "answered 304 Not Modified, which is not followed", 0},
+		{400, "", event.CodeStatus, "answered 400 Bad Request", 0},
+		{404, "60", event.CodeStatus, "answered 404 Not Found", 0},
+		{410, "", event.CodeGone, "answered 410 Gone", 0},
+		{429, "60", event.CodeStatus, "answered 429 Too Many Requests", time.Minute},
+		{429, "soon", event.CodeStatus, "answered 429 Too Many Requests", 0},
+		{500, "60", event.CodeStatus, "answered 500 Internal Server Error", 0},
+		{503, "9999999999", event.CodeStatus, "answered 503 Service Unavailable", event.MaxRetryAfter},
+		{599, "", event.CodeStatus, "answered 599", 0},
+		{999, "", event.CodeStatus, "answered 999", 0},
+	}
+	s := newSender(t)
+	for _, tt := range tests {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if tt.retryAfter != "" {
+				w.Header().Set("Retry-After", tt.retryAfter)
+			}
+			w.WriteHeader(tt.status)
+		}))
+		o := s.Send(t.Context(), subscription(server.URL), someEvent())
+		if o.StatusCode != tt.status || o.Code != tt.code || o.Error != tt.words || o.RetryAfter != tt.wait {
+			t.Errorf("%d: got %d, %q, %q, %v", tt.status, o.StatusCode, o.Code, o.Error, o.RetryAfter)
+		}
+		server.Close()
+	}
+}
+
+func TestExcerpt(t *testing.T) {
+	t.Parallel()
+	s := newSender(t)
+	for _, size := range []int{0, 1, event.ExcerptLimit - 1, event.ExcerptLimit, event.ExcerptLimit + 1, maxBody} {
+		body := strings.Repeat("a", size)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }))
+		o := s.Send(t.Context(), subscription(server.URL), someEvent())
+		if want := body[:min(size, event.ExcerptLimit)]; string(o.Response) != want || !o.Success() {
+			t.Errorf("%d bytes: %d were kept, %s", size, len(o.Response), o.Error)
+		}
+		server.Close()
+	}
+}
+
+func TestTargetsThatCannotBeCalled(t *testing.T) {
+	t.Parallel()
+	const target = "http://127.0.0.1:1/"
+	tests := []struct {
+		sub   event.Subscription
+		ev    event.Event
+		words string
+	}{
+		{event.Subscription{TargetURL: "ftp://a.example/"}, someEvent(), "the target URL must begin with https:// or http://"},
+		{event.Subscription{TargetURL: "http://a.example:99999/"}, someEvent(), "the target URL has the port 99999"},
+		{event.Subscription{TargetURL: "http://u:confidential@a.example/"}, someEvent(), "the target URL must not hold a user name"},
+		{event.Subscription{TargetURL: target, Headers: map[string]string{"X-A": "a\r\nconfidential: b"}}, someEvent(), "the subscription's header X-A holds characters that can't be sent"},
+		{event.Subscription{TargetURL: target, Headers: map[string]string{"X A\n": "b"}}, someEvent(), `the subscription's header X A\n holds characters`},
+		{event.Subscription{TargetURL: target, Headers: map[string]string{"": "b"}}, someEvent(), "the subscription's header  holds characters"},
+		{event.Subscription{TargetURL: target, Secrets: []event.Secret{"whsec_confidential!"}}, someEvent(), "the subscription's secrets can't sign: webhook: bad secret: secret 1 of 1"},
+		{event.Subscription{TargetURL: target}, event.Event{ContentType: "a/b\r\nX: y"}, `the event's content type a/b\r\nX: y can't be sent as a header`},
+	}
+	s := newSender(t)
+	for _, tt := range tests {
+		o := s.Send(t.Context(), tt.sub, tt.ev)
+		if o.Code != event.CodeBadTarget || !strings.HasPrefix(o.Error, tt.words) {
+			t.Errorf("got %s: %q, want %q", o.Code, o.Error, tt.words)
+		}
+		if strings.Contains(o.Error, "confidential") || o.StartedAt.IsZero() {
+			t.Errorf("%q, started at %v", o.Error, o.StartedAt)
+		}
+	}
+}
+
+func TestTheProcessStops(t *testing.T) {
+	t.Parallel()
+	came := make(chan struct{})
+	r := receive(t, func(c net.Conn) {
+		request(c)
+		close(came)
+		io.Copy(io.Discard, c)
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	go func() {
+		<-came
+		stop()
+	}()
+	o := newSender(t).Send(ctx, subscription(r.url()), someEvent())
+	if o.Code != event.CodeNetwork || o.Error != "the attempt was broken off because the service stopped" {
+		t.Errorf("got %s: %q", o.Code, o.Error)
+	}
+}
+
+func TestOptionsHaveDefaults(t *testing.T) {
+	t.Parallel()
+	s := New(Options{Timeout: -1})
+	if s.timeout != DefaultTimeout || s.dialLimit >= s.timeout || s.userAgent != "Hookferry" {
+		t.Errorf("time-out %v, to connect %v, user agent %q", s.timeout, s.dialLimit, s.userAgent)
+	}
+	if o := s.Send(t.Context(), subscription("http://127.0.0.1:1/"), someEvent()); o.Code != event.CodeBlocked {
+		t.Errorf("without a guard, loopback: %s: %q", o.Code, o.Error)
+	}
+	if s.transport.Proxy != nil {
+		t.Error("a proxy from the environment would be judged in place of the target")
+	}
+}
