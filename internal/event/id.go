@@ -61,15 +61,17 @@ func ParseID(s string) (ID, error) {
 // String is the 36-character lower-case form.
 func (id ID) String() string {
 	var b [36]byte
-	return string(id.append(b[:0]))
+	text, _ := id.AppendText(b[:0])
+	return string(text)
 }
 
-func (id ID) append(b []byte) []byte {
+// AppendText appends the 36-character form. It never fails.
+func (id ID) AppendText(b []byte) ([]byte, error) {
 	b = hex.AppendEncode(b, id[0:4])
 	b = hex.AppendEncode(append(b, '-'), id[4:6])
 	b = hex.AppendEncode(append(b, '-'), id[6:8])
 	b = hex.AppendEncode(append(b, '-'), id[8:10])
-	return hex.AppendEncode(append(b, '-'), id[10:16])
+	return hex.AppendEncode(append(b, '-'), id[10:16]), nil
 }
 
 // Time is when the id was made, to the millisecond.
@@ -82,7 +84,7 @@ func (id ID) Time() time.Time {
 func (id ID) IsZero() bool { return id == ID{} }
 
 // MarshalText and UnmarshalText give ids their 36-character form in JSON.
-func (id ID) MarshalText() ([]byte, error) { return id.append(nil), nil }
+func (id ID) MarshalText() ([]byte, error) { return id.AppendText(nil) }
 
 // UnmarshalText is the reverse of MarshalText.
 func (id *ID) UnmarshalText(text []byte) error {

@@ -75,7 +75,7 @@ const labelBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 // parseReason is the cause without the URL: a URL may hold what must not be repeated.
 func parseReason(err error) string {
 	if e, ok := err.(*url.Error); ok {
-		return e.Err.Error()
+		err = e.Err
 	}
-	return err.Error()
+	return strings.TrimPrefix(err.Error(), "net/url: ")
 }

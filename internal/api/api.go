@@ -1,0 +1,91 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// Ingester takes events in.
+type Ingester interface {
+	// Ingest's errors are those of package event. The text of one that wraps
+	// event.ErrMalformed is shown to the caller, as an InvalidError's is.
+	Ingest(ctx context.Context, s event.Submission) (event.Submitted, error)
+}
+
+// Subscriptions keeps the subscriptions; package store says what each method
+// promises.
+type Subscriptions interface {
+	CreateSubscription(ctx context.Context, s event.Subscription) error
+	Subscription(ctx context.Context, id event.ID) (event.Subscription, error)
+	ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error)
+	ReplaceSubscription(ctx context.Context, s event.Subscription) (event.Subscription, error)
+	DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error
+}
+
+// History answers what became of events; package store says what each method
+// promises.
+type History interface {
+	Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error)
+	ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error)
+}
+
+// KeyChecker knows which API keys are valid, and compares them safely.
+type KeyChecker interface {
+	KeyValid(ctx context.Context, key string) (bool, error)
+}
+
+// DefaultMaxBody is the longest request body, in bytes, unless Options say otherwise.
+const DefaultMaxBody = 1 << 20
+
+// Options are what the API works with.
+type Options struct {
+	Version       string
+	Ingest        Ingester
+	Subscriptions Subscriptions
+	History       History
+	// CheckTarget is the guard's quick answer about a target URL of good form. Its
+	// error is shown to the caller.
+	CheckTarget func(rawURL string) error
+	Keys        KeyChecker                       // nil: no key is needed
+	Health      func(ctx context.Context) Health // its words are shown to anybody
+	Ready       func() error                     // nil error: events can be taken; the words are shown to anybody
+	Retention   time.Duration                    // bounds a subscription's retry schedule
+	MaxBody     int64                            // bytes; DefaultMaxBody if 0
+	Now         func() time.Time                 // time.Now if nil
+	Log         *slog.Logger                     // slog.Default() if nil
+}
+
+type api struct {
+	Options
+	router
+}
+
+// New returns the handler of the whole API.
+func New(o Options) http.Handler {
+	if o.MaxBody == 0 {
+		o.MaxBody = DefaultMaxBody
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	a := &api{Options: o}
+	operations, document := a.describe(o.Version)
+	for _, op := range operations {
+		a.add(op.Method, op.Path, endpoint{serve: op.serve, public: op.public})
+	}
+	for _, p := range docsPages(document) {
+		a.add(http.MethodGet, p.path, endpoint{serve: p.serve, public: true})
+	}
+	return a
+}
+
+// now is the present time as it is stored and shown: to the millisecond, so that
+// every store gives back what a caller was told first.
+func (a *api) now() time.Time { return a.Now().UTC().Truncate(time.Millisecond) }

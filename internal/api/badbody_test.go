@@ -1,0 +1,194 @@
+package api
+
+import (
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+const good = `"target_url": "https://example.com/hook"`
+
+// badBodies are refused by create and by replace alike.
+var badBodies = []struct {
+	reason string
+	body   string
+	status int
+	field  string
+}{
+	{"no JSON at all", `target_url=x`, 400, "body"},
+	{"only white space", " \n", 400, "body"},
+	{"cut in a name", `{"target_u`, 400, "body"},
+	{"cut in a value", `{"target_url": "htt`, 400, "target_url"},
+	{"a comma too many", `{` + good + `,}`, 400, "body"},
+	{"a comment", `{` + good + ` /* x */}`, 400, "body"},
+	{"two documents", `{` + good + `}{}`, 400, "body"},
+	{"single quotes", `{'target_url': 'x'}`, 400, "body"},
+	{"NaN", `{` + good + `, "timeout_seconds": NaN}`, 400, "timeout_seconds"},
+	{"a byte order mark", "\xef\xbb\xbf{" + good + "}", 400, "body"},
+	{"UTF-16", "{\x00}\x00", 400, "body"},
+	{"invalid UTF-8", `{` + good + `, "description": "caf` + "\xe9" + `"}`, 400, "description"},
+	{"a lone surrogate", `{` + good + `, "description": "\ud800"}`, 400, "description"},
+	{"a raw control character", "{" + good + ", \"description\": \"a\nb\"}", 400, "description"},
+	{"20,000 lists deep", `{` + good + `, "description": ` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`, 400, "description[0]"},
+	{"20,000 objects deep", `{` + good + `, "headers": ` + strings.Repeat(`{"a":`, 20_000) + "1" + strings.Repeat("}", 20_000) + `}`, 400, "headers.a"},
+	{"9,000 lists deep, which is JSON, but no string", `{` + good + `, "description": ` + strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000) + `}`, 422, "description"},
+
+	{"a list", `[]`, 422, "body"},
+	{"a string", `"x"`, 422, "body"},
+	{"null", `null`, 422, "body"},
+	{"a number", `1`, 422, "body"},
+	{"an unknown name", `{` + good + `, "colour": 1}`, 422, "colour"},
+	{"a name in another case", `{"Target_URL": "https://example.com"}`, 422, "Target_URL"},
+	{"a name given twice", `{` + good + `, "description": "a", "description": "b"}`, 422, "description"},
+	{"a name given twice, once escaped", `{` + good + `, "target\u005furl": "https://example.org"}`, 422, "target_url"},
+	{"a header given twice", `{` + good + `, "headers": {"A": "1", "A": "2"}}`, 422, "headers.A"},
+	{"a header given twice, in different case", `{` + good + `, "headers": {"A": "1", "a": "2"}}`, 422, "headers.a"},
+
+	{"target_url is missing", `{}`, 422, "target_url"},
+	{"target_url is null", `{"target_url": null}`, 422, "target_url"},
+	{"target_url is empty", `{"target_url": ""}`, 422, "target_url"},
+	{"target_url is a number", `{"target_url": 1}`, 422, "target_url"},
+	{"target_url is a list", `{"target_url": ["https://example.com"]}`, 422, "target_url"},
+	{"javascript:", `{"target_url": "javascript:alert(1)"}`, 422, "target_url"},
+	{"file:", `{"target_url": "file:///etc/passwd"}`, 422, "target_url"},
+	{"mailto:", `{"target_url": "mailto:me@example.com"}`, 422, "target_url"},
+	{"no scheme", `{"target_url": "example.com/hook"}`, 422, "target_url"},
+	{"no host", `{"target_url": "https:///hook"}`, 422, "target_url"},
+	{"user-info", `{"target_url": "https://user:` + testCredential + `@example.com/"}`, 422, "target_url"},
+	{"port 0", `{"target_url": "https://example.com:0/"}`, 422, "target_url"},
+	{"port 65536", `{"target_url": "https://example.com:65536/"}`, 422, "target_url"},
+	{"a fragment", `{"target_url": "https://example.com/#x"}`, 422, "target_url"},
+	{"a line break in the URL", `{"target_url": "https://example.com/\r\nX-Evil: 1"}`, 422, "target_url"},
+	{"a NUL in the URL", `{"target_url": "https://example.com/\u0000"}`, 422, "target_url"},
+	{"a URL of 100 kB", `{"target_url": "https://example.com/` + strings.Repeat("a", 100_000) + `"}`, 422, "target_url"},
+	{"a target that the guard refuses", `{"target_url": "http://10.0.0.1/"}`, 422, "target_url"},
+
+	{"an event type of 100 kB", `{` + good + `, "event_types": ["` + strings.Repeat("a", 100_000) + `"]}`, 422, "event_types[0]"},
+	{"100,000 event types", `{` + good + `, "event_types": ["a"` + strings.Repeat(`,"a"`, 100_000) + `]}`, 422, "event_types"},
+	{"an event type with a line break", `{` + good + `, "event_types": ["ok", "a\r\nb"]}`, 422, "event_types[1]"},
+	{"an event type with a NUL", `{` + good + `, "event_types": ["a\u0000"]}`, 422, "event_types[0]"},
+	{"an empty event type", `{` + good + `, "event_types": [""]}`, 422, "event_types[0]"},
+	{"an event type that is null", `{` + good + `, "event_types": ["a", null]}`, 422, "event_types[1]"},
+	{"an event type that is a number", `{` + good + `, "event_types": ["a", "b", 3]}`, 422, "event_types[2]"},
+	{"event_types is a string", `{` + good + `, "event_types": "user.created"}`, 422, "event_types"},
+	{"event_types is an object", `{` + good + `, "event_types": {}}`, 422, "event_types"},
+
+	{"an empty secret", `{` + good + `, "secret": ""}`, 422, "secret"},
+	{"a secret that is a number", `{` + good + `, "secret": 123456}`, 422, "secret"},
+	{"a secret of 100 kB", `{` + good + `, "secret": "` + strings.Repeat("a", 100_000) + `"}`, 422, "secret"},
+	{"whsec_ without base64", `{` + good + `, "secret": "whsec_` + testSecret + `!"}`, 422, "secret"},
+	{"is_active is a string", `{` + good + `, "is_active": "yes"}`, 422, "is_active"},
+	{"is_active is a number", `{` + good + `, "is_active": 1}`, 422, "is_active"},
+	{"a description of 100 kB", `{` + good + `, "description": "` + strings.Repeat("a", 100_000) + `"}`, 422, "description"},
+
+	{"a header name that splits", `{` + good + `, "headers": {"A\r\nB": "1"}}`, 422, "headers.A\r\nB"},
+	{"a header value that splits", `{` + good + `, "headers": {"A": "1\r\nB: 2"}}`, 422, "headers.A"},
+	{"a header value with a NUL", `{` + good + `, "headers": {"A": "\u0000"}}`, 422, "headers.A"},
+	{"a header value outside ASCII", `{` + good + `, "headers": {"A": "café"}}`, 422, "headers.A"},
+	{"a header that is ours", `{` + good + `, "headers": {"Host": "example.org"}}`, 422, "headers.Host"},
+	{"a header of the signature", `{` + good + `, "headers": {"Webhook-Id": "1"}}`, 422, "headers.Webhook-Id"},
+	{"a header without a name", `{` + good + `, "headers": {"": "1"}}`, 422, "headers."},
+	{"a header that is null", `{` + good + `, "headers": {"A": null}}`, 422, "headers.A"},
+	{"a header that is a number", `{` + good + `, "headers": {"A": 1}}`, 422, "headers.A"},
+	{"a header that keeps what never was", `{` + good + `, "headers": {"X-Token": "[hidden]"}}`, 422, "headers.X-Token"},
+	{"headers is a list", `{` + good + `, "headers": ["A: 1"]}`, 422, "headers"},
+
+	{"a number past float64", `{` + good + `, "timeout_seconds": 1e400}`, 422, "timeout_seconds"},
+	{"a whole number past float64", `{` + good + `, "max_in_flight": 1` + strings.Repeat("0", 400) + `}`, 422, "max_in_flight"},
+	{"a whole number past int64", `{` + good + `, "max_in_flight": 9223372036854775808}`, 422, "max_in_flight"},
+	{"half a request", `{` + good + `, "max_in_flight": 1.5}`, 422, "max_in_flight"},
+	{"a negative time-out", `{` + good + `, "timeout_seconds": -1}`, 422, "timeout_seconds"},
+	{"a tiny negative time-out", `{` + good + `, "timeout_seconds": -1e-300}`, 422, "timeout_seconds"},
+	{"a time-out that would wrap around", `{` + good + `, "timeout_seconds": 1.8446744073709552e10}`, 422, "timeout_seconds"},
+	{"a time-out as text", `{` + good + `, "timeout_seconds": "5s"}`, 422, "timeout_seconds"},
+	{"a rate past the limit", `{` + good + `, "rate_per_second": 1e300}`, 422, "rate_per_second"},
+	{"a delay of nothing", `{` + good + `, "retry_schedule_seconds": [10, 0]}`, 422, "retry_schedule_seconds[1]"},
+	{"a delay past float64", `{` + good + `, "retry_schedule_seconds": [10, 1e400]}`, 422, "retry_schedule_seconds[1]"},
+	{"a delay that would wrap around", `{` + good + `, "retry_schedule_seconds": [1e300]}`, 422, "retry_schedule_seconds[0]"},
+	{"a schedule longer than the retention", `{` + good + `, "retry_schedule_seconds": [200000, 200000]}`, 422, "retry_schedule_seconds"},
+	{"a signature without a secret", `{` + good + `, "require_signature": true}`, 422, "require_signature"},
+}
+
+func TestBadSubscriptionBodies(t *testing.T) {
+	s := newServer(t)
+	id := s.create(minimal)
+	for _, c := range badBodies {
+		for method, path := range map[string]string{"POST": "/subscriptions/", "PUT": "/subscriptions/" + id} {
+			r := s.do(method, path, c.body)
+			if r.status != c.status || r.field(c.field) == "" {
+				t.Errorf("%s: %s answers %d, want %d naming %q: %s", c.reason, method, r.status, c.status, c.field, r.text)
+			}
+			if wantCode := map[int]string{400: "malformed_body", 422: "invalid"}[c.status]; r.code() != wantCode {
+				t.Errorf("%s: %s answers with code %s", c.reason, method, r.code())
+			}
+		}
+	}
+	if len(s.memory.subscriptions) != 1 || s.memory.subscriptions[0].TargetURL != "https://example.com/hook" || s.memory.subscriptions[0].Description != "" {
+		t.Errorf("something of it was stored: %+v", s.memory.subscriptions)
+	}
+}
+
+func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
+	s := newServer(t)
+	r := s.want(422, s.do("POST", "/subscriptions/", `{"target_url": 1, "description": false, "colour": "red", "headers": {"A": 1}}`))
+	for _, field := range []string{"target_url", "description", "colour", "headers.A"} {
+		if r.field(field) == "" {
+			t.Errorf("%s is not named: %s", field, r.text)
+		}
+	}
+	r = s.want(422, s.do("POST", "/subscriptions/", `{"target_url": "http://10.0.0.9/", "event_types": ["a..b"], "secret": "whsec_!", "timeout_seconds": 99}`))
+	for _, field := range []string{"target_url", "event_types[0]", "secret", "timeout_seconds"} {
+		if r.field(field) == "" {
+			t.Errorf("%s is not named: %s", field, r.text)
+		}
+	}
+}
+
+func TestAnAnswerIsShortWhateverTheBody(t *testing.T) {
+	var body strings.Builder
+	body.WriteString("{" + good)
+	for i := range 30_000 {
+		body.WriteString(`, "` + strings.Repeat("x", i%7) + string(rune(0x4e00+i)) + `": 1`)
+	}
+	body.WriteString(`, "` + strings.Repeat("long", 10_000) + `": 1}`)
+	r := newServer(t).do("POST", "/subscriptions/", body.String()) // do checks the answer's length
+	if n := len(r.json["errors"].([]any)); r.status != 422 || n != maxFieldProblems+1 {
+		t.Errorf("answers %d with %d errors", r.status, n)
+	}
+}
+
+func TestOnlyReplaceIgnoresWhatTheServiceSets(t *testing.T) {
+	s := newServer(t)
+	body := `{` + good + `, "id": "mine", "created_at": 5}`
+	if r := s.want(422, s.do("POST", "/subscriptions/", body)); r.field("id") == "" || r.field("created_at") == "" {
+		t.Errorf("answers %s", r.text)
+	}
+	id := s.create(minimal)
+	if r := s.want(200, s.do("PUT", "/subscriptions/"+id, body)); r.json["id"] != id {
+		t.Errorf("answers %s", r.text)
+	}
+}
+
+func FuzzSubscriptionBody(f *testing.F) {
+	for _, c := range badBodies {
+		if len(c.body) < 1000 {
+			f.Add([]byte(c.body))
+		}
+	}
+	for _, e := range subscriptionExamples {
+		f.Add([]byte(e.body))
+	}
+	h := New(testOptions(&memory{}))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req := httptest.NewRequest("POST", "/subscriptions/", strings.NewReader(string(body)))
+		req.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		if w.Code != 201 && w.Code != 400 && w.Code != 413 && w.Code != 422 {
+			t.Errorf("answers %d %s", w.Code, w.Body)
+		}
+		if found := internals.FindString(w.Body.String()); w.Code != 201 && found != "" && !strings.Contains(string(body), found) {
+			t.Errorf("speaks of internals (%q): %s", found, w.Body)
+		}
+	})
+}

@@ -1,0 +1,190 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"hookferry/internal/event"
+)
+
+func TestBadIdsAreUnknownIds(t *testing.T) {
+	s := newServer(t)
+	unknown := event.NewID(testTime).String()
+	ids := []string{
+		unknown, "x", "1", "null", strings.Repeat("a", 4000), "{" + unknown + "}", "urn:uuid:" + unknown, strings.ReplaceAll(unknown, "-", ""),
+		unknown + "%00", "%00", "%ff%fe", "';%20DROP%20TABLE", "..%2f..%2fetc", unknown[:35] + "g", "%0d%0aX-Evil:%201",
+	}
+	for _, o := range []struct{ method, path, body string }{
+		{"GET", "/subscriptions/", ""},
+		{"PUT", "/subscriptions/", minimal},
+		{"DELETE", "/subscriptions/", ""},
+		{"POST", "/webhooks/ingest/", `{"event":"a","data":1}`},
+		{"GET", "/status/delivery/", ""},
+		{"GET", "/status/subscription/", ""},
+	} {
+		want := s.want(404, s.do(o.method, o.path+ids[0], o.body)).text
+		for _, id := range ids[1:] {
+			r := s.do(o.method, o.path+id, o.body)
+			if r.status != 404 || r.code() != "not_found" {
+				t.Errorf("%s %s%s answers %d %s", o.method, o.path, id, r.status, r.text)
+			}
+			if !strings.Contains(id, "%2f") && r.text != want {
+				t.Errorf("%s %s%s differs from an unknown id: %s", o.method, o.path, id, r.text)
+			}
+		}
+	}
+}
+
+func TestBadContentTypes(t *testing.T) {
+	s := newServer(t)
+	id := s.create(minimal)
+	for _, c := range []struct {
+		header string
+		status int
+		reason string
+	}{
+		{"Content-Type: application/json", 2, "plain"},
+		{"Content-Type: application/json; charset=utf-8", 2, "with its only charset"},
+		{"Content-Type: Application/JSON;charset=\"UTF-8\"", 2, "in another case"},
+		{"Content-Type: application/vnd.api+json", 2, "a kind of JSON"},
+		{"Content-Type: application/json; profile=x", 2, "a parameter that says nothing of the bytes"},
+		{"Content-Encoding: identity", 2, "no encoding"},
+		{"Content-Type: ", 4, "none: a page on another site could send that without asking"},
+		{"Content-Type: text/plain", 4, "text"},
+		{"Content-Type: application/x-www-form-urlencoded", 4, "what curl sends unasked"},
+		{"Content-Type: multipart/form-data; boundary=x", 4, "a form"},
+		{"Content-Type: application/json; charset=latin1", 4, "another charset"},
+		{"Content-Type: application/json; charset=utf-16", 4, "another charset"},
+		{"Content-Type: text/json", 4, "not a registered name"},
+		{"Content-Type: image/svg+json", 4, "not an application"},
+		{"Content-Type: application/json; =", 4, "broken"},
+		{"Content-Type: application/json, text/plain", 4, "two in one"},
+		{"Content-Type: application/json; a=\"\xff\"", 4, "bytes that no store of text would take"},
+		{"Content-Type: application/json; a=\"caf\u00e9\"", 4, "not ASCII"},
+		{"Content-Type: application/json; a=" + strings.Repeat("b", 300), 4, "too long to be kept with an event"},
+		{"Content-Encoding: gzip", 4, "compressed"},
+		{"Content-Encoding: identity, gzip", 4, "compressed in the end"},
+	} {
+		for path, body := range map[string]string{"/subscriptions/": minimal, "/webhooks/ingest/" + id: `{"event":"a","data":1}`} {
+			r := s.do("POST", path, body, c.header)
+			if r.status/100 != c.status || c.status == 4 && r.status != 415 {
+				t.Errorf("%s: %s answers %d %s", c.reason, path, r.status, r.text)
+			}
+		}
+	}
+	if isJSON([]string{"application/json", "text/plain"}) {
+		t.Error("two headers are taken")
+	}
+}
+
+func TestBodiesOverTheLimit(t *testing.T) {
+	s := newServer(t, func(o *Options) { o.MaxBody = 1000 })
+	id := s.create(minimal)
+	for _, c := range []struct {
+		size    int
+		chunked bool
+		status  int
+	}{{1000, false, 2}, {1000, true, 2}, {1001, false, 4}, {1001, true, 4}, {100_000, true, 4}, {100_000, false, 4}} {
+		for path, body := range map[string]string{"/subscriptions/": minimal, "/webhooks/ingest/" + id: `{"event":"a","data":1}`} {
+			body += strings.Repeat(" ", c.size-len(body))
+			req := httptest.NewRequest("POST", path, strings.NewReader(body))
+			req.Header.Set("Content-Type", "application/json")
+			if c.chunked {
+				req.ContentLength = -1
+			}
+			w := httptest.NewRecorder()
+			s.Config.Handler.ServeHTTP(w, req)
+			if w.Code/100 != c.status || c.status == 4 && (w.Code != 413 || !strings.Contains(w.Body.String(), "body_too_large")) {
+				t.Errorf("%s, %d bytes, chunked %v: %d %s", path, c.size, c.chunked, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+// breaking is a body that ends with an error.
+type breaking struct {
+	io.Reader
+	err error
+}
+
+func (b breaking) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		err = b.err
+	}
+	return n, err
+}
+
+func TestBodiesThatDoNotArrive(t *testing.T) {
+	s := newServer(t)
+	id := s.create(minimal)
+	for _, c := range []struct {
+		reason string
+		err    error
+		length int64
+		status int
+		code   string
+	}{
+		{"half sent", io.ErrUnexpectedEOF, 100, 400, "malformed_body"},
+		{"half sent, in chunks", io.ErrUnexpectedEOF, -1, 400, "malformed_body"},
+		{"shorter than it said", io.EOF, 100, 400, "malformed_body"},
+		{"reset", errors.New("read tcp 10.1.2.3:8000: connection reset by peer"), -1, 400, "malformed_body"},
+		{"slow", os.ErrDeadlineExceeded, 100, 408, "body_timeout"},
+		{"slow, in chunks", os.ErrDeadlineExceeded, -1, 408, "body_timeout"},
+		{"empty", io.EOF, 0, 400, "malformed_body"},
+		{"empty, in chunks", io.EOF, -1, 400, "malformed_body"},
+	} {
+		for _, path := range []string{"/subscriptions/", "/webhooks/ingest/" + id} {
+			sent := `{"event":`
+			if strings.HasPrefix(c.reason, "empty") {
+				sent = ""
+			}
+			req := httptest.NewRequest("POST", path, breaking{strings.NewReader(sent), c.err})
+			req.Header.Set("Content-Type", "application/json")
+			req.ContentLength = c.length
+			w := httptest.NewRecorder()
+			s.Config.Handler.ServeHTTP(w, req)
+			if w.Code != c.status || !strings.Contains(w.Body.String(), c.code) || strings.Contains(w.Body.String(), "10.1.2.3") {
+				t.Errorf("%s: %s answers %d %s", c.reason, path, w.Code, w.Body)
+			}
+		}
+	}
+	if s.log.String() != "" {
+		t.Errorf("a caller's fault is logged as ours: %s", s.log)
+	}
+}
+
+func TestBadQueries(t *testing.T) {
+	s := newServer(t)
+	id := s.create(minimal)
+	for _, c := range []struct {
+		query  string
+		status int
+		field  string
+	}{
+		{"limit=0", 422, "limit"},
+		{"limit=251", 422, "limit"},
+		{"limit=-1", 422, "limit"},
+		{"limit=1e2", 422, "limit"},
+		{"limit=", 422, "limit"},
+		{"limit=99999999999999999999", 422, "limit"},
+		{"limit=1&limit=2", 422, "limit"},
+		{"cursor=", 422, "cursor"},
+		{"cursor=x", 422, "cursor"},
+		{"cursor=%00", 422, "cursor"},
+		{"cursor=" + id + "&cursor=" + id, 422, "cursor"},
+		{"limit=%zz", 400, ""},
+		{"limit=1;cursor=x", 400, ""},
+	} {
+		for _, path := range []string{"/subscriptions/", "/status/subscription/" + id} {
+			r := s.do("GET", path+"?"+c.query, "")
+			if r.status != c.status || c.field != "" && r.field(c.field) == "" {
+				t.Errorf("%s?%s answers %d %s", path, c.query, r.status, r.text)
+			}
+		}
+	}
+}

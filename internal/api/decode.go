@@ -1,0 +1,187 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"hookferry/internal/event"
+)
+
+// decode reads a body, a JSON object, into the struct that into points to.
+//
+// It is strict, and names every field that is wrong at once: unknown names, names
+// given twice, wrong types. A field that is absent or null keeps the value it
+// has in the struct, its default. What a value may be is checked later.
+func decode(body []byte, into any) error {
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal(body, &members); err != nil {
+		return bodyFault(body, err)
+	}
+	if members == nil { // the body is null
+		return event.Invalid("body", "must be a JSON object, found null")
+	}
+	var faults []event.FieldError
+	known := fieldsByName(into)
+	for name, value := range members {
+		field, found := known[name]
+		if !found {
+			faults = append(faults, event.FieldError{Field: clip(name, 64), Message: "is not known here; these are: " + strings.Join(names(known), ", ")})
+			continue
+		}
+		if fault := decodeField(name, value, field); fault.Message != "" {
+			faults = append(faults, fault)
+		}
+	}
+	if len(faults) > 0 {
+		return &event.InvalidError{Fields: faults}
+	}
+	return nil
+}
+
+// bodyFault says why a body is not an object whose names are given once.
+func bodyFault(body []byte, err error) error {
+	var syntax *jsontext.SyntacticError
+	switch {
+	case !errors.As(err, &syntax):
+		return event.Invalid("body", "must be a JSON object, found "+kindWords(jsontext.Value(body).Kind()))
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return event.Invalid(fieldName(syntax.JSONPointer), "is given twice")
+	}
+	return malformedBody(fieldName(syntax.JSONPointer), fmt.Sprintf("the JSON breaks at byte %d: %v", syntax.ByteOffset, syntax.Err))
+}
+
+func decodeField(name string, value jsontext.Value, into reflect.Value) (fault event.FieldError) {
+	if value.Kind() == 'n' {
+		return fault
+	}
+	err := json.Unmarshal(value, into.Addr().Interface())
+	if err == nil {
+		err = nullWithin(value, into)
+	}
+	if err == nil {
+		return fault
+	}
+	fault = event.FieldError{Field: name, Message: "has a value that can't be read"}
+	var semantic *json.SemanticError
+	if errors.As(err, &semantic) {
+		if semantic.JSONPointer != "" {
+			fault.Field = fieldName(jsontext.Pointer("/" + name + string(semantic.JSONPointer)))
+		}
+		fault.Message = typeWords(semantic.GoType, semantic.JSONKind)
+	}
+	return fault
+}
+
+// nullWithin refuses null as an element: the decoder would take it for an empty
+// string or a zero. Elements are plain values everywhere.
+func nullWithin(value jsontext.Value, into reflect.Value) error {
+	if k := into.Kind(); k != reflect.Slice && k != reflect.Map {
+		return nil
+	}
+	d := jsontext.NewDecoder(strings.NewReader(string(value)))
+	for {
+		token, err := d.ReadToken()
+		if err != nil { // the end: the value was read once before
+			return nil
+		}
+		if token.Kind() == 'n' {
+			return &json.SemanticError{JSONPointer: d.StackPointer(), JSONKind: 'n', GoType: into.Type().Elem()}
+		}
+	}
+}
+
+// typeWords says what a value should have been, in JSON's terms.
+func typeWords(want reflect.Type, found jsontext.Kind) string {
+	must := "be something else"
+	if want != nil {
+		for want.Kind() == reflect.Pointer {
+			want = want.Elem()
+		}
+		switch want.Kind() {
+		case reflect.String:
+			must = "be a string"
+		case reflect.Bool:
+			must = "be true or false"
+		case reflect.Int:
+			must = "be a whole number that is not huge"
+		case reflect.Float64:
+			must = "be a number that is not huge"
+		case reflect.Slice:
+			must = "be a list"
+		case reflect.Map:
+			must = "be an object"
+		}
+	}
+	return "must " + must + ", found " + kindWords(found)
+}
+
+func kindWords(k jsontext.Kind) string {
+	switch k {
+	case 'n':
+		return "null"
+	case 't', 'f':
+		return "true or false"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	case '[':
+		return "a list"
+	case '{':
+		return "an object"
+	}
+	return "something else"
+}
+
+// fieldName spells a JSON pointer as callers write it: /event_types/2 is
+// event_types[2]. Two levels are as deep as a field of ours goes.
+func fieldName(p jsontext.Pointer) string {
+	var name string
+	level := 0
+	for token := range p.Tokens() {
+		token = clip(token, 64)
+		switch _, err := strconv.ParseUint(token, 10, 31); {
+		case level == 0:
+			name = token
+		case err == nil:
+			name += "[" + token + "]"
+		default:
+			name += "." + token
+		}
+		if level++; level == 2 {
+			break
+		}
+	}
+	if name == "" {
+		return "body"
+	}
+	return name
+}
+
+// fieldsByName finds the settable fields of the struct that v points to.
+func fieldsByName(v any) map[string]reflect.Value {
+	s := reflect.ValueOf(v).Elem()
+	fields := map[string]reflect.Value{}
+	for _, f := range reflect.VisibleFields(s.Type()) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+			fields[name] = s.FieldByIndex(f.Index)
+		}
+	}
+	return fields
+}
+
+func names(fields map[string]reflect.Value) []string {
+	var list []string
+	for name := range fields {
+		list = append(list, name)
+	}
+	slices.Sort(list)
+	return list
+}

@@ -1,0 +1,85 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"hookferry/internal/event"
+)
+
+// Delivery is one event on its way to one subscription.
+type Delivery struct {
+	ID             event.ID   `json:"id" format:"uuid"`
+	SubscriptionID event.ID   `json:"subscription_id" format:"uuid"`
+	EventID        event.ID   `json:"event_id" format:"uuid"`
+	Event          string     `json:"event" doc:"The event type."`
+	Status         string     `json:"status" enum:"pending,delivered,failed,cancelled"`
+	CreatedAt      time.Time  `json:"created_at"`
+	NextAttemptAt  *time.Time `json:"next_attempt_at" doc:"null unless pending."`
+	SettledAt      *time.Time `json:"settled_at" doc:"When it was delivered, failed or cancelled; null while pending."`
+	Attempts       []Attempt  `json:"attempts" nullable:"false" doc:"The first attempt first."`
+}
+
+func (a *api) getDelivery(w http.ResponseWriter, r *http.Request, id string) error {
+	parsed, err := event.ParseID(id)
+	if err != nil {
+		return err
+	}
+	report, err := a.History.Delivery(r.Context(), parsed)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, showDelivery(report))
+}
+
+func showDelivery(r event.DeliveryReport) Delivery {
+	d := r.Delivery
+	out := Delivery{
+		ID: d.ID, SubscriptionID: d.SubscriptionID, EventID: d.EventID, Event: r.EventType, Status: d.Status.String(),
+		CreatedAt: d.CreatedAt.UTC(), SettledAt: timeOrNull(d.SettledAt), Attempts: make([]Attempt, len(r.Attempts)),
+	}
+	if d.Status == event.Pending {
+		out.NextAttemptAt = timeOrNull(d.DueAt)
+	}
+	for i, attempt := range r.Attempts {
+		out.Attempts[i] = showAttempt(attempt)
+	}
+	return out
+}
+
+func (a *api) deliveryOperation(types huma.Registry) operation {
+	example := showDelivery(event.DeliveryReport{
+		Delivery: event.Delivery{
+			ID: exampleID(exampleDeliveryID), SubscriptionID: exampleID(exampleSubscriptionID), EventID: exampleID(exampleEventID),
+			Status: event.Delivered, CreatedAt: exampleTime(1), SettledAt: exampleTime(11),
+		},
+		EventType: "user.created",
+		Attempts:  exampleAttempts(),
+	})
+	return operation{serve: a.getDelivery, Operation: huma.Operation{
+		OperationID: "getDelivery", Method: http.MethodGet, Path: "/status/delivery/{delivery_id}",
+		Tags: []string{tagStatus}, Summary: "Read a delivery and all its attempts",
+		Responses: responses(map[string]*huma.Response{"200": answer(types, "The delivery.", example)}, 404),
+	}}
+}
+
+const (
+	exampleDeliveryID = "019ab2c4-61a2-7c3d-8e4f-5a6b7c8d9e0f"
+	exampleEventID    = "019ab2c4-61a2-7b2c-9d3e-4f5a6b7c8d9e"
+)
+
+// exampleAttempts are a failure and the success after it.
+func exampleAttempts() []event.Attempt {
+	return []event.Attempt{
+		{Number: 1, Outcome: event.Outcome{
+			StartedAt: exampleTime(1), Duration: 1200 * time.Microsecond, Peer: "203.0.113.7:443",
+			Code: event.CodeConnectionRefused, Error: "connection refused by 203.0.113.7:443",
+		}},
+		{Number: 2, Outcome: event.Outcome{
+			StartedAt: exampleTime(11), Duration: 84 * time.Millisecond, Peer: "203.0.113.7:443", StatusCode: 200, Response: []byte("ok"),
+			Phases: event.Phases{DNS: 3 * time.Millisecond, Connect: 12 * time.Millisecond, TLS: 25 * time.Millisecond, FirstByte: 41 * time.Millisecond},
+		}},
+	}
+}

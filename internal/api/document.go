@@ -1,0 +1,143 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"hookferry/internal/event"
+)
+
+// OpenAPI is the OpenAPI 3.1 document of the API, made from the table of
+// operations and the types of their bodies.
+func OpenAPI(version string) ([]byte, error) {
+	_, document := (&api{}).describe(version)
+	return writeDocument(document)
+}
+
+// describe returns the table of operations and the document made from it.
+func (a *api) describe(version string) ([]operation, *huma.OpenAPI) {
+	types := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+	document := &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{
+			Title: "Hookferry", Version: version, Description: introduction,
+			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+		},
+		Servers: []*huma.Server{{URL: "/"}},
+		Tags: []*huma.Tag{
+			{Name: tagSubscriptions, Description: "Where webhooks go, and which."},
+			{Name: tagWebhooks, Description: "Taking events in."},
+			{Name: tagStatus, Description: "What became of them."},
+			{Name: tagService, Description: "How the service is."},
+		},
+		Components: &huma.Components{
+			Schemas:   types,
+			Responses: problemResponses(types),
+			SecuritySchemes: map[string]*huma.SecurityScheme{bearerScheme: {
+				Type: "http", Scheme: "bearer", Description: "An API key, as `hookferry keys create` makes it. With `serve --dev` none is needed.",
+			}},
+		},
+		Webhooks: map[string]*huma.PathItem{"delivery": outgoing(types)},
+	}
+	operations := a.operations(types)
+	for i := range operations {
+		complete(&operations[i])
+		document.AddOperation(&operations[i].Operation)
+	}
+	openAnswers(types)
+	return operations, document
+}
+
+// openAnswers lets clients expect more fields in answers than there are now, so
+// that adding one breaks nobody. What callers send stays closed.
+func openAnswers(types huma.Registry) {
+	for name, schema := range types.Map() {
+		if !strings.HasSuffix(name, "Input") && schema.AdditionalProperties == false {
+			schema.AdditionalProperties = nil
+		}
+	}
+}
+
+const bearerScheme = "apiKey"
+
+const introduction = `Hookferry takes webhooks in, keeps them safe, and brings each one to its subscriber: signed, retried, and accounted for.
+
+Every path works with and without a slash at its end. Times are RFC 3339 in UTC. Errors are problem+json (RFC 9457) whose code is stable; a method that a path does not take is answered 405 with Allow.`
+
+// complete adds what follows from an operation's path and from whether it needs a key.
+func complete(op *operation) {
+	if _, after, found := strings.Cut(op.Path, "{"); found {
+		op.Parameters = append([]*huma.Param{{
+			Name: strings.TrimSuffix(after, "}"), In: "path", Required: true,
+			Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"},
+		}}, op.Parameters...)
+	}
+	if !op.public {
+		op.Security = []map[string][]string{{bearerScheme: {}}, {}}
+		responses(op.Responses, http.StatusUnauthorized, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	}
+}
+
+// problemResponses describes each problem, with an example made by the code that
+// answers with it.
+func problemResponses(types huma.Registry) map[string]*huma.Response {
+	a := &api{Options: Options{MaxBody: DefaultMaxBody}}
+	in := newSubscriptionInput()
+	described := []struct {
+		err         error
+		description string
+	}{
+		{decode([]byte(`{"target_url": https://example.com}`), &in), "The body or the query can't be read."},
+		{keyProblem(keyNeeded), "The API key is missing or not valid; or an event's signature is."},
+		{event.ErrNotFound, "There is nothing with this id. What is no id at all counts as unknown."},
+		{a.bodyProblem(os.ErrDeadlineExceeded), "The body took too long to arrive."},
+		{event.ErrInactive, "The subscription is not active."},
+		{a.tooLarge(), "The body is longer than the limit, which is 1 MiB unless it was set otherwise."},
+		{notJSON(), "The body is not JSON, or has a Content-Encoding."},
+		{event.Invalid("target_url", event.CheckTarget("mailto:me@example.com")), "The request was understood and can't be taken; errors names each field."},
+		{internalProblem(), "Something went wrong inside Hookferry."},
+		{event.ErrUnavailable, "Nothing was done, because the database can't be used or the service is stopping; the same request may succeed later."},
+	}
+	all := map[string]*huma.Response{}
+	for _, d := range described {
+		p, _ := problemOf(d.err)
+		all[problemName(p.Status)] = problemHeader(p.Status, &huma.Response{
+			Description: d.description,
+			Content: map[string]*huma.MediaType{
+				"application/problem+json": {Schema: schemaOf[Problem](types), Example: asWritten(p)},
+			},
+		})
+	}
+	return all
+}
+
+func problemHeader(status int, r *huma.Response) *huma.Response {
+	switch status {
+	case http.StatusUnauthorized:
+		return withHeader(r, "WWW-Authenticate", "How to authenticate.", challenge)
+	case http.StatusServiceUnavailable:
+		return withHeader(r, "Retry-After", "Seconds to wait.", retryAfter)
+	}
+	return r
+}
+
+// problemName is the name of a problem's description in the document.
+func problemName(status int) string { return strings.ReplaceAll(http.StatusText(status), " ", "") }
+
+func writeDocument(document *huma.OpenAPI) ([]byte, error) {
+	text, err := json.Marshal(document)
+	if err != nil {
+		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
+	}
+	v := jsontext.Value(text)
+	if err := v.Format(jsontext.Multiline(true), jsontext.WithIndent("  "), jsontext.EscapeForHTML(false)); err != nil {
+		return nil, fmt.Errorf("indent the OpenAPI document: %w", err)
+	}
+	return append(v, '\n'), nil
+}

@@ -1,0 +1,271 @@
+package api
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"hookferry/internal/event"
+	"hookferry/webhook"
+)
+
+var update = flag.Bool("update", false, "write the golden openapi.json anew")
+
+const goldenDocument = "../../openapi.json"
+
+func TestDocumentIsTheOneCheckedIn(t *testing.T) {
+	got, err := OpenAPI("dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(goldenDocument, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(goldenDocument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("openapi.json is not what the code describes; look at the difference after: go test ./internal/api -update")
+	}
+}
+
+// document is the OpenAPI document, read back.
+func document(t *testing.T) map[string]any {
+	t.Helper()
+	text, err := OpenAPI("dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d map[string]any
+	if err := json.Unmarshal(text, &d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// fill puts an id in the place of a path's parameter.
+func fill(path, id string) string {
+	before, _, found := strings.Cut(path, "{")
+	if !found {
+		return path
+	}
+	return before + id
+}
+
+// at follows keys into a document, and references on the way.
+func at(t *testing.T, d map[string]any, keys ...string) map[string]any {
+	t.Helper()
+	node := d
+	for _, key := range keys {
+		next, ok := node[key].(map[string]any)
+		if !ok {
+			t.Fatalf("the document has no %v", keys)
+		}
+		if ref, ok := next["$ref"].(string); ok {
+			next = at(t, d, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+		}
+		node = next
+	}
+	return node
+}
+
+// TestEveryOperationAnswersAsDocumented sends each operation's own examples, and
+// holds what comes back against the schema.
+func TestEveryOperationAnswersAsDocumented(t *testing.T) {
+	d := document(t)
+	for path, item := range d["paths"].(map[string]any) {
+		for method, op := range item.(map[string]any) {
+			t.Run(method+" "+path, func(t *testing.T) {
+				operation := op.(map[string]any)
+				for _, name := range []string{"operationId", "summary", "tags", "responses"} {
+					if operation[name] == nil {
+						t.Errorf("has no %s", name)
+					}
+				}
+				for _, body := range exampleBodies(t, operation) {
+					s := newServer(t, func(o *Options) { o.MaxBody = 4096 })
+					id := s.create(subscriptionExamples[0].body)
+					delivery := s.ingest(id)
+					s.memory.attempt(delivery, failedOutcome)
+					if strings.Contains(path, "{delivery_id}") {
+						id = delivery.String()
+					}
+					r := s.do(strings.ToUpper(method), fill(path, id), body)
+					if r.status >= 300 {
+						t.Errorf("%s answers %d: %s", body, r.status, r.text)
+					}
+					checkAnswer(t, d, operation, r)
+					if strings.Contains(path, "{") {
+						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, event.NewID(testTime).String()), body))
+					}
+					if body != "" {
+						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), "{"))
+						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), body, "Content-Type: text/plain"))
+						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), strings.Repeat(" ", 4097)))
+					}
+					if operation["security"] != nil {
+						s.memory.fail = event.ErrUnavailable
+						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), body))
+					}
+				}
+			})
+		}
+	}
+}
+
+func exampleBodies(t *testing.T, operation map[string]any) []string {
+	t.Helper()
+	if operation["requestBody"] == nil {
+		return []string{""}
+	}
+	var bodies []string
+	for _, e := range at(t, operation, "requestBody", "content", "application/json", "examples") {
+		body, err := json.Marshal(e.(map[string]any)["value"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, string(body))
+	}
+	return bodies
+}
+
+// checkAnswer holds an answer against what the document says of its status.
+func checkAnswer(t *testing.T, d, operation map[string]any, r reply) {
+	t.Helper()
+	status := fmt.Sprint(r.status)
+	if operation["responses"].(map[string]any)[status] == nil {
+		t.Errorf("the document has no answer %s: %s", status, r.text)
+		return
+	}
+	response := at(t, map[string]any{"responses": operation["responses"], "components": d["components"]}, "responses", status)
+	if response["content"] == nil {
+		if r.text != "" {
+			t.Errorf("a body that the document does not have: %s", r.text)
+		}
+		return
+	}
+	media, ok := response["content"].(map[string]any)[r.header.Get("Content-Type")].(map[string]any)
+	if !ok {
+		t.Errorf("the document has no answer %s of type %q", status, r.header.Get("Content-Type"))
+		return
+	}
+	conform(t, d, "answer "+status, media["schema"], r.json)
+	conform(t, d, "example "+status, media["schema"], media["example"])
+}
+
+// conform holds a value against the part of JSON Schema that the document uses.
+// It is stricter in one thing: an object has no property that is not documented.
+func conform(t *testing.T, d map[string]any, where string, schema, value any) {
+	t.Helper()
+	s := schema.(map[string]any)
+	if ref, ok := s["$ref"].(string); ok {
+		s = at(t, d, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+	}
+	if types := typesOf(s); types != nil && !slices.Contains(types, typeOf(value)) && !(slices.Contains(types, "integer") && typeOf(value) == "number") {
+		t.Errorf("%s is a %s; the document says %v", where, typeOf(value), types)
+		return
+	}
+	if c, ok := s["const"]; ok && c != value {
+		t.Errorf("%s is %v; the document says %v", where, value, c)
+	}
+	if enum, ok := s["enum"].([]any); ok && !slices.Contains(enum, value) {
+		t.Errorf("%s is %v; the document says one of %v", where, value, enum)
+	}
+	switch v := value.(type) {
+	case []any:
+		for i, item := range v {
+			conform(t, d, fmt.Sprintf("%s[%d]", where, i), s["items"], item)
+		}
+	case map[string]any:
+		conformObject(t, d, where, s, v)
+	}
+}
+
+func conformObject(t *testing.T, d map[string]any, where string, s, object map[string]any) {
+	t.Helper()
+	required, _ := s["required"].([]any)
+	for _, name := range required {
+		if _, found := object[name.(string)]; !found {
+			t.Errorf("%s has no %s", where, name)
+		}
+	}
+	properties, _ := s["properties"].(map[string]any)
+	for name, value := range object {
+		schema, found := properties[name]
+		if !found {
+			schema, found = s["additionalProperties"].(map[string]any)
+		}
+		if !found {
+			t.Errorf("%s.%s is not in the document", where, name)
+			continue
+		}
+		conform(t, d, where+"."+name, schema, value)
+	}
+}
+
+func typesOf(schema map[string]any) []string {
+	switch typ := schema["type"].(type) {
+	case string:
+		return []string{typ}
+	case []any:
+		var types []string
+		for _, one := range typ {
+			types = append(types, one.(string))
+		}
+		return types
+	}
+	return nil
+}
+
+func typeOf(value any) string {
+	switch value.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "boolean"
+	case float64:
+		return "number"
+	case string:
+		return "string"
+	case []any:
+		return "array"
+	}
+	return "object"
+}
+
+func TestDocumentDescribesWhatReceiversGet(t *testing.T) {
+	d := document(t)
+	post := at(t, d, "webhooks", "delivery", "post")
+	headers := http.Header{}
+	for _, p := range post["parameters"].([]any) {
+		parameter := p.(map[string]any)
+		headers.Set(parameter["name"].(string), parameter["example"].(string))
+	}
+	for _, name := range []string{"webhook-id", "webhook-timestamp", "webhook-signature", "X-Hub-Signature-256", "User-Agent"} {
+		if headers.Get(name) == "" {
+			t.Errorf("%s is not described", name)
+		}
+	}
+	now := webhook.WithClock(func() time.Time { return exampleTime(1) })
+	verifier, err := webhook.NewVerifier([]string{exampleSecret}, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := verifier.Verify(headers, []byte(exampleBody)); err != nil {
+		t.Errorf("the example does not verify: %v", err)
+	}
+	if at(t, d, "components", "securitySchemes", bearerScheme)["scheme"] != "bearer" {
+		t.Error("the security scheme is not bearer")
+	}
+}

@@ -1,0 +1,97 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// What Health.Status and Component.Status may be.
+const (
+	StatusOK       = "ok"
+	StatusDegraded = "degraded" // work goes on, but not as it should
+	StatusDown     = "down"     // work can't be done
+)
+
+// Health is how the service is. Anybody may read it.
+type Health struct {
+	Status        string               `json:"status" enum:"ok,degraded,down"`
+	Version       string               `json:"version"`
+	UptimeSeconds float64              `json:"uptime_seconds"`
+	Components    map[string]Component `json:"components" doc:"By name: database, dispatcher and so on."`
+	Queue         Queue                `json:"queue"`
+}
+
+// Component is how one part of the service is.
+type Component struct {
+	Status    string  `json:"status" enum:"ok,degraded,down"`
+	LatencyMS float64 `json:"latency_ms" doc:"How long it took to answer."`
+	Error     string  `json:"error,omitempty" doc:"What is wrong with it; absent if nothing is."`
+}
+
+// Queue is what is still to be delivered.
+type Queue struct {
+	Pending          int     `json:"pending" doc:"All deliveries that are not settled."`
+	Leased           int     `json:"leased" doc:"Of these, in the hands of a node."`
+	Due              int     `json:"due" doc:"Of these, due and in nobody's hands."`
+	OldestDueSeconds float64 `json:"oldest_due_seconds" doc:"For how long the oldest of those has been due."`
+}
+
+// Alive is the answer of an orchestrator's probe that passed.
+type Alive struct {
+	Status string `json:"status" const:"ok"`
+}
+
+func (a *api) getHealth(w http.ResponseWriter, r *http.Request, _ string) error {
+	h := a.Health(r.Context())
+	status := http.StatusOK
+	if h.Status == StatusDown {
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	return writeJSON(w, status, h)
+}
+
+func (a *api) getLiveness(w http.ResponseWriter, _ *http.Request, _ string) error {
+	return writeJSON(w, http.StatusOK, Alive{Status: StatusOK})
+}
+
+func (a *api) getReadiness(w http.ResponseWriter, _ *http.Request, _ string) error {
+	if err := a.Ready(); err != nil {
+		return newProblem(http.StatusServiceUnavailable, "not_ready", "Events can't be taken at present: "+err.Error())
+	}
+	return writeJSON(w, http.StatusOK, Alive{Status: StatusOK})
+}
+
+func (a *api) healthOperations(types huma.Registry) []operation {
+	up := Health{
+		Status: StatusOK, Version: "1.0.0", UptimeSeconds: 86400,
+		Components: map[string]Component{"database": {Status: StatusOK, LatencyMS: 0.4}},
+		Queue:      Queue{Pending: 12, Leased: 8, Due: 0},
+	}
+	down := Health{
+		Status: StatusDown, Version: "1.0.0", UptimeSeconds: 86400,
+		Components: map[string]Component{"database": {Status: StatusDown, LatencyMS: 5000, Error: "no answer within 5s"}},
+	}
+	alive := func(description string) *huma.Response { return answer(types, description, Alive{Status: StatusOK}) }
+	return []operation{
+		{public: true, serve: a.getHealth, Operation: huma.Operation{
+			OperationID: "getHealth", Method: http.MethodGet, Path: "/health",
+			Tags: []string{tagService}, Summary: "How each component is, and how long the queue",
+			Responses: map[string]*huma.Response{
+				"200": answer(types, "Work goes on: ok, or degraded.", up),
+				"503": answer(types, "Work can't be done.", down),
+			},
+		}},
+		{public: true, serve: a.getLiveness, Operation: huma.Operation{
+			OperationID: "getLiveness", Method: http.MethodGet, Path: "/livez",
+			Tags: []string{tagService}, Summary: "Whether the process lives, whatever the database does",
+			Responses: map[string]*huma.Response{"200": alive("It lives.")},
+		}},
+		{public: true, serve: a.getReadiness, Operation: huma.Operation{
+			OperationID: "getReadiness", Method: http.MethodGet, Path: "/readyz",
+			Tags: []string{tagService}, Summary: "Whether events can be taken; false first when stopping",
+			Responses: responses(map[string]*huma.Response{"200": alive("Events can be taken.")}, 503),
+		}},
+	}
+}

@@ -1,0 +1,112 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"hookferry/internal/event"
+)
+
+// EventInput is the body of an event. The whole of it is what the subscriber gets,
+// byte for byte.
+type EventInput struct {
+	Event string `json:"event" minLength:"1" maxLength:"256" doc:"The event type: letters, digits and _ - : / in segments joined by dots."`
+	Data  any    `json:"data" doc:"Any JSON value."`
+}
+
+// Accepted is the answer to an event that was taken: it is on disk.
+type Accepted struct {
+	DeliveryID event.ID `json:"delivery_id" format:"uuid"`
+	EventID    event.ID `json:"event_id" format:"uuid" doc:"What receivers get as webhook-id."`
+	Status     string   `json:"status" const:"pending"`
+}
+
+// Filtered is the answer to an event whose type the subscription does not want.
+type Filtered struct {
+	Status string `json:"status" const:"filtered"`
+	Reason string `json:"reason"`
+}
+
+// ingest is the hot path: it looks at the body's size and type, hands it on, and
+// writes an answer that needs no encoder.
+func (a *api) ingest(w http.ResponseWriter, r *http.Request, id string) error {
+	subscription, err := event.ParseID(id)
+	if err != nil {
+		return err
+	}
+	key, err := idempotencyKey(r.Header["Idempotency-Key"])
+	if err != nil {
+		return err
+	}
+	body, err := a.readJSON(w, r)
+	if err != nil {
+		return err
+	}
+	done, err := a.Ingest.Ingest(r.Context(), event.Submission{
+		SubscriptionID: subscription,
+		Body:           body,
+		ContentType:    r.Header["Content-Type"][0], // readJSON has seen that it is there
+		IdempotencyKey: key,
+		Header:         r.Header,
+	})
+	if err != nil {
+		return err
+	}
+	if done.Filtered {
+		return writeJSON(w, http.StatusOK, Filtered{Status: "filtered", Reason: done.Reason})
+	}
+	writeAccepted(w, done.Receipt)
+	return nil
+}
+
+// idempotencyKey takes what the header holds; a request without it has none.
+func idempotencyKey(values []string) (string, error) {
+	if len(values) == 0 {
+		return "", nil
+	}
+	key := values[0]
+	if len(values) > 1 || key == "" || len(key) > 255 || !isPrintable(key) {
+		return "", event.Invalid("Idempotency-Key", "must be one value of 1 to 255 printable ASCII characters")
+	}
+	return key, nil
+}
+
+func writeAccepted(w http.ResponseWriter, receipt event.Receipt) {
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	if receipt.Replayed {
+		h.Set("Idempotency-Replayed", "true")
+	}
+	w.WriteHeader(http.StatusAccepted)
+	w.Write(appendAccepted(make([]byte, 0, 136), receipt))
+}
+
+func appendAccepted(b []byte, receipt event.Receipt) []byte {
+	b = append(b, `{"delivery_id":"`...)
+	b, _ = receipt.DeliveryID.AppendText(b)
+	b = append(b, `","event_id":"`...)
+	b, _ = receipt.EventID.AppendText(b)
+	return append(b, `","status":"pending"}`...)
+}
+
+func (a *api) ingestOperation(types huma.Registry) operation {
+	accepted := withHeader(
+		answer(types, "The event and its delivery are on disk; the delivery follows.", Accepted{DeliveryID: exampleID(exampleDeliveryID), EventID: exampleID(exampleEventID), Status: "pending"}),
+		"Idempotency-Replayed", "true where the Idempotency-Key was used before with the same body: these are the ids of then, and nothing new was stored.", "true")
+	return operation{serve: a.ingest, Operation: huma.Operation{
+		OperationID: "ingestWebhook", Method: http.MethodPost, Path: "/webhooks/ingest/{subscription_id}",
+		Tags: []string{tagWebhooks}, Summary: "Send an event to a subscription",
+		Description: "The body is delivered byte for byte as it came. Where the subscription has a secret and the request carries webhook-signature (Standard Webhooks) or X-Hub-Signature-256, the signature is verified; with require_signature it must be there.",
+		Parameters: []*huma.Param{{
+			Name: "Idempotency-Key", In: "header", Description: "Makes it safe to send the same event again: the same key with the same body is stored once and answered alike; with another body it is refused.",
+			Schema: &huma.Schema{Type: huma.TypeString, MinLength: ptr(1), MaxLength: ptr(255)},
+		}},
+		RequestBody: request[EventInput](types, namedExample{"user", "A user was created", `{"event": "user.created", "data": {"id": 123, "name": "John Doe", "email": "john@example.com"}}`}),
+		Responses: responses(map[string]*huma.Response{
+			"202": accepted,
+			"200": answer(types, "The subscription does not want this event type. Nothing was stored and nothing is sent.",
+				Filtered{Status: "filtered", Reason: "the subscription wants user.created and user.updated, not order.paid"}),
+		}, 400, 404, 408, 409, 413, 415, 422),
+	}}
+}

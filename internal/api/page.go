@@ -1,0 +1,57 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"hookferry/internal/event"
+)
+
+const (
+	defaultLimit = 50
+	maxLimit     = 250
+)
+
+// page is the part of a list that a caller asks for. Its cursor is the id of the
+// last item of the page before: ids sort by time.
+type page struct {
+	before event.ID
+	limit  int
+}
+
+func readPage(r *http.Request) (page, error) {
+	p := page{limit: defaultLimit}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return page{}, newProblem(http.StatusBadRequest, "malformed_query", "The query of the URL can't be read; percent-encode what is not a letter or digit.")
+	}
+	var faults []event.FieldError
+	if values, given := query["limit"]; given {
+		p.limit, err = strconv.Atoi(values[0])
+		if err != nil || p.limit < 1 || p.limit > maxLimit || len(values) > 1 {
+			faults = append(faults, event.FieldError{Field: "limit", Message: "must be one whole number from 1 to 250"})
+		}
+	}
+	if values, given := query["cursor"]; given {
+		p.before, err = event.ParseID(values[0])
+		if err != nil || len(values) > 1 {
+			faults = append(faults, event.FieldError{Field: "cursor", Message: "must be what next was in the page before; leave it out for the first page"})
+		}
+	}
+	if len(faults) > 0 {
+		return page{}, &event.InvalidError{Fields: faults}
+	}
+	return p, nil
+}
+
+// cut takes one page's worth of items that were asked for with one item more,
+// and the cursor of the next page, if there is one.
+func cut[T any](items []T, p page, id func(T) event.ID) ([]T, *string) {
+	if len(items) <= p.limit {
+		return items, nil
+	}
+	items = items[:p.limit]
+	next := id(items[p.limit-1]).String()
+	return items, &next
+}

@@ -1,0 +1,138 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"hookferry/internal/event"
+)
+
+// Problem is every error answer (RFC 9457).
+type Problem struct {
+	Type   string         `json:"type" doc:"urn:hookferry:problem: and the code."`
+	Title  string         `json:"title" doc:"The status in words."`
+	Status int            `json:"status" doc:"The HTTP status."`
+	Detail string         `json:"detail" doc:"What was found and what to do, for a person."`
+	Code   string         `json:"code" doc:"The kind of problem, for programs. Codes are stable."`
+	Errors []FieldProblem `json:"errors,omitempty" nullable:"false" doc:"What is wrong with each field, where the problem lies in fields."`
+}
+
+// FieldProblem names a field of the request and what is wrong with it.
+type FieldProblem struct {
+	Field   string `json:"field" doc:"A field of the body (event_types[2], headers.X-Team), a query parameter or a header; body is the body as a whole."`
+	Message string `json:"message"`
+}
+
+func (p Problem) Error() string { return p.Detail }
+
+func newProblem(status int, code, detail string) Problem {
+	return Problem{Type: "urn:hookferry:problem:" + code, Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
+}
+
+// maxFieldProblems bounds an answer: a body may hold a hundred thousand unknown names.
+const maxFieldProblems = 32
+
+// withFields adds the fields, in an order that is the same every time.
+func (p Problem) withFields(fields ...event.FieldError) Problem {
+	fields = slices.SortedStableFunc(slices.Values(fields), func(a, b event.FieldError) int {
+		return cmp.Compare(a.Field, b.Field)
+	})
+	if left := len(fields) - maxFieldProblems; left > 0 {
+		fields = append(fields[:maxFieldProblems], event.FieldError{Field: "body", Message: fmt.Sprintf("has %d more faults like these", left)})
+	}
+	for _, f := range fields {
+		p.Errors = append(p.Errors, FieldProblem{Field: f.Field, Message: f.Message})
+	}
+	return p
+}
+
+func invalidProblem(fields ...event.FieldError) Problem {
+	return newProblem(http.StatusUnprocessableEntity, "invalid", "The request was understood, but some of it can't be taken; errors names each field.").withFields(fields...)
+}
+
+func malformedBody(field, message string) Problem {
+	return newProblem(http.StatusBadRequest, "malformed_body", "The body can't be read: "+message+".").
+		withFields(event.FieldError{Field: field, Message: message})
+}
+
+func internalProblem() Problem {
+	return newProblem(http.StatusInternalServerError, "internal_error", "Something went wrong inside Hookferry; its log says what.")
+}
+
+// problemOf translates every error to what the caller is told: the one place
+// where an error becomes an HTTP status. known is false for an error that nobody
+// foresaw.
+func problemOf(err error) (p Problem, known bool) {
+	var invalid *event.InvalidError
+	switch {
+	case errors.As(err, &p):
+		return p, true
+	case errors.As(err, &invalid):
+		return invalidProblem(invalid.Fields...), true
+	case errors.Is(err, event.ErrNotFound), errors.Is(err, event.ErrBadID):
+		return newProblem(http.StatusNotFound, "not_found", "There is nothing with this id: it never was, or is deleted, or is past the log retention."), true
+	case errors.Is(err, event.ErrMalformed):
+		return malformedBody("body", withoutPrefix(err, event.ErrMalformed)), true
+	case errors.Is(err, event.ErrUnauthorized):
+		return newProblem(http.StatusUnauthorized, "signature_invalid",
+			"The request's signature is missing, too old or wrong: sign the body's bytes with the subscription's secret (webhook-signature or X-Hub-Signature-256)."), true
+	case errors.Is(err, event.ErrInactive):
+		return newProblem(http.StatusConflict, "subscription_inactive",
+			"The subscription takes no events at present: "+withoutPrefix(err, event.ErrInactive)+". A PUT to /subscriptions/{id} with is_active true activates it."), true
+	case errors.Is(err, event.ErrKeyReused):
+		return newProblem(http.StatusUnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used before, with another body.").
+			withFields(event.FieldError{Field: "Idempotency-Key", Message: "stands for another body; use a new key for a new event"}), true
+	case errors.Is(err, event.ErrUnavailable):
+		return newProblem(http.StatusServiceUnavailable, "unavailable", "The database can't be reached or written at present. Nothing was done; try again."), true
+	}
+	return internalProblem(), false
+}
+
+// withoutPrefix is what an error says beyond the kind of error it is.
+func withoutPrefix(err, kind error) string {
+	return clip(strings.TrimPrefix(err.Error(), kind.Error()+": "), 500)
+}
+
+// fail answers a request that ended with an error.
+func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p, known := problemOf(err)
+	if gone := errors.Is(err, context.Canceled) && r.Context().Err() != nil; !known && !gone {
+		a.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", clip(r.URL.Path, 200), "error", err)
+	}
+	writeProblem(w, p)
+}
+
+const (
+	retryAfter = "2" // how long a caller is asked to wait, in seconds
+	challenge  = `Bearer realm="hookferry"`
+)
+
+func writeProblem(w http.ResponseWriter, p Problem) {
+	h := w.Header()
+	switch p.Status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", challenge)
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", retryAfter)
+	case http.StatusRequestTimeout:
+		h.Set("Connection", "close")
+	}
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	body, _ := encode(p) // strings and numbers: nothing that could fail
+	w.WriteHeader(p.Status)
+	w.Write(body)
+}
+
+// clip keeps text that a caller may have written short.
+func clip(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"testing"
+
+	"hookferry/internal/event"
+)
+
+func TestPathsThatAreNone(t *testing.T) {
+	s := newServer(t)
+	id := event.NewID(testTime).String()
+	for _, c := range []struct{ path, reason string }{
+		{"/", "nothing is there"},
+		{"/nope", "unknown"},
+		{"/subscriptions//", "an empty id"},
+		{"//subscriptions", "an empty part"},
+		{"/subscriptions/" + id + "/x", "too many parts"},
+		{"/subscriptions/../health", "not cleaned: no redirect"},
+		{"/subscriptions/%2e%2e/health", "the same, escaped"},
+		{"/webhooks/ingest", "no id"},
+		{"/webhooks/ingest/", "an empty id"},
+		{"/webhooks/" + id, "half a path"},
+		{"/status/" + id, "half a path"},
+		{"/docs/../../etc/passwd", "outside"},
+		{"/docs/nope.js", "no such file"},
+		{"/HEALTH", "paths have a case"},
+	} {
+		for _, method := range []string{"GET", "POST", "OPTIONS"} {
+			if r := s.do(method, c.path, ""); r.status != 404 || r.code() != "not_found" {
+				t.Errorf("%s %s (%s) answers %d %s", method, c.path, c.reason, r.status, r.text)
+			}
+		}
+	}
+}
+
+func TestWrongMethodsAndOptions(t *testing.T) {
+	s := newServer(t)
+	id := event.NewID(testTime).String()
+	for _, c := range []struct{ path, allow string }{
+		{"/subscriptions/", "GET, HEAD, OPTIONS, POST"},
+		{"/subscriptions/" + id, "DELETE, GET, HEAD, OPTIONS, PUT"},
+		{"/webhooks/ingest/" + id, "OPTIONS, POST"},
+		{"/status/delivery/" + id, "GET, HEAD, OPTIONS"},
+		{"/status/subscription/" + id + "/", "GET, HEAD, OPTIONS"},
+		{"/health", "GET, HEAD, OPTIONS"},
+		{"/livez", "GET, HEAD, OPTIONS"},
+		{"/readyz", "GET, HEAD, OPTIONS"},
+		{"/docs", "GET, HEAD, OPTIONS"},
+		{"/docs/init.js", "GET, HEAD, OPTIONS"},
+		{"/openapi.json", "GET, HEAD, OPTIONS"},
+	} {
+		for _, method := range []string{"PATCH", "TRACE", "BREW"} {
+			r := s.do(method, c.path, "")
+			if r.status != 405 || r.code() != "method_not_allowed" || r.header.Get("Allow") != c.allow {
+				t.Errorf("%s %s answers %d, Allow %q: %s", method, c.path, r.status, r.header.Get("Allow"), r.text)
+			}
+		}
+		if r := s.do("OPTIONS", c.path, ""); r.status != 204 || r.header.Get("Allow") != c.allow || r.text != "" {
+			t.Errorf("OPTIONS %s answers %d, Allow %q", c.path, r.status, r.header.Get("Allow"))
+		}
+	}
+}
+
+func TestHeadIsGetWithoutABody(t *testing.T) {
+	s := newServer(t)
+	for path, status := range map[string]int{"/health": 200, "/subscriptions/": 200, "/docs": 200, "/openapi.json": 200, "/subscriptions/x": 404} {
+		if r := s.do("HEAD", path, ""); r.status != status || r.text != "" {
+			t.Errorf("HEAD %s answers %d %q", path, r.status, r.text)
+		}
+	}
+}
+
+func TestTwoInstancesShareNothing(t *testing.T) {
+	one, two := newServer(t), newServer(t, withKeys)
+	id := one.create(minimal)
+	one.want(200, one.do("GET", "/subscriptions/"+id, ""))
+	two.want(401, two.do("GET", "/subscriptions/"+id, ""))
+	two.key = testKey
+	two.want(404, two.do("GET", "/subscriptions/"+id, ""))
+}

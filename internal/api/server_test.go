@@ -1,0 +1,220 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"hookferry/internal/event"
+)
+
+var testTime = time.Date(2026, 11, 23, 17, 44, 0, 0, time.UTC)
+
+// What no answer and no log line may ever hold.
+const (
+	testSecret     = "s3cr3t-that-must-stay-inside"
+	testCredential = "cr3dential-that-must-stay-inside"
+)
+
+// server is the API behind a real HTTP server.
+type server struct {
+	*testing.T
+	*httptest.Server
+	memory *memory
+	log    *safeBuffer
+	key    string
+}
+
+func newServer(t *testing.T, change ...func(*Options)) *server {
+	t.Helper()
+	s := &server{T: t, memory: &memory{}, log: &safeBuffer{}}
+	o := testOptions(s.memory)
+	o.Log = slog.New(slog.NewTextHandler(s.log, nil))
+	for _, c := range change {
+		c(&o)
+	}
+	s.Server = httptest.NewServer(New(o))
+	t.Cleanup(s.Server.Close)
+	t.Cleanup(func() {
+		if text := s.log.String(); strings.Contains(text, testSecret) || strings.Contains(text, testCredential) || strings.Contains(text, testKey) {
+			t.Errorf("the log holds a secret:\n%s", text)
+		}
+	})
+	return s
+}
+
+func testOptions(m *memory) Options {
+	var mu sync.Mutex
+	now := testTime
+	return Options{
+		Version: "1.2.3", Ingest: m, Subscriptions: m, History: m, Retention: 72 * time.Hour,
+		CheckTarget: func(target string) error {
+			if strings.Contains(target, "10.0.0.") {
+				return errors.New("is a private address (RFC 1918), which may not be called")
+			}
+			return nil
+		},
+		Health: func(context.Context) Health {
+			return Health{Status: StatusOK, Version: "1.2.3", UptimeSeconds: 12.5, Components: map[string]Component{"database": {Status: StatusOK, LatencyMS: 0.3}}}
+		},
+		Ready: func() error { return nil },
+		Now: func() time.Time { // each call is later, so that ids sort as they were made
+			mu.Lock()
+			defer mu.Unlock()
+			now = now.Add(time.Second + 123456*time.Nanosecond)
+			return now
+		},
+	}
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// reply is an answer, read.
+type reply struct {
+	status int
+	header http.Header
+	text   string
+	json   map[string]any
+}
+
+// code is the stable code of a problem, or "".
+func (r reply) code() string {
+	code, _ := r.json["code"].(string)
+	return code
+}
+
+// field is the message about a field, or "". Of two headers that differ in case
+// alone, either may be named.
+func (r reply) field(name string) string {
+	list, _ := r.json["errors"].([]any)
+	for _, e := range list {
+		if entry := e.(map[string]any); strings.EqualFold(entry["field"].(string), name) {
+			return entry["message"].(string)
+		}
+	}
+	return ""
+}
+
+// do sends a request, JSON unless the headers ("Name: value") say otherwise, and
+// checks what holds for every answer.
+func (s *server) do(method, path, body string, headers ...string) reply {
+	s.Helper()
+	req, err := http.NewRequest(method, s.URL+path, strings.NewReader(body))
+	if err != nil {
+		s.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if s.key != "" {
+		req.Header.Set("Authorization", "Bearer "+s.key)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		if req.Header.Set(name, value); value == "" {
+			req.Header.Del(name)
+		}
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req) // a client would follow redirects
+	if err != nil {
+		s.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.Fatalf("%s %s: read the answer: %v", method, path, err)
+	}
+	r := reply{status: resp.StatusCode, header: resp.Header, text: string(text)}
+	if strings.Contains(resp.Header.Get("Content-Type"), "json") && len(text) > 0 {
+		if err := json.Unmarshal(text, &r.json); err != nil {
+			s.Errorf("%s %s: the answer is not a JSON object: %v\n%s", method, path, err, text)
+		}
+	}
+	checkReply(s.T, method, r)
+	return r
+}
+
+// internals are words of the code and its surroundings, which callers are spared.
+var internals = regexp.MustCompile(`jsontext|json:|\bapi\.|event\.|reflect|goroutine|runtime|SELECT|INSERT|\.go\b|/internal/|map\[|%!`)
+
+func checkReply(t *testing.T, method string, r reply) {
+	t.Helper()
+	for _, secret := range []string{testSecret, testCredential, testKey} {
+		if strings.Contains(r.text, secret) {
+			t.Errorf("an answer holds a secret: %s", r.text)
+		}
+	}
+	if got := r.header.Get("X-Content-Type-Options"); got != "nosniff" {
+		t.Errorf("X-Content-Type-Options is %q", got)
+	}
+	if r.status < 400 || r.json["components"] != nil { // health's 503 is a health
+		return
+	}
+	if got := r.header.Get("Content-Type"); got != "application/problem+json" {
+		t.Errorf("%d has Content-Type %q", r.status, got)
+	}
+	if method == http.MethodHead {
+		return
+	}
+	if r.json["status"] != float64(r.status) || r.json["title"] == "" || r.json["detail"] == "" || r.json["type"] != "urn:hookferry:problem:"+r.code() || r.code() == "" {
+		t.Errorf("not a whole problem: %s", r.text)
+	}
+	if found := internals.FindString(r.text); found != "" {
+		t.Errorf("a problem speaks of internals (%q): %s", found, r.text)
+	}
+	if len(r.text) > 16<<10 {
+		t.Errorf("a problem of %d bytes: %.300s…", len(r.text), r.text)
+	}
+}
+
+// want fails the test unless the answer has the status.
+func (s *server) want(status int, r reply) reply {
+	s.Helper()
+	if r.status != status {
+		s.Fatalf("status is %d, want %d: %s", r.status, status, r.text)
+	}
+	return r
+}
+
+// create makes a subscription and returns its id.
+func (s *server) create(body string) string {
+	s.Helper()
+	return s.want(201, s.do("POST", "/subscriptions/", body)).json["id"].(string)
+}
+
+// ingest sends an event and returns its delivery's id.
+func (s *server) ingest(subscription string) event.ID {
+	s.Helper()
+	r := s.want(202, s.do("POST", "/webhooks/ingest/"+subscription, `{"event":"user.created","data":{"id":1}}`))
+	id, err := event.ParseID(r.json["delivery_id"].(string))
+	if err != nil {
+		s.Fatal(err)
+	}
+	return id
+}

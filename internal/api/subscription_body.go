@@ -1,0 +1,137 @@
+package api
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// Subscription is a subscription as it is shown. Its secret never is.
+type Subscription struct {
+	ID                   event.ID          `json:"id" format:"uuid"`
+	TargetURL            string            `json:"target_url" format:"uri"`
+	Description          string            `json:"description"`
+	EventTypes           []string          `json:"event_types" nullable:"false" doc:"The patterns of the event types it wants; empty: all."`
+	IsActive             bool              `json:"is_active" doc:"Whether it takes events and is called."`
+	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry made it inactive; null if it did not."`
+	RequireSignature     bool              `json:"require_signature" doc:"Whether events sent to it must be signed."`
+	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
+	Headers              map[string]string `json:"headers" doc:"Sent with every delivery. The value of a header whose name looks like a credential is shown as [hidden]."`
+	TimeoutSeconds       *float64          `json:"timeout_seconds" doc:"null: the service's setting."`
+	RetryScheduleSeconds *[]float64        `json:"retry_schedule_seconds" doc:"The delay before each retry; empty: no retries; null: the service's schedule."`
+	MaxInFlight          *int              `json:"max_in_flight" doc:"null: the service's setting."`
+	RatePerSecond        *float64          `json:"rate_per_second" doc:"null: no limit."`
+	CreatedAt            time.Time         `json:"created_at"`
+	UpdatedAt            time.Time         `json:"updated_at"`
+	Warnings             []string          `json:"warnings,omitempty" nullable:"false" doc:"Only in the answer to a create or replace: what was taken but is unwise."`
+}
+
+// SubscriptionList is one page of subscriptions.
+type SubscriptionList struct {
+	Data []Subscription `json:"data" nullable:"false"`
+	Next *string        `json:"next" doc:"The cursor of the next page; null on the last one."`
+}
+
+// SubscriptionInput is what a caller may set. It holds the defaults of newSubscriptionInput
+// until it is decoded into.
+type SubscriptionInput struct {
+	TargetURL            string            `json:"target_url" format:"uri" maxLength:"2048" doc:"Where events are sent: an http:// or https:// URL without user name or fragment."`
+	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature, any other is used as its bytes; at least 16 random bytes are advised. Absent or null: none for a new subscription, the present one for a replaced one."`
+	Description          string            `json:"description,omitempty" nullable:"true" maxLength:"1000"`
+	EventTypes           []string          `json:"event_types,omitempty" nullable:"true" maxItems:"100" doc:"Event types it wants, exact (user.created) or by prefix (user.* matches one level or more); absent, null or empty: all."`
+	IsActive             bool              `json:"is_active,omitempty" nullable:"true" default:"true" doc:"Whether it takes events and is called. true also clears disabled_reason."`
+	RequireSignature     bool              `json:"require_signature,omitempty" nullable:"true" default:"false" doc:"Whether events sent to it must be signed with its secret."`
+	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Sent with every delivery. A value of [hidden], as a read shows it, keeps the stored one."`
+	TimeoutSeconds       float64           `json:"timeout_seconds,omitempty" nullable:"true" minimum:"0" maximum:"60" doc:"For the whole exchange; absent, null or 0: the service's setting."`
+	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitempty" nullable:"true" maxItems:"50" doc:"The delay before each retry; empty: no retries; absent or null: the service's schedule."`
+	MaxInFlight          int               `json:"max_in_flight,omitempty" nullable:"true" minimum:"0" maximum:"1000" doc:"How many requests to the target may be under way at once; absent, null or 0: the service's setting."`
+	RatePerSecond        float64           `json:"rate_per_second,omitempty" nullable:"true" minimum:"0" maximum:"100000" doc:"How many deliveries a second are begun at most; absent, null or 0: no limit."`
+}
+
+// SubscriptionReplaceInput is a SubscriptionInput that may also hold what only the
+// service sets, so that what was read can be changed and sent back.
+type SubscriptionReplaceInput struct {
+	SubscriptionInput
+	ID             any `json:"id,omitempty" readOnly:"true" doc:"Ignored."`
+	DisabledReason any `json:"disabled_reason,omitempty" readOnly:"true" doc:"Ignored."`
+	HasSecret      any `json:"has_secret,omitempty" readOnly:"true" doc:"Ignored."`
+	CreatedAt      any `json:"created_at,omitempty" readOnly:"true" doc:"Ignored."`
+	UpdatedAt      any `json:"updated_at,omitempty" readOnly:"true" doc:"Ignored."`
+	Warnings       any `json:"warnings,omitempty" readOnly:"true" doc:"Ignored."`
+}
+
+func newSubscriptionInput() SubscriptionInput { return SubscriptionInput{IsActive: true} }
+
+// apply writes what the caller set over s, and says what can't be applied. What
+// remains to be checked is for event.Subscription.Check.
+func (in SubscriptionInput) apply(s event.Subscription) (event.Subscription, []event.FieldError) {
+	headers, faults := keepHidden(in.Headers, s.Headers)
+	s.TargetURL, s.Description = in.TargetURL, in.Description
+	s.EventTypes, s.Headers = in.EventTypes, headers
+	if in.Secret != nil {
+		s.Secrets = []event.Secret{event.Secret(*in.Secret)}
+	}
+	s.RequireSignature, s.Active = in.RequireSignature, in.IsActive
+	if s.Active {
+		s.DisabledReason = ""
+	}
+	s.Timeout, s.MaxInFlight, s.RatePerSecond = duration(in.TimeoutSeconds), in.MaxInFlight, in.RatePerSecond
+	s.RetrySchedule = nil
+	if in.RetryScheduleSeconds != nil {
+		s.RetrySchedule = event.RetryPolicy{}
+	}
+	for _, seconds := range in.RetryScheduleSeconds {
+		s.RetrySchedule = append(s.RetrySchedule, duration(seconds))
+	}
+	return s, faults
+}
+
+// show is a subscription as callers see it.
+func show(s event.Subscription) Subscription {
+	out := Subscription{
+		ID: s.ID, TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes,
+		IsActive: s.Active, DisabledReason: orNull(s.DisabledReason),
+		RequireSignature: s.RequireSignature, HasSecret: len(s.Secrets) > 0, Headers: hideCredentials(s.Headers),
+		TimeoutSeconds: orNull(s.Timeout.Seconds()), MaxInFlight: orNull(s.MaxInFlight), RatePerSecond: orNull(s.RatePerSecond),
+		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
+	}
+	if s.RetrySchedule != nil {
+		schedule := make([]float64, 0, len(s.RetrySchedule))
+		for _, d := range s.RetrySchedule {
+			schedule = append(schedule, d.Seconds())
+		}
+		out.RetryScheduleSeconds = &schedule
+	}
+	return out
+}
+
+// duration never turns a number that was given into 0, which would mean another
+// thing, nor a huge one into a small one.
+func duration(seconds float64) time.Duration {
+	switch ns := seconds * float64(time.Second); {
+	case ns >= math.MaxInt64:
+		return math.MaxInt64
+	case ns <= math.MinInt64:
+		return math.MinInt64
+	case ns > 0:
+		return max(time.Duration(ns), 1)
+	case ns < 0:
+		return min(time.Duration(ns), -1)
+	}
+	return 0
+}
+
+// adviseSecret warns of a secret that could be guessed. It counts the bytes that
+// base64 stands for.
+func adviseSecret(secret string) []string {
+	size := len(secret)
+	if encoded, found := strings.CutPrefix(secret, "whsec_"); found {
+		size = len(strings.TrimRight(encoded, "=")) * 3 / 4
+	}
+	if size >= 16 {
+		return nil
+	}
+	return []string{"secret is shorter than 16 bytes and might be guessed; whsec_ and the base64 of 32 random bytes is a good one"}
+}

@@ -1,0 +1,84 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"hookferry/internal/event"
+)
+
+func (a *api) subscriptionOperations(types huma.Registry) []operation {
+	return []operation{
+		{serve: a.createSubscription, Operation: huma.Operation{
+			OperationID: "createSubscription", Method: http.MethodPost, Path: "/subscriptions/",
+			Tags: []string{tagSubscriptions}, Summary: "Create a subscription",
+			Description: "A field that is absent or null has its default. A name that is unknown or given twice is refused.",
+			RequestBody: request[SubscriptionInput](types, subscriptionExamples...),
+			Responses: responses(map[string]*huma.Response{
+				"201": withHeader(answer(types, "The subscription as it was stored.", exampleSubscription()), "Location", "The path of the subscription.", "/subscriptions/"+exampleSubscriptionID),
+			}, 400, 408, 413, 415, 422),
+		}},
+		{serve: a.listSubscriptions, Operation: huma.Operation{
+			OperationID: "listSubscriptions", Method: http.MethodGet, Path: "/subscriptions/",
+			Tags: []string{tagSubscriptions}, Summary: "List subscriptions, newest first",
+			Parameters: pageParameters(),
+			Responses: responses(map[string]*huma.Response{
+				"200": answer(types, "One page.", SubscriptionList{Data: []Subscription{exampleSubscription()}}),
+			}, 400, 422),
+		}},
+		{serve: a.getSubscription, Operation: huma.Operation{
+			OperationID: "getSubscription", Method: http.MethodGet, Path: "/subscriptions/{id}",
+			Tags: []string{tagSubscriptions}, Summary: "Read a subscription",
+			Responses: responses(map[string]*huma.Response{
+				"200": answer(types, "The subscription.", exampleSubscription()),
+			}, 404),
+		}},
+		{serve: a.replaceSubscription, Operation: huma.Operation{
+			OperationID: "replaceSubscription", Method: http.MethodPut, Path: "/subscriptions/{id}",
+			Tags: []string{tagSubscriptions}, Summary: "Replace a subscription",
+			Description: "Everything that is absent or null goes back to its default, except the secret, which stays. What a read gave may be changed and sent back as it is: fields that only the service sets are ignored, and a header value of [hidden] keeps the stored one. is_active true activates a subscription that was disabled.",
+			RequestBody: request[SubscriptionReplaceInput](types, subscriptionExamples...),
+			Responses: responses(map[string]*huma.Response{
+				"200": answer(types, "The subscription as it now stands.", exampleSubscription()),
+			}, 400, 404, 408, 413, 415, 422),
+		}},
+		{serve: a.deleteSubscription, Operation: huma.Operation{
+			OperationID: "deleteSubscription", Method: http.MethodDelete, Path: "/subscriptions/{id}",
+			Tags: []string{tagSubscriptions}, Summary: "Delete a subscription",
+			Description: "Its pending deliveries are cancelled; its history stays readable until it is past the log retention.",
+			Responses:   responses(map[string]*huma.Response{"204": {Description: "It is deleted."}}, 404),
+		}},
+	}
+}
+
+var subscriptionExamples = []namedExample{
+	{"basic", "A target on the internet", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "event_types": ["user.created", "user.updated"]}`},
+	{"local", "A target on this machine, for serve --dev", `{"target_url": "http://localhost:9000/webhook", "secret": "my_secret_key", "event_types": ["user.*"]}`},
+	{"every_field", "Every field", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "description": "Orders for the shop", "event_types": ["order.*"], "is_active": true, "require_signature": false, "headers": {"X-Team": "shop"}, "timeout_seconds": 5, "retry_schedule_seconds": [10, 60, 600], "max_in_flight": 4, "rate_per_second": 20}`},
+}
+
+const exampleSubscriptionID = "019ab2c4-5d6e-7f80-9a1b-2c3d4e5f6071"
+
+func exampleTime(seconds int) time.Time {
+	return time.Date(2026, 11, 23, 17, 44, seconds, 0, time.UTC)
+}
+
+// exampleID is one of the ids that the examples are about.
+func exampleID(s string) event.ID {
+	id, err := event.ParseID(s)
+	if err != nil {
+		panic(err) // a constant of this package is no id: found by the first test that builds the document
+	}
+	return id
+}
+
+func exampleSubscription() Subscription {
+	return show(event.Subscription{
+		ID: exampleID(exampleSubscriptionID), TargetURL: "https://example.com/webhook",
+		EventTypes: []string{"user.created", "user.updated"}, Secrets: []event.Secret{"example"},
+		Headers: map[string]string{"X-Team": "shop", "Authorization": "example"}, Active: true,
+		CreatedAt: exampleTime(0), UpdatedAt: exampleTime(0),
+	})
+}

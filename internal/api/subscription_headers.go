@@ -1,0 +1,54 @@
+package api
+
+import (
+	"slices"
+	"strings"
+
+	"hookferry/internal/event"
+)
+
+// hidden stands for a header's value that is not shown.
+const hidden = "[hidden]"
+
+var credentialWords = []string{"auth", "cookie", "credential", "key", "password", "secret", "token"}
+
+func isCredential(header string) bool {
+	lower := strings.ToLower(header)
+	return slices.ContainsFunc(credentialWords, func(word string) bool { return strings.Contains(lower, word) })
+}
+
+func hideCredentials(headers map[string]string) map[string]string {
+	shown := make(map[string]string, len(headers))
+	for name, value := range headers {
+		if isCredential(name) {
+			value = hidden
+		}
+		shown[name] = value
+	}
+	return shown
+}
+
+// keepHidden puts the stored value back where a caller sends what was shown.
+func keepHidden(given, stored map[string]string) (map[string]string, []event.FieldError) {
+	var faults []event.FieldError
+	kept := make(map[string]string, len(given))
+	for name, value := range given {
+		if value == hidden && isCredential(name) {
+			var found bool
+			if value, found = lookUp(stored, name); !found {
+				faults = append(faults, event.FieldError{Field: "headers." + clip(name, 64), Message: "is [hidden], which keeps a stored value, but none is stored; send the value"})
+			}
+		}
+		kept[name] = value
+	}
+	return kept, faults
+}
+
+func lookUp(headers map[string]string, name string) (value string, found bool) {
+	for n, v := range headers {
+		if strings.EqualFold(n, name) {
+			return v, true
+		}
+	}
+	return "", false
+}

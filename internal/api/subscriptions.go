@@ -1,0 +1,143 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"hookferry/internal/event"
+	"hookferry/webhook"
+)
+
+func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ string) error {
+	in := newSubscriptionInput()
+	if err := a.readInto(w, r, &in); err != nil {
+		return err
+	}
+	now := a.now()
+	s, faults := in.apply(event.Subscription{ID: event.NewID(now), CreatedAt: now, UpdatedAt: now})
+	if err := a.checkSubscription(s, in, faults); err != nil {
+		return err
+	}
+	if err := a.Subscriptions.CreateSubscription(r.Context(), s); err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/subscriptions/"+s.ID.String())
+	return writeSubscription(w, http.StatusCreated, s, in)
+}
+
+func (a *api) listSubscriptions(w http.ResponseWriter, r *http.Request, _ string) error {
+	p, err := readPage(r)
+	if err != nil {
+		return err
+	}
+	found, err := a.Subscriptions.ListSubscriptions(r.Context(), p.before, p.limit+1)
+	if err != nil {
+		return err
+	}
+	found, next := cut(found, p, func(s event.Subscription) event.ID { return s.ID })
+	list := SubscriptionList{Data: make([]Subscription, len(found)), Next: next}
+	for i, s := range found {
+		list.Data[i] = show(s)
+	}
+	return writeJSON(w, http.StatusOK, list)
+}
+
+func (a *api) getSubscription(w http.ResponseWriter, r *http.Request, id string) error {
+	s, err := a.existing(r, id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, show(s))
+}
+
+func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, id string) error {
+	stored, err := a.existing(r, id)
+	if err != nil {
+		return err
+	}
+	in := SubscriptionReplaceInput{SubscriptionInput: newSubscriptionInput()}
+	if err := a.readInto(w, r, &in); err != nil {
+		return err
+	}
+	s, faults := in.apply(stored)
+	s.UpdatedAt = a.now()
+	if err := a.checkSubscription(s, in.SubscriptionInput, faults); err != nil {
+		return err
+	}
+	if in.Secret == nil {
+		s.Secrets = nil // the store keeps its own, whatever became of them meanwhile
+	}
+	s, err = a.Subscriptions.ReplaceSubscription(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	return writeSubscription(w, http.StatusOK, s, in.SubscriptionInput)
+}
+
+func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, id string) error {
+	parsed, err := event.ParseID(id)
+	if err != nil {
+		return err
+	}
+	if err := a.Subscriptions.DeleteSubscription(r.Context(), parsed, a.now()); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// existing is the subscription of that id, unless only its history is left.
+func (a *api) existing(r *http.Request, id string) (event.Subscription, error) {
+	parsed, err := event.ParseID(id)
+	if err != nil {
+		return event.Subscription{}, err
+	}
+	s, err := a.Subscriptions.Subscription(r.Context(), parsed)
+	if err == nil && s.Deleted() {
+		err = fmt.Errorf("%w: subscription %s was deleted", event.ErrNotFound, s.ID)
+	}
+	return s, err
+}
+
+// readInto reads a JSON object into the struct that in points to.
+func (a *api) readInto(w http.ResponseWriter, r *http.Request, in any) error {
+	body, err := a.readJSON(w, r)
+	if err != nil {
+		return err
+	}
+	return decode(body, in)
+}
+
+// checkSubscription gathers everything that is wrong, so that a caller learns it
+// all at once.
+func (a *api) checkSubscription(s event.Subscription, in SubscriptionInput, faults []event.FieldError) error {
+	var invalid *event.InvalidError
+	if err := s.Check(a.Retention); errors.As(err, &invalid) {
+		faults = append(faults, invalid.Fields...)
+	} else if err != nil {
+		return err
+	}
+	if event.CheckTarget(s.TargetURL) == "" {
+		if err := a.CheckTarget(s.TargetURL); err != nil {
+			faults = append(faults, event.FieldError{Field: "target_url", Message: err.Error()})
+		}
+	}
+	if in.Secret != nil && *in.Secret != "" {
+		if _, err := webhook.NewSigner(*in.Secret); err != nil {
+			faults = append(faults, event.FieldError{Field: "secret", Message: "begins with whsec_, but what follows is not base64; copy it again in full, or choose one without whsec_"})
+		}
+	}
+	if len(faults) > 0 {
+		return &event.InvalidError{Fields: faults}
+	}
+	return nil
+}
+
+func writeSubscription(w http.ResponseWriter, status int, s event.Subscription, in SubscriptionInput) error {
+	out := show(s)
+	if in.Secret != nil {
+		out.Warnings = adviseSecret(*in.Secret)
+	}
+	return writeJSON(w, status, out)
+}
