@@ -10,7 +10,6 @@ func TestPathsThatAreNone(t *testing.T) {
 	s := newServer(t)
 	id := event.NewID(testTime).String()
 	for _, c := range []struct{ path, reason string }{
-		{"/", "nothing is there"},
 		{"/nope", "unknown"},
 		{"/subscriptions//", "an empty id"},
 		{"//subscriptions", "an empty part"},
@@ -77,4 +76,12 @@ func TestTwoInstancesShareNothing(t *testing.T) {
 	two.want(401, two.do("GET", "/subscriptions/"+id, ""))
 	two.key = testKey
 	two.want(404, two.do("GET", "/subscriptions/"+id, ""))
+}
+
+func TestTheRootLeadsToTheDocs(t *testing.T) {
+	s := newServer(t)
+	r := s.do("GET", "/", "")
+	if r.status != 302 || r.header.Get("Location") != "/docs" {
+		t.Errorf("GET / answers %d, Location %q", r.status, r.header.Get("Location"))
+	}
 }

@@ -2,8 +2,12 @@ package event
 
 import (
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // The limits of what a subscription may say.
@@ -25,9 +29,7 @@ const (
 func (s Subscription) Check(retention time.Duration) error {
 	var c checker
 	c.check("target_url", CheckTarget(s.TargetURL))
-	if len(s.Description) > MaxDescription {
-		c.check("description", fmt.Sprintf("is %d bytes long; at most %d are allowed", len(s.Description), MaxDescription))
-	}
+	c.check("description", checkDescription(s.Description))
 	if len(s.EventTypes) > MaxEventTypes {
 		c.check("event_types", fmt.Sprintf("has %d entries; at most %d are allowed", len(s.EventTypes), MaxEventTypes))
 	} else {
@@ -57,6 +59,16 @@ func (c *checker) check(field, message string) {
 	}
 }
 
+func checkDescription(text string) string {
+	switch {
+	case len(text) > MaxDescription:
+		return fmt.Sprintf("is %d bytes long; at most %d are allowed", len(text), MaxDescription)
+	case !utf8.ValidString(text) || strings.Contains(text, "\x00"):
+		return "holds a NUL character or bytes that are not UTF-8" // not every database keeps them
+	}
+	return ""
+}
+
 func checkSecret(secret Secret) string {
 	switch {
 	case secret == "":
@@ -74,7 +86,7 @@ func (c *checker) checkOverrides(s Subscription, retention time.Duration) {
 	if s.MaxInFlight < 0 || s.MaxInFlight > MaxInFlight {
 		c.check("max_in_flight", fmt.Sprintf("must be between 0 (the service's setting) and %d", MaxInFlight))
 	}
-	if s.RatePerSecond < 0 || s.RatePerSecond > MaxRate {
+	if s.RatePerSecond < 0 || s.RatePerSecond > MaxRate || math.IsNaN(s.RatePerSecond) {
 		c.check("rate_per_second", fmt.Sprintf("must be between 0 (no limit) and %v", MaxRate))
 	}
 	if len(s.RetrySchedule) > MaxRetries {
@@ -109,11 +121,12 @@ func (c *checker) checkHeaders(headers map[string]string) {
 	}
 	size := 0
 	seen := make(map[string]bool, len(headers))
-	for name, value := range headers {
+	for _, name := range slices.Sorted(maps.Keys(headers)) { // the same mistakes in the same words every time
+		value := headers[name]
 		size += len(name) + len(value)
 		lower := strings.ToLower(name)
 		field := "headers." + clip(name)
-		c.check(field, checkHeader(lower, value))
+		c.check(field, checkHeader(name, value))
 		if seen[lower] {
 			c.check(field, "is given twice, in different case")
 		}
@@ -124,12 +137,16 @@ func (c *checker) checkHeaders(headers map[string]string) {
 	}
 }
 
-func checkHeader(lower, value string) string {
-	if lower == "" || strings.Trim(lower, "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~") != "" {
+const headerBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
+
+func checkHeader(name, value string) string {
+	// As it is written: some letters outside ASCII have lower-case forms within.
+	if name == "" || strings.Trim(name, headerBytes) != "" {
 		return "is not a header name (RFC 9110: letters, digits and !#$%&'*+-.^_`|~)"
 	}
-	for _, name := range reservedHeaders {
-		if lower == name {
+	lower := strings.ToLower(name)
+	for _, reserved := range reservedHeaders {
+		if lower == reserved {
 			return "is set by Hookferry itself and can't be changed"
 		}
 	}

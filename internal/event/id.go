@@ -34,7 +34,7 @@ func FloorID(at time.Time) ID {
 }
 
 func (id *ID) stamp(at time.Time) {
-	ms := uint64(at.UnixMilli())
+	ms := uint64(max(at.UnixMilli(), 0)) // what is before 1970, a time that was never set too, counts as 1970
 	binary.BigEndian.PutUint16(id[0:2], uint16(ms>>32))
 	binary.BigEndian.PutUint32(id[2:6], uint32(ms))
 }

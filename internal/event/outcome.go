@@ -44,7 +44,7 @@ type Outcome struct {
 	StatusCode int           // 0 if no answer came
 	Code       Code          // "" means success
 	Error      string        // what happened, in words an operator can act on; "" on success
-	RetryAfter time.Duration // what the receiver asked for with 429 or 503; 0 if nothing
+	RetryAfter time.Duration // what the receiver asked for with 429 or 503; 0 if nothing; not kept
 	Response   []byte        // the beginning of the answer's body, at most ExcerptLimit bytes
 }
 

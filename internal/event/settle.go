@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -18,7 +19,7 @@ type RetryPolicy []time.Duration
 // Exponential is a policy of so many retries whose delays double from the first.
 // A delay is never longer than MaxRetryAfter.
 func Exponential(first time.Duration, retries int) RetryPolicy {
-	p := make(RetryPolicy, 0, retries)
+	p := make(RetryPolicy, 0, max(retries, 0))
 	for delay := first; len(p) < retries; delay *= 2 {
 		delay = min(delay, MaxRetryAfter)
 		p = append(p, delay)
@@ -29,7 +30,7 @@ func Exponential(first time.Duration, retries int) RetryPolicy {
 // WithRetries cuts the policy to so many retries, or makes it longer by repeating
 // its last delay.
 func (p RetryPolicy) WithRetries(retries int) RetryPolicy {
-	q := make(RetryPolicy, 0, retries)
+	q := make(RetryPolicy, 0, max(retries, 0))
 	for i := 0; i < retries && len(p) > 0; i++ {
 		q = append(q, p[min(i, len(p)-1)])
 	}
@@ -37,11 +38,17 @@ func (p RetryPolicy) WithRetries(retries int) RetryPolicy {
 }
 
 // Window is the longest time from the first attempt to the last, without what
-// receivers ask for by Retry-After and without the attempts' own duration.
+// receivers ask for by Retry-After and without the attempts' own duration. What is
+// too long to be counted is as long as can be.
 func (p RetryPolicy) Window() time.Duration {
+	const forever = time.Duration(math.MaxInt64)
 	var sum time.Duration
 	for _, d := range p {
-		sum += d + time.Duration(float64(d)*JitterShare)
+		jitter := time.Duration(float64(d) * JitterShare)
+		if d > forever-jitter || sum > forever-jitter-d {
+			return forever
+		}
+		sum += d + jitter
 	}
 	return sum
 }

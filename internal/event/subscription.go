@@ -1,6 +1,8 @@
 package event
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"time"
 )
@@ -12,9 +14,12 @@ type Secret string
 const hidden = "[hidden]"
 
 func (Secret) String() string               { return hidden }
-func (Secret) GoString() string             { return hidden }
 func (Secret) LogValue() slog.Value         { return slog.StringValue(hidden) }
 func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// Format hides it from every verb: fmt shows the text itself with a verb that is
+// not for strings.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
 // Subscription says where webhooks go and which event types it wants.
 type Subscription struct {

@@ -26,7 +26,7 @@ func CheckTarget(raw string) string {
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return "is not a URL: " + parseReason(err)
+		return "is not a URL: " + parseReason(raw, err)
 	}
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
@@ -72,8 +72,12 @@ func checkHost(u *url.URL) string {
 
 const labelBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-// parseReason is the cause without the URL: a URL may hold what must not be repeated.
-func parseReason(err error) string {
+// parseReason is the cause without the URL, and without any part of one that may
+// hold a password: it must not be repeated.
+func parseReason(raw string, err error) string {
+	if strings.Contains(raw, "@") {
+		return "if it holds a user name or password, send them in a header of the subscription instead"
+	}
 	if e, ok := err.(*url.Error); ok {
 		err = e.Err
 	}

@@ -19,8 +19,11 @@ import (
 
 // Store is all that a driver fulfils. Every method may be called from many
 // goroutines at once. A method that fails because the database can't be reached
-// or written at present returns an error that wraps event.ErrUnavailable, and
-// then nothing of what it was asked is done.
+// or written at present returns an error that wraps event.ErrUnavailable. Then
+// what it was asked is not done, unless the connection broke during the commit
+// itself: a method that may be repeated in that case says so.
+//
+// Times are kept to the microsecond and come back in UTC.
 type Store interface {
 	Subscriptions
 	Intake
@@ -53,7 +56,8 @@ type Subscriptions interface {
 type Intake interface {
 	// Accept keeps an event and its delivery. When it returns without an error,
 	// both are on disk. Concurrent calls share a transaction. The error wraps
-	// ErrKeyReused if the idempotency key stands for another body.
+	// ErrKeyReused if the idempotency key stands for another body, and ErrNotFound
+	// if the subscription does not exist or was deleted meanwhile.
 	Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error)
 }
 
@@ -64,10 +68,11 @@ type Queue interface {
 	// any gets a second one, however many are due.
 	Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error)
 	// Record writes settlements, each fenced as event.Settlement says, and ends
-	// their leases. When it returns without an error, all are on disk.
+	// their leases. When it returns without an error, all are on disk. It may be
+	// repeated.
 	Record(ctx context.Context, settlements []event.Settlement) error
 	// Renew moves the end of the owner's leases, and returns those that it does
-	// not hold any more.
+	// not hold any more. A lease that ran out is still its owner's until Rescue.
 	Renew(ctx context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error)
 	// Release ends the owner's leases without an attempt having been made; the
 	// deliveries are due when they were.
@@ -94,7 +99,8 @@ type History interface {
 // Keys keeps the API keys: their hashes, never themselves.
 type Keys interface {
 	CreateKey(ctx context.Context, k event.APIKey) error
-	// KeyByHash returns ErrNotFound for a hash that no key has.
+	// KeyByHash returns ErrNotFound for a hash that no key has, and a revoked key
+	// with its RevokedAt set, as ListKeys does, too.
 	KeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error)
 	ListKeys(ctx context.Context) ([]event.APIKey, error)
 	// RevokeKey returns ErrNotFound where there is no such key that is valid.
@@ -106,7 +112,8 @@ type Upkeep interface {
 	// Expire deletes what settled before the time given, at most limit deliveries
 	// with their events and attempts, and returns how many; what is pending stays,
 	// unless its subscription has been inactive since before then: that is
-	// cancelled, and counts as settled now. Call it until it returns 0.
+	// cancelled, and counts as settled now. Idempotency keys of that age go, too.
+	// Call it until it returns 0.
 	Expire(ctx context.Context, before time.Time, now time.Time, limit int) (int, error)
 	// Ping makes sure that the database answers and can be written.
 	Ping(ctx context.Context) error

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -22,6 +23,7 @@ type waiting struct {
 	subscription event.ID
 	ids          []event.ID
 	room         int
+	more         bool // it has more that is due than ids
 }
 
 // Claim leases due deliveries fairly.
@@ -48,10 +50,9 @@ func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
 		return err
 	}
 	if !all {
-		if lanes, err = s.walkDue(w, r); err != nil {
+		if lanes, c.More, err = s.walkDue(w, r); err != nil {
 			return err
 		}
-		c.More = true
 	}
 	if err := w.leaseInTurn(lanes, r, c); err != nil {
 		return err
@@ -100,10 +101,11 @@ func (w *writer) allDue(r *event.ClaimRequest) (lanes []waiting, all bool, err e
 }
 
 // walkDue goes round the subscriptions that wait, from where the last walk
-// stopped, until it has seen as many with something due as may be claimed.
-func (s *Store) walkDue(w *writer, r *event.ClaimRequest) ([]waiting, error) {
-	var lanes []waiting
+// stopped, until it has seen as many with something due as may be claimed. more
+// says that it did not come round.
+func (s *Store) walkDue(w *writer, r *event.ClaimRequest) (lanes []waiting, more bool, err error) {
 	at, start, wrapped := s.cursor, s.cursor, false
+	more = true
 	for range walkMost {
 		var next event.ID
 		err := w.stmts.nextWaiting.QueryRow(at[:]).Scan(idScan{&next})
@@ -111,18 +113,19 @@ func (s *Store) walkDue(w *writer, r *event.ClaimRequest) ([]waiting, error) {
 			at, wrapped = event.ID{}, true
 			continue
 		}
-		if errors.Is(err, sql.ErrNoRows) || err == nil && wrapped && string(next[:]) > string(start[:]) {
+		if errors.Is(err, sql.ErrNoRows) || err == nil && wrapped && bytes.Compare(next[:], start[:]) > 0 {
+			more = false
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		at = next
 		lane, err := w.dueOf(next, r)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if len(lane.ids) > 0 {
+		if len(lane.ids) > 0 || lane.more {
 			lanes = append(lanes, lane)
 		}
 		if len(lanes) == r.Limit {
@@ -130,14 +133,11 @@ func (s *Store) walkDue(w *writer, r *event.ClaimRequest) ([]waiting, error) {
 		}
 	}
 	s.cursor = at
-	return lanes, w.fill(lanes, r)
+	return lanes, more, w.fill(lanes, r)
 }
 
 func (w *writer) dueOf(sub event.ID, r *event.ClaimRequest) (waiting, error) {
 	lane := waiting{subscription: sub, room: r.RoomFor(sub)}
-	if lane.room == 0 {
-		return lane, nil
-	}
 	active, err := w.active(sub)
 	if err != nil || !active {
 		return lane, err
@@ -158,7 +158,7 @@ func (w *writer) fill(lanes []waiting, r *event.ClaimRequest) error {
 		if missing <= 0 {
 			return nil
 		}
-		if len(lane.ids) < walkFirst || lane.room <= walkFirst {
+		if !lane.more || lane.room <= walkFirst {
 			continue
 		}
 		if err := w.appendDue(lane, r, min(missing, lane.room-walkFirst)); err != nil {
@@ -168,13 +168,20 @@ func (w *writer) fill(lanes []waiting, r *event.ClaimRequest) error {
 	return nil
 }
 
+// appendDue looks for one more than it may take, to know whether there is more.
 func (w *writer) appendDue(lane *waiting, r *event.ClaimRequest, most int) error {
-	rows, err := w.stmts.dueOf.Query(lane.subscription[:], micros(r.Now), int64(most), int64(len(lane.ids)))
+	rows, err := w.stmts.dueOf.Query(lane.subscription[:], micros(r.Now), int64(most)+1, int64(len(lane.ids)))
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
+	most += len(lane.ids)
+	lane.more = false
 	for rows.Next() {
+		if len(lane.ids) == most {
+			lane.more = true
+			break
+		}
 		var id event.ID
 		if err := rows.Scan(idScan{&id}); err != nil {
 			return err
@@ -196,6 +203,9 @@ func (w *writer) active(sub event.ID) (bool, error) {
 // leaseInTurn takes the first of each, then the second of each, and so on.
 func (w *writer) leaseInTurn(lanes []waiting, r *event.ClaimRequest, c *event.Claim) error {
 	size := 0
+	for i := range lanes {
+		c.More = c.More || lanes[i].more
+	}
 	for rank, found := 0, true; found; rank++ {
 		found = false
 		for i := range lanes {

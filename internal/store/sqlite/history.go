@@ -28,7 +28,7 @@ func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport
 	if err != nil {
 		return event.DeliveryReport{}, unavailable("read a delivery", err)
 	}
-	rows, err := s.reads.QueryContext(ctx, `SELECT `+attemptColumns+` FROM delivery_attempts a WHERE a.delivery_id = ? ORDER BY a.id`, id[:])
+	rows, err := s.reads.QueryContext(ctx, `SELECT `+attemptColumns+` FROM delivery_attempts a WHERE a.delivery_id = ? ORDER BY a.attempt_number, a.id`, id[:])
 	if err != nil {
 		return event.DeliveryReport{}, unavailable("read a delivery's attempts", err)
 	}

@@ -12,8 +12,9 @@ import (
 
 // Accept keeps an event and its delivery in one transaction.
 func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error) {
-	receipt := event.Receipt{EventID: a.Event.ID, DeliveryID: a.Delivery.ID}
+	var receipt event.Receipt
 	err := s.write(ctx, 1, func(w *writer) error {
+		receipt = event.Receipt{EventID: a.Event.ID, DeliveryID: a.Delivery.ID}
 		if a.IdempotencyKey != "" {
 			before, err := w.receiptFor(&a)
 			if err != nil || before.Replayed {
@@ -52,20 +53,24 @@ func (w *writer) insert(a *event.Acceptance) error {
 	if payload == nil {
 		payload = []byte{} // a nil slice would be NULL
 	}
-	if _, err := w.stmts.insertEvent.Exec(e.ID[:], e.Type, e.ContentType, payload, micros(e.CreatedAt)); err != nil {
-		return err
-	}
 	var owner any
 	if d.LeaseOwner != "" {
 		owner = d.LeaseOwner
 	}
-	if _, err := w.stmts.insertDelivery.Exec(d.ID[:], d.EventID[:], d.SubscriptionID[:], int64(d.Status), int64(d.Attempts),
-		micros(d.DueAt), owner, micros(d.LeasedUntil), micros(d.CreatedAt), micros(d.SettledAt)); err != nil {
+	n, err := affected(w.stmts.insertDelivery.Exec(d.ID[:], d.EventID[:], d.SubscriptionID[:], int64(d.Status), int64(d.Attempts),
+		micros(d.DueAt), owner, micros(d.LeasedUntil), micros(d.CreatedAt), micros(d.SettledAt)))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("%w: subscription %s", event.ErrNotFound, d.SubscriptionID)
+	}
+	if _, err := w.stmts.insertEvent.Exec(e.ID[:], e.Type, e.ContentType, payload, micros(e.CreatedAt)); err != nil {
 		return err
 	}
 	if a.IdempotencyKey == "" {
 		return nil
 	}
-	_, err := w.stmts.insertKey.Exec(d.SubscriptionID[:], a.IdempotencyKey, a.BodyHash[:], e.ID[:], d.ID[:], micros(d.CreatedAt))
+	_, err = w.stmts.insertKey.Exec(d.SubscriptionID[:], a.IdempotencyKey, a.BodyHash[:], e.ID[:], d.ID[:], micros(d.CreatedAt))
 	return err
 }

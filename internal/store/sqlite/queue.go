@@ -26,15 +26,16 @@ func (w *writer) record(s *event.Settlement) error {
 		d.ID[:], int64(a.Number-1)); err != nil {
 		return err
 	}
-	if _, err := w.stmts.insertAttempt.Exec(a.DeliveryID[:], a.ID[:], a.SubscriptionID[:], int64(a.Number), micros(o.StartedAt),
+	inserted, err := affected(w.stmts.insertAttempt.Exec(a.DeliveryID[:], a.ID[:], a.SubscriptionID[:], int64(a.Number), micros(o.StartedAt),
 		o.Duration.Microseconds(), o.Phases.DNS.Microseconds(), o.Phases.Connect.Microseconds(), o.Phases.TLS.Microseconds(),
-		o.Phases.FirstByte.Microseconds(), o.Peer, int64(o.StatusCode), string(o.Code), o.Error, o.Response); err != nil {
+		o.Phases.FirstByte.Microseconds(), o.Peer, int64(o.StatusCode), string(o.Code), o.Error, o.Response))
+	if err != nil {
 		return err
 	}
-	if s.DisableReason == "" {
+	if s.DisableReason == "" || inserted == 0 {
 		return nil
 	}
-	_, err := w.stmts.disable.Exec(s.DisableReason, micros(o.StartedAt), a.SubscriptionID[:])
+	_, err = w.stmts.disable.Exec(s.DisableReason, micros(o.StartedAt), a.SubscriptionID[:])
 	return err
 }
 

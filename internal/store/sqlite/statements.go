@@ -31,7 +31,8 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 
 		{&s.insertEvent, `INSERT INTO events (id, type, content_type, payload, created_at) VALUES (?, ?, ?, ?, ?)`},
 		{&s.insertDelivery, `INSERT INTO deliveries (id, event_id, subscription_id, status, attempts, due_at,
-			lease_owner, leased_until, created_at, settled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+			lease_owner, leased_until, created_at, settled_at)
+			SELECT ?, ?, ?3, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM subscriptions WHERE id = ?3 AND deleted_at = 0)`}, // a deletion may have come in between
 		{&s.insertKey, `INSERT INTO idempotency_keys (subscription_id, key, body_hash, event_id, delivery_id, created_at)
 			VALUES (?, ?, ?, ?, ?, ?)`},
 		{&s.findKey, `SELECT body_hash, event_id, delivery_id FROM idempotency_keys WHERE subscription_id = ? AND key = ?`},
@@ -41,8 +42,8 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 		{&s.insertAttempt, `INSERT INTO delivery_attempts (delivery_id, id, subscription_id, attempt_number, started_at,
 			duration_us, dns_us, connect_us, tls_us, first_byte_us, peer, status_code, code, error, response)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
-		{&s.disable, `UPDATE subscriptions SET is_active = 0, disabled_reason = ?, updated_at = ?
-			WHERE id = ? AND is_active = 1 AND deleted_at = 0`},
+		{&s.disable, `UPDATE subscriptions SET is_active = 0, disabled_reason = ?1, updated_at = ?2, inactive_since = ?2
+			WHERE id = ?3 AND is_active = 1 AND deleted_at = 0`},
 
 		{&s.dueAll, `SELECT id, subscription_id FROM deliveries
 			WHERE status = 0 AND lease_owner IS NULL AND due_at <= ? ORDER BY due_at LIMIT ?`},

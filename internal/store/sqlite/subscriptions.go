@@ -17,10 +17,10 @@ const subscriptionColumns = `id, target_url, description, event_types, secrets, 
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
 	return s.write(ctx, 1, func(w *writer) error {
 		_, err := w.conn.ExecContext(context.Background(),
-			`INSERT INTO subscriptions (`+subscriptionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			`INSERT INTO subscriptions (`+subscriptionColumns+`, inactive_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			sub.ID[:], sub.TargetURL, sub.Description, jsonText(sub.EventTypes), jsonText(plain(sub.Secrets)), sub.RequireSignature,
 			jsonText(sub.Headers), sub.Active, sub.DisabledReason, sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule),
-			sub.MaxInFlight, sub.RatePerSecond, micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.DeletedAt))
+			sub.MaxInFlight, sub.RatePerSecond, micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.DeletedAt), micros(sub.CreatedAt))
 		return err
 	})
 }
@@ -70,9 +70,9 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 		}
 		n, err := affected(w.conn.ExecContext(context.Background(),
 			`UPDATE subscriptions SET target_url = ?, description = ?, event_types = ?, secrets = coalesce(?, secrets),
-			require_signature = ?, headers = ?, is_active = ?, disabled_reason = ?, timeout_us = ?, retry_schedule = ?,
-			max_in_flight = ?, rate_per_second = ?, updated_at = ? WHERE id = ? AND deleted_at = 0`,
-			sub.TargetURL, sub.Description, jsonText(sub.EventTypes), secrets, sub.RequireSignature, jsonText(sub.Headers), sub.Active,
+			require_signature = ?, headers = ?, inactive_since = CASE WHEN is_active THEN ? ELSE inactive_since END,
+			is_active = ?, disabled_reason = ?, timeout_us = ?, retry_schedule = ?, max_in_flight = ?, rate_per_second = ?, updated_at = ? WHERE id = ? AND deleted_at = 0`,
+			sub.TargetURL, sub.Description, jsonText(sub.EventTypes), secrets, sub.RequireSignature, jsonText(sub.Headers), micros(sub.UpdatedAt), sub.Active,
 			sub.DisabledReason, sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule), sub.MaxInFlight, sub.RatePerSecond,
 			micros(sub.UpdatedAt), sub.ID[:]))
 		if err != nil {

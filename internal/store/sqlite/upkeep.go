@@ -69,7 +69,7 @@ func (w *writer) cancelForgotten(before, now time.Time, limit int) (int64, error
 	floor := event.FloorID(before)
 	return affected(w.conn.ExecContext(context.Background(), `UPDATE deliveries SET status = 3, settled_at = ? WHERE id IN (
 		SELECT d.id FROM subscriptions s JOIN deliveries d ON d.subscription_id = s.id
-		WHERE s.is_active = 0 AND s.updated_at < ? AND d.status = 0 AND d.lease_owner IS NULL AND d.id < ? LIMIT ?)`,
+		WHERE s.is_active = 0 AND s.inactive_since < ? AND d.status = 0 AND d.lease_owner IS NULL AND d.id < ? LIMIT ?)`,
 		micros(now), micros(before), floor[:], limit))
 }
 

@@ -11,6 +11,7 @@ CREATE TABLE subscriptions (
     require_signature INTEGER NOT NULL,
     headers           TEXT NOT NULL,    -- JSON object
     is_active         INTEGER NOT NULL,
+    inactive_since    INTEGER NOT NULL,
     disabled_reason   TEXT NOT NULL,
     timeout_us        INTEGER NOT NULL,
     retry_schedule    TEXT,             -- JSON list of microseconds; NULL is the service's setting

@@ -1,0 +1,182 @@
+package event_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"hookferry/internal/event"
+)
+
+// anyTime draws from the years that ids are made for.
+func anyTime() *rapid.Generator[time.Time] {
+	last := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	return rapid.Map(rapid.Int64Range(0, last), time.UnixMicro)
+}
+
+func anyID() *rapid.Generator[event.ID] {
+	return rapid.Custom(func(t *rapid.T) event.ID {
+		return event.ID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "bytes"))
+	})
+}
+
+func TestIDsSortByTime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := anyTime().Draw(t, "a"), anyTime().Draw(t, "b")
+		ma, mb := a.UnixMilli(), b.UnixMilli()
+		first, second := event.NewID(a), event.NewID(b)
+		if c := bytes.Compare(first[:], second[:]); ma < mb && c >= 0 || ma > mb && c <= 0 {
+			t.Fatalf("ids of %v and %v compare as %d", a, b, c)
+		}
+		if c := strings.Compare(first.String(), second.String()); ma < mb && c >= 0 {
+			t.Fatalf("the texts of ids of %v and %v compare as %d", a, b, c)
+		}
+		if got := first.Time().UnixMilli(); got != ma {
+			t.Fatalf("the id of %v says %v", a, first.Time())
+		}
+	})
+}
+
+func TestFloorIDDividesTime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		border, made := anyTime().Draw(t, "border"), anyTime().Draw(t, "made")
+		if rapid.Bool().Draw(t, "close") {
+			border = border.Add(3 * time.Millisecond) // nothing is made before 1970
+			made = border.Add(time.Duration(rapid.Int64Range(-3, 3).Draw(t, "ms")) * time.Millisecond)
+		}
+		id, floor := event.NewID(made), event.FloorID(border)
+		smaller := bytes.Compare(id[:], floor[:]) < 0
+		if before := made.UnixMilli() < border.UnixMilli(); smaller != before {
+			t.Fatalf("made before is %v, smaller is %v", before, smaller)
+		}
+	})
+}
+
+// A clock that is wrong, or a time that was never set, must not make an id that
+// sorts after all others for the next thousands of years.
+func TestIDsBefore1970AreTheSmallest(t *testing.T) {
+	now := event.NewID(time.Now())
+	for _, at := range []time.Time{{}, time.Unix(-1, 0), time.UnixMilli(-1)} {
+		id, floor := event.NewID(at), event.FloorID(at)
+		if bytes.Compare(id[:], now[:]) >= 0 {
+			t.Errorf("the id of %v is %v, larger than today's", at, id)
+		}
+		if bytes.Compare(floor[:], now[:]) >= 0 {
+			t.Errorf("the floor of %v is %v, larger than today's ids", at, floor)
+		}
+	}
+}
+
+func TestIDsAreVersion7AndUnique(t *testing.T) {
+	at := time.Now()
+	seen := make(map[event.ID]bool)
+	for range 10_000 {
+		id := event.NewID(at)
+		if text := id.String(); text[14] != '7' || !strings.ContainsRune("89ab", rune(text[19])) {
+			t.Fatalf("%s is not a UUIDv7", text)
+		}
+		if seen[id] {
+			t.Fatalf("%v was made twice", id)
+		}
+		seen[id] = true
+	}
+}
+
+func TestIDRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		id := anyID().Draw(t, "id")
+		for _, text := range []string{id.String(), strings.ToUpper(id.String())} {
+			got, err := event.ParseID(text)
+			if err != nil || got != id {
+				t.Fatalf("%s was read as %v, %v", text, got, err)
+			}
+		}
+		written, err := json.Marshal(id)
+		if err != nil || string(written) != `"`+id.String()+`"` {
+			t.Fatalf("%v was written as %s, %v", id, written, err)
+		}
+		var read event.ID
+		if err := json.Unmarshal(written, &read); err != nil || read != id {
+			t.Fatalf("%s was read as %v, %v", written, read, err)
+		}
+		if id.IsZero() != (id == event.ID{}) {
+			t.Fatalf("%v is zero: %v", id, id.IsZero())
+		}
+	})
+}
+
+func TestParseIDRefuses(t *testing.T) {
+	const good = "0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"
+	if _, err := event.ParseID(good); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ reason, text string }{
+		{"nothing", ""},
+		{"a word", "latest"},
+		{"braces", "{" + good + "}"},
+		{"a URN", "urn:uuid:" + good},
+		{"no dashes", strings.ReplaceAll(good, "-", "")},
+		{"a dash in the wrong place", "0190b2c45-d6e-7f80-9a1b-2c3d4e5f6071"},
+		{"dashes only in wrong places, of the right length", "0190b2c45d6e7f809a1b2c3d4e5f6071----"},
+		{"another dash", strings.ReplaceAll(good, "-", "_")},
+		{"a dash more", "0190b2c4-5d6e-7f80-9a1b-2c3d4e5f-071"},
+		{"too short", good[:35]},
+		{"too long", good + "0"},
+		{"space before", " " + good[:35]},
+		{"space after", good[:35] + " "},
+		{"a letter that is no digit", "g" + good[1:]},
+		{"a sign", "+" + good[1:]},
+		{"a prefix", "0x" + good[2:]},
+		{"a NUL byte", "\x00" + good[1:]},
+		{"full-width digits", "０" + good[3:]},
+		{"a newline at the end", good + "\n"},
+		{"a path", "../" + good[3:]},
+		{"a quote", good[:35] + "'"},
+	}
+	for _, tt := range tests {
+		id, err := event.ParseID(tt.text)
+		if !errors.Is(err, event.ErrBadID) || id != (event.ID{}) {
+			t.Errorf("%s: %q gave %v, %v; want ErrBadID and no id", tt.reason, tt.text, id, err)
+		}
+	}
+}
+
+func TestParseIDNeedsEachDash(t *testing.T) {
+	const good = "0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"
+	for i := range good {
+		other := byte('-')
+		if good[i] == '-' {
+			other = '0'
+		}
+		if id, err := event.ParseID(good[:i] + string(other) + good[i+1:]); err == nil {
+			t.Errorf("with %q at %d it was read as %v", other, i, id)
+		}
+	}
+}
+
+func TestUnmarshalKeepsTheIDWhenItFails(t *testing.T) {
+	id := event.NewID(time.Now())
+	want := id
+	if err := id.UnmarshalText([]byte("nonsense")); !errors.Is(err, event.ErrBadID) || id != want {
+		t.Errorf("got %v, %v", id, err)
+	}
+}
+
+func FuzzParseID(f *testing.F) {
+	f.Add("0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071")
+	f.Add("{0190b2c4-5d6e-7f80-9a1b-2c3d4e5f607}")
+	f.Fuzz(func(t *testing.T, text string) {
+		id, err := event.ParseID(text)
+		if err == nil && id.String() != strings.ToLower(text) {
+			t.Errorf("%q was read as %v", text, id)
+		}
+		if err != nil && !errors.Is(err, event.ErrBadID) {
+			t.Errorf("%q gave %v, want ErrBadID", text, err)
+		}
+	})
+}

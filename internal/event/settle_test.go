@@ -1,0 +1,189 @@
+package event_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"hookferry/internal/event"
+)
+
+var (
+	started = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	ended   = started.Add(150 * time.Millisecond)
+)
+
+// claimed is a delivery in the hands of a node, after so many attempts.
+func claimed(attempts int) event.Delivery {
+	return event.Delivery{
+		ID: event.ID{1}, EventID: event.ID{2}, SubscriptionID: event.ID{3},
+		Status: event.Pending, Attempts: attempts, DueAt: started.Add(-time.Second),
+		LeaseOwner: "node-a", LeasedUntil: started.Add(time.Minute), CreatedAt: started.Add(-time.Hour),
+	}
+}
+
+func TestSettle(t *testing.T) {
+	policy := event.RetryPolicy{10 * time.Second, time.Minute}
+	status := func(code int) event.Outcome { return event.Outcome{StatusCode: code, Code: event.CodeStatus} }
+	after := func(code int, d time.Duration) event.Outcome {
+		return event.Outcome{StatusCode: code, Code: event.CodeStatus, RetryAfter: d}
+	}
+	tests := []struct {
+		reason   string
+		attempts int // made before
+		outcome  event.Outcome
+		policy   event.RetryPolicy
+		want     event.Status
+		wait     time.Duration // until the next attempt, if it stays pending
+		disables bool
+	}{
+		{"a success ends it", 0, event.Outcome{StatusCode: 200}, policy, event.Delivered, 0, false},
+		{"a success ends it on the last attempt too", 2, event.Outcome{StatusCode: 204}, policy, event.Delivered, 0, false},
+		{"a success needs no policy", 0, event.Outcome{StatusCode: 200}, nil, event.Delivered, 0, false},
+		{"the first failure waits the first delay", 0, status(500), policy, event.Pending, 10 * time.Second, false},
+		{"the second failure waits the second", 1, status(500), policy, event.Pending, time.Minute, false},
+		{"the failure after the last retry is the end", 2, status(500), policy, event.Failed, 0, false},
+		{"no retries: the first failure is the end", 0, status(500), nil, event.Failed, 0, false},
+		{"an empty policy is no retries", 0, status(500), event.RetryPolicy{}, event.Failed, 0, false},
+		{"a policy that was made shorter meanwhile", 7, status(500), policy, event.Failed, 0, false},
+		{"a client error is retried like any other", 0, status(404), policy, event.Pending, 10 * time.Second, false},
+		{"a redirect is retried", 0, event.Outcome{StatusCode: 302, Code: event.CodeRedirect}, policy, event.Pending, 10 * time.Second, false},
+		{"a timeout is retried", 0, event.Outcome{Code: event.CodeTimeout}, policy, event.Pending, 10 * time.Second, false},
+		{"a code that is not known yet is retried", 0, event.Outcome{Code: "new"}, policy, event.Pending, 10 * time.Second, false},
+		{"410 ends it and disables", 0, event.Outcome{StatusCode: 410, Code: event.CodeGone}, policy, event.Failed, 0, true},
+		{"410 disables on the last attempt too", 2, event.Outcome{StatusCode: 410, Code: event.CodeGone}, policy, event.Failed, 0, true},
+		{"a blocked target ends it", 0, event.Outcome{Code: event.CodeBlocked}, policy, event.Failed, 0, false},
+		{"a target that can't be called ends it", 0, event.Outcome{Code: event.CodeBadTarget}, policy, event.Failed, 0, false},
+		{"Retry-After makes the wait longer", 0, after(429, 30*time.Second), policy, event.Pending, 30 * time.Second, false},
+		{"Retry-After makes it no shorter", 0, after(503, time.Second), policy, event.Pending, 10 * time.Second, false},
+		{"Retry-After is bounded", 0, after(503, 365*24*time.Hour), policy, event.Pending, event.MaxRetryAfter, false},
+		{"Retry-After does not shorten a longer delay by its bound", 0, after(503, 365*24*time.Hour), event.RetryPolicy{48 * time.Hour}, event.Pending, 48 * time.Hour, false},
+		{"a negative Retry-After is none", 0, after(503, -time.Hour), policy, event.Pending, 10 * time.Second, false},
+		{"Retry-After gives no further attempt", 2, after(429, time.Second), policy, event.Failed, 0, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.reason, func(t *testing.T) {
+			d, o := claimed(tt.attempts), tt.outcome
+			o.StartedAt = started
+			s := event.Settle(d, o, tt.policy, ended, 0.5) // in the middle: no jitter
+
+			want := d
+			want.Status, want.Attempts = tt.want, tt.attempts+1
+			want.LeaseOwner, want.LeasedUntil = "", time.Time{}
+			if tt.want == event.Pending {
+				want.DueAt = ended.Add(tt.wait)
+			} else {
+				want.SettledAt = ended
+			}
+			if diff := cmp.Diff(want, s.Delivery); diff != "" {
+				t.Errorf("delivery (- wanted, + found):\n%s", diff)
+			}
+			if (s.DisableReason != "") != tt.disables {
+				t.Errorf("the reason to disable is %q", s.DisableReason)
+			}
+			attempt := event.Attempt{ID: s.Attempt.ID, DeliveryID: d.ID, SubscriptionID: d.SubscriptionID, Number: tt.attempts + 1, Outcome: o}
+			if diff := cmp.Diff(attempt, s.Attempt); diff != "" {
+				t.Errorf("attempt (- wanted, + found):\n%s", diff)
+			}
+			if !s.Attempt.ID.Time().Equal(started) {
+				t.Errorf("the attempt's id is of %v, want when it started", s.Attempt.ID.Time())
+			}
+		})
+	}
+}
+
+var codes = []event.Code{
+	"", event.CodeTimeout, event.CodeDNS, event.CodeConnectionRefused, event.CodeConnectionReset, event.CodeConnectionClosed,
+	event.CodeUnreachable, event.CodeTLSExpired, event.CodeTLSUntrusted, event.CodeTLSWrongHost, event.CodeTLS,
+	event.CodeRedirect, event.CodeGone, event.CodeStatus, event.CodeBadResponse, event.CodeBlocked, event.CodeBadTarget, event.CodeNetwork,
+}
+
+func anyOutcome() *rapid.Generator[event.Outcome] {
+	return rapid.Custom(func(t *rapid.T) event.Outcome {
+		return event.Outcome{
+			StartedAt:  started,
+			Code:       rapid.SampledFrom(codes).Draw(t, "code"),
+			StatusCode: rapid.IntRange(0, 599).Draw(t, "status"),
+			RetryAfter: time.Duration(rapid.Int64().Draw(t, "retry after")),
+		}
+	})
+}
+
+func anyPolicy(longest time.Duration) *rapid.Generator[event.RetryPolicy] {
+	return rapid.Map(rapid.SliceOfN(rapid.Int64Range(1, int64(longest)), 0, 12), func(ns []int64) event.RetryPolicy {
+		p := make(event.RetryPolicy, len(ns))
+		for i, n := range ns {
+			p[i] = time.Duration(n)
+		}
+		return p
+	})
+}
+
+// TestSettleToTheEnd takes a delivery from its first attempt to its last.
+func TestSettleToTheEnd(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		policy := anyPolicy(30*24*time.Hour).Draw(t, "policy")
+		d, now := claimed(0), ended
+		for d.Status == event.Pending {
+			if d.Attempts > len(policy) {
+				t.Fatalf("after %d attempts it is still pending; the policy has %d retries", d.Attempts, len(policy))
+			}
+			o := anyOutcome().Draw(t, "outcome")
+			jitter := rapid.Float64Range(0, 0.999999999).Draw(t, "jitter")
+			s := event.Settle(d, o, policy, now, jitter)
+			checkSettlement(t, d, s, policy, now)
+			d, now = s.Delivery, s.Delivery.DueAt
+			d.LeaseOwner, d.LeasedUntil = "node-b", now.Add(time.Minute)
+		}
+	})
+}
+
+func checkSettlement(t *rapid.T, before event.Delivery, s event.Settlement, policy event.RetryPolicy, at time.Time) {
+	d, o := s.Delivery, s.Attempt.Outcome
+	if d.Attempts != before.Attempts+1 || s.Attempt.Number != d.Attempts || d.LeaseOwner != "" || !d.LeasedUntil.IsZero() {
+		t.Fatalf("from %+v came %+v and attempt %d", before, d, s.Attempt.Number)
+	}
+	if d.ID != before.ID || d.EventID != before.EventID || d.SubscriptionID != before.SubscriptionID || d.CreatedAt != before.CreatedAt {
+		t.Fatalf("%+v became another delivery: %+v", before, d)
+	}
+	if (s.DisableReason != "") != (o.Code == event.CodeGone) {
+		t.Fatalf("code %q gave the reason %q", o.Code, s.DisableReason)
+	}
+	switch {
+	case o.Success():
+		wantSettled(t, d, event.Delivered, at)
+	case o.Final(), before.Attempts >= len(policy):
+		wantSettled(t, d, event.Failed, at)
+	default:
+		wantRetry(t, d, policy[before.Attempts], o.RetryAfter, at)
+	}
+}
+
+func wantSettled(t *rapid.T, d event.Delivery, status event.Status, at time.Time) {
+	if d.Status != status || !d.SettledAt.Equal(at) {
+		t.Fatalf("it is %v, settled at %v; want %v at %v", d.Status, d.SettledAt, status, at)
+	}
+}
+
+func wantRetry(t *rapid.T, d event.Delivery, delay, retryAfter time.Duration, at time.Time) {
+	const rounding = 1 // nanosecond
+	earliest := delay - delay/10 - rounding
+	asked := min(retryAfter, event.MaxRetryAfter)
+	latest := max(delay+delay/10+rounding, asked)
+	wait := d.DueAt.Sub(at)
+	if d.Status != event.Pending || !d.SettledAt.IsZero() || wait < max(earliest, asked) || wait > latest {
+		t.Fatalf("it is %v and waits %v; want pending for %v to %v (asked for %v)", d.Status, wait, earliest, latest, retryAfter)
+	}
+}
+
+func TestJitterReachesBothEnds(t *testing.T) {
+	policy := event.RetryPolicy{100 * time.Second}
+	for jitter, want := range map[float64]time.Duration{0: 90 * time.Second, 0.25: 95 * time.Second, 0.5: 100 * time.Second, 0.75: 105 * time.Second} {
+		s := event.Settle(claimed(0), event.Outcome{StartedAt: started, Code: event.CodeTimeout}, policy, ended, jitter)
+		if got := s.Delivery.DueAt.Sub(ended); (got - want).Abs() > time.Microsecond {
+			t.Errorf("jitter %v: waits %v, want %v", jitter, got, want)
+		}
+	}
+}

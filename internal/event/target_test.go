@@ -1,0 +1,232 @@
+package event_test
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+
+	"hookferry/internal/event"
+)
+
+func TestCheckTargetAccepts(t *testing.T) {
+	tests := []struct{ reason, url, host, port string }{
+		{"https", "https://example.com/webhook", "example.com", ""},
+		{"http", "http://example.com/webhook", "example.com", ""},
+		{"this machine: the guard decides", "http://localhost:9000/webhook", "localhost", "9000"},
+		{"no path", "https://example.com", "example.com", ""},
+		{"a query alone", "https://example.com?a=b", "example.com", ""},
+		{"a query with anything percent-encoded", "https://example.com/a%20b?x=%00%ff&y=[1]", "example.com", ""},
+		{"a broken escape in a query: receivers see it as it is", "https://example.com/?x=%zz", "example.com", ""},
+		{"the scheme in capitals", "HTTPS://example.com/", "example.com", ""},
+		{"the host in capitals", "https://EXAMPLE.com/", "EXAMPLE.com", ""},
+		{"the smallest port", "https://example.com:1/", "example.com", "1"},
+		{"the largest port", "https://example.com:65535/", "example.com", "65535"},
+		{"an IDN in its ASCII form", "https://xn--mnchen-3ya.example/", "xn--mnchen-3ya.example", ""},
+		{"a trailing dot", "https://example.com./", "example.com.", ""},
+		{"an underscore, as in compose files", "http://my_service:8080/", "my_service", "8080"},
+		{"an IPv4 address", "http://192.0.2.1/", "192.0.2.1", ""},
+		{"an IPv6 address", "https://[2001:db8::1]/", "2001:db8::1", ""},
+		{"an IPv6 address and a port", "https://[2001:db8::1]:8443/", "2001:db8::1", "8443"},
+		{"an IPv4 address in IPv6: the guard decides", "http://[::ffff:127.0.0.1]/", "::ffff:127.0.0.1", ""},
+		{"an address as one number: the guard decides", "http://2130706433/", "2130706433", ""},
+		{"an address in hexadecimal: the guard decides", "http://0x7f.1/", "0x7f.1", ""},
+		{"an @ in the path", "https://example.com/@user", "example.com", ""},
+		{"an @ and a colon in the query", "https://example.com/?to=a:b@c", "example.com", ""},
+		{"the longest label", "https://" + strings.Repeat("a", 63) + ".example/", strings.Repeat("a", 63) + ".example", ""},
+		{"the longest URL", "https://example.com/" + strings.Repeat("x", event.MaxTargetURL-20), "example.com", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.reason, func(t *testing.T) {
+			wantMessage(t, event.CheckTarget(tt.url), "")
+			u, err := url.Parse(tt.url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u.Hostname() != tt.host || u.Port() != tt.port {
+				t.Errorf("it leads to %q, port %q; want %q and %q", u.Hostname(), u.Port(), tt.host, tt.port)
+			}
+		})
+	}
+}
+
+func TestCheckTargetRefuses(t *testing.T) {
+	tests := []struct {
+		reason, url, want string
+	}{
+		{"nothing", "", "empty"},
+		{"a space", " ", `' '`},
+		{"too long", "https://example.com/" + strings.Repeat("x", event.MaxTargetURL-19), "2049 bytes"},
+		{"much too long", "https://" + strings.Repeat("x", 100_000), "100008 bytes"},
+
+		{"no scheme", "example.com/webhook", "scheme"},
+		{"no scheme, but a port", "localhost:9000/webhook", "scheme"},
+		{"a path", "/webhook", "scheme"},
+		{"a scheme left out", "//example.com/", "scheme"},
+		{"a script", "javascript:alert(1)", "scheme"},
+		{"a script with a host", "javascript://example.com/%0aalert(1)", "scheme"},
+		{"a file", "file:///etc/passwd", "scheme"},
+		{"a mail", "mailto:a@example.com", "scheme"},
+		{"data", "data:text/html,x", "scheme"},
+		{"another protocol", "ftp://example.com/", "scheme"},
+		{"one that speaks to anything", "gopher://example.com:6379/_x", "scheme"},
+		{"a web socket", "wss://example.com/", "scheme"},
+		{"a longer scheme that begins the same", "https+unix://example.com/", "scheme"},
+
+		{"no host", "https://", "no host"},
+		{"no host but a path", "https:///webhook", "no host"},
+		{"no host but a port: this machine", "http://:80/", "no host"},
+		{"no host but a query", "http://?x", "no host"},
+		{"opaque", "https:example.com", "no host"},
+		{"one slash", "https:/example.com", "no host"},
+		{"backslashes", `https:\\example.com`, "host"},
+		{"a backslash after the host", `https://example.com\@evil.example/`, "not a URL"},
+
+		{"a user", "https://user@example.com/", "user name or password"},
+		{"a user and a password", "https://user:pass@example.com/", "user name or password"},
+		{"an empty user", "https://@example.com/", "user name or password"},
+		{"an empty user and password", "https://:@example.com/", "user name or password"},
+		{"two @: the last counts", "https://example.com@evil.example@127.0.0.1/", "user name or password"},
+
+		{"port 0", "http://example.com:0/", "port 0"},
+		{"port 65536", "http://example.com:65536/", "port 65536"},
+		{"a port past every number", "http://example.com:99999999999999999999/", "port 9999"},
+		{"a negative port", "http://example.com:-1/", "port"},
+		{"a port with a sign", "http://example.com:+80/", "port"},
+		{"a port by name", "http://example.com:http/", "port"},
+		{"a port of full-width digits", "http://example.com:８０/", `'８'`},
+		{"a colon without a port", "http://example.com:/", "no port"},
+		{"a colon without a port after an address", "http://[2001:db8::1]:", "no port"},
+		{"two ports", "http://example.com:80:443/", "port"},
+
+		{"a zone id", "http://[fe80::1%25eth0]/", "zone"},
+		{"a zone id on a mapped address", "http://[::ffff:127.0.0.1%25lo]/", "zone"},
+		{"a zone id that is not escaped", "http://[fe80::1%eth0]/", "not a URL"},
+		{"an IPv6 address without brackets", "http://::1/", "not a URL"},
+		{"a bracket that is not closed", "http://[::1/", "not a URL"},
+		{"text after the bracket", "http://[::1]evil.example/", "not a URL"},
+		{"an IPv4 address in brackets", "http://[127.0.0.1]/", "not a URL"},
+		{"a name in brackets", "http://[example.com]/", "not a URL"},
+		{"nothing in brackets", "http://[]/", "not a URL"},
+		{"a future address", "http://[v1.x]/", "not a URL"},
+
+		{"a newline", "https://example.com/\r\nX-Evil:1", `'\r'`},
+		{"a newline before", "\nhttps://example.com/", `'\n'`},
+		{"a tab within the scheme", "java\tscript:alert(1)", `'\t'`},
+		{"a NUL byte", "https://example.com/\x00", `'\x00'`},
+		{"DEL", "https://example.com/\x7f", `'\x7f'`},
+		{"a space in the path", "https://example.com/a b", `' '`},
+		{"a space after", "https://example.com/ ", `' '`},
+		{"a no-break space", "https://example.com/\u00a0", `'\u00a0'`},
+		{"a byte order mark", "\ufeffhttps://example.com/", `'\ufeff'`},
+		{"text that turns round", "https://example.com/\u202egnp.exe", `'\u202e'`},
+		{"bytes that are not UTF-8", "https://example.com/\xff", `'�'`},
+
+		{"an IDN", "https://münchen.example/", "xn--"},
+		{"full-width digits", "http://１２７．０．０．１/", "xn--"},
+		{"digits in circles", "http://①②⑦.⓪.⓪.①/", "xn--"},
+		{"ideographic full stops", "http://127。0。0。1/", "xn--"},
+		{"a soft hyphen", "http://local\u00adhost/", "xn--"},
+		{"a zero-width space", "http://127.0.0.1\u200b/", "xn--"},
+		{"an escaped letter in the host", "http://ex%61mple.com/", "not a URL"},
+		{"an escaped byte outside ASCII in the host", "http://ex%e4mple.com/", "no DNS name"},
+		{"an escaped slash in the host", "http://example.com%2f@127.0.0.1/", "not"},
+		{"an escaped percent in the host", "http://example%25com/", "not"},
+		{"an escaped newline in the host", "http://example.com%0d%0a/", "not a URL"},
+
+		{"a fragment", "https://example.com/#top", "fragment"},
+		{"an empty fragment", "https://example.com/#", "fragment"},
+		{"a fragment that hides a host", "http://example.com#@127.0.0.1/", "fragment"},
+
+		{"an empty label", "https://example..com/", "no DNS name"},
+		{"a dot before", "https://.example.com/", "no DNS name"},
+		{"only a dot", "https://./", "no DNS name"},
+		{"two dots after", "https://example.com../", "no DNS name"},
+		{"a label of 64", "https://" + strings.Repeat("a", 64) + ".example/", "no DNS name"},
+		{"a name of 254", "https://" + strings.Repeat("a.", 126) + "aa/", "253"},
+		{"a semicolon", "https://example.com;evil/", "no DNS name"},
+		{"a star", "https://*.example.com/", "no DNS name"},
+		{"an exclamation mark", "https://example!com/", "no DNS name"},
+		{"braces of a template", "https://{host}/", "host"},
+		{"a broken escape in the path", "https://example.com/%zz", "not a URL"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.reason, func(t *testing.T) { wantMessage(t, event.CheckTarget(tt.url), tt.want) })
+	}
+}
+
+// A URL that is refused may hold credentials, and the refusal is shown and logged.
+func TestCheckTargetKeepsCredentials(t *testing.T) {
+	for _, raw := range []string{
+		"https://user:s3cret@example.com/",
+		"https://s3cret@example.com/",
+		"https://user:s3cret/x@example.com/",
+		"https://user:s3cret?x@example.com/",
+		"https://user:s3cret#x@example.com/",
+		"https://user:s3cret@example.com:0/",
+		"https://user:s3cret@@example.com/",
+		"https://user:s3cret@exa mple.com/",
+		"https://user:s3cret%zz@example.com/",
+		"https://user:%zzs3cret@example.com/",
+		"https://user:[s3cret@example.com/",
+		"ftp://user:s3cret@example.com/",
+		"user:s3cret@example.com",
+	} {
+		msg := event.CheckTarget(raw)
+		if msg == "" || strings.Contains(msg, "s3cret") {
+			t.Errorf("%q was answered with %q", raw, msg)
+		}
+	}
+}
+
+// FuzzCheckTarget: what is accepted is a URL that a request can be made for, and
+// it leads where a reader of its text would say.
+func FuzzCheckTarget(f *testing.F) {
+	for _, seed := range []string{
+		"https://example.com/webhook", "http://[2001:db8::1]:8443/?a=b", "http://a@b:80/#c", "http://１２７.0.0.1/",
+		"http://example.com:65536/", "http://[::1%25lo]/", "javascript:alert(1)", "http://a%2fb/", "http://a:80:80/", `http://a\b/`,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		if event.CheckTarget(raw) != "" {
+			return
+		}
+		host, port := readHost(raw)
+		u, err := url.Parse(raw)
+		if err != nil {
+			t.Fatalf("%q was accepted and can't be parsed: %v", raw, err)
+		}
+		if u.Hostname() != host || u.Port() != port {
+			t.Fatalf("%q leads to %q, port %q; its text says %q and %q", raw, u.Hostname(), u.Port(), host, port)
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
+			t.Fatalf("%q was accepted with the port %q", raw, port)
+		}
+		req, err := http.NewRequest(http.MethodPost, raw, nil)
+		if err != nil {
+			t.Fatalf("%q was accepted and no request can be made: %v", raw, err)
+		}
+		if req.URL.Hostname() != host || req.URL.User != nil || req.URL.Fragment != "" {
+			t.Fatalf("the request for %q goes to %v", raw, req.URL)
+		}
+		again, err := url.Parse(req.URL.String())
+		if err != nil || again.Hostname() != host || again.Port() != port {
+			t.Fatalf("%q written again is %q: %v", raw, req.URL, err)
+		}
+	})
+}
+
+// readHost takes the host and port out of the text alone.
+func readHost(raw string) (host, port string) {
+	_, rest, _ := strings.Cut(raw, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	if address, after, found := strings.Cut(rest, "]"); found {
+		return strings.TrimPrefix(address, "["), strings.TrimPrefix(after, ":")
+	}
+	host, port, _ = strings.Cut(rest, ":")
+	return host, port
+}

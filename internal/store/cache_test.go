@@ -1,0 +1,205 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hookferry/internal/event"
+	"hookferry/internal/store"
+)
+
+// slow is a store of one subscription, whose first load hangs until it is let go,
+// with what it had read before.
+type slow struct {
+	store.Store
+	letGo chan struct{} // nil: nothing hangs
+	fails error
+
+	mu    sync.Mutex
+	sub   event.Subscription
+	loads int
+}
+
+func (s *slow) Subscription(ctx context.Context, _ event.ID) (event.Subscription, error) {
+	s.mu.Lock()
+	s.loads++
+	read, err, hangs := s.sub, s.fails, s.letGo != nil && s.loads == 1
+	s.mu.Unlock()
+	if hangs {
+		select {
+		case <-s.letGo:
+		case <-ctx.Done():
+			return event.Subscription{}, ctx.Err()
+		}
+	}
+	return read, err
+}
+
+func (s *slow) change(f func(*event.Subscription)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.sub)
+}
+
+func (s *slow) ReplaceSubscription(_ context.Context, sub event.Subscription) (event.Subscription, error) {
+	s.change(func(to *event.Subscription) { *to = sub })
+	return sub, nil
+}
+
+func (s *slow) DeleteSubscription(_ context.Context, _ event.ID, at time.Time) error {
+	s.change(func(to *event.Subscription) { to.DeletedAt, to.Description = at, "new" })
+	return nil
+}
+
+func (s *slow) Record(_ context.Context, settlements []event.Settlement) error {
+	s.change(func(to *event.Subscription) { to.Active, to.Description = false, "new" })
+	return nil
+}
+
+var id = event.NewID(time.Now())
+
+func cached(t *testing.T, s store.Store) *store.Cached {
+	t.Helper()
+	c, err := store.WithCache(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func description(t *testing.T, c *store.Cached) string {
+	t.Helper()
+	sub, err := c.Subscription(t.Context(), id)
+	if err != nil {
+		t.Error(err)
+	}
+	return sub.Description
+}
+
+var writes = map[string]func(context.Context, *store.Cached) error{
+	"replace": func(ctx context.Context, c *store.Cached) error {
+		_, err := c.ReplaceSubscription(ctx, event.Subscription{ID: id, Description: "new"})
+		return err
+	},
+	"delete": func(ctx context.Context, c *store.Cached) error { return c.DeleteSubscription(ctx, id, time.Now()) },
+	"disable by 410 Gone": func(ctx context.Context, c *store.Cached) error {
+		return c.Record(ctx, []event.Settlement{{Delivery: event.Delivery{SubscriptionID: id}, DisableReason: "gone"}})
+	},
+}
+
+func TestWritesAreSeenAtOnce(t *testing.T) {
+	for name, write := range writes {
+		s := &slow{sub: event.Subscription{ID: id, Description: "old"}}
+		c := cached(t, s)
+		if got := description(t, c) + description(t, c); got != "oldold" || s.loads != 1 {
+			t.Fatalf("before: %q with %d loads", got, s.loads)
+		}
+		if err := write(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if got := description(t, c); got != "new" {
+			t.Errorf("%s: the next read finds the %s subscription", name, got)
+		}
+	}
+}
+
+// A load that was under way during a write has read what was there before. It must
+// not be what is kept, nor what a read gets that began after the write.
+func TestWritesDuringALoad(t *testing.T) {
+	for name, write := range writes {
+		synctest.Test(t, func(t *testing.T) {
+			s := &slow{sub: event.Subscription{ID: id, Description: "old"}, letGo: make(chan struct{})}
+			c := cached(t, s)
+			var wg sync.WaitGroup
+			wg.Go(func() { description(t, c) })
+			synctest.Wait() // it has read, and hangs
+			if err := write(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+			if got := description(t, c); got != "new" {
+				t.Errorf("%s: a read that began after it finds the %s subscription", name, got)
+			}
+			close(s.letGo)
+			wg.Wait()
+			if got := description(t, c); got != "new" {
+				t.Errorf("%s: the load that was under way left the %s subscription in the cache", name, got)
+			}
+		})
+	}
+}
+
+// The settlements of a delivery that succeeds say nothing about its subscription.
+func TestRecordKeepsWhatItDoesNotChange(t *testing.T) {
+	s := &slow{sub: event.Subscription{ID: id}}
+	c := cached(t, s)
+	description(t, c)
+	if err := c.Record(t.Context(), []event.Settlement{{Delivery: event.Delivery{SubscriptionID: id}}}); err != nil {
+		t.Fatal(err)
+	}
+	if description(t, c); s.loads != 1 {
+		t.Errorf("%d loads, want 1", s.loads)
+	}
+}
+
+func TestErrorsAreNotKept(t *testing.T) {
+	for _, fails := range []error{event.ErrNotFound, event.ErrUnavailable} {
+		s := &slow{sub: event.Subscription{ID: id, Description: "there"}, fails: fails}
+		c := cached(t, s)
+		if _, err := c.Subscription(t.Context(), id); !errors.Is(err, fails) {
+			t.Errorf("got error %v, want %v", err, fails)
+		}
+		s.fails = nil
+		if got := description(t, c); got != "there" {
+			t.Errorf("after %v: got %q", fails, got)
+		}
+	}
+}
+
+func TestConcurrentReadsLoadOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{sub: event.Subscription{ID: id, Description: "there"}, letGo: make(chan struct{})}
+		c := cached(t, s)
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if got := description(t, c); got != "there" {
+					t.Errorf("got %q", got)
+				}
+			})
+		}
+		synctest.Wait() // all of them have asked
+		close(s.letGo)
+		wg.Wait()
+		if s.loads != 1 {
+			t.Errorf("%d loads for 50 reads at once, want 1", s.loads)
+		}
+	})
+}
+
+// Whoever hangs up while it loads for others too does not fail them.
+func TestReaderThatGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{sub: event.Subscription{ID: id, Description: "there"}, letGo: make(chan struct{})}
+		c := cached(t, s)
+		ctx, hangUp := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if _, err := c.Subscription(ctx, id); !errors.Is(err, context.Canceled) {
+				t.Errorf("the one who hung up got %v", err)
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			if got := description(t, c); got != "there" {
+				t.Errorf("the other got %q", got)
+			}
+		})
+		synctest.Wait()
+		hangUp()
+		wg.Wait()
+	})
+}

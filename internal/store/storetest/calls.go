@@ -1,0 +1,67 @@
+package storetest
+
+import (
+	"context"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// call is one use of one method of the contract.
+type call struct {
+	name string
+	do   func(ctx context.Context) error
+}
+
+// calls uses every method once, on a subscription and a delivery that exist. The
+// one that is accepted is the offer, and deleting comes last.
+func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Acceptance) []call {
+	k := event.APIKey{ID: event.NewID(r.now), Name: "key", CreatedAt: r.now}
+	ignore := func(_ any, err error) error { return err }
+	return []call{
+		{"Ping", func(ctx context.Context) error { return r.s.Ping(ctx) }},
+		{"Accept", func(ctx context.Context) error { return ignore(r.s.Accept(ctx, offer)) }},
+		{"Claim", func(ctx context.Context) error { return ignore(r.s.Claim(ctx, r.request(owner("node-b")))) }},
+		{"Renew", func(ctx context.Context) error {
+			return ignore(r.s.Renew(ctx, held.LeaseOwner, []event.ID{held.ID}, held.LeasedUntil))
+		}},
+		{"Release", func(ctx context.Context) error { return r.s.Release(ctx, "node-z", []event.ID{held.ID}) }},
+		{"Rescue", func(ctx context.Context) error { return ignore(r.s.Rescue(ctx, r.now)) }},
+		{"Record", func(ctx context.Context) error {
+			return r.s.Record(ctx, []event.Settlement{settle(held, r.now, failure())})
+		}},
+		{"Delivery", func(ctx context.Context) error { return ignore(r.s.Delivery(ctx, held.ID)) }},
+		{"ListAttempts", func(ctx context.Context) error { return ignore(r.s.ListAttempts(ctx, s.ID, event.ID{}, 10)) }},
+		{"Depth", func(ctx context.Context) error { return ignore(r.s.Depth(ctx, r.now)) }},
+		{"Count", func(ctx context.Context) error { return ignore(r.s.Count(ctx)) }},
+		{"CreateKey", func(ctx context.Context) error { return r.s.CreateKey(ctx, k) }},
+		{"KeyByHash", func(ctx context.Context) error { return ignore(r.s.KeyByHash(ctx, k.Hash)) }},
+		{"ListKeys", func(ctx context.Context) error { return ignore(r.s.ListKeys(ctx)) }},
+		{"RevokeKey", func(ctx context.Context) error { return r.s.RevokeKey(ctx, k.ID, r.now) }},
+		{"Expire", func(ctx context.Context) error {
+			return ignore(r.s.Expire(ctx, r.now.Add(-day), r.now, 10))
+		}},
+		{"CreateSubscription", func(ctx context.Context) error {
+			return r.s.CreateSubscription(ctx, event.Subscription{ID: event.NewID(r.now), CreatedAt: r.now, UpdatedAt: r.now})
+		}},
+		{"Subscription", func(ctx context.Context) error { return ignore(r.s.Subscription(ctx, s.ID)) }},
+		{"ListSubscriptions", func(ctx context.Context) error { return ignore(r.s.ListSubscriptions(ctx, event.ID{}, 10)) }},
+		{"ReplaceSubscription", func(ctx context.Context) error { return ignore(r.s.ReplaceSubscription(ctx, s)) }},
+		{"DeleteSubscription", func(ctx context.Context) error { return r.s.DeleteSubscription(ctx, s.ID, r.now) }},
+	}
+}
+
+// returns fails the case if the call doesn't come back. The wait is long: it is
+// there to name the call that hangs, not to measure.
+func (r rig) returns(what string, f func() error) error {
+	r.t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(20 * time.Second):
+		r.t.Fatalf("%s hangs", what)
+		return nil
+	}
+}

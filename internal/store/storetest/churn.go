@@ -1,0 +1,287 @@
+package storetest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+var churnCases = []testCase{
+	{"the account balances after everything at once", churn},
+}
+
+// churning is what the nodes of one churn share: what they may use and what was
+// accepted.
+type churning struct {
+	rig
+	subs []event.Subscription
+
+	mu       sync.Mutex
+	accepted map[event.ID]event.ID // delivery to subscription
+	deleted  map[event.ID]bool
+}
+
+// node is one of several that work on the store at the same time. Every delivery
+// in its hands is leased to it, until it settles it, gives it back or dies.
+type node struct {
+	*churning
+	name  string
+	dice  *rand.Rand
+	hands []event.Delivery
+}
+
+// The leases of nodes that live end after, those of nodes that die before the
+// moment at which leases are rescued: so a delivery is never in two hands.
+func (c *churning) rescueAt() time.Time  { return c.now.Add(time.Hour) }
+func (c *churning) leaseEnds() time.Time { return c.now.Add(2 * time.Hour) }
+func (c *churning) diesAt() time.Time    { return c.now.Add(time.Minute) }
+
+func churn(r rig) {
+	const nodes, steps = 8, 120
+	c := &churning{rig: r, accepted: make(map[event.ID]event.ID), deleted: make(map[event.ID]bool)}
+	for range 6 {
+		c.subs = append(c.subs, r.subscribe())
+	}
+	together(nodes, func(i int) {
+		n := &node{churning: c, name: fmt.Sprintf("node-%d", i), dice: rand.New(rand.NewPCG(1, uint64(i)))}
+		for range steps {
+			if err := n.step(); err != nil {
+				r.t.Errorf("%s: %v", n.name, err)
+				return
+			}
+		}
+		if err := r.s.Release(r.t.Context(), n.name, idsOf(n.hands)); err != nil {
+			r.t.Errorf("%s gives back what it holds: %v", n.name, err)
+		}
+	})
+	c.drain()
+	c.balance()
+}
+
+func idsOf(ds []event.Delivery) []event.ID {
+	ids := make([]event.ID, len(ds))
+	for i, d := range ds {
+		ids[i] = d.ID
+	}
+	return ids
+}
+
+// step does one thing at random.
+func (n *node) step() error {
+	switch dice := n.dice.IntN(100); {
+	case dice < 35:
+		return n.accept()
+	case dice < 55:
+		return n.claim()
+	case dice < 80:
+		return n.settle(n.dice.IntN(4))
+	case dice < 85:
+		return n.renew()
+	case dice < 90:
+		return n.giveBack()
+	case dice < 93:
+		return n.toggle()
+	case dice < 96:
+		return n.die()
+	case dice < 99:
+		_, err := n.s.Rescue(n.t.Context(), n.rescueAt())
+		return wrap("rescue", err)
+	default:
+		return n.deleteOne()
+	}
+}
+
+func wrap(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+func (n *node) anySubscription() event.Subscription { return n.subs[n.dice.IntN(len(n.subs))] }
+
+// accept stores an event, as due or as its own; now and then under a key that
+// others use too.
+func (n *node) accept() error {
+	s := n.anySubscription()
+	a := n.offer(s.ID)
+	if n.dice.IntN(2) == 0 {
+		leased(n.name, n.leaseEnds())(&a)
+	}
+	if n.dice.IntN(4) == 0 {
+		key(fmt.Sprintf("key-%d", n.dice.IntN(10)), 1)(&a)
+	}
+	receipt, err := n.s.Accept(n.t.Context(), a)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err != nil {
+		if n.deleted[s.ID] {
+			return nil // a driver may refuse it
+		}
+		return wrap("accept", err)
+	}
+	if receipt.Replayed {
+		return nil
+	}
+	n.accepted[a.Delivery.ID] = s.ID
+	if a.Delivery.LeaseOwner != "" {
+		n.hands = append(n.hands, a.Delivery)
+	}
+	return nil
+}
+
+func (n *node) claim() error {
+	now := n.now.Add(time.Duration(n.dice.IntN(180)) * time.Second) // some retries are due, some not
+	got, err := n.s.Claim(n.t.Context(), n.request(owner(n.name), asOf(now), until(n.leaseEnds()), limit(6), room(2)))
+	for _, d := range got.Deliveries {
+		n.hands = append(n.hands, d.Delivery)
+	}
+	return wrap("claim", err)
+}
+
+// settle ends some of what is in hand, as chance has it.
+func (n *node) settle(most int) error {
+	some := n.take(most)
+	settlements := make([]event.Settlement, len(some))
+	for i, d := range some {
+		outcome := failure()
+		if n.dice.IntN(3) > 0 {
+			outcome = success()
+		}
+		settlements[i] = settle(d, n.tick(), outcome)
+	}
+	return wrap("record", n.s.Record(n.t.Context(), settlements))
+}
+
+func (n *node) take(most int) []event.Delivery {
+	k := min(most, len(n.hands))
+	some := slices.Clone(n.hands[:k])
+	n.hands = slices.Delete(n.hands, 0, k)
+	return some
+}
+
+// renew finds out what is lost; only a deletion can take it.
+func (n *node) renew() error {
+	lost, err := n.s.Renew(n.t.Context(), n.name, idsOf(n.hands), n.leaseEnds())
+	n.hands = slices.DeleteFunc(n.hands, func(d event.Delivery) bool { return slices.Contains(lost, d.ID) })
+	return wrap("renew", err)
+}
+
+func (n *node) giveBack() error {
+	return wrap("release", n.s.Release(n.t.Context(), n.name, idsOf(n.take(2))))
+}
+
+// die leaves everything as it was in hand, under leases that are about to end.
+func (n *node) die() error {
+	_, err := n.s.Renew(n.t.Context(), n.name, idsOf(n.hands), n.diesAt())
+	n.hands = nil
+	return wrap("renew for the last time", err)
+}
+
+func (n *node) toggle() error {
+	s := n.anySubscription()
+	s.Active, s.UpdatedAt = n.dice.IntN(2) == 0, n.tick()
+	_, err := n.s.ReplaceSubscription(n.t.Context(), s)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.deleted[s.ID] {
+		return nil
+	}
+	return wrap("replace", err)
+}
+
+// deleteOne marks first and deletes then, so that whoever fails because of it
+// finds the mark. Half of the subscriptions are left.
+func (n *node) deleteOne() error {
+	s := n.subs[n.dice.IntN(len(n.subs)/2)]
+	n.mu.Lock()
+	again := n.deleted[s.ID]
+	n.deleted[s.ID] = true
+	n.mu.Unlock()
+	if again {
+		return nil
+	}
+	return wrap("delete", n.s.DeleteSubscription(n.t.Context(), s.ID, n.tick()))
+}
+
+// drain brings everything that can be delivered to its end.
+func (c *churning) drain() {
+	for _, s := range c.subs {
+		if !c.deleted[s.ID] {
+			c.activate(s, true, c.tick())
+		}
+	}
+	for now := c.rescueAt(); ; now = now.Add(time.Hour) {
+		_, err := c.s.Rescue(c.t.Context(), now)
+		c.must("rescue", err)
+		claim := c.claim(asOf(now))
+		if len(claim.Deliveries) == 0 && claim.NextDue.IsZero() {
+			return
+		}
+		if now.Sub(c.now) > 7*day {
+			c.t.Fatal("a week has gone by and there is still something to deliver")
+		}
+		var settlements []event.Settlement
+		for _, d := range claim.Deliveries {
+			settlements = append(settlements, settle(d.Delivery, c.now, success()))
+		}
+		c.record(settlements...)
+	}
+}
+
+// balance checks the account, and each delivery against its attempts.
+func (c *churning) balance() {
+	count, err := c.s.Count(c.t.Context())
+	c.must("count", err)
+	sum := 0
+	for _, status := range event.Statuses {
+		sum += count[status]
+	}
+	if sum != len(c.accepted) || len(c.accepted) == 0 {
+		c.t.Errorf("%d were accepted, the account has %d: %v", len(c.accepted), sum, count)
+	}
+	for id, subscription := range c.accepted {
+		got := c.delivery(id)
+		if err := c.wrong(got, subscription); err != "" {
+			c.t.Errorf("delivery %v is %v: %s", id, got.Delivery.Status, err)
+		}
+		count[got.Delivery.Status]--
+	}
+	for status, n := range count {
+		if n != 0 {
+			c.t.Errorf("the account has %d more deliveries that are %s than were accepted", n, status)
+		}
+	}
+}
+
+// wrong says what a delivery and its attempts contradict each other in.
+func (c *churning) wrong(got event.DeliveryReport, subscription event.ID) string {
+	succeeded := 0
+	for i, a := range got.Attempts {
+		if a.Outcome.Success() {
+			succeeded++
+		}
+		if a.Number != i+1 {
+			return fmt.Sprintf("attempt %d has the number %d", i+1, a.Number)
+		}
+	}
+	switch d := got.Delivery; {
+	case d.SubscriptionID != subscription:
+		return "it is another subscription's"
+	case d.Status == event.Pending && !c.deleted[subscription]:
+		return "it was never brought to an end"
+	case d.Status == event.Delivered && succeeded != 1:
+		return fmt.Sprintf("%d attempts succeeded", succeeded)
+	case d.Status == event.Failed && (succeeded > 0 || len(got.Attempts) != len(retries)+1):
+		return fmt.Sprintf("%d of %d attempts succeeded", succeeded, len(got.Attempts))
+	case d.Status != event.Cancelled && d.Attempts != len(got.Attempts):
+		return fmt.Sprintf("it counts %d attempts, %d are on record", d.Attempts, len(got.Attempts))
+	case d.Status == event.Cancelled && !c.deleted[subscription]:
+		return "nobody deleted its subscription"
+	}
+	return ""
+}

@@ -1,0 +1,219 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+var concurrencyCases = []testCase{
+	{"what is accepted at the same time is all there at once", acceptTogether},
+	{"of twins with one key exactly one is stored", acceptTwins},
+	{"of rivals for one key one body wins", acceptRivals},
+	{"one that can't be stored does not take its neighbours along", acceptBeside},
+	{"two owners never get the same delivery", claimTogether},
+	{"of two who settle the same attempt one counts", settleTogether},
+	{"a deletion beside acceptances leaves nothing to claim", deleteTogether},
+}
+
+// together runs f so many times at once and waits for all.
+func together(n int, f func(i int)) {
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() { f(i) })
+	}
+	wg.Wait()
+}
+
+// acceptAll stores offers, many at once, as ingest does.
+func (r rig) acceptAll(offers []event.Acceptance) {
+	r.t.Helper()
+	const hands = 64
+	together(hands, func(hand int) {
+		for i := hand; i < len(offers); i += hands {
+			if _, err := r.s.Accept(r.t.Context(), offers[i]); err != nil {
+				r.t.Errorf("accept one of %d events: %v", len(offers), err)
+				return
+			}
+		}
+	})
+	if r.t.Failed() {
+		r.t.FailNow()
+	}
+}
+
+func acceptTogether(r rig) {
+	subs := r.subscriptions(4)
+	together(32, func(i int) {
+		for range 4 {
+			a := r.offer(subs[i%4], payload([]byte(fmt.Sprint(i))))
+			if _, err := r.s.Accept(r.t.Context(), a); err != nil {
+				r.t.Errorf("accept: %v", err)
+				return
+			}
+			got, err := r.s.Delivery(r.t.Context(), a.Delivery.ID)
+			if err != nil {
+				r.t.Errorf("read at once what was accepted: %v", err)
+				return
+			}
+			same(r.t, "delivery", got.Delivery, a.Delivery)
+		}
+	})
+	r.counted(map[event.Status]int{event.Pending: 128})
+}
+
+func acceptTwins(r rig) {
+	s := r.subscribe()
+	const n = 50
+	receipts := make([]event.Receipt, n)
+	together(n, func(i int) {
+		var err error
+		if receipts[i], err = r.s.Accept(r.t.Context(), r.offer(s.ID, key("key-1", 1))); err != nil {
+			r.t.Errorf("accept a twin: %v", err)
+		}
+	})
+	stored := 0
+	for _, receipt := range receipts {
+		if !receipt.Replayed {
+			stored++
+		}
+		if receipt.DeliveryID != receipts[0].DeliveryID || receipt.EventID != receipts[0].EventID {
+			r.t.Fatalf("twins were answered with different ids: %+v and %+v", receipts[0], receipt)
+		}
+	}
+	if stored != 1 {
+		r.t.Errorf("%d twins were stored, want 1", stored)
+	}
+	r.counted(map[event.Status]int{event.Pending: 1})
+	if got := r.claimOne(); got.ID != receipts[0].DeliveryID {
+		r.t.Errorf("claimed %v, but the twins were told %v", got.ID, receipts[0].DeliveryID)
+	}
+}
+
+// The refused ones share transactions with events that must get through.
+func acceptRivals(r rig) {
+	s := r.subscribe()
+	const n = 48
+	errs := make([]error, n)
+	together(n, func(i int) {
+		offer := r.offer(s.ID)
+		if i%3 > 0 {
+			key("key-1", byte(i%3))(&offer)
+		}
+		_, errs[i] = r.s.Accept(r.t.Context(), offer)
+	})
+	refused := make(map[int]int)
+	for i, err := range errs {
+		if err != nil {
+			r.mustFail("accept a rival", err, event.ErrKeyReused)
+			refused[i%3]++
+		}
+	}
+	if refused[0] > 0 || refused[1]+refused[2] != n/3 || refused[1]*refused[2] > 0 {
+		r.t.Errorf("refused %d without a key, %d with the first body and %d with the second; want all of one body",
+			refused[0], refused[1], refused[2])
+	}
+	r.counted(map[event.Status]int{event.Pending: n/3 + 1})
+}
+
+// No caller makes an id twice; it stands for any row that the database refuses.
+func acceptBeside(r rig) {
+	s := r.subscribe()
+	first := r.accept(s.ID)
+	const n = 48
+	together(n, func(i int) {
+		offer := r.offer(s.ID)
+		if i%8 == 0 {
+			offer.Event.ID, offer.Delivery.ID = first.Event.ID, first.Delivery.ID
+		}
+		if _, err := r.s.Accept(r.t.Context(), offer); (err != nil) != (i%8 == 0) {
+			r.t.Errorf("accept %d beside ids that are taken: %v", i, err)
+		}
+	})
+	r.counted(map[event.Status]int{event.Pending: 1 + n - n/8})
+}
+
+func claimTogether(r rig) {
+	const rows, owners = 2000, 8
+	subs := r.subscriptions(5)
+	offers := make([]event.Acceptance, rows)
+	for i := range offers {
+		offers[i] = r.offer(subs[i%5])
+	}
+	r.acceptAll(offers)
+
+	var mu sync.Mutex
+	got := make(map[event.ID]string)
+	together(owners, func(i int) {
+		name := fmt.Sprintf("node-%d", i)
+		for more := true; more; {
+			claim, err := r.s.Claim(r.t.Context(), r.request(owner(name), limit(60)))
+			if err != nil {
+				r.t.Errorf("claim beside others: %v", err)
+				return
+			}
+			mu.Lock()
+			for _, c := range claim.Deliveries {
+				if other := got[c.Delivery.ID]; other != "" || c.Delivery.LeaseOwner != name {
+					r.t.Errorf("%s got a delivery that is %q's and was %q's", name, c.Delivery.LeaseOwner, other)
+				}
+				got[c.Delivery.ID] = name
+			}
+			mu.Unlock()
+			more = claim.More || len(claim.Deliveries) > 0
+		}
+	})
+	if len(got) != rows {
+		r.t.Errorf("%d deliveries were claimed, want all %d", len(got), rows)
+	}
+}
+
+func settleTogether(r rig) {
+	s := r.subscribe()
+	for range 10 {
+		r.accept(s.ID)
+		held := r.claimOne()
+		rivals := []event.Settlement{settle(held, r.tick(), success()), settle(held, r.tick(), failure())}
+		together(2, func(i int) {
+			if err := r.s.Record(r.t.Context(), rivals[i:i+1]); err != nil {
+				r.t.Errorf("record: %v", err)
+			}
+		})
+		got := r.delivery(held.ID)
+		if len(got.Attempts) != 2 || got.Delivery.Attempts != 1 {
+			r.t.Fatalf("%d attempts on record and %d that count, want 2 and 1", len(got.Attempts), got.Delivery.Attempts)
+		}
+		winner := rivals[0]
+		if got.Delivery.Status == event.Pending {
+			winner = rivals[1]
+			r.must("cancel what is left", r.s.Record(r.t.Context(), []event.Settlement{settle(got.Delivery, r.tick(), success())}))
+		}
+		sameDelivery(r.t, got.Delivery, winner.Delivery)
+	}
+}
+
+// An event may come in before the deletion, and is cancelled with it, or after,
+// and then is refused or never claimed.
+func deleteTogether(r rig) {
+	s := r.subscribe()
+	together(9, func(i int) {
+		if i == 8 {
+			if err := r.s.DeleteSubscription(r.t.Context(), s.ID, r.tick()); err != nil {
+				r.t.Errorf("delete: %v", err)
+			}
+			return
+		}
+		for range 20 {
+			_, err := r.s.Accept(r.t.Context(), r.offer(s.ID))
+			if errors.Is(err, event.ErrUnavailable) {
+				r.t.Errorf("accept beside a deletion: %v", err)
+			}
+		}
+	})
+	if got := r.claim(asOf(r.now.Add(time.Hour))); len(got.Deliveries) > 0 || got.More {
+		r.t.Errorf("claimed %d deliveries of a deleted subscription", len(got.Deliveries))
+	}
+}

@@ -1,0 +1,274 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"hookferry/internal/event"
+	"hookferry/internal/store"
+)
+
+// rig is one fresh store, and the shortest way for a case to talk to it.
+type rig struct {
+	t *testing.T
+	s store.Store
+	// now is the case's present. It is close to the real one, because a driver may
+	// have room for the ids of these days only; what a case needs to be long ago,
+	// it makes by moving on instead. It has a microsecond's precision, as the
+	// stores have, and is not a whole second, so that a store that cuts times off
+	// is found out.
+	now   time.Time
+	ticks *atomic.Int64
+}
+
+func newRig(t *testing.T, s store.Store) rig {
+	now := time.Now().UTC().Truncate(time.Second).Add(123_456 * time.Microsecond)
+	return rig{t: t, s: s, now: now, ticks: new(atomic.Int64)}
+}
+
+// tick is a time of its own, a millisecond after the last one, so that ids made
+// with it sort in the order of the calls.
+func (r rig) tick() time.Time {
+	return r.now.Add(time.Duration(r.ticks.Add(1)) * time.Millisecond)
+}
+
+// subscribe creates a subscription that has nothing but what it must have.
+func (r rig) subscribe(edits ...func(*event.Subscription)) event.Subscription {
+	r.t.Helper()
+	at := r.tick()
+	s := event.Subscription{
+		ID:        event.NewID(at),
+		TargetURL: "https://example.com/webhook",
+		Active:    true,
+		CreatedAt: at,
+		UpdatedAt: at,
+	}
+	for _, edit := range edits {
+		edit(&s)
+	}
+	r.must("create a subscription", r.s.CreateSubscription(r.t.Context(), s))
+	return s
+}
+
+// subscriptions creates so many of them and returns their ids.
+func (r rig) subscriptions(n int) []event.ID {
+	r.t.Helper()
+	ids := make([]event.ID, n)
+	for i := range ids {
+		ids[i] = r.subscribe().ID
+	}
+	return ids
+}
+
+// offer is an event for the subscription and its delivery, due now and held by
+// nobody; it is not in the store yet.
+func (r rig) offer(subscription event.ID, edits ...func(*event.Acceptance)) event.Acceptance {
+	at := r.tick()
+	id := event.NewID(at)
+	a := event.Acceptance{
+		Event: event.Event{
+			ID:          id,
+			Type:        "user.created",
+			ContentType: "application/json",
+			Payload:     []byte(`{"event": "user.created", "data": {"id": 123}}`),
+			CreatedAt:   at,
+		},
+		Delivery: event.Delivery{
+			ID:             event.NewID(at),
+			EventID:        id,
+			SubscriptionID: subscription,
+			Status:         event.Pending,
+			DueAt:          r.now,
+			CreatedAt:      at,
+		},
+	}
+	for _, edit := range edits {
+		edit(&a)
+	}
+	return a
+}
+
+// accept stores an offer.
+func (r rig) accept(subscription event.ID, edits ...func(*event.Acceptance)) event.Acceptance {
+	r.t.Helper()
+	a := r.offer(subscription, edits...)
+	receipt, err := r.s.Accept(r.t.Context(), a)
+	r.must("accept an event", err)
+	same(r.t, "receipt", receipt, event.Receipt{EventID: a.Event.ID, DeliveryID: a.Delivery.ID})
+	return a
+}
+
+func due(at time.Time) func(*event.Acceptance) {
+	return func(a *event.Acceptance) { a.Delivery.DueAt = at }
+}
+
+func leased(owner string, until time.Time) func(*event.Acceptance) {
+	return func(a *event.Acceptance) { a.Delivery.LeaseOwner, a.Delivery.LeasedUntil = owner, until }
+}
+
+func payload(b []byte) func(*event.Acceptance) {
+	return func(a *event.Acceptance) { a.Event.Payload = b }
+}
+
+func key(key string, body byte) func(*event.Acceptance) {
+	return func(a *event.Acceptance) { a.IdempotencyKey, a.BodyHash = key, [32]byte{body} }
+}
+
+// request asks for everything that is due now, for node-a, for a minute.
+func (r rig) request(edits ...func(*event.ClaimRequest)) event.ClaimRequest {
+	q := event.ClaimRequest{Owner: "node-a", Now: r.now, Until: r.now.Add(time.Minute), Limit: 1000, Room: 1000}
+	for _, edit := range edits {
+		edit(&q)
+	}
+	return q
+}
+
+func (r rig) claim(edits ...func(*event.ClaimRequest)) event.Claim {
+	r.t.Helper()
+	c, err := r.s.Claim(r.t.Context(), r.request(edits...))
+	r.must("claim", err)
+	return c
+}
+
+// claimOne claims what must be the only delivery that is due.
+func (r rig) claimOne(edits ...func(*event.ClaimRequest)) event.Delivery {
+	r.t.Helper()
+	c := r.claim(edits...)
+	if len(c.Deliveries) != 1 {
+		r.t.Fatalf("claimed %d deliveries, want the one that is due", len(c.Deliveries))
+	}
+	return c.Deliveries[0].Delivery
+}
+
+func owner(name string) func(*event.ClaimRequest) {
+	return func(q *event.ClaimRequest) { q.Owner = name }
+}
+
+func asOf(now time.Time) func(*event.ClaimRequest) {
+	return func(q *event.ClaimRequest) { q.Now, q.Until = now, now.Add(time.Minute) }
+}
+
+func until(end time.Time) func(*event.ClaimRequest) {
+	return func(q *event.ClaimRequest) { q.Until = end }
+}
+
+func limit(n int) func(*event.ClaimRequest) {
+	return func(q *event.ClaimRequest) { q.Limit = n }
+}
+
+func room(n int) func(*event.ClaimRequest) {
+	return func(q *event.ClaimRequest) { q.Room = n }
+}
+
+func roomOf(rooms map[event.ID]int) func(*event.ClaimRequest) {
+	return func(q *event.ClaimRequest) { q.RoomOf = rooms }
+}
+
+// retries is the policy of every settlement in the suite.
+var retries = event.RetryPolicy{10 * time.Second, time.Minute}
+
+// settle is what the rules make of an attempt that ended a moment after the time
+// given; it is not in the store yet.
+func settle(d event.Delivery, started time.Time, o event.Outcome) event.Settlement {
+	o.StartedAt, o.Duration = started, 80*time.Millisecond
+	return event.Settle(d, o, retries, started.Add(o.Duration), 0.5)
+}
+
+func success() event.Outcome { return event.Outcome{StatusCode: 200, Response: []byte("ok")} }
+
+func failure() event.Outcome {
+	return event.Outcome{Code: event.CodeStatus, StatusCode: 500, Error: "the endpoint answered 500"}
+}
+
+func gone() event.Outcome {
+	return event.Outcome{Code: event.CodeGone, StatusCode: 410, Error: "the endpoint answered 410 Gone"}
+}
+
+func (r rig) record(settlements ...event.Settlement) {
+	r.t.Helper()
+	r.must("record", r.s.Record(r.t.Context(), settlements))
+}
+
+func (r rig) subscription(id event.ID) event.Subscription {
+	r.t.Helper()
+	s, err := r.s.Subscription(r.t.Context(), id)
+	r.must("read a subscription", err)
+	return s
+}
+
+func (r rig) delivery(id event.ID) event.DeliveryReport {
+	r.t.Helper()
+	d, err := r.s.Delivery(r.t.Context(), id)
+	r.must("read a delivery", err)
+	return d
+}
+
+// activate writes the subscription with is_active and the time given.
+func (r rig) activate(s event.Subscription, active bool, at time.Time) {
+	r.t.Helper()
+	s.Active, s.UpdatedAt = active, at
+	_, err := r.s.ReplaceSubscription(r.t.Context(), s)
+	r.must("replace a subscription", err)
+}
+
+func (r rig) must(what string, err error) {
+	r.t.Helper()
+	if err != nil {
+		r.t.Fatalf("%s: %v", what, err)
+	}
+}
+
+func (r rig) mustFail(what string, err, want error) {
+	r.t.Helper()
+	if !errors.Is(err, want) {
+		r.t.Fatalf("%s: got error %v, want one that wraps %q", what, err, want)
+	}
+}
+
+// counted checks the account.
+func (r rig) counted(want map[event.Status]int) {
+	r.t.Helper()
+	got, err := r.s.Count(r.t.Context())
+	r.must("count", err)
+	for _, status := range event.Statuses {
+		if got[status] != want[status] {
+			r.t.Errorf("%d deliveries are %s, want %d", got[status], status, want[status])
+		}
+	}
+}
+
+// same compares whole values. Lists without entries are the same, whether they
+// are nil or not; where that matters a case looks for itself.
+func same(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("%s differs (- wanted, + found):\n%s", what, diff)
+	}
+}
+
+// sameDelivery compares a delivery with what it should be. When a settled one
+// would have been due means nothing.
+func sameDelivery(t *testing.T, got, want event.Delivery) {
+	t.Helper()
+	if want.Status != event.Pending {
+		got.DueAt, want.DueAt = time.Time{}, time.Time{}
+	}
+	same(t, fmt.Sprintf("delivery %s", want.ID), got, want)
+}
+
+// inUTC checks that times came back in UTC, so that what is made of them does not
+// depend on the machine's zone.
+func inUTC(t *testing.T, times map[string]time.Time) {
+	t.Helper()
+	for name, at := range times {
+		if at.Location() != time.UTC {
+			t.Errorf("%s came back in %s, want UTC", name, at.Location())
+		}
+	}
+}

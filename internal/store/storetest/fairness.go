@@ -1,0 +1,131 @@
+package storetest
+
+import (
+	"fmt"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+var fairnessCases = []testCase{
+	{"one turn each before a second", oneTurnEach},
+	{"rooms and turns together", turnsWithinRooms},
+	{"a flood of one subscription hides no other", floodHidesNobody},
+	{"repeated claims drain everything", claimsDrain},
+}
+
+// turns checks that nobody had a second turn more than another with work left.
+func turns(r rig, what string, got, waiting map[event.ID]int) {
+	r.t.Helper()
+	most := 0
+	for _, n := range got {
+		most = max(most, n)
+	}
+	for id, n := range waiting {
+		if got[id] < min(n, most-1) {
+			r.t.Errorf("%s: a subscription with %d due got %d turns while another got %d", what, n, got[id], most)
+		}
+	}
+}
+
+func oneTurnEach(r rig) {
+	for _, tt := range []struct {
+		reason  string
+		waiting []int // of each subscription, those due earliest first
+		limit   int
+	}{
+		{"fewer places than subscriptions: different ones", []int{9, 9, 9, 9, 1}, 3},
+		{"as many places: one each", []int{9, 9, 1, 1, 9}, 5},
+		{"two turns and a half", []int{9, 9, 2, 9, 1}, 12},
+		{"the only busy one gets what is left", []int{30, 1, 1, 1}, 20},
+		{"one place", []int{5, 5}, 1},
+	} {
+		waiting := make(map[event.ID]int)
+		for i, id := range r.subscriptions(len(tt.waiting)) {
+			waiting[id] = tt.waiting[i]
+			for j := range tt.waiting[i] {
+				r.accept(id, due(r.now.Add(time.Duration(i-100)*time.Minute+time.Duration(j)*time.Second)))
+			}
+		}
+		claim := r.claim(limit(tt.limit))
+		if len(claim.Deliveries) != tt.limit || !claim.More {
+			r.t.Errorf("%s: claimed %d of %d, more is %v", tt.reason, len(claim.Deliveries), tt.limit, claim.More)
+		}
+		turns(r, tt.reason, perSubscription(claim), waiting)
+		r.claim() // the rest, out of the next row's way
+	}
+}
+
+func turnsWithinRooms(r rig) {
+	subs := r.subscriptions(5)
+	for i := range 5 * 10 {
+		r.accept(subs[i/10])
+	}
+	got := perSubscription(r.claim(limit(14), room(3), roomOf(map[event.ID]int{subs[0]: 0, subs[1]: 8, subs[2]: 1})))
+	// Three turns take 4, 3 and 3; the four places left are for the only one with room.
+	same(r.t, "claimed of each", got, map[event.ID]int{subs[1]: 7, subs[2]: 1, subs[3]: 3, subs[4]: 3})
+}
+
+// A claim that limits first and sorts out afterwards sees the flood alone.
+func floodHidesNobody(r rig) {
+	const flood, quiet = 10_000, 20
+	busy := r.subscribe()
+	offers := make([]event.Acceptance, flood)
+	for i := range offers {
+		offers[i] = r.offer(busy.ID, due(r.now.Add(-time.Hour)))
+	}
+	r.acceptAll(offers)
+	waiting := map[event.ID]int{busy.ID: flood}
+	for _, id := range r.subscriptions(quiet) {
+		r.accept(id)
+		waiting[id] = 1
+	}
+	got := r.claim(limit(50))
+	if len(got.Deliveries) != 50 || !got.More {
+		r.t.Errorf("claimed %d, more is %v; want 50 and more", len(got.Deliveries), got.More)
+	}
+	turns(r, "the flood", perSubscription(got), waiting)
+	if got := len(perSubscription(got)); got != quiet+1 {
+		r.t.Errorf("the claim saw %d subscriptions, want all %d", got, quiet+1)
+	}
+}
+
+func claimsDrain(r rig) {
+	busy := r.subscribe()
+	waiting := make(map[event.ID]int)
+	var offers []event.Acceptance
+	for range 400 {
+		offers = append(offers, r.offer(busy.ID, due(r.now.Add(-time.Hour))))
+	}
+	waiting[busy.ID] = 400
+	for i, id := range r.subscriptions(20) {
+		waiting[id] = 1 + i%5
+		for range waiting[id] {
+			offers = append(offers, r.offer(id))
+		}
+	}
+	r.acceptAll(offers)
+	for round := 0; len(waiting) > 0; round++ {
+		claim := r.claim(limit(50))
+		if len(claim.Deliveries) == 0 || round > len(offers) {
+			r.t.Fatalf("round %d claimed nothing, %d subscriptions still have something due", round, len(waiting))
+		}
+		turns(r, fmt.Sprintf("round %d", round), perSubscription(claim), waiting)
+		r.settleAll(claim, waiting)
+	}
+	r.counted(map[event.Status]int{event.Delivered: len(offers)})
+}
+
+// settleAll delivers what was claimed and takes it off what is waiting.
+func (r rig) settleAll(c event.Claim, waiting map[event.ID]int) {
+	r.t.Helper()
+	var done []event.Settlement
+	for _, d := range c.Deliveries {
+		done = append(done, settle(d.Delivery, r.now, success()))
+		id := d.Delivery.SubscriptionID
+		if waiting[id]--; waiting[id] == 0 {
+			delete(waiting, id)
+		}
+	}
+	r.record(done...)
+}

@@ -1,0 +1,80 @@
+package storetest
+
+import (
+	"crypto/sha256"
+	"slices"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+var keyCases = []testCase{
+	{"a key is found by its hash", keyFound},
+	{"an unknown hash is not found", keyUnknown},
+	{"the list has every key, revoked ones too", keysListed},
+	{"a revoked key says since when", keyRevoked},
+	{"a key is revoked once", keyRevokedTwice},
+}
+
+// createKey keeps a key whose text is its name.
+func (r rig) createKey(name string) event.APIKey {
+	r.t.Helper()
+	at := r.tick()
+	k := event.APIKey{ID: event.NewID(at), Name: name, Prefix: "hf_abcd", Hash: sha256.Sum256([]byte(name)), CreatedAt: at}
+	r.must("create a key", r.s.CreateKey(r.t.Context(), k))
+	return k
+}
+
+func (r rig) keyOf(k event.APIKey) event.APIKey {
+	r.t.Helper()
+	got, err := r.s.KeyByHash(r.t.Context(), k.Hash)
+	r.must("find a key", err)
+	return got
+}
+
+func keyFound(r rig) {
+	for _, name := range []string{"", "ci", "Schlüssel für 東京", "'; --"} {
+		k := r.createKey(name)
+		got := r.keyOf(k)
+		same(r.t, "key", got, k)
+		inUTC(r.t, map[string]time.Time{"CreatedAt": got.CreatedAt, "RevokedAt": got.RevokedAt})
+	}
+}
+
+func keyUnknown(r rig) {
+	near := r.createKey("ci").Hash
+	near[31]++
+	for _, hash := range [][32]byte{{}, near, sha256.Sum256([]byte("CI"))} {
+		_, err := r.s.KeyByHash(r.t.Context(), hash)
+		r.mustFail("find an unknown key", err, event.ErrNotFound)
+	}
+}
+
+func keysListed(r rig) {
+	want := []event.APIKey{r.createKey("a"), r.createKey("b"), r.createKey("b again")}
+	want[1].RevokedAt = r.tick()
+	r.must("revoke", r.s.RevokeKey(r.t.Context(), want[1].ID, want[1].RevokedAt))
+	got, err := r.s.ListKeys(r.t.Context())
+	r.must("list keys", err)
+	slices.SortFunc(got, func(a, b event.APIKey) int { return slices.Compare(a.ID[:], b.ID[:]) })
+	same(r.t, "keys", got, want)
+}
+
+func keyRevoked(r rig) {
+	k, other := r.createKey("a"), r.createKey("b")
+	k.RevokedAt = r.tick()
+	r.must("revoke", r.s.RevokeKey(r.t.Context(), k.ID, k.RevokedAt))
+	got := r.keyOf(k)
+	same(r.t, "revoked key", got, k)
+	inUTC(r.t, map[string]time.Time{"RevokedAt": got.RevokedAt})
+	same(r.t, "other key", r.keyOf(other), other)
+}
+
+func keyRevokedTwice(r rig) {
+	k := r.createKey("a")
+	k.RevokedAt = r.tick()
+	r.must("revoke", r.s.RevokeKey(r.t.Context(), k.ID, k.RevokedAt))
+	r.mustFail("revoke again", r.s.RevokeKey(r.t.Context(), k.ID, r.tick()), event.ErrNotFound)
+	same(r.t, "revoked key", r.keyOf(k), k)
+	r.mustFail("revoke an unknown key", r.s.RevokeKey(r.t.Context(), event.NewID(r.now), r.tick()), event.ErrNotFound)
+}

@@ -1,0 +1,186 @@
+package storetest
+
+import (
+	"slices"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+var leaseCases = []testCase{
+	{"renewing moves the end of the lease", renewMoves},
+	{"renewing a lease that ran out keeps it, if nobody took it away", renewLate},
+	{"renewing returns what is not held any more", renewLost},
+	{"renewing nothing loses nothing", renewNothing},
+	{"a released delivery is due when it was", releaseKeepsDue},
+	{"only the owner releases", releaseOthers},
+	{"releasing what is settled or unknown changes nothing", releaseSettled},
+	{"rescue ends what ran out, and nothing else", rescueRanOut},
+	{"a rescued delivery is as it was before the claim", rescueRestores},
+	{"rescue leaves what is settled", rescueSettled},
+}
+
+func (r rig) renew(owner string, until time.Time, ids ...event.ID) []event.ID {
+	r.t.Helper()
+	lost, err := r.s.Renew(r.t.Context(), owner, ids, until)
+	r.must("renew", err)
+	return lost
+}
+
+func (r rig) release(owner string, ids ...event.ID) {
+	r.t.Helper()
+	r.must("release", r.s.Release(r.t.Context(), owner, ids))
+}
+
+func (r rig) rescued(now time.Time, want int) {
+	r.t.Helper()
+	got, err := r.s.Rescue(r.t.Context(), now)
+	r.must("rescue", err)
+	if got != want {
+		r.t.Errorf("rescued %d deliveries, want %d", got, want)
+	}
+}
+
+func renewMoves(r rig) {
+	s := r.subscribe()
+	r.accept(s.ID)
+	stored := r.accept(s.ID, leased("node-a", r.now.Add(time.Minute)))
+	held := r.claimOne(owner("node-a"))
+	end := r.now.Add(time.Hour)
+	if lost := r.renew("node-a", end, held.ID, stored.Delivery.ID); len(lost) > 0 {
+		r.t.Errorf("lost %v", lost)
+	}
+	want := held
+	want.LeasedUntil = end
+	same(r.t, "delivery", r.delivery(held.ID).Delivery, want)
+	r.rescued(end.Add(-time.Second), 0)
+	r.rescued(end.Add(time.Second), 2)
+}
+
+func renewLate(r rig) {
+	r.accept(r.subscribe().ID)
+	held := r.claimOne(owner("node-a"), until(r.now.Add(time.Second)))
+	if lost := r.renew("node-a", r.now.Add(time.Hour), held.ID); len(lost) > 0 {
+		r.t.Errorf("lost %v", lost)
+	}
+	r.rescued(r.now.Add(time.Minute), 0)
+}
+
+func renewLost(r rig) {
+	r.acceptAll(r.offers(r.subscribe().ID, 6))
+	held := ids(r.claim(owner("node-a")))
+	claimed := make(map[event.ID]event.Delivery)
+	for _, id := range held {
+		claimed[id] = r.delivery(id).Delivery
+	}
+	settled, released, retried, claimedAway := held[0], held[1], held[2], held[3]
+	r.record(settle(claimed[settled], r.tick(), success()), settle(claimed[retried], r.tick(), failure()))
+	r.release("node-a", released)
+	r.renew("node-a", r.now.Add(time.Hour), held[4], held[5])
+	r.rescued(r.now.Add(2*time.Minute), 1)
+	taken := ids(r.claim(owner("node-b"), asOf(r.now.Add(2*time.Minute)), room(2)))
+	if !slices.Contains(taken, claimedAway) {
+		r.t.Fatalf("node-b claimed %v, want what was rescued among it", taken)
+	}
+
+	unknown := event.NewID(r.now)
+	lost := r.renew("node-a", r.now.Add(4*time.Hour), append(slices.Clone(held), unknown)...)
+	want := []event.ID{settled, released, retried, claimedAway, unknown}
+	sameSet(r, "lost leases", lost, want)
+	for _, id := range taken {
+		if d := r.delivery(id).Delivery; d.LeaseOwner != "node-b" || !d.LeasedUntil.Equal(r.now.Add(3*time.Minute)) {
+			r.t.Errorf("node-b's lease became %s's until %v", d.LeaseOwner, d.LeasedUntil)
+		}
+	}
+}
+
+// offers are so many for one subscription, all due now.
+func (r rig) offers(subscription event.ID, n int) []event.Acceptance {
+	all := make([]event.Acceptance, n)
+	for i := range all {
+		all[i] = r.offer(subscription)
+	}
+	return all
+}
+
+func sameSet(r rig, what string, got, want []event.ID) {
+	r.t.Helper()
+	compare := func(a, b event.ID) int { return slices.Compare(a[:], b[:]) }
+	same(r.t, what, slices.SortedFunc(slices.Values(got), compare), slices.SortedFunc(slices.Values(want), compare))
+}
+
+func renewNothing(r rig) {
+	if lost := r.renew("node-a", r.now); len(lost) > 0 {
+		r.t.Errorf("lost %v", lost)
+	}
+}
+
+func releaseKeepsDue(r rig) {
+	a := r.accept(r.subscribe().ID, due(r.now.Add(-90*time.Second)))
+	held := r.claimOne(owner("node-a"))
+	r.release("node-a", held.ID)
+	same(r.t, "delivery", r.delivery(held.ID).Delivery, a.Delivery)
+	if got := r.claimOne(owner("node-b")); got.ID != held.ID || got.Attempts != 0 {
+		r.t.Errorf("claimed %v with %d attempts, want %v with none", got.ID, got.Attempts, held.ID)
+	}
+}
+
+func releaseOthers(r rig) {
+	s := r.subscribe()
+	r.accept(s.ID)
+	mine := r.claimOne(owner("node-a"))
+	r.accept(s.ID)
+	theirs := r.claimOne(owner("node-b"))
+	r.release("node-b", mine.ID, theirs.ID)
+	same(r.t, "delivery of node-a", r.delivery(mine.ID).Delivery, mine)
+	same(r.t, "claimed again", ids(r.claim()), []event.ID{theirs.ID})
+}
+
+func releaseSettled(r rig) {
+	r.accept(r.subscribe().ID)
+	held := r.claimOne(owner("node-a"))
+	r.record(settle(held, r.tick(), success()))
+	before := r.delivery(held.ID)
+	r.release("node-a", held.ID, event.NewID(r.now))
+	r.release("node-a")
+	same(r.t, "settled delivery", r.delivery(held.ID), before)
+	same(r.t, "claim", r.claim(), event.Claim{})
+}
+
+func rescueRanOut(r rig) {
+	s := r.subscribe()
+	short := r.accept(s.ID, leased("node-a", r.now.Add(time.Minute)))
+	other := r.accept(s.ID, leased("node-b", r.now.Add(time.Minute)))
+	long := r.accept(s.ID, leased("node-a", r.now.Add(time.Hour)))
+	free := r.accept(s.ID)
+	r.rescued(r.now.Add(time.Minute-time.Microsecond), 0)
+	r.rescued(r.now.Add(time.Minute+time.Microsecond), 2)
+	r.rescued(r.now.Add(time.Minute+time.Microsecond), 0)
+	same(r.t, "delivery whose lease goes on", r.delivery(long.Delivery.ID).Delivery, long.Delivery)
+	sameSet(r, "claimed", ids(r.claim()), []event.ID{short.Delivery.ID, other.Delivery.ID, free.Delivery.ID})
+}
+
+func rescueRestores(r rig) {
+	r.accept(r.subscribe().ID)
+	first := settle(r.claimOne(), r.now, failure())
+	r.record(first)
+	now := first.Delivery.DueAt
+	r.claimOne(asOf(now))
+	r.rescued(now.Add(time.Hour), 1)
+	got := r.delivery(first.Delivery.ID)
+	same(r.t, "rescued delivery", got.Delivery, first.Delivery)
+	same(r.t, "attempts", got.Attempts, []event.Attempt{first.Attempt})
+}
+
+func rescueSettled(r rig) {
+	s := r.subscribe()
+	r.accept(s.ID)
+	held := r.claimOne()
+	r.delete(s.ID)
+	before := r.delivery(held.ID)
+	r.rescued(r.now.Add(time.Hour), 0)
+	after := r.delivery(held.ID)
+	if after.Delivery.Status != event.Cancelled || !after.Delivery.SettledAt.Equal(before.Delivery.SettledAt) {
+		r.t.Errorf("rescue made a cancelled delivery %v", after.Delivery.Status)
+	}
+}

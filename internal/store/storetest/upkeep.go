@@ -1,0 +1,267 @@
+package storetest
+
+import (
+	"time"
+
+	"hookferry/internal/event"
+)
+
+var upkeepCases = []testCase{
+	{"an empty store has nothing to expire", expireNothing},
+	{"what settled before goes, what settled later and what is pending stays", expireSettled},
+	{"attempts go with their delivery", expireAttempts},
+	{"what has gone leaves no trace", expireWhole},
+	{"an idempotency key doesn't outlive its delivery", expireKeys},
+	{"an idempotency key of within the retention is kept", expireKeepsKeys},
+	{"it goes in steps no larger than the limit", expireInSteps},
+	{"what waits for a subscription inactive since before is cancelled", expireCancels},
+	{"what waits for one inactive since later is kept", expireKeepsInactive},
+	{"changing an inactive subscription does not begin its time anew", expireEdited},
+	{"what was cancelled goes in its turn", expireCancelled},
+	{"a deleted subscription is readable as long as its history", expireKeepsDeleted},
+	{"a store that works answers a ping", ping},
+}
+
+const day = 24 * time.Hour
+
+// expire runs Expire to its end, with the retention beginning so many days from
+// the case's present and three more days gone by, and returns the sum. Ids are of
+// the present, so the cases move on instead of making old ones.
+func (r rig) expire(days int, limit int) int {
+	r.t.Helper()
+	before := r.now.Add(time.Duration(days) * day)
+	sum := 0
+	for range 1000 {
+		n, err := r.s.Expire(r.t.Context(), before, before.Add(3*day), limit)
+		r.must("expire", err)
+		if n < 0 || n > limit {
+			r.t.Fatalf("one step expired %d, the limit is %d", n, limit)
+		}
+		if n == 0 {
+			return sum
+		}
+		sum += n
+	}
+	r.t.Fatal("after 1000 steps there is still something to expire")
+	return sum
+}
+
+// settled is a delivery that settled so many days from the case's present.
+func (r rig) settled(subscription event.ID, days int, edits ...func(*event.Acceptance)) event.Settlement {
+	r.t.Helper()
+	a := r.accept(subscription, append(edits, leased("node-a", r.now.Add(time.Minute)))...)
+	s := settle(a.Delivery, r.now.Add(time.Duration(days)*day), success())
+	r.record(s)
+	return s
+}
+
+// gone checks that a delivery is not kept any more.
+func (r rig) gone(what string, id event.ID) {
+	r.t.Helper()
+	_, err := r.s.Delivery(r.t.Context(), id)
+	r.mustFail("read "+what, err, event.ErrNotFound)
+}
+
+func expireNothing(r rig) {
+	r.subscribe()
+	if n := r.expire(10, 100); n != 0 {
+		r.t.Errorf("expired %d", n)
+	}
+}
+
+func expireSettled(r rig) {
+	s := r.subscribe()
+	old, later := r.settled(s.ID, 9), r.settled(s.ID, 11)
+	waiting := r.accept(s.ID)
+	held := r.accept(s.ID, leased("node-b", r.now.Add(time.Minute)))
+	cancelledEarly, cancelledLate := r.subscribe(), r.subscribe()
+	doomed, kept := r.accept(cancelledEarly.ID), r.accept(cancelledLate.ID)
+	r.must("delete", r.s.DeleteSubscription(r.t.Context(), cancelledEarly.ID, r.now.Add(9*day)))
+	r.must("delete", r.s.DeleteSubscription(r.t.Context(), cancelledLate.ID, r.now.Add(11*day)))
+
+	if n := r.expire(10, 100); n != 2 {
+		r.t.Errorf("expired %d deliveries, want the 2 that settled before", n)
+	}
+	r.gone("what was delivered before", old.Delivery.ID)
+	r.gone("what was cancelled before", doomed.Delivery.ID)
+	sameDelivery(r.t, r.delivery(later.Delivery.ID).Delivery, later.Delivery)
+	sameDelivery(r.t, r.delivery(waiting.Delivery.ID).Delivery, waiting.Delivery)
+	sameDelivery(r.t, r.delivery(held.Delivery.ID).Delivery, held.Delivery)
+	if got := r.delivery(kept.Delivery.ID).Delivery; got.Status != event.Cancelled {
+		r.t.Errorf("what was cancelled later is %v", got.Status)
+	}
+	got := r.claim().Deliveries
+	if len(got) != 1 {
+		r.t.Fatalf("claimed %d, want the one that was waiting", len(got))
+	}
+	same(r.t, "event of what was waiting", got[0].Event, waiting.Event)
+}
+
+func expireAttempts(r rig) {
+	s := r.subscribe()
+	r.settled(s.ID, 9)
+	kept := r.settled(s.ID, 11)
+	r.expire(10, 100)
+	same(r.t, "attempts of the kept one", r.delivery(kept.Delivery.ID).Attempts, []event.Attempt{kept.Attempt})
+	got := r.attempts(s.ID, event.ID{}, 10)
+	if len(got) != 1 || got[0].Attempt.ID != kept.Attempt.ID || got[0].EventType != "user.created" {
+		r.t.Errorf("the subscription's attempts are %+v, want only the one that is kept", got)
+	}
+}
+
+// That an event or an attempt was left behind shows when its ids are used again.
+func expireWhole(r rig) {
+	s := r.subscribe()
+	a := r.accept(s.ID, leased("node-a", r.now.Add(time.Minute)))
+	retry := settle(a.Delivery, r.now, failure())
+	r.record(retry, settle(retry.Delivery, r.now.Add(9*day), success()))
+	r.expire(10, 100)
+	r.gone("what was delivered before", a.Delivery.ID)
+	_, err := r.s.Accept(r.t.Context(), a)
+	r.must("accept an event with the ids of one that has gone", err)
+	same(r.t, "report", r.delivery(a.Delivery.ID), event.DeliveryReport{Delivery: a.Delivery, EventType: a.Event.Type})
+}
+
+func expireKeys(r rig) {
+	s := r.subscribe()
+	r.settled(s.ID, 9, key("key-1", 1))
+	r.expire(10, 100)
+	r.accept(s.ID, key("key-1", 2)) // accept checks that it is not a replay
+}
+
+// A second request may come long after the first was delivered.
+func expireKeepsKeys(r rig) {
+	s := r.subscribe()
+	waiting := r.accept(s.ID, key("waits", 1))
+	done := r.accept(s.ID, key("is settled", 1), leased("node-a", r.now.Add(time.Minute)))
+	r.record(settle(done.Delivery, r.now, success()))
+	r.expire(-1, 100)
+	r.again(waiting)
+	r.again(done)
+}
+
+func expireInSteps(r rig) {
+	s := r.subscribe()
+	const n = 25
+	for range n {
+		r.settled(s.ID, 9)
+	}
+	later := r.settled(s.ID, 11)
+	before := r.now.Add(10 * day)
+	first, err := r.s.Expire(r.t.Context(), before, before.Add(3*day), 10)
+	r.must("expire", err)
+	if first != 10 {
+		r.t.Errorf("the first step expired %d, want the limit, 10", first)
+	}
+	r.counted(map[event.Status]int{event.Delivered: n + 1 - first})
+	if rest := r.expire(10, 10); first+rest != n {
+		r.t.Errorf("all steps expired %d, want %d", first+rest, n)
+	}
+	r.counted(map[event.Status]int{event.Delivered: 1})
+	sameDelivery(r.t, r.delivery(later.Delivery.ID).Delivery, later.Delivery)
+}
+
+// inactiveSince are subscriptions that were made inactive, each in another way, so
+// many days from the case's present, each with three deliveries pending.
+func (r rig) inactiveSince(days int) map[string][]event.ID {
+	r.t.Helper()
+	at := r.now.Add(time.Duration(days) * day)
+	byCaller, byGone := r.subscribe(), r.subscribe()
+	pending := make(map[string][]event.ID)
+	for reason, s := range map[string]event.Subscription{"by its caller": byCaller, "by 410 Gone": byGone} {
+		for range 3 {
+			pending[reason] = append(pending[reason], r.accept(s.ID).Delivery.ID)
+		}
+	}
+	r.activate(byCaller, false, at)
+	last := r.accept(byGone.ID, leased("node-a", at.Add(time.Minute)))
+	r.record(settle(last.Delivery, at, gone()))
+	return pending
+}
+
+func expireCancels(r rig) {
+	pending := r.inactiveSince(9)
+	active := r.accept(r.subscribe().ID)
+	r.expire(10, 2) // 2 is less than there is to cancel
+	for reason, ids := range pending {
+		for _, id := range ids {
+			d := r.delivery(id).Delivery
+			if d.Status != event.Cancelled || !d.SettledAt.Equal(r.now.Add(13*day)) {
+				r.t.Errorf("inactive %s: %v, settled at %v; want cancelled now, at %v", reason, d.Status, d.SettledAt, r.now.Add(13*day))
+			}
+		}
+	}
+	sameDelivery(r.t, r.delivery(active.Delivery.ID).Delivery, active.Delivery)
+}
+
+func expireKeepsInactive(r rig) {
+	pending := r.inactiveSince(11)
+
+	again := r.subscribe()
+	r.activate(again, false, r.now.Add(8*day))
+	r.activate(again, true, r.now.Add(9*day))
+	pending["in between, and active again"] = []event.ID{r.accept(again.ID).Delivery.ID}
+
+	relapsed := r.subscribe()
+	r.activate(relapsed, false, r.now.Add(8*day))
+	r.activate(relapsed, true, r.now.Add(9*day))
+	pending["again, but only since later"] = []event.ID{r.accept(relapsed.ID).Delivery.ID}
+	r.activate(relapsed, false, r.now.Add(11*day))
+
+	r.expire(10, 100)
+	for reason, ids := range pending {
+		for _, id := range ids {
+			if d := r.delivery(id).Delivery; d.Status != event.Pending {
+				r.t.Errorf("inactive %s: its delivery became %v", reason, d.Status)
+			}
+		}
+	}
+}
+
+// Whoever writes its settings anew every day would keep what waits for ever.
+func expireEdited(r rig) {
+	s := r.subscribe()
+	waiting := r.accept(s.ID)
+	r.activate(s, false, r.now.Add(9*day))
+	s.Description = "still inactive"
+	r.activate(s, false, r.now.Add(11*day))
+	r.expire(10, 100)
+	if d := r.delivery(waiting.Delivery.ID).Delivery; d.Status != event.Cancelled {
+		r.t.Errorf("inactive since day 9 and changed on day 11: its delivery is %v when day 10 expires, want cancelled", d.Status)
+	}
+}
+
+func expireCancelled(r rig) {
+	pending := r.inactiveSince(9)
+	r.expire(10, 100)
+	r.expire(12, 100)
+	for reason, ids := range pending {
+		if d := r.delivery(ids[0]).Delivery; d.Status != event.Cancelled {
+			r.t.Errorf("inactive %s: cancelled on day 13, and %v when day 12 expires", reason, d.Status)
+		}
+	}
+	r.expire(14, 2)
+	for reason, ids := range pending {
+		for _, id := range ids {
+			r.gone("a delivery of one inactive "+reason, id)
+		}
+	}
+	r.counted(nil)
+}
+
+func expireKeepsDeleted(r rig) {
+	s := r.subscribe()
+	kept := r.settled(s.ID, 11)
+	r.must("delete", r.s.DeleteSubscription(r.t.Context(), s.ID, r.now.Add(day)))
+	r.expire(10, 100)
+	if got := r.subscription(s.ID); !got.Deleted() || got.TargetURL != s.TargetURL {
+		r.t.Errorf("the deleted subscription is %+v, want it as it was", got)
+	}
+	if got := r.attempts(s.ID, event.ID{}, 10); len(got) != 1 || got[0].Attempt.ID != kept.Attempt.ID {
+		r.t.Errorf("%d attempts are readable, want 1", len(got))
+	}
+}
+
+func ping(r rig) {
+	r.must("ping", r.s.Ping(r.t.Context()))
+}
