@@ -1,0 +1,51 @@
+# What a newcomer needs: `make test`. What a change needs before it is proposed:
+# `make check`. Nothing but Go is needed; what the checks use is built from
+# tools/go.mod.
+
+GO ?= go
+TOOLS := $(CURDIR)/bin/tools
+VERSION_FLAGS := -trimpath
+
+.PHONY: build test check fmt lint demo bench fuzz generate clean
+
+build: ## one static binary in bin/
+	CGO_ENABLED=0 $(GO) build $(VERSION_FLAGS) -o bin/hookferry ./cmd/hookferry
+
+test: ## all tests, with the race detector
+	$(GO) test -race -timeout 10m ./...
+
+check: lint test build demo ## what CI runs
+
+demo:
+	$(GO) run ./cmd/hookferry demo
+
+fmt: $(TOOLS)/gofumpt
+	$(TOOLS)/gofumpt -w $$(git ls-files -co --exclude-standard '*.go')
+
+lint: $(TOOLS)/gofumpt $(TOOLS)/staticcheck
+	@unformatted=$$($(TOOLS)/gofumpt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOLS)/staticcheck ./...
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+
+generate: ## openapi.json and the README's table of settings, from the code
+	$(GO) test ./internal/api ./internal/config -run 'Golden|README' -update
+
+FUZZTIME ?= 30s
+fuzz: ## each fuzz target in turn, FUZZTIME each
+	@set -e; for package in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package; \
+	  done; done
+
+bench: ## the hot functions
+	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./webhook
+
+$(TOOLS)/%: tools/go.mod tools/go.sum
+	@mkdir -p $(TOOLS)
+	cd tools && $(GO) build -o $(TOOLS)/ mvdan.cc/gofumpt honnef.co/go/tools/cmd/staticcheck
+
+clean:
+	rm -rf bin

@@ -1,0 +1,156 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+const (
+	// timeout is for one request with its answer, unless [WithHTTPClient] says otherwise.
+	timeout = 30 * time.Second
+	// maxAnswer bounds what is read of an answer. The largest page of attempts is
+	// well below it.
+	maxAnswer = 32 << 20
+)
+
+// Client calls one Hookferry service. It may be used by many goroutines at once.
+type Client struct {
+	base string // without a slash at its end
+	key  string
+	http *http.Client
+}
+
+// Option changes what [New] makes.
+type Option func(*Client)
+
+// WithKey sends the API key with every request. A service that was started with
+// --dev needs none.
+func WithKey(key string) Option { return func(c *Client) { c.key = key } }
+
+// WithHTTPClient makes requests with h: for another time-out, a proxy, or
+// certificates of your own. It should not follow redirects.
+func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
+
+// New returns a client of the service at baseURL, for example
+// http://127.0.0.1:8000 or https://example.com/hooks. It calls nothing yet.
+func New(baseURL string, opts ...Option) (*Client, error) {
+	if err := checkBase(baseURL); err != nil {
+		return nil, err
+	}
+	c := &Client{base: strings.TrimRight(baseURL, "/"), http: newHTTPClient()}
+	for _, opt := range opts {
+		opt(c)
+	}
+	if c.http == nil {
+		return nil, errors.New("the HTTP client given is nil; leave WithHTTPClient out for one that suits")
+	}
+	if strings.ContainsFunc(c.key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("the API key holds a space, a control character or one outside ASCII; copy it again")
+	}
+	return c, nil
+}
+
+func checkBase(baseURL string) error {
+	u, err := url.Parse(baseURL)
+	switch {
+	case err != nil: // the error of url.Parse repeats the URL, which may hold a password
+		return errors.New("the service's URL can't be read; write it like http://127.0.0.1:8000")
+	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
+		return errors.New("the service's URL must have a scheme and a host; write it like http://127.0.0.1:8000")
+	case u.User != nil:
+		return errors.New("the service's URL must not hold a user name or password; give the API key with WithKey")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("the service's URL must not have a query or a fragment; write it like http://127.0.0.1:8000")
+	}
+	return nil
+}
+
+// newHTTPClient keeps connections for callers that publish from many goroutines,
+// and follows no redirect: it would turn a POST into a GET.
+func newHTTPClient() *http.Client {
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		ForceAttemptHTTP2:   true,
+		MaxIdleConnsPerHost: 64,
+		IdleConnTimeout:     90 * time.Second,
+		TLSHandshakeTimeout: 10 * time.Second,
+	}
+	return &http.Client{
+		Timeout:       timeout,
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// CloseIdleConnections closes the connections that are kept for later requests.
+func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
+
+// call is one request.
+type call struct {
+	method         string
+	path           string // of the API, its parameter escaped, with its query
+	body           []byte // JSON, or nil
+	idempotencyKey string
+	into           any // the answer's body is decoded into it; nil passes it over
+	alsoOK         int // a status that is an answer, although it is not 2xx
+}
+
+func (c *Client) do(ctx context.Context, call call) error {
+	req, err := http.NewRequestWithContext(ctx, call.method, c.base+call.path, bytes.NewReader(call.body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Accept", "application/json")
+	if call.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if call.idempotencyKey != "" {
+		req.Header.Set("Idempotency-Key", call.idempotencyKey)
+	}
+	if c.key != "" {
+		req.Header.Set("Authorization", "Bearer "+c.key)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return fmt.Errorf("read the answer to %s %s: %w", call.method, call.path, err)
+	case len(body) > maxAnswer:
+		return fmt.Errorf("the answer to %s %s is longer than %d bytes", call.method, call.path, maxAnswer)
+	}
+	return call.take(resp, body)
+}
+
+func (call call) take(resp *http.Response, body []byte) error {
+	isSuccess := resp.StatusCode >= 200 && resp.StatusCode <= 299
+	if !isSuccess && (resp.StatusCode != call.alsoOK || !hasType(resp, "application/json")) {
+		return readProblem(resp, body)
+	}
+	if call.into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(body, call.into); err != nil {
+		return fmt.Errorf("the answer to %s %s is not what Hookferry answers (%w); is the service's URL right?", call.method, call.path, err)
+	}
+	return nil
+}
+
+// escape makes an id fit for a path. It refuses what would lead to another path.
+func escape(what, id string) (string, error) {
+	if id == "" || id == "." || id == ".." {
+		return "", fmt.Errorf("%q is not the id of a %s; an id looks like 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", id, what)
+	}
+	return url.PathEscape(id), nil
+}

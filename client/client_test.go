@@ -1,0 +1,361 @@
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hookferry/client"
+)
+
+// serve starts a server and a client of it.
+func serve(t *testing.T, h http.HandlerFunc, opts ...client.Option) *client.Client {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	c, err := client.New(server.URL+"/", opts...) // the slash must not be doubled
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.CloseIdleConnections)
+	return c
+}
+
+func TestRequests(t *testing.T) {
+	const id = "019ab2c4-5d6e-7f80-9a1b-2c3d4e5f6071"
+	off := false
+	for _, test := range []struct {
+		reason string
+		call   func(context.Context, *client.Client) error
+		want   string // method, URI and body
+	}{
+		{
+			"a default is not sent, so that the service decides", func(ctx context.Context, c *client.Client) error {
+				_, err := c.CreateSubscription(ctx, client.SubscriptionInput{TargetURL: "https://example.com/a?b=1&c=2"})
+				return err
+			}, `POST /subscriptions/ {"target_url":"https://example.com/a?b=1\u0026c=2"}`,
+		},
+		{
+			"no retries and inactive are said, although they are Go's zero values", func(ctx context.Context, c *client.Client) error {
+				_, err := c.ReplaceSubscription(ctx, id, client.SubscriptionInput{TargetURL: "https://a.example", IsActive: &off, RetryScheduleSeconds: []float64{}})
+				return err
+			}, `PUT /subscriptions/` + id + ` {"target_url":"https://a.example","is_active":false,"retry_schedule_seconds":[]}`,
+		},
+		{
+			"one is read", func(ctx context.Context, c *client.Client) error {
+				_, err := c.Subscription(ctx, id)
+				return err
+			}, `GET /subscriptions/` + id + ` `,
+		},
+		{
+			"one is deleted", func(ctx context.Context, c *client.Client) error { return c.DeleteSubscription(ctx, id) },
+			`DELETE /subscriptions/` + id + ` `,
+		},
+		{
+			"raw data keeps its bytes: order, blanks, numbers past float64, and no HTML escapes", func(ctx context.Context, c *client.Client) error {
+				_, err := c.Publish(ctx, id, client.Event{Type: "a.b", Data: json.RawMessage(`{ "z":1e999,"a":"<&>"}`)})
+				return err
+			}, `POST /webhooks/ingest/` + id + ` {"event":"a.b","data":{ "z":1e999,"a":"<&>"}}`,
+		},
+		{
+			"other data is marshalled, without HTML escapes", func(ctx context.Context, c *client.Client) error {
+				_, err := c.Publish(ctx, id, client.Event{Type: `a"b`, Data: map[string]string{"a": "<&>"}})
+				return err
+			}, `POST /webhooks/ingest/` + id + ` {"event":"a\"b","data":{"a":"<&>"}}`,
+		},
+		{
+			"no data is null, which is a value", func(ctx context.Context, c *client.Client) error {
+				_, err := c.Publish(ctx, id, client.Event{Type: "a"})
+				return err
+			}, `POST /webhooks/ingest/` + id + ` {"event":"a","data":null}`,
+		},
+		{
+			"an id that is none can't lead to another path", func(ctx context.Context, c *client.Client) error {
+				_, err := c.Delivery(ctx, "../../health?a#b")
+				return err
+			}, `GET /status/delivery/..%2F..%2Fhealth%3Fa%23b `,
+		},
+	} {
+		var got string
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			got = fmt.Sprintf("%s %s %s", r.Method, r.URL.RequestURI(), body)
+			io.WriteString(w, "{}")
+		})
+		if err := test.call(t.Context(), c); err != nil {
+			t.Errorf("%s: %v", test.reason, err)
+		}
+		if got != test.want {
+			t.Errorf("%s: sent\n%s\nwant\n%s", test.reason, got, test.want)
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	var got http.Header
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		io.WriteString(w, "{}")
+	}, client.WithKey("hf_key"))
+	if _, err := c.Publish(t.Context(), "s", client.Event{Type: "a", IdempotencyKey: "order 7"}); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"Authorization": "Bearer hf_key", "Idempotency-Key": "order 7", "Content-Type": "application/json",
+	} {
+		if got.Get(name) != want {
+			t.Errorf("%s is %q, want %q", name, got.Get(name), want)
+		}
+	}
+}
+
+func TestRefusedWithoutARequest(t *testing.T) {
+	c := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s %s was sent", r.Method, r.URL) })
+	ctx := t.Context()
+	_, empty := c.Subscription(ctx, "")
+	_, parent := c.Delivery(ctx, "..")
+	_, notJSON := c.Publish(ctx, "s", client.Event{Type: "a", Data: json.RawMessage(`{"a":`)})
+	_, noValue := c.Publish(ctx, "s", client.Event{Type: "a", Data: func() {}})
+	var listed error
+	for _, listed = range c.Attempts(ctx, "") {
+	}
+	for reason, err := range map[string]error{
+		"an empty id would list all subscriptions": empty,
+		"an empty id, deleted":                     c.DeleteSubscription(ctx, ""),
+		"an empty id, its attempts":                listed,
+		"a path element, not an id":                parent,
+		"cut JSON":                                 notJSON,
+		"a value that JSON can't hold":             noValue,
+	} {
+		if err == nil {
+			t.Errorf("%s: no error", reason)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for _, test := range []struct{ base, key, reason string }{
+		{"127.0.0.1:8000", "", "no scheme"},
+		{"localhost:8000", "", "a host that looks like a scheme"},
+		{"ftp://example.com", "", "another scheme"},
+		{"http://", "", "no host"},
+		{"http://:8000", "", "a port without a host"},
+		{"http://me:geheim@example.com", "", "a password belongs into WithKey"},
+		{"http://me:geheim@[::1", "", "an unreadable URL must not be repeated: it may hold a password"},
+		{"http://example.com/?a=b", "", "a query would be cut off"},
+		{"http://example.com", "geheim\r\nX: y", "a key that splits the header"},
+		{"http://example.com", "geheim geheim", "a key with a blank"},
+	} {
+		_, err := client.New(test.base, client.WithKey(test.key))
+		if err == nil {
+			t.Errorf("%s: taken", test.reason)
+		} else if strings.Contains(err.Error(), "geheim") {
+			t.Errorf("%s: the error repeats what is secret: %v", test.reason, err)
+		}
+	}
+}
+
+func TestNewRefusesNoHTTPClient(t *testing.T) {
+	if _, err := client.New("http://example.com", client.WithHTTPClient(nil)); err == nil {
+		t.Error("a nil client was taken")
+	}
+}
+
+func TestProblems(t *testing.T) {
+	const problem = "application/problem+json"
+	for _, test := range []struct {
+		reason      string
+		status      int
+		contentType string
+		body        string
+		header      http.Header
+		want        client.Problem
+		words       string
+	}{
+		{
+			"a field is named", 422, problem,
+			`{"type":"x","title":"Unprocessable Entity","status":422,"code":"invalid","detail":"Some of it can't be taken.","errors":[{"field":"target_url","message":"must not be empty"},{"field":"headers","message":"are too many"}]}`,
+			nil,
+			client.Problem{Status: 422, Code: "invalid", Title: "Unprocessable Entity", Detail: "Some of it can't be taken.", Errors: []client.FieldProblem{{"target_url", "must not be empty"}, {"headers", "are too many"}}},
+			"the service answered 422 Unprocessable Entity: Some of it can't be taken. target_url: must not be empty; headers: are too many",
+		},
+		{
+			"it asks to wait, in seconds", 503, problem, `{"code":"unavailable","detail":"Try again."}`,
+			http.Header{"Retry-After": {"2"}},
+			client.Problem{Status: 503, Code: "unavailable", Title: "Service Unavailable", Detail: "Try again.", RetryAfter: 2 * time.Second},
+			"the service answered 503 Service Unavailable: Try again.",
+		},
+		{
+			"a Retry-After that is none counts as none", 503, problem, `{}`,
+			http.Header{"Retry-After": {"-1"}},
+			client.Problem{Status: 503, Title: "Service Unavailable"},
+			"the service answered 503 Service Unavailable",
+		},
+		{
+			"something between answers in HTML", 502, "text/html", "<h1>Bad gateway</h1>", nil,
+			client.Problem{Status: 502, Title: "Bad Gateway", Detail: "the answer is not Hookferry's; is the service's URL right, or does something stand between?"},
+			"the service answered 502 Bad Gateway: the answer is not Hookferry's; is the service's URL right, or does something stand between?",
+		},
+		{
+			"a redirect is not followed", 301, "text/html", "",
+			http.Header{"Location": {"https://elsewhere.example/"}},
+			client.Problem{Status: 301, Title: "Moved Permanently", Detail: `it redirects to "https://elsewhere.example/", which is not followed; correct the service's URL`},
+			`the service answered 301 Moved Permanently: it redirects to "https://elsewhere.example/", which is not followed; correct the service's URL`,
+		},
+		{
+			"a problem that is not JSON is no problem of ours", 500, problem, `{"detail":`, nil,
+			client.Problem{Status: 500, Title: "Internal Server Error", Detail: "the answer is not Hookferry's; is the service's URL right, or does something stand between?"},
+			"the service answered 500 Internal Server Error: the answer is not Hookferry's; is the service's URL right, or does something stand between?",
+		},
+	} {
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+			for name, values := range test.header {
+				w.Header()[name] = values
+			}
+			w.Header().Set("Content-Type", test.contentType)
+			w.WriteHeader(test.status)
+			io.WriteString(w, test.body)
+		})
+		_, err := c.Subscription(t.Context(), "s")
+		got, ok := errors.AsType[*client.Problem](err)
+		if !ok {
+			t.Errorf("%s: the error is %v", test.reason, err)
+			continue
+		}
+		if fmt.Sprint(*got) != fmt.Sprint(test.want) {
+			t.Errorf("%s: got\n%+v\nwant\n%+v", test.reason, *got, test.want)
+		}
+		if got.Error() != test.words {
+			t.Errorf("%s: says\n%s\nwant\n%s", test.reason, got, test.words)
+		}
+	}
+}
+
+func TestRetryAfterAsADate(t *testing.T) {
+	at := time.Now().Add(time.Hour)
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", at.UTC().Format(http.TimeFormat))
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	_, err := c.Health(t.Context())
+	problem, ok := errors.AsType[*client.Problem](err)
+	if !ok || problem.RetryAfter <= 0 || problem.RetryAfter > time.Hour {
+		t.Fatalf("got %v with %v to wait, want about an hour", err, problem)
+	}
+}
+
+func TestAnswersThatAreNone(t *testing.T) {
+	for body, reason := range map[string]string{
+		"<html>":                    "a web page with 200: the URL is another service's",
+		`{"id": 7}`:                 "an id that is a number",
+		strings.Repeat(" ", 33<<20): "an answer without end",
+	} {
+		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
+		_, err := c.Subscription(t.Context(), "s")
+		if err == nil {
+			t.Errorf("%s: no error", reason)
+		} else if len(err.Error()) > 400 {
+			t.Errorf("%s: the error repeats it: %.100s…", reason, err)
+		}
+	}
+}
+
+func TestHealthThatIsDownIsAnAnswer(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		io.WriteString(w, `{"status":"down","components":{"database":{"status":"down","error":"no answer within 5s"}}}`)
+	})
+	h, err := c.Health(t.Context())
+	if err != nil || h.Status != "down" || h.Components["database"].Error != "no answer within 5s" {
+		t.Fatalf("got %+v and %v", h, err)
+	}
+}
+
+// pages answers with a list of n items, two a page.
+func pages(n int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		first := 0
+		fmt.Sscan(r.URL.Query().Get("cursor"), &first)
+		var data []map[string]string
+		for i := first; i < min(first+2, n); i++ {
+			data = append(data, map[string]string{"id": fmt.Sprint(i), "delivery_id": fmt.Sprint(i)})
+		}
+		answer := map[string]any{"data": data, "next": nil}
+		if first+2 < n {
+			answer["next"] = fmt.Sprint(first + 2)
+		}
+		json.NewEncoder(w).Encode(answer)
+	}
+}
+
+func TestListsGoThroughAllPages(t *testing.T) {
+	for n := range 6 {
+		c := serve(t, pages(n))
+		var subscriptions, attempts []string
+		for s, err := range c.ListSubscriptions(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			subscriptions = append(subscriptions, s.ID)
+		}
+		for a, err := range c.Attempts(t.Context(), "s") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			attempts = append(attempts, a.DeliveryID)
+		}
+		want := []string{"0", "1", "2", "3", "4"}[:n]
+		if !slices.Equal(subscriptions, want) || !slices.Equal(attempts, want) {
+			t.Errorf("of %d: subscriptions %v, attempts %v", n, subscriptions, attempts)
+		}
+	}
+}
+
+func TestListsEnd(t *testing.T) {
+	requests := 0
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		requests++
+		pages(5)(w, r)
+	})
+	for range c.ListSubscriptions(t.Context()) {
+		break
+	}
+	if requests != 1 {
+		t.Errorf("%d requests were made for the first item", requests)
+	}
+
+	broken := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"data":[{}],"next":"again"}`) })
+	var last error
+	n := 0
+	for _, last = range broken.ListSubscriptions(t.Context()) {
+		n++
+	}
+	if last == nil || n > 3 {
+		t.Errorf("a list that leads to itself gave %d items and ended with %v", n, last)
+	}
+}
+
+// What was read can be changed and sent back, and changes nothing else.
+func TestInputKeepsWhatWasSet(t *testing.T) {
+	read := client.Subscription{
+		ID: "s", TargetURL: "https://a.example", Description: "d", EventTypes: []string{"user.*"}, RequireSignature: true, HasSecret: true,
+		Headers: map[string]string{"X-Token": "[hidden]"}, TimeoutSeconds: 5, RetryScheduleSeconds: []float64{}, MaxInFlight: 3, RatePerSecond: 7,
+	}
+	got, err := json.Marshal(read.Input())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"target_url":"https://a.example","description":"d","event_types":["user.*"],"is_active":false,"require_signature":true,"headers":{"X-Token":"[hidden]"},"timeout_seconds":5,"retry_schedule_seconds":[],"max_in_flight":3,"rate_per_second":7}`
+	if string(got) != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

@@ -1,0 +1,71 @@
+package client
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The client has every field of the API's document and no other.
+func TestFieldsAreThoseOfTheAPI(t *testing.T) {
+	schemas := readSchemas(t)
+	for schema, value := range map[string]any{
+		"Subscription": Subscription{}, "SubscriptionInput": SubscriptionInput{},
+		"SubscriptionList": page[Subscription]{},
+		"Delivery":         Delivery{}, "Attempt": Attempt{}, "AttemptEntry": AttemptEntry{}, "Phases": Phases{},
+		"Health": Health{}, "Component": Component{}, "Queue": Queue{}, "FieldProblem": FieldProblem{},
+	} {
+		want := slices.Sorted(maps.Keys(schemas[schema].Properties))
+		got := jsonNames(reflect.TypeOf(value))
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: the client has the fields\n%v\nand the API\n%v", schema, got, want)
+		}
+	}
+	// Receipt is what Accepted and Filtered have together.
+	receipt := jsonNames(reflect.TypeOf(Receipt{}))
+	for _, schema := range []string{"Accepted", "Filtered"} {
+		for name := range schemas[schema].Properties {
+			if !slices.Contains(receipt, name) {
+				t.Errorf("Receipt lacks %s of %s", name, schema)
+			}
+		}
+	}
+}
+
+type schema struct {
+	Properties map[string]any `json:"properties"`
+}
+
+func readSchemas(t *testing.T) map[string]schema {
+	t.Helper()
+	text, err := os.ReadFile("../openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		Components struct {
+			Schemas map[string]schema `json:"schemas"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(text, &document); err != nil {
+		t.Fatal(err)
+	}
+	return document.Components.Schemas
+}
+
+func jsonNames(t reflect.Type) (names []string) {
+	for field := range t.Fields() {
+		if field.Anonymous {
+			names = append(names, jsonNames(field.Type)...)
+			continue
+		}
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		names = append(names, name)
+	}
+	return names
+}

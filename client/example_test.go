@@ -1,0 +1,79 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+
+	"hookferry/client"
+)
+
+// This is what a program does that has a customer to tell of new users.
+func Example() {
+	service := httptest.NewServer(http.HandlerFunc(pretend)) // `hookferry serve --dev` is at http://127.0.0.1:8000
+	defer service.Close()
+
+	ctx := context.Background()
+	c, err := client.New(service.URL, client.WithKey("hf_example"))
+	if err != nil {
+		panic(err)
+	}
+	sub, err := c.CreateSubscription(ctx, client.SubscriptionInput{
+		TargetURL:  "https://example.com/webhook",
+		Secret:     "whsec_aG9va2ZlcnJ5LWV4YW1wbGUtc2VjcmV0LTMyLWJ5dGU=",
+		EventTypes: []string{"user.*"},
+	})
+	if err != nil {
+		panic(err)
+	}
+	receipt, err := c.Publish(ctx, sub.ID, client.Event{
+		Type:           "user.created",
+		Data:           map[string]any{"id": 123, "name": "John Doe"},
+		IdempotencyKey: "user-123-created",
+	})
+	if err != nil {
+		panic(err)
+	}
+	delivery, err := c.Delivery(ctx, receipt.DeliveryID)
+	if err != nil {
+		panic(err)
+	}
+	for _, a := range delivery.Attempts {
+		fmt.Printf("attempt %d: status %d, error %q\n", a.AttemptNumber, a.StatusCode, a.Error)
+	}
+	fmt.Println(delivery.Status)
+
+	_, err = c.Subscription(ctx, "no-such-id")
+	if problem, ok := errors.AsType[*client.Problem](err); ok {
+		fmt.Println(problem.Status, problem.Code)
+	}
+	// Output:
+	// attempt 1: status 503, error "answered 503 Service Unavailable"
+	// attempt 2: status 200, error ""
+	// delivered
+	// 404 not_found
+}
+
+// pretend answers as the service would.
+func pretend(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	switch r.Method + " " + r.URL.Path {
+	case "POST /subscriptions/":
+		w.WriteHeader(http.StatusCreated)
+		io.WriteString(w, `{"id": "s1", "target_url": "https://example.com/webhook", "event_types": ["user.*"], "is_active": true}`)
+	case "POST /webhooks/ingest/s1":
+		w.WriteHeader(http.StatusAccepted)
+		io.WriteString(w, `{"delivery_id": "d1", "event_id": "e1", "status": "pending"}`)
+	case "GET /status/delivery/d1":
+		io.WriteString(w, `{"id": "d1", "status": "delivered", "attempts": [
+			{"attempt_number": 1, "status_code": 503, "success": false, "error": "answered 503 Service Unavailable"},
+			{"attempt_number": 2, "status_code": 200, "success": true, "error": null}]}`)
+	default:
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"title": "Not Found", "status": 404, "code": "not_found", "detail": "There is nothing with this id."}`)
+	}
+}

@@ -1,0 +1,103 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"time"
+)
+
+// Subscription says where webhooks go and which event types are wanted.
+type Subscription struct {
+	ID                   string            `json:"id"`
+	TargetURL            string            `json:"target_url"`
+	Description          string            `json:"description"`
+	EventTypes           []string          `json:"event_types"` // patterns; empty: all
+	IsActive             bool              `json:"is_active"`
+	DisabledReason       string            `json:"disabled_reason,omitzero"` // why the service made it inactive; "" if it did not
+	RequireSignature     bool              `json:"require_signature"`
+	HasSecret            bool              `json:"has_secret"`                      // the secret itself is never shown
+	Headers              map[string]string `json:"headers"`                         // credentials are shown as [hidden]
+	TimeoutSeconds       float64           `json:"timeout_seconds,omitzero"`        // 0: the service's setting
+	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitzero"` // nil: the service's; empty: no retries
+	MaxInFlight          int               `json:"max_in_flight,omitzero"`          // 0: the service's setting
+	RatePerSecond        float64           `json:"rate_per_second,omitzero"`        // 0: no limit
+	CreatedAt            time.Time         `json:"created_at"`
+	UpdatedAt            time.Time         `json:"updated_at"`
+	Warnings             []string          `json:"warnings,omitzero"` // what was taken but is unwise; in the answer to a create or replace
+}
+
+// SubscriptionInput is what can be set of a subscription. Only TargetURL is needed.
+type SubscriptionInput struct {
+	TargetURL            string            `json:"target_url"`
+	Secret               string            `json:"secret,omitzero"` // signs every delivery; "": none, or for a replaced subscription the one it has
+	Description          string            `json:"description,omitzero"`
+	EventTypes           []string          `json:"event_types,omitzero"` // "user.created", "user.*"; empty: all
+	IsActive             *bool             `json:"is_active,omitzero"`   // nil: true
+	RequireSignature     bool              `json:"require_signature,omitzero"`
+	Headers              map[string]string `json:"headers,omitzero"`                // sent with every delivery; a value of [hidden] keeps the stored one
+	TimeoutSeconds       float64           `json:"timeout_seconds,omitzero"`        // 0: the service's setting
+	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitzero"` // nil: the service's; empty: no retries
+	MaxInFlight          int               `json:"max_in_flight,omitzero"`          // 0: the service's setting
+	RatePerSecond        float64           `json:"rate_per_second,omitzero"`        // 0: no limit
+}
+
+// Input is what was set of the subscription, to change and to give to
+// [Client.ReplaceSubscription]. The secret is not in it, and so stays as it is.
+func (s Subscription) Input() SubscriptionInput {
+	return SubscriptionInput{
+		TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes, IsActive: &s.IsActive,
+		RequireSignature: s.RequireSignature, Headers: s.Headers, TimeoutSeconds: s.TimeoutSeconds,
+		RetryScheduleSeconds: s.RetryScheduleSeconds, MaxInFlight: s.MaxInFlight, RatePerSecond: s.RatePerSecond,
+	}
+}
+
+// CreateSubscription creates a subscription and returns it as it was stored.
+func (c *Client) CreateSubscription(ctx context.Context, in SubscriptionInput) (Subscription, error) {
+	return c.write(ctx, http.MethodPost, "/subscriptions/", in)
+}
+
+// ReplaceSubscription sets everything that in says, and everything else back to
+// its default, except the secret, which stays if in has none.
+func (c *Client) ReplaceSubscription(ctx context.Context, id string, in SubscriptionInput) (Subscription, error) {
+	id, err := escape("subscription", id)
+	if err != nil {
+		return Subscription{}, err
+	}
+	return c.write(ctx, http.MethodPut, "/subscriptions/"+id, in)
+}
+
+func (c *Client) write(ctx context.Context, method, path string, in SubscriptionInput) (s Subscription, err error) {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return Subscription{}, fmt.Errorf("write the subscription as JSON: %w", err)
+	}
+	err = c.do(ctx, call{method: method, path: path, body: body, into: &s})
+	return s, err
+}
+
+// Subscription reads one subscription.
+func (c *Client) Subscription(ctx context.Context, id string) (s Subscription, err error) {
+	if id, err = escape("subscription", id); err != nil {
+		return Subscription{}, err
+	}
+	err = c.do(ctx, call{method: http.MethodGet, path: "/subscriptions/" + id, into: &s})
+	return s, err
+}
+
+// ListSubscriptions goes through all subscriptions, newest first, a page at a
+// time. An error ends it.
+func (c *Client) ListSubscriptions(ctx context.Context) iter.Seq2[Subscription, error] {
+	return list[Subscription](ctx, c, "/subscriptions/")
+}
+
+// DeleteSubscription deletes a subscription and cancels its pending deliveries.
+func (c *Client) DeleteSubscription(ctx context.Context, id string) error {
+	id, err := escape("subscription", id)
+	if err != nil {
+		return err
+	}
+	return c.do(ctx, call{method: http.MethodDelete, path: "/subscriptions/" + id})
+}

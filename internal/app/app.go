@@ -1,0 +1,256 @@
+// Package app joins the stations into the service: it opens the store, wires
+// ingest, dispatch, send and the API together, listens, and stops everything in
+// the right order. It is the only package that knows all the others, and holds no
+// rule of its own.
+//
+// Start with New for what there is, and Run for its life.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"hookferry/internal/api"
+	"hookferry/internal/config"
+	"hookferry/internal/dispatch"
+	"hookferry/internal/event"
+	"hookferry/internal/ingest"
+	"hookferry/internal/retention"
+	"hookferry/internal/send"
+	"hookferry/internal/store"
+	"hookferry/internal/telemetry"
+)
+
+const (
+	// lease is how long a delivery is a node's own without a sign of life. It bounds
+	// how long a dead node's work waits.
+	lease = 15 * time.Second
+	// laneDepth is how many deliveries of one subscription wait in memory, and held
+	// and heldBytes how many in all; the rest waits in the database.
+	laneDepth = 512
+	held      = 16_384
+	heldBytes = 64 << 20
+)
+
+// NewLogger makes the log that the settings ask for.
+func NewLogger(w io.Writer, cfg config.Config) *slog.Logger {
+	return telemetry.NewLogger(w, cfg.LogLevel, cfg.LogFormat)
+}
+
+// App is one instance of the service. Several may run in one process.
+type App struct {
+	cfg        config.Config
+	log        *slog.Logger
+	store      *store.Cached
+	metrics    *telemetry.Metrics
+	sender     *send.Sender
+	dispatcher *dispatch.Dispatcher
+	retention  retention.Retention
+	health     *health
+	stopping   atomic.Bool
+
+	servers []server
+}
+
+// server is an HTTP server with the listener it serves.
+type server struct {
+	http     *http.Server
+	listener net.Listener
+}
+
+// New opens the store and the listeners. The addresses are final when it returns;
+// nothing is answered before Run.
+func New(ctx context.Context, cfg config.Config, version string, log *slog.Logger) (_ *App, err error) {
+	a := &App{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	a.metrics = telemetry.NewMetrics(version, func(ctx context.Context) (event.Depth, error) { return a.store.Depth(ctx, time.Now()) })
+	if a.store, err = openStore(ctx, cfg, a.metrics.Commit); err != nil {
+		return nil, err
+	}
+	keys, err := newKeyring(ctx, cfg, a.store)
+	if err != nil {
+		return nil, err
+	}
+	a.assemble(version)
+	a.health = newHealth(a.store, version)
+	handler := api.New(api.Options{
+		Version:       version,
+		Ingest:        a.newIngest(),
+		Subscriptions: a.store,
+		History:       a.store,
+		CheckTarget:   send.NewGuard(cfg.AllowTargets).CheckURL,
+		Keys:          keys.checker(),
+		Health:        a.health.report,
+		Ready:         a.ready,
+		Retention:     cfg.Retention,
+		MaxBody:       cfg.MaxBody,
+		Now:           time.Now,
+		Log:           log,
+	})
+	if err := a.listen(ctx, cfg.Addr, handler); err != nil {
+		return nil, err
+	}
+	if cfg.AdminAddr != "" {
+		if err := a.listen(ctx, cfg.AdminAddr, telemetry.AdminHandler(a.metrics)); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+func (a *App) assemble(version string) {
+	a.sender = send.New(send.Options{UserAgent: "Hookferry/" + version, Timeout: a.cfg.Timeout, Guard: send.NewGuard(a.cfg.AllowTargets)})
+	a.dispatcher = dispatch.New(dispatch.Options{
+		Node:          nodeName(),
+		Store:         a.store,
+		Subscriptions: a.store,
+		Sender:        a.sender,
+		Observer:      a.metrics,
+		Log:           a.log,
+		Policy:        a.cfg.RetryPolicy(),
+		Limits: dispatch.Limits{
+			InFlight: a.cfg.MaxInFlight, LaneInFlight: a.cfg.LaneInFlight,
+			LaneDepth: laneDepth, Held: held, HeldBytes: heldBytes,
+		},
+		Lease: lease,
+		Grace: a.cfg.ShutdownGrace,
+	})
+	a.retention = retention.Retention{Store: a.store, Keep: a.cfg.Retention, Log: a.log}
+}
+
+func (a *App) newIngest() *ingest.Ingest {
+	return &ingest.Ingest{Subscriptions: a.store, Store: a.store, Handoff: a.dispatcher, Observer: a.metrics, Now: time.Now}
+}
+
+// listen opens a listener. The time-outs bound what a slow or silent client can
+// hold: its headers, its whole request, our answer, and an idle connection.
+func (a *App) listen(ctx context.Context, addr string, h http.Handler) error {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", addr, err)
+	}
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      2 * time.Minute, // a profile of the admin address takes its time
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // clients that break off are no errors of ours
+	}
+	a.servers = append(a.servers, server{s, l})
+	return nil
+}
+
+// Addr is where the API listens.
+func (a *App) Addr() string { return a.servers[0].listener.Addr().String() }
+
+// AdminAddr is where metrics and profiles are, or "".
+func (a *App) AdminAddr() string {
+	if len(a.servers) < 2 {
+		return ""
+	}
+	return a.servers[1].listener.Addr().String()
+}
+
+// Account counts the deliveries that the database keeps, by status. Their sum is
+// what was accepted, as long as the retention has deleted nothing.
+func (a *App) Account(ctx context.Context) (Account, error) {
+	n, err := a.store.Count(ctx)
+	return Account{
+		Delivered: n[event.Delivered], Failed: n[event.Failed], Pending: n[event.Pending], Cancelled: n[event.Cancelled],
+	}, err
+}
+
+// Account is how many deliveries stand where.
+type Account struct{ Delivered, Failed, Pending, Cancelled int }
+
+// Store is the database, for tests that audit a running instance.
+func (a *App) Store() store.Store { return a.store }
+
+// Run serves until ctx ends, then stops in order: no new events, no new claims,
+// attempts under way to their end, their outcomes to disk, the file closed. It
+// returns what made it stop early, if something did.
+func (a *App) Run(ctx context.Context) error {
+	defer a.close()
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	parts := make(chan error, 2)
+	go func() { parts <- a.dispatcher.Run(work) }()
+	go func() { parts <- a.retention.Run(work) }()
+	for _, s := range a.servers {
+		go func() {
+			if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+				fail(fmt.Errorf("serve on %s: %w", s.listener.Addr(), err))
+			}
+		}()
+	}
+	a.log.InfoContext(ctx, "ready", "api", "http://"+a.Addr(), "docs", "http://"+a.Addr()+"/docs", "admin", a.AdminAddr(), "database", a.cfg.Database.String())
+
+	if len(a.cfg.AllowTargets) > 0 {
+		a.log.InfoContext(ctx, "targets that are not public may be called", "networks", a.cfg.AllowTargets)
+	}
+
+	<-ctx.Done()
+	a.stopping.Store(true)
+	a.log.InfoContext(ctx, "stopping", "grace", a.cfg.ShutdownGrace)
+	a.shutdown()
+	stopWork()
+	if err := errors.Join(<-parts, <-parts); err != nil {
+		a.log.WarnContext(ctx, "stopped with a remark", "remark", err)
+	}
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// shutdown lets requests under way end, the API's first.
+func (a *App) shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownGrace)
+	defer cancel()
+	for _, s := range a.servers {
+		if err := s.http.Shutdown(ctx); err != nil {
+			s.http.Close()
+		}
+	}
+}
+
+func (a *App) close() {
+	for _, s := range a.servers {
+		s.listener.Close()
+	}
+	if a.sender != nil {
+		a.sender.Close()
+	}
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			a.log.Error("could not close the database", "error", err)
+		}
+	}
+}
+
+// ready says whether events can be taken.
+func (a *App) ready() error {
+	if a.stopping.Load() {
+		return errors.New("the service is stopping")
+	}
+	if a.health.failure(context.Background()) != nil {
+		return errors.New("the database can't be read or written at present")
+	}
+	return nil
+}

@@ -1,0 +1,224 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hookferry/internal/app"
+	"hookferry/internal/config"
+	"hookferry/webhook"
+)
+
+// instance is a service that runs in this process.
+type instance struct {
+	*app.App
+	t    *testing.T
+	url  string
+	stop func() // and wait until it has stopped
+}
+
+// start runs a service on free ports with its file in dir. Settings are written as
+// in the environment.
+func start(t *testing.T, dir string, settings ...string) *instance {
+	t.Helper()
+	a, err := app.New(t.Context(), load(t, dir, settings...), "test", slog.New(slog.NewTextHandler(testLog{t}, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	i := &instance{App: a, t: t, url: "http://" + a.Addr()}
+	i.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(i.stop)
+	return i
+}
+
+func load(t *testing.T, dir string, settings ...string) config.Config {
+	t.Helper()
+	environ := append([]string{"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0"}, settings...)
+	cfg, err := config.Load(environ, "", config.Overrides{Dev: true, Addr: "127.0.0.1:0", Data: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// testLog shows what a service logs where a test fails.
+type testLog struct{ t *testing.T }
+
+func (l testLog) Write(p []byte) (int, error) {
+	if os.Getenv("HOOKFERRY_TEST_LOG") != "" {
+		l.t.Output().Write(p)
+	}
+	return len(p), nil
+}
+
+// call sends a request and reads the answer; body may be nil, a string or a value
+// that becomes JSON.
+func (i *instance) call(method, path string, body any) (status int, header http.Header, answer map[string]any) {
+	i.t.Helper()
+	var in io.Reader
+	switch b := body.(type) {
+	case nil:
+	case string:
+		in = strings.NewReader(b)
+	default:
+		text, err := json.Marshal(b)
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		in = bytes.NewReader(text)
+	}
+	req, err := http.NewRequestWithContext(i.t.Context(), method, i.url+path, in)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	return i.do(req)
+}
+
+func (i *instance) do(req *http.Request) (int, http.Header, map[string]any) {
+	i.t.Helper()
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	var answer map[string]any
+	if len(text) > 0 {
+		if err := json.Unmarshal(text, &answer); err != nil {
+			i.t.Fatalf("%s %s: %d with %q, which is no JSON object: %v", req.Method, req.URL.Path, res.StatusCode, text, err)
+		}
+	}
+	return res.StatusCode, res.Header, answer
+}
+
+// want is call for an answer that must have the status.
+func (i *instance) want(status int, method, path string, body any) map[string]any {
+	i.t.Helper()
+	got, _, answer := i.call(method, path, body)
+	if got != status {
+		i.t.Fatalf("%s %s: %d %v, want %d", method, path, got, answer, status)
+	}
+	return answer
+}
+
+// subscribe makes a subscription and returns its id.
+func (i *instance) subscribe(fields map[string]any) string {
+	i.t.Helper()
+	return i.want(http.StatusCreated, "POST", "/subscriptions/", fields)["id"].(string)
+}
+
+// publish sends one event and returns the delivery's id.
+func (i *instance) publish(subscription, body string) string {
+	i.t.Helper()
+	return i.want(http.StatusAccepted, "POST", "/webhooks/ingest/"+subscription, body)["delivery_id"].(string)
+}
+
+// settled waits until a delivery is not pending any more, or has made so many attempts.
+func (i *instance) settled(delivery string) map[string]any {
+	i.t.Helper()
+	return i.until(delivery, func(d map[string]any) bool { return d["status"] != "pending" })
+}
+
+func (i *instance) until(delivery string, ok func(map[string]any) bool) map[string]any {
+	i.t.Helper()
+	var d map[string]any
+	eventually(i.t, func() error {
+		if d = i.want(http.StatusOK, "GET", "/status/delivery/"+delivery, nil); !ok(d) {
+			return fmt.Errorf("delivery %v", d)
+		}
+		return nil
+	})
+	return d
+}
+
+// eventually tries until there is no error. Its patience is a safety net, not a
+// condition: a test that passes does not wait for it.
+func eventually(t *testing.T, try func() error) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after 30s still: %v", err)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// receiver is an endpoint that keeps what it got and checks each signature.
+type receiver struct {
+	*httptest.Server
+	mu       sync.Mutex
+	requests []request
+}
+
+type request struct {
+	id, body string
+	header   http.Header
+	verdict  error
+}
+
+func (r *receiver) got() []request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]request(nil), r.requests...)
+}
+
+// receive starts an endpoint. answer says what the n-th request gets, from 1; nil
+// is always 200.
+func receive(t *testing.T, secret string, answer func(w http.ResponseWriter, r *http.Request, n int)) *receiver {
+	t.Helper()
+	rec := &receiver{}
+	var verifier *webhook.Verifier
+	if secret != "" {
+		v, err := webhook.NewVerifier([]string{secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		verifier = v
+	}
+	rec.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		got := request{id: r.Header.Get(webhook.HeaderID), body: string(body), header: r.Header}
+		if verifier != nil {
+			got.verdict = verifier.Verify(r.Header, body)
+		}
+		rec.mu.Lock()
+		rec.requests = append(rec.requests, got)
+		n := len(rec.requests)
+		rec.mu.Unlock()
+		if answer != nil {
+			answer(w, r, n)
+		}
+	}))
+	t.Cleanup(rec.Close)
+	return rec
+}

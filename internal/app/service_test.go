@@ -1,0 +1,367 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hookferry/internal/app"
+	"hookferry/webhook"
+)
+
+const created = `{"event": "user.created", "data": {"id": 123, "name": "John Doe", "email": "john@example.com"}}`
+
+func TestEventIsDeliveredSignedAndAccountedFor(t *testing.T) {
+	r := receive(t, "my_secret_key", func(w http.ResponseWriter, _ *http.Request, _ int) { fmt.Fprint(w, "thanks") })
+	s := start(t, t.TempDir())
+	sub := s.subscribe(map[string]any{
+		"target_url": r.URL + "/webhook", "secret": "my_secret_key", "event_types": []string{"user.created", "user.updated"},
+	})
+
+	answer := s.want(http.StatusAccepted, "POST", "/webhooks/ingest/"+sub, created)
+	if answer["status"] != "pending" {
+		t.Errorf("status %v, want pending", answer["status"])
+	}
+	d := s.settled(answer["delivery_id"].(string))
+
+	if d["status"] != "delivered" || d["event"] != "user.created" || d["event_id"] != answer["event_id"] || d["subscription_id"] != sub || d["next_attempt_at"] != nil {
+		t.Errorf("delivery %v", d)
+	}
+	a := d["attempts"].([]any)[0].(map[string]any)
+	if a["attempt_number"] != 1.0 || a["status_code"] != 200.0 || a["success"] != true || a["error"] != nil || a["response"] != "thanks" {
+		t.Errorf("attempt %v", a)
+	}
+	got := r.got()
+	if len(got) != 1 || got[0].body != created || got[0].id != answer["event_id"] || got[0].verdict != nil {
+		t.Errorf("the receiver got %+v", got)
+	}
+	if hub := got[0].header.Get(webhook.HeaderHubSignature); !strings.HasPrefix(hub, "sha256=") {
+		t.Errorf("X-Hub-Signature-256 is %q", hub)
+	}
+	list := s.want(http.StatusOK, "GET", "/status/subscription/"+sub, nil)["data"].([]any)
+	if len(list) != 1 || list[0].(map[string]any)["delivery_id"] != answer["delivery_id"] {
+		t.Errorf("attempts of the subscription: %v", list)
+	}
+}
+
+func TestFailureIsRetriedOnScheduleAndSaysWhy(t *testing.T) {
+	r := receive(t, "", func(w http.ResponseWriter, _ *http.Request, n int) {
+		if n <= 2 {
+			http.Error(w, "not now", http.StatusInternalServerError)
+		}
+	})
+	s := start(t, t.TempDir(), "WEBHOOK_RETRY_SCHEDULE=50ms,100ms")
+	sub := s.subscribe(map[string]any{"target_url": r.URL})
+	d := s.settled(s.publish(sub, created))
+
+	attempts := d["attempts"].([]any)
+	if d["status"] != "delivered" || len(attempts) != 3 {
+		t.Fatalf("delivery %v", d)
+	}
+	first := attempts[0].(map[string]any)
+	if first["error"] != "answered 500 Internal Server Error" || first["error_code"] != "http_status" || first["response"] != "not now\n" {
+		t.Errorf("first attempt %v", first)
+	}
+	for _, got := range r.got() {
+		if got.id != r.got()[0].id {
+			t.Errorf("webhook-id changed between attempts: %q, then %q", r.got()[0].id, got.id)
+		}
+	}
+}
+
+func TestDeliveryFailsForGood(t *testing.T) {
+	gone := receive(t, "", func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(http.StatusGone) })
+	s := start(t, t.TempDir(), "WEBHOOK_RETRY_SCHEDULE=20ms", "WEBHOOK_MAX_RETRIES=1", "HOOKFERRY_ALLOW_TARGETS=127.0.0.1/32")
+	tests := []struct {
+		name, target string
+		attempts     int
+		code         string
+		why          string
+	}{
+		{"nobody listens", "http://127.0.0.1:1/", 2, "connection_refused", "retried, then there are no retries left"},
+		{"gone", gone.URL, 1, "gone", "410 is final"},
+		{"blocked by name", "http://blocked.invalid./", 2, "dns_error", "a name that does not resolve may resolve later"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			sub := s.subscribe(map[string]any{"target_url": tt.target})
+			d := s.settled(s.publish(sub, created))
+			attempts := d["attempts"].([]any)
+			last := attempts[len(attempts)-1].(map[string]any)
+			if d["status"] != "failed" || len(attempts) != tt.attempts || last["error_code"] != tt.code {
+				t.Errorf("%s: delivery %v", tt.why, d)
+			}
+		})
+	}
+}
+
+func TestGoneDisablesTheSubscription(t *testing.T) {
+	r := receive(t, "", func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(http.StatusGone) })
+	s := start(t, t.TempDir())
+	sub := s.subscribe(map[string]any{"target_url": r.URL})
+	s.settled(s.publish(sub, created))
+
+	got := s.want(http.StatusOK, "GET", "/subscriptions/"+sub, nil)
+	if got["is_active"] != false || !strings.Contains(fmt.Sprint(got["disabled_reason"]), "410") {
+		t.Errorf("subscription %v", got)
+	}
+	if p := s.want(http.StatusConflict, "POST", "/webhooks/ingest/"+sub, created); !strings.Contains(fmt.Sprint(p["detail"]), "410") {
+		t.Errorf("problem %v does not say why", p)
+	}
+}
+
+// What waits for a subscription that is switched off is delivered once it is
+// switched on again.
+func TestInactiveSubscriptionHoldsItsDeliveries(t *testing.T) {
+	r := receive(t, "", func(w http.ResponseWriter, _ *http.Request, n int) {
+		if n == 1 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	s := start(t, t.TempDir(), "WEBHOOK_RETRY_SCHEDULE=200ms")
+	fields := map[string]any{"target_url": r.URL}
+	sub := s.subscribe(fields)
+	delivery := s.publish(sub, created)
+	s.until(delivery, func(d map[string]any) bool { return len(d["attempts"].([]any)) == 1 })
+
+	fields["is_active"] = false
+	s.want(http.StatusOK, "PUT", "/subscriptions/"+sub, fields)
+	eventually(t, func() error { // its retry has become due, and is left alone
+		if d := s.want(http.StatusOK, "GET", "/health", nil)["queue"].(map[string]any); d["pending"] != 1.0 || d["leased"] != 0.0 {
+			return fmt.Errorf("queue %v", d)
+		}
+		return nil
+	})
+	fields["is_active"] = true
+	s.want(http.StatusOK, "PUT", "/subscriptions/"+sub, fields)
+	if d := s.settled(delivery); d["status"] != "delivered" {
+		t.Errorf("delivery %v", d)
+	}
+}
+
+func TestDeleteCancelsWhatIsPendingAndKeepsTheHistory(t *testing.T) {
+	r := receive(t, "", func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(http.StatusInternalServerError) })
+	s := start(t, t.TempDir(), "WEBHOOK_RETRY_SCHEDULE=1h")
+	sub := s.subscribe(map[string]any{"target_url": r.URL})
+	delivery := s.publish(sub, created)
+	s.until(delivery, func(d map[string]any) bool { return len(d["attempts"].([]any)) == 1 })
+
+	s.want(http.StatusNoContent, "DELETE", "/subscriptions/"+sub, nil)
+	s.want(http.StatusNotFound, "DELETE", "/subscriptions/"+sub, nil)
+	s.want(http.StatusNotFound, "GET", "/subscriptions/"+sub, nil)
+	s.want(http.StatusNotFound, "POST", "/webhooks/ingest/"+sub, created)
+	if d := s.want(http.StatusOK, "GET", "/status/delivery/"+delivery, nil); d["status"] != "cancelled" {
+		t.Errorf("delivery %v", d)
+	}
+	if list := s.want(http.StatusOK, "GET", "/status/subscription/"+sub, nil)["data"].([]any); len(list) != 1 {
+		t.Errorf("attempts %v", list)
+	}
+}
+
+func TestTwoInstancesInOneProcess(t *testing.T) {
+	r := receive(t, "", nil)
+	one, two := start(t, t.TempDir()), start(t, t.TempDir())
+	sub := one.subscribe(map[string]any{"target_url": r.URL})
+	two.want(http.StatusNotFound, "GET", "/subscriptions/"+sub, nil)
+	other := two.subscribe(map[string]any{"target_url": r.URL})
+	one.settled(one.publish(sub, created))
+	two.settled(two.publish(other, created))
+	if n := len(r.got()); n != 2 {
+		t.Errorf("the receiver got %d webhooks, want 2", n)
+	}
+}
+
+func TestSecondProcessIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	start(t, dir)
+	_, err := app.New(t.Context(), load(t, dir), "test", slog.New(slog.DiscardHandler))
+	if err == nil || !strings.Contains(err.Error(), "another hookferry process holds") {
+		t.Errorf("the second one got %v", err)
+	}
+}
+
+// A stop in the middle of the work loses nothing, delivers nothing twice, and
+// leaves nothing leased: the next start goes on at once.
+func TestStopAndStartLosesNothing(t *testing.T) {
+	r := receive(t, "", nil)
+	dir := t.TempDir()
+	s := start(t, dir)
+	sub := s.subscribe(map[string]any{"target_url": r.URL})
+	const events = 300
+	var accepted []string
+	for n := range events {
+		accepted = append(accepted, s.publish(sub, fmt.Sprintf(`{"event": "n", "data": %d}`, n)))
+		if n%100 == 50 {
+			s.stop()
+			s = start(t, dir)
+		}
+	}
+	for _, delivery := range accepted {
+		if d := s.settled(delivery); d["status"] != "delivered" {
+			t.Errorf("delivery %v", d)
+		}
+	}
+	if n := len(r.got()); n != events {
+		t.Errorf("the receiver got %d webhooks, want %d", n, events)
+	}
+}
+
+// One endpoint that hangs does not keep the others waiting: all of theirs are
+// delivered while not one of its own has ended.
+func TestHangingEndpointDelaysNobody(t *testing.T) {
+	release := make(chan struct{})
+	hang := receive(t, "", func(_ http.ResponseWriter, r *http.Request, _ int) {
+		select {
+		case <-release:
+		case <-r.Context().Done():
+		}
+	})
+	defer close(release)
+	r := receive(t, "", nil)
+	s := start(t, t.TempDir(), "WEBHOOK_TIMEOUT=60s", "HOOKFERRY_SHUTDOWN_GRACE=0s")
+	hanging := s.subscribe(map[string]any{"target_url": hang.URL})
+	var deliveries []string
+	for range 9 {
+		sub := s.subscribe(map[string]any{"target_url": r.URL})
+		for range 30 {
+			s.publish(hanging, created)
+			deliveries = append(deliveries, s.publish(sub, created))
+		}
+	}
+	for _, id := range deliveries {
+		s.settled(id)
+	}
+	count, err := s.Store().Count(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if count[0] != len(deliveries) || count[1] != len(deliveries) {
+		t.Errorf("statuses %v, want %d pending at the endpoint that hangs and as many delivered", count, len(deliveries))
+	}
+}
+
+// Concurrent requests with one idempotency key make one event.
+func TestIdempotencyKey(t *testing.T) {
+	r := receive(t, "", nil)
+	s := start(t, t.TempDir())
+	sub := s.subscribe(map[string]any{"target_url": r.URL})
+	send := func(body string) (int, http.Header, map[string]any) {
+		req, err := http.NewRequestWithContext(context.Background(), "POST", s.url+"/webhooks/ingest/"+sub, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Idempotency-Key", "order-1")
+		return s.do(req)
+	}
+	var wg sync.WaitGroup
+	ids := make(chan string, 20)
+	for range cap(ids) {
+		wg.Go(func() {
+			status, _, answer := send(created)
+			if status != http.StatusAccepted {
+				t.Errorf("%d %v", status, answer)
+			}
+			ids <- fmt.Sprint(answer["delivery_id"])
+		})
+	}
+	wg.Wait()
+	first := <-ids
+	for range cap(ids) - 1 {
+		if id := <-ids; id != first {
+			t.Errorf("delivery %s beside %s", id, first)
+		}
+	}
+	s.settled(first)
+	if n := len(r.got()); n != 1 {
+		t.Errorf("the receiver got %d webhooks, want 1", n)
+	}
+	if _, header, _ := send(created); header.Get("Idempotency-Replayed") != "true" {
+		t.Error("a replayed answer does not say so")
+	}
+	if status, _, answer := send(`{"event": "user.created", "data": 2}`); status != http.StatusUnprocessableEntity || answer["code"] != "idempotency_key_reused" {
+		t.Errorf("%d %v", status, answer)
+	}
+}
+
+func TestStartNeedsAKey(t *testing.T) {
+	dir := t.TempDir()
+	cfg := load(t, dir)
+	cfg.Dev = false
+	if _, err := app.New(t.Context(), cfg, "test", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "hookferry keys create") {
+		t.Fatalf("without a key: %v", err)
+	}
+	text, key, err := app.CreateKey(t.Context(), cfg, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.New(t.Context(), cfg, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	status := func(key string) int {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+a.Addr()+"/subscriptions/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if key != "" {
+			req.Header.Set("Authorization", "Bearer "+key)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	for _, tt := range []struct {
+		key  string
+		want int
+		why  string
+	}{
+		{"", http.StatusUnauthorized, "no key"},
+		{"hf_wrong", http.StatusUnauthorized, "a wrong key"},
+		{text, http.StatusOK, "the key"},
+		{text, http.StatusOK, "the key, from memory"},
+	} {
+		if got := status(tt.key); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.why, got, tt.want)
+		}
+	}
+	// A running service is no obstacle to the command line.
+	if err := app.RevokeKey(t.Context(), cfg, key.ID); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		if got := status(text); got != http.StatusUnauthorized {
+			return fmt.Errorf("a revoked key gets %d", got)
+		}
+		return nil
+	})
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReadinessEndsBeforeTheService(t *testing.T) {
+	s := start(t, t.TempDir())
+	s.want(http.StatusOK, "GET", "/readyz", nil)
+	s.want(http.StatusOK, "GET", "/livez", nil)
+	h := s.want(http.StatusOK, "GET", "/health", nil)
+	if h["status"] != "ok" || h["components"].(map[string]any)["database"].(map[string]any)["status"] != "ok" {
+		t.Errorf("health %v", h)
+	}
+	start := time.Now()
+	s.stop()
+	t.Logf("stopped in %v", time.Since(start))
+}

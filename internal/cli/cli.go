@@ -1,0 +1,110 @@
+// Package cli is the command line: one file per command, each a thin layer that
+// reads flags, calls package app or the public client, and prints for people.
+//
+// Start with Run, which knows all commands.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"hookferry/internal/config"
+)
+
+// streams are what a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// errSaid ends a command with status 1 whose output has said why.
+var errSaid = errors.New("said above")
+
+// Run runs the command that args name and returns the exit status: 0, or 1 if it
+// failed, or 2 if it was called wrongly.
+func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	s := streams{in: in, out: out, err: errOut}
+	root := newRoot(s)
+	root.SetArgs(args)
+	called, err := root.ExecuteContextC(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errSaid):
+		return 1
+	case errors.As(err, &usage):
+		fmt.Fprintf(errOut, "hookferry: %v\nSee `%s --help`.\n", err, called.CommandPath())
+		return 2
+	}
+	fmt.Fprintf(errOut, "hookferry: %v\n", err)
+	return 1
+}
+
+// usageError is a command that was called wrongly.
+type usageError struct{ error }
+
+func newRoot(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hookferry",
+		Short: "Takes webhooks in, keeps them safe, and brings each one to its subscriber",
+		Long: `Hookferry takes webhooks in over HTTP, stores them, and brings each one to its
+subscriber: signed, retried, and accounted for. It needs nothing but this file.`,
+		Example: `  hookferry demo                       see it work, in half a minute
+  hookferry serve --dev                run it on this machine, without keys
+  hookferry listen                     a receiver to try it with`,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		Args:                       noArgs,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(
+		newServe(s), newDemo(s), newListen(s), newSend(s), newKeys(s), newMigrate(s), newConfig(s), newVersion(s),
+	)
+	return root
+}
+
+// noArgs is cobra.NoArgs with an error that tells a mistyped command.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	message := fmt.Sprintf("%s takes no argument %q", cmd.CommandPath(), args[0])
+	if cmd.HasSubCommands() {
+		message = fmt.Sprintf("there is no command %q", args[0])
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			message += fmt.Sprintf("; did you mean %q?", near[0])
+		}
+	}
+	return usageError{errors.New(message)}
+}
+
+// exactArgs wants so many arguments, named for the message.
+func exactArgs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		return usageError{fmt.Errorf("%s takes %d argument(s) (%v), not %d", cmd.CommandPath(), len(names), names, len(args))}
+	}
+}
+
+// settingsFlags are the flags that override settings.
+func settingsFlags(cmd *cobra.Command, o *config.Overrides) {
+	cmd.Flags().StringVar(&o.Data, "data", "", "directory of the SQLite file (HOOKFERRY_DATA)")
+}
+
+// loadConfig reads the settings from the flags, the environment and .env.
+func loadConfig(o config.Overrides) (config.Config, error) {
+	return config.Load(os.Environ(), ".env", o)
+}

@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"hookferry/internal/config"
+)
+
+func newConfig(s streams) *cobra.Command {
+	var o config.Overrides
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Print every setting: its value now, where that comes from, and what it means",
+		Long: `Prints every setting with its value as a service started here would have it. What
+is secret is hidden. It fails as the start would, with the same sentences, where a
+setting is wrong.`,
+		Example: `  hookferry config
+  hookferry config --dev`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			cfg, err := loadConfig(o)
+			if err != nil {
+				return err
+			}
+			for i, setting := range cfg.Describe() {
+				if i > 0 {
+					fmt.Fprintln(s.out)
+				}
+				if err := printSetting(s, setting); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	settingsFlags(cmd, &o)
+	cmd.Flags().StringVar(&o.Addr, "addr", "", "address the API listens on (HOOKFERRY_ADDR)")
+	cmd.Flags().BoolVar(&o.Dev, "dev", false, "show what --dev changes")
+	return cmd
+}
+
+func printSetting(s streams, setting config.Setting) error {
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "%s\t= %s\t(%s)\n", setting.Name, setting.Value, setting.Source)
+	fmt.Fprintf(w, "  default: %s\n  %s\n", setting.Default, setting.Meaning)
+	return w.Flush()
+}

@@ -1,0 +1,142 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hookferry/client"
+)
+
+// sendOptions are the flags of `hookferry send`.
+type sendOptions struct {
+	url            string
+	key            string
+	idempotencyKey string
+	wait           bool
+	asJSON         bool
+}
+
+func newSend(s streams) *cobra.Command {
+	var o sendOptions
+	cmd := &cobra.Command{
+		Use:   "send SUBSCRIPTION_ID EVENT_TYPE [DATA]",
+		Short: "Publish one event",
+		Long: `Publishes one event to a subscription of a running service. DATA is any JSON; where
+it is - or left out, it is read from the standard input, and at a terminal it is {}.
+
+With --wait it stays until the delivery is settled, prints each attempt, and fails
+if the delivery did.
+
+The API key is that of --key or else of the environment variable
+HOOKFERRY_API_KEY, which other users of the machine can't see.`,
+		Example: `  hookferry send 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071 user.created '{"id": 123}'
+  hookferry send --wait 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071 order.paid < order.json`,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 2 || len(args) == 3 {
+				return nil
+			}
+			return usageError{fmt.Errorf("%s takes SUBSCRIPTION_ID EVENT_TYPE [DATA], not %s", cmd.CommandPath(), number(len(args), "argument"))}
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.key == "" {
+				o.key = os.Getenv("HOOKFERRY_API_KEY")
+			}
+			return newSender(s, o).run(cmd.Context(), args)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.url, "url", "http://127.0.0.1:8000", "where the service is")
+	f.StringVar(&o.key, "key", "", "API key (better: HOOKFERRY_API_KEY)")
+	f.StringVar(&o.idempotencyKey, "idempotency-key", "", "makes it safe to send the same event again")
+	f.BoolVar(&o.wait, "wait", false, "stay until the delivery is settled; fail if it failed")
+	f.BoolVar(&o.asJSON, "json", false, "print the answer as JSON; with --wait, the settled delivery")
+	return cmd
+}
+
+// sender is one run of `hookferry send`.
+type sender struct {
+	sendOptions
+	streams
+	pause func(context.Context, time.Duration) error // between two looks at a delivery
+}
+
+func newSender(s streams, o sendOptions) *sender {
+	return &sender{sendOptions: o, streams: s, pause: sleep}
+}
+
+func (s *sender) run(ctx context.Context, args []string) error {
+	data, err := s.data(args[2:])
+	if err != nil {
+		return usageError{err}
+	}
+	c, err := client.New(s.url, client.WithKey(s.key))
+	if err != nil {
+		return usageError{err}
+	}
+	defer c.CloseIdleConnections()
+	receipt, err := c.Publish(ctx, args[0], client.Event{Type: args[1], Data: data, IdempotencyKey: s.idempotencyKey})
+	if err != nil {
+		return s.explain(err)
+	}
+	switch {
+	case s.wait && !receipt.Filtered():
+		return s.follow(ctx, c, receipt)
+	case s.asJSON:
+		return writeJSONLine(s.out, receipt)
+	case receipt.Filtered():
+		fmt.Fprintf(s.out, "filtered: %s; nothing is sent\n", clean(receipt.Reason))
+		return nil
+	}
+	s.printReceipt(receipt)
+	fmt.Fprintf(s.out, "  curl \"%s/status/delivery/%s\"\n", clean(s.url), clean(receipt.DeliveryID))
+	return nil
+}
+
+func (s *sender) printReceipt(r client.Receipt) {
+	fmt.Fprintf(s.out, "accepted: event %s, delivery %s\n", clean(r.EventID), clean(r.DeliveryID))
+}
+
+// explain says what to do about an error. What the service says is a stranger's
+// text.
+func (s *sender) explain(err error) error {
+	problem, isProblem := errors.AsType[*client.Problem](err)
+	_, isNetwork := errors.AsType[*url.Error](err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errors.New("stopped; whether the event was taken is not known")
+	case isProblem && problem.Status == 401 && s.key == "" && problem.Code == "unauthorized":
+		return errors.New("the service wants an API key: set HOOKFERRY_API_KEY; `hookferry keys create NAME` makes one")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nothing listens on %s: is `hookferry serve --dev` running? --url says where the service is", hostOf(s.url))
+	case isNetwork:
+		return fmt.Errorf("the service could not be reached: %s; --url says where it is", clean(err.Error()))
+	}
+	return errors.New(clean(err.Error()))
+}
+
+func hostOf(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return clean(rawURL)
+	}
+	return u.Host
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

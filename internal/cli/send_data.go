@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// maxData is the most that a service can be set to take.
+const maxData = 32 << 20
+
+// data is the event's data: the argument, or else what stands on the standard input.
+func (s *sender) data(args []string) (json.RawMessage, error) {
+	if len(args) == 1 && args[0] != "-" {
+		return checkData("DATA", args[0])
+	}
+	if len(args) == 0 && isTerminal(s.in) {
+		fmt.Fprintln(s.err, "No DATA was given, so {} is sent.")
+		return json.RawMessage("{}"), nil
+	}
+	text, err := io.ReadAll(io.LimitReader(s.in, maxData+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read the standard input: %w", err)
+	case len(text) > maxData:
+		return nil, fmt.Errorf("the standard input is longer than %d bytes, more than any service takes", maxData)
+	case len(args) == 0 && len(text) == 0:
+		fmt.Fprintln(s.err, "No DATA was given and the standard input is empty, so {} is sent.")
+		return json.RawMessage("{}"), nil
+	}
+	return checkData("the standard input", string(text))
+}
+
+func isTerminal(r io.Reader) bool {
+	file, ok := r.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// checkData takes text that is JSON. Its error shows where it breaks.
+func checkData(what, text string) (json.RawMessage, error) {
+	if !utf8.ValidString(text) {
+		return nil, fmt.Errorf("%s is not UTF-8, which JSON must be", what)
+	}
+	var value json.RawMessage
+	err := json.Unmarshal([]byte(text), &value)
+	if err == nil {
+		return json.RawMessage(strings.TrimSpace(text)), nil
+	}
+	syntax, ok := errors.AsType[*json.SyntaxError](err)
+	if !ok {
+		return nil, fmt.Errorf("%s is not JSON: %w", what, err)
+	}
+	// The offset is the number of bytes read, the offending one included; where the
+	// text ends too early there is none.
+	at := len(text)
+	if !strings.Contains(syntax.Error(), "unexpected end") {
+		at = int(syntax.Offset) - 1
+	}
+	return nil, fmt.Errorf("%s is not JSON: %s\n%s", what, clean(syntax.Error()), pointAt(text, at))
+}
+
+// pointAt shows the line of text that holds the byte at, with a mark below it.
+func pointAt(text string, at int) string {
+	at = max(0, min(at, len(text)))
+	start := strings.LastIndexByte(text[:at], '\n') + 1
+	row := strings.Count(text[:at], "\n") + 1
+	end := len(text)
+	if i := strings.IndexByte(text[at:], '\n'); i >= 0 {
+		end = at + i
+	}
+	before, after := clean(lastRunes(text[start:at], 40)), clean(firstRunes(text[at:end], 30))
+	where := fmt.Sprintf("  line %d, column %d:  ", row, utf8.RuneCountInString(text[start:at])+1)
+	return where + before + after + "\n" + strings.Repeat(" ", utf8.RuneCountInString(where+before)) + "^"
+}
+
+// lastRunes is the end of s, at most n characters of it.
+func lastRunes(s string, n int) string {
+	runes := []rune(s)
+	return string(runes[max(0, len(runes)-n):])
+}

@@ -1,0 +1,280 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"hookferry/client"
+)
+
+// service is the real one, with short retries.
+func service(t *testing.T) (url string, c *client.Client) {
+	t.Helper()
+	_, cancel := context.WithCancelCause(t.Context())
+	s, err := startDemoService(t.Context(), t.TempDir(), quick(0), cancel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if c, err = client.New(s.url()); err != nil {
+		t.Fatal(err)
+	}
+	return s.url(), c
+}
+
+// run runs a command and returns what it printed.
+func run(t *testing.T, in io.Reader, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = Run(t.Context(), args, in, &o, &e)
+	return code, o.String(), e.String()
+}
+
+// From `hookferry send` through the service to `hookferry listen` and back.
+func TestSend(t *testing.T) {
+	t.Setenv("HOOKFERRY_API_KEY", "")
+	url, c := service(t)
+	l, heard := listening(t, listenOptions{secret: "geheim", failFirst: 1})
+	receiver := httptest.NewServer(l)
+	defer receiver.Close()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	defer gone.Close()
+	good := subscribe(t, c, client.SubscriptionInput{TargetURL: receiver.URL, Secret: "geheim", EventTypes: []string{"user.*"}})
+	bad := subscribe(t, c, client.SubscriptionInput{TargetURL: gone.URL, RetryScheduleSeconds: []float64{0.001}})
+	const anyID = `[0-9a-f-]{36}`
+
+	for _, test := range []struct {
+		reason string
+		in     string
+		args   []string
+		code   int
+		out    string // patterns
+		errOut string
+	}{
+		{"one event is taken", "", []string{good, "user.created", `{"id": 123}`}, 0, `accepted: event ` + anyID + `, delivery ` + anyID + "\n" + `  curl "` + url + `/status/delivery/` + anyID + "\"\n", ``},
+		{
+			"it is followed to its delivery", " {\"id\":1}\n",
+			[]string{"--wait", good, "user.created"},
+			0,
+			`accepted: .*
+attempt 1: answered 500 Internal Server Error \([^)]+\)(; the next one is due at \d\d:\d\d:\d\d)?
+attempt 2: answered 200 \([^)]+\)
+delivered
+`, ``,
+		},
+		{
+			"it is followed to its failure", "",
+			[]string{"--wait", bad, "any.type", "-"},
+			2, ``,
+			`hookferry: the standard input is not JSON: unexpected end of JSON input
+  line 1, column 1:  
+                     \^
+See .hookferry send --help.\.
+`,
+		},
+		{"the exit status says that it failed", "[]", []string{"--wait", bad, "any.type", "-"}, 1, `accepted: .*\nattempt 1: answered 404 Not Found .*\nattempt 2: answered 404 Not Found \([^)]+\)\nfailed\n`, ``},
+		{"and as JSON", "[]", []string{"--wait", "--json", bad, "any.type"}, 1, `\{"id":"` + anyID + `",.*"status":"failed",.*\}\n`, ``},
+		{"as JSON", "", []string{"--json", good, "user.created"}, 0, `\{"delivery_id":"` + anyID + `","event_id":"` + anyID + `","status":"pending"\}\n`, "No DATA was given and the standard input is empty, so {} is sent.\n"},
+		{"a type that is not wanted", "", []string{"--wait", good, "order.paid", "1"}, 0, `filtered: the subscription wants .*; nothing is sent\n`, ``},
+		{"an id that is unknown", "", []string{"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", "a", "1"}, 1, ``, `hookferry: the service answered 404 Not Found: There is nothing with this id.*\n`},
+		{"an id that is none", "", []string{"../../health", "a", "1"}, 1, ``, `hookferry: the service answered 404 Not Found: .*\n`},
+		{"a type that is none", "", []string{good, "user created", "1"}, 1, ``, `hookferry: the service answered 422 .* event: holds .*\n`},
+	} {
+		args := append([]string{"send", "--url", url}, test.args...)
+		code, out, errOut := run(t, strings.NewReader(test.in), args...)
+		if code != test.code || !matches(test.out, out) || !matches(test.errOut, errOut) {
+			t.Errorf("%s: exit status %d\n%s%s\nwant %d\n%s%s", test.reason, code, out, errOut, test.code, test.out, test.errOut)
+		}
+	}
+	if !strings.Contains(heard.String(), "signature verified") {
+		t.Errorf("heard\n%s", heard)
+	}
+}
+
+func subscribe(t *testing.T, c *client.Client, in client.SubscriptionInput) string {
+	t.Helper()
+	s, err := c.CreateSubscription(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.ID
+}
+
+func matches(pattern, text string) bool {
+	return regexp.MustCompile(`^` + strings.ReplaceAll(pattern, "{}", `\{\}`) + `$`).MatchString(text)
+}
+
+// The same key with the same data is the same event.
+func TestSendAgain(t *testing.T) {
+	url, c := service(t)
+	l, _ := listening(t, listenOptions{})
+	receiver := httptest.NewServer(l)
+	defer receiver.Close()
+	id := subscribe(t, c, client.SubscriptionInput{TargetURL: receiver.URL})
+	args := []string{"send", "--url", url, "--json", "--idempotency-key", "order 7", id, "order.paid"}
+	_, first, _ := run(t, nil, append(args, "7")...)
+	_, second, _ := run(t, nil, append(args, "7")...)
+	if first == "" || first != second {
+		t.Errorf("first %ssecond %s", first, second)
+	}
+	if code, _, errOut := run(t, nil, append(args, "8")...); code != 1 || !strings.Contains(errOut, "used before, with another body") {
+		t.Errorf("exit status %d: %s", code, errOut)
+	}
+}
+
+func TestSendCanNotReach(t *testing.T) {
+	t.Setenv("HOOKFERRY_API_KEY", "")
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>\x1b[31m") }))
+	defer page.Close()
+	locked := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusUnauthorized)
+		io.WriteString(w, `{"code":"unauthorized","detail":"The API key is unknown\u001b[31m."}`)
+	}))
+	defer locked.Close()
+	for _, test := range []struct {
+		reason string
+		args   []string
+		code   int
+		want   string
+	}{
+		{"nobody listens", []string{"--url", closed.URL}, 1, "nothing listens on " + strings.TrimPrefix(closed.URL, "http://") + ": is `hookferry serve --dev` running?"},
+		{"a name that does not resolve", []string{"--url", "http://nowhere.invalid"}, 1, "the service could not be reached: "},
+		{"another service", []string{"--url", page.URL}, 1, "is not what Hookferry answers"},
+		{"no key", []string{"--url", locked.URL}, 1, "the service wants an API key: set HOOKFERRY_API_KEY"},
+		{"a wrong key", []string{"--url", locked.URL, "--key", "geheim"}, 1, `the service answered 401 Unauthorized: The API key is unknown\x1b[31m.`},
+		{"a key that is none", []string{"--key", "geheim\n"}, 2, "the API key holds a space"},
+		{"a URL that is none", []string{"--url", "127.0.0.1:8000"}, 2, "write it like http://127.0.0.1:8000"},
+		{"a password in the URL", []string{"--url", "http://me:geheim@127.0.0.1:1"}, 2, "must not hold a user name or password"},
+	} {
+		code, out, errOut := run(t, nil, append(append([]string{"send"}, test.args...), "s", "a", "1")...)
+		if code != test.code || out != "" || !strings.Contains(errOut, test.want) || strings.Contains(errOut, "geheim") {
+			t.Errorf("%s: exit status %d\n%s%s", test.reason, code, out, errOut)
+		}
+	}
+}
+
+func TestSendTakesTheKeyOfTheEnvironment(t *testing.T) {
+	t.Setenv("HOOKFERRY_API_KEY", "hf_environment")
+	var got string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header.Get("Authorization")
+		io.WriteString(w, "{}")
+	}))
+	defer s.Close()
+	run(t, nil, "send", "--url", s.URL, "s", "a", "1")
+	if got != "Bearer hf_environment" {
+		t.Errorf("got %q", got)
+	}
+	run(t, nil, "send", "--url", s.URL, "--key", "hf_flag", "s", "a", "1")
+	if got != "Bearer hf_flag" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Whoever stops waiting is told how to go on.
+func TestSendStopsWaiting(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"delivery_id":"d","status":"pending","attempts":[{"attempt_number":1,"error":"answered 503"}],"next_attempt_at":"2026-11-23T17:44:11Z"}`)
+	}))
+	defer s.Close()
+	var out bytes.Buffer
+	var pauses []time.Duration
+	sender := newSender(streams{out: &out}, sendOptions{url: s.URL, wait: true})
+	sender.pause = func(_ context.Context, d time.Duration) error {
+		if pauses = append(pauses, d); len(pauses) == 8 {
+			return context.Canceled
+		}
+		return nil
+	}
+	err := sender.run(t.Context(), []string{"s", "a", "1"})
+	if err == nil || errors.Is(err, errSaid) || !strings.Contains(err.Error(), `the delivery goes on: curl "`+s.URL+`/status/delivery/d"`) {
+		t.Errorf("got %v", err)
+	}
+	if n := strings.Count(out.String(), "attempt 1: answered 503"); n != 1 || !strings.Contains(out.String(), "; the next one is due at ") {
+		t.Errorf("the attempt is printed %d times\n%s", n, &out)
+	}
+	if pauses[0] != firstLook || pauses[7] != slowest {
+		t.Errorf("it pauses for %v", pauses)
+	}
+}
+
+func TestCheckData(t *testing.T) {
+	for _, good := range []string{`{}`, ` [1e999] `, "\n\"\\u0000\"\n", `{"a":1,"a":2}`, `null`} {
+		if got, err := checkData("DATA", good); err != nil || string(got) != strings.TrimSpace(good) {
+			t.Errorf("%q became %q, %v", good, got, err)
+		}
+	}
+	for _, test := range []struct{ reason, in, want string }{
+		{"a comma too many", `{"id": 123,}`, `DATA is not JSON: invalid character '}' looking for beginning of object key string
+  line 1, column 12:  {"id": 123,}
+                                 ^`},
+		{"an end too early", `{"id": `, `DATA is not JSON: unexpected end of JSON input
+  line 1, column 8:  {"id": 
+                            ^`},
+		{"on a later line", "{\n  \"name\": 'Zoë'\n}", `DATA is not JSON: invalid character '\'' looking for beginning of value
+  line 2, column 11:    "name": 'Zoë'
+                                ^`},
+		{"two values", `{} {}`, `DATA is not JSON: invalid character '{' after top-level value
+  line 1, column 4:  {} {}
+                        ^`},
+		{"in the middle of a long line", `["` + strings.Repeat("x", 100) + `",oops,"` + strings.Repeat("y", 100) + `"]`, `DATA is not JSON: invalid character 'o' looking for beginning of value
+  line 1, column 105:  ` + strings.Repeat("x", 38) + `",oops,"` + strings.Repeat("y", 24) + `
+                       ` + strings.Repeat(" ", 40) + `^`},
+		{"what a terminal would obey", "{\"a\x1b[31m\": \x1b}", `DATA is not JSON: invalid character '\x1b' in string literal
+  line 1, column 4:  {"a\x1b[31m": \x1b}
+                        ^`},
+		{"not UTF-8", "\"\xff\"", "DATA is not UTF-8, which JSON must be"},
+		{"nothing", "", `DATA is not JSON: unexpected end of JSON input
+  line 1, column 1:  
+                     ^`},
+	} {
+		_, err := checkData("DATA", test.in)
+		if err == nil || err.Error() != test.want {
+			t.Errorf("%s: got\n%v\nwant\n%s", test.reason, err, test.want)
+		}
+	}
+}
+
+func FuzzCheckData(f *testing.F) {
+	f.Add(`{"a": [1, 2}`)
+	f.Add("\n\n'\u202e")
+	f.Fuzz(func(t *testing.T, text string) {
+		data, err := checkData("DATA", text)
+		if err == nil && !json.Valid(data) {
+			t.Fatalf("%q was taken", text)
+		}
+		if err != nil && strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), isUnfit) {
+			t.Fatalf("the error %q is not fit for a terminal", err)
+		}
+	})
+}
+
+func TestSendArguments(t *testing.T) {
+	for _, args := range [][]string{{}, {"s"}, {"s", "a", "1", "2"}} {
+		if code, _, errOut := run(t, nil, append([]string{"send"}, args...)...); code != 2 || !strings.Contains(errOut, "SUBSCRIPTION_ID EVENT_TYPE [DATA]") {
+			t.Errorf("%v: exit status %d: %s", args, code, errOut)
+		}
+	}
+	if code, _, errOut := run(t, endless{}, "send", "s", "a"); code != 2 || !strings.Contains(errOut, "longer than") {
+		t.Errorf("exit status %d: %s", code, errOut)
+	}
+	if code, _, errOut := run(t, broken{}, "send", "s", "a", "-"); code != 2 || !strings.Contains(errOut, "read the standard input") {
+		t.Errorf("exit status %d: %s", code, errOut)
+	}
+}

@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"hookferry/client"
+)
+
+// Looks at a delivery come fast at first, because most are delivered at once.
+const (
+	firstLook = 50 * time.Millisecond
+	slowest   = time.Second
+)
+
+// follow prints the attempts as they are made, until the delivery is settled.
+func (s *sender) follow(ctx context.Context, c *client.Client, r client.Receipt) error {
+	if !s.asJSON {
+		s.printReceipt(r)
+	}
+	printed := 0
+	for wait := firstLook; ; wait = min(2*wait, slowest) {
+		d, err := c.Delivery(ctx, r.DeliveryID)
+		if err != nil && ctx.Err() == nil {
+			return s.explain(err)
+		}
+		if err == nil {
+			printed = s.printAttempts(d, printed)
+		}
+		if err == nil && d.Status != client.Pending {
+			return s.settle(d)
+		}
+		if err != nil || s.pause(ctx, wait) != nil {
+			return fmt.Errorf("stopped waiting; the delivery goes on: curl \"%s/status/delivery/%s\"", clean(s.url), clean(r.DeliveryID))
+		}
+	}
+}
+
+// printAttempts prints those that were not printed yet and returns how many are.
+func (s *sender) printAttempts(d client.Delivery, printed int) int {
+	if s.asJSON {
+		return 0
+	}
+	for _, a := range d.Attempts[min(printed, len(d.Attempts)):] {
+		fmt.Fprintf(s.out, "attempt %d: %s (%s)", a.AttemptNumber, clean(wordsOf(a)), milliseconds(a.Duration()))
+		if last := a.AttemptNumber == len(d.Attempts); last && d.Status == client.Pending && !d.NextAttemptAt.IsZero() {
+			fmt.Fprintf(s.out, "; the next one is due at %s", d.NextAttemptAt.Local().Format(time.TimeOnly))
+		}
+		fmt.Fprintln(s.out)
+	}
+	return len(d.Attempts)
+}
+
+// wordsOf says how an attempt ended.
+func wordsOf(a client.Attempt) string {
+	if a.Success {
+		return fmt.Sprintf("answered %d", a.StatusCode)
+	}
+	return a.Error
+}
+
+// settle says how it ended, and fails the command where the delivery failed.
+func (s *sender) settle(d client.Delivery) error {
+	if s.asJSON {
+		if err := writeJSONLine(s.out, d); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprintf(s.out, "%s\n", clean(d.Status))
+	}
+	if d.Status != client.Delivered {
+		return errSaid
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"hookferry/internal/app"
+	"hookferry/internal/config"
+)
+
+func newServe(s streams) *cobra.Command {
+	var o config.Overrides
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the service",
+		Long: `Runs the service until it gets SIGINT or SIGTERM. Then it takes no more events,
+lets attempts under way end, and stops; a second signal ends it at once. Nothing
+is lost either way.
+
+Settings come from the environment and from .env; ` + "`hookferry config`" + ` prints them.
+An API key is needed: make one with ` + "`hookferry keys create`" + `.
+
+--dev is for your own machine: it listens on 127.0.0.1 only, allows targets on
+the loopback addresses, and needs no API key.`,
+		Example: `  hookferry serve --dev
+  HOOKFERRY_API_KEY=$(openssl rand -hex 24) hookferry serve --addr :8080 --data /var/lib/hookferry`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(o)
+			if err != nil {
+				return err
+			}
+			a, err := app.New(cmd.Context(), cfg, Version(), app.NewLogger(s.err, cfg))
+			if err != nil {
+				return err
+			}
+			return a.Run(cmd.Context())
+		},
+	}
+	settingsFlags(cmd, &o)
+	cmd.Flags().StringVar(&o.Addr, "addr", "", "address the API listens on (HOOKFERRY_ADDR)")
+	cmd.Flags().BoolVar(&o.Dev, "dev", false, "for your own machine: loopback only, no API key")
+	return cmd
+}
