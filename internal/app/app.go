@@ -164,17 +164,16 @@ func (a *App) AdminAddr() string {
 	return a.servers[1].listener.Addr().String()
 }
 
-// Account counts the deliveries that the database keeps, by status. Their sum is
-// what was accepted, as long as the retention has deleted nothing.
-func (a *App) Account(ctx context.Context) (Account, error) {
-	n, err := a.store.Count(ctx)
-	return Account{
-		Delivered: n[event.Delivered], Failed: n[event.Failed], Pending: n[event.Pending], Cancelled: n[event.Cancelled],
-	}, err
+// Account counts the deliveries that the database keeps, by the name of their
+// status. Their sum is what was accepted, as long as nothing has been deleted.
+func (a *App) Account(ctx context.Context) (map[string]int, error) {
+	counts, err := a.store.Count(ctx)
+	account := make(map[string]int, len(counts))
+	for status, n := range counts {
+		account[status.String()] = n
+	}
+	return account, err
 }
-
-// Account is how many deliveries stand where.
-type Account struct{ Delivered, Failed, Pending, Cancelled int }
 
 // Store is the database, for tests that audit a running instance.
 func (a *App) Store() store.Store { return a.store }

@@ -75,13 +75,9 @@ func (d *demo) watch(ctx context.Context, sent <-chan error) error {
 }
 
 func (d *demo) standing(ctx context.Context) (standing, error) {
-	found, err := d.service.app.Store().Count(ctx)
+	counted, err := d.service.app.Account(ctx)
 	if err != nil {
 		return standing{}, fmt.Errorf("count the deliveries: %w", err)
-	}
-	counted := map[string]int{}
-	for status, n := range found {
-		counted[status.String()] = n
 	}
 	tallies, took := d.ledger.progress(func(receiver int) bool { return d.cast[receiver].prompt })
 	return standing{

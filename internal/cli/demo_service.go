@@ -10,7 +10,6 @@ import (
 
 	"hookferry/internal/app"
 	"hookferry/internal/config"
-	"hookferry/internal/telemetry"
 )
 
 // demoService is the real service, as `hookferry serve --dev` would start it, on a
@@ -31,6 +30,7 @@ func demoSettings(p pace) []string {
 	}
 	return []string{
 		"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0",
+		"HOOKFERRY_LOG_FORMAT=text",
 		"HOOKFERRY_SHUTDOWN_GRACE=" + p.timeout.String(),
 		"WEBHOOK_TIMEOUT=" + p.timeout.String(),
 		"WEBHOOK_RETRY_SCHEDULE=" + strings.Join(schedule, ","),
@@ -48,8 +48,7 @@ func startDemoService(ctx context.Context, dir string, p pace, fail context.Canc
 	if s.log, err = os.Create(filepath.Join(dir, "service.log")); err != nil {
 		return nil, fmt.Errorf("make the service's log: %w", err)
 	}
-	log := telemetry.NewLogger(s.log, "INFO", "text")
-	if s.app, err = app.New(ctx, cfg, Version(), log); err != nil {
+	if s.app, err = app.New(ctx, cfg, Version(), app.NewLogger(s.log, cfg)); err != nil {
 		s.log.Close()
 		return nil, err
 	}

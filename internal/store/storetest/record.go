@@ -86,7 +86,7 @@ func attemptWhole(r rig) {
 				DNS: time.Millisecond, Connect: 2500 * time.Microsecond, TLS: 3 * time.Millisecond, FirstByte: time.Microsecond,
 			},
 			Peer: "[2001:db8::1]:443", StatusCode: 503, Code: event.CodeStatus,
-			Error: "the endpoint answered 503: „später“ 🚧\n",
+			Error:    "the endpoint answered 503: „später“ 🚧\n",
 			Response: everyByte(),
 		}},
 		{"an answer as long as is kept", event.Outcome{StatusCode: 200, Response: bytes.Repeat([]byte{0xff, 0}, event.ExcerptLimit/2)}},
