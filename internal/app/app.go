@@ -206,7 +206,7 @@ func (a *App) Run(ctx context.Context) error {
 
 	<-ctx.Done()
 	a.stopping.Store(true)
-	a.log.InfoContext(ctx, "stopping", "grace", a.cfg.ShutdownGrace)
+	a.log.InfoContext(ctx, "stopping", "grace", a.cfg.ShutdownGrace.String())
 	a.shutdown()
 	stopWork()
 	if err := errors.Join(<-parts, <-parts); err != nil {

@@ -76,9 +76,9 @@ type Dispatcher struct {
 	lanes    *lanes
 	held     held
 	inFlight int
-	backlog  bool          // something due was left in the store for want of room
 	stopping bool          // no reservations, no claims, no further attempts
 	idle     chan struct{} // closed when stopping and nothing is in flight
+	pace     *time.Timer   // starts lanes that their rate holds back
 
 	attempts context.Context // of all attempts; ended when the grace is over
 	abort    context.CancelFunc
@@ -88,6 +88,8 @@ type Dispatcher struct {
 // New makes a dispatcher. Nothing moves until Run.
 func New(o Options) *Dispatcher {
 	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), idle: make(chan struct{})}
+	d.pace = time.AfterFunc(time.Hour, d.goOn)
+	d.pace.Stop()
 	d.attempts, d.abort = context.WithCancel(context.Background())
 	d.recorder = newRecorder(d)
 	return d
@@ -114,74 +116,81 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 		case <-renew.C:
 			d.tendLeases(ctx)
 		case <-d.wake:
-			timer.Reset(d.claimAll(ctx))
+			timer.Reset(d.claim(ctx))
 		case <-timer.C:
-			timer.Reset(d.claimAll(ctx))
+			timer.Reset(d.claim(ctx))
 		}
 	}
 }
 
-// claimAll claims until nothing more fits, and says how long to wait before the next look.
-func (d *Dispatcher) claimAll(ctx context.Context) time.Duration {
-	for ctx.Err() == nil {
-		again, wait, err := d.claimOnce(ctx)
-		if err != nil {
-			d.o.Log.WarnContext(ctx, "could not claim due deliveries; trying again", "error", err, "in", pollEvery)
-			return pollEvery
-		}
-		if !again {
-			return wait
-		}
+// claim takes one batch of due deliveries out of the store and into the lanes, and
+// says how long to wait before the next: one at a time, so that a long backlog never
+// keeps Run from tending the leases.
+func (d *Dispatcher) claim(ctx context.Context) time.Duration {
+	wait, err := d.claimOnce(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.o.Log.WarnContext(ctx, "could not claim due deliveries; trying again", "error", err, "in", pollEvery.String())
 	}
-	return pollEvery
+	return wait
 }
 
-// claimOnce takes one batch of due deliveries out of the store and into the lanes.
-// again says that another would find more.
-func (d *Dispatcher) claimOnce(ctx context.Context) (again bool, wait time.Duration, err error) {
+func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err error) {
 	now := time.Now()
 	d.mu.Lock()
-	total, roomOf := d.lanes.room()
-	started := d.start(now) // lanes that their rate held back
+	total, one, roomOf := d.lanes.room()
+	d.lanes.more = total <= 0
 	d.mu.Unlock()
-	if wait = pollEvery; !started.IsZero() {
-		wait = min(wait, time.Until(started))
-	}
 	if total <= 0 {
-		return false, wait, nil
+		return pollEvery, nil
 	}
-	claim, err := d.o.Store.Claim(ctx, event.ClaimRequest{
+	r := event.ClaimRequest{
 		Owner: d.o.Node, Now: now, Until: now.Add(d.o.Lease),
-		Limit: min(total, claimMost), Room: d.o.Limits.LaneDepth, RoomOf: roomOf, Bytes: d.o.Limits.HeldBytes / 4,
-	})
-	if err != nil {
-		return false, wait, err
+		Limit: min(total, claimMost), Room: one, RoomOf: roomOf, Bytes: d.o.Limits.HeldBytes / 4,
 	}
+	claim, err := d.o.Store.Claim(ctx, r)
+	if err != nil {
+		return pollEvery, err
+	}
+	size := 0
 	for _, c := range claim.Deliveries {
+		size += len(c.Event.Payload)
 		d.admit(ctx, c)
 	}
-	d.mu.Lock()
-	d.backlog = claim.More
-	d.mu.Unlock()
-	if !claim.NextDue.IsZero() {
-		wait = min(wait, max(0, time.Until(claim.NextDue)))
+	if claim.More {
+		d.mu.Lock()
+		d.lanes.left(r, claim.Deliveries)
+		d.mu.Unlock()
+		if len(claim.Deliveries) == r.Limit || size >= r.Bytes {
+			return 0, nil // the limits of one claim left the rest, not want of room
+		}
 	}
-	return claim.More && len(claim.Deliveries) > 0, wait, nil
+	if claim.NextDue.IsZero() {
+		return pollEvery, nil
+	}
+	return min(pollEvery, max(0, time.Until(claim.NextDue))), nil
 }
 
-// start lets every lane whose turn it is begin, as far as the node's limit goes. It
-// returns when the next lane that is held back by its rate may go on. The caller
-// holds the lock.
-func (d *Dispatcher) start(now time.Time) time.Time {
+// start lets every lane whose turn it is begin, as far as the node's limit goes. The
+// caller holds the lock.
+func (d *Dispatcher) start(now time.Time) {
 	for d.inFlight < d.o.Limits.InFlight && !d.stopping {
 		w := d.lanes.next(now)
 		if w == nil {
-			break
+			if at := d.lanes.nextStart(); !at.IsZero() {
+				d.pace.Reset(time.Until(at))
+			}
+			return
 		}
 		d.inFlight++
 		go d.work(w)
 	}
-	return d.lanes.nextStart()
+}
+
+// goOn starts what its rate has held back.
+func (d *Dispatcher) goOn() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.start(time.Now())
 }
 
 // work delivers one after the other as long as there is something to do, so that
@@ -211,7 +220,7 @@ func (d *Dispatcher) deliver(w *work) ending {
 	}
 
 	outcome := d.o.Sender.Send(d.attempts, sub, w.claimed.Event)
-	if d.attempts.Err() != nil && !outcome.Success() {
+	if d.attempts.Err() != nil && !outcome.Success() && outcome.StatusCode == 0 {
 		d.giveBack(w) // we broke it off ourselves: that says nothing about the endpoint
 		return endedNeutral
 	}
@@ -236,30 +245,22 @@ func (d *Dispatcher) finish(w *work, ended ending) *work {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lanes.finish(w, ended, now)
-	if d.backlog && d.low(w.lane) {
+	w.claimed.Event.Payload = nil // its outcome may wait for the store for long
+	if d.lanes.refill(w.lane) {
 		d.hint()
 	}
 	if !d.stopping {
 		if next := d.lanes.next(now); next != nil {
-			if ended == endedWell { // the lane may have grown: use it
-				d.start(now)
-			}
+			d.start(now) // the lane may have grown
 			return next
-		}
-		if at := d.lanes.nextStart(); !at.IsZero() {
-			d.hint()
 		}
 	}
 	d.inFlight--
+	d.start(now) // nothing: but it sees to what its rate holds back
 	if d.stopping && d.inFlight == 0 {
 		close(d.idle)
 	}
 	return nil
-}
-
-// low reports that there is room again for what waits in the store.
-func (d *Dispatcher) low(l *lane) bool {
-	return l.waiting() == d.o.Limits.LaneDepth/4 || l.waiting() == 0 || d.lanes.held == d.o.Limits.Held/2
 }
 
 // hint makes Run look into the store soon.
@@ -269,6 +270,8 @@ func (d *Dispatcher) hint() {
 	default:
 	}
 }
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // log writes the one line that says all about an attempt.
 func (d *Dispatcher) log(w *work, sub event.Subscription, s event.Settlement) {
@@ -284,7 +287,7 @@ func (d *Dispatcher) log(w *work, sub event.Subscription, s event.Settlement) {
 		slog.String("delivery", s.Delivery.ID.String()), slog.String("event", s.Delivery.EventID.String()),
 		slog.String("subscription", sub.ID.String()), slog.String("type", w.claimed.Event.Type),
 		slog.Int("attempt", s.Attempt.Number), slog.String("status", s.Delivery.Status.String()),
-		slog.Int("code", o.StatusCode), slog.Duration("took", o.Duration), slog.Duration("age", o.StartedAt.Sub(s.Delivery.CreatedAt)),
+		slog.Int("code", o.StatusCode), slog.Float64("took_ms", ms(o.Duration)), slog.Float64("age_ms", ms(o.StartedAt.Sub(s.Delivery.CreatedAt))),
 		slog.String("peer", o.Peer),
 	}
 	if !o.Success() {

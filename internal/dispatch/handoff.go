@@ -43,10 +43,17 @@ func (d *Dispatcher) Cancel(subscription event.ID, size int) {
 }
 
 // Overflow says that a delivery was stored that there was no room for.
-func (d *Dispatcher) Overflow() {
+func (d *Dispatcher) Overflow(subscription event.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.backlog = true
+	l := d.lanes.byID[subscription]
+	if l == nil { // it has been idle since
+		d.hint()
+		return
+	}
+	if l.more = true; d.lanes.refill(l) { // it has emptied since
+		d.hint()
+	}
 }
 
 // admit puts a delivery that was claimed from the store into its lane.

@@ -35,12 +35,16 @@ type lane struct {
 	allowed      int           // how many may be in flight now
 	most         int           // how far allowed may grow
 	interval     time.Duration // least time between two starts; 0 without a rate limit
-	nextStart    time.Time
+	lastStart    time.Time
+	more         bool // the store was left with deliveries that it had no room for
 	isReady      bool // it stands in lanes.ready or in lanes.throttled
 	idleSince    time.Time
 }
 
 func (l *lane) waiting() int { return len(l.queue) - l.head }
+
+// mayStart is when its rate lets it start the next one.
+func (l *lane) mayStart() time.Time { return l.lastStart.Add(l.interval) }
 
 // lanes says whose turn it is. It is pure: no goroutine, no lock, no clock.
 //
@@ -54,6 +58,7 @@ type lanes struct {
 	throttled throttled // would be ready but for their rate, by the time they may go on
 	held      int       // waiting, reserved and in flight, in all
 	bytes     int
+	more      bool // as lane.more, for want of room in the node
 }
 
 func newLanes(limits Limits) *lanes {
@@ -72,18 +77,47 @@ func (ls *lanes) of(sub event.Subscription) *lane {
 		l.most = sub.MaxInFlight
 	}
 	l.allowed = min(l.allowed, l.most)
-	l.interval = 0
-	if sub.RatePerSecond > 0 {
-		l.interval = time.Duration(float64(time.Second) / sub.RatePerSecond)
+	if interval := intervalOf(sub.RatePerSecond); interval != l.interval {
+		l.interval = interval
+		heap.Init(&ls.throttled) // it may stand there
 	}
 	return l
 }
 
+// intervalOf is the time between two starts at a rate; 0 means no limit.
+func intervalOf(perSecond float64) time.Duration {
+	if perSecond <= 0 {
+		return 0
+	}
+	return time.Duration(min(float64(time.Second)/perSecond, float64(24*time.Hour)))
+}
+
+// crowded reports that the last quarter of the node is in use. It is for lanes that
+// hold little: however many endpoints hang and are flooded, the others find room.
+func (ls *lanes) crowded() bool {
+	return ls.held >= ls.limits.Held*3/4 || ls.bytes >= ls.limits.HeldBytes*3/4
+}
+
+// depth is how many may wait in a lane now, and used how many count towards that.
+func (ls *lanes) depth() int {
+	if ls.crowded() {
+		return min(startInFlight, ls.limits.LaneDepth)
+	}
+	return ls.limits.LaneDepth
+}
+
+func (ls *lanes) used(l *lane) int {
+	if ls.crowded() {
+		return l.waiting() + l.reserved + l.inFlight
+	}
+	return l.waiting() + l.reserved
+}
+
 // reserve makes room for one delivery that is about to be stored. Half of a lane
-// is kept for what already waits in the store, so that new events never keep old
-// ones out.
+// and an eighth of the node are kept for what already waits in the store, so that
+// new events never keep old ones out.
 func (ls *lanes) reserve(l *lane, size int) bool {
-	if l.waiting()+l.reserved >= ls.limits.LaneDepth/2 || ls.full(size) {
+	if ls.used(l) >= ls.depth()/2 || ls.full(size) {
 		return false
 	}
 	l.reserved++
@@ -93,7 +127,7 @@ func (ls *lanes) reserve(l *lane, size int) bool {
 }
 
 func (ls *lanes) full(size int) bool {
-	return ls.held >= ls.limits.Held || ls.bytes+size > ls.limits.HeldBytes && ls.held > 0
+	return ls.held >= ls.limits.Held*7/8 || ls.bytes+size > ls.limits.HeldBytes*7/8 && ls.held > 0
 }
 
 // cancel gives a reservation back.
@@ -122,7 +156,7 @@ func (ls *lanes) enqueue(l *lane, now time.Time) {
 		return
 	}
 	l.isReady = true
-	if l.interval > 0 && l.nextStart.After(now) {
+	if l.interval > 0 && l.mayStart().After(now) {
 		heap.Push(&ls.throttled, l)
 		return
 	}
@@ -131,26 +165,32 @@ func (ls *lanes) enqueue(l *lane, now time.Time) {
 
 // next takes the delivery whose turn it is, or nil if there is none now.
 func (ls *lanes) next(now time.Time) *work {
-	for len(ls.throttled) > 0 && !ls.throttled[0].nextStart.After(now) {
+	for len(ls.throttled) > 0 && !ls.throttled[0].mayStart().After(now) {
 		ls.ready = append(ls.ready, heap.Pop(&ls.throttled).(*lane))
 	}
-	if ls.readyHead == len(ls.ready) {
-		return nil
+	for ls.readyHead < len(ls.ready) {
+		l := ls.ready[ls.readyHead]
+		ls.ready[ls.readyHead] = nil
+		ls.readyHead++
+		ls.ready, ls.readyHead = compact(ls.ready, ls.readyHead)
+		l.isReady = false
+		if l.inFlight >= l.allowed || l.interval > 0 && l.mayStart().After(now) {
+			ls.enqueue(l, now) // it has been slowed down since it got in line
+			continue
+		}
+		return ls.take(l, now)
 	}
-	l := ls.ready[ls.readyHead]
-	ls.ready[ls.readyHead] = nil
-	ls.readyHead++
-	ls.ready, ls.readyHead = compact(ls.ready, ls.readyHead)
+	return nil
+}
 
-	l.isReady = false
+// take starts the oldest delivery of a lane.
+func (ls *lanes) take(l *lane, now time.Time) *work {
 	w := l.queue[l.head]
 	l.queue[l.head] = nil
 	l.head++
 	l.queue, l.head = compact(l.queue, l.head)
 	l.inFlight++
-	if l.interval > 0 {
-		l.nextStart = latest(l.nextStart, now).Add(l.interval)
-	}
+	l.lastStart = now
 	ls.enqueue(l, now)
 	return w
 }
@@ -160,7 +200,7 @@ func (ls *lanes) nextStart() time.Time {
 	if len(ls.throttled) == 0 {
 		return time.Time{}
 	}
-	return ls.throttled[0].nextStart
+	return ls.throttled[0].mayStart()
 }
 
 // finish is told how a delivery in flight ended.
@@ -187,19 +227,52 @@ const (
 	endedOverloaded
 )
 
-// room is how many more deliveries may be claimed in all, and the exceptions from
-// a whole lane's depth.
-func (ls *lanes) room() (total int, of map[event.ID]int) {
+// room is how many more deliveries may be claimed: in all, of one lane, and the
+// lanes that are partly filled.
+func (ls *lanes) room() (total, one int, of map[event.ID]int) {
+	one = ls.depth()
 	of = make(map[event.ID]int)
 	for id, l := range ls.byID {
-		if used := l.waiting() + l.reserved; used > 0 {
-			of[id] = max(0, ls.limits.LaneDepth-used)
+		if used := ls.used(l); used > 0 {
+			of[id] = max(0, one-used)
 		}
 	}
-	if ls.bytes >= ls.limits.HeldBytes {
-		return 0, of
+	switch {
+	case ls.bytes >= ls.limits.HeldBytes:
+		return 0, one, of
+	case ls.crowded():
+		return ls.limits.Held - ls.held, one, of
 	}
-	return ls.limits.Held - ls.held, of
+	return max(1, ls.limits.Held*3/4-ls.held), one, of
+}
+
+// left notes which lanes had no room for all that was due in the store.
+func (ls *lanes) left(r event.ClaimRequest, claimed []event.Claimed) {
+	got := make(map[event.ID]int)
+	for i := range claimed {
+		got[claimed[i].Delivery.SubscriptionID]++
+	}
+	for id := range r.RoomOf {
+		got[id] += 0
+	}
+	for id, n := range got {
+		if l := ls.byID[id]; l != nil && n >= r.RoomFor(id) {
+			l.more = true
+		}
+	}
+}
+
+// refill reports, once, that there is room again for what was left in the store.
+func (ls *lanes) refill(l *lane) bool {
+	switch {
+	case l.more && l.waiting() <= ls.depth()/4:
+		l.more = false
+	case ls.more && ls.held <= ls.limits.Held/2 && ls.bytes <= ls.limits.HeldBytes/2:
+		ls.more = false
+	default:
+		return false
+	}
+	return true
 }
 
 // drain takes everything that waits out of all lanes.
@@ -221,7 +294,7 @@ func (ls *lanes) drain() []*work {
 func (ls *lanes) sweep(now time.Time, idle time.Duration) {
 	for id, l := range ls.byID {
 		switch {
-		case l.waiting() > 0 || l.reserved > 0 || l.inFlight > 0 || l.isReady:
+		case l.waiting() > 0 || l.reserved > 0 || l.inFlight > 0 || l.interval > 0 && l.mayStart().After(now):
 			l.idleSince = time.Time{}
 		case l.idleSince.IsZero():
 			l.idleSince = now
@@ -241,18 +314,11 @@ func compact[T any](queue []T, head int) ([]T, int) {
 	return queue[:n], 0
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 // throttled is a heap of lanes by when they may go on.
 type throttled []*lane
 
 func (t throttled) Len() int           { return len(t) }
-func (t throttled) Less(i, j int) bool { return t[i].nextStart.Before(t[j].nextStart) }
+func (t throttled) Less(i, j int) bool { return t[i].mayStart().Before(t[j].mayStart()) }
 func (t throttled) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
 func (t *throttled) Push(l any)        { *t = append(*t, l.(*lane)) }
 func (t *throttled) Pop() any {

@@ -102,8 +102,10 @@ func (d *Dispatcher) giveBack(w *work) {
 // stop ends everything that waits, lets what is in flight end, and returns an
 // error if that took longer than the grace.
 func (d *Dispatcher) stop() error {
+	d.recorder.unbound()
 	d.mu.Lock()
 	d.stopping = true
+	d.pace.Stop()
 	for _, w := range d.lanes.drain() {
 		d.held.remove(w)
 		d.recorder.release(w)
@@ -114,15 +116,27 @@ func (d *Dispatcher) stop() error {
 	}
 	d.mu.Unlock()
 
-	grace := time.NewTimer(d.o.Grace)
-	defer grace.Stop()
-	select {
-	case <-d.idle:
-		d.abort()
-		return nil
-	case <-grace.C:
-	}
+	err := d.awaitIdle()
 	d.abort()
 	<-d.idle // the sender returns at once
-	return fmt.Errorf("some attempts were still under way after the grace of %v and were broken off; they are due again", d.o.Grace)
+	return err
+}
+
+// awaitIdle waits for the attempts under way. Their leases are kept alive: another
+// node would attempt them too.
+func (d *Dispatcher) awaitIdle() error {
+	grace := time.NewTimer(d.o.Grace)
+	defer grace.Stop()
+	renew := time.NewTicker(d.o.Lease / 3)
+	defer renew.Stop()
+	for {
+		select {
+		case <-d.idle:
+			return nil
+		case <-grace.C:
+			return fmt.Errorf("some attempts were still under way after the grace of %v and were broken off; they are due again", d.o.Grace)
+		case <-renew.C:
+			d.renew(d.attempts)
+		}
+	}
 }

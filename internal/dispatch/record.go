@@ -14,8 +14,8 @@ const (
 	// unrecordedMost is how many may wait. Whoever adds one more waits: a store that
 	// is away stops the attempts, instead of filling memory with their outcomes.
 	unrecordedMost = 4096
-	// recordAgain is the pause after a failure, and lastTries how many there are
-	// once the dispatcher is to stop.
+	// recordAgain is the pause after a failure, and lastTries how many failures in a
+	// row are the end once the dispatcher is to stop.
 	recordAgain = 200 * time.Millisecond
 	lastTries   = 25
 )
@@ -29,7 +29,9 @@ type recorder struct {
 	changed  *sync.Cond
 	waiting  []recorded
 	released []*work
+	open     bool // no bound: no attempts will follow those under way
 	stopping bool
+	failures int // in a row
 }
 
 type recorded struct {
@@ -47,7 +49,7 @@ func newRecorder(d *Dispatcher) *recorder {
 func (r *recorder) add(w *work, s event.Settlement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.waiting) >= unrecordedMost && !r.stopping {
+	for len(r.waiting) >= unrecordedMost && !r.open {
 		r.changed.Wait()
 	}
 	r.waiting = append(r.waiting, recorded{w, s})
@@ -62,6 +64,14 @@ func (r *recorder) release(w *work) {
 	r.changed.Broadcast()
 }
 
+// unbound lets everyone through who waits to add an outcome.
+func (r *recorder) unbound() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open = true
+	r.changed.Broadcast()
+}
+
 // stop makes run return once everything is written.
 func (r *recorder) stop() {
 	r.mu.Lock()
@@ -73,10 +83,9 @@ func (r *recorder) stop() {
 func (r *recorder) run() {
 	for {
 		done, released, ok := r.take()
-		if !ok {
+		if !ok || !r.write(done, released) {
 			return
 		}
-		r.write(done, released)
 	}
 }
 
@@ -100,46 +109,51 @@ func (r *recorder) take() (done []recorded, released []*work, ok bool) {
 	return done, released, true
 }
 
-func (r *recorder) write(done []recorded, released []*work) {
+// write reports false if it gave up.
+func (r *recorder) write(done []recorded, released []*work) bool {
 	settlements := make([]event.Settlement, len(done))
 	for i := range done {
 		settlements[i] = done[i].settlement
 	}
-	for tries := 1; len(settlements) > 0; tries++ {
+	for len(settlements) > 0 {
 		err := r.d.o.Store.Record(context.Background(), settlements)
 		if err == nil {
+			r.failures = 0
 			break
 		}
 		r.d.o.Log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(settlements))
-		if r.giveUp(tries) {
-			return // their leases run out, and they are attempted again
+		if r.giveUp() {
+			return false // their leases run out, and they are attempted again
 		}
 	}
 	r.d.recordedAll(done)
 	if len(released) == 0 {
-		return
+		return true
 	}
 	if err := r.d.o.Store.Release(context.Background(), r.d.o.Node, ids(released)); err != nil {
 		r.d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(released))
 	}
+	return true
 }
 
 // giveUp pauses after a failed try, and reports whether it was the last.
-func (r *recorder) giveUp(tries int) bool {
+func (r *recorder) giveUp() bool {
 	time.Sleep(recordAgain)
+	r.failures++
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stopping && tries >= lastTries
+	return r.stopping && r.failures >= lastTries
 }
 
 // recordedAll forgets deliveries whose outcome is on disk, and sees to it that
-// retries are claimed when they are due.
+// retries are claimed when they are due: Run would find those that are due later
+// by itself.
 func (d *Dispatcher) recordedAll(done []recorded) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range done {
 		d.held.remove(done[i].work)
-		if done[i].settlement.Delivery.Status == event.Pending {
+		if s := &done[i].settlement.Delivery; s.Status == event.Pending && time.Until(s.DueAt) < pollEvery {
 			d.hint() // Run asks the store when the next one is due
 		}
 	}

@@ -39,7 +39,7 @@ type Handoff interface {
 	// Cancel gives a reservation back.
 	Cancel(subscription event.ID, size int)
 	// Overflow says that a delivery was stored without a lease.
-	Overflow()
+	Overflow(subscription event.ID)
 }
 
 // Observer counts. Accepted is called when the event is on disk.
@@ -117,7 +117,7 @@ func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Su
 	case reserved:
 		in.Handoff.Cancel(sub.ID, len(s.Body))
 	case stored:
-		in.Handoff.Overflow()
+		in.Handoff.Overflow(sub.ID)
 	}
 	if stored {
 		in.Observer.Accepted()

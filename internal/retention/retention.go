@@ -38,10 +38,10 @@ func (r Retention) Run(ctx context.Context) error {
 	for {
 		n, err := r.runOnce(ctx)
 		if err != nil && ctx.Err() == nil {
-			r.Log.WarnContext(ctx, "could not delete old deliveries; trying again", "error", err, "in", every)
+			r.Log.WarnContext(ctx, "could not delete old deliveries; trying again", "error", err, "in", every.String())
 		}
 		if n > 0 {
-			r.Log.InfoContext(ctx, "deleted old deliveries", "deliveries", n, "older_than", r.Keep)
+			r.Log.InfoContext(ctx, "deleted old deliveries", "deliveries", n, "older_than", r.Keep.String())
 		}
 		if !sleep(ctx, every) {
 			return nil

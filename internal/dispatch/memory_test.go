@@ -1,0 +1,206 @@
+package dispatch
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// memory is a store of the dispatcher's size. Its hooks run before the call has
+// any effect: an error keeps it from having one.
+type memory struct {
+	onClaim, onRecord, onRenew, onRelease func() error
+
+	mu      sync.Mutex
+	rows    map[event.ID]*row
+	order   []event.ID // of what is pending, as it came
+	subs    map[event.ID]event.Subscription
+	claims  int
+	rescued int
+	more    bool // every claim leaves something behind
+}
+
+type row struct {
+	d        event.Delivery
+	e        event.Event
+	attempts []event.Attempt
+}
+
+func (m *memory) add(c event.Claimed) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rows[c.Delivery.ID] = &row{d: c.Delivery, e: c.Event}
+	m.order = append(m.order, c.Delivery.ID)
+}
+
+func (m *memory) row(id event.ID) row {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return *m.rows[id]
+}
+
+func (m *memory) edit(id event.ID, f func(*event.Delivery)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f(&m.rows[id].d)
+}
+
+// looks is how many claims were made.
+func (m *memory) looks() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.claims
+}
+
+// tookOver is how many leases ran out and were ended.
+func (m *memory) tookOver() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.rescued
+}
+
+func (m *memory) leased() (n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.rows {
+		if r.d.Status == event.Pending && r.d.LeaseOwner != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// count is how many deliveries stand at each status.
+func (m *memory) count() map[event.Status]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := map[event.Status]int{}
+	for _, r := range m.rows {
+		n[r.d.Status]++
+	}
+	return n
+}
+
+func (m *memory) Subscription(_ context.Context, id event.ID) (event.Subscription, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	sub, found := m.subs[id]
+	if !found {
+		return sub, event.ErrNotFound
+	}
+	return sub, nil
+}
+
+func run(hook func() error) error {
+	if hook == nil {
+		return nil
+	}
+	return hook()
+}
+
+func (m *memory) Claim(_ context.Context, r event.ClaimRequest) (c event.Claim, err error) {
+	m.mu.Lock()
+	m.claims++
+	m.mu.Unlock()
+	if err := run(m.onClaim); err != nil {
+		return c, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.More = m.more
+	m.order = slices.DeleteFunc(m.order, func(id event.ID) bool { return m.rows[id].d.Status != event.Pending })
+	of, size := map[event.ID][]*row{}, 0
+	for _, id := range m.order {
+		row := m.rows[id]
+		switch d := &row.d; {
+		case d.Status != event.Pending || d.LeaseOwner != "" || !m.subs[d.SubscriptionID].Active:
+		case !d.DueAt.After(r.Now):
+			of[d.SubscriptionID] = append(of[d.SubscriptionID], row)
+		case c.NextDue.IsZero() || d.DueAt.Before(c.NextDue):
+			c.NextDue = d.DueAt
+		}
+	}
+	subs := slices.SortedFunc(maps.Keys(of), func(a, b event.ID) int { return slices.Compare(a[:], b[:]) })
+	for rank, found := 0, true; found; rank++ {
+		found = false
+		for _, sub := range subs {
+			if rank >= len(of[sub]) {
+				continue
+			}
+			if rank >= r.RoomFor(sub) || len(c.Deliveries) == r.Limit || size >= r.Bytes {
+				c.More = true
+				continue
+			}
+			found = true
+			row := of[sub][rank]
+			row.d.LeaseOwner, row.d.LeasedUntil = r.Owner, r.Until
+			size += len(row.e.Payload)
+			c.Deliveries = append(c.Deliveries, event.Claimed{Delivery: row.d, Event: row.e})
+		}
+	}
+	return c, nil
+}
+
+func (m *memory) Record(_ context.Context, settlements []event.Settlement) error {
+	if err := run(m.onRecord); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range settlements {
+		row := m.rows[s.Delivery.ID]
+		if row.d.Status == event.Pending && row.d.Attempts == s.Attempt.Number-1 {
+			row.d = s.Delivery
+		}
+		row.attempts = append(row.attempts, s.Attempt)
+	}
+	return nil
+}
+
+func (m *memory) Renew(_ context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error) {
+	if err := run(m.onRenew); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range ids {
+		if d := &m.rows[id].d; d.Status == event.Pending && d.LeaseOwner == owner {
+			d.LeasedUntil = until
+		} else {
+			lost = append(lost, id)
+		}
+	}
+	return lost, nil
+}
+
+func (m *memory) Release(_ context.Context, owner string, ids []event.ID) error {
+	if err := run(m.onRelease); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range ids {
+		if d := &m.rows[id].d; d.LeaseOwner == owner {
+			d.LeaseOwner, d.LeasedUntil = "", time.Time{}
+		}
+	}
+	return nil
+}
+
+// Rescue ends the leases that ran out, of this node and of any other.
+func (m *memory) Rescue(_ context.Context, now time.Time) (n int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, row := range m.rows {
+		if d := &row.d; d.Status == event.Pending && d.LeaseOwner != "" && d.LeasedUntil.Before(now) {
+			d.LeaseOwner, d.LeasedUntil = "", time.Time{}
+			n++
+		}
+	}
+	m.rescued += n
+	return n, nil
+}

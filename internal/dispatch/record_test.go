@@ -1,0 +1,112 @@
+package dispatch
+
+import (
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// away makes a hook that fails from the beginning of the rig until a time after it.
+func (r *rig) away(until time.Duration) func() error {
+	return func() error {
+		if time.Since(r.began) < until {
+			return errAway
+		}
+		return nil
+	}
+}
+
+// While outcomes can't be recorded they are kept, and once there are so many that
+// memory would fill with them, attempts stop. When the store is back all of them
+// are recorded, and the rest goes on.
+func TestOutcomesWaitForTheStore(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 100, LaneDepth: 10_000, Held: 10_000, HeldBytes: 1 << 20}
+		r.store.onRecord = r.away(time.Minute)
+		sub := r.subscribe()
+		const all = unrecordedMost + 2000
+		for range all {
+			r.due(sub, 0)
+		}
+		r.run()
+		r.wait(50 * time.Second)
+		most := unrecordedMost + recordMost + r.o.Limits.InFlight
+		if n := r.allSent(); n > most || n < unrecordedMost {
+			t.Errorf("%d attempts were made while none could be recorded, want at most %d", n, most)
+		}
+		if n := r.payloadsKept(); n > 0 {
+			t.Errorf("%d bytes of payloads are kept with the outcomes that wait: they would fill the memory", n)
+		}
+		r.wait(time.Minute)
+		if n := r.store.count()[event.Delivered]; n != all || r.allSent() != all {
+			t.Errorf("%d delivered after %d attempts, want %d of both", n, r.allSent(), all)
+		}
+		r.stop()
+		r.empty()
+	})
+}
+
+// payloadsKept is how many bytes the outcomes hold that wait to be recorded.
+func (r *rig) payloadsKept() (n int) {
+	r.d.recorder.mu.Lock()
+	defer r.d.recorder.mu.Unlock()
+	for _, w := range r.d.recorder.waiting {
+		n += len(w.work.claimed.Event.Payload)
+	}
+	return n
+}
+
+// An outcome is not lost, and its delivery not attempted again, because the store
+// is away for longer than a lease. (The lease is renewed, or nobody is there to end it.)
+func TestOutcomeOutlastsItsLease(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.store.onRecord = r.away(5 * time.Minute)
+		r.run()
+		id, _ := r.ingest(r.subscribe())
+		r.wait(6 * time.Minute)
+		if got := r.sentAt(id); len(got) != 1 {
+			t.Errorf("attempted after %v, want once", got)
+		}
+		r.is(id, event.Delivered, 1)
+		r.stop()
+		r.empty()
+	})
+}
+
+// Recording and claiming share the store with new events: what is recorded
+// together costs one call.
+func TestOutcomesAreRecordedTogether(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		calls := 0
+		r.store.onRecord = func() error {
+			calls++
+			time.Sleep(100 * time.Millisecond) // while which more come together
+			return nil
+		}
+		r.o.Limits.LaneDepth = 1000
+		r.run()
+		sub := r.subscribe()
+		for range 400 {
+			r.ingest(sub)
+			r.wait(time.Millisecond)
+		}
+		r.wait(time.Second)
+		if n := r.store.count()[event.Delivered]; n != 400 || calls > 6 {
+			t.Errorf("%d delivered with %d calls, want 400 with about one in 100 ms", n, calls)
+		}
+		r.stop()
+	})
+}
+
+// Gone is recorded with the reason, for the store to make the subscription inactive.
+func TestGoneDisables(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.endpoint = answers(410, 0)
+		r.run()
+		id, _ := r.ingest(r.subscribe())
+		r.wait(time.Hour)
+		r.is(id, event.Failed, 1)
+		r.stop()
+	})
+}

@@ -1,0 +1,244 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hookferry/internal/event"
+)
+
+// world is all that ingest is joined to. It writes down what it is asked.
+type world struct {
+	sub   event.Subscription
+	find  error
+	room  bool
+	store func(event.Acceptance) (event.Receipt, error)
+
+	now      time.Time
+	calls    []string
+	accepted event.Acceptance
+	handed   event.Claimed
+}
+
+func newWorld() *world {
+	now := time.Date(2026, 3, 4, 5, 6, 7, 8000, time.UTC)
+	return &world{
+		sub: event.Subscription{ID: event.NewID(now), Active: true}, now: now, room: true,
+		store: func(a event.Acceptance) (event.Receipt, error) {
+			return event.Receipt{EventID: a.Event.ID, DeliveryID: a.Delivery.ID}, nil
+		},
+	}
+}
+
+func (w *world) note(format string, args ...any) {
+	w.calls = append(w.calls, fmt.Sprintf(format, args...))
+}
+
+func (w *world) Subscription(context.Context, event.ID) (event.Subscription, error) {
+	return w.sub, w.find
+}
+
+func (w *world) Accept(_ context.Context, a event.Acceptance) (event.Receipt, error) {
+	w.note("accept")
+	w.accepted = a
+	return w.store(a)
+}
+
+func (w *world) Reserve(_ event.Subscription, size int) (event.Lease, bool) {
+	w.note("reserve %d", size)
+	return event.Lease{Owner: "node-a", Until: w.now.Add(15 * time.Second)}, w.room
+}
+
+func (w *world) Deliver(c event.Claimed) { w.note("deliver"); w.handed = c }
+
+func (w *world) Cancel(id event.ID, size int) {
+	if id != w.sub.ID {
+		w.note("of another subscription:")
+	}
+	w.note("cancel %d", size)
+}
+
+func (w *world) Overflow(event.ID) { w.note("overflow") }
+func (w *world) Accepted() { w.note("count it") }
+func (w *world) Filtered() { w.note("count as filtered") }
+
+func (w *world) ingest(body string, edits ...func(*event.Submission)) (event.Submitted, error) {
+	s := event.Submission{SubscriptionID: w.sub.ID, Body: []byte(body), ContentType: "application/json", Header: http.Header{}}
+	for _, edit := range edits {
+		edit(&s)
+	}
+	in := &Ingest{Subscriptions: w, Store: w, Handoff: w, Observer: w, Now: func() time.Time { return w.now }}
+	return in.Ingest(context.Background(), s)
+}
+
+const good = `{"event":"user.created","data":1}`
+
+// On every road a reservation that was granted is followed by exactly one Deliver
+// or Cancel, and only what is on disk is handed over and counted.
+func TestEveryRoad(t *testing.T) {
+	fails := func(err error) func(w *world) {
+		return func(w *world) {
+			w.store = func(event.Acceptance) (event.Receipt, error) { return event.Receipt{}, err }
+		}
+	}
+	replayed := func(w *world) {
+		w.store = func(event.Acceptance) (event.Receipt, error) { return event.Receipt{Replayed: true}, nil }
+	}
+	full := func(w *world) { w.room = false }
+	for _, c := range []struct {
+		why   string
+		edits []func(w *world)
+		body  string
+		err   error
+		calls string
+	}{
+		{"there is room", nil, good, nil, "reserve 33, accept, deliver, count it"},
+		{"there is none", []func(*world){full}, good, nil, "reserve 33, accept, overflow, count it"},
+		{"the store is away", []func(*world){fails(event.ErrUnavailable)}, good, event.ErrUnavailable, "reserve 33, accept, cancel 33"},
+		{"the store is away, no room", []func(*world){fails(event.ErrUnavailable), full}, good, event.ErrUnavailable, "reserve 33, accept"},
+		{"the key was used", []func(*world){fails(event.ErrKeyReused)}, good, event.ErrKeyReused, "reserve 33, accept, cancel 33"},
+		{"the caller hung up", []func(*world){fails(context.Canceled)}, good, context.Canceled, "reserve 33, accept, cancel 33"},
+		{"a replay", []func(*world){replayed}, good, nil, "reserve 33, accept, cancel 33"},
+		{"a replay, no room", []func(*world){replayed, full}, good, nil, "reserve 33, accept"},
+		{"not wanted", []func(*world){func(w *world) { w.sub.EventTypes = []string{"order.*"} }}, good, nil, "count as filtered"},
+		{"inactive", []func(*world){func(w *world) { w.sub.Active = false }}, good, event.ErrInactive, ""},
+		{"deleted", []func(*world){func(w *world) { w.sub.DeletedAt = w.now }}, good, event.ErrNotFound, ""},
+		{"deleted and inactive", []func(*world){func(w *world) { w.sub.DeletedAt, w.sub.Active = w.now, false }}, good, event.ErrNotFound, ""},
+		{"unknown", []func(*world){func(w *world) { w.find = event.ErrNotFound }}, good, event.ErrNotFound, ""},
+		{"subscriptions can't be read", []func(*world){func(w *world) { w.find = event.ErrUnavailable }}, good, event.ErrUnavailable, ""},
+		{"malformed", nil, `{"event":`, event.ErrMalformed, ""},
+		{"malformed, for an inactive one", []func(*world){func(w *world) { w.sub.Active = false }}, `{`, event.ErrInactive, ""},
+	} {
+		w := newWorld()
+		for _, edit := range c.edits {
+			edit(w)
+		}
+		got, err := w.ingest(c.body)
+		if !errors.Is(err, c.err) {
+			t.Errorf("%s: error %v, want %v", c.why, err, c.err)
+		}
+		if calls := strings.Join(w.calls, ", "); calls != c.calls {
+			t.Errorf("%s: did %q, want %q", c.why, calls, c.calls)
+		}
+		if err != nil && got != (event.Submitted{}) {
+			t.Errorf("%s: an error and an answer: %+v", c.why, got)
+		}
+	}
+}
+
+// What is handed over is what was stored, and the payload is every byte of the body.
+func TestWhatIsStored(t *testing.T) {
+	for _, body := range []string{
+		good,
+		"\n\t{ \"data\" : {\"b\":1,\"a\":[1e400, 10000000000000000000001, \"\\u0000\\ud800\\/\"], \"a\":2} ,\r\n\"event\":\"\\u0061\" } \n",
+		`{"event":"a","data":"` + strings.Repeat("ü", 100_000) + `"}`,
+	} {
+		for _, room := range []bool{true, false} {
+			w := newWorld()
+			w.room = room
+			got, err := w.ingest(body, func(s *event.Submission) { s.ContentType = "application/json; charset=utf-8" })
+			if err != nil {
+				t.Fatal(err)
+			}
+			a := w.accepted
+			if string(a.Event.Payload) != body {
+				t.Errorf("the payload is not the body: %.80q", a.Event.Payload)
+			}
+			want := event.Acceptance{
+				Event: event.Event{ID: got.Receipt.EventID, Type: a.Event.Type, ContentType: "application/json; charset=utf-8", Payload: []byte(body), CreatedAt: w.now},
+				Delivery: event.Delivery{
+					ID: got.Receipt.DeliveryID, EventID: got.Receipt.EventID, SubscriptionID: w.sub.ID, DueAt: w.now, CreatedAt: w.now,
+				},
+			}
+			if room {
+				want.Delivery.LeaseOwner, want.Delivery.LeasedUntil = "node-a", w.now.Add(15*time.Second)
+				if diff := cmp.Diff(event.Claimed{Delivery: want.Delivery, Event: want.Event}, w.handed); diff != "" {
+					t.Errorf("handed over (- wanted, + found):\n%s", diff)
+				}
+			}
+			if diff := cmp.Diff(want, a); diff != "" {
+				t.Errorf("stored (- wanted, + found):\n%s", diff)
+			}
+			if a.Event.ID == a.Delivery.ID || !a.Event.ID.Time().Equal(w.now.Truncate(time.Millisecond)) {
+				t.Errorf("the ids %v and %v are the same, or not of this time", a.Event.ID, a.Delivery.ID)
+			}
+		}
+	}
+}
+
+func TestFilter(t *testing.T) {
+	for _, c := range []struct {
+		wants []string
+		want  bool // filtered
+		why   string
+	}{
+		{nil, false, "no list means all"},
+		{[]string{"user.created"}, false, "named"},
+		{[]string{"order.paid", "user.*"}, false, "matched"},
+		{[]string{"order.paid", "user.updated"}, true, "not named"},
+		{[]string{"user.created.*"}, true, "one level too deep"},
+	} {
+		w := newWorld()
+		w.sub.EventTypes = c.wants
+		got, err := w.ingest(good)
+		if err != nil || got.Filtered != c.want {
+			t.Errorf("%v: filtered %v, want %v: %s (%v)", c.wants, got.Filtered, c.want, c.why, err)
+		}
+		if got.Filtered && (got.Receipt != event.Receipt{} || !strings.Contains(got.Reason, "user.created") || !strings.Contains(got.Reason, c.wants[0])) {
+			t.Errorf("%v: %+v does not say what was wanted and what came", c.wants, got)
+		}
+	}
+}
+
+func TestIdempotencyKey(t *testing.T) {
+	w := newWorld()
+	w.ingest(good)
+	if w.accepted.IdempotencyKey != "" || w.accepted.BodyHash != [32]byte{} {
+		t.Errorf("without a key: %q with hash %x", w.accepted.IdempotencyKey, w.accepted.BodyHash)
+	}
+	w.ingest(good, func(s *event.Submission) { s.IdempotencyKey = "order-1" })
+	if w.accepted.IdempotencyKey != "order-1" || w.accepted.BodyHash != sha256.Sum256([]byte(good)) {
+		t.Errorf("with a key: %q with hash %x, want the body's SHA-256", w.accepted.IdempotencyKey, w.accepted.BodyHash)
+	}
+	first := event.Receipt{EventID: event.NewID(w.now), DeliveryID: event.NewID(w.now), Replayed: true}
+	w.store = func(event.Acceptance) (event.Receipt, error) { return first, nil }
+	if got, err := w.ingest(good); err != nil || got.Receipt != first {
+		t.Errorf("a replay answers %+v, %v, want the first one's receipt", got, err)
+	}
+}
+
+// An inactive subscription says why it is so, where the service made it so.
+func TestInactiveSaysWhy(t *testing.T) {
+	w := newWorld()
+	w.sub.Active, w.sub.DisabledReason = false, "the endpoint answered 410 Gone"
+	if _, err := w.ingest(good); err == nil || !strings.Contains(err.Error(), "410 Gone") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What an error says never holds a secret, nor much of what a caller sent.
+func TestErrorsAreDiscreet(t *testing.T) {
+	w := newWorld()
+	w.sub.Secrets = []event.Secret{"whsec_!!s3cr3t", "s3cr3t"}
+	w.sub.RequireSignature = true
+	for _, header := range [][2]string{
+		{"Webhook-Signature", "v1,AAAA"}, {"X-Hub-Signature-256", "sha256=00"}, {"X-Hub-Signature-256", strings.Repeat("A", 5000)}, {"A", "b"},
+	} {
+		_, err := w.ingest(good, func(s *event.Submission) { s.Header.Set(header[0], header[1]) })
+		if !errors.Is(err, event.ErrUnauthorized) || strings.Contains(err.Error(), "s3cr3t") || len(err.Error()) > 1000 {
+			t.Errorf("%s: %.300v", header[0], err)
+		}
+	}
+	if !slices.Equal(w.calls, nil) {
+		t.Errorf("did %v", w.calls)
+	}
+}

@@ -1,0 +1,85 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+	"hookferry/internal/store/sqlite"
+)
+
+// The real store: the same key and body give the same ids, also to two that come
+// at once, and only one of them is handed over.
+func TestKeysOnTheRealStore(t *testing.T) {
+	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "hookferry.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	w := newWorld()
+	w.sub.TargetURL, w.sub.CreatedAt, w.sub.UpdatedAt = "https://example.com/", w.now, w.now
+	if err := s.CreateSubscription(t.Context(), w.sub); err != nil {
+		t.Fatal(err)
+	}
+	hand := &counter{}
+	in := &Ingest{Subscriptions: s, Store: s, Handoff: hand, Observer: hand, Now: time.Now}
+	submit := func(key, body string) (event.Submitted, error) {
+		return in.Ingest(context.Background(), event.Submission{SubscriptionID: w.sub.ID, Body: []byte(body), IdempotencyKey: key})
+	}
+
+	var mu sync.Mutex
+	receipts := map[event.Receipt]int{}
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			got, err := submit("order-1", good)
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			got.Receipt.Replayed = false
+			receipts[got.Receipt]++
+		})
+	}
+	wg.Wait()
+	if len(receipts) != 1 || hand.delivered != 1 || hand.cancelled != 15 || hand.accepted != 1 {
+		t.Errorf("%d different answers, %d handed over, %d cancelled, %d counted; want 1, 1, 15, 1",
+			len(receipts), hand.delivered, hand.cancelled, hand.accepted)
+	}
+	if _, err := submit("order-1", good+" "); !errors.Is(err, event.ErrKeyReused) {
+		t.Errorf("the key with another body: %v", err)
+	}
+	if got, err := submit("order-2", good); err != nil || got.Receipt.Replayed || receipts[got.Receipt] > 0 {
+		t.Errorf("another key: %+v, %v", got, err)
+	}
+	if n, err := s.Count(t.Context()); err != nil || n[event.Pending] != 2 {
+		t.Errorf("%v stored, error %v, want 2", n, err)
+	}
+}
+
+// counter is a hand-off with room for all.
+type counter struct {
+	mu                                       sync.Mutex
+	reserved, delivered, cancelled, accepted int
+}
+
+func (c *counter) add(n *int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*n++
+}
+
+func (c *counter) Reserve(event.Subscription, int) (event.Lease, bool) {
+	c.add(&c.reserved)
+	return event.Lease{Owner: "node-a", Until: time.Now().Add(time.Minute)}, true
+}
+func (c *counter) Deliver(event.Claimed) { c.add(&c.delivered) }
+func (c *counter) Cancel(event.ID, int)  { c.add(&c.cancelled) }
+func (c *counter) Overflow(event.ID)             { panic("there was room") }
+func (c *counter) Accepted()             { c.add(&c.accepted) }
+func (c *counter) Filtered()             { panic("it is wanted") }
