@@ -68,8 +68,8 @@ func (w *world) Cancel(id event.ID, size int) {
 }
 
 func (w *world) Overflow(event.ID) { w.note("overflow") }
-func (w *world) Accepted() { w.note("count it") }
-func (w *world) Filtered() { w.note("count as filtered") }
+func (w *world) Accepted()         { w.note("count it") }
+func (w *world) Filtered()         { w.note("count as filtered") }
 
 func (w *world) ingest(body string, edits ...func(*event.Submission)) (event.Submitted, error) {
 	s := event.Submission{SubscriptionID: w.sub.ID, Body: []byte(body), ContentType: "application/json", Header: http.Header{}}

@@ -80,6 +80,6 @@ func (c *counter) Reserve(event.Subscription, int) (event.Lease, bool) {
 }
 func (c *counter) Deliver(event.Claimed) { c.add(&c.delivered) }
 func (c *counter) Cancel(event.ID, int)  { c.add(&c.cancelled) }
-func (c *counter) Overflow(event.ID)             { panic("there was room") }
+func (c *counter) Overflow(event.ID)     { panic("there was room") }
 func (c *counter) Accepted()             { c.add(&c.accepted) }
 func (c *counter) Filtered()             { panic("it is wanted") }

@@ -54,9 +54,15 @@ func (s *scene) play(p *process) (done chan struct{}) {
 			sub event.Subscription
 			key string
 		}{
-			{s.slow, ""}, {s.slow, ""}, {s.slow, ""}, // the third finds no room
-			{s.quick, ""}, {s.shaky, ""}, {s.dead, ""}, {s.gone, ""},
-			{s.keyed, "order-1"}, {s.keyed, "order-1"},
+			{s.slow, ""},
+			{s.slow, ""},
+			{s.slow, ""}, // the third finds no room
+			{s.quick, ""},
+			{s.shaky, ""},
+			{s.dead, ""},
+			{s.gone, ""},
+			{s.keyed, "order-1"},
+			{s.keyed, "order-1"},
 		} {
 			if got, err := p.post(post.sub.ID, post.key); err == nil {
 				s.acked = append(s.acked, got)

@@ -40,12 +40,18 @@ func endpoints(began time.Time) []endpoint {
 		{why: "asks for two minutes", script: first(1, 0, wait(2*time.Minute)), ends: delivered, tries: 2, asks: 2 * time.Minute},
 		{why: "is down for three hours, and has patience", script: downAtSix(status(503)), edit: patient, ends: delivered},
 		{why: "is down for three hours", script: downAtSix(status(502)), ends: either},
-		{why: "is slow, one by one", script: after(9*time.Second, ok()), ends: delivered, tries: 1, late: time.Hour,
-			edit: func(s *event.Subscription) { s.MaxInFlight = 1 }},
-		{why: "takes one in a minute", script: atOnce(ok()), ends: delivered, tries: 1, late: time.Hour,
-			edit: func(s *event.Subscription) { s.RatePerSecond = 1.0 / 60 }},
-		{why: "has no retries", script: atOnce(status(500)), ends: failed, tries: 1,
-			edit: func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{} }},
+		{
+			why: "is slow, one by one", script: after(9*time.Second, ok()), ends: delivered, tries: 1, late: time.Hour,
+			edit: func(s *event.Subscription) { s.MaxInFlight = 1 },
+		},
+		{
+			why: "takes one in a minute", script: atOnce(ok()), ends: delivered, tries: 1, late: time.Hour,
+			edit: func(s *event.Subscription) { s.RatePerSecond = 1.0 / 60 },
+		},
+		{
+			why: "has no retries", script: atOnce(status(500)), ends: failed, tries: 1,
+			edit: func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{} },
+		},
 		{why: "is gone at noon", ends: either, tries: 1, script: func(int, event.Event) (time.Duration, event.Outcome) {
 			if time.Since(began) >= 12*hour {
 				return 0, status(410)

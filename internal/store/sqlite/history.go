@@ -73,8 +73,14 @@ func scanAttempt(rows *sql.Rows, more ...any) (event.Attempt, error) {
 	var a event.Attempt
 	var duration, dns, connect, tls, firstByte int64
 	o := &a.Outcome
-	err := rows.Scan(append([]any{idScan{&a.ID}, idScan{&a.DeliveryID}, idScan{&a.SubscriptionID}, &a.Number, timeScan{&o.StartedAt},
-		&duration, &dns, &connect, &tls, &firstByte, &o.Peer, &o.StatusCode, &o.Code, &o.Error, &o.Response}, more...)...)
+	err := rows.Scan(append([]any{
+		idScan{&a.ID},
+		idScan{&a.DeliveryID},
+		idScan{&a.SubscriptionID},
+		&a.Number,
+		timeScan{&o.StartedAt},
+		&duration, &dns, &connect, &tls, &firstByte, &o.Peer, &o.StatusCode, &o.Code, &o.Error, &o.Response,
+	}, more...)...)
 	o.Duration = time.Duration(duration) * time.Microsecond
 	o.Phases = event.Phases{
 		DNS: time.Duration(dns) * time.Microsecond, Connect: time.Duration(connect) * time.Microsecond,
