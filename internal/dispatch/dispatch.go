@@ -151,16 +151,18 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 	if err != nil {
 		return pollEvery, err
 	}
-	size := 0
+	size, admitted := 0, 0
 	for _, c := range claim.Deliveries {
 		size += len(c.Event.Payload)
-		d.admit(ctx, c)
+		if d.admit(ctx, c) {
+			admitted++
+		}
 	}
 	if claim.More {
 		d.mu.Lock()
 		d.lanes.left(r, claim.Deliveries)
 		d.mu.Unlock()
-		if len(claim.Deliveries) == r.Limit || size >= r.Bytes {
+		if admitted == r.Limit || admitted == len(claim.Deliveries) && size >= r.Bytes {
 			return 0, nil // the limits of one claim left the rest, not want of room
 		}
 	}
@@ -212,7 +214,7 @@ func (d *Dispatcher) deliver(w *work) ending {
 		d.drop(w) // the store has cancelled it
 		return endedNeutral
 	case err != nil || !sub.Active:
-		d.giveBack(w)
+		d.recorder.release(w)
 		return endedNeutral
 	case !d.mayAttempt(w):
 		d.drop(w) // its lease is another's, or will be
@@ -221,7 +223,7 @@ func (d *Dispatcher) deliver(w *work) ending {
 
 	outcome := d.o.Sender.Send(d.attempts, sub, w.claimed.Event)
 	if d.attempts.Err() != nil && !outcome.Success() && outcome.StatusCode == 0 {
-		d.giveBack(w) // we broke it off ourselves: that says nothing about the endpoint
+		d.recorder.release(w) // we broke it off ourselves: that says nothing about the endpoint
 		return endedNeutral
 	}
 

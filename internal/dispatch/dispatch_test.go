@@ -264,3 +264,40 @@ func TestFloodLeavesRoomForOthers(t *testing.T) {
 		r.empty()
 	})
 }
+
+// When many endpoints begin to hang at once, a quarter of the slots is left for
+// those that have hardly any.
+func TestHangingEndpointsLeaveSlots(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		quiet := r.subscribe()
+		r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Event) event.Outcome {
+			if sub.ID == quiet.ID {
+				return answer(ctx, 200, 0)
+			}
+			return answer(ctx, 0, 10*time.Second)
+		}
+		r.run()
+		retry := r.due(quiet, 3*time.Second)
+		for range 20 { // eight slots each would be more than there are
+			hangs := r.subscribe()
+			for range 15 {
+				r.ingest(hangs)
+			}
+		}
+		r.wait(2 * time.Second)
+		fresh, _ := r.ingest(quiet)
+		r.wait(2 * time.Second)
+		if at := r.sentAt(fresh); !slices.Equal(at, []time.Duration{2 * time.Second}) {
+			t.Errorf("the quiet endpoint's new event was attempted after %v, want at once, after 2s", at)
+		}
+		if at := r.sentAt(retry); !slices.Equal(at, []time.Duration{3 * time.Second}) {
+			t.Errorf("the quiet endpoint's retry was attempted after %v, want after 3s", at)
+		}
+		r.wait(5 * time.Minute)
+		if n := r.heldNow(); n > 0 {
+			t.Errorf("%d deliveries wait for a turn that does not come", n)
+		}
+		r.stop()
+		r.empty()
+	})
+}

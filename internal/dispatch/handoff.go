@@ -56,8 +56,9 @@ func (d *Dispatcher) Overflow(subscription event.ID) {
 	}
 }
 
-// admit puts a delivery that was claimed from the store into its lane.
-func (d *Dispatcher) admit(ctx context.Context, c event.Claimed) {
+// admit puts a delivery that was claimed from the store into its lane. It reports
+// false if it had to give it back.
+func (d *Dispatcher) admit(ctx context.Context, c event.Claimed) bool {
 	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
 	sub, err := d.o.Subscriptions.Subscription(ctx, c.Delivery.SubscriptionID)
 	now := time.Now()
@@ -65,9 +66,10 @@ func (d *Dispatcher) admit(ctx context.Context, c event.Claimed) {
 	defer d.mu.Unlock()
 	if err != nil || d.stopping {
 		d.recorder.release(w)
-		return
+		return false
 	}
 	d.held.add(w)
 	d.lanes.push(d.lanes.of(sub), w, false, now)
 	d.start(now)
+	return true
 }

@@ -53,10 +53,13 @@ func (h *held) remove(w *work) {
 	h.n--
 }
 
-// endingBefore lists those whose lease ends before the time given, at most so many.
+// endingBefore lists those whose lease ends before the time given, at most so many:
+// by the monotonic clock, or by the one on the wall, which the store goes by and
+// which may have been set forward.
 func (h *held) endingBefore(t time.Time, most int) []*work {
 	var list []*work
-	for w := h.first; w != nil && w.until.Before(t) && len(list) < most; w = w.next {
+	wall := t.Round(0)
+	for w := h.first; w != nil && (w.until.Before(t) || w.until.Before(wall)) && len(list) < most; w = w.next {
 		list = append(list, w)
 	}
 	return list

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"hookferry/internal/event"
@@ -37,7 +38,7 @@ type lane struct {
 	interval     time.Duration // least time between two starts; 0 without a rate limit
 	lastStart    time.Time
 	more         bool // the store was left with deliveries that it had no room for
-	isReady      bool // it stands in lanes.ready or in lanes.throttled
+	isReady      bool // it stands in lanes.ready, lanes.parked or lanes.throttled
 	idleSince    time.Time
 }
 
@@ -55,8 +56,10 @@ type lanes struct {
 	byID      map[event.ID]*lane
 	ready     []*lane // in turn
 	readyHead int
+	parked    []*lane   // would be ready but for the slots that are kept for others, in turn
 	throttled throttled // would be ready but for their rate, by the time they may go on
-	held      int       // waiting, reserved and in flight, in all
+	inFlight  int
+	held      int // waiting, reserved and in flight, in all
 	bytes     int
 	more      bool // as lane.more, for want of room in the node
 }
@@ -163,33 +166,52 @@ func (ls *lanes) enqueue(l *lane, now time.Time) {
 	ls.ready = append(ls.ready, l)
 }
 
+// scarce reports that the last quarter of the slots is in use. It is for lanes that
+// have hardly any: when many endpoints begin to hang at once, the others go on.
+func (ls *lanes) scarce() bool { return ls.inFlight >= ls.limits.InFlight*3/4 }
+
 // next takes the delivery whose turn it is, or nil if there is none now.
 func (ls *lanes) next(now time.Time) *work {
 	for len(ls.throttled) > 0 && !ls.throttled[0].mayStart().After(now) {
 		ls.ready = append(ls.ready, heap.Pop(&ls.throttled).(*lane))
+	}
+	for !ls.scarce() && len(ls.parked) > 0 {
+		l := ls.parked[0]
+		ls.parked = slices.Delete(ls.parked, 0, 1)
+		if w := ls.take(l, now); w != nil {
+			return w
+		}
 	}
 	for ls.readyHead < len(ls.ready) {
 		l := ls.ready[ls.readyHead]
 		ls.ready[ls.readyHead] = nil
 		ls.readyHead++
 		ls.ready, ls.readyHead = compact(ls.ready, ls.readyHead)
-		l.isReady = false
-		if l.inFlight >= l.allowed || l.interval > 0 && l.mayStart().After(now) {
-			ls.enqueue(l, now) // it has been slowed down since it got in line
+		if ls.scarce() && l.inFlight >= fewestInFlight {
+			ls.parked = append(ls.parked, l)
 			continue
 		}
-		return ls.take(l, now)
+		if w := ls.take(l, now); w != nil {
+			return w
+		}
 	}
 	return nil
 }
 
-// take starts the oldest delivery of a lane.
+// take starts the oldest delivery of a lane that was in line, unless the lane has
+// been slowed down since it got there.
 func (ls *lanes) take(l *lane, now time.Time) *work {
+	l.isReady = false
+	if l.inFlight >= l.allowed || l.interval > 0 && l.mayStart().After(now) {
+		ls.enqueue(l, now)
+		return nil
+	}
 	w := l.queue[l.head]
 	l.queue[l.head] = nil
 	l.head++
 	l.queue, l.head = compact(l.queue, l.head)
 	l.inFlight++
+	ls.inFlight++
 	l.lastStart = now
 	ls.enqueue(l, now)
 	return w
@@ -207,6 +229,7 @@ func (ls *lanes) nextStart() time.Time {
 func (ls *lanes) finish(w *work, ended ending, now time.Time) {
 	l := w.lane
 	l.inFlight--
+	ls.inFlight--
 	ls.held--
 	ls.bytes -= len(w.claimed.Event.Payload)
 	switch ended {
@@ -214,6 +237,10 @@ func (ls *lanes) finish(w *work, ended ending, now time.Time) {
 		l.allowed = min(l.allowed+1, l.most)
 	case endedOverloaded:
 		l.allowed = max(l.allowed/2, min(fewestInFlight, l.most))
+	}
+	if i := slices.Index(ls.parked, l); i >= 0 && l.inFlight < fewestInFlight {
+		ls.parked = slices.Delete(ls.parked, i, i+1)
+		ls.ready = append(ls.ready, l)
 	}
 	ls.enqueue(l, now)
 }
@@ -286,7 +313,7 @@ func (ls *lanes) drain() []*work {
 		}
 		l.queue, l.head, l.isReady = nil, 0, false
 	}
-	ls.ready, ls.readyHead, ls.throttled = nil, 0, nil
+	ls.ready, ls.readyHead, ls.parked, ls.throttled = nil, 0, nil, nil
 	return all
 }
 

@@ -30,7 +30,7 @@ const propSize = 3 // bytes of every payload
 func TestLanesHoldTheirRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{
-			ls:  newLanes(Limits{InFlight: 50, LaneInFlight: 10, LaneDepth: 12, Held: 40, HeldBytes: 100}),
+			ls:  newLanes(Limits{InFlight: 6, LaneInFlight: 10, LaneDepth: 12, Held: 40, HeldBytes: 100}),
 			now: start, pushed: map[event.ID]int{}, started: map[event.ID]int{}, at: map[event.ID]time.Time{},
 			rate: map[event.ID]time.Duration{}, passed: map[event.ID]map[event.ID]int{},
 		}
@@ -80,10 +80,11 @@ func (m *machine) deliver(t *rapid.T) { m.push(m.takeReserved(t), true) }
 
 func (m *machine) claim(t *rapid.T) {
 	s := m.subs[m.sub(t)]
-	total, _, of := m.ls.room()
-	room, partly := of[s.ID]
-	if total > 0 && (room > 0 || !partly) {
-		m.push(s, false)
+	for range rapid.IntRange(1, 5).Draw(t, "n") {
+		total, _, of := m.ls.room()
+		if room, partly := of[s.ID]; total > 0 && (room > 0 || !partly) {
+			m.push(s, false)
+		}
 	}
 }
 
@@ -98,6 +99,9 @@ func (m *machine) push(s event.Subscription, reserved bool) {
 
 // mayStart is the rule in other words than those of lanes.
 func (m *machine) mayStart(l *lane) bool {
+	if len(m.flying) >= m.ls.limits.InFlight*3/4 && l.inFlight >= fewestInFlight {
+		return false // the last quarter of the slots is for those that have hardly any
+	}
 	free := !m.now.Before(m.at[l.subscription].Add(l.interval))
 	return l.waiting() > 0 && l.inFlight < l.allowed && (l.interval == 0 || m.at[l.subscription].IsZero() || free)
 }
@@ -172,7 +176,8 @@ func (m *machine) check(t *rapid.T) {
 		if l.waiting()+l.reserved > m.ls.limits.LaneDepth+len(m.reserved) {
 			t.Fatalf("lane %x holds %d", id[15], l.waiting())
 		}
-		inLine := slices.Contains(m.ls.ready[m.ls.readyHead:], l) // and looked at before anything starts
+		// One that is in line for a slot is looked at before anything starts.
+		inLine := l.isReady && !slices.Contains(m.ls.throttled, l)
 		if at := m.at[id].Add(l.interval); l.waiting() > 0 && l.inFlight < l.allowed && !inLine && (soonest.IsZero() || at.Before(soonest)) {
 			soonest = at
 		}

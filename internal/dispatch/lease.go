@@ -93,10 +93,13 @@ func (d *Dispatcher) drop(w *work) {
 	d.held.remove(w)
 }
 
-// giveBack makes a delivery due again in the store, without an attempt.
-func (d *Dispatcher) giveBack(w *work) {
-	d.drop(w)
-	d.recorder.release(w)
+// dropAll forgets deliveries that were given back.
+func (d *Dispatcher) dropAll(list []*work) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range list {
+		d.held.remove(w)
+	}
 }
 
 // stop ends everything that waits, lets what is in flight end, and returns an
@@ -107,7 +110,6 @@ func (d *Dispatcher) stop() error {
 	d.stopping = true
 	d.pace.Stop()
 	for _, w := range d.lanes.drain() {
-		d.held.remove(w)
 		d.recorder.release(w)
 	}
 	inFlight := d.inFlight

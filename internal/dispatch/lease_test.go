@@ -176,3 +176,32 @@ func TestManyLeases(t *testing.T) {
 		r.empty()
 	})
 }
+
+// A delivery that is given back while outcomes can't be recorded waits for the store
+// with them. Its lease must not run out meanwhile: released late, it would be taken
+// from whoever has claimed the delivery since, which may be this very node.
+func TestGivingBackLate(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.endpoint = func(ctx context.Context, _ event.Subscription, _ event.Event) event.Outcome {
+			if time.Since(r.began) < 10*time.Second {
+				return answer(ctx, 200, 3*time.Second)
+			}
+			return answer(ctx, 200, time.Minute)
+		}
+		r.store.onRecord = r.away(time.Minute)
+		sub := r.subscribe(func(s *event.Subscription) { s.MaxInFlight = 1 })
+		r.run()
+		r.ingest(sub)
+		second, _ := r.ingest(sub)
+		r.wait(time.Second)
+		r.change(sub.ID, func(s *event.Subscription) { s.Active = false }) // the second is given back, after three seconds
+		r.wait(9 * time.Second)
+		r.change(sub.ID, func(s *event.Subscription) { s.Active, s.MaxInFlight = true, 0 })
+		r.wait(10 * time.Minute)
+		if at := r.sentAt(second); len(at) != 1 {
+			t.Errorf("attempted after %v, want once", at)
+		}
+		r.stop()
+		r.empty()
+	})
+}

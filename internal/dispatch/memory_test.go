@@ -13,7 +13,7 @@ import (
 // memory is a store of the dispatcher's size. Its hooks run before the call has
 // any effect: an error keeps it from having one.
 type memory struct {
-	onClaim, onRecord, onRenew, onRelease func() error
+	onClaim, onRecord, onRenew, onRelease, onRead func() error
 
 	mu      sync.Mutex
 	rows    map[event.ID]*row
@@ -86,6 +86,9 @@ func (m *memory) count() map[event.Status]int {
 }
 
 func (m *memory) Subscription(_ context.Context, id event.ID) (event.Subscription, error) {
+	if err := run(m.onRead); err != nil {
+		return event.Subscription{}, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	sub, found := m.subs[id]

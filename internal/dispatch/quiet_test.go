@@ -159,3 +159,29 @@ func TestRateIsKeptToTheInstant(t *testing.T) {
 		}
 	}
 }
+
+// Subscriptions that can't be read at present are no reason to claim without end
+// what can't be attempted.
+func TestClaimsWhileSubscriptionsCantBeRead(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.store.onRead = r.away(10 * time.Second)
+		r.store.onClaim = func() error { time.Sleep(5 * time.Millisecond); return nil }
+		for range 20 {
+			sub := r.subscribe()
+			for range 40 {
+				r.due(sub, 0)
+			}
+		}
+		r.run()
+		r.wait(9 * time.Second)
+		if n := r.store.looks(); n > 20 {
+			t.Errorf("%d claims in nine seconds in which nothing could be attempted", n)
+		}
+		r.wait(10 * time.Second)
+		if n := r.store.count()[event.Delivered]; n != 800 {
+			t.Errorf("%d of 800 delivered afterwards", n)
+		}
+		r.stop()
+		r.empty()
+	})
+}

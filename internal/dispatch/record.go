@@ -56,7 +56,9 @@ func (r *recorder) add(w *work, s event.Settlement) {
 	r.changed.Broadcast()
 }
 
-// release has a delivery's lease ended without an attempt.
+// release makes a delivery due again in the store, without an attempt. Its lease is
+// kept until that is done: ended late, it would be taken from whoever has claimed
+// the delivery since.
 func (r *recorder) release(w *work) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,6 +132,7 @@ func (r *recorder) write(done []recorded, released []*work) bool {
 	if len(released) == 0 {
 		return true
 	}
+	defer r.d.dropAll(released)
 	if err := r.d.o.Store.Release(context.Background(), r.d.o.Node, ids(released)); err != nil {
 		r.d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(released))
 	}
