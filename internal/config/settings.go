@@ -93,7 +93,7 @@ func (c *Config) delivery() []declaration {
 		},
 		{
 			name: "HOOKFERRY_MAX_IN_FLIGHT", def: "1024", role: RoleWorker, value: countOf(&c.MaxInFlight, 1, 100_000),
-			meaning: "Attempts that may be under way at once, in all.",
+			meaning: "Attempts that may be under way at once, in all. A quarter of it is kept for endpoints that have hardly any.",
 		},
 		{
 			name: "HOOKFERRY_LANE_IN_FLIGHT", def: "64", role: RoleWorker, value: countOf(&c.LaneInFlight, 1, event.MaxInFlight),

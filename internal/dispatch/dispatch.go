@@ -57,7 +57,7 @@ type Options struct {
 	Log           *slog.Logger
 	Policy        event.RetryPolicy
 	Limits        Limits
-	Lease         time.Duration // how long a lease is; it is renewed when a third of it is left
+	Lease         time.Duration // how long a lease is; it is renewed when less than two thirds are left
 	Grace         time.Duration // how long Run waits, once it is to stop, for attempts under way
 }
 

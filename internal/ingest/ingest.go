@@ -61,7 +61,7 @@ type Ingest struct {
 // it returns without an error and not filtered, both are on disk.
 //
 // Errors: ErrNotFound, ErrInactive, ErrUnauthorized, ErrMalformed, *InvalidError,
-// ErrKeyReused and ErrUnavailable, all of package event.
+// ErrKeyReused and ErrUnavailable, all of package event, and that of ctx.
 func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitted, error) {
 	sub, err := in.Subscriptions.Subscription(ctx, s.SubscriptionID)
 	if err != nil {

@@ -2,8 +2,11 @@ package simulation
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -125,7 +128,8 @@ func (w *world) start(g *gate, o dispatch.Options) *process {
 	return p
 }
 
-// stop ends a process in order.
+// stop ends a process in order. All that it wrote is then in the one file, which may
+// be copied away.
 func (p *process) stop() {
 	p.w.t.Helper()
 	p.end()
@@ -133,6 +137,9 @@ func (p *process) stop() {
 		p.w.t.Errorf("Run ended with %v", err)
 	}
 	p.w.must(p.file.Close())
+	if _, err := os.Stat(p.w.path + "-wal"); !errors.Is(err, fs.ErrNotExist) {
+		p.w.t.Errorf("SQLite's log was not written back into the file when it was closed (%v)", err)
+	}
 }
 
 // Send is the process as a Sender, with the time-out that a real one has.

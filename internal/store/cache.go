@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -18,6 +19,9 @@ const cachedSubscriptions = 50_000
 type Cached struct {
 	Store
 	cache *otter.Cache[event.ID, event.Subscription]
+	// writes is how many changes are under way. As long as there is one, what is in
+	// the cache may be older than what is on disk.
+	writes atomic.Int64
 }
 
 // WithCache puts a cache before a store.
@@ -32,28 +36,39 @@ func WithCache(s Store) (*Cached, error) {
 // Subscription is as in Subscriptions. The maps and lists in it are shared: they
 // are not to be changed.
 func (c *Cached) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
+	if c.writes.Load() > 0 {
+		return c.Store.Subscription(ctx, id)
+	}
 	return c.cache.Get(ctx, id, otter.LoaderFunc[event.ID, event.Subscription](c.Store.Subscription))
 }
 
 // ReplaceSubscription is as in Subscriptions.
 func (c *Cached) ReplaceSubscription(ctx context.Context, s event.Subscription) (event.Subscription, error) {
-	defer c.cache.Invalidate(s.ID)
+	defer c.writing(s.ID)()
 	return c.Store.ReplaceSubscription(ctx, s)
 }
 
 // DeleteSubscription is as in Subscriptions.
 func (c *Cached) DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error {
-	defer c.cache.Invalidate(id)
+	defer c.writing(id)()
 	return c.Store.DeleteSubscription(ctx, id, at)
 }
 
 // Record is as in Queue.
 func (c *Cached) Record(ctx context.Context, settlements []event.Settlement) error {
-	err := c.Store.Record(ctx, settlements)
 	for i := range settlements {
 		if settlements[i].DisableReason != "" {
-			c.cache.Invalidate(settlements[i].Delivery.SubscriptionID)
+			defer c.writing(settlements[i].Delivery.SubscriptionID)()
 		}
 	}
-	return err
+	return c.Store.Record(ctx, settlements)
+}
+
+// writing begins a change, and returns what ends it.
+func (c *Cached) writing(id event.ID) (end func()) {
+	c.writes.Add(1)
+	return func() {
+		c.cache.Invalidate(id)
+		c.writes.Add(-1)
+	}
 }

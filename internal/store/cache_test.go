@@ -18,6 +18,7 @@ type slow struct {
 	store.Store
 	letGo chan struct{} // nil: nothing hangs
 	fails error
+	wrote func() // called when a write is on disk, before it returns
 
 	mu    sync.Mutex
 	sub   event.Subscription
@@ -41,8 +42,11 @@ func (s *slow) Subscription(ctx context.Context, _ event.ID) (event.Subscription
 
 func (s *slow) change(f func(*event.Subscription)) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	f(&s.sub)
+	s.mu.Unlock()
+	if s.wrote != nil {
+		s.wrote()
+	}
 }
 
 func (s *slow) ReplaceSubscription(_ context.Context, sub event.Subscription) (event.Subscription, error) {
@@ -103,6 +107,27 @@ func TestWritesAreSeenAtOnce(t *testing.T) {
 		}
 		if got := description(t, c); got != "new" {
 			t.Errorf("%s: the next read finds the %s subscription", name, got)
+		}
+	}
+}
+
+// Whoever learns of a write before it returns, as by a delivery's status, finds the
+// subscription as it is since.
+func TestWritesAreSeenBeforeTheyReturn(t *testing.T) {
+	for name, write := range writes {
+		s := &slow{sub: event.Subscription{ID: id, Description: "old"}}
+		c := cached(t, s)
+		description(t, c)
+		s.wrote = func() {
+			if got := description(t, c); got != "new" {
+				t.Errorf("%s: a read after the commit finds the %s subscription", name, got)
+			}
+		}
+		if err := write(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if got := description(t, c) + description(t, c); got != "newnew" || s.loads > 3 {
+			t.Errorf("%s: afterwards reads find %s, with %d loads", name, got, s.loads)
 		}
 	}
 }

@@ -34,7 +34,7 @@ type waiting struct {
 // no more than one with five.
 func (s *Store) Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error) {
 	var c event.Claim
-	err := s.write(ctx, r.Limit, func(w *writer) error {
+	err := s.write(ctx, 1, func(w *writer) error {
 		c = event.Claim{}
 		return s.claim(w, &r, &c)
 	})

@@ -8,6 +8,7 @@ import (
 
 // statements are the writer's own, prepared once on its connection.
 type statements struct {
+	all                     []*sql.Stmt
 	begin, commit, rollback *sql.Stmt
 
 	insertEvent, insertDelivery    *sql.Stmt
@@ -69,6 +70,15 @@ func (s *statements) prepare(ctx context.Context, conn *sql.Conn) error {
 			return fmt.Errorf("prepare %q: %w", p.sql, err)
 		}
 		*p.to = stmt
+		s.all = append(s.all, stmt)
 	}
 	return nil
+}
+
+// close lets go of them: SQLite keeps the connection, and the file open, as long as
+// one is left, and then the log is not written back when the last one closes.
+func (s *statements) close() {
+	for _, stmt := range s.all {
+		stmt.Close()
+	}
 }

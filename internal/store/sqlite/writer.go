@@ -33,6 +33,7 @@ type writer struct {
 	conn     *sql.Conn
 	stmts    statements
 	ops      chan *op
+	spare    sync.Pool     // of *op
 	quit     chan struct{} // closed by stop: no more operations
 	finished chan struct{} // closed when the loop has ended
 	stopOnce sync.Once
@@ -48,10 +49,12 @@ func startWriter(ctx context.Context, db *sql.DB, onCommit func(int, time.Durati
 		conn: conn, ops: make(chan *op, 2*commitRows), onCommit: onCommit,
 		quit: make(chan struct{}), finished: make(chan struct{}),
 	}
+	w.spare.New = func() any { return &op{done: make(chan error, 1)} }
 	if err := w.assertDurable(ctx); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	if err := w.stmts.prepare(ctx, conn); err != nil {
+		w.stmts.close()
 		return nil, errors.Join(err, conn.Close())
 	}
 	go w.loop()
@@ -75,8 +78,6 @@ func (w *writer) assertDurable(ctx context.Context) error {
 	return nil
 }
 
-var ops = sync.Pool{New: func() any { return &op{done: make(chan error, 1)} }}
-
 // write has f run inside a transaction and returns when that is on disk. Once f
 // is queued, ctx is not looked at any more: the outcome would be unknown.
 func (s *Store) write(ctx context.Context, rows int, f func(*writer) error) error {
@@ -84,7 +85,7 @@ func (s *Store) write(ctx context.Context, rows int, f func(*writer) error) erro
 		return err
 	}
 	w := s.writer
-	o := ops.Get().(*op)
+	o := w.spare.Get().(*op)
 	o.rows, o.run, o.err = rows, f, nil
 	select {
 	case <-w.quit:
@@ -100,7 +101,7 @@ func (s *Store) write(ctx context.Context, rows int, f func(*writer) error) erro
 	}
 	select {
 	case err := <-o.done:
-		ops.Put(o)
+		w.spare.Put(o)
 		return err
 	case <-w.finished:
 		select { // it may have been the last one done
@@ -120,6 +121,7 @@ func (w *writer) stop() {
 func (w *writer) loop() {
 	defer close(w.finished)
 	defer w.conn.Close()
+	defer w.stmts.close()
 	batch := make([]*op, 0, commitRows)
 	for {
 		batch = batch[:0]
