@@ -31,7 +31,7 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/staticcheck
 	$(GO) mod tidy -diff
 
 generate: ## openapi.json and the README's table of settings, from the code
-	$(GO) test ./internal/api ./internal/config -run 'Golden|README' -update
+	$(GO) test ./internal/api ./internal/config -run 'Document|README' -update
 
 FUZZTIME ?= 30s
 fuzz: ## each fuzz target in turn, FUZZTIME each
