@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -127,6 +128,7 @@ func (w *writer) loop() {
 		batch = batch[:0]
 		select {
 		case o := <-w.ops:
+			runtime.Gosched() // those whom the last commit has woken may have more for this one
 			batch = w.gather(append(batch, o))
 		case <-w.quit:
 			if batch = w.gather(batch); len(batch) == 0 {
