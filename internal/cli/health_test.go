@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func TestHealthAsksTheService(t *testing.T) {
+	status := http.StatusOK
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			t.Errorf("it asks %s", r.URL.Path)
+		}
+		w.WriteHeader(status)
+	}))
+	addr := strings.TrimPrefix(server.URL, "http://")
+	for _, tt := range []struct {
+		status, want int
+		why          string
+	}{
+		{http.StatusOK, 0, "ready"},
+		{http.StatusServiceUnavailable, 1, "not ready"},
+	} {
+		status = tt.status
+		var out, errOut strings.Builder
+		if got := Run(t.Context(), []string{"health", "--addr", addr}, strings.NewReader(""), &out, &errOut); got != tt.want {
+			t.Errorf("%s: exit status %d, want %d: %s%s", tt.why, got, tt.want, out.String(), errOut.String())
+		}
+	}
+	server.Close()
+	var out, errOut strings.Builder
+	if got := Run(t.Context(), []string{"health", "--addr", addr}, strings.NewReader(""), &out, &errOut); got != 1 || !strings.Contains(errOut.String(), "no answer") {
+		t.Errorf("nobody listens: exit status %d: %s", got, errOut.String())
+	}
+}
+
+func TestReadyURL(t *testing.T) {
+	for _, tt := range []struct{ addr, want, why string }{
+		{":8000", "http://127.0.0.1:8000/readyz", "all addresses: the loopback is one"},
+		{"0.0.0.0:8000", "http://127.0.0.1:8000/readyz", "the same, written out"},
+		{"[::]:8000", "http://127.0.0.1:8000/readyz", "the same in IPv6"},
+		{"10.1.2.3:80", "http://10.1.2.3:80/readyz", "one address alone"},
+		{"localhost:80", "http://localhost:80/readyz", "a name"},
+	} {
+		if got, err := readyURL(tt.addr); err != nil || got != tt.want {
+			t.Errorf("%s: %s gives %s (%v), want %s", tt.why, tt.addr, got, err, tt.want)
+		}
+	}
+}
