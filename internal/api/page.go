@@ -39,6 +39,11 @@ func readPage(r *http.Request) (page, error) {
 			faults = append(faults, event.FieldError{Field: "cursor", Message: "must be what next was in the page before; leave it out for the first page"})
 		}
 	}
+	for name := range query {
+		if name != "limit" && name != "cursor" {
+			faults = append(faults, event.FieldError{Field: clip(name, 64), Message: "is not known; a list takes limit and cursor"})
+		}
+	}
 	if len(faults) > 0 {
 		return page{}, &event.InvalidError{Fields: faults}
 	}

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"hookferry/internal/api"
@@ -98,11 +99,11 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 		Now:           time.Now,
 		Log:           log,
 	})
-	if err := a.listen(ctx, cfg.Addr, handler); err != nil {
+	if err := a.listen(ctx, "HOOKFERRY_ADDR", cfg.Addr, handler); err != nil {
 		return nil, err
 	}
 	if cfg.AdminAddr != "" {
-		if err := a.listen(ctx, cfg.AdminAddr, telemetry.AdminHandler(a.metrics)); err != nil {
+		if err := a.listen(ctx, "HOOKFERRY_ADMIN_ADDR", cfg.AdminAddr, telemetry.AdminHandler(a.metrics)); err != nil {
 			return nil, err
 		}
 	}
@@ -124,7 +125,7 @@ func (a *App) assemble(version string) {
 			LaneDepth: laneDepth, Held: held, HeldBytes: heldBytes,
 		},
 		Lease: lease,
-		Grace: a.cfg.ShutdownGrace,
+		Grace: a.drain(),
 	})
 	a.retention = retention.Retention{Store: a.store, Keep: a.cfg.Retention, Log: a.log}
 }
@@ -135,10 +136,13 @@ func (a *App) newIngest() *ingest.Ingest {
 
 // listen opens a listener. The time-outs bound what a slow or silent client can
 // hold: its headers, its whole request, our answer, and an idle connection.
-func (a *App) listen(ctx context.Context, addr string, h http.Handler) error {
+func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("something else listens on %s already: stop it, or choose another %s", addr, setting)
+	}
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", addr, err)
+		return fmt.Errorf("%s: %w", setting, err)
 	}
 	s := &http.Server{
 		Handler:           h,
@@ -178,9 +182,10 @@ func (a *App) Account(ctx context.Context) (map[string]int, error) {
 // Store is the database, for tests that audit a running instance.
 func (a *App) Store() store.Store { return a.store }
 
-// Run serves until ctx ends, then stops in order: no new events, no new claims,
-// attempts under way to their end, their outcomes to disk, the file closed. It
-// returns what made it stop early, if something did.
+// Run serves until ctx ends, then stops within the grace, in order: /readyz says
+// no, then no new events and no new claims, attempts under way to their end, their
+// outcomes to disk, the file closed. It returns what made it stop early, if
+// something did.
 func (a *App) Run(ctx context.Context) error {
 	defer a.close()
 	ctx, fail := context.WithCancelCause(ctx)
@@ -207,20 +212,35 @@ func (a *App) Run(ctx context.Context) error {
 	<-ctx.Done()
 	a.stopping.Store(true)
 	a.log.InfoContext(ctx, "stopping", "grace", a.cfg.ShutdownGrace.String())
-	a.shutdown()
+	time.Sleep(a.notice()) // whoever asks /readyz now still gets an answer, and sends no more
+	drained := make(chan struct{})
+	go func() { defer close(drained); a.shutdown() }()
 	stopWork()
+	<-drained
 	if err := errors.Join(<-parts, <-parts); err != nil {
 		a.log.WarnContext(ctx, "stopped with a remark", "remark", err)
 	}
+	a.log.InfoContext(ctx, "stopped")
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
 }
 
+// notice is how long the service goes on as before once it is to stop, but for
+// /readyz, and drain what is left of the grace after that.
+func (a *App) notice() time.Duration {
+	if a.cfg.Dev {
+		return 0 // nobody balances the load of a developer's machine
+	}
+	return a.cfg.ShutdownGrace / 10
+}
+
+func (a *App) drain() time.Duration { return a.cfg.ShutdownGrace - a.notice() }
+
 // shutdown lets requests under way end, the API's first.
 func (a *App) shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownGrace)
+	ctx, cancel := context.WithTimeout(context.Background(), a.drain())
 	defer cancel()
 	for _, s := range a.servers {
 		if err := s.http.Shutdown(ctx); err != nil {

@@ -25,6 +25,8 @@ type instance struct {
 	*app.App
 	t    *testing.T
 	url  string
+	dir  string
+	key  string // API key, if one is needed
 	stop func() // and wait until it has stopped
 }
 
@@ -39,7 +41,7 @@ func start(t *testing.T, dir string, settings ...string) *instance {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	i := &instance{App: a, t: t, url: "http://" + a.Addr()}
+	i := &instance{App: a, t: t, dir: dir, url: "http://" + a.Addr()}
 	i.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -92,6 +94,9 @@ func (i *instance) call(method, path string, body any) (status int, header http.
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if i.key != "" {
+		req.Header.Set("Authorization", "Bearer "+i.key)
 	}
 	return i.do(req)
 }

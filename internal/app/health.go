@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -18,41 +19,76 @@ const (
 	healthTimeout = 2 * time.Second
 )
 
-// health makes the report of how the service is.
+// health makes the report of how the service is. One check is under way at most,
+// whoever asks meanwhile waits for it, and a database that hangs holds up nobody for
+// longer than healthTimeout.
 type health struct {
 	store   store.Store
 	version string
 	started time.Time
 
-	mu   sync.Mutex
-	at   time.Time
-	last api.Health
-	err  error // why no work can be done, or nil
+	mu      sync.Mutex
+	running chan struct{} // closed when the check under way has ended; nil if there is none
+	at      time.Time     // of the last check
+	took    time.Duration
+	depth   event.Depth
+	err     error // why no work can be done, or nil
 }
 
 func newHealth(s store.Store, version string) *health {
 	return &health{store: s, version: version, started: time.Now()}
 }
 
+// report is at most healthFresh old.
 func (h *health) report(ctx context.Context) api.Health {
-	last, _ := h.read(ctx)
-	last.UptimeSeconds = time.Since(h.started).Seconds()
-	return last
+	err := h.failure(ctx)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	database := api.Component{Status: api.StatusOK, LatencyMS: float64(h.took.Microseconds()) / 1000}
+	if err != nil {
+		database = api.Component{Status: api.StatusDown, LatencyMS: database.LatencyMS, Error: "the database can't be read or written at present"}
+	}
+	return api.Health{
+		Status:        database.Status,
+		Version:       h.version,
+		UptimeSeconds: time.Since(h.started).Seconds(),
+		Components:    map[string]api.Component{"database": database},
+		Queue: api.Queue{
+			Pending: h.depth.Pending, Leased: h.depth.Leased, Due: h.depth.Due, OldestDueSeconds: h.depth.OldestDue.Seconds(),
+		},
+	}
 }
 
 // failure says why no work can be done, or nil.
 func (h *health) failure(ctx context.Context) error {
-	_, err := h.read(ctx)
-	return err
-}
+	h.mu.Lock()
+	if time.Since(h.at) < healthFresh {
+		defer h.mu.Unlock()
+		return h.err
+	}
+	if h.running == nil {
+		h.running = make(chan struct{})
+		go h.check()
+	}
+	running := h.running
+	h.mu.Unlock()
 
-func (h *health) read(ctx context.Context) (api.Health, error) {
+	timeout := time.NewTimer(healthTimeout)
+	defer timeout.Stop()
+	select {
+	case <-running:
+	case <-timeout.C:
+		return errors.New("the database does not answer")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if time.Since(h.at) < healthFresh {
-		return h.last, h.err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), healthTimeout)
+	return h.err
+}
+
+func (h *health) check() {
+	ctx, cancel := context.WithTimeout(context.Background(), healthTimeout)
 	defer cancel()
 	start := time.Now()
 	err := h.store.Ping(ctx)
@@ -61,22 +97,12 @@ func (h *health) read(ctx context.Context) (api.Health, error) {
 	if err == nil {
 		depth, err = h.store.Depth(ctx, time.Now())
 	}
-	h.at, h.err = time.Now(), err
-	h.last = api.Health{
-		Status:  api.StatusOK,
-		Version: h.version,
-		Components: map[string]api.Component{
-			"database": {Status: api.StatusOK, LatencyMS: float64(took.Microseconds()) / 1000},
-		},
-		Queue: api.Queue{
-			Pending: depth.Pending, Leased: depth.Leased, Due: depth.Due, OldestDueSeconds: depth.OldestDue.Seconds(),
-		},
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at, h.took, h.err = time.Now(), took, err
+	if err == nil {
+		h.depth = depth
 	}
-	if err != nil {
-		h.last.Status = api.StatusDown
-		h.last.Components["database"] = api.Component{
-			Status: api.StatusDown, LatencyMS: float64(took.Microseconds()) / 1000, Error: "the database can't be read or written at present",
-		}
-	}
-	return h.last, h.err
+	close(h.running)
+	h.running = nil
 }

@@ -66,7 +66,7 @@ func ListKeys(ctx context.Context, cfg config.Config) ([]Key, error) {
 func RevokeKey(ctx context.Context, cfg config.Config, id string) error {
 	parsed, err := event.ParseID(id)
 	if err != nil {
-		return fmt.Errorf("%q is not a key's id: %w", id, err)
+		return fmt.Errorf("%q is not a key's id, which looks like 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", id)
 	}
 	err = withStore(ctx, cfg, func(s store.Store) error { return s.RevokeKey(ctx, parsed, time.Now()) })
 	if errors.Is(err, event.ErrNotFound) {

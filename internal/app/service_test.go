@@ -2,15 +2,19 @@ package app_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"hookferry/internal/app"
+	"hookferry/internal/event"
+	"hookferry/internal/store/sqlite"
 	"hookferry/webhook"
 )
 
@@ -353,7 +357,7 @@ func TestStartNeedsAKey(t *testing.T) {
 	}
 }
 
-func TestReadinessEndsBeforeTheService(t *testing.T) {
+func TestHealth(t *testing.T) {
 	s := start(t, t.TempDir())
 	s.want(http.StatusOK, "GET", "/readyz", nil)
 	s.want(http.StatusOK, "GET", "/livez", nil)
@@ -361,7 +365,75 @@ func TestReadinessEndsBeforeTheService(t *testing.T) {
 	if h["status"] != "ok" || h["components"].(map[string]any)["database"].(map[string]any)["status"] != "ok" {
 		t.Errorf("health %v", h)
 	}
-	start := time.Now()
-	s.stop()
-	t.Logf("stopped in %v", time.Since(start))
+}
+
+// Once the service is to stop, /readyz says so for a while, and events that still
+// come are taken.
+func TestReadinessEndsBeforeTheService(t *testing.T) {
+	r := receive(t, "", nil)
+	cfg := load(t, t.TempDir(), "HOOKFERRY_SHUTDOWN_GRACE=10s", "HOOKFERRY_API_KEY=0123456789abcdef")
+	cfg.Dev = false
+	a, err := app.New(t.Context(), cfg, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	s := &instance{App: a, t: t, url: "http://" + a.Addr(), key: "0123456789abcdef"}
+	sub := s.subscribe(map[string]any{"target_url": r.URL})
+	s.want(http.StatusOK, "GET", "/readyz", nil)
+	cancel()
+	eventually(t, func() error {
+		if status, _, answer := s.call("GET", "/readyz", nil); status != http.StatusServiceUnavailable {
+			return fmt.Errorf("%d %v", status, answer)
+		}
+		return nil
+	})
+	s.publish(sub, created)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if n := len(r.got()); n != 1 {
+		t.Errorf("the receiver got %d webhooks, want the one that was taken meanwhile", n)
+	}
+}
+
+// Requests and attempts that do not end share one grace.
+func TestStopTakesOneGrace(t *testing.T) {
+	hang := receive(t, "", func(_ http.ResponseWriter, r *http.Request, _ int) { <-r.Context().Done() })
+	s := start(t, t.TempDir(), "WEBHOOK_TIMEOUT=60s", "HOOKFERRY_SHUTDOWN_GRACE=2s")
+	sub := s.subscribe(map[string]any{"target_url": hang.URL})
+	s.publish(sub, created)
+	conn, err := net.Dial("tcp", s.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /webhooks/ingest/%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", sub)
+	eventually(t, func() error {
+		if len(hang.got()) == 0 {
+			return errors.New("the attempt has not begun")
+		}
+		return nil
+	})
+	s.stop() // a test that hangs here is ended by its time-out, far above the grace
+	if d := s.counts(); d[event.Pending] != 1 {
+		t.Errorf("after the stop: %v, want the one delivery pending", d)
+	}
+}
+
+// counts reads the account from the file of an instance that has stopped.
+func (i *instance) counts() map[event.Status]int {
+	i.t.Helper()
+	file, err := sqlite.Open(i.t.Context(), filepath.Join(i.dir, "hookferry.db"), sqlite.Options{})
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	defer file.Close()
+	counts, err := file.Count(i.t.Context())
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return counts
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -51,11 +52,12 @@ type usageError struct{ error }
 
 func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "hookferry",
-		Short: "Takes webhooks in, keeps them safe, and brings each one to its subscriber",
+		Use:     "hookferry",
+		Version: Version(),
+		Short:   "Takes webhooks in, keeps them safe, and brings each one to its subscriber",
 		Long: `Hookferry takes webhooks in over HTTP, stores them, and brings each one to its
 subscriber: signed, retried, and accounted for. It needs nothing but this file.`,
-		Example: `  hookferry demo                       see it work, in half a minute
+		Example: `  hookferry demo                       see it work, in a quarter of a minute
   hookferry serve --dev                run it on this machine, without keys
   hookferry listen                     a receiver to try it with`,
 		SilenceErrors:              true,
@@ -95,7 +97,7 @@ func exactArgs(names ...string) cobra.PositionalArgs {
 		if len(args) == len(names) {
 			return nil
 		}
-		return usageError{fmt.Errorf("%s takes %d argument(s) (%v), not %d", cmd.CommandPath(), len(names), names, len(args))}
+		return usageError{fmt.Errorf("%s takes %s, and got %d argument(s)", cmd.CommandPath(), strings.Join(names, " "), len(args))}
 	}
 }
 

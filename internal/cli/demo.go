@@ -30,7 +30,7 @@ answer well, slowly, badly or not at all. Sends them events over the HTTP API,
 checks every signature that arrives, and adds up at the end what became of each
 event. It fails if the account does not balance. Nothing is left behind.
 
-It takes about ten seconds and needs no network but the loopback.`,
+It takes a quarter of a minute at most and needs no network but the loopback.`,
 		Example: `  hookferry demo
   hookferry demo --events 5000
   hookferry demo --keep            # and look around afterwards`,
@@ -122,7 +122,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 	if d.keep {
 		return d.stay(ctx)
 	}
-	return nil
+	return d.screen.failed
 }
 
 // interrupted reports whether it was the user who ended ctx, and not a failure.

@@ -45,7 +45,9 @@ func newKeysCreate(s streams, o *config.Overrides) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(s.out, text)
+			if _, err := fmt.Fprintln(s.out, text); err != nil {
+				return fmt.Errorf("the key %s was made and could not be printed; revoke it and make another: %w", key.ID, err)
+			}
 			fmt.Fprintf(s.err, "This is the key %q, %s. It is not shown again. Send it as `Authorization: Bearer …`.\n", key.Name, key.ID)
 			return nil
 		},

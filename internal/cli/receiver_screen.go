@@ -40,7 +40,8 @@ type screen struct {
 	isTerminal bool
 	hasColour  bool
 	size       func() (width, height int)
-	drawn      int // lines that the next draw replaces
+	drawn      int   // lines that the next draw replaces
+	failed     error // the first write that failed
 }
 
 // newScreen takes w for what it is: a terminal of a kind that can move its
@@ -69,7 +70,9 @@ func (s *screen) print(lines ...line) {
 	for _, l := range lines {
 		b.WriteString(s.render(l, 0) + "\n")
 	}
-	io.WriteString(s.w, b.String())
+	if _, err := io.WriteString(s.w, b.String()); err != nil && s.failed == nil {
+		s.failed = fmt.Errorf("write the output: %w", err)
+	}
 }
 
 // draw replaces the lines that were drawn last. On what is no terminal it does

@@ -21,7 +21,11 @@ func (ls layers) unknown(declared []declaration) (faults []string) {
 			if !isOurs(name) || known[name] || isServiceLink(name, l.entries[name].text) {
 				continue
 			}
-			faults = append(faults, fmt.Sprintf("%s is not a setting: did you mean %s? Rename it, or remove it.", l.place(name), nearest(name, known)))
+			advice := "`hookferry config` prints those there are. Remove it."
+			if near, changes := nearest(name, known); changes <= 1+len(near)/5 {
+				advice = "did you mean " + near + "? Rename it, or remove it."
+			}
+			faults = append(faults, fmt.Sprintf("%s is not a setting: %s", l.place(name), advice))
 		}
 	}
 	return faults
@@ -47,10 +51,10 @@ func isServiceLink(name, text string) bool {
 	return linkName.MatchString(name) || strings.HasSuffix(name, "_PORT") && linkURL.MatchString(text)
 }
 
-// nearest returns the known name that the fewest changes make of name; of several
-// such, the first in the alphabet.
-func nearest(name string, known map[string]bool) string {
-	best, fewest := "", len(name)+100
+// nearest returns the known name that the fewest changes make of name, and how many
+// they are; of several such, the first in the alphabet.
+func nearest(name string, known map[string]bool) (best string, fewest int) {
+	fewest = len(name) + 100
 	for _, candidate := range slices.Sorted(maps.Keys(known)) {
 		if !known[candidate] {
 			continue
@@ -59,7 +63,7 @@ func nearest(name string, known map[string]bool) string {
 			best, fewest = candidate, n
 		}
 	}
-	return best
+	return best, fewest
 }
 
 // distance is how many changes lie between two names. A prefix is easily mixed up

@@ -289,8 +289,11 @@ func (d *Dispatcher) log(w *work, sub event.Subscription, s event.Settlement) {
 		slog.String("delivery", s.Delivery.ID.String()), slog.String("event", s.Delivery.EventID.String()),
 		slog.String("subscription", sub.ID.String()), slog.String("type", w.claimed.Event.Type),
 		slog.Int("attempt", s.Attempt.Number), slog.String("status", s.Delivery.Status.String()),
-		slog.Int("code", o.StatusCode), slog.Float64("took_ms", ms(o.Duration)), slog.Float64("age_ms", ms(o.StartedAt.Sub(s.Delivery.CreatedAt))),
+		slog.Float64("took_ms", ms(o.Duration)), slog.Float64("age_ms", ms(o.StartedAt.Sub(s.Delivery.CreatedAt))),
 		slog.String("peer", o.Peer),
+	}
+	if o.StatusCode != 0 {
+		attrs = append(attrs, slog.Int("status_code", o.StatusCode))
 	}
 	if !o.Success() {
 		attrs = append(attrs, slog.String("error_code", string(o.Code)), slog.String("error", o.Error))

@@ -63,7 +63,7 @@ func checkHost(u *url.URL) string {
 		return ""
 	}
 	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
-		if label == "" || len(label) > 63 || strings.Trim(label, labelBytes) != "" {
+		if label == "" || len(label) > 63 || strings.Trim(label, labelBytes) != "" || label[0] == '-' || label[len(label)-1] == '-' {
 			return fmt.Sprintf("has a host name that no DNS name can be: %q", host)
 		}
 	}

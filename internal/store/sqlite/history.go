@@ -13,11 +13,16 @@ import (
 const attemptColumns = `a.id, a.delivery_id, a.subscription_id, a.attempt_number, a.started_at, a.duration_us, a.dns_us, a.connect_us,
 	a.tls_us, a.first_byte_us, a.peer, a.status_code, a.code, a.error, a.response`
 
-// Delivery reads a delivery with its attempts.
+// Delivery reads a delivery with its attempts, both as they were at one moment.
 func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error) {
+	tx, err := s.reads.BeginTx(ctx, nil)
+	if err != nil {
+		return event.DeliveryReport{}, unavailable("read a delivery", err)
+	}
+	defer tx.Rollback() // there is nothing to commit
 	r := event.DeliveryReport{Delivery: event.Delivery{ID: id}}
 	d := &r.Delivery
-	err := s.reads.QueryRowContext(ctx, `SELECT d.event_id, d.subscription_id, d.status, d.attempts, d.due_at,
+	err = tx.QueryRowContext(ctx, `SELECT d.event_id, d.subscription_id, d.status, d.attempts, d.due_at,
 		coalesce(d.lease_owner, ''), d.leased_until, d.created_at, d.settled_at, e.type
 		FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.id = ?`, id[:]).
 		Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Status, &d.Attempts, timeScan{&d.DueAt},
@@ -28,7 +33,7 @@ func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport
 	if err != nil {
 		return event.DeliveryReport{}, unavailable("read a delivery", err)
 	}
-	rows, err := s.reads.QueryContext(ctx, `SELECT `+attemptColumns+` FROM delivery_attempts a WHERE a.delivery_id = ? ORDER BY a.attempt_number, a.id`, id[:])
+	rows, err := tx.QueryContext(ctx, `SELECT `+attemptColumns+` FROM delivery_attempts a WHERE a.delivery_id = ? ORDER BY a.attempt_number, a.id`, id[:])
 	if err != nil {
 		return event.DeliveryReport{}, unavailable("read a delivery's attempts", err)
 	}

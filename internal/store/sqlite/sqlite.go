@@ -76,20 +76,20 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("lock %s.lock: %w", path, err)
 	}
 	if !alone && !o.Shared {
-		return nil, fmt.Errorf("another hookferry process holds %s: one process serves one SQLite file; stop the other, name another file with HOOKFERRY_DATA, or use PostgreSQL", path)
+		return nil, fmt.Errorf("another hookferry process holds %s: one process serves one SQLite file; stop the other, or name another directory with HOOKFERRY_DATA", path)
 	}
 	if err := keepPrivate(path); err != nil {
 		return nil, err
 	}
-	if s.writes, err = openPool(path, 1, "synchronous(FULL)", "cache_size(-16000)", "wal_autocheckpoint(4000)"); err != nil {
+	if s.writes, err = openPool(path, 1, "immediate", "synchronous(FULL)", "cache_size(-16000)", "wal_autocheckpoint(4000)"); err != nil {
 		return nil, err
 	}
-	if s.reads, err = openPool(path, readers, "query_only(1)"); err != nil {
+	if s.reads, err = openPool(path, readers, "deferred", "query_only(1)"); err != nil {
 		return nil, err
 	}
 	if alone {
 		if err := migrate(ctx, s.writes); err != nil {
-			return nil, fmt.Errorf("bring the tables of %s up to date: %w", path, err)
+			return nil, fmt.Errorf("bring the tables of %s up to date (if that is no file of Hookferry's, name another directory with HOOKFERRY_DATA): %w", path, err)
 		}
 	}
 	if s.writer, err = startWriter(ctx, s.writes, o.OnCommit); err != nil {
@@ -113,8 +113,10 @@ func keepPrivate(path string) error {
 	return f.Close()
 }
 
-func openPool(path string, size int, pragmas ...string) (*sql.DB, error) {
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)"}, pragmas...)}
+// openPool opens connections whose transactions begin as begin says: one that is to
+// write must lock at once, because SQLite refuses to turn a reader into a writer.
+func openPool(path string, size int, begin string, pragmas ...string) (*sql.DB, error) {
+	q := url.Values{"_txlock": {begin}, "_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)"}, pragmas...)}
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
@@ -130,7 +132,7 @@ func Migrations(ctx context.Context, path string) ([]string, error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		path = ":memory:"
 	}
-	db, err := openPool(path, 1)
+	db, err := openPool(path, 1, "deferred")
 	if err != nil {
 		return nil, err
 	}
@@ -189,5 +191,12 @@ func (s *Store) Ping(ctx context.Context) error {
 	if err := s.reads.PingContext(ctx); err != nil {
 		return unavailable("read the database", err)
 	}
-	return s.write(ctx, 0, func(*writer) error { return nil })
+	written := make(chan error, 1) // a disk that hangs would hold up the caller
+	go func() { written <- s.write(ctx, 0, func(*writer) error { return nil }) }()
+	select {
+	case err := <-written:
+		return err
+	case <-ctx.Done():
+		return unavailable("write to the database", ctx.Err())
+	}
 }

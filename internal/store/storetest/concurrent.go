@@ -16,6 +16,7 @@ var concurrencyCases = []testCase{
 	{"one that can't be stored does not take its neighbours along", acceptBeside},
 	{"two owners never get the same delivery", claimTogether},
 	{"of two who settle the same attempt one counts", settleTogether},
+	{"a delivery is read with its attempts as both were at one moment", readWhole},
 	{"a deletion beside acceptances leaves nothing to claim", deleteTogether},
 }
 
@@ -216,4 +217,36 @@ func deleteTogether(r rig) {
 	if got := r.claim(asOf(r.now.Add(time.Hour))); len(got.Deliveries) > 0 || got.More {
 		r.t.Errorf("claimed %d deliveries of a deleted subscription", len(got.Deliveries))
 	}
+}
+
+// readWhole reads a delivery again and again while its attempts are recorded.
+func readWhole(r rig) {
+	s := r.subscribe()
+	id := r.accept(s.ID).Delivery.ID
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for {
+				got, err := r.s.Delivery(r.t.Context(), id)
+				if err != nil || len(got.Attempts) != got.Delivery.Attempts {
+					r.t.Errorf("read a delivery of %d attempts with %d on record (%v)", got.Delivery.Attempts, len(got.Attempts), err)
+					return
+				}
+				select {
+				case <-done:
+					return
+				default:
+				}
+			}
+		})
+	}
+	d := r.delivery(id).Delivery
+	for range 50 {
+		settled := event.Settle(d, failure(), event.Exponential(time.Second, 100), r.tick(), 0.5)
+		r.record(settled)
+		d = settled.Delivery
+	}
+	close(done)
+	readers.Wait()
 }
