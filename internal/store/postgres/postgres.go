@@ -67,8 +67,8 @@ type Store struct {
 	listen  *pgx.ConnConfig
 
 	mu      sync.Mutex
-	cursor  event.ID             // where the next fair claim goes on
-	settled map[string]time.Time // partition: nothing in it settled later; see retention.go
+	cursor  event.ID                    // where the next fair claim goes on
+	settled map[time.Time]settledWindow // by its beginning; see retention.go
 }
 
 var _ store.Store = (*Store)(nil)
@@ -76,7 +76,7 @@ var _ store.Store = (*Store)(nil)
 // Open connects, brings the tables up to date and makes the partitions of these
 // days. Any number of nodes may do so at once.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
-	s := &Store{settled: make(map[string]time.Time)}
+	s := &Store{settled: make(map[time.Time]settledWindow)}
 	rand.Read(s.cursor[:]) // so that nodes which start together don't go round together
 	defer func() {
 		if err != nil {

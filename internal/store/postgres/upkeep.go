@@ -14,10 +14,8 @@ const keysAtOnce = 5000
 
 // Expire makes the partitions of the days to come, and then deletes a step of what
 // is old: first whole partitions, which costs next to nothing, then single rows of
-// those that must stay for another's sake.
+// those that must stay for others' sake.
 func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, slow)
-	defer cancel()
 	if err := s.EnsurePartitions(ctx, time.Now()); err != nil {
 		return 0, err
 	}
@@ -29,13 +27,13 @@ func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (i
 		if n, err = expireDeliveries(ctx, tx, before, limit); err != nil || n > 0 {
 			return err
 		}
-		if n, err = cancelForgotten(ctx, tx, before, now, limit); err != nil || n > 0 {
-			return err
-		}
-		n, err = expireRest(ctx, tx, before)
+		n, err = cancelForgotten(ctx, tx, before, now, limit)
 		return err
 	})
-	return n, err
+	if err != nil || n > 0 {
+		return n, err
+	}
+	return 0, fail("delete old keys and subscriptions", s.expireRest(ctx, before))
 }
 
 const expireSQL = `WITH old AS MATERIALIZED (
@@ -45,7 +43,9 @@ const expireSQL = `WITH old AS MATERIALIZED (
 	DELETE FROM deliveries WHERE id = ANY(ARRAY(SELECT id FROM old))`
 
 func expireDeliveries(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (int, error) {
-	floor := event.FloorID(before) // what settled before then was made before then
+	// What settled before then was made before then, and what was made shortly before
+	// goes with its partition.
+	floor := event.FloorID(before.Add(-stays))
 	tag, err := tx.Exec(ctx, expireSQL, uuid(floor), before, limit)
 	return int(tag.RowsAffected()), err
 }
@@ -64,21 +64,22 @@ func cancelForgotten(ctx context.Context, tx pgx.Tx, before, now time.Time, limi
 
 // expireRest deletes keys that no caller can expect to hold any more, and deleted
 // subscriptions of which nothing is left, which are few.
-func expireRest(ctx context.Context, tx pgx.Tx, before time.Time) (int, error) {
-	tag, err := tx.Exec(ctx, `DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
-		SELECT ctid FROM idempotency_keys WHERE created_at < $1 LIMIT $2))`, before, keysAtOnce)
-	if err != nil {
-		return 0, err
+func (s *Store) expireRest(ctx context.Context, before time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, slow)
+	defer cancel()
+	for {
+		tag, err := s.pool.Exec(ctx, expireKeysSQL, before, keysAtOnce)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() < keysAtOnce {
+			break
+		}
 	}
-	if tag.RowsAffected() == keysAtOnce {
-		return 1, nil // there may be more: the caller is to come again
-	}
-	_, err = tx.Exec(ctx, `DELETE FROM subscriptions s WHERE deleted_at < $1
+	_, err := s.pool.Exec(ctx, `DELETE FROM subscriptions s WHERE deleted_at < $1
 		AND NOT EXISTS (SELECT FROM delivery_attempts a WHERE a.subscription_id = s.id)`, before)
-	return 0, err
+	return err
 }
 
-// dropPartitions drops the oldest partition whose time has come.
-func (s *Store) dropPartitions(ctx context.Context, before time.Time) (int, error) {
-	return 0, nil
-}
+const expireKeysSQL = `DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+	SELECT ctid FROM idempotency_keys WHERE created_at < $1 LIMIT $2))`

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,27 +57,27 @@ func (o *op) fresh() bool {
 	return o.settlements == nil && o.err == nil && !o.receipt.Replayed
 }
 
-// writer is several goroutines that share one queue. There is no timer and no
-// fixed batch: while one commit is under way, the next one's operations queue up.
+// writer puts what was asked for into commits. There is no timer and no fixed
+// batch: while one commit is under way, the next one's operations queue up. A
+// second commit runs beside the first only when a full batch has queued up,
+// because few large commits cost much less than many small ones.
 type writer struct {
 	pool     *pgxpool.Pool
 	store    *Store
 	ops      chan *op
+	ended    chan struct{} // gets a value for each commit that has ended
 	quit     chan struct{} // closed by stop: no more operations
 	stopOnce sync.Once
-	loops    sync.WaitGroup
-	finished chan struct{} // closed when all loops have ended
+	finished chan struct{} // closed when all is written
 	onCommit func(rows int, took time.Duration)
 }
 
 func startWriter(pool *pgxpool.Pool, s *Store, onCommit func(int, time.Duration)) *writer {
 	w := &writer{
 		pool: pool, store: s, ops: make(chan *op, 4*commitRows), onCommit: onCommit,
-		quit: make(chan struct{}), finished: make(chan struct{}),
+		ended: make(chan struct{}), quit: make(chan struct{}), finished: make(chan struct{}),
 	}
-	for range pool.Config().MaxConns {
-		w.loops.Go(w.loop)
-	}
+	go w.run(int(pool.Config().MaxConns))
 	return w
 }
 
@@ -128,55 +129,75 @@ func (w *writer) write(ctx context.Context, o *op) error {
 }
 
 func (w *writer) stop() {
-	w.stopOnce.Do(func() {
-		close(w.quit)
-		w.loops.Wait()
-		close(w.finished)
-		w.pool.Close()
-	})
+	w.stopOnce.Do(func() { close(w.quit) })
 	<-w.finished
+	w.pool.Close()
 }
 
-func (w *writer) loop() {
-	batch := make([]*op, 0, commitRows)
-	for {
-		batch = batch[:0]
+// run gathers what queues up and starts commits, at most so many at once.
+func (w *writer) run(most int) {
+	defer close(w.finished)
+	var b batch
+	underWay := 0
+	for quit := w.quit; ; {
+		if len(b.ops) > 0 && underWay == 0 || b.full() && underWay < most {
+			w.gather(&b)
+			underWay++
+			go w.commitAll(b.ops)
+			b = batch{}
+			continue
+		}
+		if quit == nil && len(b.ops) == 0 && len(w.ops) == 0 && underWay == 0 {
+			return
+		}
+		in := w.ops
+		if b.full() {
+			in = nil
+		}
+		select {
+		case o := <-in:
+			b.add(o)
+		case <-w.ended:
+			underWay--
+		case <-quit:
+			quit = nil
+		}
+	}
+}
+
+// gather adds what has queued up.
+func (w *writer) gather(b *batch) {
+	for !b.full() {
 		select {
 		case o := <-w.ops:
-			batch = w.gather(o, batch)
-		case <-w.quit:
-			select {
-			case o := <-w.ops:
-				batch = w.gather(o, batch)
-			default:
-				return
-			}
+			b.add(o)
+		default:
+			return
 		}
-		if len(batch) > 0 {
-			w.commit(batch)
-		}
-		clear(batch)
 	}
 }
 
-// gather takes what has queued up.
-func (w *writer) gather(o *op, batch []*op) []*op {
-	rows, bytes := 0, 0
-	for {
-		if o.state.CompareAndSwap(waits, taken) {
-			batch = append(batch, o)
-			rows += o.rows()
-			bytes += len(o.acceptance.Event.Payload)
-		}
-		if rows >= commitRows || bytes >= commitBytes {
-			return batch
-		}
-		select {
-		case o = <-w.ops:
-		default:
-			return batch
-		}
+// batch is what goes into one commit.
+type batch struct {
+	ops         []*op
+	rows, bytes int
+}
+
+func (b *batch) add(o *op) {
+	b.ops = append(b.ops, o)
+	b.rows += o.rows()
+	b.bytes += len(o.acceptance.Event.Payload)
+}
+
+func (b *batch) full() bool { return b.rows >= commitRows || b.bytes >= commitBytes }
+
+// commitAll commits those whose callers still wait.
+func (w *writer) commitAll(ops []*op) {
+	ops = slices.DeleteFunc(ops, func(o *op) bool { return !o.state.CompareAndSwap(waits, taken) })
+	if len(ops) > 0 {
+		w.commit(ops)
 	}
+	w.ended <- struct{}{}
 }
 
 // commit does a batch in one transaction. If the database refuses a row, each
