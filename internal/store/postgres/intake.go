@@ -64,6 +64,8 @@ func (t *transaction) insert(fresh []*op) *pgx.QueuedQuery {
 	return t.next.Queue(insertSQL, id, eventID, subscription, due, created, until, owner, at, kind, content, payload)
 }
 
+const storedSQL = `SELECT id FROM deliveries WHERE id = ANY($1::uuid[])`
+
 // findRefused finds the acceptances that were left out.
 func (t *transaction) findRefused(ctx context.Context, batch []*op) error {
 	var all ids
@@ -72,7 +74,7 @@ func (t *transaction) findRefused(ctx context.Context, batch []*op) error {
 			all = append(all, o.acceptance.Delivery.ID)
 		}
 	}
-	rows, err := t.conn.Query(ctx, `SELECT id FROM deliveries WHERE id = ANY($1::uuid[])`, all)
+	rows, err := t.conn.Query(ctx, storedSQL, all)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,10 @@ import (
 	"hookferry/internal/event"
 )
 
-const keyColumns = `id, name, prefix, hash, created_at, revoked_at`
+const (
+	keyColumns   = `id, name, prefix, hash, created_at, revoked_at`
+	keyByHashSQL = `SELECT ` + keyColumns + ` FROM api_keys WHERE hash = $1`
+)
 
 // CreateKey keeps a new API key's hash.
 func (s *Store) CreateKey(ctx context.Context, k event.APIKey) error {
@@ -26,7 +29,7 @@ func (s *Store) CreateKey(ctx context.Context, k event.APIKey) error {
 func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	k, err := scanKey(s.pool.QueryRow(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE hash = $1`, hash[:]))
+	k, err := scanKey(s.pool.QueryRow(ctx, keyByHashSQL, hash[:]))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return event.APIKey{}, fmt.Errorf("%w: API key", event.ErrNotFound)
 	}

@@ -137,13 +137,19 @@ func recordOne(ctx context.Context, tx pgx.Tx, s *event.Settlement) error {
 	return announceChange(ctx, tx, s.Attempt.SubscriptionID)
 }
 
+const (
+	renewSQL = `UPDATE deliveries SET leased_until = $3
+		WHERE id = ANY($1::uuid[]) AND status = 0 AND lease_owner = $2 RETURNING id`
+	releaseSQL = `UPDATE deliveries SET lease_owner = NULL, leased_until = NULL
+		WHERE id = ANY($1::uuid[]) AND status = 0 AND lease_owner = $2 RETURNING id`
+)
+
 // Renew moves the end of the owner's leases.
 func (s *Store) Renew(ctx context.Context, owner string, list []event.ID, until time.Time) (lost []event.ID, err error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
-	held, err := s.touch(ctx, "renew leases", `UPDATE deliveries SET leased_until = $3
-		WHERE id = ANY($1::uuid[]) AND status = 0 AND lease_owner = $2 RETURNING id`, sorted(list), owner, until)
+	held, err := s.touch(ctx, "renew leases", renewSQL, sorted(list), owner, until)
 	if err != nil {
 		return nil, err
 	}
@@ -164,8 +170,7 @@ func (s *Store) Release(ctx context.Context, owner string, list []event.ID) erro
 	if len(list) == 0 {
 		return nil
 	}
-	released, err := s.touch(ctx, "release leases", `UPDATE deliveries SET lease_owner = NULL, leased_until = NULL
-		WHERE id = ANY($1::uuid[]) AND status = 0 AND lease_owner = $2 RETURNING id`, sorted(list), owner)
+	released, err := s.touch(ctx, "release leases", releaseSQL, sorted(list), owner)
 	s.hints.hintDue(len(released) > 0)
 	return err
 }

@@ -12,8 +12,13 @@ import (
 	"hookferry/internal/event"
 )
 
-const subscriptionColumns = `id, target_url, description, event_types, secrets, require_signature, headers, is_active,
+const (
+	subscriptionColumns = `id, target_url, description, event_types, secrets, require_signature, headers, is_active,
 	disabled_reason, timeout_us, retry_schedule_us, max_in_flight, rate_per_second, created_at, updated_at, deleted_at`
+	subscriptionSQL      = `SELECT ` + subscriptionColumns + ` FROM subscriptions WHERE id = $1`
+	listSubscriptionsSQL = `SELECT ` + subscriptionColumns + ` FROM subscriptions
+		WHERE deleted_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2`
+)
 
 // CreateSubscription keeps a new subscription.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
@@ -34,7 +39,7 @@ func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) 
 func (s *Store) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	sub, err := readSubscription(s.pool.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = $1`, uuid(id)), id)
+	sub, err := readSubscription(s.pool.QueryRow(ctx, subscriptionSQL, uuid(id)), id)
 	return sub, fail("read a subscription", err)
 }
 
@@ -44,8 +49,7 @@ func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit in
 	defer cancel()
 	var list []event.Subscription
 	err := s.read(ctx, func(pool *pgxpool.Pool) error {
-		rows, err := pool.Query(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions
-			WHERE deleted_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2`, cursor(before), limit)
+		rows, err := pool.Query(ctx, listSubscriptionsSQL, cursor(before), limit)
 		if err != nil {
 			return err
 		}

@@ -50,15 +50,17 @@ func expireDeliveries(ctx context.Context, tx pgx.Tx, before time.Time, limit in
 	return int(tag.RowsAffected()), err
 }
 
+const forgottenSQL = `UPDATE deliveries SET status = 3, settled_at = $1 WHERE id = ANY(ARRAY(
+		SELECT d.id FROM subscriptions s CROSS JOIN LATERAL (
+			SELECT id FROM deliveries WHERE subscription_id = s.id AND status = 0 AND lease_owner IS NULL AND id < $3
+			LIMIT $4 FOR UPDATE SKIP LOCKED) AS d
+		WHERE NOT s.is_active AND s.inactive_since < $2 LIMIT $4))`
+
 // cancelForgotten settles what has waited for an inactive subscription for longer
 // than anything is kept.
 func cancelForgotten(ctx context.Context, tx pgx.Tx, before, now time.Time, limit int) (int, error) {
 	floor := event.FloorID(before)
-	tag, err := tx.Exec(ctx, `UPDATE deliveries SET status = 3, settled_at = $1 WHERE id = ANY(ARRAY(
-		SELECT d.id FROM subscriptions s CROSS JOIN LATERAL (
-			SELECT id FROM deliveries WHERE subscription_id = s.id AND status = 0 AND lease_owner IS NULL AND id < $3
-			LIMIT $4 FOR UPDATE SKIP LOCKED) AS d
-		WHERE NOT s.is_active AND s.inactive_since < $2 LIMIT $4))`, now, before, uuid(floor), limit)
+	tag, err := tx.Exec(ctx, forgottenSQL, now, before, uuid(floor), limit)
 	return int(tag.RowsAffected()), err
 }
 
