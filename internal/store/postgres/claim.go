@@ -279,10 +279,10 @@ func (c *claiming) pickInTurn(lanes []waiting) []event.ID {
 
 const leaseSQL = `WITH held AS MATERIALIZED (
 		SELECT id FROM deliveries
-		WHERE id = ANY($1::uuid[]) AND status = 0 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED)
+		WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED)
 	UPDATE deliveries d SET lease_owner = $2, leased_until = $3
 	FROM held h, events e
-	WHERE d.id = h.id AND d.id BETWEEN $4 AND $5 AND e.id = d.event_id
+	WHERE d.id = ANY($1::uuid[]) AND d.id = h.id AND e.id = d.event_id
 	RETURNING d.id, d.event_id, d.subscription_id, d.attempts, d.due_at, d.created_at,
 		e.type, e.content_type, e.payload, e.created_at`
 
@@ -292,8 +292,7 @@ func (c *claiming) lease(ctx context.Context, picked []event.ID) error {
 		return nil
 	}
 	r := c.request
-	list := sorted(picked)
-	rows, err := c.tx.Query(ctx, leaseSQL, list, r.Owner, r.Until, uuid(list[0]), uuid(list[len(list)-1]))
+	rows, err := c.tx.Query(ctx, leaseSQL, sorted(picked), r.Owner, r.Until)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,8 @@ type column interface {
 
 type (
 	ids    []event.ID
-	times  []time.Time // a zero one is NULL
+	times  []time.Time
+	maybes []time.Time // a zero one is NULL
 	texts  []string
 	names  []string // an empty one is NULL
 	blobs  [][]byte // a nil one is NULL
@@ -31,6 +32,7 @@ type (
 
 func (c ids) length() int    { return len(c) }
 func (c times) length() int  { return len(c) }
+func (c maybes) length() int { return len(c) }
 func (c texts) length() int  { return len(c) }
 func (c names) length() int  { return len(c) }
 func (c blobs) length() int  { return len(c) }
@@ -50,10 +52,14 @@ func (c ids) append(buf []byte, i int) []byte {
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 
 func (c times) append(buf []byte, i int) []byte {
+	return big.AppendUint64(big.AppendUint32(buf, 8), uint64(c[i].UnixMicro()-epoch))
+}
+
+func (c maybes) append(buf []byte, i int) []byte {
 	if c[i].IsZero() {
 		return null(buf)
 	}
-	return big.AppendUint64(big.AppendUint32(buf, 8), uint64(c[i].UnixMicro()-epoch))
+	return times(c).append(buf, i)
 }
 
 func (c texts) append(buf []byte, i int) []byte {
@@ -130,7 +136,7 @@ func registerColumns(m *pgtype.Map) {
 		values  []any
 	}{
 		{"_uuid", pgtype.UUIDArrayOID, pgtype.UUIDOID, []any{ids{}}},
-		{"_timestamptz", pgtype.TimestamptzArrayOID, pgtype.TimestamptzOID, []any{times{}}},
+		{"_timestamptz", pgtype.TimestamptzArrayOID, pgtype.TimestamptzOID, []any{times{}, maybes{}}},
 		{"_text", pgtype.TextArrayOID, pgtype.TextOID, []any{texts{}, names{}}},
 		{"_bytea", pgtype.ByteaArrayOID, pgtype.ByteaOID, []any{blobs{}}},
 		{"_int2", pgtype.Int2ArrayOID, pgtype.Int2OID, []any{shorts{}}},

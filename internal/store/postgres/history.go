@@ -130,16 +130,20 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 func (s *Store) Count(ctx context.Context) (map[event.Status]int, error) {
 	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()
-	rows, err := s.pool.Query(ctx, `SELECT status, count(*) FROM deliveries GROUP BY status`)
-	if err != nil {
-		return nil, fail("count the deliveries", err)
-	}
 	counts := make(map[event.Status]int)
-	var status, n int
-	if _, err := pgx.ForEachRow(rows, []any{&status, &n}, func() error {
-		counts[event.Status(status)] = n
-		return nil
-	}); err != nil {
+	err := s.scan(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT status, count(*) FROM deliveries GROUP BY status`)
+		if err != nil {
+			return err
+		}
+		var status, n int
+		_, err = pgx.ForEachRow(rows, []any{&status, &n}, func() error {
+			counts[event.Status(status)] = n
+			return nil
+		})
+		return err
+	})
+	if err != nil {
 		return nil, fail("count the deliveries", err)
 	}
 	return counts, nil

@@ -46,7 +46,7 @@ const insertSQL = `WITH stored AS (
 func (t *transaction) insert(fresh []*op) *pgx.QueuedQuery {
 	n := len(fresh)
 	id, eventID, subscription := make(ids, n), make(ids, n), make(ids, n)
-	due, created, until, owner := make(times, n), make(times, n), make(times, n), make(names, n)
+	due, created, until, owner := make(times, n), make(times, n), make(maybes, n), make(names, n)
 	at, kind, content, payload := make(times, n), make(texts, n), make(texts, n), make(blobs, n)
 	for i, o := range fresh {
 		d, e := &o.acceptance.Delivery, &o.acceptance.Event

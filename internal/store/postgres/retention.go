@@ -71,10 +71,13 @@ func (s *Store) settledWindow(ctx context.Context, start time.Time) (settledWind
 	ctx, cancel := context.WithTimeout(ctx, scanTime)
 	defer cancel()
 	var pending bool
-	err := s.pool.QueryRow(ctx, pendingIn(start)).Scan(&pending)
-	if err == nil && !pending {
-		err = s.pool.QueryRow(ctx, `SELECT count(*), max(settled_at) FROM deliveries`+suffix(start)).Scan(&found.rows, timeTo{&found.latest})
-	}
+	err := s.scan(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, pendingIn(start)).Scan(&pending)
+		if err != nil || pending {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT count(*), max(settled_at) FROM deliveries`+suffix(start)).Scan(&found.rows, timeTo{&found.latest})
+	})
 	if sqlState(err) == undefinedTable { // another node has dropped it
 		return settledWindow{}, false, nil
 	}
@@ -85,6 +88,16 @@ func (s *Store) settledWindow(ctx context.Context, start time.Time) (settledWind
 	defer s.mu.Unlock()
 	s.settled[start] = found
 	return found, true, nil
+}
+
+// scan runs f where tables may be read from their beginning.
+func (s *Store) scan(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = on`); err != nil {
+			return err
+		}
+		return f(tx)
+	})
 }
 
 const (
