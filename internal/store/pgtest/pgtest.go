@@ -177,6 +177,7 @@ func (s *Server) Kill() {
 
 // Remove stops the server and deletes its files.
 func (s *Server) Remove() {
+	s.Thaw()
 	s.process.signal(syscall.SIGQUIT)
 	<-s.process.ended
 	_ = os.RemoveAll(s.dir)
@@ -249,4 +250,17 @@ func freePort() (int, error) {
 	}
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// Freeze stops every process of the server in the middle of what it does: it
+// answers nothing, and connections stay open. Thaw ends that.
+func (s *Server) Freeze() { s.all(syscall.SIGSTOP) }
+
+// Thaw is the end of Freeze.
+func (s *Server) Thaw() { s.all(syscall.SIGCONT) }
+
+func (s *Server) all(sig syscall.Signal) {
+	for _, pid := range append(children(s.process.pid), s.process.pid) {
+		_ = syscall.Kill(pid, sig)
+	}
 }

@@ -126,27 +126,22 @@ func (p columnPlan) Encode(value any, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// registerColumns teaches a connection to send columns, by the name of their Go
-// type too, which is what it goes by when it can't ask the server.
+// registerColumns teaches a connection to send columns.
 func registerColumns(m *pgtype.Map) {
 	for _, c := range []struct {
 		name    string
 		array   uint32
 		element uint32
-		values  []any
 	}{
-		{"_uuid", pgtype.UUIDArrayOID, pgtype.UUIDOID, []any{ids{}}},
-		{"_timestamptz", pgtype.TimestamptzArrayOID, pgtype.TimestamptzOID, []any{times{}, maybes{}}},
-		{"_text", pgtype.TextArrayOID, pgtype.TextOID, []any{texts{}, names{}}},
-		{"_bytea", pgtype.ByteaArrayOID, pgtype.ByteaOID, []any{blobs{}}},
-		{"_int2", pgtype.Int2ArrayOID, pgtype.Int2OID, []any{shorts{}}},
-		{"_int4", pgtype.Int4ArrayOID, pgtype.Int4OID, []any{ints{}}},
-		{"_int8", pgtype.Int8ArrayOID, pgtype.Int8OID, []any{longs{}}},
+		{"_uuid", pgtype.UUIDArrayOID, pgtype.UUIDOID},
+		{"_timestamptz", pgtype.TimestamptzArrayOID, pgtype.TimestamptzOID},
+		{"_text", pgtype.TextArrayOID, pgtype.TextOID},
+		{"_bytea", pgtype.ByteaArrayOID, pgtype.ByteaOID},
+		{"_int2", pgtype.Int2ArrayOID, pgtype.Int2OID},
+		{"_int4", pgtype.Int4ArrayOID, pgtype.Int4OID},
+		{"_int8", pgtype.Int8ArrayOID, pgtype.Int8OID},
 	} {
 		element, _ := m.TypeForOID(c.element)
 		m.RegisterType(&pgtype.Type{Name: c.name, OID: c.array, Codec: columnCodec{&pgtype.ArrayCodec{ElementType: element}, c.element}})
-		for _, value := range c.values {
-			m.RegisterDefaultPgType(value, c.name)
-		}
 	}
 }

@@ -44,7 +44,8 @@ const (
 type Options struct {
 	// URL is postgres://user:password@host/database, with whatever pgx understands:
 	// several hosts with target_session_attrs=read-write, sslmode,
-	// default_query_exec_mode=exec behind PgBouncer.
+	// default_query_exec_mode=cache_describe behind a PgBouncer that pools
+	// transactions and keeps no prepared statements.
 	URL string
 	// ReadURL, if set, is a replica for status and list queries. When it does not
 	// answer, the primary does.
@@ -134,6 +135,10 @@ func poolConfig(url string, size int) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the address of the database is not one that PostgreSQL's driver understands: %w", err)
 	}
+	switch cfg.ConnConfig.DefaultQueryExecMode {
+	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
+		return nil, errNeedsTypes
+	}
 	cfg.MaxConns = int32(size)
 	if cfg.ConnConfig.ConnectTimeout == 0 || cfg.ConnConfig.ConnectTimeout > connectTimeout {
 		cfg.ConnConfig.ConnectTimeout = connectTimeout
@@ -170,6 +175,10 @@ func prepareSession(ctx context.Context, conn *pgx.Conn) error {
 	}
 	return nil
 }
+
+// errNeedsTypes: without the server's word on the types, a list of absent values
+// would be sent as one of empty ones.
+var errNeedsTypes = errors.New("default_query_exec_mode=exec and simple_protocol can't be used: behind a PgBouncer that keeps no prepared statements, use cache_describe")
 
 var errNotDurable = errors.New("synchronous_commit is off: PostgreSQL would lose acknowledged events in a crash; set it to on (ALTER ROLE or ALTER DATABASE … SET synchronous_commit = on, or postgresql.conf)")
 

@@ -109,6 +109,9 @@ func (s *Store) recordDisabling(ctx context.Context, settlements []event.Settlem
 			subscriptions = append(subscriptions, settlements[i].Attempt.SubscriptionID)
 		}
 	}
+	if err := s.ensureWindows(ctx, windowsOf([]*op{{settlements: settlements}})); err != nil {
+		return fail("make partitions", err)
+	}
 	return s.inTx(ctx, quick, "record attempts", func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM subscriptions WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, subscriptions); err != nil {
 			return err

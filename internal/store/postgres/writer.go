@@ -209,7 +209,9 @@ func (w *writer) commit(batch []*op) {
 	err := w.transact(ctx, batch)
 	if isDataError(err) && len(batch) > 1 {
 		for _, o := range batch {
-			o.err = w.transact(ctx, []*op{o})
+			if err := w.transact(ctx, []*op{o}); err != nil {
+				o.err = fail("write to the database", err)
+			}
 		}
 		err = nil
 	} else if err == nil && w.onCommit != nil {
