@@ -1,17 +1,20 @@
 # What a newcomer needs: `make test`. What a change needs before it is proposed:
-# `make check`. Nothing but Go is needed; what the checks use is built from
-# tools/go.mod.
+# `make check`. Go is needed, and PostgreSQL's server for its driver's tests, which
+# start it themselves; what the checks use is built from tools/go.mod.
 
 GO ?= go
 TOOLS := $(CURDIR)/bin/tools
 VERSION_FLAGS := -trimpath
 
-.PHONY: build test check fmt lint demo bench fuzz generate clean
+.PHONY: build deps test check fmt lint demo bench fuzz generate clean
 
 build: ## one static binary in bin/
 	CGO_ENABLED=0 $(GO) build $(VERSION_FLAGS) -o bin/hookferry ./cmd/hookferry
 
-test: ## all tests, with the race detector
+deps: ## installs what the tests start, on Debian and Ubuntu; says what is missing elsewhere
+	@./scripts/deps
+
+test: deps ## all tests, with the race detector
 	$(GO) test -race -timeout 10m ./...
 
 check: lint test build demo ## what CI runs

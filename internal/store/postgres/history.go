@@ -31,7 +31,7 @@ func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	var r event.DeliveryReport
-	err := s.read(ctx, func(pool *pgxpool.Pool) (err error) {
+	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) (err error) {
 		r, err = readDelivery(ctx, pool, id)
 		return err
 	})
@@ -65,7 +65,7 @@ func (s *Store) ListAttempts(ctx context.Context, subscription, before event.ID,
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	var list []event.AttemptReport
-	err := s.read(ctx, func(pool *pgxpool.Pool) error {
+	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
 		rows, err := pool.Query(ctx, listReportsSQL, uuid(subscription), cursor(before), limit)
 		if err != nil {
 			return err
@@ -108,7 +108,7 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()
 	var d event.Depth
-	err := s.read(ctx, func(pool *pgxpool.Pool) error {
+	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
 		var waiting int
 		var oldest time.Time
 		if err := pool.QueryRow(ctx, depthSQL, now).Scan(&waiting, &d.Leased, &d.Due, timeTo{&oldest}); err != nil {

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// replicaTime is how long a replica may take to connect before the primary is
-	// asked, replicaPause how long one that failed is left alone.
-	replicaTime  = time.Second
+	// replicaTime is how long a replica may take before the primary is asked,
+	// replicaPause how long one that failed is left alone.
+	replicaTime  = 1500 * time.Millisecond
 	replicaPause = 5 * time.Second
 )
 
@@ -47,11 +47,17 @@ func (r *replica) usable() bool {
 	return r != nil && time.Now().UnixNano() >= r.until.Load()
 }
 
+func (r *replica) try(ctx context.Context, f func(context.Context, *pgxpool.Pool) error) error {
+	ctx, cancel := context.WithTimeout(ctx, replicaTime)
+	defer cancel()
+	return f(ctx, r.pool)
+}
+
 // read asks the replica, and the primary where there is none, where it fails, and
 // where it has not seen yet what was asked for.
-func (s *Store) read(ctx context.Context, f func(*pgxpool.Pool) error) error {
+func (s *Store) read(ctx context.Context, f func(context.Context, *pgxpool.Pool) error) error {
 	if s.replica.usable() {
-		err := f(s.replica.pool)
+		err := s.replica.try(ctx, f)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
@@ -59,5 +65,5 @@ func (s *Store) read(ctx context.Context, f func(*pgxpool.Pool) error) error {
 			s.replica.until.Store(time.Now().Add(replicaPause).UnixNano())
 		}
 	}
-	return f(s.pool)
+	return f(ctx, s.pool)
 }

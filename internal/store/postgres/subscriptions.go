@@ -48,7 +48,7 @@ func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit in
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	var list []event.Subscription
-	err := s.read(ctx, func(pool *pgxpool.Pool) error {
+	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
 		rows, err := pool.Query(ctx, listSubscriptionsSQL, cursor(before), limit)
 		if err != nil {
 			return err
