@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -68,12 +69,34 @@ func (p *process) signal(sig syscall.Signal) {
 	}
 }
 
-// children are the processes that a postmaster has started.
+// children are the processes that a postmaster has started, by /proc where there is
+// one: a small container has no ps.
 func children(pid int) []int {
-	out, _ := exec.Command("ps", "-o", "pid=", "--ppid", strconv.Itoa(pid)).Output()
+	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
+	if len(stats) == 0 {
+		out, _ := exec.Command("ps", "-A", "-o", "pid=,ppid=").Output()
+		return childrenOf(pid, strings.Split(string(out), "\n"))
+	}
+	var lines []string
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		_, after, _ := strings.Cut(string(stat), ") ") // the name before may hold anything
+		if fields := strings.Fields(after); len(fields) > 1 {
+			lines = append(lines, filepath.Base(filepath.Dir(path))+" "+fields[1])
+		}
+	}
+	return childrenOf(pid, lines)
+}
+
+// childrenOf reads lines of a process id and its parent's.
+func childrenOf(pid int, lines []string) []int {
 	var pids []int
-	for _, field := range strings.Fields(string(out)) {
-		if child, err := strconv.Atoi(field); err == nil {
+	for _, line := range lines {
+		var child, parent int
+		if _, err := fmt.Sscan(line, &child, &parent); err == nil && parent == pid {
 			pids = append(pids, child)
 		}
 	}

@@ -34,7 +34,7 @@ func BenchmarkCycle(b *testing.B) {
 		b.Fatal(err)
 	}
 	payload := bytes.Repeat([]byte("x"), 1024)
-	b.SetParallelism(256)
+	b.SetParallelism(32)
 	b.ReportAllocs()
 	before, served := cpu(), durable.CPU()
 	b.ResetTimer()

@@ -87,8 +87,11 @@ func scanAttempt(row pgx.CollectableRow, more ...any) (event.Attempt, error) {
 	var took int64
 	var dns, connect, tls, firstByte int32
 	o := &a.Outcome
-	err := row.Scan(append([]any{idTo(&a.ID), idTo(&a.DeliveryID), idTo(&a.SubscriptionID), &a.Number, timeTo{&o.StartedAt},
-		&took, &dns, &connect, &tls, &firstByte, &o.Peer, &o.StatusCode, (*string)(&o.Code), &o.Error, &o.Response}, more...)...)
+	err := row.Scan(append([]any{
+		idTo(&a.ID), idTo(&a.DeliveryID), idTo(&a.SubscriptionID), &a.Number,
+		timeTo{&o.StartedAt},
+		&took, &dns, &connect, &tls, &firstByte, &o.Peer, &o.StatusCode, (*string)(&o.Code), &o.Error, &o.Response,
+	}, more...)...)
 	o.Duration = time.Duration(took) * time.Microsecond
 	o.Phases = event.Phases{DNS: duration(dns), Connect: duration(connect), TLS: duration(tls), FirstByte: duration(firstByte)}
 	return a, err
