@@ -1,20 +1,23 @@
 # What a newcomer needs: `make test`. What a change needs before it is proposed:
-# `make check`. Nothing but Go and make is needed; what the checks use is built from
-# tools/go.mod.
+# `make check`. Go is needed, and PostgreSQL's server for its driver's tests, which
+# start it themselves; what the checks use is built from tools/go.mod.
 
 GO ?= go
 TOOLS := $(CURDIR)/bin/tools
 VERSION_FLAGS := -trimpath
 
-.PHONY: build test check fmt lint demo bench fuzz generate clean
+.PHONY: build deps test check fmt lint demo bench fuzz generate clean
 
 build: ## one static binary in bin/
 	CGO_ENABLED=0 $(GO) build $(VERSION_FLAGS) -o bin/hookferry ./cmd/hookferry
 
+deps: ## installs what the tests start, on Debian and Ubuntu; says what is missing elsewhere
+	@./scripts/deps
+
 # The race detector needs a C compiler. Where there is none, the tests run without it.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
-test: ## all tests, with the race detector where there is a C compiler
+test: deps ## all tests, with the race detector where there is a C compiler
 	@[ -n "$(RACE)" ] || echo "no C compiler: running the tests without the race detector"
 	$(GO) test $(RACE) -timeout 10m ./...
 

@@ -55,9 +55,16 @@ type App struct {
 	dispatcher *dispatch.Dispatcher
 	retention  retention.Retention
 	health     *health
+	others     listener // nil where no other node can be
 	stopping   atomic.Bool
 
 	servers []server
+}
+
+// listener is a database by which nodes tell each other that something is due, or
+// that a subscription has changed. What they say are hints, and may be lost.
+type listener interface {
+	Listen(ctx context.Context, due func(), changed func(event.ID)) error
 }
 
 // server is an HTTP server with the listener it serves.
@@ -76,9 +83,14 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 		}
 	}()
 	a.metrics = telemetry.NewMetrics(version, func(ctx context.Context) (event.Depth, error) { return a.store.Depth(ctx, time.Now()) })
-	if a.store, err = openStore(ctx, cfg, a.metrics.Commit); err != nil {
+	database, err := openStore(ctx, cfg, a.metrics.Commit)
+	if err != nil {
 		return nil, err
 	}
+	if a.store, err = store.WithCache(database); err != nil {
+		return nil, err
+	}
+	a.others, _ = database.(listener)
 	keys, err := newKeyring(ctx, cfg, a.store)
 	if err != nil {
 		return nil, err
@@ -193,9 +205,10 @@ func (a *App) Run(ctx context.Context) error {
 
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
-	parts := make(chan error, 2)
+	parts := make(chan error, 3)
 	go func() { parts <- a.dispatcher.Run(work) }()
 	go func() { parts <- a.retention.Run(work) }()
+	go func() { parts <- a.listenToOthers(work) }()
 	for _, s := range a.servers {
 		go func() {
 			if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -217,7 +230,7 @@ func (a *App) Run(ctx context.Context) error {
 	go func() { defer close(drained); a.shutdown() }()
 	stopWork()
 	<-drained
-	if err := errors.Join(<-parts, <-parts); err != nil {
+	if err := errors.Join(<-parts, <-parts, <-parts); err != nil {
 		a.log.WarnContext(ctx, "stopped with a remark", "remark", err)
 	}
 	a.log.InfoContext(ctx, "stopped")
@@ -225,6 +238,14 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// listenToOthers passes on what other nodes say, until ctx ends.
+func (a *App) listenToOthers(ctx context.Context) error {
+	if a.others == nil {
+		return nil
+	}
+	return a.others.Listen(ctx, a.dispatcher.Wake, a.store.Forget)
 }
 
 // notice is how long the service goes on as before once it is to stop, but for

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"hookferry/internal/event"
+	"hookferry/internal/store/pgtest"
 	"hookferry/internal/store/sqlite"
 	"hookferry/webhook"
 )
@@ -164,11 +165,11 @@ func TestRetriesKeepTheirTimeThroughAKill(t *testing.T) {
 }
 
 var buildOnce = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "hookferry-test-")
-	if err != nil {
+	var err error
+	if binaryDir, err = os.MkdirTemp("", "hookferry-test-"); err != nil {
 		return "", err
 	}
-	out := filepath.Join(dir, "hookferry")
+	out := filepath.Join(binaryDir, "hookferry")
 	cmd := exec.Command("go", "build", "-o", out, "../../cmd/hookferry")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
@@ -177,13 +178,19 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	return out, nil
 })
 
+// postgresServer is the tests' own.
+var postgresServer *pgtest.Server
+
 func TestMain(m *testing.M) {
-	status := m.Run()
-	if binary, err := buildOnce(); err == nil {
-		os.RemoveAll(filepath.Dir(binary))
-	}
+	status := pgtest.Run(m, func(s *pgtest.Server) error {
+		postgresServer = s
+		return nil
+	})
+	os.RemoveAll(binaryDir)
 	os.Exit(status)
 }
+
+var binaryDir string // "" as long as none was built
 
 func build(t *testing.T) string {
 	t.Helper()

@@ -28,6 +28,8 @@ var mayImport = map[string][]string{
 	"internal/store":           {"internal/event"},
 	"internal/store/storetest": {"internal/event", "internal/store"},
 	"internal/store/sqlite":    {"internal/event", "internal/store"},
+	"internal/store/postgres":  {"internal/event", "internal/store"},
+	"internal/store/pgtest":    {},
 	"internal/retention":       {"internal/event"},
 	"internal/telemetry":       {"internal/event"},
 	"internal/config":          {"internal/event"},
@@ -35,7 +37,7 @@ var mayImport = map[string][]string{
 	"internal/cli":             {"internal/app", "internal/config", "client"},
 	"internal/app": {
 		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/retention",
-		"internal/send", "internal/store", "internal/store/sqlite", "internal/telemetry",
+		"internal/send", "internal/store", "internal/store/sqlite", "internal/store/postgres", "internal/telemetry",
 	},
 }
 

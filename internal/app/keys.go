@@ -12,7 +12,6 @@ import (
 	"hookferry/internal/config"
 	"hookferry/internal/event"
 	"hookferry/internal/store"
-	"hookferry/internal/store/sqlite"
 )
 
 const (
@@ -81,7 +80,7 @@ func shown(k event.APIKey) Key {
 
 // withStore opens the database beside a service that may be running on it.
 func withStore(ctx context.Context, cfg config.Config, use func(store.Store) error) error {
-	s, err := sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{Shared: true})
+	s, err := openBeside(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -8,30 +8,48 @@ import (
 
 	"hookferry/internal/config"
 	"hookferry/internal/store"
+	"hookferry/internal/store/postgres"
 	"hookferry/internal/store/sqlite"
 )
 
-// openStore opens the database that the settings name, for this process alone.
-func openStore(ctx context.Context, cfg config.Config, onCommit func(int, time.Duration)) (*store.Cached, error) {
-	s, err := sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{OnCommit: onCommit})
-	if err != nil {
-		return nil, err
+// openStore opens the database that the settings name.
+func openStore(ctx context.Context, cfg config.Config, onCommit func(int, time.Duration)) (store.Store, error) {
+	if cfg.Database.Engine == config.Postgres {
+		return postgres.Open(ctx, postgres.Options{
+			URL: string(cfg.Database.URL), ReadURL: string(cfg.ReadDatabase.URL), OnCommit: onCommit,
+		})
 	}
-	return store.WithCache(s)
+	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{OnCommit: onCommit})
+}
+
+// openBeside opens the database for a short command, while a service may be
+// running on it.
+func openBeside(ctx context.Context, cfg config.Config) (store.Store, error) {
+	if cfg.Database.Engine == config.Postgres {
+		return openStore(ctx, cfg, nil)
+	}
+	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{Shared: true})
 }
 
 // Migrate brings the database's tables up to date and returns what it did; with
 // dryRun, what it would do.
 func Migrate(ctx context.Context, cfg config.Config, dryRun bool) ([]string, error) {
-	names, err := sqlite.Migrations(ctx, cfg.Database.Path)
+	names, err := missingMigrations(ctx, cfg)
 	if err != nil || dryRun {
 		return names, err
 	}
-	s, err := sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{})
+	s, err := openStore(ctx, cfg, nil)
 	if err != nil {
 		return nil, err
 	}
 	return names, s.Close()
+}
+
+func missingMigrations(ctx context.Context, cfg config.Config) ([]string, error) {
+	if cfg.Database.Engine == config.Postgres {
+		return postgres.Migrations(ctx, string(cfg.Database.URL))
+	}
+	return sqlite.Migrations(ctx, cfg.Database.Path)
 }
 
 // nodeName names this process's leases: new at each start, because the leases of

@@ -23,9 +23,12 @@ type Config struct {
 	// refuse to be reachable from other machines.
 	Dev bool
 
-	Data      string // a directory
-	Database  Database
-	Retention time.Duration
+	Data     string // a directory
+	Database Database
+	// ReadDatabase is a replica for status and list queries; its Engine is "" if
+	// there is none.
+	ReadDatabase Database
+	Retention    time.Duration
 
 	MaxRetries    int
 	RetryDelay    time.Duration // 0: RetrySchedule counts

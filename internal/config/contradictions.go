@@ -48,9 +48,9 @@ func (c Config) servingContradictions() []contradiction {
 	}
 	return []contradiction{
 		{
-			between: []string{"DATABASE_URL"},
-			found:   c.Database.Engine == Postgres,
-			fault:   "DATABASE_URL names a PostgreSQL database, and this version serves SQLite only: write sqlite://path, or leave it out for hookferry.db in HOOKFERRY_DATA.",
+			between: []string{"DATABASE_URL", "DATABASE_READ_URL"},
+			found:   c.ReadDatabase.Engine != "" && (c.Database.Engine != Postgres || c.ReadDatabase.Engine != Postgres),
+			fault:   "DATABASE_READ_URL is for a replica of PostgreSQL, so both it and DATABASE_URL must begin with postgres://: change one, or remove DATABASE_READ_URL.",
 		},
 		{
 			between: []string{"HOOKFERRY_ADDR"},

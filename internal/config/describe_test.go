@@ -24,7 +24,7 @@ func TestDescribe(t *testing.T) {
 	if s := got["DATABASE_URL"]; s.Value != "sqlite:///srv/hookferry.db" || s.Default != "hookferry.db in HOOKFERRY_DATA" || s.Source != FromDefault {
 		t.Errorf("the database is described as %+v", s)
 	}
-	for _, name := range []string{"REDIS_URL", "DATABASE_READ_URL"} {
+	for _, name := range []string{"REDIS_URL"} {
 		if _, shown := got[name]; shown {
 			t.Errorf("%s is shown, though nothing uses it yet", name)
 		}

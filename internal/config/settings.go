@@ -52,11 +52,11 @@ func (c *Config) storage() []declaration {
 		},
 		{
 			name: "DATABASE_URL", defMeaning: "`hookferry.db` in `HOOKFERRY_DATA`", role: RoleAll, secret: true, value: databaseOf(&c.Database),
-			meaning: "Where everything is kept: `sqlite://hooks.db` is a file in the working directory, `sqlite:///var/lib/hooks.db` one by its absolute path.",
+			meaning: "Where everything is kept: `sqlite://hooks.db` is a file in the working directory, `sqlite:///var/lib/hooks.db` one by its absolute path, `postgres://user@host/name` a PostgreSQL database that several nodes may share.",
 		},
 		{
-			name: "DATABASE_READ_URL", role: RoleAPI, secret: true, later: true, value: notYet("reads go to the database of DATABASE_URL"),
-			meaning: "A read replica, for status and list queries.",
+			name: "DATABASE_READ_URL", role: RoleAPI, secret: true, value: databaseOf(&c.ReadDatabase),
+			meaning: "A read replica of PostgreSQL for status and list queries; when it does not answer, the primary does.",
 		},
 		{
 			name: "REDIS_URL", role: RoleAll, secret: true, later: true, value: notYet("it works without Redis"),

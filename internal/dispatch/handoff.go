@@ -56,6 +56,10 @@ func (d *Dispatcher) Overflow(subscription event.ID) {
 	}
 }
 
+// Wake is a hint that something may be due in the store that nobody holds. It never
+// blocks.
+func (d *Dispatcher) Wake() { d.hint() }
+
 // admit puts a delivery that was claimed from the store into its lane. It reports
 // false if it had to give it back.
 func (d *Dispatcher) admit(ctx context.Context, c event.Claimed) bool {

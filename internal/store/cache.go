@@ -64,6 +64,16 @@ func (c *Cached) Record(ctx context.Context, settlements []event.Settlement) err
 	return c.Store.Record(ctx, settlements)
 }
 
+// Forget makes the next read of a subscription go to the store, because another
+// node has changed it; a zero id, the next read of any.
+func (c *Cached) Forget(id event.ID) {
+	if id.IsZero() {
+		c.cache.InvalidateAll()
+		return
+	}
+	c.cache.Invalidate(id)
+}
+
 // writing begins a change, and returns what ends it.
 func (c *Cached) writing(id event.ID) (end func()) {
 	c.writes.Add(1)

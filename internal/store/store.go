@@ -54,10 +54,11 @@ type Subscriptions interface {
 
 // Intake takes events in.
 type Intake interface {
-	// Accept keeps an event and its delivery. When it returns without an error,
-	// both are on disk. Concurrent calls share a transaction. The error wraps
-	// ErrKeyReused if the idempotency key stands for another body, and ErrNotFound
-	// if the subscription does not exist or was deleted meanwhile.
+	// Accept keeps an event and its delivery, whose ids are of the same moment. When
+	// it returns without an error, both are on disk. Concurrent calls share a
+	// transaction. The error wraps ErrKeyReused if the idempotency key stands for
+	// another body, and ErrNotFound if the subscription does not exist or was deleted
+	// meanwhile.
 	Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error)
 }
 
@@ -110,7 +111,9 @@ type Keys interface {
 // Upkeep keeps the database small and says how it is.
 type Upkeep interface {
 	// Expire deletes what settled before the time given, at most limit deliveries
-	// with their events and attempts, and returns how many; what is pending stays,
+	// with their events and attempts, and returns how many. A driver that keeps the
+	// deliveries of a few hours apart may delete all of those at once, when the last
+	// of them is old enough, and until then keep the others. What is pending stays,
 	// unless its subscription has been inactive since before then: that is
 	// cancelled, and counts as settled now. Idempotency keys of that age go, too.
 	// Call it until it returns 0.

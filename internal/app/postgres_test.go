@@ -1,0 +1,134 @@
+package app_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+
+	"hookferry/internal/app"
+	"hookferry/internal/event"
+	"hookferry/internal/store/pgtest"
+)
+
+// Two nodes share one PostgreSQL database: what one takes in, both know, nothing is
+// delivered twice, and what one node leaves behind the other brings to its end.
+func TestTwoNodesOnPostgreSQL(t *testing.T) {
+	r := receive(t, "", nil)
+	database := "DATABASE_URL=" + postgresServer.Database(t, "")
+	a, b := start(t, t.TempDir(), database), start(t, t.TempDir(), database)
+	fields := map[string]any{"target_url": r.URL}
+	sub := a.subscribe(fields)
+
+	var deliveries []string
+	for n := range 60 {
+		node := []*instance{a, b}[n%2]
+		deliveries = append(deliveries, node.publish(sub, fmt.Sprintf(`{"event": "n", "data": %d}`, n)))
+		if n == 40 {
+			a.stop()
+			a = b
+		}
+	}
+	for _, id := range deliveries {
+		if d := b.settled(id); d["status"] != "delivered" {
+			t.Errorf("delivery %v", d)
+		}
+	}
+	if n := len(r.got()); n != len(deliveries) {
+		t.Errorf("the receiver got %d webhooks, want %d", n, len(deliveries))
+	}
+	counts, err := b.Store().Count(t.Context())
+	if err != nil || counts[event.Delivered] != len(deliveries) || len(counts) != 1 {
+		t.Errorf("the store counts %v (%v)", counts, err)
+	}
+}
+
+// A change on one node is seen on the other, which has the subscription in memory.
+func TestChangesReachOtherNodes(t *testing.T) {
+	r := receive(t, "", nil)
+	database := "DATABASE_URL=" + postgresServer.Database(t, "")
+	a, b := start(t, t.TempDir(), database), start(t, t.TempDir(), database)
+	fields := map[string]any{"target_url": r.URL}
+	sub := a.subscribe(fields)
+	a.settled(a.publish(sub, created))
+	b.settled(b.publish(sub, created))
+
+	fields["is_active"] = false
+	a.want(http.StatusOK, "PUT", "/subscriptions/"+sub, fields)
+	eventually(t, func() error {
+		if status, _, answer := b.call("POST", "/webhooks/ingest/"+sub, created); status != http.StatusConflict {
+			return fmt.Errorf("the other node answers %d %v", status, answer)
+		}
+		return nil
+	})
+}
+
+// While the database is away, ingest says so and asks to come again; when it is
+// back, everything goes on by itself.
+func TestPostgreSQLAway(t *testing.T) {
+	server, err := pgtest.Start() // its own: others use the one of the package
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Remove)
+	r := receive(t, "", nil)
+	s := start(t, t.TempDir(), "DATABASE_URL="+server.Database(t, ""))
+	sub := s.subscribe(map[string]any{"target_url": r.URL})
+	first := s.publish(sub, created)
+	s.settled(first)
+
+	server.Kill()
+	status, header, answer := s.call("POST", "/webhooks/ingest/"+sub, created)
+	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
+		t.Errorf("while the database is away: %d %v", status, answer)
+	}
+	s.want(http.StatusOK, "GET", "/livez", nil)
+	eventually(t, func() error {
+		if status, _, _ := s.call("GET", "/readyz", nil); status != http.StatusServiceUnavailable {
+			return fmt.Errorf("ready: %d", status)
+		}
+		return nil
+	})
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var second string
+	eventually(t, func() error {
+		status, _, answer := s.call("POST", "/webhooks/ingest/"+sub, created)
+		if status != http.StatusAccepted {
+			return fmt.Errorf("%d %v", status, answer)
+		}
+		second = answer["delivery_id"].(string)
+		return nil
+	})
+	for _, id := range []string{first, second} {
+		eventually(t, func() error {
+			status, _, d := s.call("GET", "/status/delivery/"+id, nil)
+			if status != http.StatusOK || d["status"] != "delivered" {
+				return fmt.Errorf("%d %v", status, d)
+			}
+			return nil
+		})
+	}
+}
+
+func TestKeysAndMigrationsOnPostgreSQL(t *testing.T) {
+	cfg := load(t, t.TempDir(), "DATABASE_URL="+postgresServer.Database(t, ""))
+	todo, err := app.Migrate(t.Context(), cfg, true)
+	if err != nil || len(todo) == 0 {
+		t.Fatalf("dry run: %v, %v", todo, err)
+	}
+	if done, err := app.Migrate(t.Context(), cfg, false); err != nil || len(done) != len(todo) {
+		t.Fatalf("migrate: %v, %v, want %v", done, err, todo)
+	}
+	if again, err := app.Migrate(t.Context(), cfg, false); err != nil || len(again) != 0 {
+		t.Errorf("migrate again: %v, %v", again, err)
+	}
+	_, key, err := app.CreateKey(t.Context(), cfg, "billing")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := app.ListKeys(t.Context(), cfg)
+	if err != nil || len(list) != 1 || list[0].ID != key.ID {
+		t.Errorf("keys %v, %v, want %v", list, err, key)
+	}
+}

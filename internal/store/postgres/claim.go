@@ -1,0 +1,317 @@
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hookferry/internal/event"
+)
+
+const (
+	// walkMost is how many waiting subscriptions one fair claim looks at. The next
+	// one goes on where it stopped, so all get their turn.
+	walkMost = 1024
+	// fillRounds is how often a fair claim looks for more of those that have more.
+	fillRounds = 4
+)
+
+// waiting is the due deliveries of one subscription that may be claimed.
+type waiting struct {
+	subscription event.ID
+	due          []candidate
+	room         int
+	more         bool // it may have more that is due
+}
+
+type candidate struct {
+	id   event.ID
+	size int // of its payload
+}
+
+// claiming is one claim under way.
+type claiming struct {
+	tx      pgx.Tx
+	request *event.ClaimRequest
+	claim   event.Claim
+}
+
+// Claim leases due deliveries fairly.
+//
+// Where all that is due fits the limit, it is taken as it is. Otherwise the claim
+// walks the subscriptions that wait, by an index that holds no others, and locks a
+// fair share of each, passing over what others have locked: a subscription with a
+// million due costs it no more than one with five, and nodes that claim at the
+// same moment get different ones.
+func (s *Store) Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error) {
+	var c claiming
+	err := s.inTx(ctx, quick, "claim deliveries", func(ctx context.Context, tx pgx.Tx) error {
+		c = claiming{tx: tx, request: &r}
+		return s.claim(ctx, &c)
+	})
+	if err != nil {
+		return event.Claim{}, err
+	}
+	return c.claim, nil
+}
+
+func (s *Store) claim(ctx context.Context, c *claiming) error {
+	lanes, all, err := c.allDue(ctx)
+	if err != nil {
+		return err
+	}
+	if !all {
+		if lanes, err = s.walkDue(ctx, c); err != nil {
+			return err
+		}
+		if err := c.lockShares(ctx, lanes); err != nil {
+			return err
+		}
+	}
+	return c.lease(ctx, c.pickInTurn(lanes))
+}
+
+// The order by due time alone would do, were it not for two that are due at the
+// same moment.
+const (
+	dueAllSQL = `SELECT d.id, d.subscription_id,
+			(SELECT s.is_active FROM subscriptions s WHERE s.id = d.subscription_id) IS TRUE,
+			(SELECT octet_length(e.payload) FROM events e WHERE e.id = d.event_id)
+		FROM (SELECT id, subscription_id, event_id FROM deliveries
+			WHERE status = 0 AND lease_owner IS NULL AND due_at <= $1 ORDER BY due_at, subscription_id, id LIMIT $2) AS d`
+	nextDueSQL = `SELECT due_at FROM deliveries WHERE status = 0 AND lease_owner IS NULL AND due_at > $1
+		ORDER BY due_at, subscription_id, id LIMIT 1`
+)
+
+// allDue finds all that is due, if that is within the limit, and what is due next.
+func (c *claiming) allDue(ctx context.Context) (lanes []waiting, all bool, err error) {
+	index := make(map[event.ID]int)
+	n := 0
+	b := &pgx.Batch{}
+	b.Queue(dueAllSQL, c.request.Now, c.request.Limit+1).Query(func(rows pgx.Rows) error {
+		var id, sub event.ID
+		var active bool
+		var size *int
+		_, err := pgx.ForEachRow(rows, []any{idTo(&id), idTo(&sub), &active, &size}, func() error {
+			n++
+			i, seen := index[sub]
+			if !seen {
+				i = len(lanes)
+				index[sub] = i
+				lanes = append(lanes, waiting{subscription: sub, room: c.request.RoomFor(sub)})
+			}
+			if active && size != nil {
+				lanes[i].due = append(lanes[i].due, candidate{id, *size})
+			}
+			return nil
+		})
+		return err
+	})
+	b.Queue(nextDueSQL, c.request.Now).Query(func(rows pgx.Rows) error {
+		_, err := pgx.ForEachRow(rows, []any{timeTo{&c.claim.NextDue}}, func() error { return nil })
+		return err
+	})
+	err = c.tx.SendBatch(ctx, b).Close()
+	return lanes, n <= c.request.Limit, err
+}
+
+// walkSQL goes from one subscription that waits to the next, by one look into the
+// index each. It is not a join, so that no plan can make it one.
+const walkSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
+		SELECT (SELECT subscription_id FROM deliveries WHERE status = 0 AND lease_owner IS NULL
+			AND subscription_id > $1 AND subscription_id <= $2 ORDER BY subscription_id, due_at, id LIMIT 1), 1
+		UNION ALL
+		SELECT (SELECT d.subscription_id FROM deliveries d WHERE d.status = 0 AND d.lease_owner IS NULL
+			AND d.subscription_id > walk.subscription_id AND d.subscription_id <= $2
+			ORDER BY d.subscription_id, d.due_at, d.id LIMIT 1), walk.n + 1
+		FROM walk WHERE walk.subscription_id IS NOT NULL AND walk.n < $3)
+	SELECT subscription_id,
+		(SELECT s.is_active FROM subscriptions s WHERE s.id = walk.subscription_id) IS TRUE
+		AND (SELECT d.due_at FROM deliveries d WHERE d.status = 0 AND d.lease_owner IS NULL
+			AND d.subscription_id = walk.subscription_id ORDER BY d.due_at, d.id LIMIT 1) <= $4
+	FROM walk WHERE subscription_id IS NOT NULL`
+
+// walkDue goes round the subscriptions that wait, from where the last walk
+// stopped, until it has seen as many with something due as may be claimed.
+func (s *Store) walkDue(ctx context.Context, c *claiming) (lanes []waiting, err error) {
+	s.mu.Lock()
+	start := s.cursor
+	s.mu.Unlock()
+	at, end := start, last
+	for seen := 0; seen < walkMost && len(lanes) < c.request.Limit; {
+		step := min(c.request.Limit-len(lanes), walkMost-seen)
+		n, err := c.walk(ctx, &at, end, step, &lanes)
+		if err != nil {
+			return nil, err
+		}
+		seen += n
+		if n == step {
+			continue
+		}
+		if end == start { // it came round
+			s.turnTo(at)
+			return lanes, nil
+		}
+		at, end = event.ID{}, start
+	}
+	c.claim.More = true
+	s.turnTo(at)
+	return lanes, nil
+}
+
+func (s *Store) turnTo(at event.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cursor = at
+}
+
+func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step int, lanes *[]waiting) (n int, err error) {
+	rows, err := c.tx.Query(ctx, walkSQL, uuid(*at), uuid(end), step, c.request.Now)
+	if err != nil {
+		return 0, err
+	}
+	var sub event.ID
+	var due *bool
+	_, err = pgx.ForEachRow(rows, []any{idTo(&sub), &due}, func() error {
+		n++
+		*at = sub
+		if due != nil && *due {
+			*lanes = append(*lanes, waiting{subscription: sub, room: c.request.RoomFor(sub), more: true})
+		}
+		return nil
+	})
+	return n, err
+}
+
+const shareSQL = `SELECT u.lane, d.id, (SELECT octet_length(e.payload) FROM events e WHERE e.id = d.event_id)
+	FROM unnest($1::int4[], $2::uuid[], $3::int4[], $4::int4[]) AS u (lane, subscription_id, skip, most)
+	CROSS JOIN LATERAL (
+		SELECT id, event_id FROM deliveries
+		WHERE status = 0 AND lease_owner IS NULL AND subscription_id = u.subscription_id AND due_at <= $5
+		ORDER BY due_at, id OFFSET u.skip LIMIT u.most FOR UPDATE SKIP LOCKED) AS d`
+
+// lockShares locks as many deliveries as may be claimed: of each subscription an
+// equal share, and of those that have more another one, until there are enough.
+func (c *claiming) lockShares(ctx context.Context, lanes []waiting) error {
+	missing := c.request.Limit
+	for range fillRounds {
+		var open []int
+		for i := range lanes {
+			if lanes[i].more && len(lanes[i].due) < lanes[i].room {
+				open = append(open, i)
+			}
+		}
+		if len(open) == 0 || missing <= 0 {
+			return nil
+		}
+		share := (missing + len(open) - 1) / len(open)
+		n, err := c.lockShare(ctx, lanes, open, share)
+		if err != nil {
+			return err
+		}
+		missing -= n
+	}
+	return nil
+}
+
+func (c *claiming) lockShare(ctx context.Context, lanes []waiting, open []int, share int) (n int, err error) {
+	lane, sub, skip, most := make(ints, len(open)), make(ids, len(open)), make(ints, len(open)), make(ints, len(open))
+	seen := make(map[event.ID]bool)
+	for k, i := range open {
+		l := &lanes[i]
+		lane[k], sub[k], skip[k] = int32(i), l.subscription, int32(len(l.due))
+		most[k] = int32(min(share, l.room-len(l.due)))
+		l.more = false
+		for _, d := range l.due {
+			seen[d.id] = true
+		}
+	}
+	rows, err := c.tx.Query(ctx, shareSQL, lane, sub, skip, most, c.request.Now)
+	if err != nil {
+		return 0, err
+	}
+	got := make(map[int32]int32)
+	var i int32
+	var id event.ID
+	var size *int
+	_, err = pgx.ForEachRow(rows, []any{&i, idTo(&id), &size}, func() error {
+		got[i]++
+		// What another node gave back meanwhile moves the rest on by one.
+		if !seen[id] && size != nil {
+			lanes[i].due = append(lanes[i].due, candidate{id, *size})
+			n++
+		}
+		return nil
+	})
+	for k, i := range open {
+		lanes[i].more = got[int32(i)] == most[k]
+	}
+	return n, err
+}
+
+// pickInTurn takes the first of each, then the second of each, and so on.
+func (c *claiming) pickInTurn(lanes []waiting) []event.ID {
+	r := c.request
+	var picked []event.ID
+	size := 0
+	for i := range lanes {
+		c.claim.More = c.claim.More || lanes[i].more
+	}
+	for rank, found := 0, true; found; rank++ {
+		found = false
+		for i := range lanes {
+			if rank >= len(lanes[i].due) {
+				continue
+			}
+			if rank >= lanes[i].room || len(picked) == r.Limit || r.Bytes > 0 && size >= r.Bytes {
+				c.claim.More = true
+				continue
+			}
+			found = true
+			size += lanes[i].due[rank].size
+			picked = append(picked, lanes[i].due[rank].id)
+		}
+	}
+	return picked
+}
+
+const leaseSQL = `WITH held AS MATERIALIZED (
+		SELECT id FROM deliveries
+		WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED)
+	UPDATE deliveries d SET lease_owner = $2, leased_until = $3
+	FROM held h, events e
+	WHERE d.id = ANY($1::uuid[]) AND d.id = h.id AND e.id = d.event_id
+	RETURNING d.id, d.event_id, d.subscription_id, d.attempts, d.due_at, d.created_at,
+		e.type, e.content_type, e.payload, e.created_at`
+
+// lease leases what was picked, as far as nobody else was faster.
+func (c *claiming) lease(ctx context.Context, picked []event.ID) error {
+	if len(picked) == 0 {
+		return nil
+	}
+	r := c.request
+	rows, err := c.tx.Query(ctx, leaseSQL, sorted(picked), r.Owner, r.Until)
+	if err != nil {
+		return err
+	}
+	claimed := make(map[event.ID]event.Claimed, len(picked))
+	for rows.Next() {
+		got := event.Claimed{Delivery: event.Delivery{LeaseOwner: r.Owner, LeasedUntil: r.Until.UTC().Truncate(time.Microsecond)}}
+		d, e := &got.Delivery, &got.Event
+		if err := rows.Scan(idTo(&d.ID), idTo(&d.EventID), idTo(&d.SubscriptionID), &d.Attempts, timeTo{&d.DueAt}, timeTo{&d.CreatedAt},
+			&e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}); err != nil {
+			rows.Close()
+			return err
+		}
+		e.ID, e.Payload = d.EventID, bytes.Clone(e.Payload)
+		claimed[d.ID] = got
+	}
+	for _, id := range picked {
+		if got, ok := claimed[id]; ok {
+			c.claim.Deliveries = append(c.claim.Deliveries, got)
+		}
+	}
+	return rows.Err()
+}

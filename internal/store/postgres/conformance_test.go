@@ -1,0 +1,51 @@
+package postgres_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	"hookferry/internal/store"
+	"hookferry/internal/store/pgtest"
+	"hookferry/internal/store/postgres"
+	"hookferry/internal/store/storetest"
+)
+
+// server is the tests' PostgreSQL, template a database with our tables.
+var (
+	server   *pgtest.Server
+	template string
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(pgtest.Run(m, func(s *pgtest.Server) (err error) {
+		server = s
+		template, err = s.Create(context.Background(), "")
+		if err != nil {
+			return err
+		}
+		db, err := postgres.Open(context.Background(), postgres.Options{URL: s.URL(template)})
+		if err != nil {
+			return err
+		}
+		return db.Close()
+	}))
+}
+
+// open opens a fresh database.
+func open(t testing.TB, o postgres.Options) *postgres.Store {
+	t.Helper()
+	if o.URL == "" {
+		o.URL = server.Database(t, template)
+	}
+	s, err := postgres.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, postgres.Options{}) })
+}

@@ -1,0 +1,155 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hookferry/internal/event"
+)
+
+const (
+	attemptColumns = `a.id, a.delivery_id, a.subscription_id, a.attempt_number, a.started_at, a.duration_us, a.dns_us, a.connect_us,
+		a.tls_us, a.first_byte_us, a.peer, a.status_code, a.code, a.error, a.response`
+	deliverySQL = `SELECT d.event_id, d.subscription_id, d.status, d.attempts, d.due_at,
+		coalesce(d.lease_owner, ''), d.leased_until, d.created_at, d.settled_at, e.type
+		FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.id = $1`
+	attemptsOfSQL   = `SELECT ` + attemptColumns + ` FROM delivery_attempts a WHERE a.delivery_id = $1 ORDER BY a.attempt_number, a.id`
+	listAttemptsSQL = `SELECT ` + attemptColumns + `,
+		(SELECT d.event_id FROM deliveries d WHERE d.id = a.delivery_id) AS event_id
+		FROM delivery_attempts a WHERE a.subscription_id = $1 AND a.id < $2 ORDER BY a.id DESC LIMIT $3`
+	listReportsSQL = `SELECT a.*, e.type FROM (` + listAttemptsSQL + `) AS a JOIN events e ON e.id = a.event_id ORDER BY a.id DESC`
+)
+
+// Delivery reads a delivery with its attempts. One that a replica does not know
+// yet is looked for on the primary: it may have been accepted this moment.
+func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	var r event.DeliveryReport
+	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) (err error) {
+		r, err = readDelivery(ctx, pool, id)
+		return err
+	})
+	if err != nil {
+		return event.DeliveryReport{}, fail("read a delivery", err)
+	}
+	return r, nil
+}
+
+func readDelivery(ctx context.Context, pool *pgxpool.Pool, id event.ID) (event.DeliveryReport, error) {
+	r := event.DeliveryReport{Delivery: event.Delivery{ID: id}}
+	d := &r.Delivery
+	b := &pgx.Batch{}
+	b.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`) // both as they were at one moment
+	b.Queue(deliverySQL, uuid(id)).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(idTo(&d.EventID), idTo(&d.SubscriptionID), &d.Status, &d.Attempts, timeTo{&d.DueAt},
+			&d.LeaseOwner, timeTo{&d.LeasedUntil}, timeTo{&d.CreatedAt}, timeTo{&d.SettledAt}, &r.EventType)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("%w: delivery %s", event.ErrNotFound, id)
+		}
+		return err
+	})
+	b.Queue(attemptsOfSQL, uuid(id)).Query(func(rows pgx.Rows) (err error) {
+		r.Attempts, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (event.Attempt, error) { return scanAttempt(row) })
+		return err
+	})
+	b.Queue(`COMMIT`)
+	return r, pool.SendBatch(ctx, b).Close()
+}
+
+// ListAttempts reads a page of a subscription's attempts, newest first.
+func (s *Store) ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	var list []event.AttemptReport
+	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
+		rows, err := pool.Query(ctx, listReportsSQL, uuid(subscription), cursor(before), limit)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r event.AttemptReport, err error) {
+			r.Attempt, err = scanAttempt(row, idTo(&r.EventID), &r.EventType)
+			return r, err
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fail("list attempts", err)
+	}
+	return list, nil
+}
+
+func scanAttempt(row pgx.CollectableRow, more ...any) (event.Attempt, error) {
+	var a event.Attempt
+	var took int64
+	var dns, connect, tls, firstByte int32
+	o := &a.Outcome
+	err := row.Scan(append([]any{
+		idTo(&a.ID), idTo(&a.DeliveryID), idTo(&a.SubscriptionID), &a.Number,
+		timeTo{&o.StartedAt},
+		&took, &dns, &connect, &tls, &firstByte, &o.Peer, &o.StatusCode, (*string)(&o.Code), &o.Error, &o.Response,
+	}, more...)...)
+	o.Duration = time.Duration(took) * time.Microsecond
+	o.Phases = event.Phases{DNS: duration(dns), Connect: duration(connect), TLS: duration(tls), FirstByte: duration(firstByte)}
+	return a, err
+}
+
+const depthSQL = `SELECT
+	(SELECT count(*) FROM deliveries WHERE status = 0 AND lease_owner IS NULL),
+	(SELECT count(*) FROM deliveries WHERE status = 0 AND lease_owner IS NOT NULL),
+	due.n, due.oldest FROM (
+		SELECT count(*) AS n, min(due_at) AS oldest FROM deliveries
+		WHERE status = 0 AND lease_owner IS NULL AND due_at <= $1
+		AND subscription_id NOT IN (SELECT id FROM subscriptions WHERE NOT is_active)) AS due`
+
+// Depth counts what is pending. What waits for an inactive subscription is
+// pending and not due: no attempt of it may start.
+func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
+	ctx, cancel := context.WithTimeout(ctx, slow)
+	defer cancel()
+	var d event.Depth
+	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
+		var waiting int
+		var oldest time.Time
+		if err := pool.QueryRow(ctx, depthSQL, now).Scan(&waiting, &d.Leased, &d.Due, timeTo{&oldest}); err != nil {
+			return err
+		}
+		d.Pending = waiting + d.Leased
+		if d.Due > 0 {
+			d.OldestDue = now.Sub(oldest)
+		}
+		return nil
+	})
+	if err != nil {
+		return event.Depth{}, fail("count what is pending", err)
+	}
+	return d, nil
+}
+
+// Count counts all deliveries by status, on the primary: it is the account.
+func (s *Store) Count(ctx context.Context) (map[event.Status]int, error) {
+	ctx, cancel := context.WithTimeout(ctx, slow)
+	defer cancel()
+	counts := make(map[event.Status]int)
+	err := s.scan(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT status, count(*) FROM deliveries GROUP BY status`)
+		if err != nil {
+			return err
+		}
+		var status, n int
+		_, err = pgx.ForEachRow(rows, []any{&status, &n}, func() error {
+			counts[event.Status(status)] = n
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return nil, fail("count the deliveries", err)
+	}
+	return counts, nil
+}

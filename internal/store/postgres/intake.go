@@ -1,0 +1,200 @@
+package postgres
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"hookferry/internal/event"
+)
+
+// deletionLock is held, shared, by every transaction that stores deliveries, for
+// as long as it takes. Whoever deletes a subscription waits for it once, after
+// which nobody can be under way who has not seen the deletion. It costs nothing,
+// where locking the subscriptions' rows would cost a write each.
+const deletionLock = 0x686f6f6b_00000001
+
+// Accept keeps an event and its delivery in one transaction.
+func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error) {
+	o := &op{acceptance: a}
+	if err := s.writer.write(ctx, o); err != nil {
+		return event.Receipt{}, err
+	}
+	return o.receipt, nil
+}
+
+const insertSQL = `WITH stored AS (
+		INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, leased_until, attempts, status, lease_owner)
+		SELECT d.id, d.event_id, d.subscription_id, d.due_at, d.created_at, d.leased_until, 0, 0, d.lease_owner
+		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::text[])
+			AS d (id, event_id, subscription_id, due_at, created_at, leased_until, lease_owner)
+		WHERE EXISTS (SELECT FROM subscriptions s WHERE s.id = d.subscription_id AND s.deleted_at IS NULL)
+		RETURNING event_id)
+	INSERT INTO events (id, created_at, type, content_type, payload)
+	SELECT e.id, e.created_at, e.type, e.content_type, e.payload
+	FROM unnest($2::uuid[], $8::timestamptz[], $9::text[], $10::text[], $11::bytea[])
+		AS e (id, created_at, type, content_type, payload)
+	WHERE e.id IN (SELECT event_id FROM stored)`
+
+// insert stores events and deliveries. Those of a subscription that is gone are
+// left out, which shows in the number of rows.
+func (t *transaction) insert(fresh []*op) *pgx.QueuedQuery {
+	n := len(fresh)
+	id, eventID, subscription := make(ids, n), make(ids, n), make(ids, n)
+	due, created, until, owner := make(times, n), make(times, n), make(maybes, n), make(names, n)
+	at, kind, content, payload := make(times, n), make(texts, n), make(texts, n), make(blobs, n)
+	for i, o := range fresh {
+		d, e := &o.acceptance.Delivery, &o.acceptance.Event
+		id[i], eventID[i], subscription[i] = d.ID, e.ID, d.SubscriptionID
+		due[i], created[i], until[i], owner[i] = d.DueAt, d.CreatedAt, d.LeasedUntil, d.LeaseOwner
+		at[i], kind[i], content[i], payload[i] = e.CreatedAt, clean(e.Type), clean(e.ContentType), e.Payload
+		if payload[i] == nil {
+			payload[i] = []byte{} // a nil slice would be NULL
+		}
+		if d.LeaseOwner == "" {
+			t.stored++
+		}
+	}
+	t.next.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, int64(deletionLock))
+	return t.next.Queue(insertSQL, id, eventID, subscription, due, created, until, owner, at, kind, content, payload)
+}
+
+const storedSQL = `SELECT id FROM deliveries WHERE id = ANY($1::uuid[])`
+
+// findRefused finds the acceptances that were left out.
+func (t *transaction) findRefused(ctx context.Context, batch []*op) error {
+	var all ids
+	for _, o := range batch {
+		if o.fresh() {
+			all = append(all, o.acceptance.Delivery.ID)
+		}
+	}
+	rows, err := t.conn.Query(ctx, storedSQL, all)
+	if err != nil {
+		return err
+	}
+	stored, err := collectIDs(rows)
+	if err != nil {
+		return err
+	}
+	found := make(map[event.ID]bool, len(stored))
+	for _, id := range stored {
+		found[id] = true
+	}
+	for _, o := range batch {
+		if o.fresh() && !found[o.acceptance.Delivery.ID] {
+			o.err = fmt.Errorf("%w: subscription %s", event.ErrNotFound, o.acceptance.Delivery.SubscriptionID)
+		}
+	}
+	return nil
+}
+
+func collectIDs(rows pgx.Rows) ([]event.ID, error) {
+	var list []event.ID
+	var id event.ID
+	_, err := pgx.ForEachRow(rows, []any{idTo(&id)}, func() error {
+		list = append(list, id)
+		return nil
+	})
+	return list, err
+}
+
+// twins are acceptances of one batch under the same key: the first is stored, the
+// others get its receipt.
+type twins []twin
+
+type twin struct{ first, second *op }
+
+func (ts twins) answer() {
+	for _, t := range ts {
+		switch first := t.first; {
+		case errors.Is(first.err, event.ErrNotFound):
+			t.second.err = first.err
+		case first.keyHash != nil: // the key was another's before both
+			t.second.replay(first.receipt, first.keyHash)
+		default:
+			t.second.replay(first.receipt, first.acceptance.BodyHash[:])
+		}
+	}
+}
+
+// replay answers an acceptance whose key was used before.
+func (o *op) replay(before event.Receipt, hash []byte) {
+	before.Replayed = true
+	o.receipt, o.keyHash = before, hash
+	if !bytes.Equal(hash, o.acceptance.BodyHash[:]) {
+		o.err = fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, before.EventID)
+	}
+}
+
+// keys takes the idempotency keys of the batch. The unique key decides between
+// nodes: whoever comes second waits for the first one's commit, and then reads
+// what it says. All take them in one order, so that no two wait for each other.
+func (t *transaction) keys(ctx context.Context, batch []*op) (twins, error) {
+	first := make(map[string]*op)
+	var keyed []*op
+	var ts twins
+	for _, o := range batch {
+		if o.settlements != nil || o.acceptance.IdempotencyKey == "" {
+			continue
+		}
+		if before := first[o.keyText()]; before != nil {
+			o.receipt.Replayed = true // not to be stored
+			ts = append(ts, twin{before, o})
+			continue
+		}
+		first[o.keyText()] = o
+		keyed = append(keyed, o)
+	}
+	if len(keyed) == 0 {
+		return nil, nil
+	}
+	slices.SortFunc(keyed, func(a, b *op) int { return cmp.Compare(a.keyText(), b.keyText()) })
+	t.takeKeys(keyed, first)
+	return ts, t.flush(ctx)
+}
+
+// keyText is the key along with its subscription, in the order of the table's key.
+func (o *op) keyText() string {
+	return string(o.acceptance.Delivery.SubscriptionID[:]) + o.acceptance.IdempotencyKey
+}
+
+const (
+	takeKeysSQL = `INSERT INTO idempotency_keys (subscription_id, key, body_hash, event_id, delivery_id, created_at)
+		SELECT k.* FROM unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::uuid[], $5::uuid[], $6::timestamptz[])
+			AS k (subscription_id, key, body_hash, event_id, delivery_id, created_at)
+		WHERE EXISTS (SELECT FROM subscriptions s WHERE s.id = k.subscription_id AND s.deleted_at IS NULL)
+		ON CONFLICT DO NOTHING`
+	readKeysSQL = `SELECT k.subscription_id, k.key, k.body_hash, k.event_id, k.delivery_id
+		FROM unnest($1::uuid[], $2::bytea[]) AS u (subscription_id, key)
+		JOIN idempotency_keys k ON k.subscription_id = u.subscription_id AND k.key = u.key`
+)
+
+func (t *transaction) takeKeys(keyed []*op, byKey map[string]*op) {
+	n := len(keyed)
+	subscription, key, hash := make(ids, n), make(blobs, n), make(blobs, n)
+	eventID, delivery, created := make(ids, n), make(ids, n), make(times, n)
+	for i, o := range keyed {
+		a := &o.acceptance
+		subscription[i], key[i], hash[i] = a.Delivery.SubscriptionID, []byte(a.IdempotencyKey), a.BodyHash[:]
+		eventID[i], delivery[i], created[i] = a.Event.ID, a.Delivery.ID, a.Delivery.CreatedAt
+	}
+	t.next.Queue(takeKeysSQL, subscription, key, hash, eventID, delivery, created)
+	t.next.Queue(readKeysSQL, subscription, key).Query(func(rows pgx.Rows) error {
+		var sub, eventID, delivery event.ID
+		var key, hash []byte
+		_, err := pgx.ForEachRow(rows, []any{idTo(&sub), &key, &hash, idTo(&eventID), idTo(&delivery)}, func() error {
+			o := byKey[string(sub[:])+string(key)]
+			if delivery != o.acceptance.Delivery.ID { // another's
+				o.replay(event.Receipt{EventID: eventID, DeliveryID: delivery}, hash)
+			}
+			return nil
+		})
+		return err
+	})
+}

@@ -1,0 +1,74 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hookferry/internal/event"
+)
+
+const (
+	keyColumns   = `id, name, prefix, hash, created_at, revoked_at`
+	keyByHashSQL = `SELECT ` + keyColumns + ` FROM api_keys WHERE hash = $1`
+)
+
+// CreateKey keeps a new API key's hash.
+func (s *Store) CreateKey(ctx context.Context, k event.APIKey) error {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	_, err := s.pool.Exec(ctx, `INSERT INTO api_keys (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
+		uuid(k.ID), clean(k.Name), clean(k.Prefix), k.Hash[:], k.CreatedAt, maybe(k.RevokedAt))
+	return fail("keep an API key", err)
+}
+
+// KeyByHash finds a key, a revoked one too.
+func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	k, err := scanKey(s.pool.QueryRow(ctx, keyByHashSQL, hash[:]))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return event.APIKey{}, fmt.Errorf("%w: API key", event.ErrNotFound)
+	}
+	if err != nil {
+		return event.APIKey{}, fail("read an API key", err)
+	}
+	return k, nil
+}
+
+// ListKeys reads all keys, the oldest first.
+func (s *Store) ListKeys(ctx context.Context) ([]event.APIKey, error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	rows, err := s.pool.Query(ctx, `SELECT `+keyColumns+` FROM api_keys ORDER BY id`)
+	if err != nil {
+		return nil, fail("list the API keys", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (event.APIKey, error) { return scanKey(row) })
+	if err != nil {
+		return nil, fail("list the API keys", err)
+	}
+	return list, nil
+}
+
+// RevokeKey makes a key invalid for good.
+func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	tag, err := s.pool.Exec(ctx, `UPDATE api_keys SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL`, at, uuid(id))
+	if err == nil && tag.RowsAffected() == 0 {
+		return fmt.Errorf("%w: no valid API key %s", event.ErrNotFound, id)
+	}
+	return fail("revoke an API key", err)
+}
+
+func scanKey(row pgx.Row) (event.APIKey, error) {
+	var k event.APIKey
+	var hash []byte
+	err := row.Scan(idTo(&k.ID), &k.Name, &k.Prefix, &hash, timeTo{&k.CreatedAt}, timeTo{&k.RevokedAt})
+	copy(k.Hash[:], hash)
+	return k, err
+}

@@ -1,0 +1,165 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+	"hookferry/internal/store/postgres"
+)
+
+// heard is what a node was told.
+type heard struct {
+	mu      sync.Mutex
+	due     int
+	changed []event.ID
+}
+
+func (h *heard) listen(t *testing.T, s *postgres.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = s.Listen(ctx, func() {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.due++
+		}, func(id event.ID) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.changed = append(h.changed, id)
+		})
+	}()
+	t.Cleanup(func() { cancel(); <-ended })
+}
+
+func (h *heard) take() (due int, changed []event.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	due, changed = h.due, h.changed
+	h.due, h.changed = 0, nil
+	return due, changed
+}
+
+func (h *heard) awaitDue(t *testing.T, what string) {
+	t.Helper()
+	eventually(t, func() error {
+		if due, _ := h.take(); due == 0 {
+			return fmt.Errorf("%s: the other node was not told", what)
+		}
+		return nil
+	})
+}
+
+func (h *heard) awaitChange(t *testing.T, what string, id event.ID) {
+	t.Helper()
+	eventually(t, func() error {
+		if _, changed := h.take(); !slices.Contains(changed, id) {
+			return fmt.Errorf("%s: the other node was told of %v", what, changed)
+		}
+		return nil
+	})
+}
+
+func TestNodesHearOfEachOther(t *testing.T) {
+	server, here := own(t)
+	there := open(t, postgres.Options{URL: server.URL("postgres")})
+	var h heard
+	h.listen(t, there)
+	h.awaitChange(t, "at first all may have changed", event.ID{})
+	now := time.Now()
+
+	sub := subscribed(t, here)
+	h.awaitChange(t, "a new subscription", sub.ID)
+	d := accept(t, here, offer(sub.ID, now))
+	h.awaitDue(t, "an event that nobody holds")
+	if _, err := here.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now, Limit: 1, Room: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := here.Release(t.Context(), "a", []event.ID{d.ID}); err != nil {
+		t.Fatal(err)
+	}
+	h.awaitDue(t, "a released delivery")
+	a := offer(sub.ID, now)
+	a.Delivery.LeaseOwner, a.Delivery.LeasedUntil = "a", now
+	accept(t, here, a)
+	if n, err := here.Rescue(t.Context(), now.Add(time.Minute)); err != nil || n != 1 {
+		t.Fatalf("rescued %d, %v", n, err)
+	}
+	h.awaitDue(t, "a rescued delivery")
+	if _, err := here.ReplaceSubscription(t.Context(), sub); err != nil {
+		t.Fatal(err)
+	}
+	h.awaitChange(t, "a replaced subscription", sub.ID)
+	gone := event.Settle(d, event.Outcome{StartedAt: now, Code: event.CodeGone, StatusCode: 410}, nil, now, 0.5)
+	if err := here.Record(t.Context(), []event.Settlement{gone}); err != nil {
+		t.Fatal(err)
+	}
+	h.awaitChange(t, "a subscription whose endpoint is gone", sub.ID)
+	if err := here.DeleteSubscription(t.Context(), sub.ID, now); err != nil {
+		t.Fatal(err)
+	}
+	h.awaitChange(t, "a deleted subscription", sub.ID)
+
+	server.Stop()
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	h.awaitChange(t, "after a connection was lost", event.ID{})
+	eventually(t, func() error {
+		return here.CreateSubscription(t.Context(), event.Subscription{ID: event.NewID(now), CreatedAt: now, UpdatedAt: now})
+	})
+}
+
+// A replica that lags behind is another database that has less.
+func TestReadsGoToTheReplica(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t, template)
+	primary := open(t, postgres.Options{URL: url})
+	sub := subscribed(t, primary)
+	old := accept(t, primary, offer(sub.ID, time.Now()))
+	name, err := server.Create(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := open(t, postgres.Options{URL: server.URL(name)})
+	lagging := sub
+	lagging.Description = "as the replica has it"
+	if err := behind.CreateSubscription(t.Context(), lagging); err != nil {
+		t.Fatal(err)
+	}
+	a := offer(sub.ID, time.Now())
+	a.Event.Type = "on.replica"
+	onReplica := accept(t, behind, a)
+
+	s := open(t, postgres.Options{URL: url, ReadURL: server.URL(name)})
+	if got, err := s.Delivery(t.Context(), onReplica.ID); err != nil || got.EventType != "on.replica" {
+		t.Errorf("what the replica has: %+v, %v", got, err)
+	}
+	if _, err := s.Delivery(t.Context(), old.ID); err != nil {
+		t.Errorf("what only the primary has yet: %v", err)
+	}
+	if list, err := s.ListSubscriptions(t.Context(), event.ID{}, 10); err != nil || len(list) != 1 || list[0].Description != lagging.Description {
+		t.Errorf("the list is %+v, %v; want the replica's", list, err)
+	}
+	if got, err := s.Subscription(t.Context(), sub.ID); err != nil || got.Description != "" {
+		t.Errorf("ingest goes by %+v, %v; want the primary's", got, err)
+	}
+	if _, err := s.Delivery(t.Context(), event.NewID(time.Now())); !errors.Is(err, event.ErrNotFound) {
+		t.Errorf("what nobody has: %v", err)
+	}
+
+	away := open(t, postgres.Options{URL: url, ReadURL: strings.Replace(url, "127.0.0.1", "127.0.0.2", 1)})
+	for range 2 {
+		start := time.Now()
+		if _, err := away.Delivery(t.Context(), old.ID); err != nil || time.Since(start) > 3*time.Second {
+			t.Errorf("with the replica away: %v after %v", err, time.Since(start))
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations returns the migrations that a database still needs, without making them.
+func Migrations(ctx context.Context, url string) ([]string, error) {
+	db, p, err := provider(url)
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	var exists bool
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&exists); err != nil {
+		return nil, fail("read which migrations the database has", err)
+	}
+	var names []string
+	for _, source := range p.ListSources() {
+		names = append(names, filepath.Base(source.Path))
+	}
+	if !exists { // asking goose would make its table
+		return names, nil
+	}
+	status, err := p.Status(ctx)
+	if err != nil {
+		return nil, fail("read which migrations the database has", err)
+	}
+	names = names[:0]
+	for _, m := range status {
+		if m.State == goose.StatePending {
+			names = append(names, filepath.Base(m.Source.Path))
+		}
+	}
+	return names, nil
+}
+
+// migrate makes what is missing, each migration in a transaction, under a lock
+// that makes other nodes wait.
+func migrate(ctx context.Context, url string) error {
+	db, p, err := provider(url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	if _, err := p.Up(ctx); err != nil {
+		return fail("bring the tables up to date", err)
+	}
+	return nil
+}
+
+func provider(url string) (*sql.DB, *goose.Provider, error) {
+	cfg, err := poolConfig(url, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	dir, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, nil, err
+	}
+	// Tried once a second, for five minutes at most.
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300), lock.WithUnlockTimeout(1, 10))
+	if err != nil {
+		return nil, nil, err
+	}
+	db := stdlib.OpenDB(*cfg.ConnConfig)
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(locker))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the migrations: %w", err)
+	}
+	return db, p, nil
+}

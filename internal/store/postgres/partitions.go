@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hookferry/internal/event"
+)
+
+const (
+	// window is the time that one partition holds the ids of. It can't be changed
+	// for tables that are there: partitions may not overlap.
+	window = 6 * time.Hour
+	// ahead is how many windows after the present have partitions.
+	ahead = 4
+	// ddlLock is held by whoever makes or drops partitions.
+	ddlLock = 0x686f6f6b_00000002
+)
+
+// parents are the partitioned tables. Partitions of one window go together: an
+// event has the same time in its id as its delivery.
+var parents = [...]string{"events", "deliveries", "delivery_attempts"}
+
+// windowOf is the beginning of the window that holds an id.
+func windowOf(id event.ID) time.Time { return id.Time().UTC().Truncate(window) }
+
+// suffix names the partitions of a window.
+func suffix(start time.Time) string { return start.Format("_p20060102_15") }
+
+// EnsurePartitions makes the partitions of the present and of the time to come.
+func (s *Store) EnsurePartitions(ctx context.Context, now time.Time) error {
+	windows := make(map[time.Time]bool)
+	for i := -1; i <= ahead; i++ {
+		windows[now.UTC().Truncate(window).Add(time.Duration(i)*window)] = true
+	}
+	return fail("make partitions", s.ensureWindows(ctx, windows))
+}
+
+// windowsOf are those that a batch needs. Only a clock that is far off needs one
+// that was not made ahead, and gets it all the same.
+func windowsOf(batch []*op) map[time.Time]bool {
+	windows := make(map[time.Time]bool)
+	for _, o := range batch {
+		if o.settlements == nil {
+			windows[windowOf(o.acceptance.Event.ID)] = true
+			windows[windowOf(o.acceptance.Delivery.ID)] = true
+		}
+		for i := range o.settlements {
+			windows[windowOf(o.settlements[i].Attempt.DeliveryID)] = true
+		}
+	}
+	return windows
+}
+
+func (s *Store) ensureWindows(ctx context.Context, windows map[time.Time]bool) error {
+	there, err := s.partitions(ctx)
+	if err != nil {
+		return err
+	}
+	for _, start := range there {
+		delete(windows, start)
+	}
+	for start := range windows {
+		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return makePartitions(ctx, tx, start) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// partitions are the windows that have partitions, the oldest first.
+func (s *Store) partitions(ctx context.Context) ([]time.Time, error) {
+	rows, err := s.pool.Query(ctx, `SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+		WHERE i.inhparent = 'deliveries'::regclass ORDER BY 1`)
+	if err != nil {
+		return nil, err
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, err
+	}
+	var windows []time.Time
+	for _, name := range names {
+		start, err := time.Parse("_p20060102_15", strings.TrimPrefix(name, "deliveries"))
+		if err == nil {
+			windows = append(windows, start)
+		}
+	}
+	return windows, nil
+}
+
+// makePartitions attaches tables instead of creating partitions: that doesn't lock
+// out those who write.
+func makePartitions(ctx context.Context, tx pgx.Tx, start time.Time) error {
+	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(ddlLock)); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '2s'`); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		name := parent + suffix(start)
+		var exists bool
+		if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, name).Scan(&exists); err != nil {
+			return err
+		}
+		if exists {
+			continue // another node was faster
+		}
+		options := ""
+		if parent == "deliveries" { // each of its rows is updated at least once
+			options = " WITH (autovacuum_vacuum_scale_factor = 0.05)"
+		}
+		for _, sql := range []string{
+			fmt.Sprintf(`CREATE TABLE %s (LIKE %s INCLUDING ALL)%s`, name, parent, options),
+			fmt.Sprintf(`ALTER TABLE %s ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`,
+				parent, name, event.FloorID(start), event.FloorID(start.Add(window))),
+		} {
+			if _, err := tx.Exec(ctx, sql); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

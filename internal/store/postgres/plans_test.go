@@ -1,0 +1,185 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"hookferry/internal/event"
+	"hookferry/internal/store/pgtest"
+)
+
+// planRows is how many deliveries the plans are made for.
+const planRows = 1_000_000
+
+// TestPlans checks that every statement that runs often finds its rows by an
+// index, with a million deliveries and 20,000 subscriptions, of which each has
+// something to wait for.
+func TestPlans(t *testing.T) {
+	server, err := pgtest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Remove()
+	s, err := Open(t.Context(), Options{URL: server.URL("postgres")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	fill(t, s)
+
+	now, id := time.Now(), event.NewID(time.Now())
+	some := ids{id, event.NewID(now)}
+	n := len(some)
+	busy := ids{{6: 0x70, 8: 0xa0, 15: 1}, {6: 0x70, 8: 0xa0, 15: 2}} // as fill makes them
+	col := func() (times, ints, texts, blobs) {
+		return make(times, n), make(ints, n), make(texts, n), make(blobs, n)
+	}
+	ts, is, xs, bs := col()
+	for i := range bs {
+		bs[i] = []byte{1}
+	}
+	for _, tt := range []struct {
+		name, sql string
+		args      []any
+		uses      []string // indexes, each of which must be in the plan
+	}{
+		{"store new events", insertSQL, []any{some, some, some, ts, ts, maybes(ts), names(xs), ts, xs, xs, bs}, []string{"subscriptions_pkey"}},
+		{"take keys", takeKeysSQL, []any{some, bs, bs, some, some, ts}, []string{"subscriptions_pkey"}},
+		{"read keys", readKeysSQL, []any{some, bs}, []string{"idempotency_keys_pkey"}},
+		{"settle", settleSQL, []any{some, make(shorts, n), is, ts, maybes(ts), is}, []string{"pkey"}},
+		{"insert attempts", attemptSQL, []any{some, some, some, ts, make(longs, n), is, is, is, is, is, is, xs, xs, xs, bs}, nil},
+		{"renew", renewSQL, []any{some, "a", now}, []string{"pkey"}},
+		{"release", releaseSQL, []any{some, "a"}, []string{"pkey"}},
+		{"rescue", rescueSQL, []any{now, rescueMost}, []string{"leased_until_idx", "pkey"}},
+		{"all that is due", dueAllSQL, []any{now, 100}, []string{"due_at_subscription_id_id_idx", "subscriptions_pkey"}},
+		{"what is due next", nextDueSQL, []any{now}, []string{"due_at_subscription_id_id_idx"}},
+		{"walk", walkSQL, []any{uuid(event.ID{}), uuid(last), 100, now}, []string{"subscription_id_due_at_id_idx", "subscriptions_pkey"}},
+		{"lock a share", shareSQL, []any{is, busy, is, ints{50, 50}, now}, []string{"subscription_id_due_at_id_idx"}},
+		{"lease", leaseSQL, []any{some, "a", now}, []string{"pkey"}},
+		{"read a delivery", deliverySQL, []any{uuid(id)}, []string{"pkey"}},
+		{"its attempts", attemptsOfSQL, []any{uuid(id)}, []string{"pkey"}},
+		{"list attempts", listReportsSQL, []any{uuid(busy[0]), uuid(last), 50}, []string{"subscription_id_id_idx", "pkey"}},
+		{"read a subscription", subscriptionSQL, []any{uuid(id)}, []string{"subscriptions_pkey"}},
+		{"list subscriptions", listSubscriptionsSQL, []any{uuid(last), 50}, []string{"subscriptions_pkey"}},
+		{"cancel what waits", cancelSQL + "NULL", []any{now, uuid(id)}, []string{"subscription_id_due_at_id_idx"}},
+		{"cancel what is leased", cancelSQL + "NOT NULL", []any{now, uuid(id)}, []string{"leased_until_idx"}},
+		{"expire deliveries", expireSQL, []any{uuid(id), now, 100}, []string{"pkey"}},
+		{"cancel what is forgotten", forgottenSQL, []any{now, now, uuid(id), 100}, []string{"subscription_id_due_at_id_idx", "pkey"}},
+		{"expire keys", expireKeysSQL, []any{now, 100}, []string{"idempotency_keys_age"}},
+		{"find a key", keyByHashSQL, []any{make([]byte, 32)}, []string{"api_keys_hash_key"}},
+		{"what is refused", storedSQL, []any{some}, []string{"pkey"}},
+		{"what is pending in a window", pendingIn(now.UTC().Truncate(window)), nil, []string{"due_at", "leased_until_idx"}},
+	} {
+		plan := explain(t, s, tt.sql, tt.args)
+		for _, index := range tt.uses {
+			if !strings.Contains(plan, index) {
+				t.Errorf("%s: no index %q in the plan:\n%s", tt.name, index, plan)
+			}
+		}
+		if seq := scans.FindString(plan); seq != "" && tt.name != "find a key" {
+			t.Errorf("%s: %s in the plan:\n%s", tt.name, seq, plan)
+		}
+		for _, rows := range actual.FindAllStringSubmatch(plan, -1) {
+			if n, _ := strconv.Atoi(rows[1]); n > mostRows {
+				t.Errorf("%s goes through %d rows:\n%s", tt.name, n, plan)
+			}
+		}
+		if os.Getenv("PLANS") != "" {
+			t.Logf("%s\n%s", tt.name, plan)
+		}
+	}
+}
+
+// scans are what no plan may have: a table that grows, read from its beginning.
+var scans = regexp.MustCompile(`Seq Scan on (events|deliveries|delivery_attempts|subscriptions|idempotency_keys)\w*`)
+
+// actual is how many rows a step of a plan came to, or threw away. With 50,000 that
+// wait and 1,000 that are leased, no more than those that are leased is right.
+var actual = regexp.MustCompile(`(?:actual rows=|Removed by Filter: )(\d+)`)
+
+const mostRows = 1000
+
+// explain runs a statement as the store's sessions do and returns the plan that
+// was used: asking for it with EXPLAIN would plan for the very values instead.
+func explain(t *testing.T, s *Store, sql string, args []any) string {
+	t.Helper()
+	cfg := s.pool.Config().ConnConfig
+	var plan strings.Builder
+	cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { plan.WriteString(n.Message) }
+	conn, err := pgx.ConnectConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if err := prepareSession(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), "LOAD 'auto_explain'"); err != nil {
+		t.Fatal(err)
+	}
+	for _, setting := range []string{"log_level = notice", "log_min_duration = 0", "log_analyze = on", "log_timing = off"} {
+		if _, err := conn.Exec(t.Context(), "SET auto_explain."+setting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan.Reset()
+	tx, err := conn.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background())
+	if _, err := tx.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	_ = tx.Rollback(t.Context()) // ends the statement, which is when its plan is told
+	return plan.String()
+}
+
+// fill makes what three days leave behind: settled deliveries over many partitions,
+// a few in hundred waiting, a few leased.
+func fill(t *testing.T, s *Store) {
+	t.Helper()
+	ctx := t.Context()
+	windows := make(map[time.Time]bool)
+	for i := range 13 {
+		windows[time.Now().UTC().Truncate(window).Add(-time.Duration(i)*window)] = true
+	}
+	if err := s.ensureWindows(ctx, windows); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := s.pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.Background())
+	for _, sql := range []string{
+		`CREATE FUNCTION pg_temp.id(ms bigint, n bigint) RETURNS uuid LANGUAGE sql AS
+			$$ SELECT (lpad(to_hex(ms), 12, '0') || '7000a000' || lpad(to_hex(n), 12, '0'))::uuid $$`,
+		`INSERT INTO subscriptions SELECT pg_temp.id(0, n), 'https://example.com', '', '{}', '{}', false, 'null', n % 100 > 0, now(), '', 0, NULL, 0, 0, now(), now(), NULL
+			FROM generate_series(1, 20000) n`,
+		fmt.Sprintf(`CREATE TEMP TABLE made AS SELECT pg_temp.id(ms, n) AS id, pg_temp.id(0, 1 + n::bigint * 7919 %% 20000) AS sub, to_timestamp(ms / 1000.0) AS at, n
+			FROM (SELECT n, (extract(epoch FROM now()) * 1000)::bigint - n::bigint * 72 * 3600 * 1000 / %d AS ms FROM generate_series(1, %[1]d) n) x`, planRows),
+		`INSERT INTO events SELECT id, at, 'user.created', 'application/json', '{}' FROM made`,
+		`INSERT INTO deliveries SELECT id, id, sub, at, at, CASE WHEN n % 1000 = 1 THEN at + interval '72h' END, CASE WHEN n % 20 > 1 THEN at END, 1,
+			CASE WHEN n % 20 > 1 THEN 1 ELSE 0 END, CASE WHEN n % 1000 = 1 THEN 'a' END FROM made`,
+		`INSERT INTO delivery_attempts SELECT id, id, sub, at, 1, 0, 0, 0, 0, 1, 200, '', '', '', 'ok' FROM made`,
+		`INSERT INTO idempotency_keys SELECT sub, int8send(n), '', id, id, at FROM made WHERE n % 10 = 0`,
+		`ANALYZE`,
+	} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	if err := tx.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,69 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hookferry/internal/event"
+)
+
+const (
+	// replicaTime is how long a replica may take before the primary is asked,
+	// replicaPause how long one that failed is left alone.
+	replicaTime  = 1500 * time.Millisecond
+	replicaPause = 5 * time.Second
+)
+
+// replica answers status and list queries. It may lag behind.
+type replica struct {
+	pool  *pgxpool.Pool
+	until atomic.Int64 // not to be asked before, in Unix nanoseconds
+}
+
+// openReplica does not connect: the service starts without its replica, too.
+func openReplica(ctx context.Context, url string) (*replica, error) {
+	if url == "" {
+		return nil, nil
+	}
+	cfg, err := poolConfig(url, 8)
+	if err != nil {
+		return nil, err
+	}
+	cfg.ConnConfig.ConnectTimeout = replicaTime
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fail("set up connections to the replica", err)
+	}
+	return &replica{pool: pool}, nil
+}
+
+func (r *replica) close() { r.pool.Close() }
+
+func (r *replica) usable() bool {
+	return r != nil && time.Now().UnixNano() >= r.until.Load()
+}
+
+func (r *replica) try(ctx context.Context, f func(context.Context, *pgxpool.Pool) error) error {
+	ctx, cancel := context.WithTimeout(ctx, replicaTime)
+	defer cancel()
+	return f(ctx, r.pool)
+}
+
+// read asks the replica, and the primary where there is none, where it fails, and
+// where it has not seen yet what was asked for.
+func (s *Store) read(ctx context.Context, f func(context.Context, *pgxpool.Pool) error) error {
+	if s.replica.usable() {
+		err := s.replica.try(ctx, f)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !errors.Is(err, event.ErrNotFound) {
+			s.replica.until.Store(time.Now().Add(replicaPause).UnixNano())
+		}
+	}
+	return f(ctx, s.pool)
+}

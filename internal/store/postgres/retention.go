@@ -1,0 +1,154 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hookferry/internal/event"
+)
+
+const (
+	// lateness is how far clocks may be behind: a window that ended less long ago
+	// may still get ids of its time.
+	lateness = time.Hour
+	// stays is how long after its time a window is dropped as a whole or not at
+	// all. After that, what is pending in it may go on for long, and the rest is
+	// deleted row by row.
+	stays = 24 * time.Hour
+	// scanTime is how long it may take to read a whole window.
+	scanTime = 10 * time.Minute
+)
+
+// settledWindow is what is known of a window that holds nothing pending. Nothing in
+// it changes any more.
+type settledWindow struct {
+	rows   int
+	latest time.Time // when the last of them settled
+}
+
+// dropPartitions drops the oldest window in which everything has settled before
+// the time given, and returns how many deliveries that were.
+func (s *Store) dropPartitions(ctx context.Context, before time.Time) (int, error) {
+	windows, err := s.partitions(ctx)
+	if err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	for _, start := range windows {
+		end := start.Add(window)
+		if end.After(before) || end.After(now.Add(-lateness)) {
+			return 0, nil // the rest is younger
+		}
+		found, ok, err := s.settledWindow(ctx, start)
+		if err != nil {
+			return 0, err
+		}
+		if !ok || !found.latest.Before(before) {
+			continue
+		}
+		dropped, err := s.dropWindow(ctx, start)
+		if err != nil {
+			return 0, err
+		}
+		if dropped && found.rows > 0 {
+			return found.rows, nil
+		}
+	}
+	return 0, nil
+}
+
+// settledWindow reads a window if nothing in it is pending. It takes a scan, once.
+func (s *Store) settledWindow(ctx context.Context, start time.Time) (settledWindow, bool, error) {
+	s.mu.Lock()
+	found, ok := s.settled[start]
+	s.mu.Unlock()
+	if ok {
+		return found, true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, scanTime)
+	defer cancel()
+	var pending bool
+	err := s.scan(ctx, func(tx pgx.Tx) error {
+		err := tx.QueryRow(ctx, pendingIn(start)).Scan(&pending)
+		if err != nil || pending {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT count(*), max(settled_at) FROM deliveries`+suffix(start)).Scan(&found.rows, timeTo{&found.latest})
+	})
+	if sqlState(err) == undefinedTable { // another node has dropped it
+		return settledWindow{}, false, nil
+	}
+	if err != nil || pending {
+		return settledWindow{}, false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settled[start] = found
+	return found, true, nil
+}
+
+// scan runs f where tables may be read from their beginning.
+func (s *Store) scan(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = on`); err != nil {
+			return err
+		}
+		return f(tx)
+	})
+}
+
+const (
+	undefinedTable   = "42P01"
+	lockNotAvailable = "55P03"
+)
+
+// pendingIn asks for what is pending by the two indexes that hold nothing else.
+func pendingIn(start time.Time) string {
+	table := "deliveries" + suffix(start)
+	return `SELECT EXISTS (SELECT FROM ` + table + ` WHERE status = 0 AND lease_owner IS NULL)
+		OR EXISTS (SELECT FROM ` + table + ` WHERE status = 0 AND lease_owner IS NOT NULL)`
+}
+
+// dropWindow drops a window, unless something pending has come into it.
+func (s *Store) dropWindow(ctx context.Context, start time.Time) (dropped bool, err error) {
+	err = s.inTx(ctx, quick, "drop a partition", func(ctx context.Context, tx pgx.Tx) error {
+		dropped, err = dropInTx(ctx, tx, start)
+		return err
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		delete(s.settled, start)
+	}
+	if sqlState(err) == lockNotAvailable {
+		err = fmt.Errorf("%w: somebody has been reading the partition of %s for long: %w", event.ErrUnavailable, start.Format(time.DateTime), err)
+	}
+	return dropped, err
+}
+
+// dropInTx gives up soon where it has to wait for a lock: everybody waits behind it.
+func dropInTx(ctx context.Context, tx pgx.Tx, start time.Time) (bool, error) {
+	b := &pgx.Batch{}
+	b.Queue(`SET LOCAL lock_timeout = '100ms'`)
+	b.Queue(`SELECT pg_advisory_xact_lock($1)`, int64(ddlLock))
+	b.Queue(`LOCK TABLE ONLY deliveries, ONLY events, ONLY delivery_attempts IN ACCESS EXCLUSIVE MODE`)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return false, err
+	}
+	var there, pending bool
+	if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, "deliveries"+suffix(start)).Scan(&there); err != nil || !there {
+		return false, err // another node has dropped it
+	}
+	if err := tx.QueryRow(ctx, pendingIn(start)).Scan(&pending); err != nil || pending {
+		return false, err
+	}
+	for _, parent := range parents {
+		if _, err := tx.Exec(ctx, `DROP TABLE IF EXISTS `+parent+suffix(start)); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}

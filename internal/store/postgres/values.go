@@ -1,0 +1,74 @@
+package postgres
+
+import (
+	"encoding/json"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"hookferry/internal/event"
+)
+
+// uuid and maybe turn ids and times into what pgx sends.
+func uuid(id event.ID) [16]byte { return id }
+
+func maybe(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// clean makes text that PostgreSQL takes: UTF-8 without NUL. What comes from a
+// receiver or the network may be anything.
+func clean(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
+}
+
+// micros of a phase fit a column of four bytes, which is half an hour.
+func micros(d time.Duration) int32 {
+	return int32(min(max(d.Microseconds(), 0), math.MaxInt32))
+}
+
+func duration(us int32) time.Duration { return time.Duration(us) * time.Microsecond }
+
+// last is the largest id there can be.
+var last = event.ID{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+
+// cursor is the upper bound of a page: everything, where none was given.
+func cursor(before event.ID) [16]byte {
+	if before.IsZero() {
+		return last
+	}
+	return before
+}
+
+// The columns below are read with these: an id, a time in UTC that may be NULL,
+// JSON.
+
+func idTo(id *event.ID) *[16]byte { return (*[16]byte)(id) }
+
+type timeTo struct{ t *time.Time }
+
+// ScanTimestamptz is called by pgx.
+func (s timeTo) ScanTimestamptz(v pgtype.Timestamptz) error {
+	if v.Valid {
+		*s.t = v.Time.UTC()
+	}
+	return nil
+}
+
+// jsonText can't fail: it is given lists and maps of strings and numbers.
+func jsonText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,262 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"hookferry/internal/event"
+)
+
+const (
+	// commitRows bounds one commit, commitBytes the payloads in it.
+	commitRows  = 256
+	commitBytes = 8 << 20
+	// queueTime is how long an operation waits for its turn, commitTime how long a
+	// commit may take. A request is answered before their sum is over, whatever the
+	// database does.
+	queueTime  = 1500 * time.Millisecond
+	commitTime = 3 * time.Second
+)
+
+// errClosed is what a call gets that comes after Close.
+var errClosed = fmt.Errorf("%w: the database is closed", event.ErrUnavailable)
+
+// errBusy is what a call gets whose turn did not come.
+var errBusy = fmt.Errorf("%w: the writers of the database had no turn for it within %v: it is away, or too slow", event.ErrUnavailable, queueTime)
+
+// op is one thing to be written: an acceptance, or settlements.
+type op struct {
+	acceptance  event.Acceptance
+	receipt     event.Receipt
+	keyHash     []byte             // the body's hash that its idempotency key stood for before; nil if it was free
+	settlements []event.Settlement // nil: it is an acceptance
+	state       atomic.Int32
+	err         error
+	done        chan struct{} // gets a value once the transaction is on disk, or has failed
+}
+
+// The states of an op. One that waits can be withdrawn by its caller, one that is
+// taken can't.
+const (
+	waits int32 = iota
+	taken
+	withdrawn
+)
+
+func (o *op) rows() int { return max(1, len(o.settlements)) }
+
+// fresh reports whether it is an acceptance that is still to be stored.
+func (o *op) fresh() bool {
+	return o.settlements == nil && o.err == nil && !o.receipt.Replayed
+}
+
+// writer puts what was asked for into commits. There is no timer and no fixed
+// batch: while one commit is under way, the next one's operations queue up. A
+// second commit runs beside the first only when a full batch has queued up,
+// because few large commits cost much less than many small ones.
+type writer struct {
+	pool     *pgxpool.Pool
+	store    *Store
+	ops      chan *op
+	ended    chan struct{} // gets a value for each commit that has ended
+	quit     chan struct{} // closed by stop: no more operations
+	stopOnce sync.Once
+	finished chan struct{} // closed when all is written
+	onCommit func(rows int, took time.Duration)
+}
+
+func startWriter(pool *pgxpool.Pool, s *Store, onCommit func(int, time.Duration)) *writer {
+	w := &writer{
+		pool: pool, store: s, ops: make(chan *op, 4*commitRows), onCommit: onCommit,
+		ended: make(chan struct{}), quit: make(chan struct{}), finished: make(chan struct{}),
+	}
+	go w.run(int(pool.Config().MaxConns))
+	return w
+}
+
+// write queues an operation and returns when it is on disk. While it waits for its
+// turn, it can be withdrawn; then nothing of it was done.
+func (w *writer) write(ctx context.Context, o *op) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	o.done = make(chan struct{}, 1)
+	select {
+	case <-w.quit:
+		return errClosed
+	default:
+	}
+	turn := time.NewTimer(queueTime)
+	defer turn.Stop()
+	select {
+	case w.ops <- o:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-turn.C:
+		return errBusy
+	case <-w.quit:
+		return errClosed
+	}
+	gaveUp := ctx.Done()
+	for {
+		var err error
+		select {
+		case <-o.done:
+			return o.err
+		case <-gaveUp:
+			err, gaveUp = ctx.Err(), nil
+		case <-turn.C:
+			err = errBusy
+		case <-w.finished:
+			select { // it may have been the last one done
+			case <-o.done:
+				return o.err
+			default:
+				return errClosed
+			}
+		}
+		if o.state.CompareAndSwap(waits, withdrawn) {
+			return err
+		}
+	}
+}
+
+func (w *writer) stop() {
+	w.stopOnce.Do(func() { close(w.quit) })
+	<-w.finished
+	w.pool.Close()
+}
+
+// run gathers what queues up and starts commits, at most so many at once.
+func (w *writer) run(most int) {
+	defer close(w.finished)
+	var b batch
+	underWay := 0
+	for quit := w.quit; ; {
+		if len(b.ops) > 0 && underWay == 0 || b.full() && underWay < most {
+			w.gather(&b)
+			underWay++
+			go w.commitAll(b.ops)
+			b = batch{}
+			continue
+		}
+		if quit == nil && len(b.ops) == 0 && len(w.ops) == 0 && underWay == 0 {
+			return
+		}
+		in := w.ops
+		if b.full() {
+			in = nil
+		}
+		select {
+		case o := <-in:
+			b.add(o)
+		case <-w.ended:
+			underWay--
+		case <-quit:
+			quit = nil
+		}
+	}
+}
+
+// gather adds what has queued up.
+func (w *writer) gather(b *batch) {
+	for !b.full() {
+		select {
+		case o := <-w.ops:
+			b.add(o)
+		default:
+			return
+		}
+	}
+}
+
+// batch is what goes into one commit.
+type batch struct {
+	ops         []*op
+	rows, bytes int
+}
+
+func (b *batch) add(o *op) {
+	b.ops = append(b.ops, o)
+	b.rows += o.rows()
+	b.bytes += len(o.acceptance.Event.Payload)
+}
+
+func (b *batch) full() bool { return b.rows >= commitRows || b.bytes >= commitBytes }
+
+// commitAll commits those whose callers still wait.
+func (w *writer) commitAll(ops []*op) {
+	ops = slices.DeleteFunc(ops, func(o *op) bool { return !o.state.CompareAndSwap(waits, taken) })
+	if len(ops) > 0 {
+		w.commit(ops)
+	}
+	w.ended <- struct{}{}
+}
+
+// commit does a batch in one transaction. If the database refuses a row, each
+// operation gets a transaction of its own, so that only the one at fault fails.
+func (w *writer) commit(batch []*op) {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), commitTime)
+	defer cancel()
+	err := w.transact(ctx, batch)
+	if isDataError(err) && len(batch) > 1 {
+		for _, o := range batch {
+			if err := w.transact(ctx, []*op{o}); err != nil {
+				o.err = fail("write to the database", err)
+			}
+		}
+		err = nil
+	} else if err == nil && w.onCommit != nil {
+		rows := 0
+		for _, o := range batch {
+			rows += o.rows()
+		}
+		w.onCommit(rows, time.Since(start))
+	}
+	for _, o := range batch {
+		if err != nil {
+			o.err = fail("write to the database", err)
+		}
+		o.done <- struct{}{}
+	}
+}
+
+// transact returns an error if nothing of the batch is done. An operation that
+// was refused by a rule has its error in itself.
+func (w *writer) transact(ctx context.Context, batch []*op) error {
+	madePartitions := false
+	return again(ctx, func() error {
+		err := w.try(ctx, batch)
+		if isNoPartition(err) && !madePartitions {
+			madePartitions = true
+			if err := w.store.ensureWindows(ctx, windowsOf(batch)); err != nil {
+				return err
+			}
+			err = w.try(ctx, batch)
+		}
+		return err
+	})
+}
+
+func (w *writer) try(ctx context.Context, batch []*op) error {
+	conn, err := w.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	t := &transaction{conn: conn.Conn(), next: &pgx.Batch{}}
+	if err := t.write(ctx, batch); err != nil {
+		t.rollback(ctx)
+		return err
+	}
+	w.store.hints.hintDue(t.stored > 0)
+	return nil
+}
