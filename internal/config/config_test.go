@@ -174,7 +174,7 @@ func TestEachFieldIsOneSetting(t *testing.T) {
 		text := d.def
 		if text == "" {
 			text = map[string]string{
-				"DATABASE_URL": "sqlite://x", "WEBHOOK_RETRY_DELAY": "1s", "HOOKFERRY_ALLOW_TARGETS": "::1",
+				"DATABASE_URL": "sqlite://x", "DATABASE_READ_URL": "postgres://db/x", "WEBHOOK_RETRY_DELAY": "1s", "HOOKFERRY_ALLOW_TARGETS": "::1",
 				"HOOKFERRY_API_KEY": strings.Repeat("k", minKey),
 			}[d.name]
 		}
