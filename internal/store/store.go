@@ -7,7 +7,7 @@
 // driver to it. A driver writes what the rules in package event decided; it
 // decides nothing itself.
 //
-// Start with Store, then the driver in store/sqlite.
+// Start with Store, then a driver: store/sqlite, or store/postgres for several nodes.
 package store
 
 import (

@@ -37,18 +37,8 @@ func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport
 	if err != nil {
 		return event.DeliveryReport{}, unavailable("read a delivery's attempts", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		a, err := scanAttempt(rows)
-		if err != nil {
-			return event.DeliveryReport{}, unavailable("read a delivery's attempts", err)
-		}
-		r.Attempts = append(r.Attempts, a)
-	}
-	if err := rows.Err(); err != nil {
-		return event.DeliveryReport{}, unavailable("read a delivery's attempts", err)
-	}
-	return r, nil
+	r.Attempts, err = collect("read a delivery's attempts", rows, func() (event.Attempt, error) { return scanAttempt(rows) })
+	return r, err
 }
 
 // ListAttempts reads a page of a subscription's attempts, newest first.
@@ -59,19 +49,10 @@ func (s *Store) ListAttempts(ctx context.Context, subscription, before event.ID,
 	if err != nil {
 		return nil, unavailable("list attempts", err)
 	}
-	defer rows.Close()
-	list := []event.AttemptReport{}
-	for rows.Next() {
-		var r event.AttemptReport
-		if r.Attempt, err = scanAttempt(rows, idScan{&r.EventID}, &r.EventType); err != nil {
-			return nil, unavailable("list attempts", err)
-		}
-		list = append(list, r)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, unavailable("list attempts", err)
-	}
-	return list, nil
+	return collect("list attempts", rows, func() (r event.AttemptReport, err error) {
+		r.Attempt, err = scanAttempt(rows, idScan{&r.EventID}, &r.EventType)
+		return r, err
+	})
 }
 
 func scanAttempt(rows *sql.Rows, more ...any) (event.Attempt, error) {

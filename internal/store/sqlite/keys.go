@@ -39,19 +39,7 @@ func (s *Store) ListKeys(ctx context.Context) ([]event.APIKey, error) {
 	if err != nil {
 		return nil, unavailable("list the API keys", err)
 	}
-	defer rows.Close()
-	list := []event.APIKey{}
-	for rows.Next() {
-		k, err := scanKey(rows)
-		if err != nil {
-			return nil, unavailable("list the API keys", err)
-		}
-		list = append(list, k)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, unavailable("list the API keys", err)
-	}
-	return list, nil
+	return collect("list the API keys", rows, func() (event.APIKey, error) { return scanKey(rows) })
 }
 
 // RevokeKey makes a key invalid for good.

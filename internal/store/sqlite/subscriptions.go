@@ -37,19 +37,7 @@ func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit in
 	if err != nil {
 		return nil, unavailable("list subscriptions", err)
 	}
-	defer rows.Close()
-	list := []event.Subscription{}
-	for rows.Next() {
-		sub, err := scanSubscription(rows)
-		if err != nil {
-			return nil, unavailable("list subscriptions", err)
-		}
-		list = append(list, sub)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, unavailable("list subscriptions", err)
-	}
-	return list, nil
+	return collect("list subscriptions", rows, func() (event.Subscription, error) { return scanSubscription(rows) })
 }
 
 // cursor is the upper bound of a page: everything, where none was given.

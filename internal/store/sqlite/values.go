@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -68,4 +69,21 @@ func jsonText(v any) string {
 		panic(err)
 	}
 	return string(b)
+}
+
+// collect reads all rows, each with scan, and closes them. what names it in an error.
+func collect[T any](what string, rows *sql.Rows, scan func() (T, error)) ([]T, error) {
+	defer rows.Close()
+	list := []T{}
+	for rows.Next() {
+		item, err := scan()
+		if err != nil {
+			return nil, unavailable(what, err)
+		}
+		list = append(list, item)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, unavailable(what, err)
+	}
+	return list, nil
 }
