@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"hookferry/internal/childproc"
 )
 
 // missing is what a developer is told who has no PostgreSQL.
@@ -37,7 +39,7 @@ type Server struct {
 	port      int
 	user      *syscall.Credential // nil: as ourselves
 	settings  []string
-	process   *process
+	process   *childproc.Process
 	databases atomic.Int64
 }
 
@@ -69,8 +71,8 @@ func Start(settings ...string) (*Server, error) {
 		settings = []string{"fsync=off", "full_page_writes=off"}
 	}
 	s := &Server{bin: bin, settings: append(settings, "max_connections=300", "shared_buffers=64MB", "log_min_messages=fatal", "log_min_error_statement=panic")}
-	if s.user, err = unprivileged(); err != nil {
-		return nil, err
+	if s.user, err = childproc.Unprivileged("postgres", "nobody"); err != nil {
+		return nil, fmt.Errorf("PostgreSQL refuses to run as root: %w", err)
 	}
 	if s.dir, err = os.MkdirTemp("", "hookferry-pg-"); err != nil {
 		return nil, err
@@ -107,7 +109,7 @@ func (s *Server) Start() error {
 	var err error
 	for range 5 {
 		if s.port == 0 {
-			if s.port, err = freePort(); err != nil {
+			if s.port, err = childproc.FreePort(); err != nil {
 				return err
 			}
 		}
@@ -126,9 +128,12 @@ func (s *Server) startOnce() error {
 	for _, setting := range s.settings {
 		args = append(args, "-c", setting)
 	}
-	p, err := spawn(filepath.Join(s.bin, "postgres"), args, s.dir, s.user)
+	p, err := childproc.Start(childproc.Command{
+		Path: filepath.Join(s.bin, "postgres"), Args: args, Dir: s.dir, As: s.user,
+		WithParent: syscall.SIGQUIT, // so that it takes its own processes along
+	})
 	if err != nil {
-		return fmt.Errorf("start postgres: %w", err)
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -139,11 +144,11 @@ func (s *Server) startOnce() error {
 			return conn.Close(ctx)
 		}
 		select {
-		case <-p.ended:
-			return fmt.Errorf("postgres ended at once:\n%s", p.output())
+		case <-p.Ended():
+			return fmt.Errorf("postgres ended at once:\n%s", p.Output())
 		case <-ctx.Done():
-			p.signal(syscall.SIGQUIT)
-			return fmt.Errorf("postgres does not answer: %w\n%s", err, p.output())
+			p.Signal(syscall.SIGQUIT)
+			return fmt.Errorf("postgres does not answer: %w\n%s", err, p.Output())
 		case <-time.After(20 * time.Millisecond): // it has no way to tell that it is ready
 		}
 	}
@@ -157,29 +162,29 @@ func (s *Server) URL(database string) string {
 }
 
 // Pid is the process id of the postmaster.
-func (s *Server) Pid() int { return s.process.pid }
+func (s *Server) Pid() int { return s.process.Pid() }
 
 // Stop shuts the server down; connections are cut. Start starts it again.
 func (s *Server) Stop() {
-	s.process.signal(syscall.SIGINT)
-	<-s.process.ended
+	s.process.Signal(syscall.SIGINT)
+	<-s.process.Ended()
 }
 
 // Kill ends the postmaster and every backend with SIGKILL, as a crash would.
 func (s *Server) Kill() {
-	kids := children(s.process.pid)
-	s.process.signal(syscall.SIGKILL)
+	kids := childproc.Children(s.process.Pid())
+	s.process.Signal(syscall.SIGKILL)
 	for _, pid := range kids {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	<-s.process.ended
+	<-s.process.Ended()
 }
 
 // Remove stops the server and deletes its files.
 func (s *Server) Remove() {
 	s.Thaw()
-	s.process.signal(syscall.SIGQUIT)
-	<-s.process.ended
+	s.process.Signal(syscall.SIGQUIT)
+	<-s.process.Ended()
 	_ = os.RemoveAll(s.dir)
 }
 
@@ -243,15 +248,6 @@ func binaries() (string, error) {
 	return best, nil
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
 // Freeze stops every process of the server in the middle of what it does: it
 // answers nothing, and connections stay open. Thaw ends that.
 func (s *Server) Freeze() { s.all(syscall.SIGSTOP) }
@@ -260,7 +256,7 @@ func (s *Server) Freeze() { s.all(syscall.SIGSTOP) }
 func (s *Server) Thaw() { s.all(syscall.SIGCONT) }
 
 func (s *Server) all(sig syscall.Signal) {
-	for _, pid := range append(children(s.process.pid), s.process.pid) {
+	for _, pid := range append(childproc.Children(s.process.Pid()), s.process.Pid()) {
 		_ = syscall.Kill(pid, sig)
 	}
 }

@@ -1,5 +1,0 @@
-package pgtest
-
-import "syscall"
-
-func endWithParent(a *syscall.SysProcAttr) { a.Pdeathsig = syscall.SIGQUIT }
