@@ -1,8 +1,9 @@
 // Package dispatch is station 3: it brings deliveries to their endpoints.
 //
-// A delivery comes in by one of two doors: ingest hands over what it has just
-// stored (handoff.go), or Run claims what is due in the store: retries, overflow,
-// and what a dead node held. Either way it waits in the lane of its subscription
+// A delivery comes in by one of three doors: ingest hands over what it has just
+// stored, or a node that only takes events in passes it on (both handoff.go), or Run
+// claims what is due in the store: retries, overflow, and what a dead node held.
+// Whichever way, it waits in the lane of its subscription
 // (lanes.go) until its turn, is attempted once (deliver, below), and its outcome
 // is recorded (record.go). A retry is the same row becoming due again: there is no
 // second road.
@@ -41,6 +42,14 @@ type Sender interface {
 	Send(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome
 }
 
+// Pace shares the rates of subscriptions with other nodes.
+type Pace interface {
+	// Take asks whether one more attempt may start now at a rate of one in each
+	// interval. If not, it says how long to wait before the next try. It is quick, or
+	// lets the attempt start.
+	Take(ctx context.Context, subscription event.ID, interval time.Duration) (wait time.Duration)
+}
+
 // Observer is told of each attempt that was made.
 type Observer interface {
 	InFlight(delta int)
@@ -53,6 +62,7 @@ type Options struct {
 	Store         Store
 	Subscriptions Subscriptions
 	Sender        Sender
+	Pace          Pace // nil: each node keeps to the rates by itself
 	Observer      Observer
 	Log           *slog.Logger
 	Policy        event.RetryPolicy
@@ -64,6 +74,9 @@ type Options struct {
 const (
 	claimMost = 256             // deliveries in one claim
 	pollEvery = 1 * time.Second // claims at least so often: the store is the truth, wake-ups are hints
+	// rescueEvery is how often leases that ran out are looked for: so much longer than
+	// its lease may what a dead node held lie there.
+	rescueEvery = 2 * time.Second
 )
 
 // Dispatcher brings deliveries to their endpoints. Its methods may be called from
@@ -104,6 +117,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 
 	renew := time.NewTicker(d.o.Lease / 3)
 	defer renew.Stop()
+	rescue := time.NewTicker(rescueEvery)
+	defer rescue.Stop()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -115,6 +130,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 			return err
 		case <-renew.C:
 			d.tendLeases(ctx)
+		case <-rescue.C:
+			d.rescue(ctx)
 		case <-d.wake:
 			timer.Reset(d.claim(ctx))
 		case <-timer.C:
@@ -201,9 +218,22 @@ func (d *Dispatcher) work(w *work) {
 	d.o.Observer.InFlight(1)
 	defer d.o.Observer.InFlight(-1)
 	for w != nil {
+		if wait := d.shareRate(w); wait > 0 {
+			w = d.postpone(w, wait)
+			continue
+		}
 		ended := d.deliver(w)
 		w = d.finish(w, ended)
 	}
+}
+
+// shareRate asks the other nodes whether a delivery's rate lets it start; the lane
+// keeps to it by itself already. It returns how long they want it to wait.
+func (d *Dispatcher) shareRate(w *work) time.Duration {
+	if d.o.Pace == nil || w.interval == 0 {
+		return 0
+	}
+	return d.o.Pace.Take(d.attempts, w.claimed.Delivery.SubscriptionID, w.interval)
 }
 
 // deliver makes one attempt and has its outcome recorded.
@@ -251,6 +281,27 @@ func (d *Dispatcher) finish(w *work, ended ending) *work {
 	if d.lanes.refill(w.lane) {
 		d.hint()
 	}
+	return d.following(now)
+}
+
+// postpone puts a delivery back into its lane, and returns what this goroutine
+// delivers next, or nil if there is nothing.
+func (d *Dispatcher) postpone(w *work, wait time.Duration) *work {
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopping {
+		d.lanes.finish(w, endedNeutral, now)
+		d.recorder.release(w)
+	} else {
+		d.lanes.postpone(w, wait, now)
+	}
+	return d.following(now)
+}
+
+// following is what a goroutine whose slot is free delivers next, or nil if there is
+// nothing. The caller holds the lock.
+func (d *Dispatcher) following(now time.Time) *work {
 	if !d.stopping {
 		if next := d.lanes.next(now); next != nil {
 			d.start(now) // the lane may have grown

@@ -56,6 +56,45 @@ func (d *Dispatcher) Overflow(subscription event.ID) {
 	}
 }
 
+// Room is how many deliveries Offer has room for, at a guess: as many as could start now.
+func (d *Dispatcher) Room() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopping || d.lanes.full(0) {
+		return 0
+	}
+	return d.o.Limits.InFlight - d.inFlight
+}
+
+// Offer takes over what another node has stored with a lease and passed on. If there is
+// no room for it, it is given back to the store, and Offer reports false.
+func (d *Dispatcher) Offer(ctx context.Context, c event.Claimed) bool {
+	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
+	sub, err := d.o.Subscriptions.Subscription(ctx, c.Delivery.SubscriptionID)
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err != nil || d.stopping {
+		d.recorder.release(w)
+		return false
+	}
+	l := d.lanes.of(sub)
+	if !d.lanes.reserve(l, len(c.Event.Payload)) {
+		l.more = true
+		d.recorder.release(w)
+		return false
+	}
+	d.held.add(w)
+	d.lanes.push(l, w, true, now)
+	d.start(now)
+	return true
+}
+
+// GiveBack makes what another node has passed on due again in the store.
+func (d *Dispatcher) GiveBack(c event.Claimed) {
+	d.recorder.release(&work{claimed: c, until: c.Delivery.LeasedUntil})
+}
+
 // Wake is a hint that something may be due in the store that nobody holds. It never
 // blocks.
 func (d *Dispatcher) Wake() { d.hint() }

@@ -10,9 +10,10 @@ import (
 type work struct {
 	claimed    event.Claimed
 	lane       *lane
-	until      time.Time // when the lease ends
-	lost       bool      // another node has it: no attempt may be made
-	prev, next *work     // in held
+	interval   time.Duration // the lane's, when this one was started
+	until      time.Time     // when the lease ends
+	lost       bool          // another node has it: no attempt may be made
+	prev, next *work         // in held
 }
 
 // held is the deliveries that this node holds, in the order in which their leases
@@ -63,6 +64,23 @@ func (h *held) endingBefore(t time.Time, most int) []*work {
 		list = append(list, w)
 	}
 	return list
+}
+
+// byOwner groups deliveries by whose lease they are held under: this node's, or that
+// of the one that passed them on.
+func byOwner(list []*work) (groups [][]*work) {
+	index := make(map[string]int)
+	for _, w := range list {
+		owner := w.claimed.Delivery.LeaseOwner
+		i, seen := index[owner]
+		if !seen {
+			i = len(groups)
+			index[owner] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], w)
+	}
+	return groups
 }
 
 func ids(list []*work) []event.ID {

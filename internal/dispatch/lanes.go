@@ -213,6 +213,7 @@ func (ls *lanes) take(l *lane, now time.Time) *work {
 	l.inFlight++
 	ls.inFlight++
 	l.lastStart = now
+	w.interval = l.interval
 	ls.enqueue(l, now)
 	return w
 }
@@ -238,10 +239,29 @@ func (ls *lanes) finish(w *work, ended ending, now time.Time) {
 	case endedOverloaded:
 		l.allowed = max(l.allowed/2, min(fewestInFlight, l.most))
 	}
+	ls.unpark(l)
+	ls.enqueue(l, now)
+}
+
+// unpark lets a lane that has hardly any requests under way have another one, though
+// slots are scarce.
+func (ls *lanes) unpark(l *lane) {
 	if i := slices.Index(ls.parked, l); i >= 0 && l.inFlight < fewestInFlight {
 		ls.parked = slices.Delete(ls.parked, i, i+1)
 		ls.ready = append(ls.ready, l)
 	}
+}
+
+// postpone puts back a delivery that was just started, at the head of its lane, which
+// may go on when the wait is over.
+func (ls *lanes) postpone(w *work, wait time.Duration, now time.Time) {
+	l := w.lane
+	l.inFlight--
+	ls.inFlight--
+	l.queue = slices.Insert(l.queue, l.head, w)
+	l.lastStart = now.Add(wait - l.interval)
+	heap.Init(&ls.throttled) // it may stand there
+	ls.unpark(l)
 	ls.enqueue(l, now)
 }
 

@@ -15,11 +15,20 @@ const renewMost = 512
 // about its endpoint.
 const laneIdle = time.Minute
 
-// tendLeases renews the leases that will end soon, ends those of nodes that are no
-// more, and forgets idle lanes. It renews before it rescues, so that a node that
-// slept finds its own leases again.
+// tendLeases renews the leases that will end soon, and forgets idle lanes.
 func (d *Dispatcher) tendLeases(ctx context.Context) {
 	d.renew(ctx)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lanes.sweep(time.Now(), laneIdle)
+}
+
+// rescue ends the leases of nodes that are no more. It renews before, so that a node
+// that slept, or could not renew, does not take from itself what it works on.
+func (d *Dispatcher) rescue(ctx context.Context) {
+	if !d.renew(ctx) {
+		return
+	}
 	rescued, err := d.o.Store.Rescue(ctx, time.Now())
 	if err != nil {
 		d.o.Log.WarnContext(ctx, "could not look for leases that ran out; trying again", "error", err)
@@ -28,33 +37,33 @@ func (d *Dispatcher) tendLeases(ctx context.Context) {
 		d.o.Log.InfoContext(ctx, "took over deliveries whose lease ran out", "deliveries", rescued)
 		d.hint()
 	}
-	d.mu.Lock()
-	d.lanes.sweep(time.Now(), laneIdle)
-	d.mu.Unlock()
 }
 
 // renew renews the leases of which less than two thirds are left; the rest has
-// time until the next turn.
-func (d *Dispatcher) renew(ctx context.Context) {
+// time until the next turn. It reports whether it could.
+func (d *Dispatcher) renew(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		now := time.Now()
 		d.mu.Lock()
 		ending := d.held.endingBefore(now.Add(d.o.Lease*2/3), renewMost)
 		d.mu.Unlock()
 		if len(ending) == 0 {
-			return
+			return true
 		}
 		until := now.Add(d.o.Lease)
-		lost, err := d.o.Store.Renew(ctx, d.o.Node, ids(ending), until)
-		if err != nil {
-			d.o.Log.WarnContext(ctx, "could not renew leases; trying again", "error", err, "leases", len(ending))
-			return
+		for _, list := range byOwner(ending) {
+			lost, err := d.o.Store.Renew(ctx, list[0].claimed.Delivery.LeaseOwner, ids(list), until)
+			if err != nil {
+				d.o.Log.WarnContext(ctx, "could not renew leases; trying again", "error", err, "leases", len(list))
+				return false
+			}
+			d.renewed(list, lost, until)
 		}
-		d.renewed(ending, lost, until)
 		if len(ending) < renewMost {
-			return
+			return true
 		}
 	}
+	return false
 }
 
 // renewed notes the new end of leases. What was lost is not to be attempted; what

@@ -148,8 +148,8 @@ func TestTakesOverWhatADeadNodeHeld(t *testing.T) {
 		r.store.edit(id, func(d *event.Delivery) { d.LeaseOwner, d.LeasedUntil = "node-dead", r.began.Add(12*time.Second) })
 		r.run()
 		r.wait(time.Minute)
-		if got := r.sentAt(id); !slices.Equal(got, []time.Duration{15 * time.Second}) {
-			t.Errorf("attempted after %v, want 15s: leases are looked at every third of 15 s", got)
+		if got := r.sentAt(id); !slices.Equal(got, []time.Duration{14 * time.Second}) {
+			t.Errorf("attempted after %v, want 14s: leases are looked at every two seconds", got)
 		}
 		r.stop()
 	})

@@ -14,6 +14,7 @@ import (
 // any effect: an error keeps it from having one.
 type memory struct {
 	onClaim, onRecord, onRenew, onRelease, onRead func() error
+	onSettlement                                  func(event.Settlement) error // the store refuses this one for good
 
 	mu      sync.Mutex
 	rows    map[event.ID]*row
@@ -154,6 +155,14 @@ func (m *memory) Record(_ context.Context, settlements []event.Settlement) error
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for _, s := range settlements {
+		if m.onSettlement == nil {
+			break
+		}
+		if err := m.onSettlement(s); err != nil {
+			return err
+		}
+	}
 	for _, s := range settlements {
 		row := m.rows[s.Delivery.ID]
 		if row.d.Status == event.Pending && row.d.Attempts == s.Attempt.Number-1 {

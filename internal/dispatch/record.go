@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -118,7 +119,7 @@ func (r *recorder) write(done []recorded, released []*work) bool {
 		settlements[i] = done[i].settlement
 	}
 	for len(settlements) > 0 {
-		err := r.d.o.Store.Record(context.Background(), settlements)
+		err := r.record(settlements)
 		if err == nil {
 			r.failures = 0
 			break
@@ -133,10 +134,50 @@ func (r *recorder) write(done []recorded, released []*work) bool {
 		return true
 	}
 	defer r.d.dropAll(released)
-	if err := r.d.o.Store.Release(context.Background(), r.d.o.Node, ids(released)); err != nil {
-		r.d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(released))
+	for _, list := range byOwner(released) {
+		if err := r.d.o.Store.Release(context.Background(), list[0].claimed.Delivery.LeaseOwner, ids(list)); err != nil {
+			r.d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(list))
+		}
 	}
 	return true
+}
+
+// record writes settlements, all in one. Where the store refuses them for another
+// reason than that it is away, it writes one by one, so that one it can't keep does not
+// keep the others from the disk, and that one without the receiver's words.
+func (r *recorder) record(settlements []event.Settlement) error {
+	store := r.d.o.Store
+	err := store.Record(context.Background(), settlements)
+	if err == nil || errors.Is(err, event.ErrUnavailable) {
+		return err
+	}
+	for _, s := range settlements {
+		err := store.Record(context.Background(), []event.Settlement{s})
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, event.ErrUnavailable) {
+			r.d.o.Log.Error("the store refuses the record of an attempt; recording it without the receiver's words", "error", err, "delivery", s.Delivery.ID.String())
+			err = store.Record(context.Background(), []event.Settlement{withoutWords(s)})
+		}
+		if errors.Is(err, event.ErrUnavailable) {
+			return err
+		}
+		if err != nil {
+			r.d.o.Log.Error("the store refuses that, too: the attempt is not on record, and will be made again", "error", err, "delivery", s.Delivery.ID.String())
+		}
+	}
+	return nil
+}
+
+// withoutWords is a settlement with nothing in it that came from outside, but the status.
+func withoutWords(s event.Settlement) event.Settlement {
+	o := &s.Attempt.Outcome
+	o.Peer, o.Response = "", nil
+	if !o.Success() {
+		o.Error = "the attempt failed in a way that could not be put on record in words"
+	}
+	return s
 }
 
 // giveUp pauses after a failed try, and reports whether it was the last.

@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -108,5 +110,49 @@ func TestGoneDisables(t *testing.T) {
 		r.wait(time.Hour)
 		r.is(id, event.Failed, 1)
 		r.stop()
+	})
+}
+
+// A settlement that the store refuses for good keeps no other from the disk, and is
+// recorded without what the receiver said.
+func TestRefusedRecord(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.endpoint = func(_ context.Context, _ event.Subscription, e event.Event) event.Outcome {
+			if string(e.Payload) == `"poison"` {
+				return event.Outcome{StatusCode: 500, Code: event.CodeStatus, Error: "poison", Response: []byte("poison")}
+			}
+			return event.Outcome{StatusCode: 200}
+		}
+		r.store.onSettlement = func(s event.Settlement) error {
+			if s.Attempt.Outcome.Error == "poison" || len(s.Attempt.Outcome.Response) > 0 {
+				return errors.New("invalid byte sequence")
+			}
+			return nil
+		}
+		r.o.Policy = nil
+		sub := r.subscribe()
+		var all []event.ID
+		for n := range 20 {
+			id := r.due(sub, 0)
+			if all = append(all, id); n == 7 {
+				r.store.rows[id].e.Payload = []byte(`"poison"`)
+			}
+		}
+		r.run()
+		r.wait(time.Minute)
+		for n, id := range all {
+			want := event.Delivered
+			if n == 7 {
+				want = event.Failed
+			}
+			if r.is(id, want, 1); len(r.sentAt(id)) != 1 {
+				t.Errorf("delivery %d was attempted after %v, want once", n, r.sentAt(id))
+			}
+		}
+		if a := r.store.row(all[7]).attempts; len(a) != 1 || a[0].Outcome.StatusCode != 500 || a[0].Outcome.Error == "" {
+			t.Errorf("on record is %+v, want the status and that words are missing", a)
+		}
+		r.stop()
+		r.empty()
 	})
 }
