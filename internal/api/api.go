@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"hookferry/internal/event"
 )
 
@@ -62,6 +64,7 @@ type Options struct {
 type api struct {
 	Options
 	router
+	elsewhere string // the answer to a path that there is not
 }
 
 // New returns the handler of the whole API.
@@ -75,7 +78,7 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	a := &api{Options: o}
+	a := &api{Options: o, elsewhere: "There is nothing at this path; /docs lists all that there is."}
 	operations, document := a.describe(o.Version)
 	for _, op := range operations {
 		a.add(op.Method, op.Path, endpoint{serve: op.serve, public: op.public})
@@ -83,6 +86,18 @@ func New(o Options) http.Handler {
 	for _, p := range docsPages(document) {
 		a.add(http.MethodGet, p.path, endpoint{serve: p.serve, public: true})
 	}
+	return a
+}
+
+// NewProbes returns the handler of a node that takes no events in: it answers
+// orchestrators' probes and says how it is. Of the options it uses the version, Health,
+// Ready and the log.
+func NewProbes(o Options) http.Handler {
+	a := &api{Options: o}
+	for _, op := range a.healthOperations(huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)) {
+		a.add(op.Method, op.Path, endpoint{serve: op.serve, public: op.public})
+	}
+	a.elsewhere = "This node delivers, and answers /livez, /readyz and /health only; the API is on the nodes with the role api or all."
 	return a
 }
 

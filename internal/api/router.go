@@ -88,7 +88,7 @@ var (
 func (a *api) route(w http.ResponseWriter, r *http.Request) error {
 	res, id := a.find(r.URL.Path)
 	if res == nil {
-		return newProblem(http.StatusNotFound, "not_found", "There is nothing at this path; /docs lists all that there is.")
+		return newProblem(http.StatusNotFound, "not_found", a.elsewhere)
 	}
 	e, found := res.endpoints[r.Method]
 	if !found {

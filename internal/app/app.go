@@ -23,6 +23,7 @@ import (
 	"hookferry/internal/dispatch"
 	"hookferry/internal/event"
 	"hookferry/internal/ingest"
+	"hookferry/internal/redis"
 	"hookferry/internal/retention"
 	"hookferry/internal/send"
 	"hookferry/internal/store"
@@ -32,7 +33,7 @@ import (
 const (
 	// lease is how long a delivery is a node's own without a sign of life. It bounds
 	// how long a dead node's work waits.
-	lease = 15 * time.Second
+	lease = 12 * time.Second
 	// laneDepth is how many deliveries of one subscription wait in memory, and held
 	// and heldBytes how many in all; the rest waits in the database.
 	laneDepth = 512
@@ -52,7 +53,9 @@ type App struct {
 	store      *store.Cached
 	metrics    *telemetry.Metrics
 	sender     *send.Sender
-	dispatcher *dispatch.Dispatcher
+	dispatcher *dispatch.Dispatcher // nil where another node delivers
+	passOn     *redis.Handoff       // nil where this node delivers, and without Redis
+	redis      *redis.Client        // nil without Redis
 	retention  retention.Retention
 	health     *health
 	others     listener // nil where no other node can be
@@ -87,30 +90,21 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	if a.store, err = store.WithCache(database); err != nil {
+	a.others, _ = database.(listener)
+	if a.store, err = store.WithCache(database, a.tellOthers); err != nil {
 		return nil, err
 	}
-	a.others, _ = database.(listener)
-	keys, err := newKeyring(ctx, cfg, a.store)
+	if cfg.Redis != "" {
+		if err := a.useRedis(ctx, database); err != nil {
+			return nil, err
+		}
+	}
+	a.assemble(version)
+	a.health = newHealth(a.store, a.redis, version)
+	handler, err := a.handler(ctx, version)
 	if err != nil {
 		return nil, err
 	}
-	a.assemble(version)
-	a.health = newHealth(a.store, version)
-	handler := api.New(api.Options{
-		Version:       version,
-		Ingest:        a.newIngest(),
-		Subscriptions: a.store,
-		History:       a.store,
-		CheckTarget:   send.NewGuard(cfg.AllowTargets).CheckURL,
-		Keys:          keys.checker(),
-		Health:        a.health.report,
-		Ready:         a.ready,
-		Retention:     cfg.Retention,
-		MaxBody:       cfg.MaxBody,
-		Now:           time.Now,
-		Log:           log,
-	})
 	if err := a.listen(ctx, "HOOKFERRY_ADDR", cfg.Addr, handler); err != nil {
 		return nil, err
 	}
@@ -122,9 +116,39 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	return a, nil
 }
 
+// handler is the API, or of a worker what it answers to probes.
+func (a *App) handler(ctx context.Context, version string) (http.Handler, error) {
+	if a.cfg.Role == config.RoleWorker {
+		return api.NewProbes(api.Options{Version: version, Health: a.health.report, Ready: a.ready, Log: a.log}), nil
+	}
+	keys, err := newKeyring(ctx, a.cfg, a.store)
+	if err != nil {
+		return nil, err
+	}
+	return api.New(api.Options{
+		Version:       version,
+		Ingest:        &ingest.Ingest{Subscriptions: a.store, Store: a.store, Handoff: a.handoff(), Observer: a.metrics, Now: time.Now},
+		Subscriptions: a.store,
+		History:       a.store,
+		CheckTarget:   send.NewGuard(a.cfg.AllowTargets).CheckURL,
+		Keys:          keys.checker(),
+		Health:        a.health.report,
+		Ready:         a.ready,
+		Retention:     a.cfg.Retention,
+		MaxBody:       a.cfg.MaxBody,
+		Now:           time.Now,
+		Log:           a.log,
+	}), nil
+}
+
+// assemble makes what delivers, unless other nodes do.
 func (a *App) assemble(version string) {
+	a.retention = retention.Retention{Store: a.store, Keep: a.cfg.Retention, Log: a.log}
+	if a.cfg.Role == config.RoleAPI {
+		return
+	}
 	a.sender = send.New(send.Options{UserAgent: "Hookferry/" + version, Timeout: a.cfg.Timeout, Guard: send.NewGuard(a.cfg.AllowTargets)})
-	a.dispatcher = dispatch.New(dispatch.Options{
+	options := dispatch.Options{
 		Node:          nodeName(),
 		Store:         a.store,
 		Subscriptions: a.store,
@@ -138,12 +162,11 @@ func (a *App) assemble(version string) {
 		},
 		Lease: lease,
 		Grace: a.drain(),
-	})
-	a.retention = retention.Retention{Store: a.store, Keep: a.cfg.Retention, Log: a.log}
-}
-
-func (a *App) newIngest() *ingest.Ingest {
-	return &ingest.Ingest{Subscriptions: a.store, Store: a.store, Handoff: a.dispatcher, Observer: a.metrics, Now: time.Now}
+	}
+	if a.redis != nil {
+		options.Pace = a.redis
+	}
+	a.dispatcher = dispatch.New(options)
 }
 
 // listen opens a listener. The time-outs bound what a slow or silent client can
@@ -203,12 +226,9 @@ func (a *App) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 
-	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWork()
-	parts := make(chan error, 3)
-	go func() { parts <- a.dispatcher.Run(work) }()
-	go func() { parts <- a.retention.Run(work) }()
-	go func() { parts <- a.listenToOthers(work) }()
+	hints := together(a.hintParts()...)
+	work := together(a.workParts()...)
+	doors := together(a.doorParts()...)
 	for _, s := range a.servers {
 		go func() {
 			if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -216,7 +236,7 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		}()
 	}
-	a.log.InfoContext(ctx, "ready", "api", "http://"+a.Addr(), "docs", "http://"+a.Addr()+"/docs", "admin", a.AdminAddr(), "database", a.cfg.Database.String())
+	a.log.InfoContext(ctx, "ready", "api", "http://"+a.Addr(), "docs", "http://"+a.Addr()+"/docs", "admin", a.AdminAddr(), "role", string(a.cfg.Role), "database", a.cfg.Database.String())
 
 	if len(a.cfg.AllowTargets) > 0 {
 		a.log.InfoContext(ctx, "targets that are not public may be called", "networks", a.cfg.AllowTargets)
@@ -228,9 +248,9 @@ func (a *App) Run(ctx context.Context) error {
 	time.Sleep(a.notice()) // whoever asks /readyz now still gets an answer, and sends no more
 	drained := make(chan struct{})
 	go func() { defer close(drained); a.shutdown() }()
-	stopWork()
+	err := errors.Join(doors.end(), work.end())
 	<-drained
-	if err := errors.Join(<-parts, <-parts, <-parts); err != nil {
+	if err := errors.Join(err, hints.end()); err != nil {
 		a.log.WarnContext(ctx, "stopped with a remark", "remark", err)
 	}
 	a.log.InfoContext(ctx, "stopped")
@@ -238,14 +258,6 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
-}
-
-// listenToOthers passes on what other nodes say, until ctx ends.
-func (a *App) listenToOthers(ctx context.Context) error {
-	if a.others == nil {
-		return nil
-	}
-	return a.others.Listen(ctx, a.dispatcher.Wake, a.store.Forget)
 }
 
 // notice is how long the service goes on as before once it is to stop, but for
@@ -276,6 +288,9 @@ func (a *App) close() {
 	}
 	if a.sender != nil {
 		a.sender.Close()
+	}
+	if a.redis != nil {
+		a.redis.Close()
 	}
 	if a.store != nil {
 		if err := a.store.Close(); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"hookferry/internal/api"
 	"hookferry/internal/event"
+	"hookferry/internal/redis"
 	"hookferry/internal/store"
 )
 
@@ -24,6 +25,7 @@ const (
 // longer than healthTimeout.
 type health struct {
 	store   store.Store
+	redis   *redis.Client // nil where there is none
 	version string
 	started time.Time
 
@@ -35,8 +37,8 @@ type health struct {
 	err     error // why no work can be done, or nil
 }
 
-func newHealth(s store.Store, version string) *health {
-	return &health{store: s, version: version, started: time.Now()}
+func newHealth(s store.Store, r *redis.Client, version string) *health {
+	return &health{store: s, redis: r, version: version, started: time.Now()}
 }
 
 // report is at most healthFresh old.
@@ -48,7 +50,7 @@ func (h *health) report(ctx context.Context) api.Health {
 	if err != nil {
 		database = api.Component{Status: api.StatusDown, LatencyMS: database.LatencyMS, Error: "the database can't be read or written at present"}
 	}
-	return api.Health{
+	report := api.Health{
 		Status:        database.Status,
 		Version:       h.version,
 		UptimeSeconds: time.Since(h.started).Seconds(),
@@ -57,6 +59,22 @@ func (h *health) report(ctx context.Context) api.Health {
 			Pending: h.depth.Pending, Leased: h.depth.Leased, Due: h.depth.Due, OldestDueSeconds: h.depth.OldestDue.Seconds(),
 		},
 	}
+	if h.redis != nil {
+		h.addRedis(&report)
+	}
+	return report
+}
+
+// addRedis says how Redis is. Without it the work goes on, only slower.
+func (h *health) addRedis(report *api.Health) {
+	c := api.Component{Status: api.StatusOK, LatencyMS: float64(h.redis.Latency().Microseconds()) / 1000}
+	if h.redis.Failure() != nil {
+		c = api.Component{Status: api.StatusDegraded, Error: "Redis does not answer; the database does its part"}
+		if report.Status == api.StatusOK {
+			report.Status = api.StatusDegraded
+		}
+	}
+	report.Components["redis"] = c
 }
 
 // failure says why no work can be done, or nil.

@@ -19,10 +19,14 @@ is lost either way.
 Settings come from the environment and from .env; ` + "`hookferry config`" + ` prints them.
 An API key is needed: make one with ` + "`hookferry keys create`" + `.
 
+On PostgreSQL any number of processes may share the work. --role api takes events
+in and answers, --role worker delivers them; without it a process does both.
+
 --dev is for your own machine: it listens on 127.0.0.1 only, allows targets on
 the loopback addresses, and needs no API key.`,
 		Example: `  hookferry serve --dev
-  HOOKFERRY_API_KEY=$(openssl rand -hex 24) hookferry serve --addr :8080 --data /var/lib/hookferry`,
+  HOOKFERRY_API_KEY=$(openssl rand -hex 24) hookferry serve --addr :8080 --data /var/lib/hookferry
+  hookferry serve --role worker`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig(o)
@@ -38,6 +42,7 @@ the loopback addresses, and needs no API key.`,
 	}
 	settingsFlags(cmd, &o)
 	cmd.Flags().StringVar(&o.Addr, "addr", "", "address the API listens on (HOOKFERRY_ADDR)")
+	cmd.Flags().StringVar(&o.Role, "role", "", "what this process does: all, api or worker (HOOKFERRY_ROLE)")
 	cmd.Flags().BoolVar(&o.Dev, "dev", false, "for your own machine: loopback only, no API key")
 	return cmd
 }

@@ -28,6 +28,7 @@ type Config struct {
 	// ReadDatabase is a replica for status and list queries; its Engine is "" if
 	// there is none.
 	ReadDatabase Database
+	Redis        event.Secret // a URL that may hold a password; "": there is none
 	Retention    time.Duration
 
 	MaxRetries    int
@@ -38,6 +39,7 @@ type Config struct {
 	MaxInFlight   int
 	LaneInFlight  int
 
+	Role          Role
 	Addr          string
 	AdminAddr     string       // "": no admin address
 	APIKey        event.Secret // "": none was given
@@ -54,6 +56,7 @@ type Config struct {
 type Overrides struct {
 	Addr string // --addr
 	Data string // --data
+	Role string // --role
 	Dev  bool   // --dev
 }
 

@@ -49,7 +49,7 @@ func TestDefaults(t *testing.T) {
 		Data: "./data", Database: Database{Engine: SQLite, Path: "data/hookferry.db"}, Retention: 72 * time.Hour,
 		MaxRetries: 5, Timeout: 10 * time.Second, MaxInFlight: 1024, LaneInFlight: 64,
 		RetrySchedule: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute},
-		Addr:          ":8000", AdminAddr: "127.0.0.1:8001", MaxBody: 1 << 20, ShutdownGrace: 30 * time.Second,
+		Role:          RoleAll, Addr: ":8000", AdminAddr: "127.0.0.1:8001", MaxBody: 1 << 20, ShutdownGrace: 30 * time.Second,
 		LogLevel: "INFO", LogFormat: "auto",
 	}
 	if !reflect.DeepEqual(c, want) {
@@ -82,13 +82,14 @@ func TestWhichSourceCounts(t *testing.T) {
 		{".env beats the default", "HOOKFERRY_DATA=file\n", nil, Overrides{}, "HOOKFERRY_DATA", "file", FromDotEnv},
 		{"the environment beats .env", "HOOKFERRY_DATA=file\n", []string{"HOOKFERRY_DATA=env"}, Overrides{}, "HOOKFERRY_DATA", "env", FromEnvironment},
 		{"a flag beats all", "HOOKFERRY_DATA=file\n", []string{"HOOKFERRY_DATA=env"}, Overrides{Data: "flag"}, "HOOKFERRY_DATA", "flag", FromFlag},
+		{"the flag of the role", "", []string{"DATABASE_URL=postgres://db/x"}, Overrides{Role: "api"}, "HOOKFERRY_ROLE", "api", FromFlag},
 		{"the other flag", "", []string{"HOOKFERRY_ADDR=:1"}, Overrides{Addr: ":2"}, "HOOKFERRY_ADDR", ":2", FromFlag},
 		{"an empty variable means the default, whatever .env says", "LOG_LEVEL=warn\n", []string{"LOG_LEVEL="}, Overrides{}, "LOG_LEVEL", "INFO", FromDefault},
 		{"of two in the environment the last one counts, as in a shell", "", []string{"LOG_LEVEL=warn", "LOG_LEVEL=error"}, Overrides{}, "LOG_LEVEL", "ERROR", FromEnvironment},
 		{"spaces around a value mean nothing", "", []string{"WEBHOOK_TIMEOUT= 5s "}, Overrides{}, "WEBHOOK_TIMEOUT", "5s", FromEnvironment},
 		{"no admin address: the empty value means something", "", []string{"HOOKFERRY_ADMIN_ADDR="}, Overrides{}, "HOOKFERRY_ADMIN_ADDR", "off", FromEnvironment},
 		{"nothing is allowed: here too", "", []string{"HOOKFERRY_ALLOW_TARGETS="}, Overrides{Dev: true}, "HOOKFERRY_ALLOW_TARGETS", "none", FromEnvironment},
-		{"an empty name that is refused otherwise", "", []string{"REDIS_URL="}, Overrides{}, "LOG_LEVEL", "INFO", FromDefault},
+		{"an empty name means the default", "", []string{"REDIS_URL="}, Overrides{}, "LOG_LEVEL", "INFO", FromDefault},
 	} {
 		got, err := Load(c.environ, write(t, ".env", c.dotEnv), c.flags)
 		if err != nil {
@@ -168,13 +169,10 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 func TestEachFieldIsOneSetting(t *testing.T) {
 	var c Config
 	for _, d := range declarations(&c) {
-		if d.later {
-			continue
-		}
 		text := d.def
 		if text == "" {
 			text = map[string]string{
-				"DATABASE_URL": "sqlite://x", "DATABASE_READ_URL": "postgres://db/x", "WEBHOOK_RETRY_DELAY": "1s", "HOOKFERRY_ALLOW_TARGETS": "::1",
+				"DATABASE_URL": "sqlite://x", "DATABASE_READ_URL": "postgres://db/x", "REDIS_URL": "redis://r", "WEBHOOK_RETRY_DELAY": "1s", "HOOKFERRY_ALLOW_TARGETS": "::1",
 				"HOOKFERRY_API_KEY": strings.Repeat("k", minKey),
 			}[d.name]
 		}
@@ -217,7 +215,7 @@ func TestDeclarationsAreComplete(t *testing.T) {
 		if !slices.Contains([]Role{RoleAll, RoleAPI, RoleWorker}, d.role) {
 			t.Errorf("%s is used by %q", d.name, d.role)
 		}
-		if d.flag != "" && len(flagLayer(Overrides{Addr: "x", Data: "x"}, []declaration{d}).entries) != 1 {
+		if d.flag != "" && len(flagLayer(Overrides{Addr: "x", Data: "x", Role: "x"}, []declaration{d}).entries) != 1 {
 			t.Errorf("%s names the flag %s, which Overrides doesn't have", d.name, d.flag)
 		}
 		for _, text := range []string{d.def, d.devDef} {

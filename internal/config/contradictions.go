@@ -15,7 +15,7 @@ type contradiction struct {
 
 // contradictions says which settings don't go together.
 func (c Config) contradictions(faulty map[string]bool) (faults []string) {
-	for _, x := range slices.Concat(c.retryContradictions(), c.servingContradictions()) {
+	for _, x := range slices.Concat(c.retryContradictions(), c.storageContradictions(), c.servingContradictions()) {
 		if x.found && !slices.ContainsFunc(x.between, func(name string) bool { return faulty[name] }) {
 			faults = append(faults, x.fault)
 		}
@@ -40,6 +40,28 @@ func (c Config) retryContradictions() []contradiction {
 	}
 }
 
+// SQLite's file belongs to one process, so nothing that is there for several goes with it.
+func (c Config) storageContradictions() []contradiction {
+	alone := c.Database.Engine != Postgres
+	return []contradiction{
+		{
+			between: []string{"DATABASE_URL", "DATABASE_READ_URL"},
+			found:   c.ReadDatabase.Engine != "" && (alone || c.ReadDatabase.Engine != Postgres),
+			fault:   "DATABASE_READ_URL is for a replica of PostgreSQL, so both it and DATABASE_URL must begin with postgres://: change one, or remove DATABASE_READ_URL.",
+		},
+		{
+			between: []string{"DATABASE_URL", "REDIS_URL"},
+			found:   alone && c.Redis != "",
+			fault:   "REDIS_URL is for several nodes on PostgreSQL, and the database is a file of SQLite, which one process has to itself: set DATABASE_URL to postgres://…, or remove REDIS_URL.",
+		},
+		{
+			between: []string{"DATABASE_URL", "HOOKFERRY_ROLE"},
+			found:   alone && c.Role != RoleAll,
+			fault:   fmt.Sprintf("The role is %s, but the database is a file of SQLite, which one process has to itself: set DATABASE_URL to postgres://…, or run the role all.", c.Role),
+		},
+	}
+}
+
 func (c Config) servingContradictions() []contradiction {
 	const outside = "%s is %q, which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev."
 	addr := "HOOKFERRY_ADDR"
@@ -47,11 +69,6 @@ func (c Config) servingContradictions() []contradiction {
 		addr = "--addr"
 	}
 	return []contradiction{
-		{
-			between: []string{"DATABASE_URL", "DATABASE_READ_URL"},
-			found:   c.ReadDatabase.Engine != "" && (c.Database.Engine != Postgres || c.ReadDatabase.Engine != Postgres),
-			fault:   "DATABASE_READ_URL is for a replica of PostgreSQL, so both it and DATABASE_URL must begin with postgres://: change one, or remove DATABASE_READ_URL.",
-		},
 		{
 			between: []string{"HOOKFERRY_ADDR"},
 			found:   c.Dev && !isLoopback(c.Addr),

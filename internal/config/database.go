@@ -31,20 +31,23 @@ func parseDatabase(text string) (Database, error) {
 	scheme, rest, found := strings.Cut(text, "://")
 	switch {
 	case !found:
-		return Database{}, fmt.Errorf("is not a URL: %w", errNotSQLite)
+		return Database{}, fmt.Errorf("is not a URL: %w", errNoDatabase)
 	case strings.EqualFold(scheme, "sqlite"):
 		return parseSQLite(rest)
 	case strings.EqualFold(scheme, "postgres"), strings.EqualFold(scheme, "postgresql"):
 		return Database{Engine: Postgres, URL: event.Secret(text)}, nil
 	}
 	if strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
-		return Database{}, fmt.Errorf("begins with %q, which is no database that Hookferry knows: %w", clip(scheme)+"://", errNotSQLite)
+		return Database{}, fmt.Errorf("begins with %q, which is no database that Hookferry knows: %w", clip(scheme)+"://", errNoDatabase)
 	}
-	return Database{}, fmt.Errorf("is not a URL: %w", errNotSQLite)
+	return Database{}, fmt.Errorf("is not a URL: %w", errNoDatabase)
 }
 
-// errNotSQLite ends a phrase about what was found instead.
-var errNotSQLite = errors.New("write sqlite://path, like sqlite://hooks.db or sqlite:///var/lib/hooks.db")
+// These end a phrase about what was found instead.
+var (
+	errNoDatabase = errors.New("write postgres://user@host/name, or sqlite://path like sqlite:///var/lib/hooks.db")
+	errNotSQLite  = errors.New("write sqlite://path, like sqlite://hooks.db or sqlite:///var/lib/hooks.db")
+)
 
 // parseSQLite takes the path as it stands: nothing in it is an escape or an option.
 func parseSQLite(text string) (Database, error) {
@@ -75,6 +78,25 @@ func (d Database) String() string {
 		return hide(d.URL) // who knows what is where in it
 	}
 	return redact(u)
+}
+
+func redisOf(field *event.Secret) value {
+	return bind(field, parseRedis, func(text event.Secret) string {
+		u, err := url.Parse(string(text))
+		if err != nil || u.Host == "" {
+			return hide(text)
+		}
+		return redact(u)
+	})
+}
+
+// parseRedis looks at the beginning only: the client knows what else may be in it.
+func parseRedis(text string) (event.Secret, error) {
+	scheme, rest, _ := strings.Cut(text, "://")
+	if scheme = strings.ToLower(scheme); scheme != "redis" && scheme != "rediss" || rest == "" {
+		return "", errors.New("is not the address of a Redis: write redis://host:6379, or rediss://host:6379 with TLS")
+	}
+	return event.Secret(text), nil
 }
 
 // redact shows where a URL leads, and hides the password, the options (which may

@@ -24,9 +24,6 @@ const none = "none"
 func (c Config) Describe() []Setting {
 	var settings []Setting
 	for _, d := range declarations(&c) {
-		if d.later {
-			continue
-		}
 		s := Setting{
 			Name: d.name, Flag: d.flag, Value: orNone(d.value.show()), Default: orNone(d.defaultFor(c.Dev)),
 			Source: FromDefault, Allowed: d.value.allowed, Meaning: plain(d.meaning), Role: d.role, Secret: d.secret,
@@ -57,9 +54,7 @@ func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | used by | |\n|---|---|---|---|\n")
 	for _, d := range declarations(&Config{}) {
-		if !d.later {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", d.nameColumn(), d.defaultColumn(), d.role, d.meaningColumn())
-		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", d.nameColumn(), d.defaultColumn(), d.role, d.meaningColumn())
 	}
 	return b.String()
 }

@@ -14,7 +14,7 @@ func TestDescribe(t *testing.T) {
 	for _, want := range []Setting{
 		{Name: "HOOKFERRY_DATA", Flag: "--data", Value: "/srv", Default: "./data", Source: FromFlag, Role: RoleAll, Meaning: "Directory of the SQLite file."},
 		{Name: "WEBHOOK_TIMEOUT", Value: "3s", Default: "10s", Source: FromEnvironment, Role: RoleWorker, Allowed: "100ms to 1m", Meaning: "How long an attempt may take, the answer's body included."},
-		{Name: "HOOKFERRY_ADDR", Flag: "--addr", Value: "127.0.0.1:8000", Default: "127.0.0.1:8000", Source: FromDefault, Role: RoleAPI, Meaning: "The address that the API listens on."},
+		{Name: "HOOKFERRY_ADDR", Flag: "--addr", Value: "127.0.0.1:8000", Default: "127.0.0.1:8000", Source: FromDefault, Role: RoleAll, Meaning: "The address that the API listens on; a worker answers /livez, /readyz and /health there."},
 		{Name: "HOOKFERRY_API_KEY", Value: "[hidden]", Default: "none", Source: FromEnvironment, Role: RoleAPI, Secret: true, Allowed: "at least 16 characters", Meaning: "A first API key, for containers; hookferry keys create makes more."},
 	} {
 		if got[want.Name] != want {
@@ -24,13 +24,8 @@ func TestDescribe(t *testing.T) {
 	if s := got["DATABASE_URL"]; s.Value != "sqlite:///srv/hookferry.db" || s.Default != "hookferry.db in HOOKFERRY_DATA" || s.Source != FromDefault {
 		t.Errorf("the database is described as %+v", s)
 	}
-	for _, name := range []string{"REDIS_URL"} { // those that are known and not used yet
-		if _, shown := got[name]; shown {
-			t.Errorf("%s is shown, though nothing uses it yet", name)
-		}
-	}
-	if len(got) != len(declarations(&c))-1 {
-		t.Errorf("%d settings are described, want all but one", len(got))
+	if len(got) != len(declarations(&c)) {
+		t.Errorf("%d settings are described, want all", len(got))
 	}
 }
 
@@ -38,7 +33,7 @@ func TestMarkdown(t *testing.T) {
 	table := Markdown()
 	for _, row := range []string{
 		"| variable | default | used by | |\n|---|---|---|---|\n",
-		"| `HOOKFERRY_ADDR` (`--addr`) | `:8000`; `127.0.0.1:8000` with `--dev` | api | The address that the API listens on. |\n",
+		"| `HOOKFERRY_ADDR` (`--addr`) | `:8000`; `127.0.0.1:8000` with `--dev` | all | The address that the API listens on; a worker answers `/livez`, `/readyz` and `/health` there. |\n",
 		"| `HOOKFERRY_ALLOW_TARGETS` | none; `127.0.0.0/8,::1/128` with `--dev` | all | ",
 		"| `WEBHOOK_MAX_RETRIES` | `5` | worker | Retries after the first attempt. Allowed: 0 to 50. |\n",
 		"| `DATABASE_URL` | `hookferry.db` in `HOOKFERRY_DATA` | all | ",

@@ -168,8 +168,8 @@ func TestFilesThatAreNoHelp(t *testing.T) {
 			"The file of HOOKFERRY_API_KEY_FILE has a value that is 10 characters long: use 16 to 512, for example what `openssl rand -hex 32` prints.",
 		},
 		{
-			"Redis, not yet", "REDIS_URL_FILE=" + write(t, "url", "redis://:pw-hunter2@r"),
-			"The file of REDIS_URL_FILE has a value that this version has no use for: it works without Redis. Remove the setting.",
+			"no Redis", "REDIS_URL_FILE=" + write(t, "url", "http://:pw-hunter2@r"),
+			"The file of REDIS_URL_FILE has a value that is not the address of a Redis: write redis://host:6379, or rediss://host:6379 with TLS.",
 		},
 	} {
 		_, err := Load([]string{c.variable}, "", Overrides{})

@@ -28,7 +28,6 @@ type declaration struct {
 	role       Role
 	secret     bool // the text is never repeated, and NAME_FILE may name a file that holds it
 	emptyIsSet bool // an empty value means something; for the others it means the default
-	later      bool // the name is known, and refused until a later version makes use of it
 	value      value
 }
 
@@ -59,8 +58,8 @@ func (c *Config) storage() []declaration {
 			meaning: "A read replica of PostgreSQL for status and list queries; when it does not answer, the primary does.",
 		},
 		{
-			name: "REDIS_URL", role: RoleAll, secret: true, later: true, value: notYet("it works without Redis"),
-			meaning: "Redis, which makes several nodes faster.",
+			name: "REDIS_URL", role: RoleAll, secret: true, value: redisOf(&c.Redis),
+			meaning: "Redis, which carries new deliveries from the API's nodes to the workers, and makes rate limits count over all of them: `redis://host:6379/0`, `rediss://` with TLS, `?master_name=` for Sentinel, `?addr=host:port` once for each further node of a cluster. It may vanish at any time: nothing is lost.",
 		},
 		{
 			name: "LOG_RETENTION", def: "72h", role: RoleAll, value: durationOf(&c.Retention, time.Hour, 3650*day),
@@ -105,8 +104,12 @@ func (c *Config) delivery() []declaration {
 func (c *Config) serving() []declaration {
 	return []declaration{
 		{
-			name: "HOOKFERRY_ADDR", flag: "--addr", def: ":8000", devDef: "127.0.0.1:8000", role: RoleAPI, value: addrOf(&c.Addr),
-			meaning: "The address that the API listens on.",
+			name: "HOOKFERRY_ROLE", flag: "--role", def: string(RoleAll), role: RoleAll, value: choiceOf(&c.Role, RoleAll, RoleAPI, RoleWorker),
+			meaning: "What this process does: `api` takes events in and answers, `worker` delivers them, `all` does both. Apart they need PostgreSQL.",
+		},
+		{
+			name: "HOOKFERRY_ADDR", flag: "--addr", def: ":8000", devDef: "127.0.0.1:8000", role: RoleAll, value: addrOf(&c.Addr),
+			meaning: "The address that the API listens on; a worker answers `/livez`, `/readyz` and `/health` there.",
 		},
 		{
 			name: "HOOKFERRY_ADMIN_ADDR", def: "127.0.0.1:8001", role: RoleAll, emptyIsSet: true, value: adminAddrOf(&c.AdminAddr),

@@ -22,7 +22,8 @@ func (ls layers) unknown(declared []declaration) (faults []string) {
 				continue
 			}
 			advice := "`hookferry config` prints those there are. Remove it."
-			if near, changes := nearest(name, known); changes <= 1+len(near)/5 {
+			near, changes := nearest(name, known)
+			if _, stem := cutPrefix(near); changes <= 1+len(stem)/4 {
 				advice = "did you mean " + near + "? Rename it, or remove it."
 			}
 			faults = append(faults, fmt.Sprintf("%s is not a setting: %s", l.place(name), advice))

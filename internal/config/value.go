@@ -49,17 +49,21 @@ func countOf(field *int, least, most int) value {
 	return v
 }
 
-func choiceOf(field *string, choices ...string) value {
-	last := len(choices) - 1
-	allowed := strings.Join(choices[:last], ", ") + " or " + choices[last]
-	v := bind(field, func(text string) (string, error) {
+func choiceOf[T ~string](field *T, choices ...T) value {
+	names := make([]string, len(choices))
+	for i, choice := range choices {
+		names[i] = string(choice)
+	}
+	last := len(names) - 1
+	allowed := strings.Join(names[:last], ", ") + " or " + names[last]
+	v := bind(field, func(text string) (T, error) {
 		for _, choice := range choices {
-			if strings.EqualFold(text, choice) {
+			if strings.EqualFold(text, string(choice)) {
 				return choice, nil
 			}
 		}
 		return "", fmt.Errorf("is not one of the choices: write %s", allowed)
-	}, asIs)
+	}, func(choice T) string { return string(choice) })
 	v.allowed = allowed
 	return v
 }
@@ -101,14 +105,4 @@ func hide(s event.Secret) string {
 		return ""
 	}
 	return s.String()
-}
-
-// notYet is a setting that must not be ignored silently while nothing uses it.
-func notYet(instead string) value {
-	return value{
-		read: func(string) error {
-			return fmt.Errorf("this version has no use for: %s. Remove the setting", instead)
-		},
-		show: func() string { return "" },
-	}
 }

@@ -116,7 +116,7 @@ func (w *world) start(g *gate, o dispatch.Options) *process {
 	w.t.Helper()
 	file, err := sqlite.Open(w.t.Context(), w.path, sqlite.Options{})
 	w.must(err)
-	cached, err := store.WithCache(gated{file, g})
+	cached, err := store.WithCache(gated{file, g}, nil)
 	w.must(err)
 	p := &process{w: w, gate: g, file: file, store: cached, ended: make(chan error, 1)}
 	o.Node, o.Store, o.Subscriptions, o.Sender, o.Observer, o.Log = "node", cached, cached, p, nobody{}, slog.New(slog.DiscardHandler)

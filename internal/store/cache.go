@@ -18,19 +18,21 @@ const cachedSubscriptions = 50_000
 // at once.
 type Cached struct {
 	Store
-	cache *otter.Cache[event.ID, event.Subscription]
+	changed func(event.ID) // tells other nodes of a change that was made here
+	cache   *otter.Cache[event.ID, event.Subscription]
 	// writes is how many changes are under way. As long as there is one, what is in
 	// the cache may be older than what is on disk.
 	writes atomic.Int64
 }
 
-// WithCache puts a cache before a store.
-func WithCache(s Store) (*Cached, error) {
+// WithCache puts a cache before a store. If changed is not nil, it is called with each
+// subscription that is changed through the cache, and must not block.
+func WithCache(s Store, changed func(event.ID)) (*Cached, error) {
 	cache, err := otter.New(&otter.Options[event.ID, event.Subscription]{MaximumSize: cachedSubscriptions})
 	if err != nil {
 		return nil, err
 	}
-	return &Cached{Store: s, cache: cache}, nil
+	return &Cached{Store: s, changed: changed, cache: cache}, nil
 }
 
 // Subscription is as in Subscriptions. The maps and lists in it are shared: they
@@ -80,5 +82,8 @@ func (c *Cached) writing(id event.ID) (end func()) {
 	return func() {
 		c.cache.Invalidate(id)
 		c.writes.Add(-1)
+		if c.changed != nil {
+			c.changed(id)
+		}
 	}
 }

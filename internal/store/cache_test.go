@@ -68,7 +68,7 @@ var id = event.NewID(time.Now())
 
 func cached(t *testing.T, s store.Store) *store.Cached {
 	t.Helper()
-	c, err := store.WithCache(s)
+	c, err := store.WithCache(s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"hookferry/internal/config"
+	"hookferry/internal/event"
+	"hookferry/internal/ingest"
+	"hookferry/internal/redis"
+	"hookferry/internal/store"
+)
+
+// useRedis opens Redis, and with it the way to the workers where this node is none.
+func (a *App) useRedis(ctx context.Context, database store.Store) error {
+	named, ok := database.(interface {
+		Identity(ctx context.Context) (string, error)
+	})
+	if !ok {
+		return errors.New("Redis is for several nodes, and this database serves one")
+	}
+	namespace, err := named.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	a.redis, err = redis.Open(redis.Options{URL: string(a.cfg.Redis), Namespace: namespace, Log: a.log, Observer: a.metrics.Redis()})
+	if err == nil && a.cfg.Role == config.RoleAPI {
+		a.passOn = redis.NewHandoff(a.redis, redis.HandoffOptions{Owner: nodeName(), Lease: lease, Release: a.store.Release})
+	}
+	return err
+}
+
+// handoff is where what was taken in goes: to this node's dispatcher, or through Redis
+// to another's, or nowhere, where the workers have to find it in the database.
+func (a *App) handoff() ingest.Handoff {
+	switch {
+	case a.dispatcher != nil:
+		return a.dispatcher
+	case a.passOn != nil:
+		return a.passOn
+	}
+	return leaveIt{}
+}
+
+// leaveIt leaves every delivery to whoever finds it in the database.
+type leaveIt struct{}
+
+func (leaveIt) Reserve(event.Subscription, int) (event.Lease, bool) { return event.Lease{}, false }
+func (leaveIt) Deliver(event.Claimed)                               {}
+func (leaveIt) Cancel(event.ID, int)                                {}
+func (leaveIt) Overflow(event.ID)                                   {}
+
+// tellOthers says that a subscription was changed here. The database says it, too, but
+// not to a node that is connected through a pooler.
+func (a *App) tellOthers(subscription event.ID) {
+	if a.redis != nil {
+		a.redis.Changed(subscription)
+	}
+}
+
+// part runs until its context ends.
+type part func(ctx context.Context) error
+
+// doorParts bring in work from other nodes; they stop first.
+func (a *App) doorParts() []part {
+	if a.redis == nil || a.dispatcher == nil {
+		return nil
+	}
+	return []part{redis.NewReceiver(a.redis, a.dispatcher).Run}
+}
+
+// workParts do it.
+func (a *App) workParts() []part {
+	parts := []part{a.retention.Run}
+	due := func() {}
+	if a.dispatcher != nil {
+		parts = append(parts, a.dispatcher.Run)
+		due = a.dispatcher.Wake
+	}
+	if a.others != nil {
+		parts = append(parts, func(ctx context.Context) error { return a.others.Listen(ctx, due, a.store.Forget) })
+	}
+	return parts
+}
+
+// hintParts carry word to other nodes; they stop when nothing comes in any more.
+func (a *App) hintParts() []part {
+	if a.redis == nil {
+		return nil
+	}
+	parts := []part{a.redis.Run}
+	full := func(event.ID) {}
+	if a.passOn != nil {
+		parts = append(parts, a.passOn.Run)
+		full = a.passOn.Full
+	}
+	return append(parts, func(ctx context.Context) error { return a.redis.Listen(ctx, a.store.Forget, full) })
+}
+
+// group is parts that run together.
+type group struct {
+	stop context.CancelFunc
+	ends chan error
+	n    int
+}
+
+// together starts parts.
+func together(parts ...part) *group {
+	ctx, stop := context.WithCancel(context.Background())
+	g := &group{stop: stop, ends: make(chan error, len(parts)), n: len(parts)}
+	for _, run := range parts {
+		go func() { g.ends <- run(ctx) }()
+	}
+	return g
+}
+
+// end stops them and waits until they have ended.
+func (g *group) end() (err error) {
+	g.stop()
+	for range g.n {
+		err = errors.Join(err, <-g.ends)
+	}
+	return err
+}

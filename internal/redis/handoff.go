@@ -1,0 +1,224 @@
+package redis
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"hookferry/internal/event"
+)
+
+const (
+	// streamMost is how many deliveries may be on their way, waiting here and in the
+	// stream. What comes beyond is left to the database: the workers can't keep up.
+	streamMost = 1024
+	// bytesMost bounds the payloads of those that wait here.
+	bytesMost = 16 << 20
+	// batchMost is how many are passed on in one exchange.
+	batchMost = 128
+	// fullPause is for how long a subscription without room at a worker is left to the
+	// database, and refusedPause all of them after Redis has refused one, for want of
+	// memory as a rule.
+	fullPause    = 250 * time.Millisecond
+	refusedPause = time.Second
+	// lookAgain is how often a full stream is looked at.
+	lookAgain = 20 * time.Millisecond
+	// kept is for how long an entry that nobody deleted stays in the stream, because
+	// the worker that read it has died. By then its lease has run out.
+	kept = time.Minute
+)
+
+const (
+	streamName = "ready"
+	groupName  = "workers"
+	field      = "d"
+)
+
+// HandoffOptions are what a Handoff is made of.
+type HandoffOptions struct {
+	Owner string        // names the leases of what is passed on
+	Lease time.Duration // how long one is
+	// Release makes deliveries due again that could not be passed on.
+	Release func(ctx context.Context, owner string, ids []event.ID) error
+}
+
+// Handoff passes on what a node takes in and does not deliver itself. A delivery is
+// stored with a lease in this node's name and goes, event and all, into a stream,
+// where one worker reads it: no claim, no second read of the database. It takes the
+// place of a dispatcher's Reserve, Deliver, Cancel and Overflow.
+//
+// Whatever goes wrong, the lease runs out and the delivery is due again. Where it is
+// known at once, the lease is released at once.
+type Handoff struct {
+	c *Client
+	o HandoffOptions
+
+	queue   chan event.Claimed
+	bytes   atomic.Int64 // reserved
+	count   atomic.Int64 // reserved
+	backlog atomic.Int64 // in the stream, when it was last looked at
+
+	mu      sync.Mutex
+	refused time.Time              // when Redis last refused one
+	full    map[event.ID]time.Time // since when a subscription has no room at a worker
+}
+
+// NewHandoff makes a Handoff. Nothing is passed on before Run.
+func NewHandoff(c *Client, o HandoffOptions) *Handoff {
+	return &Handoff{c: c, o: o, queue: make(chan event.Claimed, streamMost), full: make(map[event.ID]time.Time)}
+}
+
+// Reserve says whether a delivery that is about to be stored may be passed on, and the
+// lease to store it with. It is followed by exactly one Deliver or Cancel.
+func (h *Handoff) Reserve(sub event.Subscription, size int) (event.Lease, bool) {
+	if !h.c.up.Load() || size > maxEntry || h.paused(sub.ID) {
+		return event.Lease{}, false
+	}
+	if h.count.Add(1)+h.backlog.Load() > streamMost || h.bytes.Load()+int64(size) > bytesMost {
+		h.count.Add(-1)
+		return event.Lease{}, false
+	}
+	h.bytes.Add(int64(size))
+	return event.Lease{Owner: h.o.Owner, Until: time.Now().Add(h.o.Lease)}, true
+}
+
+func (h *Handoff) paused(subscription event.ID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if time.Since(h.refused) < refusedPause {
+		return true
+	}
+	since, full := h.full[subscription]
+	if full && time.Since(since) >= fullPause {
+		delete(h.full, subscription)
+		return false
+	}
+	return full
+}
+
+// Full notes that a worker had no room for one of a subscription's deliveries.
+func (h *Handoff) Full(subscription event.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.full) >= streamMost { // of those that nobody has asked about since
+		clear(h.full)
+	}
+	h.full[subscription] = time.Now()
+}
+
+// Deliver passes on what was stored with a reservation's lease. It never blocks.
+func (h *Handoff) Deliver(c event.Claimed) { h.queue <- c }
+
+// Cancel gives a reservation back.
+func (h *Handoff) Cancel(_ event.ID, size int) {
+	h.count.Add(-1)
+	h.bytes.Add(-int64(size))
+}
+
+// Overflow does nothing: the store tells the workers what is due.
+func (h *Handoff) Overflow(event.ID) {}
+
+// Run passes on until ctx ends, and then what is left.
+func (h *Handoff) Run(ctx context.Context) error {
+	look := time.NewTicker(lookAgain)
+	defer look.Stop()
+	for {
+		select {
+		case c := <-h.queue:
+			h.passOn(h.gather(c))
+		case <-look.C:
+			h.look(ctx)
+		case <-ctx.Done():
+			for {
+				select {
+				case c := <-h.queue:
+					h.passOn(h.gather(c))
+				default:
+					return nil
+				}
+			}
+		}
+	}
+}
+
+// gather takes what has queued up behind the first, without waiting for more.
+func (h *Handoff) gather(first event.Claimed) []event.Claimed {
+	batch := []event.Claimed{first}
+	for len(batch) < batchMost {
+		select {
+		case c := <-h.queue:
+			batch = append(batch, c)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// passOn puts a batch into the stream, in one exchange, and releases what Redis did
+// not take.
+func (h *Handoff) passOn(batch []event.Claimed) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	pipe := h.c.redis.Pipeline()
+	added := make([]*goredis.StringCmd, len(batch))
+	for i, c := range batch {
+		added[i] = pipe.XAdd(ctx, &goredis.XAddArgs{
+			Stream: h.c.key(streamName), MinID: strconv.FormatInt(h.c.now().Add(-kept).UnixMilli(), 10), Approx: true,
+			Values: []any{field, encode(c, time.Until(c.Delivery.LeasedUntil))},
+		})
+	}
+	length := pipe.XLen(ctx, h.c.key(streamName))
+	err := h.c.Failure()
+	if err == nil {
+		if _, err = pipe.Exec(ctx); away(err) {
+			h.c.failed(err)
+		}
+	}
+	h.backlog.Store(length.Val())
+	var refused []event.ID
+	for i, c := range batch {
+		h.Cancel(c.Delivery.SubscriptionID, len(c.Event.Payload))
+		if added[i].Val() == "" {
+			refused = append(refused, c.Delivery.ID)
+		}
+	}
+	h.c.o.Observer.PassedOn(len(batch) - len(refused))
+	h.release(refused, err)
+}
+
+// release makes due what could not be passed on.
+func (h *Handoff) release(ids []event.ID, why error) {
+	if len(ids) == 0 {
+		return
+	}
+	if !away(why) {
+		h.c.o.Log.Warn("Redis refuses new deliveries; the database carries them for a moment", "error", why, "deliveries", len(ids))
+	}
+	h.mu.Lock()
+	h.refused = time.Now()
+	h.mu.Unlock()
+	if err := h.o.Release(context.Background(), h.o.Owner, ids); err != nil {
+		h.c.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(ids))
+	}
+	h.c.o.Observer.Returned(len(ids))
+}
+
+// look sees whether a stream that was full has emptied.
+func (h *Handoff) look(ctx context.Context) {
+	if h.backlog.Load() < streamMost/2 || !h.c.up.Load() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	n, err := h.c.redis.XLen(ctx, h.c.key(streamName)).Result()
+	if err != nil {
+		h.c.failed(err)
+		return
+	}
+	h.backlog.Store(n)
+}

@@ -1,0 +1,62 @@
+package redis
+
+import (
+	"context"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"hookferry/internal/event"
+)
+
+// notice is a channel on which nodes tell each other things about a subscription.
+type notice string
+
+const (
+	changedNotice notice = "changed" // it is not as it was
+	fullNotice    notice = "full"    // a worker has no room for its deliveries at present
+)
+
+// Changed tells all nodes that a subscription has changed. It does not wait for them.
+func (c *Client) Changed(id event.ID) { c.announce(changedNotice, id) }
+
+// announce never blocks: what can't be said now is not said.
+func (c *Client) announce(n notice, id event.ID) {
+	if !c.up.Load() {
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		_ = c.redis.Publish(ctx, c.key(string(n)), id.String()).Err()
+	}()
+}
+
+// Listen calls changed and full with the subscriptions that other nodes, or this one,
+// say it of. After every break changed is called with a zero id, which means that any
+// may have changed: what was said meanwhile is lost. The calls must not block. It
+// returns nil when ctx ends.
+func (c *Client) Listen(ctx context.Context, changed, full func(event.ID)) error {
+	sub := c.redis.Subscribe(ctx, c.key(string(changedNotice)), c.key(string(fullNotice)))
+	defer sub.Close()
+	for ctx.Err() == nil {
+		message, err := sub.ReceiveTimeout(ctx, time.Hour)
+		switch m := message.(type) {
+		case *goredis.Subscription:
+			changed(event.ID{})
+		case *goredis.Message:
+			id, err := event.ParseID(m.Payload)
+			switch {
+			case err != nil:
+			case m.Channel == c.key(string(fullNotice)):
+				full(id)
+			default:
+				changed(id)
+			}
+		}
+		if err != nil {
+			pause(ctx, tryEvery)
+		}
+	}
+	return nil
+}
