@@ -31,46 +31,67 @@ type candidate struct {
 	size int // of its payload
 }
 
-// claiming is one claim under way.
+// claiming is one claim under way, in the database's time.
 type claiming struct {
-	tx      pgx.Tx
+	db      querier
 	request *event.ClaimRequest
 	claim   event.Claim
 }
 
+// querier is a transaction, or the pool where a statement is one by itself.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
 // Claim leases due deliveries fairly.
 //
-// Where all that is due fits the limit, it is taken as it is. Otherwise the claim
-// walks the subscriptions that wait, by an index that holds no others, and locks a
+// Where all that is due fits the limit, it is taken as it is; a claim that finds
+// nothing, as most do, is one round trip. Otherwise the claim walks the subscriptions that wait, by an index that holds no others, and locks a
 // fair share of each, passing over what others have locked: a subscription with a
 // million due costs it no more than one with five, and nodes that claim at the
 // same moment get different ones.
 func (s *Store) Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error) {
-	var c claiming
-	err := s.inTx(ctx, quick, "claim deliveries", func(ctx context.Context, tx pgx.Tx) error {
-		c = claiming{tx: tx, request: &r}
-		return s.claim(ctx, &c)
-	})
-	if err != nil {
-		return event.Claim{}, err
+	until := r.Until
+	r.Now, r.Until = s.clock.toDatabase(r.Now), s.clock.toDatabase(r.Until)
+	c := claiming{request: &r}
+	if err := s.claim(ctx, &c); err != nil {
+		return event.Claim{}, fail("claim deliveries", err)
+	}
+	c.claim.NextDue = s.clock.toNode(c.claim.NextDue)
+	for i := range c.claim.Deliveries {
+		d := &c.claim.Deliveries[i].Delivery
+		d.DueAt, d.LeasedUntil = s.clock.toNode(d.DueAt), until.UTC().Truncate(time.Microsecond)
 	}
 	return c.claim, nil
 }
 
 func (s *Store) claim(ctx context.Context, c *claiming) error {
-	lanes, all, err := c.allDue(ctx)
-	if err != nil {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	all := false
+	err := again(ctx, func() (err error) {
+		c.db, c.claim = s.pool, event.Claim{}
+		var lanes []waiting
+		if lanes, all, err = c.allDue(ctx); err != nil || !all {
+			return err
+		}
+		return c.lease(ctx, c.pickInTurn(lanes)) // it looks once more whether they are free
+	})
+	if err != nil || all {
 		return err
 	}
-	if !all {
-		if lanes, err = s.walkDue(ctx, c); err != nil {
+	return s.inTx(ctx, quick, "claim fairly", func(ctx context.Context, tx pgx.Tx) error {
+		c.db, c.claim = tx, event.Claim{NextDue: c.claim.NextDue}
+		lanes, err := s.walkDue(ctx, c)
+		if err != nil {
 			return err
 		}
 		if err := c.lockShares(ctx, lanes); err != nil {
 			return err
 		}
-	}
-	return c.lease(ctx, c.pickInTurn(lanes))
+		return c.lease(ctx, c.pickInTurn(lanes))
+	})
 }
 
 // The order by due time alone would do, were it not for two that are due at the
@@ -113,7 +134,7 @@ func (c *claiming) allDue(ctx context.Context) (lanes []waiting, all bool, err e
 		_, err := pgx.ForEachRow(rows, []any{timeTo{&c.claim.NextDue}}, func() error { return nil })
 		return err
 	})
-	err = c.tx.SendBatch(ctx, b).Close()
+	err = c.db.SendBatch(ctx, b).Close()
 	return lanes, n <= c.request.Limit, err
 }
 
@@ -168,7 +189,7 @@ func (s *Store) turnTo(at event.ID) {
 }
 
 func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step int, lanes *[]waiting) (n int, err error) {
-	rows, err := c.tx.Query(ctx, walkSQL, uuid(*at), uuid(end), step, c.request.Now)
+	rows, err := c.db.Query(ctx, walkSQL, uuid(*at), uuid(end), step, c.request.Now)
 	if err != nil {
 		return 0, err
 	}
@@ -228,7 +249,7 @@ func (c *claiming) lockShare(ctx context.Context, lanes []waiting, open []int, s
 			seen[d.id] = true
 		}
 	}
-	rows, err := c.tx.Query(ctx, shareSQL, lane, sub, skip, most, c.request.Now)
+	rows, err := c.db.Query(ctx, shareSQL, lane, sub, skip, most, c.request.Now)
 	if err != nil {
 		return 0, err
 	}
@@ -292,13 +313,13 @@ func (c *claiming) lease(ctx context.Context, picked []event.ID) error {
 		return nil
 	}
 	r := c.request
-	rows, err := c.tx.Query(ctx, leaseSQL, sorted(picked), r.Owner, r.Until)
+	rows, err := c.db.Query(ctx, leaseSQL, sorted(picked), r.Owner, r.Until)
 	if err != nil {
 		return err
 	}
 	claimed := make(map[event.ID]event.Claimed, len(picked))
 	for rows.Next() {
-		got := event.Claimed{Delivery: event.Delivery{LeaseOwner: r.Owner, LeasedUntil: r.Until.UTC().Truncate(time.Microsecond)}}
+		got := event.Claimed{Delivery: event.Delivery{LeaseOwner: r.Owner}}
 		d, e := &got.Delivery, &got.Event
 		if err := rows.Scan(idTo(&d.ID), idTo(&d.EventID), idTo(&d.SubscriptionID), &d.Attempts, timeTo{&d.DueAt}, timeTo{&d.CreatedAt},
 			&e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}); err != nil {

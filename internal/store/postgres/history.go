@@ -38,6 +38,10 @@ func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport
 	if err != nil {
 		return event.DeliveryReport{}, fail("read a delivery", err)
 	}
+	// People are told when it is due in this machine's time, which the rest of what
+	// this node says is in: the date of its answer, and all that it did itself. What
+	// another node did has that node's time.
+	r.Delivery.DueAt, r.Delivery.LeasedUntil = s.clock.toNode(r.Delivery.DueAt), s.clock.toNode(r.Delivery.LeasedUntil)
 	return r, nil
 }
 
@@ -112,6 +116,7 @@ const depthSQL = `SELECT
 func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()
+	now = s.clock.toDatabase(now)
 	var d event.Depth
 	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
 		var waiting int

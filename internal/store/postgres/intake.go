@@ -51,7 +51,7 @@ func (t *transaction) insert(fresh []*op) *pgx.QueuedQuery {
 	for i, o := range fresh {
 		d, e := &o.acceptance.Delivery, &o.acceptance.Event
 		id[i], eventID[i], subscription[i] = d.ID, e.ID, d.SubscriptionID
-		due[i], created[i], until[i], owner[i] = d.DueAt, d.CreatedAt, d.LeasedUntil, d.LeaseOwner
+		due[i], created[i], until[i], owner[i] = t.clock.toDatabase(d.DueAt), d.CreatedAt, t.clock.toDatabase(d.LeasedUntil), d.LeaseOwner
 		at[i], kind[i], content[i], payload[i] = e.CreatedAt, clean(e.Type), clean(e.ContentType), e.Payload
 		if payload[i] == nil {
 			payload[i] = []byte{} // a nil slice would be NULL

@@ -1,14 +1,21 @@
 package postgres_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"hookferry/internal/event"
 	"hookferry/internal/store/postgres"
@@ -115,6 +122,104 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	eventually(t, func() error {
 		return here.CreateSubscription(t.Context(), event.Subscription{ID: event.NewID(now), CreatedAt: now, UpdatedAt: now})
 	})
+}
+
+// pooler passes connections on to a server, but for LISTEN.
+type pooler struct {
+	server  string
+	deaf    bool // takes LISTEN and lets nothing be heard, as PgBouncer does; else it refuses
+	listens atomic.Int64
+}
+
+// start returns the address.
+func (p *pooler) start(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(client)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func (p *pooler) serve(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", p.server)
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	go func() {
+		defer client.Close()
+		_, _ = io.Copy(client, server)
+	}()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := client.Read(buf)
+		if err != nil {
+			return
+		}
+		said := buf[:n]
+		if bytes.Contains(said, []byte("LISTEN hookferry_due")) {
+			p.listens.Add(1)
+			if !p.deaf {
+				refusal := &pgproto3.ErrorResponse{Severity: "FATAL", Code: "0A000", Message: "LISTEN is not supported"}
+				if b, err := refusal.Encode(nil); err == nil {
+					_, _ = client.Write(b)
+				}
+				return
+			}
+		}
+		said = bytes.ReplaceAll(said, []byte("LISTEN hookferry"), []byte("NOTIFY hookferry")) // of the same length
+		if _, err := server.Write(said); err != nil {
+			return
+		}
+	}
+}
+
+// Behind a pooler through which nothing is heard, a node looks for itself every second.
+func TestWithoutListen(t *testing.T) {
+	t.Parallel()
+	for name, deaf := range map[string]bool{"LISTEN is refused": false, "LISTEN is taken": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			direct := server.Database(t, template)
+			u, err := url.Parse(direct)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := &pooler{server: u.Host, deaf: deaf}
+			u.Host = p.start(t)
+			here, there := open(t, postgres.Options{URL: direct}), open(t, postgres.Options{URL: u.String()})
+			start := time.Now()
+			var h heard
+			h.listen(t, there)
+			const turns = 3
+			for range turns {
+				d := accept(t, here, offer(subscribed(t, here).ID, time.Now()))
+				h.take()
+				h.awaitDue(t, "an event that nobody holds")
+				h.awaitChange(t, "all may have changed", event.ID{})
+				now := time.Now()
+				claim, err := there.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now.Add(time.Minute), Limit: 1, Room: 1})
+				if err != nil || len(claim.Deliveries) != 1 || claim.Deliveries[0].Delivery.ID != d.ID {
+					t.Errorf("claimed %+v, %v; want what is due", claim, err)
+				}
+			}
+			if took, n := time.Since(start), p.listens.Load(); n > 1+int64(took/(20*time.Second)) {
+				t.Errorf("it tried to listen %d times in %v, want a long pause in between", n, took)
+			}
+		})
+	}
 }
 
 // A replica that lags behind is another database that has less.

@@ -40,8 +40,10 @@ func (s *Store) EnsurePartitions(ctx context.Context, now time.Time) error {
 	return fail("make partitions", s.ensureWindows(ctx, windows))
 }
 
-// windowsOf are those that a batch needs. Only a clock that is far off needs one
-// that was not made ahead, and gets it all the same.
+// windowsOf are those that a batch needs. Only a clock that is far off, by more than
+// a day ahead or six hours behind, needs one that was not made ahead, and gets it all
+// the same. Where that fails, the batch does: it is not stored, and its callers are
+// told so.
 func windowsOf(batch []*op) map[time.Time]bool {
 	windows := make(map[time.Time]bool)
 	for _, o := range batch {
@@ -67,7 +69,7 @@ func (s *Store) ensureWindows(ctx context.Context, windows map[time.Time]bool) e
 	for start := range windows {
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return makePartitions(ctx, tx, start) })
 		if err != nil {
-			return err
+			return fmt.Errorf("make the partitions for ids of %s: %w", start.Format(time.DateTime), err)
 		}
 	}
 	return nil

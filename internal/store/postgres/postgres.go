@@ -9,8 +9,9 @@
 // disk: a connection with synchronous_commit=off is refused.
 //
 // Deliveries are claimed with SKIP LOCKED and held by leases; nobody leads, and a
-// node that dies is missed by nobody for longer than its leases last. What nodes
-// tell each other (listen.go) are hints only.
+// node that dies is missed by nobody for longer than its leases last. The nodes'
+// clocks need not agree (clock.go). What nodes tell each other (listen.go) are hints
+// only.
 //
 // Start with Open, then writer.go.
 package postgres
@@ -24,6 +25,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"hookferry/internal/event"
@@ -57,11 +59,15 @@ type Options struct {
 	// OnCommit, if set, is told of each commit of the writers: how many rows it
 	// wrote and how long it took. It is called by several goroutines.
 	OnCommit func(rows int, took time.Duration)
+
+	local        localClock    // a test's own; nil is the machine's
+	measureEvery time.Duration // 0 is every ten seconds
 }
 
 // Store is the PostgreSQL driver.
 type Store struct {
 	pool    *pgxpool.Pool // everything that no writer does
+	clock   *clock
 	writer  *writer
 	replica *replica
 	hints   *hints
@@ -84,19 +90,23 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 			s.Close()
 		}
 	}()
-	if err := migrate(ctx, o.URL); err != nil {
-		return nil, err
-	}
 	if s.pool, err = openPool(ctx, o.URL, orElse(o.MaxConns, 8)); err != nil {
 		return nil, err
 	}
-	if err := s.EnsurePartitions(ctx, time.Now()); err != nil {
+	if s.clock, err = startClock(ctx, s.pool, o); err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, o.URL); err != nil {
+		return nil, err
+	}
+	if err := s.EnsurePartitions(ctx, s.clock.here()); err != nil {
 		return nil, err
 	}
 	if s.replica, err = openReplica(ctx, o.ReadURL); err != nil {
 		return nil, err
 	}
 	s.listen = s.pool.Config().ConnConfig
+	s.listen.OnNotification = nil // it waits for them
 	writes, err := openPool(ctx, o.URL, orElse(o.Writers, 4))
 	if err != nil {
 		return nil, err
@@ -119,6 +129,9 @@ func openPool(ctx context.Context, url string, size int) (*pgxpool.Pool, error) 
 		return nil, err
 	}
 	cfg.AfterConnect = prepareSession
+	// What a pooler's connection hears because another client once listened there
+	// would pile up.
+	cfg.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fail("set up connections to PostgreSQL", err)
@@ -189,6 +202,9 @@ func (s *Store) Close() error {
 	}
 	if s.hints != nil {
 		s.hints.stop()
+	}
+	if s.clock != nil {
+		s.clock.close()
 	}
 	if s.replica != nil {
 		s.replica.close()

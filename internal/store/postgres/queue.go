@@ -76,7 +76,7 @@ func (t *transaction) settleDeliveries(list []*event.Settlement) *pgx.QueuedQuer
 	for i, s := range list {
 		d := &s.Delivery
 		id[i], status[i], attempts[i] = d.ID, int16(d.Status), int32(d.Attempts)
-		due[i], settled[i], number[i] = d.DueAt, d.SettledAt, int32(s.Attempt.Number)
+		due[i], settled[i], number[i] = t.clock.toDatabase(d.DueAt), d.SettledAt, int32(s.Attempt.Number)
 	}
 	return t.next.Queue(settleSQL, id, status, attempts, due, settled, number)
 }
@@ -117,7 +117,7 @@ func (s *Store) recordDisabling(ctx context.Context, settlements []event.Settlem
 			return err
 		}
 		for i := range settlements {
-			if err := recordOne(ctx, tx, &settlements[i]); err != nil {
+			if err := s.recordOne(ctx, tx, &settlements[i]); err != nil {
 				return err
 			}
 		}
@@ -125,23 +125,23 @@ func (s *Store) recordDisabling(ctx context.Context, settlements []event.Settlem
 	})
 }
 
-func recordOne(ctx context.Context, tx pgx.Tx, s *event.Settlement) error {
-	t := &transaction{conn: tx.Conn(), next: &pgx.Batch{}}
-	t.settleDeliveries([]*event.Settlement{s})
+func (s *Store) recordOne(ctx context.Context, tx pgx.Tx, one *event.Settlement) error {
+	t := &transaction{conn: tx.Conn(), clock: s.clock, next: &pgx.Batch{}}
+	t.settleDeliveries([]*event.Settlement{one})
 	if err := t.flush(ctx); err != nil {
 		return err
 	}
-	q := t.insertAttempts([]*event.Settlement{s})
+	q := t.insertAttempts([]*event.Settlement{one})
 	inserted, err := tx.Exec(ctx, q.SQL, q.Arguments...)
-	if err != nil || s.DisableReason == "" || inserted.RowsAffected() == 0 {
+	if err != nil || one.DisableReason == "" || inserted.RowsAffected() == 0 {
 		return err
 	}
 	_, err = tx.Exec(ctx, `UPDATE subscriptions SET is_active = false, disabled_reason = $1, updated_at = $2, inactive_since = $2
-		WHERE id = $3 AND is_active AND deleted_at IS NULL`, clean(s.DisableReason), s.Attempt.Outcome.StartedAt, uuid(s.Attempt.SubscriptionID))
+		WHERE id = $3 AND is_active AND deleted_at IS NULL`, clean(one.DisableReason), one.Attempt.Outcome.StartedAt, uuid(one.Attempt.SubscriptionID))
 	if err != nil {
 		return err
 	}
-	return announceChange(ctx, tx, s.Attempt.SubscriptionID)
+	return announceChange(ctx, tx, one.Attempt.SubscriptionID)
 }
 
 const (
@@ -156,7 +156,7 @@ func (s *Store) Renew(ctx context.Context, owner string, list []event.ID, until 
 	if len(list) == 0 {
 		return nil, nil
 	}
-	held, err := s.touch(ctx, "renew leases", renewSQL, sorted(list), owner, until)
+	held, err := s.touch(ctx, "renew leases", renewSQL, sorted(list), owner, s.clock.toDatabase(until))
 	if err != nil {
 		return nil, err
 	}
@@ -193,6 +193,7 @@ const rescueSQL = `WITH ended AS MATERIALIZED (
 // Rescue ends leases that ran out. One that is being settled at this moment is
 // passed over.
 func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
+	now = s.clock.toDatabase(now)
 	sum := 0
 	for {
 		ended, err := s.touch(ctx, "end leases that ran out", rescueSQL, now, rescueMost)

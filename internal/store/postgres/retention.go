@@ -11,8 +11,10 @@ import (
 )
 
 const (
-	// lateness is how far clocks may be behind: a window that ended less long ago
-	// may still get ids of its time.
+	// lateness is how far nodes' clocks may be behind the database's: a window that
+	// ended less long ago may still get ids of its time. Where one is further behind,
+	// that costs work and no more: what is pending is seen before anything is dropped,
+	// and a window that is missed is made again.
 	lateness = time.Hour
 	// stays is how long after its time a window is dropped as a whole or not at
 	// all. After that, what is pending in it may go on for long, and the rest is
@@ -36,7 +38,7 @@ func (s *Store) dropPartitions(ctx context.Context, before time.Time) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	now := time.Now()
+	now := s.clock.toDatabase(s.clock.here())
 	for _, start := range windows {
 		end := start.Add(window)
 		if end.After(before) || end.After(now.Add(-lateness)) {

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -183,6 +184,25 @@ func TestRetentionDropsWholePartitions(t *testing.T) {
 	}
 }
 
+// hold runs a statement in a transaction that stays open until release.
+func hold(t *testing.T, url, sql string) (release func()) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	if _, err := conn.Exec(t.Context(), "BEGIN; "+sql); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), "ROLLBACK"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A reader that takes its time must not make new events wait for the dropping.
 func TestDroppingWaitsForNobody(t *testing.T) {
 	t.Parallel()
@@ -191,26 +211,13 @@ func TestDroppingWaitsForNobody(t *testing.T) {
 	sub := subscribed(t, s)
 	old := time.Now().Add(-10 * 24 * time.Hour)
 	deliver(t, s, accept(t, s, offer(sub.ID, old)), old)
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(t.Context())
-	reader, err := conn.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := reader.Exec(t.Context(), `SELECT count(*) FROM deliveries`); err != nil {
-		t.Fatal(err)
-	}
+	release := hold(t, url, `SELECT count(*) FROM deliveries`)
 	now := time.Now()
 	if _, err := s.Expire(t.Context(), now.Add(-72*time.Hour), now, 10); err == nil {
 		t.Error("Expire dropped a partition that is being read")
 	}
 	accept(t, s, offer(sub.ID, time.Now()))
-	if err := reader.Rollback(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	if n := expireAll(t, s, 72*time.Hour); n != 1 {
 		t.Errorf("expired %d when the reader was done, want 1", n)
 	}

@@ -15,6 +15,7 @@ import (
 // from BEGIN to COMMIT, in one round trip; idempotency keys need one more.
 type transaction struct {
 	conn   *pgx.Conn
+	clock  *clock
 	next   *pgx.Batch // what is not sent yet
 	stored int        // deliveries that were stored as due and held by nobody
 }

@@ -15,10 +15,16 @@ const keysAtOnce = 5000
 // Expire makes the partitions of the days to come, and then deletes a step of what
 // is old: first whole partitions, which costs next to nothing, then single rows of
 // those that must stay for others' sake.
+//
+// What is old is old by the database's clock: a node whose clock has leapt ahead by
+// days must not delete what the others keep. The times that this is compared with
+// are those of the nodes that wrote them, in ids and in settled_at, and so is the
+// time at which something is cancelled: each is off by no more than that node was.
 func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (int, error) {
-	if err := s.EnsurePartitions(ctx, time.Now()); err != nil {
+	if err := s.EnsurePartitions(ctx, s.clock.here()); err != nil {
 		return 0, err
 	}
+	before = s.clock.toDatabase(before)
 	if n, err := s.dropPartitions(ctx, before); err != nil || n > 0 {
 		return n, fail("drop old partitions", err)
 	}

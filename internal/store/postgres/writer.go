@@ -252,7 +252,7 @@ func (w *writer) try(ctx context.Context, batch []*op) error {
 		return err
 	}
 	defer conn.Release()
-	t := &transaction{conn: conn.Conn(), next: &pgx.Batch{}}
+	t := &transaction{conn: conn.Conn(), clock: w.store.clock, next: &pgx.Batch{}}
 	if err := t.write(ctx, batch); err != nil {
 		t.rollback(ctx)
 		return err

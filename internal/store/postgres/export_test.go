@@ -1,0 +1,20 @@
+package postgres
+
+import (
+	"context"
+	"time"
+)
+
+// WithClock gives a store a clock of the test's own: the time, and how long the
+// machine has run. It is measured when it seems to have been set, and not every now
+// and then.
+func (o Options) WithClock(local func() (time.Time, time.Duration)) Options {
+	o.local, o.measureEvery = local, time.Hour
+	return o
+}
+
+// MeasureClock measures at once what is measured every now and then.
+func (s *Store) MeasureClock(ctx context.Context) error { return s.clock.measure(ctx, s.pool) }
+
+// UsableOffset is the rule of what is used of an offset that was measured.
+var UsableOffset = usable
