@@ -18,7 +18,7 @@ type Health struct {
 	Status        string               `json:"status" enum:"ok,degraded,down"`
 	Version       string               `json:"version"`
 	UptimeSeconds float64              `json:"uptime_seconds"`
-	Components    map[string]Component `json:"components" doc:"By name: database, and redis where it is used. Without Redis the work goes on, so it is degraded at worst."`
+	Components    map[string]Component `json:"components" doc:"By name: database; on PostgreSQL the clock, and redis where it is used. With those the work goes on, so they are degraded at worst."`
 	Queue         Queue                `json:"queue"`
 }
 

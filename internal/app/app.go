@@ -101,6 +101,7 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	}
 	a.assemble(version)
 	a.health = newHealth(a.store, a.redis, version)
+	a.health.clock, _ = database.(clock)
 	handler, err := a.handler(ctx, version)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"hookferry/internal/event"
+	"hookferry/internal/redistest"
 	"hookferry/internal/store/pgtest"
 	"hookferry/internal/store/sqlite"
 	"hookferry/webhook"
@@ -181,13 +182,23 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 // postgresServer is the tests' own.
 var postgresServer *pgtest.Server
 
-func TestMain(m *testing.M) {
-	status := pgtest.Run(m, func(s *pgtest.Server) error {
+// redisServer too.
+var redisServer *redistest.Server
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	var err error
+	if redisServer, err = redistest.Start(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer redisServer.Remove()
+	defer func() { os.RemoveAll(binaryDir) }()
+	return pgtest.Run(m, func(s *pgtest.Server) error {
 		postgresServer = s
 		return nil
 	})
-	os.RemoveAll(binaryDir)
-	os.Exit(status)
 }
 
 var binaryDir string // "" as long as none was built

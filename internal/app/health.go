@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -26,6 +27,7 @@ const (
 type health struct {
 	store   store.Store
 	redis   *redis.Client // nil where there is none
+	clock   clock         // nil where the database has none of its own
 	version string
 	started time.Time
 
@@ -59,10 +61,38 @@ func (h *health) report(ctx context.Context) api.Health {
 			Pending: h.depth.Pending, Leased: h.depth.Leased, Due: h.depth.Due, OldestDueSeconds: h.depth.OldestDue.Seconds(),
 		},
 	}
+	h.addClock(&report)
 	if h.redis != nil {
 		h.addRedis(&report)
 	}
 	return report
+}
+
+// clock knows how much the database's clock shows more than this machine's.
+type clock interface{ ClockOffset() time.Duration }
+
+// clockMost is how far the two may be apart before the report says so. The service
+// takes it into account, but receivers refuse what seems to have been signed minutes ago.
+const clockMost = time.Minute
+
+func (h *health) addClock(report *api.Health) {
+	if h.clock == nil {
+		return
+	}
+	c := api.Component{Status: api.StatusOK}
+	if offset := h.clock.ClockOffset().Round(time.Second); offset.Abs() > clockMost {
+		c = api.Component{Status: api.StatusDegraded, Error: fmt.Sprintf(
+			"this machine's clock and the database's are %s apart: set both by NTP, or receivers may refuse what is signed with a time so far off", offset.Abs())}
+		degrade(report)
+	}
+	report.Components["clock"] = c
+}
+
+// degrade notes that the work goes on, but not as it should.
+func degrade(report *api.Health) {
+	if report.Status == api.StatusOK {
+		report.Status = api.StatusDegraded
+	}
 }
 
 // addRedis says how Redis is. Without it the work goes on, only slower.
@@ -70,9 +100,7 @@ func (h *health) addRedis(report *api.Health) {
 	c := api.Component{Status: api.StatusOK, LatencyMS: float64(h.redis.Latency().Microseconds()) / 1000}
 	if h.redis.Failure() != nil {
 		c = api.Component{Status: api.StatusDegraded, Error: "Redis does not answer; the database does its part"}
-		if report.Status == api.StatusOK {
-			report.Status = api.StatusDegraded
-		}
+		degrade(report)
 	}
 	report.Components["redis"] = c
 }

@@ -23,7 +23,8 @@ import (
 // what it was asked is not done, unless the connection broke during the commit
 // itself: a method that may be repeated in that case says so.
 //
-// Times are kept to the microsecond and come back in UTC.
+// Times are kept to the microsecond and come back in UTC. A driver for several nodes may
+// keep what they compare, leases and due times, in a clock that they share.
 type Store interface {
 	Subscriptions
 	Intake
