@@ -22,14 +22,14 @@ const (
 	batchMost = 128
 	// fullPause is for how long a subscription without room at a worker is left to the
 	// database, and refusedPause all of them after Redis has refused one, for want of
-	// memory as a rule.
+	// memory as a rule, or after nobody read one.
 	fullPause    = 250 * time.Millisecond
 	refusedPause = time.Second
-	// lookAgain is how often a full stream is looked at.
-	lookAgain = 20 * time.Millisecond
-	// kept is for how long an entry that nobody deleted stays in the stream, because
-	// the worker that read it has died. By then its lease has run out.
-	kept = time.Minute
+	// lookAgain is how often a stream that is not empty is looked at.
+	lookAgain = 50 * time.Millisecond
+	// unread is the age at which an entry is taken back: no worker reads, or the one
+	// that did died before it could delete it.
+	unread = patience + 100*time.Millisecond
 )
 
 const (
@@ -63,7 +63,7 @@ type Handoff struct {
 	backlog atomic.Int64 // in the stream, when it was last looked at
 
 	mu      sync.Mutex
-	refused time.Time              // when Redis last refused one
+	refused time.Time              // when Redis last refused one, or one was taken back
 	full    map[event.ID]time.Time // since when a subscription has no room at a worker
 }
 
@@ -168,8 +168,7 @@ func (h *Handoff) passOn(batch []event.Claimed) {
 	added := make([]*goredis.StringCmd, len(batch))
 	for i, c := range batch {
 		added[i] = pipe.XAdd(ctx, &goredis.XAddArgs{
-			Stream: h.c.key(streamName), MinID: strconv.FormatInt(h.c.now().Add(-kept).UnixMilli(), 10), Approx: true,
-			Values: []any{field, encode(c, time.Until(c.Delivery.LeasedUntil))},
+			Stream: h.c.key(streamName), Values: []any{field, encode(c, time.Until(c.Delivery.LeasedUntil))},
 		})
 	}
 	length := pipe.XLen(ctx, h.c.key(streamName))
@@ -199,26 +198,65 @@ func (h *Handoff) release(ids []event.ID, why error) {
 	if !away(why) {
 		h.c.o.Log.Warn("Redis refuses new deliveries; the database carries them for a moment", "error", why, "deliveries", len(ids))
 	}
+	h.pauseAll()
+	h.makeDue(h.o.Owner, ids)
+}
+
+// pauseAll leaves everything to the database for a moment.
+func (h *Handoff) pauseAll() {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.refused = time.Now()
-	h.mu.Unlock()
-	if err := h.o.Release(context.Background(), h.o.Owner, ids); err != nil {
+}
+
+func (h *Handoff) makeDue(owner string, ids []event.ID) {
+	if err := h.o.Release(context.Background(), owner, ids); err != nil {
 		h.c.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(ids))
 	}
 	h.c.o.Observer.Returned(len(ids))
 }
 
-// look sees whether a stream that was full has emptied.
+// look sees whether the stream has emptied, and takes back what nobody reads, so that
+// it waits no longer than if there were no Redis.
 func (h *Handoff) look(ctx context.Context) {
-	if h.backlog.Load() < streamMost/2 || !h.c.up.Load() {
+	if h.backlog.Load() == 0 || !h.c.up.Load() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	n, err := h.c.redis.XLen(ctx, h.c.key(streamName)).Result()
-	if err != nil {
-		h.c.failed(err)
+	stream := h.c.key(streamName)
+	pipe := h.c.redis.Pipeline()
+	length := pipe.XLen(ctx, stream)
+	before := h.c.now().Add(-unread).UnixMilli()
+	old := pipe.XRangeN(ctx, stream, "-", strconv.FormatInt(before, 10), batchMost)
+	if _, err := pipe.Exec(ctx); err != nil {
+		if away(err) {
+			h.c.failed(err)
+		}
 		return
 	}
-	h.backlog.Store(n)
+	h.backlog.Store(length.Val())
+	h.takeBack(ctx, old.Val())
+}
+
+// takeBack makes due what stayed in the stream, whichever node passed it on.
+func (h *Handoff) takeBack(ctx context.Context, old []goredis.XMessage) {
+	if len(old) == 0 {
+		return
+	}
+	h.pauseAll()
+	deleted, err := h.c.remove(ctx, old)
+	if away(err) {
+		h.c.failed(err)
+	}
+	owned := make(map[string][]event.ID)
+	for i, m := range old {
+		text, _ := m.Values[field].(string)
+		if c, _, err := decode(text); err == nil && deleted[i] {
+			owned[c.Delivery.LeaseOwner] = append(owned[c.Delivery.LeaseOwner], c.Delivery.ID)
+		}
+	}
+	for owner, ids := range owned {
+		h.makeDue(owner, ids)
+	}
 }

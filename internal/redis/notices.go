@@ -2,7 +2,8 @@ package redis
 
 import (
 	"context"
-	"time"
+	"errors"
+	"net"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -37,26 +38,48 @@ func (c *Client) announce(n notice, id event.ID) {
 // may have changed: what was said meanwhile is lost. The calls must not block. It
 // returns nil when ctx ends.
 func (c *Client) Listen(ctx context.Context, changed, full func(event.ID)) error {
-	sub := c.redis.Subscribe(ctx, c.key(string(changedNotice)), c.key(string(fullNotice)))
-	defer sub.Close()
 	for ctx.Err() == nil {
-		message, err := sub.ReceiveTimeout(ctx, time.Hour)
-		switch m := message.(type) {
-		case *goredis.Subscription:
-			changed(event.ID{})
-		case *goredis.Message:
-			id, err := event.ParseID(m.Payload)
-			switch {
-			case err != nil:
-			case m.Channel == c.key(string(fullNotice)):
-				full(id)
-			default:
-				changed(id)
-			}
-		}
-		if err != nil {
-			pause(ctx, tryEvery)
-		}
+		c.listen(ctx, changed, full)
+		pause(ctx, tryEvery)
 	}
 	return nil
+}
+
+// listen listens until the connection breaks. One that is silent is asked for a sign of
+// life, because a break is not always announced. It looks up from time to time: what
+// waits for Redis does not see that ctx has ended.
+func (c *Client) listen(ctx context.Context, changed, full func(event.ID)) {
+	sub := c.redis.Subscribe(ctx, c.key(string(changedNotice)), c.key(string(fullNotice)))
+	defer sub.Close()
+	for asked := false; ctx.Err() == nil; {
+		message, err := sub.ReceiveTimeout(ctx, tryEvery)
+		var slow net.Error
+		switch {
+		case err == nil:
+			asked = false
+			c.hear(message, changed, full)
+		case asked || !errors.As(err, &slow) || !slow.Timeout():
+			return
+		default:
+			asked = true
+			_ = sub.Ping(ctx) // what comes of it is heard, or not
+		}
+	}
+}
+
+// hear passes on what a message says, if it is one of ours.
+func (c *Client) hear(message any, changed, full func(event.ID)) {
+	switch m := message.(type) {
+	case *goredis.Subscription:
+		changed(event.ID{})
+	case *goredis.Message:
+		id, err := event.ParseID(m.Payload)
+		switch {
+		case err != nil:
+		case m.Channel == c.key(string(fullNotice)):
+			full(id)
+		default:
+			changed(id)
+		}
+	}
 }

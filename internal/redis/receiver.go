@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,14 +39,21 @@ type Dispatcher interface {
 
 // Receiver reads what other nodes pass on, and hands it to this node's dispatcher.
 //
-// The group reads without acknowledgements: an entry goes to one worker, once. What a
-// worker has read and not delivered when it dies is found by its lease in the
-// database, as everything else is, so there is one way of taking over and not two.
+// Whoever deletes an entry owns its delivery: a worker that is going to make it, or
+// the node that passed it on and takes it back because nobody did. The group reads
+// without acknowledgements. What a worker has taken and not delivered when it dies is
+// found by its lease in the database, as everything else is, so there is one way of
+// taking over and not two.
 type Receiver struct {
 	c    *Client
 	d    Dispatcher
-	done []string               // entries that were read and are to be deleted
 	told map[event.ID]time.Time // when the others were told that there is no room for a subscription
+}
+
+// entry is what was read of the stream.
+type entry struct {
+	id   string // which tells when it was written, by Redis's clock
+	text string
 }
 
 // NewReceiver makes a Receiver. Nothing is read before Run.
@@ -65,23 +73,23 @@ func (r *Receiver) Run(ctx context.Context) error {
 			r.readOnce(ctx, min(room, readMost))
 		}
 	}
-	r.forget()
 	return nil
 }
 
-// readOnce takes what there is, or waits for something to come.
+// readOnce takes what there is, or waits for something to come. It is not broken off
+// when ctx ends: Redis may be sending something at that moment.
 func (r *Receiver) readOnce(ctx context.Context, most int) {
-	messages, err := r.read(ctx, most, false)
-	if err == nil && len(messages) == 0 {
-		messages, err = r.read(ctx, most, true)
+	exchange := context.WithoutCancel(ctx)
+	entries, err := r.read(exchange, most)
+	if err == nil && len(entries) == 0 {
+		entries, err = r.await(exchange, most)
+	}
+	for _, e := range entries {
+		r.take(ctx, e)
 	}
 	switch {
 	case err == nil:
-		for _, m := range messages {
-			r.take(ctx, m)
-		}
-	case ctx.Err() != nil:
-	case strings.HasPrefix(err.Error(), "NOGROUP"):
+	case strings.Contains(err.Error(), "NOGROUP"):
 		r.makeGroup(ctx)
 	case away(err):
 		r.c.failed(err)
@@ -91,51 +99,81 @@ func (r *Receiver) readOnce(ctx context.Context, most int) {
 	}
 }
 
-// read deletes what was read before in the same exchange. It is not broken off when
-// ctx ends: Redis may be sending something at that moment.
-func (r *Receiver) read(ctx context.Context, most int, wait bool) ([]goredis.XMessage, error) {
-	ctx = context.WithoutCancel(ctx)
-	stream := r.c.key(streamName)
-	args := &goredis.XReadGroupArgs{Group: groupName, Consumer: groupName, Streams: []string{stream, ">"}, Count: int64(most), Block: -1, NoAck: true}
-	if wait {
-		args.Block = block
-		ctx, cancel := context.WithTimeout(ctx, block+patience)
-		defer cancel()
-		return messagesOf(r.c.redis.XReadGroup(ctx, args))
-	}
+// readScript reads entries and deletes them, in one step.
+var readScript = goredis.NewScript(`
+local got = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[1], 'COUNT', ARGV[2], 'NOACK', 'STREAMS', KEYS[1], '>')
+if not got then return {} end
+local entries, ids = {}, {}
+for _, m in ipairs(got[1][2]) do
+	ids[#ids + 1] = m[1]
+	entries[#entries + 1] = m[1]
+	entries[#entries + 1] = m[2][2]
+end
+redis.call('XDEL', KEYS[1], unpack(ids))
+return entries`)
+
+// read takes what there is.
+func (r *Receiver) read(ctx context.Context, most int) ([]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	pipe := r.c.redis.Pipeline()
-	if len(r.done) > 0 {
-		pipe.XDel(ctx, stream, r.done...)
+	texts, err := readScript.Run(ctx, r.c.redis, []string{r.c.key(streamName)}, groupName, most).StringSlice()
+	if err != nil {
+		return nil, err
 	}
-	read := pipe.XReadGroup(ctx, args)
-	_, _ = pipe.Exec(ctx) // each command has its own error
-	r.done = r.done[:0]
-	return messagesOf(read)
+	entries := make([]entry, 0, len(texts)/2)
+	for pair := range slices.Chunk(texts, 2) {
+		entries = append(entries, entry{pair[0], pair[1]})
+	}
+	return entries, nil
 }
 
-func messagesOf(cmd *goredis.XStreamSliceCmd) ([]goredis.XMessage, error) {
-	streams, err := cmd.Result()
+// await waits for something to come. A script can't wait, so that what comes is deleted
+// afterwards; what is gone by then has been taken back.
+func (r *Receiver) await(ctx context.Context, most int) (taken []entry, err error) {
+	ctx, cancel := context.WithTimeout(ctx, block+2*patience)
+	defer cancel()
+	stream := r.c.key(streamName)
+	streams, err := r.c.redis.XReadGroup(ctx, &goredis.XReadGroupArgs{
+		Group: groupName, Consumer: groupName, Streams: []string{stream, ">"}, Count: int64(most), Block: block, NoAck: true,
+	}).Result()
 	if errors.Is(err, goredis.Nil) || err == nil && len(streams) == 0 {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return streams[0].Messages, nil
+	deleted, err := r.c.remove(ctx, streams[0].Messages)
+	for i, m := range streams[0].Messages {
+		if text, _ := m.Values[field].(string); deleted[i] {
+			taken = append(taken, entry{m.ID, text})
+		}
+	}
+	return taken, err
+}
+
+// remove deletes entries, and says which of them were still there.
+func (c *Client) remove(ctx context.Context, messages []goredis.XMessage) ([]bool, error) {
+	pipe := c.redis.Pipeline()
+	counts := make([]*goredis.IntCmd, len(messages))
+	for i, m := range messages {
+		counts[i] = pipe.XDel(ctx, c.key(streamName), m.ID)
+	}
+	_, err := pipe.Exec(ctx)
+	deleted := make([]bool, len(messages))
+	for i, n := range counts {
+		deleted[i] = n.Val() == 1
+	}
+	return deleted, err
 }
 
 // take hands one entry to the dispatcher. Ages are told by Redis's clock alone.
-func (r *Receiver) take(ctx context.Context, m goredis.XMessage) {
-	r.done = append(r.done, m.ID)
-	text, _ := m.Values[field].(string)
-	c, left, err := decode(text)
+func (r *Receiver) take(ctx context.Context, e entry) {
+	c, left, err := decode(e.text)
 	if err != nil {
-		r.c.o.Log.WarnContext(ctx, "an entry of the ready stream can't be read; its delivery is made when its lease has run out", "error", err, "entry", m.ID)
+		r.c.o.Log.WarnContext(ctx, "an entry of the ready stream can't be read; its delivery is made when its lease has run out", "error", err, "entry", e.id)
 		return
 	}
-	ms, _, _ := strings.Cut(m.ID, "-")
+	ms, _, _ := strings.Cut(e.id, "-")
 	at, err := strconv.ParseInt(ms, 10, 64)
 	age := r.c.now().Sub(time.UnixMilli(at))
 	c.Delivery.LeasedUntil = time.Now().Add(left - max(age, 0))
@@ -173,14 +211,4 @@ func (r *Receiver) makeGroup(ctx context.Context) {
 	}
 	r.c.o.Log.WarnContext(ctx, "could not make the group of workers in Redis; the database carries new deliveries", "error", err)
 	pause(ctx, refusedPause)
-}
-
-// forget deletes what was read last.
-func (r *Receiver) forget() {
-	if len(r.done) == 0 || !r.c.up.Load() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	_ = r.c.redis.XDel(ctx, r.c.key(streamName), r.done...).Err() // they go by their age otherwise
 }
