@@ -1,6 +1,6 @@
 # What a newcomer needs: `make test`. What a change needs before it is proposed:
-# `make check`. Go is needed, and PostgreSQL's server for its driver's tests, which
-# start it themselves; what the checks use is built from tools/go.mod.
+# `make check`. Go is needed, and the servers of PostgreSQL and Redis, which the tests
+# start themselves; what the checks use is built from tools/go.mod.
 
 GO ?= go
 TOOLS := $(CURDIR)/bin/tools

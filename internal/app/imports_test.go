@@ -35,6 +35,7 @@ var mayImport = map[string][]string{
 	"internal/telemetry":       {"internal/event"},
 	"internal/config":          {"internal/event"},
 	"internal/simulation":      {},
+	"internal/chaos":           {},
 	"internal/childproc":       {},
 	"internal/redistest":       {"internal/childproc"},
 	"internal/cli":             {"internal/app", "internal/config", "client"},

@@ -1,0 +1,173 @@
+// Package deploy_test holds what is deployed to what the code says: the settings that
+// compose.yaml, the Render blueprint, the chart and the systemd unit name exist, their
+// values are taken, and nobody kills the service before its grace is over.
+//
+// It reads the files line by line, because the project has no use for YAML elsewhere. It
+// does not say whether docker, helm or Render take them.
+//
+// Start with TestEveryNameIsASetting.
+package deploy_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"hookferry/internal/cli"
+	"hookferry/internal/config"
+)
+
+const chart = "helm/hookferry/"
+
+// deployed are all files that name settings.
+func deployed(t *testing.T) map[string]string {
+	t.Helper()
+	names, err := filepath.Glob(chart + "templates/*.yaml")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no templates in the chart: %v", err)
+	}
+	files := map[string]string{}
+	for _, name := range append(names, "../compose.yaml", "render.yaml", "hookferry.service", chart+"values.yaml") {
+		files[name] = read(t, name)
+	}
+	return files
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// notOurs are variables that are no settings of Hookferry, and whose they are.
+var notOurs = map[string]string{
+	"GOMEMLIMIT":        "Go's own",
+	"API_PORT":          "compose.yaml's own",
+	"POSTGRES_USER":     "of the image of PostgreSQL",
+	"POSTGRES_DB":       "of the image of PostgreSQL",
+	"POSTGRES_PASSWORD": "of the image of PostgreSQL",
+	"REDIS_PASSWORD":    "compose.yaml's own",
+	"REDISCLI_AUTH":     "of redis-cli",
+	"AF_INET":           "systemd's word for a kind of address",
+	"AF_INET6":          "systemd's word for a kind of address",
+	"AF_UNIX":           "systemd's word for a kind of address",
+}
+
+var (
+	// anyName is a name in capitals anywhere, comments included.
+	anyName = regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b`)
+	// setName is a name that is given a value, with or without an underscore.
+	setName = regexp.MustCompile(`(?m)^ +(?:- (?:name|key): ([A-Z][A-Z0-9_]*)$|([A-Z][A-Z0-9_]*): )`)
+)
+
+func TestEveryNameIsASetting(t *testing.T) {
+	known := settings(t)
+	set := 0
+	for file, text := range deployed(t) {
+		names := anyName.FindAllString(text, -1)
+		for _, found := range setName.FindAllStringSubmatch(text, -1) {
+			names = append(names, found[1]+found[2])
+			set++
+		}
+		for _, name := range names {
+			if !known[name] && notOurs[name] == "" {
+				t.Errorf("%s has %s, which is no setting", file, name)
+			}
+		}
+	}
+	if set < 20 {
+		t.Errorf("only %d settings were found: has the files' form changed?", set)
+	}
+}
+
+func settings(t *testing.T) map[string]bool {
+	t.Helper()
+	cfg, err := config.Load(nil, "", config.Overrides{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := map[string]bool{}
+	for _, s := range cfg.Describe() {
+		known[s.Name] = true
+		if s.Secret {
+			known[s.Name+"_FILE"] = true
+		}
+	}
+	return known
+}
+
+var (
+	// setValue is a name with the value beside it, or on the line below.
+	setValue = regexp.MustCompile(`(?m)^ +(?:- (?:name|key): ([A-Z][A-Z0-9_]*)\n +value|([A-Z][A-Z0-9_]*)): "?([^"#\n]*[^"# \n])"?(?: +#.*)?$`)
+	setRole  = regexp.MustCompile(`--role, ([a-z]+)`)
+	variable = regexp.MustCompile(`\$\{[^}]*\}`)
+)
+
+// TestEveryValueIsTaken starts nothing, but reads the settings as each file gives them:
+// each alone, and all together as each role.
+func TestEveryValueIsTaken(t *testing.T) {
+	for _, file := range []struct {
+		name  string
+		least int // settings with values that the file says itself
+	}{
+		{"../compose.yaml", 5},
+		{"render.yaml", 3},
+		{chart + "templates/deployments.yaml", 2},
+	} {
+		text := variable.ReplaceAllString(read(t, file.name), "0123456789abcdef")
+		roles := []string{"api", "worker"}
+		for _, found := range setRole.FindAllStringSubmatch(text, -1) {
+			roles = append(roles, found[1])
+		}
+		var together []string
+		for _, found := range setValue.FindAllStringSubmatch(text, -1) {
+			if strings.Contains(found[3], "{{") {
+				continue // what helm puts in, nobody knows here
+			}
+			alone := found[1] + found[2] + "=" + found[3]
+			load(t, file.name, "", "DATABASE_URL=postgres://db/hookferry", alone)
+			together = append(together, alone)
+		}
+		if len(together) < file.least {
+			t.Errorf("%s gives only %q: has its form changed?", file.name, together)
+		}
+		for _, role := range roles {
+			load(t, file.name, role, append([]string{"DATABASE_URL=postgres://db/hookferry"}, together...)...)
+		}
+	}
+}
+
+func load(t *testing.T, file, role string, environ ...string) {
+	t.Helper()
+	if _, err := config.Load(environ, "", config.Overrides{Role: role}); err != nil {
+		t.Errorf("%s: %q as role %q: %v", file, environ, role, err)
+	}
+}
+
+func TestChartAgreesWithItself(t *testing.T) {
+	release, _, _ := strings.Cut(cli.Version(), "+")
+	if !strings.Contains(read(t, chart+"Chart.yaml"), "\nappVersion: "+release+"\n") {
+		t.Errorf("the chart's appVersion is not %s, which the code says", release)
+	}
+	var schema struct {
+		Properties map[string]any `json:"properties"`
+	}
+	if err := json.Unmarshal([]byte(read(t, chart+"values.schema.json")), &schema); err != nil {
+		t.Fatalf("values.schema.json: %v", err)
+	}
+	values := regexp.MustCompile(`(?m)^([a-zA-Z]+):`).FindAllStringSubmatch(read(t, chart+"values.yaml"), -1)
+	for _, found := range values {
+		if schema.Properties[found[1]] == nil {
+			t.Errorf("values.yaml has %s, which values.schema.json refuses", found[1])
+		}
+	}
+	if len(values) < 10 {
+		t.Errorf("only %d values were found: has the file's form changed?", len(values))
+	}
+}
