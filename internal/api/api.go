@@ -54,11 +54,13 @@ type Options struct {
 	CheckTarget func(rawURL string) error
 	Keys        KeyChecker                       // nil: no key is needed
 	Health      func(ctx context.Context) Health // its words are shown to anybody
-	Ready       func() error                     // nil error: events can be taken; the words are shown to anybody
-	Retention   time.Duration                    // bounds a subscription's retry schedule
-	MaxBody     int64                            // bytes; DefaultMaxBody if 0
-	Now         func() time.Time                 // time.Now if nil
-	Log         *slog.Logger                     // slog.Default() if nil
+	// Integrity examines all that is kept. Its error is one of package event.
+	Integrity func(ctx context.Context) (Integrity, error)
+	Ready     func() error     // nil error: events can be taken; the words are shown to anybody
+	Retention time.Duration    // bounds a subscription's retry schedule
+	MaxBody   int64            // bytes; DefaultMaxBody if 0
+	Now       func() time.Time // time.Now if nil
+	Log       *slog.Logger     // slog.Default() if nil
 }
 
 type api struct {

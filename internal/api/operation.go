@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -27,7 +28,7 @@ const (
 func (a *api) operations(types huma.Registry) []operation {
 	all := a.subscriptionOperations(types)
 	all = append(all, a.ingestOperation(types), a.deliveryOperation(types), a.attemptsOperation(types))
-	return append(all, a.healthOperations(types)...)
+	return slices.Concat(all, a.healthOperations(types), a.integrityOperations(types))
 }
 
 func schemaOf[T any](types huma.Registry) *huma.Schema {

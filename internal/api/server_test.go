@@ -68,6 +68,13 @@ func testOptions(m *memory) Options {
 		Health: func(context.Context) Health {
 			return Health{Status: StatusOK, Version: "1.2.3", UptimeSeconds: 12.5, Components: map[string]Component{"database": {Status: StatusOK, LatencyMS: 0.3}}}
 		},
+		Integrity: func(context.Context) (Integrity, error) {
+			at := testTime
+			return Integrity{
+				Status: StatusDegraded, CheckedAt: testTime, TookMS: 1.5, Deliveries: map[string]int{"pending": 1},
+				Findings: []Finding{{Rule: "due_is_claimed", Found: 1000, AtLeast: true, What: "deliveries", Oldest: event.NewID(testTime).String(), OldestAt: &at, Advice: "Start a worker."}},
+			}, nil
+		},
 		Ready: func() error { return nil },
 		Now: func() time.Time { // each call is later, so that ids sort as they were made
 			mu.Lock()

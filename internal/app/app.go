@@ -134,6 +134,7 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 		CheckTarget:   send.NewGuard(a.cfg.AllowTargets).CheckURL,
 		Keys:          keys.checker(),
 		Health:        a.health.report,
+		Integrity:     (&auditor{store: a.store.Store}).integrity,
 		Ready:         a.ready,
 		Retention:     a.cfg.Retention,
 		MaxBody:       a.cfg.MaxBody,

@@ -96,6 +96,9 @@ type History interface {
 	// Count counts the deliveries that are kept, by status: the account. It reads
 	// all of them and is meant for tests, demonstrations and audits.
 	Count(ctx context.Context) (map[event.Status]int, error)
+	// Audit looks for rows that break a rule, at one moment, and returns what it found
+	// in the order of the rules. It reads everything that is kept.
+	Audit(ctx context.Context, now time.Time) ([]event.Finding, error)
 }
 
 // Keys keeps the API keys: their hashes, never themselves.

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Fence", fenceCases},
 		{"Leases", leaseCases},
 		{"History", historyCases},
+		{"Audit", auditCases},
 		{"Keys", keyCases},
 		{"Upkeep", upkeepCases},
 		{"Closing", closingCases},

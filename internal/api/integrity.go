@@ -1,0 +1,50 @@
+package api
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Integrity is what an examination of all that is kept found.
+type Integrity struct {
+	Status     string         `json:"status" enum:"ok,degraded" doc:"degraded where something was found."`
+	CheckedAt  time.Time      `json:"checked_at"`
+	TookMS     float64        `json:"took_ms"`
+	Deliveries map[string]int `json:"deliveries" doc:"The account of what is kept, by status: accepted = delivered + failed + pending + cancelled."`
+	Findings   []Finding      `json:"findings"`
+}
+
+// Finding is one thing that is not as it should be.
+type Finding struct {
+	Rule     string     `json:"rule" doc:"A stable name."`
+	Found    int        `json:"found"`
+	AtLeast  bool       `json:"at_least,omitempty" doc:"There may be more than were counted."`
+	What     string     `json:"what"`
+	Oldest   string     `json:"oldest,omitempty" doc:"The id of the oldest: a delivery, or an event without one."`
+	OldestAt *time.Time `json:"oldest_at,omitempty"`
+	Advice   string     `json:"advice" doc:"What to do."`
+}
+
+func (a *api) getIntegrity(w http.ResponseWriter, r *http.Request, _ string) error {
+	report, err := a.Integrity(r.Context())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, report)
+}
+
+func (a *api) integrityOperations(types huma.Registry) []operation {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	sound := Integrity{
+		Status: StatusOK, CheckedAt: at, TookMS: 41.2, Findings: []Finding{},
+		Deliveries: map[string]int{"delivered": 12045, "failed": 3, "pending": 12, "cancelled": 0},
+	}
+	return []operation{{serve: a.getIntegrity, Operation: huma.Operation{
+		OperationID: "getIntegrity", Method: http.MethodGet, Path: "/health/integrity",
+		Tags: []string{tagService}, Summary: "Whether everything that is kept is as it should be",
+		Description: "Reads all that is kept, at most every 30 seconds; `hookferry doctor` does the same.",
+		Responses:   map[string]*huma.Response{"200": answer(types, "The account, and what was found.", sound)},
+	}}}
+}

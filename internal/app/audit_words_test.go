@@ -1,0 +1,28 @@
+package app
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+	"hookferry/internal/store"
+)
+
+// An operator is told of each rule what is wrong and what to do.
+func TestEveryRuleHasWords(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	rules := []event.Rule{event.RulePartitionsAreAhead}
+	for _, s := range store.AuditStatements("", "", "") {
+		rules = append(rules, s.Rule)
+	}
+	for _, rule := range rules {
+		shown := shownFinding(event.Finding{Rule: rule, Found: event.FindingsMost, Oldest: event.NewID(at)})
+		if shown.What == "" || !strings.HasSuffix(shown.Advice, ".") || !shown.AtLeast || shown.OldestAt == nil || !shown.OldestAt.Equal(at) {
+			t.Errorf("%s is shown as %+v", rule, shown)
+		}
+	}
+	if len(rules) != len(audited) {
+		t.Errorf("%d rules have words, there are %d", len(audited), len(rules))
+	}
+}

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hookferry/internal/app"
+	"hookferry/internal/config"
+)
+
+func newDoctor(s streams) *cobra.Command {
+	var o config.Overrides
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Examine the settings and what the database keeps",
+		Long: `Examines the settings and what the database keeps: that every event has its delivery
+and every delivery its event, that attempts are on record, that nothing which is due
+lies undone, that clocks agree and partitions are made ahead. It says what to do about
+each thing it finds, and fails if there is one. It changes nothing, and the service may
+be running meanwhile. It reads everything that is kept, which may take a minute.`,
+		Example: `  hookferry doctor
+  hookferry doctor --data /var/lib/hookferry`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(o)
+			if err != nil {
+				return err
+			}
+			x, err := app.Examine(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			printExamination(s, cfg.Database.String(), x)
+			if len(x.Findings) > 0 {
+				return errSaid
+			}
+			return nil
+		},
+	}
+	settingsFlags(cmd, &o)
+	return cmd
+}
+
+func printExamination(s streams, database string, x app.Examination) {
+	d := x.Deliveries
+	fmt.Fprintf(s.out, "%s\n", database)
+	fmt.Fprintf(s.out, "%d accepted = %d delivered + %d failed + %d pending + %d cancelled, in the time that is kept\n",
+		d["delivered"]+d["failed"]+d["pending"]+d["cancelled"], d["delivered"], d["failed"], d["pending"], d["cancelled"])
+	if len(x.Findings) == 0 {
+		fmt.Fprintln(s.out, "nothing is wrong")
+	}
+	for _, f := range x.Findings {
+		fmt.Fprintf(s.out, "\n%s\n", f.Found)
+		if f.Oldest != "" {
+			fmt.Fprintf(s.out, "  the oldest is %s of %s\n", f.Oldest, f.OldestAt.Format(time.RFC3339))
+		}
+		fmt.Fprintf(s.out, "  %s\n", f.Advice)
+	}
+}

@@ -1,0 +1,27 @@
+package event
+
+// Rule is something that holds for all that is kept, or should.
+type Rule string
+
+// The rules. The first five hold always, whatever crashes: a row that breaks one is a
+// fault of Hookferry or of the database. The others say that work lies undone.
+const (
+	RuleDeliveryHasEvent   Rule = "delivery_has_event"        // and can so be sent
+	RuleEventHasDelivery   Rule = "event_has_delivery"        // and so was not forgotten
+	RuleAttemptsOnRecord   Rule = "attempts_on_record"        // as many as the delivery counts
+	RuleSettledIsFree      Rule = "settled_is_free"           // no node holds what is settled
+	RulePendingIsWanted    Rule = "pending_is_wanted"         // its subscription exists
+	RuleLeasesAreEnded     Rule = "leases_are_ended"          // when they have run out
+	RuleDueIsClaimed       Rule = "due_is_claimed"            // soon
+	RulePartitionsAreAhead Rule = "partitions_are_made_ahead" // of the time that needs them
+)
+
+// Finding is what breaks a rule.
+type Finding struct {
+	Rule   Rule
+	Found  int // at most FindingsMost are counted
+	Oldest ID  // the first of them: a delivery, or an event; zero where it is neither
+}
+
+// FindingsMost is how many rows that break a rule are counted.
+const FindingsMost = 1000

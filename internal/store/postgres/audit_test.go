@@ -1,0 +1,53 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hookferry/internal/event"
+	"hookferry/internal/store"
+	"hookferry/internal/store/postgres"
+	"hookferry/internal/store/storetest"
+)
+
+// damaged opens a store, and what runs statements on its database behind its back.
+func damaged(t *testing.T) (*postgres.Store, func(string)) {
+	t.Helper()
+	url := server.Database(t, template)
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, postgres.Options{URL: url})
+	return s, func(statement string) {
+		if _, err := conn.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close(t.Context()) })
+	}
+}
+
+func TestAuditFindsDamage(t *testing.T) {
+	storetest.Audit(t, func(t *testing.T) (store.Store, func(string)) { return damaged(t) })
+}
+
+// A day from now there are partitions; for the day after they are still to be made.
+func TestAuditFindsMissingPartitions(t *testing.T) {
+	s, exec := damaged(t)
+	now := time.Now()
+	if findings, err := s.Audit(t.Context(), now); err != nil || len(findings) > 0 {
+		t.Fatalf("found %v (%v), want nothing", findings, err)
+	}
+	exec(`DO $$ DECLARE p text; BEGIN
+		SELECT max(i.inhrelid::regclass::text) INTO p FROM pg_inherits i WHERE i.inhparent = 'deliveries'::regclass;
+		FOR i IN 1..3 LOOP
+			EXECUTE 'DROP TABLE ' || p;
+			SELECT max(i.inhrelid::regclass::text) INTO p FROM pg_inherits i WHERE i.inhparent = 'deliveries'::regclass;
+		END LOOP; END $$`)
+	findings, err := s.Audit(t.Context(), now)
+	if err != nil || len(findings) != 1 || findings[0].Rule != event.RulePartitionsAreAhead || findings[0].Found != 1 {
+		t.Errorf("found %v (%v), want that a partition is missing", findings, err)
+	}
+}

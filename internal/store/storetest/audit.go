@@ -1,0 +1,86 @@
+package storetest
+
+import (
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+	"hookferry/internal/store"
+)
+
+var auditCases = []testCase{
+	{"an audit of what is sound finds nothing", auditSound},
+	{"an audit finds leases that nobody ends", auditLease},
+	{"an audit finds what is due and nobody claims", auditDue},
+	{"an audit passes over what waits for an inactive subscription", auditInactive},
+}
+
+func (r rig) audit(now time.Time) []event.Finding {
+	r.t.Helper()
+	findings, err := r.s.Audit(r.t.Context(), now)
+	r.must("audit", err)
+	return findings
+}
+
+func auditSound(r rig) {
+	same(r.t, "findings in an empty store", r.audit(r.now), []event.Finding(nil))
+	countAll(r)
+	same(r.t, "findings", r.audit(r.now), []event.Finding(nil))
+}
+
+func auditLease(r rig) {
+	s := r.subscribe()
+	first := r.accept(s.ID, leased("node-a", r.now.Add(15*time.Second)))
+	r.accept(s.ID, leased("node-b", r.now.Add(20*time.Second)))
+	same(r.t, "findings in time", r.audit(r.now.Add(time.Minute)), []event.Finding(nil))
+	same(r.t, "findings", r.audit(r.now.Add(90*time.Second)), []event.Finding{{Rule: event.RuleLeasesAreEnded, Found: 2, Oldest: first.Delivery.ID}})
+}
+
+func auditDue(r rig) {
+	s := r.subscribe()
+	r.accept(s.ID, due(r.now.Add(time.Hour)))
+	late := r.accept(s.ID)
+	same(r.t, "findings in time", r.audit(r.now.Add(time.Minute)), []event.Finding(nil))
+	same(r.t, "findings", r.audit(r.now.Add(2*time.Minute)), []event.Finding{{Rule: event.RuleDueIsClaimed, Found: 1, Oldest: late.Delivery.ID}})
+}
+
+func auditInactive(r rig) {
+	r.accept(r.subscribe(func(s *event.Subscription) { s.Active = false }).ID)
+	same(r.t, "findings", r.audit(r.now.Add(time.Hour)), []event.Finding(nil))
+}
+
+// Audit damages stores and wants each damage found. open gives a fresh store, and what
+// runs a statement on its database behind its back.
+func Audit(t *testing.T, open func(t *testing.T) (s store.Store, exec func(sql string))) {
+	for _, damage := range []struct {
+		sql  string
+		want event.Rule
+	}{
+		{`DELETE FROM events`, event.RuleDeliveryHasEvent},
+		{`DELETE FROM deliveries`, event.RuleEventHasDelivery},
+		{`DELETE FROM delivery_attempts`, event.RuleAttemptsOnRecord},
+		{`UPDATE deliveries SET lease_owner = 'node-x' WHERE status = 1`, event.RuleSettledIsFree},
+		{`DELETE FROM subscriptions`, event.RulePendingIsWanted},
+	} {
+		t.Run(string(damage.want), func(t *testing.T) {
+			s, exec := open(t)
+			r := newRig(t, s)
+			sub := r.subscribe()
+			made := r.accept(sub.ID)
+			r.record(settle(r.claimOne(), r.tick(), success()))
+			waits := r.accept(sub.ID, due(r.now.Add(time.Hour)))
+			same(t, "findings before", r.audit(r.now), []event.Finding(nil))
+			exec(damage.sql)
+			want := event.Finding{Rule: damage.want, Found: 1, Oldest: made.Delivery.ID}
+			switch damage.want {
+			case event.RuleDeliveryHasEvent:
+				want.Found = 2
+			case event.RuleEventHasDelivery:
+				want.Found, want.Oldest = 2, made.Event.ID
+			case event.RulePendingIsWanted:
+				want.Oldest = waits.Delivery.ID
+			}
+			same(t, "findings", r.audit(r.now), []event.Finding{want})
+		})
+	}
+}
