@@ -20,16 +20,17 @@ const maxEntry = 64 << 10
 var errNoEntry = errors.New("this is not an entry of the ready stream that this version understands")
 
 // encode writes a delivery that was just stored, for the stream: what its row holds,
-// its event, and how much of its lease is left.
-func encode(c event.Claimed, left time.Duration) []byte {
+// its event, and when it was sent. That and the lease's end are by Redis's clock.
+func encode(c event.Claimed, sent time.Time) []byte {
 	d, e := &c.Delivery, &c.Event
-	b := make([]byte, 0, 80+len(d.LeaseOwner)+len(e.Type)+len(e.ContentType)+len(e.Payload))
+	b := make([]byte, 0, 96+len(d.LeaseOwner)+len(e.Type)+len(e.ContentType)+len(e.Payload))
 	b = append(b, entryVersion)
 	b = append(b, d.ID[:]...)
 	b = append(b, e.ID[:]...)
 	b = append(b, d.SubscriptionID[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(d.CreatedAt.UnixMicro()))
-	b = binary.BigEndian.AppendUint32(b, uint32(max(left, 0).Milliseconds()))
+	for _, at := range []time.Time{d.CreatedAt, d.LeasedUntil, sent} {
+		b = binary.BigEndian.AppendUint64(b, uint64(at.UnixMicro()))
+	}
 	for _, text := range []string{d.LeaseOwner, e.Type, e.ContentType} {
 		b = binary.AppendUvarint(b, uint64(len(text)))
 		b = append(b, text...)
@@ -37,26 +38,24 @@ func encode(c event.Claimed, left time.Duration) []byte {
 	return append(b, e.Payload...)
 }
 
-// decode reads it again. The lease's end is left to the caller, who knows the time.
-func decode(text string) (c event.Claimed, left time.Duration, err error) {
+// decode reads it again.
+func decode(text string) (c event.Claimed, sent time.Time, err error) {
 	r := reader{rest: text}
 	if version := r.take(1); version != string(rune(entryVersion)) {
-		return event.Claimed{}, 0, errNoEntry
+		return event.Claimed{}, time.Time{}, errNoEntry
 	}
 	d, e := &c.Delivery, &c.Event
 	copy(d.ID[:], r.take(len(d.ID)))
 	copy(e.ID[:], r.take(len(e.ID)))
 	copy(d.SubscriptionID[:], r.take(len(d.SubscriptionID)))
-	at := r.take(8)
-	ms := r.take(4)
+	d.CreatedAt, d.LeasedUntil, sent = r.time(), r.time(), r.time()
 	d.LeaseOwner, e.Type, e.ContentType = r.text(), r.text(), r.text()
 	if r.short {
-		return event.Claimed{}, 0, fmt.Errorf("%w: it is cut short", errNoEntry)
+		return event.Claimed{}, time.Time{}, fmt.Errorf("%w: it is cut short", errNoEntry)
 	}
-	d.CreatedAt = time.UnixMicro(int64(binary.BigEndian.Uint64([]byte(at)))).UTC()
 	d.EventID, d.DueAt, e.CreatedAt = e.ID, d.CreatedAt, d.CreatedAt
 	e.Payload = []byte(r.rest)
-	return c, time.Duration(binary.BigEndian.Uint32([]byte(ms))) * time.Millisecond, nil
+	return c, sent, nil
 }
 
 // reader takes an entry apart.
@@ -73,6 +72,10 @@ func (r *reader) take(n int) string {
 	taken := r.rest[:n]
 	r.rest = r.rest[n:]
 	return taken
+}
+
+func (r *reader) time() time.Time {
+	return time.UnixMicro(int64(binary.BigEndian.Uint64([]byte(r.take(8))))).UTC()
 }
 
 func (r *reader) text() string {

@@ -27,9 +27,9 @@ const (
 	refusedPause = time.Second
 	// lookAgain is how often a stream that is not empty is looked at.
 	lookAgain = 50 * time.Millisecond
-	// unread is the age at which an entry is taken back: no worker reads, or the one
-	// that did died before it could delete it.
-	unread = patience + 100*time.Millisecond
+	// unreadMore is by how much more than Redis's patience an entry has aged when it is
+	// taken back: no worker reads, or the one that did died before it could delete it.
+	unreadMore = 100 * time.Millisecond
 )
 
 const (
@@ -162,23 +162,26 @@ func (h *Handoff) gather(first event.Claimed) []event.Claimed {
 // passOn puts a batch into the stream, in one exchange, and releases what Redis did
 // not take.
 func (h *Handoff) passOn(batch []event.Claimed) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), h.c.patience)
 	defer cancel()
 	pipe := h.c.redis.Pipeline()
 	added := make([]*goredis.StringCmd, len(batch))
+	sent := h.c.now()
 	for i, c := range batch {
-		added[i] = pipe.XAdd(ctx, &goredis.XAddArgs{
-			Stream: h.c.key(streamName), Values: []any{field, encode(c, time.Until(c.Delivery.LeasedUntil))},
-		})
+		c.Delivery.LeasedUntil = sent.Add(time.Until(c.Delivery.LeasedUntil))
+		added[i] = pipe.XAdd(ctx, &goredis.XAddArgs{Stream: h.c.key(streamName), Values: []any{field, encode(c, sent)}})
 	}
 	length := pipe.XLen(ctx, h.c.key(streamName))
 	err := h.c.Failure()
 	if err == nil {
 		if _, err = pipe.Exec(ctx); away(err) {
 			h.c.failed(err)
+			<-ctx.Done() // Redis may have passed some on: they are not late at the worker, and have a moment to be made
 		}
 	}
-	h.backlog.Store(length.Val())
+	if length.Err() == nil {
+		h.backlog.Store(length.Val())
+	}
 	var refused []event.ID
 	for i, c := range batch {
 		h.Cancel(c.Delivery.SubscriptionID, len(c.Event.Payload))
@@ -196,7 +199,7 @@ func (h *Handoff) release(ids []event.ID, why error) {
 		return
 	}
 	if !away(why) {
-		h.c.o.Log.Warn("Redis refuses new deliveries; the database carries them for a moment", "error", why, "deliveries", len(ids))
+		h.c.warn("Redis refuses new deliveries; the database carries them for a moment", "error", why, "deliveries", len(ids))
 	}
 	h.pauseAll()
 	h.makeDue(h.o.Owner, ids)
@@ -222,12 +225,12 @@ func (h *Handoff) look(ctx context.Context) {
 	if h.backlog.Load() == 0 || !h.c.up.Load() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, h.c.patience)
 	defer cancel()
 	stream := h.c.key(streamName)
 	pipe := h.c.redis.Pipeline()
 	length := pipe.XLen(ctx, stream)
-	before := h.c.now().Add(-unread).UnixMilli()
+	before := h.c.now().Add(-h.c.patience - unreadMore).UnixMilli()
 	old := pipe.XRangeN(ctx, stream, "-", strconv.FormatInt(before, 10), batchMost)
 	if _, err := pipe.Exec(ctx); err != nil {
 		if away(err) {

@@ -27,7 +27,7 @@ func (c *Client) announce(n notice, id event.ID) {
 		return
 	}
 	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		ctx, cancel := context.WithTimeout(context.Background(), c.patience)
 		defer cancel()
 		_ = c.redis.Publish(ctx, c.key(string(n)), id.String()).Err()
 	}()

@@ -33,11 +33,10 @@ func (c *Client) Take(ctx context.Context, subscription event.ID, interval time.
 	if !c.up.Load() {
 		return 0
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
 	key := c.key("rate:" + subscription.String())
-	slack := max(interval, rateSlack)
-	us, err := takeScript.Run(ctx, c.redis, []string{key}, interval.Microseconds(), slack.Microseconds()).Int64()
+	us, err := takeScript.Run(ctx, c.redis, []string{key}, interval.Microseconds(), rateSlack.Microseconds()).Int64()
 	if err != nil {
 		if away(err) {
 			c.failed(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,10 +16,6 @@ const (
 	// block is how long a worker waits in Redis for something to come, and so, when it
 	// is to stop, at most for that: what comes while it waits is read.
 	block = 500 * time.Millisecond
-	// late is the age at which what was passed on is given back to the database
-	// instead: the node that passed it on may have done so already, because it had no
-	// answer from Redis. It is shorter than its patience.
-	late = patience * 3 / 4
 	// readMost is how many are taken in one exchange, and noRoom how long a worker waits
 	// that has no room at all.
 	readMost = 128
@@ -52,7 +47,7 @@ type Receiver struct {
 
 // entry is what was read of the stream.
 type entry struct {
-	id   string // which tells when it was written, by Redis's clock
+	id   string
 	text string
 }
 
@@ -89,12 +84,12 @@ func (r *Receiver) readOnce(ctx context.Context, most int) {
 	}
 	switch {
 	case err == nil:
-	case strings.Contains(err.Error(), "NOGROUP"):
-		r.makeGroup(ctx)
+	case strings.Contains(err.Error(), "NOGROUP"), strings.HasPrefix(err.Error(), "UNBLOCKED "):
+		r.makeGroup(ctx) // the second is what it says to one that waits when it loses its memory
 	case away(err):
 		r.c.failed(err)
 	default:
-		r.c.o.Log.WarnContext(ctx, "could not read new deliveries from Redis; the database carries them", "error", err)
+		r.c.warn("could not read new deliveries from Redis; the database carries them", "error", err)
 		pause(ctx, refusedPause)
 	}
 }
@@ -114,7 +109,7 @@ return entries`)
 
 // read takes what there is.
 func (r *Receiver) read(ctx context.Context, most int) ([]entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, r.c.patience)
 	defer cancel()
 	texts, err := readScript.Run(ctx, r.c.redis, []string{r.c.key(streamName)}, groupName, most).StringSlice()
 	if err != nil {
@@ -130,7 +125,7 @@ func (r *Receiver) read(ctx context.Context, most int) ([]entry, error) {
 // await waits for something to come. A script can't wait, so that what comes is deleted
 // afterwards; what is gone by then has been taken back.
 func (r *Receiver) await(ctx context.Context, most int) (taken []entry, err error) {
-	ctx, cancel := context.WithTimeout(ctx, block+2*patience)
+	ctx, cancel := context.WithTimeout(ctx, block+2*r.c.patience)
 	defer cancel()
 	stream := r.c.key(streamName)
 	streams, err := r.c.redis.XReadGroup(ctx, &goredis.XReadGroupArgs{
@@ -166,18 +161,17 @@ func (c *Client) remove(ctx context.Context, messages []goredis.XMessage) ([]boo
 	return deleted, err
 }
 
-// take hands one entry to the dispatcher. Ages are told by Redis's clock alone.
+// take hands one entry to the dispatcher. Its age counts from when it was sent, by
+// Redis's clock: a Redis that hung takes in what has waited before its door as new.
 func (r *Receiver) take(ctx context.Context, e entry) {
-	c, left, err := decode(e.text)
+	c, sent, err := decode(e.text)
 	if err != nil {
-		r.c.o.Log.WarnContext(ctx, "an entry of the ready stream can't be read; its delivery is made when its lease has run out", "error", err, "entry", e.id)
+		r.c.warn("an entry of the ready stream can't be read; its delivery is made when its lease has run out", "error", err, "entry", e.id)
 		return
 	}
-	ms, _, _ := strings.Cut(e.id, "-")
-	at, err := strconv.ParseInt(ms, 10, 64)
-	age := r.c.now().Sub(time.UnixMilli(at))
-	c.Delivery.LeasedUntil = time.Now().Add(left - max(age, 0))
-	if err != nil || age > late {
+	now := r.c.now()
+	c.Delivery.LeasedUntil = time.Now().Add(c.Delivery.LeasedUntil.Sub(now))
+	if now.Sub(sent) > r.c.late() {
 		r.c.o.Observer.Returned(1)
 		r.d.GiveBack(c)
 		return
@@ -187,6 +181,11 @@ func (r *Receiver) take(ctx context.Context, e entry) {
 		r.tellFull(c.Delivery.SubscriptionID)
 	}
 }
+
+// late is the age at which what was passed on is given back to the database instead:
+// the node that passed it on may have done so already, because it had no answer from
+// Redis. It is shorter than its patience.
+func (c *Client) late() time.Duration { return c.patience * 3 / 4 }
 
 // tellFull asks the others to leave a subscription to the database for a moment.
 func (r *Receiver) tellFull(subscription event.ID) {
@@ -203,12 +202,16 @@ func (r *Receiver) tellFull(subscription event.ID) {
 // makeGroup makes the stream and its group, which are not there at first, nor after
 // Redis has lost its memory. It reads from the beginning: what is too old is given back.
 func (r *Receiver) makeGroup(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, r.c.patience)
 	defer cancel()
 	err := r.c.redis.XGroupCreateMkStream(ctx, r.c.key(streamName), groupName, "0").Err()
 	if err == nil || strings.HasPrefix(err.Error(), "BUSYGROUP") {
 		return
 	}
-	r.c.o.Log.WarnContext(ctx, "could not make the group of workers in Redis; the database carries new deliveries", "error", err)
+	if away(err) {
+		r.c.failed(err)
+		return
+	}
+	r.c.warn("could not make the group of workers in Redis; the database carries new deliveries", "error", err)
 	pause(ctx, refusedPause)
 }

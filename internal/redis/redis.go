@@ -33,6 +33,8 @@ const (
 	patience = 400 * time.Millisecond
 	// tryEvery is how often Redis is asked for a sign of life, and its clock.
 	tryEvery = 500 * time.Millisecond
+	// warnEvery is how often the same warning is logged at most.
+	warnEvery = time.Minute
 )
 
 // Options say which Redis, and whose things in it.
@@ -58,25 +60,37 @@ type Observer interface {
 // Client is one node's connections to Redis. Its methods may be called from many
 // goroutines at once.
 type Client struct {
-	o     Options
-	redis goredis.UniversalClient
+	o        Options
+	redis    goredis.UniversalClient
+	patience time.Duration // the constant, but in tests: a machine that is busy with others is no Redis that hangs
 
 	up     atomic.Bool
 	took   atomic.Int64 // how long Redis last took to answer, in nanoseconds
 	offset atomic.Int64 // what Redis's clock shows more than ours, in nanoseconds
 
 	mu      sync.Mutex
-	failure error // why it is not up
+	failure error                // why it is not up
+	warned  map[string]time.Time // when warn last let a sentence through
 }
+
+var errNotTried = errors.New("not tried yet")
 
 // Open reads the address. It does not connect: Redis may be away at the start, too.
 func Open(o Options) (*Client, error) {
-	logging.Disable() // the library's own log; what matters is said below
 	options, err := parse(o.URL)
 	if err != nil {
-		return nil, fmt.Errorf("REDIS_URL is not an address that the client understands: %w", withoutURL(err))
+		return nil, fmt.Errorf("REDIS_URL is not an address that the client understands: %w", withoutSecret(o.URL, err))
 	}
-	return &Client{o: o, redis: goredis.NewUniversalClient(options), failure: errors.New("not tried yet")}, nil
+	return newClient(o, options, patience), nil
+}
+
+func newClient(o Options, options *goredis.UniversalOptions, patience time.Duration) *Client {
+	logging.Disable() // the library's own log; what matters is said below
+	options.DialTimeout, options.ReadTimeout, options.WriteTimeout, options.PoolTimeout = patience, patience, patience, patience
+	return &Client{
+		o: o, redis: goredis.NewUniversalClient(options), patience: patience,
+		failure: errNotTried, warned: map[string]time.Time{},
+	}
 }
 
 func parse(text string) (*goredis.UniversalOptions, error) {
@@ -101,6 +115,7 @@ func parse(text string) (*goredis.UniversalOptions, error) {
 			return nil, err
 		}
 		o = goredis.UniversalOptions{Addrs: c.Addrs, TLSConfig: c.TLSConfig, Username: c.Username, Password: c.Password, IsClusterMode: true}
+		o.MaxRedirects = -1 // which are retries, too: an entry that was written before the connection broke would be written twice
 	default:
 		s, err := goredis.ParseURL(text)
 		if err != nil {
@@ -108,7 +123,6 @@ func parse(text string) (*goredis.UniversalOptions, error) {
 		}
 		o = goredis.UniversalOptions{Addrs: []string{s.Addr}, DB: s.DB, TLSConfig: s.TLSConfig, Username: s.Username, Password: s.Password}
 	}
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = patience, patience, patience, patience
 	o.ContextTimeoutEnabled = true
 	o.MaxRetries, o.DialerRetries = -1, 1 // the database does what Redis does not at once
 	o.PoolSize = 8
@@ -118,12 +132,15 @@ func parse(text string) (*goredis.UniversalOptions, error) {
 	return &o, nil
 }
 
-// withoutURL leaves out the address itself, which may hold a password.
-func withoutURL(err error) error {
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
+// withoutSecret is err if there can be nothing of a password in it. Where the address
+// comes apart in the wrong place, because of what is in the password, any of its pieces
+// may be one.
+func withoutSecret(text string, err error) error {
+	u, parseErr := url.Parse(text)
+	if parseErr == nil && (!strings.Contains(text, "@") || u.User != nil && strings.Count(text, "@") == 1) {
+		return err
 	}
-	return err
+	return errors.New("write redis://user:password@host:port/db, and in the password %2F for a slash, %3F for ?, %23 for #, %40 for @ and %25 for %")
 }
 
 // key is a name in Redis. All of a database's are in one slot of a cluster.
@@ -144,19 +161,27 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
+// tryScript writes, though nothing comes of it: a Redis that takes no writes, a copy of
+// another for instance, is of no use. It has a key because in a cluster it is the node
+// of the stream that is asked. It answers with the time in microseconds.
+var tryScript = goredis.NewScript(`
+redis.call('DEL', KEYS[1])
+local t = redis.call('TIME')
+return t[1] * 1000000 + t[2]`)
+
 // try also reads Redis's clock, by which deliveries that came late are told.
 func (c *Client) try(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
 	before := time.Now()
-	at, err := c.redis.Time(ctx).Result()
+	at, err := tryScript.Run(ctx, c.redis, []string{c.key("try")}).Int64()
 	if err != nil {
 		c.failed(err)
 		return
 	}
 	took := time.Since(before)
 	c.took.Store(int64(took))
-	c.offset.Store(int64(at.Sub(before.Add(took / 2))))
+	c.offset.Store(int64(time.UnixMicro(at).Sub(before.Add(took / 2))))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.failure = nil; !c.up.Swap(true) {
@@ -173,10 +198,21 @@ func (c *Client) failed(err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	first := errors.Is(c.failure, errNotTried)
 	c.failure = err
-	if c.up.Swap(false) {
+	if c.up.Swap(false) || first {
 		c.o.Observer.RedisUp(false)
-		c.o.Log.Warn("Redis does not answer; the database does its part until it does", "error", err)
+		c.o.Log.Warn("Redis can't be used; the database does its part until it can", "error", err)
+	}
+}
+
+// warn logs a sentence that may be true many times a second, once in so long.
+func (c *Client) warn(sentence string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.warned[sentence]) >= warnEvery {
+		c.warned[sentence] = time.Now()
+		c.o.Log.Warn(sentence, args...)
 	}
 }
 

@@ -1,0 +1,360 @@
+package redis
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+	"hookferry/internal/redistest"
+)
+
+// trial is a node that takes in and one that delivers, with a Redis that the test may
+// do to what it likes.
+type trial struct {
+	*sender
+	redis  *redistest.Server
+	far    *node
+	worker *worker
+}
+
+func newTrial(t *testing.T, settings ...string) *trial {
+	t.Helper()
+	server := own(t, settings...)
+	l := newLedger()
+	x := &trial{redis: server, sender: newSender(t, up(t, server.URL()), l), far: up(t, server.URL()), worker: newWorker(l)}
+	x.sender.run(t)
+	receive(t, x.far, x.worker)
+	x.wantPassed(t, 20)
+	return x
+}
+
+// wantPassed wants deliveries to reach the worker, and waits until so many have.
+func (x *trial) wantPassed(t *testing.T, many int64) {
+	t.Helper()
+	many += x.worker.took.Load()
+	eventually(t, func() error {
+		x.deliver(theSub, 100)
+		if n := x.worker.took.Load(); n < many {
+			return fmt.Errorf("the worker has had %d, not %d; the failures are %v and %v", n, many, x.Failure(), x.far.Failure())
+		}
+		return nil
+	})
+}
+
+// wantSettled wants all that went on to have come to an end, but for what was in Redis
+// when it lost its memory: that is found by its lease.
+func (x *trial) wantSettled(t *testing.T, mayBeLost int) {
+	t.Helper()
+	x.wantIdle(t)
+	x.wantEmpty(t)
+	eventually(t, func() error {
+		if a := x.ledger.account(); a.lost > mayBeLost {
+			return fmt.Errorf("nothing became of %d: %+v", a.lost, a)
+		}
+		return nil
+	})
+	a := x.ledger.account()
+	if a.twice != 0 || len(x.ledger.strange) != 0 {
+		t.Errorf("%+v, and %d that were never passed on", a, len(x.ledger.strange))
+	}
+	t.Logf("%+v", a)
+	x.wantPassed(t, 20)
+	x.wantIdle(t)
+	x.wantEmpty(t)
+	eventually(t, func() error {
+		n, now := x.backlog.Load(), x.ledger.account()
+		if n != 0 || now.lost > a.lost {
+			return fmt.Errorf("the stream counts as %d long: %+v", n, now)
+		}
+		return nil
+	})
+}
+
+func TestRedisAwayAtTheStart(t *testing.T) {
+	t.Parallel()
+	server := own(t)
+	server.Kill()
+	l := newLedger()
+	near, far := connect(t, server.URL()), connect(t, server.URL())
+	s := newSender(t, near, l)
+	s.run(t)
+	receive(t, far, newWorker(l))
+	h := &heard{}
+	listenTo(t, far, h)
+	eventually(t, func() error { return loggedOnce(near, "Redis can't be used") })
+	if s.deliver(theSub, 10) {
+		t.Error("there was room without Redis")
+	}
+	near.Changed(theSub) // says nothing, and does not hang
+	if wait := near.Take(t.Context(), theSub, time.Hour); wait != 0 {
+		t.Errorf("a rate holds back for %v without Redis", wait)
+	}
+	pause(t.Context(), 3*tryEvery)
+	if err := loggedOnce(near, "Redis can't be used"); err != nil {
+		t.Error(err)
+	}
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	near.wantUp(t, true)
+	h.wantZero(t)
+	for range 20 {
+		s.mustDeliver(t, theSub, 10)
+	}
+	l.wantKnown(t)
+	s.wantEmpty(t)
+	if near.log.count("Redis answers") == 0 {
+		t.Errorf("the log says:\n%s", near.log)
+	}
+}
+
+func loggedOnce(n *node, words string) error {
+	if many := n.log.count(words); many != 1 {
+		return fmt.Errorf("%q is in the log %d times:\n%s", words, many, n.log)
+	}
+	return nil
+}
+
+// Redis is killed under load and comes back with nothing: what was in it is lost to
+// the leases, the group of workers is made again, and the work goes on.
+func TestRedisKilledAndRestarted(t *testing.T) {
+	t.Parallel()
+	x := newTrial(t)
+	end := x.storm(t, theSub)
+	for range 2 {
+		x.wantPassed(t, 500)
+		x.redis.Kill()
+		x.wantUp(t, false)
+		if x.deliver(theSub, 10) {
+			t.Error("there was room without Redis")
+		}
+		if err := x.redis.Start(); err != nil {
+			t.Fatal(err)
+		}
+		x.wantUp(t, true)
+		x.far.wantUp(t, true)
+		x.wantPassed(t, 500)
+	}
+	end()
+	x.wantSettled(t, 2*streamMost)
+	if n := x.log.count("Redis can't be used"); n < 2 {
+		t.Errorf("it is logged %d times that Redis is away, which it was twice:\n%s", n, x.log)
+	}
+}
+
+func TestFlushAllWhileInUse(t *testing.T) {
+	t.Parallel()
+	x := newTrial(t)
+	end := x.storm(t, theSub)
+	for range 5 {
+		x.wantPassed(t, 200)
+		do(t, x.redis, "FLUSHALL")
+	}
+	x.wantPassed(t, 200)
+	end()
+	x.wantSettled(t, 5*streamMost)
+	for range 5 { // the same when nothing goes on, and the worker waits
+		eventually(t, func() error {
+			if clients := do(t, x.redis, "INFO", "clients"); !strings.Contains(clients, "blocked_clients:1") {
+				return errNotYet
+			}
+			return nil
+		})
+		do(t, x.redis, "FLUSHALL")
+		x.wantPassed(t, 1)
+	}
+	wantNoRefusal(t, x.node, x.far)
+}
+
+// Redis's memory is full: it refuses, everything goes to the database, and is tried
+// with one again and again until it is taken.
+func TestRedisOutOfMemory(t *testing.T) {
+	t.Parallel()
+	x := newTrial(t)
+	x.wantEmpty(t)
+	do(t, x.redis, "CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
+	x.mustDeliver(t, theSub, 10)
+	eventually(t, func() error {
+		if x.ledger.account().released == 0 {
+			return errNotYet
+		}
+		return nil
+	})
+	if x.deliver(theSub, 10) {
+		t.Error("there is room at once again")
+	}
+	x.mustDeliver(t, theSub, 10) // after a while
+	x.ledger.wantKnown(t)
+	if err := x.Failure(); err != nil {
+		t.Errorf("Redis counts as away: %v", err)
+	}
+	if n := x.log.count("Redis refuses"); n != 1 {
+		t.Errorf("it is said %d times:\n%s", n, x.log)
+	}
+	do(t, x.redis, "CONFIG", "SET", "maxmemory", "0")
+	x.wantSettled(t, 0)
+	if a := x.ledger.account(); a.both != 0 {
+		t.Errorf("%d were offered and released", a.both)
+	}
+}
+
+// The same when Redis also loses its memory: the group can't be made.
+func TestRedisOutOfMemoryAndEmpty(t *testing.T) {
+	t.Parallel()
+	x := newTrial(t)
+	do(t, x.redis, "CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
+	do(t, x.redis, "FLUSHALL")
+	eventually(t, func() error { return loggedOnce(x.far, "could not make the group") })
+	do(t, x.redis, "CONFIG", "SET", "maxmemory", "0")
+	x.wantSettled(t, 20)
+}
+
+// Redis hangs, and keeps its connections: what was on its way is released when its
+// patience is over, and nothing hangs with it.
+func TestRedisFrozen(t *testing.T) {
+	t.Parallel()
+	x := newTrial(t)
+	x.wantSettled(t, 0)
+	before := x.ledger.account()
+	x.redis.Freeze()
+	for range 300 {
+		x.deliver(theSub, 100)
+	}
+	eventually(t, func() error {
+		if a := x.ledger.account(); a.lost != 0 || a.released-before.released != a.sent-before.sent || a.sent == before.sent {
+			return fmt.Errorf("%+v", a)
+		}
+		return nil
+	})
+	x.wantUp(t, false)
+	x.wantIdle(t)
+	pause(t.Context(), calm) // so long it lies in the connection
+	x.redis.Thaw()
+	x.wantUp(t, true)
+	x.far.wantUp(t, true)
+	x.wantEmptyOrOld(t)
+	if a := x.ledger.account(); a.both != 0 {
+		t.Errorf("%d were released, and offered after that: %+v", a.both, a)
+	}
+	x.wantPassed(t, 20)
+}
+
+// wantEmptyOrOld waits until there is nothing in the stream that a worker has yet to read.
+func (x *trial) wantEmptyOrOld(t *testing.T) {
+	t.Helper()
+	begun := x.worker.took.Load()
+	x.mustDeliver(t, theSub, 10)
+	eventually(t, func() error {
+		x.deliver(theSub, 10)
+		if x.worker.took.Load() <= begun+5 {
+			return errNotYet
+		}
+		return nil
+	})
+}
+
+// What a hanging Redis takes in when it wakes up was released long before: a worker
+// gives it back, although it has just come into the stream.
+func TestThawedEntryIsNotOffered(t *testing.T) {
+	t.Parallel()
+	server := own(t)
+	l := newLedger()
+	s := newSender(t, up(t, server.URL()), l)
+	s.run(t)
+	far, w := up(t, server.URL()), newWorker(l)
+	end := receive(t, far, w)
+	s.mustDeliver(t, theSub, 10)
+	l.wantKnown(t)
+	s.wantEmpty(t)
+	end() // or Redis would send the entries to one that has given up
+	server.Freeze()
+	for range 10 {
+		s.deliver(theSub, 10)
+	}
+	l.wantKnown(t)
+	s.wantUp(t, false)
+	server.Thaw()
+	s.wantUp(t, true)
+	far.wantUp(t, true)
+	receive(t, far, w)
+	eventually(t, func() error {
+		if a := l.account(); a.given+a.both == 0 { // or nothing was under way, and this tests nothing
+			return fmt.Errorf("none came late: %+v", a)
+		}
+		return nil
+	})
+	s.wantEmpty(t)
+	if a := l.account(); a.both != 0 {
+		t.Errorf("%d were released, and offered after that: %+v", a.both, a)
+	}
+}
+
+// A copy of another Redis answers, and takes nothing: it is of no use, which is said
+// once.
+func TestReadOnlyCopy(t *testing.T) {
+	t.Parallel()
+	original := own(t)
+	host, port, _ := net.SplitHostPort(original.Addr())
+	copied := own(t, "replicaof "+host+" "+port)
+	n := connect(t, copied.URL())
+	n.wantFailure(t, "READONLY")
+	s := newSender(t, n, newLedger())
+	s.run(t)
+	for range 4 { // as many signs of life
+		pause(t.Context(), tryEvery)
+		if s.deliver(theSub, 10) {
+			t.Error("something was passed on to a copy")
+		}
+	}
+	if err := loggedOnce(n, "Redis can't be used"); err != nil {
+		t.Error(err)
+	}
+	do(t, copied, "REPLICAOF", "NO", "ONE") // it takes over
+	n.wantUp(t, true)
+	s.mustDeliver(t, theSub, 10)
+}
+
+// The database is away as well: nothing hangs, and the leases run out.
+func TestReleaseFails(t *testing.T) {
+	t.Parallel()
+	x := newTrial(t)
+	x.ledger.mu.Lock()
+	x.ledger.fault = errors.New("the database is away")
+	x.ledger.mu.Unlock()
+	x.redis.Kill()
+	for range 50 {
+		x.deliver(event.ID{3}, 10)
+	}
+	x.wantIdle(t)
+	if err := x.redis.Start(); err != nil {
+		t.Fatal(err)
+	}
+	x.wantSettled(t, 50)
+}
+
+// What is in the stream when Redis's memory is full can be read still, and makes room.
+func TestReadingWithoutMemory(t *testing.T) {
+	t.Parallel()
+	server := own(t)
+	l := newLedger()
+	n := up(t, server.URL())
+	s := newSender(t, n, l)
+	end := receive(t, n, newWorker(l))
+	s.put(t, claim(theSub, 10), 0)
+	l.wantKnown(t) // the group is there
+	end()
+	for range 10 {
+		s.put(t, claim(theSub, 10), 0)
+	}
+	do(t, server, "CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
+	receive(t, n, newWorker(l))
+	l.wantKnown(t)
+	s.wantEmpty(t)
+	if err := n.Failure(); err != nil {
+		t.Errorf("Redis counts as away: %v", err)
+	}
+}

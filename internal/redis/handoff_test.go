@@ -1,0 +1,315 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hookferry/internal/event"
+)
+
+var theSub = event.ID{0: 7, 15: 7}
+
+// What is passed on arrives as it was stored, once, at one of two workers, and both
+// have their share.
+func TestHandOver(t *testing.T) {
+	t.Parallel()
+	const many = 600
+	l := newLedger()
+	s := newSender(t, up(t, shared.URL()), l)
+	s.run(t)
+	first, second := newWorker(l), newWorker(l)
+	receive(t, up(t, shared.URL()), first)
+	receive(t, up(t, shared.URL()), second)
+	for i := range many {
+		s.mustDeliver(t, event.ID{0: byte(i % 5)}, i%300)
+	}
+	l.wantKnown(t)
+	s.wantIdle(t)
+	s.wantEmpty(t)
+	// At the start, or on a busy machine, one or the other may come too late: then it is
+	// given back.
+	a := l.account()
+	if a.twice != 0 || a.full != 0 || a.offered+a.given+a.released != many || a.offered < many/2 {
+		t.Errorf("of %d deliveries: %+v", many, a)
+	}
+	if first.took.Load() == 0 || second.took.Load() == 0 {
+		t.Errorf("one had %d, the other %d", first.took.Load(), second.took.Load())
+	}
+	if n := s.passedOn.Load(); n != int64(many-a.released) {
+		t.Errorf("%d were counted as passed on, %d were", n, many-a.released)
+	}
+	for _, f := range l.fates {
+		if f.offered > 0 {
+			checkArrived(t, f)
+		}
+	}
+}
+
+func checkArrived(t *testing.T, f *fate) {
+	t.Helper()
+	want, got := f.claimed, f.got
+	if off := got.Delivery.LeasedUntil.Sub(want.Delivery.LeasedUntil).Abs(); off > calm {
+		t.Errorf("the lease's end is off by %v", off)
+	}
+	want.Delivery.LeasedUntil, got.Delivery.LeasedUntil = time.Time{}, time.Time{}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Whatever becomes of Redis, a delivery is due again within a second.
+func TestDueWithinASecond(t *testing.T) {
+	hangs := patience
+	unread := patience + unreadMore + streamMost/batchMost*lookAgain // the last of a full stream
+	if hangs >= time.Second || unread >= time.Second {
+		t.Errorf("when Redis hangs it takes %v, when nobody reads %v", hangs, unread)
+	}
+}
+
+// Nothing is passed on that a node can't, or that nobody waits for.
+func TestReserveRefuses(t *testing.T) {
+	t.Parallel()
+	s := newSender(t, up(t, shared.URL()), newLedger())
+	sub := event.Subscription{ID: theSub}
+	for _, row := range []struct {
+		why  string
+		size int
+		prep func()
+		want bool
+	}{
+		{"there is room", 100, nil, true},
+		{"an empty event is one, too", 0, nil, true},
+		{"it is as large as may be", maxEntry, nil, true},
+		{"it is too large: the database carries it", maxEntry + 1, nil, false},
+		{"a worker has no room for the subscription", 1, func() { s.Full(theSub) }, false},
+		{"that is over", 1, func() { s.full[theSub] = time.Now().Add(-fullPause) }, true},
+		{"and was forgotten", 1, func() { s.wantNotPaused(t) }, true},
+		{"Redis has just refused one", 1, func() { s.refused = time.Now() }, false},
+		{"that is over, too", 1, func() { s.refused = time.Now().Add(-refusedPause) }, true},
+		{"the stream is full", 1, func() { s.backlog.Store(streamMost) }, false},
+		{"it has emptied", 1, func() { s.backlog.Store(0) }, true},
+		{"payloads take too much memory", 1, func() { s.Handoff.bytes.Store(bytesMost) }, false},
+		{"Redis is away", 1, func() { s.Handoff.bytes.Store(0); s.up.Store(false) }, false},
+	} {
+		if row.prep != nil {
+			row.prep()
+		}
+		count, bytes := s.count.Load(), s.Handoff.bytes.Load()
+		lease, ok := s.Reserve(sub, row.size)
+		if ok != row.want {
+			t.Errorf("%s: Reserve said %v", row.why, ok)
+		}
+		if !ok && (lease != event.Lease{} || s.count.Load() != count || s.Handoff.bytes.Load() != bytes) {
+			t.Errorf("%s: it was refused, and left %+v, %d reserved, %d bytes", row.why, lease, s.count.Load()-count, s.Handoff.bytes.Load()-bytes)
+		}
+		if ok {
+			if off := time.Until(lease.Until) - leaseTime; lease.Owner != ownerName || off.Abs() > time.Second {
+				t.Errorf("%s: the lease is %+v", row.why, lease)
+			}
+			s.Cancel(theSub, row.size)
+		}
+	}
+}
+
+func (s *sender) wantNotPaused(t *testing.T) {
+	t.Helper()
+	if len(s.full) != 0 {
+		t.Errorf("%d subscriptions are held back still", len(s.full))
+	}
+}
+
+// What is remembered of subscriptions without room is bounded.
+func TestFullIsBounded(t *testing.T) {
+	t.Parallel()
+	s := newSender(t, up(t, shared.URL()), newLedger())
+	for i := range 3 * streamMost {
+		s.Full(event.ID{byte(i), byte(i >> 8)})
+	}
+	if len(s.full) > streamMost {
+		t.Errorf("%d are remembered", len(s.full))
+	}
+}
+
+// Reservations end at the limit, whoever asks, and every one can be delivered without
+// waiting although nobody passes on.
+func TestDeliverNeverBlocks(t *testing.T) {
+	t.Parallel()
+	s := newSender(t, up(t, shared.URL()), newLedger())
+	var group sync.WaitGroup
+	for range 64 {
+		group.Go(func() {
+			for range 100 {
+				s.deliver(theSub, 1)
+			}
+		})
+	}
+	group.Wait()
+	a := s.ledger.account()
+	// A refusal gives its place back a moment later, so that another may be refused
+	// without need.
+	if a.sent > streamMost || a.sent < streamMost-64 || len(s.queue) != a.sent || s.count.Load() != int64(a.sent) {
+		t.Errorf("%d were reserved, %d wait, %d are counted", a.sent, len(s.queue), s.count.Load())
+	}
+	for range a.sent {
+		s.Cancel(theSub, 1)
+	}
+	if s.count.Load() != 0 || s.Handoff.bytes.Load() != 0 {
+		t.Errorf("%d and %d bytes are left reserved", s.count.Load(), s.Handoff.bytes.Load())
+	}
+}
+
+func TestReservedBytesAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newSender(t, up(t, shared.URL()), newLedger())
+	var group sync.WaitGroup
+	for range 64 {
+		group.Go(func() {
+			for range 10 {
+				s.Reserve(event.Subscription{ID: theSub}, maxEntry)
+			}
+		})
+	}
+	group.Wait()
+	if b := s.Handoff.bytes.Load(); b > bytesMost || b < bytesMost-64*maxEntry {
+		t.Errorf("%d bytes are reserved, the limit is %d", b, bytesMost)
+	}
+}
+
+// Where nobody reads, the stream fills up to its limit; when somebody has, it goes on.
+func TestStreamFullAndEmptyAgain(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	s := newSender(t, up(t, shared.URL()), l)
+	s.run(t)
+	eventually(t, func() error {
+		for s.deliver(theSub, 100) {
+		}
+		if n := s.backlog.Load(); n < streamMost {
+			return fmt.Errorf("the stream has %d", n)
+		}
+		return nil
+	})
+	s.wantIdle(t)
+	if n := s.length(t); n > streamMost || n < streamMost-batchMost {
+		t.Errorf("the stream has %d entries, want about %d", n, streamMost)
+	}
+	if s.deliver(theSub, 100) {
+		t.Error("one more was let through")
+	}
+	receive(t, up(t, shared.URL()), newWorker(l))
+	s.wantEmpty(t)
+	s.mustDeliver(t, theSub, 100)
+	l.wantKnown(t)
+	if n := s.backlog.Load(); n >= streamMost/2 {
+		t.Errorf("the stream counts as %d long", n)
+	}
+}
+
+// A worker without room for a subscription says so: then no more of it is passed on,
+// for a moment. That of others is.
+func TestFullNoticePauses(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	n := up(t, shared.URL())
+	s := newSender(t, n, l)
+	s.run(t)
+	h := &heard{}
+	background(t, func(ctx context.Context) error { return n.Listen(ctx, h.onChange, s.Full) })
+	h.wantZero(t)
+	w := newWorker(l)
+	w.full.Store(true)
+	far := up(t, shared.URL())
+	receive(t, far, w)
+	eventually(t, func() error {
+		if s.deliver(theSub, 10) {
+			return errNotYet
+		}
+		return nil
+	})
+	if !s.deliver(event.ID{9}, 10) {
+		t.Error("another subscription is held back, too")
+	}
+	l.wantKnown(t)
+	if a := l.account(); a.full == 0 || far.returned.Load() < int64(a.full) {
+		t.Errorf("%+v, and counted were %d", a, far.returned.Load())
+	}
+	w.full.Store(false)
+	s.mustDeliver(t, theSub, 10)
+	l.wantKnown(t)
+}
+
+// A node that stops passes on what it has before.
+func TestHandoffPassesOnAtTheEnd(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	s := newSender(t, up(t, shared.URL()), l)
+	const many = 3*batchMost + 1
+	for range many {
+		if !s.deliver(theSub, 10) {
+			t.Fatal("refused")
+		}
+	}
+	s.run(t)() // it is to stop before it has begun
+	s.wantIdle(t)
+	if n := s.length(t); n != many {
+		t.Errorf("%d of %d are in the stream", n, many)
+	}
+}
+
+// A worker that stops takes what Redis sends it at that moment, and leaves no entry
+// behind that it has read.
+func TestReceiverDeletesAtTheEnd(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	s := newSender(t, up(t, shared.URL()), l)
+	s.run(t)
+	w := newWorker(l)
+	end := receive(t, up(t, shared.URL()), w)
+	for range 100 {
+		s.mustDeliver(t, theSub, 10)
+	}
+	eventually(t, func() error {
+		if w.took.Load() == 0 {
+			return errNotYet
+		}
+		return nil
+	})
+	end()
+	s.wantIdle(t)
+	a := l.account()
+	if n := s.length(t); n != a.lost {
+		t.Errorf("%d entries are in the stream, nothing became of %d: %+v", n, a.lost, a)
+	}
+}
+
+// A worker without any room reads nothing: others may.
+func TestNoRoomReadsNothing(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	s := newSender(t, up(t, shared.URL()), l)
+	s.run(t)
+	busy, idle := newWorker(l), newWorker(l)
+	busy.room.Store(0)
+	receive(t, up(t, shared.URL()), busy)
+	receive(t, up(t, shared.URL()), idle)
+	for range 100 {
+		s.mustDeliver(t, theSub, 10)
+	}
+	l.wantKnown(t)
+	if busy.took.Load() != 0 || idle.took.Load() == 0 {
+		t.Errorf("the one without room took %d, the other %d", busy.took.Load(), idle.took.Load())
+	}
+	busy.room.Store(1)
+	eventually(t, func() error {
+		s.deliver(theSub, 10)
+		if busy.took.Load() == 0 {
+			return errNotYet
+		}
+		return nil
+	})
+}

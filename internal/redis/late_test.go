@@ -1,0 +1,249 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"hookferry/internal/event"
+)
+
+// put writes an entry as a node does that sent it at a time before.
+func (s *sender) put(t *testing.T, c event.Claimed, ago time.Duration) {
+	t.Helper()
+	s.ledger.mu.Lock()
+	s.ledger.fates[c.Delivery.ID] = &fate{claimed: c}
+	s.ledger.mu.Unlock()
+	s.putText(t, string(encode(c, s.now().Add(-ago))))
+}
+
+func (s *sender) putText(t *testing.T, text string) {
+	t.Helper()
+	args := &goredis.XAddArgs{Stream: s.key(streamName), Values: []any{field, text}}
+	if err := s.redis.XAdd(context.Background(), args).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What was sent long ago may have been released since: it is given back.
+func TestLateEntriesAreGivenBack(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	s := newSender(t, up(t, shared.URL()), l)
+	for i := range 10 {
+		s.put(t, claim(theSub, i), s.late()+time.Duration(i)*time.Second)
+	}
+	far := up(t, shared.URL())
+	receive(t, far, newWorker(l))
+	l.wantKnown(t)
+	s.wantEmpty(t)
+	if a := l.account(); a.given != 10 || a.offered != 0 || far.returned.Load() != 10 {
+		t.Errorf("%+v, and counted were %d", a, far.returned.Load())
+	}
+}
+
+// What nobody understands is passed over, and what stands around it is not.
+func TestRubbishEntries(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	s := newSender(t, up(t, shared.URL()), l)
+	far := up(t, shared.URL())
+	receive(t, far, newWorker(l))
+	for _, text := range []string{"", "rubbish", "\x02" + string(make([]byte, 200)), "\x01"} {
+		s.put(t, claim(theSub, 10), 0)
+		s.putText(t, text)
+	}
+	args := &goredis.XAddArgs{Stream: s.key(streamName), Values: []any{"other", "1", "fields", "2"}}
+	if err := s.redis.XAdd(t.Context(), args).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.put(t, claim(theSub, 10), 0)
+	l.wantKnown(t)
+	s.wantEmpty(t)
+	if n := far.log.count("can't be read"); n != 1 {
+		t.Errorf("it is said %d times:\n%s", n, far.log)
+	}
+}
+
+// Where the stream stands there is something else: nothing is passed on, nothing
+// hangs, and it is said once.
+func TestSomethingElseInItsPlace(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	s := newSender(t, up(t, shared.URL()), l)
+	s.run(t)
+	if err := s.redis.Set(t.Context(), s.key(streamName), "something", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	far := up(t, shared.URL())
+	receive(t, far, newWorker(l))
+	for range 2 {
+		s.mustDeliver(t, theSub, 10)
+	}
+	l.wantKnown(t)
+	if a := l.account(); a.released != 2 {
+		t.Errorf("%+v", a)
+	}
+	if s.log.count("WARN") != 1 || far.log.count("WARN") != 1 {
+		t.Errorf("the log says:\n%s%s", s.log, far.log)
+	}
+	if err := s.redis.Del(t.Context(), s.key(streamName)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.mustDeliver(t, theSub, 10)
+	l.wantKnown(t)
+	s.wantEmpty(t)
+}
+
+// readAndDie reads what there is, and never deletes it.
+func (s *sender) readAndDie(t *testing.T, most int64) int {
+	t.Helper()
+	ctx := context.Background()
+	if err := s.redis.XGroupCreateMkStream(ctx, s.key(streamName), groupName, "0").Err(); err != nil {
+		t.Fatal(err)
+	}
+	streams, err := s.redis.XReadGroup(ctx, &goredis.XReadGroupArgs{
+		Group: groupName, Consumer: groupName, Streams: []string{s.key(streamName), ">"}, Count: most, NoAck: true, Block: -1,
+	}).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(streams[0].Messages)
+}
+
+// The workers died after they had read all that the stream may hold. It comes back,
+// and the stream does not stay full for ever.
+func TestWorkersDieAfterReading(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	s := newSender(t, up(t, shared.URL()), l)
+	for s.deliver(theSub, 10) {
+	}
+	end := s.run(t)
+	s.wantIdle(t)
+	s.readAndDie(t, streamMost/2) // of the rest nobody has heard
+	begun := time.Now()
+	s.wantEmpty(t)
+	l.wantKnown(t)
+	t.Logf("all were taken back after %v", time.Since(begun))
+	if a := l.account(); a.released != streamMost || a.sent != streamMost {
+		t.Errorf("%+v", a)
+	}
+	eventually(t, func() error {
+		if n := s.backlog.Load(); n != 0 {
+			return fmt.Errorf("the stream counts as %d long", n)
+		}
+		return nil
+	})
+	receive(t, up(t, shared.URL()), newWorker(l))
+	s.mustDeliver(t, theSub, 10)
+	l.wantKnown(t)
+	end()
+}
+
+// What another node passed on and nobody read is taken back in its name.
+func TestTakesBackForOthers(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	n := up(t, shared.URL())
+	dead := newSender(t, n, l)
+	for range 10 {
+		dead.put(t, claim(theSub, 10), 0)
+	}
+	var owners []string
+	other := newSender(t, n, l)
+	other.o.Owner = "api-2"
+	other.o.Release = func(ctx context.Context, owner string, ids []event.ID) error {
+		owners = append(owners, owner)
+		return l.release(ctx, ownerName, ids)
+	}
+	end := other.run(t)
+	other.mustDeliver(t, theSub, 10)
+	l.wantKnown(t)
+	end()
+	if a := l.account(); a.released != 11 {
+		t.Errorf("%+v", a)
+	}
+	for _, want := range []string{ownerName, "api-2"} {
+		if !slices.Contains(owners, want) {
+			t.Errorf("nothing was released for %s, but for %v", want, owners)
+		}
+	}
+}
+
+// Whoever deletes an entry owns it: of two that try, one does.
+func TestOneOwner(t *testing.T) {
+	t.Parallel()
+	s := newSender(t, up(t, shared.URL()), newLedger())
+	const many = 100
+	for range many {
+		s.put(t, claim(theSub, 10), 0)
+	}
+	all, err := s.redis.XRange(t.Context(), s.key(streamName), "-", "+").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var owners [2][]bool
+	var group sync.WaitGroup
+	for i := range owners {
+		group.Go(func() {
+			var err error
+			if owners[i], err = s.remove(t.Context(), all); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	for i := range many {
+		if owners[0][i] == owners[1][i] {
+			t.Errorf("entry %d: %v and %v", i, owners[0][i], owners[1][i])
+		}
+	}
+}
+
+// Workers that now and then have no room for longer than anything may wait: then it is
+// taken back, and nothing of that is offered, nor lost.
+func TestOfferedOrTakenBack(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	var workers []*worker
+	for range 3 {
+		workers = append(workers, newWorker(l))
+		receive(t, up(t, shared.URL()), workers[len(workers)-1])
+	}
+	var ends []func()
+	var senders []*sender
+	for range 2 {
+		s := newSender(t, up(t, shared.URL()), l)
+		s.run(t)
+		senders, ends = append(senders, s), append(ends, s.storm(t, theSub))
+	}
+	for i := range 4 {
+		for _, w := range workers {
+			w.room.Store(int64(i % 2 * 64))
+		}
+		before := l.account()
+		eventually(t, func() error {
+			if a := l.account(); i%2 == 0 && a.released == before.released || i%2 == 1 && a.offered < before.offered+100 {
+				return fmt.Errorf("%+v", a)
+			}
+			return nil
+		})
+	}
+	for _, end := range ends {
+		end()
+	}
+	l.wantKnown(t)
+	for _, s := range senders {
+		s.wantIdle(t)
+	}
+	senders[0].wantEmpty(t)
+	if a := l.account(); a.both != 0 || a.twice != 0 {
+		t.Errorf("%+v", a)
+	}
+}

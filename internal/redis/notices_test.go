@@ -1,0 +1,196 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// heard is what a listener was told.
+type heard struct {
+	mu            sync.Mutex
+	changed, full []event.ID
+}
+
+func (h *heard) onChange(id event.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.changed = append(h.changed, id)
+}
+
+func (h *heard) onFull(id event.ID) { h.mu.Lock(); defer h.mu.Unlock(); h.full = append(h.full, id) }
+
+// forget returns what was heard and begins anew.
+func (h *heard) forget() (changed, full []event.ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	changed, full = h.changed, h.full
+	h.changed, h.full = nil, nil
+	return changed, full
+}
+
+func listenTo(t *testing.T, n *node, h *heard) (end func()) {
+	t.Helper()
+	return background(t, func(ctx context.Context) error { return n.Listen(ctx, h.onChange, h.onFull) })
+}
+
+func listen(t *testing.T, n *node) (h *heard, end func()) {
+	t.Helper()
+	h = &heard{}
+	end = listenTo(t, n, h)
+	h.wantZero(t)
+	eventually(t, func() error { // it listens to the other notice, too
+		channel := n.key(string(fullNotice))
+		listeners, err := n.redis.PubSubNumSub(context.Background(), channel).Result()
+		if err != nil || listeners[channel] == 0 {
+			return fmt.Errorf("nobody listens (%w)", err)
+		}
+		return nil
+	})
+	return h, end
+}
+
+// wantZero waits until the listener was told that anything may have changed.
+func (h *heard) wantZero(t *testing.T) {
+	t.Helper()
+	eventually(t, func() error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		for _, id := range h.changed {
+			if id.IsZero() {
+				return nil
+			}
+		}
+		return fmt.Errorf("no zero id among %v", h.changed)
+	})
+}
+
+func TestListenEndsSoon(t *testing.T) {
+	t.Parallel()
+	_, end := listen(t, up(t, shared.URL()))
+	begun := time.Now()
+	end()
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("it went on for %v", took)
+	}
+}
+
+func TestNoticesReachOthers(t *testing.T) {
+	t.Parallel()
+	near, far := up(t, shared.URL()), up(t, shared.URL())
+	h, _ := listen(t, far)
+	fastest := time.Hour
+	for range 5 {
+		id := event.NewID(time.Now())
+		begun := time.Now()
+		h.wantChanged(t, near, id)
+		fastest = min(fastest, time.Since(begun))
+	}
+	if fastest > time.Second {
+		t.Errorf("the fastest took %v", fastest)
+	}
+	h.forget()
+	near.announce(fullNotice, theSub)
+	eventually(t, func() error {
+		changed, full := h.forget()
+		if len(full) == 0 {
+			return errNotYet
+		}
+		if len(full) != 1 || full[0] != theSub || slices.ContainsFunc(changed, isID) {
+			t.Errorf("heard were %v and %v", changed, full)
+		}
+		return nil
+	})
+}
+
+// isID tells what is said of one from what is said of all.
+func isID(id event.ID) bool { return !id.IsZero() }
+
+// wantChanged has a node say that a subscription has changed, and waits until that is
+// heard. It says it again, because notices may be lost.
+func (h *heard) wantChanged(t *testing.T, n *node, id event.ID) {
+	t.Helper()
+	again := time.Now()
+	eventually(t, func() error {
+		if time.Now().After(again) {
+			n.Changed(id)
+			again = time.Now().Add(calm)
+		}
+		changed, full := h.forget()
+		if !slices.ContainsFunc(changed, isID) {
+			return errNotYet
+		}
+		if slices.ContainsFunc(changed, func(c event.ID) bool { return isID(c) && c != id }) || len(full) != 0 {
+			t.Errorf("heard were %v and %v, want %v", changed, full, id)
+		}
+		return nil
+	})
+}
+
+// What comes on the channels and is no id says nothing, and breaks nothing.
+func TestRubbishNotices(t *testing.T) {
+	t.Parallel()
+	n := up(t, shared.URL())
+	h, _ := listen(t, n)
+	h.forget()
+	for _, payload := range []string{"", "rubbish", "\x00\xff", "018f-", theSub.String() + "0", theSub.String() + "\n"} {
+		for _, channel := range []notice{changedNotice, fullNotice} {
+			if err := n.redis.Publish(t.Context(), n.key(string(channel)), payload).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h.wantChanged(t, n, event.ID{9}) // and nothing before that
+}
+
+// Silence is no break: whoever is asked for a sign of life gives one.
+func TestSilenceIsNoBreak(t *testing.T) {
+	t.Parallel()
+	h, _ := listen(t, up(t, shared.URL()))
+	eventually(t, func() error { // a busy machine may be silent for too long, but not always
+		h.forget()
+		pause(t.Context(), 4*tryEvery)
+		if changed, _ := h.forget(); len(changed) > 0 {
+			return fmt.Errorf("there was a break")
+		}
+		return nil
+	})
+}
+
+func TestNoticesAfterABreak(t *testing.T) {
+	t.Parallel()
+	server := own(t)
+	n := up(t, server.URL())
+	h, _ := listen(t, n)
+	for _, row := range []struct {
+		why  string
+		cut  func()
+		back func()
+	}{
+		{"the connection is cut", func() { do(t, server, "CLIENT", "KILL", "TYPE", "pubsub") }, func() {}},
+		{"Redis is started anew", server.Kill, func() {
+			if err := server.Start(); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"Redis hangs: nothing says that the connection is of no use", server.Freeze, func() {
+			pause(t.Context(), 3*tryEvery)
+			server.Thaw()
+		}},
+	} {
+		h.forget()
+		row.cut()
+		row.back()
+		h.wantZero(t)
+		n.wantUp(t, true)
+		h.wantChanged(t, n, theSub)
+		if t.Failed() {
+			t.Fatal(row.why)
+		}
+	}
+}

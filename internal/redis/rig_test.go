@@ -1,0 +1,228 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+const (
+	ownerName = "api-1"
+	leaseTime = 12 * time.Second
+)
+
+// fate is what became of a delivery, each as often as it happened.
+type fate struct {
+	claimed  event.Claimed // as it was stored
+	got      event.Claimed // as it was offered
+	offered  int           // and taken
+	full     int           // offered, and not taken
+	given    int           // given back by a worker
+	released int           // by the node that stored it
+}
+
+func (f *fate) known() bool { return f.offered+f.full+f.given+f.released > 0 }
+
+// ledger keeps the fates of all that was passed on, as the database would.
+type ledger struct {
+	mu    sync.Mutex
+	fates map[event.ID]*fate
+	// fault is what Release fails with.
+	fault error
+	// strange is what came back and never went.
+	strange []event.ID
+}
+
+func newLedger() *ledger { return &ledger{fates: map[event.ID]*fate{}} }
+
+func (l *ledger) note(id event.ID, what func(f *fate)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.fates[id]
+	if f == nil {
+		l.strange = append(l.strange, id)
+		return
+	}
+	what(f)
+}
+
+func (l *ledger) release(_ context.Context, owner string, ids []event.ID) error {
+	if owner != ownerName {
+		return fmt.Errorf("release by %q", owner)
+	}
+	for _, id := range ids {
+		l.note(id, func(f *fate) { f.released++ })
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fault
+}
+
+// account is how many met which fate.
+type account struct {
+	sent, offered, full, given, released int
+	lost                                 int // nothing of it: its lease runs out
+	twice                                int // offered to two
+	both                                 int // offered, and made due again by the node that passed it on
+}
+
+func (l *ledger) account() (a account) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a.sent = len(l.fates)
+	for _, f := range l.fates {
+		a.offered += min(f.offered, 1)
+		a.full += min(f.full, 1)
+		a.given += min(f.given, 1)
+		a.released += min(f.released, 1)
+		if !f.known() {
+			a.lost++
+		}
+		if f.offered > 1 {
+			a.twice++
+		}
+		if f.offered > 0 && f.released > 0 {
+			a.both++
+		}
+	}
+	return a
+}
+
+// wantKnown waits until something became of all that was passed on.
+func (l *ledger) wantKnown(t *testing.T) {
+	t.Helper()
+	eventually(t, func() error {
+		if a := l.account(); a.lost > 0 {
+			return fmt.Errorf("nothing became of %d deliveries: %+v", a.lost, a)
+		}
+		return nil
+	})
+	if len(l.strange) > 0 {
+		t.Errorf("deliveries came back that were never passed on: %v", l.strange)
+	}
+}
+
+// sender is a node that takes events in.
+type sender struct {
+	*node
+	*Handoff
+	ledger *ledger
+}
+
+func newSender(t *testing.T, n *node, l *ledger) *sender {
+	t.Helper()
+	s := &sender{node: n, ledger: l}
+	s.Handoff = NewHandoff(n.Client, HandoffOptions{Owner: ownerName, Lease: leaseTime, Release: l.release})
+	return s
+}
+
+// run passes on until the test ends, or the function it returns is called.
+func (s *sender) run(t *testing.T) (end func()) {
+	t.Helper()
+	return background(t, s.Handoff.Run)
+}
+
+// deliver does what ingest does, with a database that never fails.
+func (s *sender) deliver(sub event.ID, size int) bool {
+	c := claim(sub, size)
+	lease, ok := s.Reserve(event.Subscription{ID: sub}, size)
+	if !ok {
+		return false
+	}
+	c.Delivery.LeaseOwner, c.Delivery.LeasedUntil = lease.Owner, lease.Until
+	s.ledger.mu.Lock()
+	s.ledger.fates[c.Delivery.ID] = &fate{claimed: c}
+	s.ledger.mu.Unlock()
+	s.Deliver(c)
+	return true
+}
+
+// mustDeliver waits for room.
+func (s *sender) mustDeliver(t *testing.T, sub event.ID, size int) {
+	t.Helper()
+	eventually(t, func() error {
+		if !s.deliver(sub, size) {
+			return fmt.Errorf("there is no room; reserved are %d, in the stream %d, Redis's failure is %v", s.count.Load(), s.backlog.Load(), s.Failure())
+		}
+		return nil
+	})
+}
+
+// wantIdle waits until every reservation has been given back.
+func (s *sender) wantIdle(t *testing.T) {
+	t.Helper()
+	eventually(t, func() error {
+		if n, b := s.count.Load(), s.Handoff.bytes.Load(); n != 0 || b != 0 || len(s.queue) != 0 {
+			return fmt.Errorf("%d deliveries with %d bytes are reserved still, %d wait", n, b, len(s.queue))
+		}
+		return nil
+	})
+}
+
+func claim(sub event.ID, size int) event.Claimed {
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	e := event.Event{ID: event.NewID(now), Type: "order.paid", ContentType: "application/json", Payload: make([]byte, size), CreatedAt: now}
+	_, _ = rand.Read(e.Payload)
+	d := event.Delivery{ID: event.NewID(now), EventID: e.ID, SubscriptionID: sub, DueAt: now, CreatedAt: now, LeaseOwner: ownerName, LeasedUntil: now.Add(leaseTime)}
+	return event.Claimed{Delivery: d, Event: e}
+}
+
+// worker is a node's dispatcher: it notes what it is offered.
+type worker struct {
+	ledger *ledger
+	room   atomic.Int64
+	full   atomic.Bool // no lane has room
+	took   atomic.Int64
+	hold   chan struct{} // if not nil, Offer waits until it is closed
+}
+
+func newWorker(l *ledger) *worker {
+	w := &worker{ledger: l}
+	w.room.Store(64)
+	return w
+}
+
+func (w *worker) Room() int { return int(w.room.Load()) }
+
+func (w *worker) Offer(_ context.Context, c event.Claimed) bool {
+	if w.hold != nil {
+		<-w.hold
+	}
+	if w.full.Load() {
+		w.ledger.note(c.Delivery.ID, func(f *fate) { f.full++ })
+		return false
+	}
+	w.took.Add(1)
+	w.ledger.note(c.Delivery.ID, func(f *fate) { f.offered++; f.got = c })
+	return true
+}
+
+func (w *worker) GiveBack(c event.Claimed) {
+	w.ledger.note(c.Delivery.ID, func(f *fate) { f.given++ })
+}
+
+// receive runs a Receiver for a worker.
+func receive(t *testing.T, n *node, w *worker) (end func()) {
+	t.Helper()
+	return background(t, NewReceiver(n.Client, w).Run)
+}
+
+// storm passes on thousands a second until the returned function is called.
+func (s *sender) storm(t *testing.T, sub event.ID) (end func()) {
+	t.Helper()
+	return background(t, func(ctx context.Context) error {
+		for ctx.Err() == nil {
+			for range 8 {
+				s.deliver(sub, 200)
+			}
+			pause(ctx, time.Millisecond)
+		}
+		return nil
+	})
+}

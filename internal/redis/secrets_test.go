@@ -1,0 +1,54 @@
+package redis
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// A server that lets nobody in is a Redis that is away, and says why, but not with what.
+func TestNoSecretInAFailure(t *testing.T) {
+	t.Parallel()
+	server := own(t, "requirepass right")
+	n := connect(t, strings.Replace(server.URL(), "right", "hidden-word", 1))
+	n.wantFailure(t, "WRONGPASS")
+	eventually(t, func() error { return loggedOnce(n, "Redis can't be used") })
+	if all := n.log.String() + fmt.Sprint(n.Failure()); strings.Contains(all, "hidden-word") {
+		t.Errorf("it says %s", all)
+	}
+	up(t, server.URL())
+}
+
+func TestNoSecretInAWrongURL(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ why, url string }{
+		{"a character that ends the host", "redis://user:hid#den-word@host:6379/0"},
+		{"another", "redis://user:hid/den-word@host:6379/0"},
+		{"a third", "redis://user:1/hidden-word@host:6379/0"},
+		{"one that begins the options", "redis://user:hid?den-word@host:6379/0"},
+		{"the same after a number", "redis://user:1?hidden-word=x@host:6379/0"},
+		{"an escape that is none", "redis://user:%zzhidden-word@host:6379/0"},
+		{"no host", "redis://:hidden-word"},
+		{"another scheme", "amqp://user:hidden-word@host:6379/0"},
+		{"no number", "redis://user:hidden-word@host:6379/x"},
+		{"an option that there is not", "redis://user:hidden-word@host:6379/0?nonsense=1"},
+		{"the same for Sentinel", "redis://user:hidden-word@host:6379/0?master_name=x&password=hidden-word&nonsense=1"},
+		{"the same for a cluster", "redis://user:hidden-word@host:6379/0?addr=host:1&nonsense=1"},
+		{"an address without a port", "redis://user:hidden-word@host:6379/0?addr=host"},
+		{"nothing", ""},
+	} {
+		_, err := Open(Options{URL: row.url})
+		if err == nil {
+			t.Errorf("%s: it was understood", row.why)
+			continue
+		}
+		for _, part := range []string{"hid", "den-word"} {
+			if strings.Contains(strings.ReplaceAll(err.Error(), "invalid", ""), part) {
+				t.Errorf("%s: %v", row.why, err)
+			}
+		}
+		if !strings.Contains(err.Error(), "REDIS_URL") {
+			t.Errorf("%s: it does not say what to change: %v", row.why, err)
+		}
+	}
+}
