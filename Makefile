@@ -6,7 +6,7 @@ GO ?= go
 TOOLS := $(CURDIR)/bin/tools
 VERSION_FLAGS := -trimpath
 
-.PHONY: build deps test check fmt lint demo bench fuzz generate clean
+.PHONY: build deps test check fmt lint demo bench chaos fuzz generate clean
 
 build: ## one static binary in bin/
 	CGO_ENABLED=0 $(GO) build $(VERSION_FLAGS) -o bin/hookferry ./cmd/hookferry
@@ -46,6 +46,10 @@ fuzz: ## each fuzz target in turn, FUZZTIME each
 	  for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 	    echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$package; \
 	  done; done
+
+CHAOS_ROUNDS ?= 10
+chaos: deps ## all faults on several nodes, under load, CHAOS_ROUNDS times: about four minutes each
+	HOOKFERRY_TEST_CHAOS=$(CHAOS_ROUNDS) $(GO) test $(RACE) -v -count=1 -timeout 0 ./internal/chaos
 
 bench: ## the hot functions
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./webhook

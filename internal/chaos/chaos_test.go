@@ -1,0 +1,103 @@
+package chaos
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+func TestWithoutRedis(t *testing.T) {
+	play(t, false, killAPI, killWorker, killPostgres, stopWorker, replaceAll, restartAll, losePostgres, hangPostgres)
+}
+
+func TestWithRedis(t *testing.T) {
+	play(t, true, killAPI, killWorker, killPostgres, stopWorker, replaceAll, restartAll, losePostgres, hangPostgres)
+}
+
+func TestRedisItself(t *testing.T) {
+	play(t, true, flushRedis, killRedis, freezeRedis, fillRedis)
+}
+
+// TestAllAtOnce has the database, a worker and an API node die at the same moment, and
+// Redis, too.
+func TestAllAtOnce(t *testing.T) {
+	play(t, true, atOnce(killPostgres, killRedis, atOnce(killWorker, killAPI)))
+}
+
+// play lets all faults happen, one after the other and each for itself, again and
+// again; at length, two of them at once besides. At the end the nodes are stopped as
+// they should be, and leave nothing behind.
+func play(t *testing.T, redis bool, faults ...fault) {
+	t.Helper()
+	t.Parallel()
+	n, long := rounds(t)
+	c := newCluster(t, options{apis: 2, workers: 3, redis: redis, own: true, settings: []string{schedule}})
+	for round := range n {
+		if long {
+			t.Logf("round %d of %d", round+1, n)
+		}
+		for _, f := range turn(faults, long) {
+			if c.endure(f, volumeOf(long)); t.Failed() {
+				return // what comes then says nothing new
+			}
+		}
+	}
+	for _, node := range append(c.nodes("api"), c.nodes("worker")...) {
+		node.drain(t)
+	}
+	if leased := c.leased(); leased != "" {
+		t.Errorf("all nodes have stopped, and leased is %s", leased)
+	}
+}
+
+// turn is what one round plays.
+func turn(faults []fault, long bool) (list []fault) {
+	for _, f := range faults {
+		if long || !f.long {
+			list = append(list, f)
+		}
+	}
+	if two := twoOf(faults); long && len(two) == 2 {
+		list = append(list, atOnce(two...))
+	}
+	return list
+}
+
+// twoOf picks two that may happen at once: a restart starts nodes, which they don't
+// do while the database is away.
+func twoOf(faults []fault) (two []fault) {
+	for _, i := range rand.Perm(len(faults)) {
+		if f := faults[i]; !f.graceful && !f.long && len(two) < 2 {
+			two = append(two, f)
+		}
+	}
+	return two
+}
+
+// endure publishes, lets a fault happen meanwhile, and balances the books.
+func (c *cluster) endure(f fault, v volume) {
+	c.t.Helper()
+	l := c.begin(v)
+	l.more()
+	takenOver, returned, start := c.takenOver(), c.returned(), time.Now()
+	f.strike(c)
+	struck := time.Since(start)
+	l.more()
+	l.end()
+	end := time.Now()
+	l.settle()
+	settled := time.Since(end)
+	sum := l.balance()
+	l.forget()
+	takenOver, returned = c.takenOver()-takenOver, c.returned()-returned
+	c.t.Logf("%s: %.1fs; %d events acknowledged (%s), %d stored; %d requests; all settled %.1fs after the last; %d leases ran out, %d were given back by the API; %d duplicates, %d of them on record",
+		f.name, struck.Seconds(), sum.acknowledged, l.refusals(), sum.stored, sum.requests, settled.Seconds(), takenOver, returned, sum.duplicates, sum.twice)
+	switch {
+	case f.graceful && sum.duplicates > 0:
+		c.t.Errorf("%s: nothing may be delivered twice", f.name)
+	case f.graceful && takenOver > 0:
+		c.t.Errorf("%s: a node that has stopped has left something leased", f.name)
+	case sum.duplicates > takenOver+returned:
+		c.t.Errorf("%s: there are more duplicates than leases that ended before their time", f.name)
+	}
+}

@@ -1,0 +1,97 @@
+package chaos
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// journal reads what a node logs: where it listens, how many deliveries it took over,
+// and what it warned of. It takes what the process prints, in pieces of any size.
+type journal struct {
+	mu        sync.Mutex
+	half      []byte
+	ready     chan line // gets the line that says so
+	tookOver  int
+	counts    map[string]int // of each message that is a warning or worse
+	last      []string       // of those, and of what is no log at all
+	remainder int            // how many are not among the last
+}
+
+// lastMost is how many lines are kept for whoever has to understand a failure.
+const lastMost = 30
+
+type line struct {
+	Level, Msg, API, Admin string
+	Deliveries             int
+}
+
+func newJournal() *journal {
+	return &journal{ready: make(chan line, 1), counts: map[string]int{}}
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	whole := append(j.half, b...)
+	for {
+		text, rest, found := bytes.Cut(whole, []byte("\n"))
+		if !found {
+			break
+		}
+		if !bytes.Contains(text, []byte(`"msg":"attempt"`)) {
+			j.note(text)
+		}
+		whole = rest
+	}
+	j.half = bytes.Clone(whole)
+	return len(b), nil
+}
+
+func (j *journal) note(text []byte) {
+	var l line
+	switch err := json.Unmarshal(text, &l); {
+	case err != nil: // a panic, say
+		l.Msg = "what is no log"
+	case l.Msg == "ready":
+		j.ready <- l
+		return
+	case strings.HasPrefix(l.Msg, "took over"):
+		j.tookOver += l.Deliveries
+		return
+	case l.Level != "WARN" && l.Level != "ERROR":
+		return
+	}
+	j.counts[l.Msg]++
+	if j.last = append(j.last, string(text)); len(j.last) > lastMost {
+		j.last = j.last[1:]
+		j.remainder++
+	}
+}
+
+func (j *journal) takenOver() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.tookOver
+}
+
+// warnings is the end of what the node warned of, and how often it said what.
+func (j *journal) warnings() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var b strings.Builder
+	for _, message := range slices.Sorted(maps.Keys(j.counts)) {
+		fmt.Fprintf(&b, "  %d times: %s\n", j.counts[message], message)
+	}
+	if j.remainder > 0 {
+		fmt.Fprintf(&b, "  … %d lines, and then:\n", j.remainder)
+	}
+	for _, text := range j.last {
+		fmt.Fprintf(&b, "  %s\n", text)
+	}
+	return b.String()
+}
