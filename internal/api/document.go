@@ -102,7 +102,7 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		{notJSON(), "The body is not JSON, or has a Content-Encoding."},
 		{event.Invalid("target_url", event.CheckTarget("mailto:me@example.com")), "The request was understood and can't be taken; errors names each field."},
 		{internalProblem(), "Something went wrong inside Hookferry."},
-		{event.ErrUnavailable, "Nothing was done, because the database can't be used or the service is stopping; the same request may succeed later."},
+		{event.ErrUnavailable, "The database can't be used, or the service is stopping; the same request may succeed later. Where the connection to the database broke in the middle of a commit, it may have been done all the same."},
 	}
 	all := map[string]*huma.Response{}
 	for _, d := range described {

@@ -19,6 +19,8 @@ const (
 	healthFresh = time.Second
 	// healthTimeout is how long the database may take before it counts as down.
 	healthTimeout = 2 * time.Second
+	// countTimeout is how long it may count what is pending.
+	countTimeout = time.Minute
 )
 
 // health makes the report of how the service is. One check is under way at most,
@@ -33,10 +35,12 @@ type health struct {
 
 	mu      sync.Mutex
 	running chan struct{} // closed when the check under way has ended; nil if there is none
-	at      time.Time     // of the last check
-	took    time.Duration
-	depth   event.Depth
-	err     error // why no work can be done, or nil
+	// counting is the same for the count of what is pending.
+	counting chan struct{}
+	at       time.Time // of the last check
+	took     time.Duration
+	depth    event.Depth
+	err      error // why no work can be done, or nil
 }
 
 func newHealth(s store.Store, r *redis.Client, version string) *health {
@@ -46,6 +50,9 @@ func newHealth(s store.Store, r *redis.Client, version string) *health {
 // report is at most healthFresh old.
 func (h *health) report(ctx context.Context) api.Health {
 	err := h.failure(ctx)
+	if err == nil {
+		h.awaitCount(ctx)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	database := api.Component{Status: api.StatusOK, LatencyMS: float64(h.took.Microseconds()) / 1000}
@@ -138,17 +145,43 @@ func (h *health) check() {
 	defer cancel()
 	start := time.Now()
 	err := h.store.Ping(ctx)
-	took := time.Since(start)
-	var depth event.Depth
-	if err == nil {
-		depth, err = h.store.Depth(ctx, time.Now())
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.at, h.took, h.err = time.Now(), took, err
-	if err == nil {
-		h.depth = depth
+	h.at, h.took, h.err = time.Now(), time.Since(start), err
+	if err == nil && h.counting == nil {
+		h.counting = make(chan struct{})
+		go h.count()
 	}
 	close(h.running)
 	h.running = nil
+}
+
+// count counts what is pending. Millions take longer than anybody should wait for, and
+// that the queue is long is no reason to take no more events: the last count stands.
+func (h *health) count() {
+	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	defer cancel()
+	depth, err := h.store.Depth(ctx, time.Now())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err == nil {
+		h.depth = depth
+	}
+	close(h.counting)
+	h.counting = nil
+}
+
+// awaitCount waits for the count under way, if there is one.
+func (h *health) awaitCount(ctx context.Context) {
+	h.mu.Lock()
+	counting := h.counting
+	h.mu.Unlock()
+	if counting == nil {
+		return
+	}
+	select {
+	case <-counting:
+	case <-time.After(healthTimeout):
+	case <-ctx.Done():
+	}
 }

@@ -17,7 +17,7 @@ func (a *App) useRedis(ctx context.Context, database store.Store) error {
 		Identity(ctx context.Context) (string, error)
 	})
 	if !ok {
-		return errors.New("Redis is for several nodes, and this database serves one")
+		return errors.New("this database serves one node, and Redis is for several")
 	}
 	namespace, err := named.Identity(ctx)
 	if err != nil {

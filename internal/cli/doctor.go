@@ -18,8 +18,8 @@ func newDoctor(s streams) *cobra.Command {
 		Long: `Examines the settings and what the database keeps: that every event has its delivery
 and every delivery its event, that attempts are on record, that nothing which is due
 lies undone, that clocks agree and partitions are made ahead. It says what to do about
-each thing it finds, and fails if there is one. It changes nothing, and the service may
-be running meanwhile. It reads everything that is kept, which may take a minute.`,
+each thing it finds, and fails if there is one. It changes no row, and the service may
+be running meanwhile. It reads everything that is kept, and gives up after a minute.`,
 		Example: `  hookferry doctor
   hookferry doctor --data /var/lib/hookferry`,
 		Args: noArgs,

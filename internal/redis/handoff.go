@@ -78,11 +78,11 @@ func (h *Handoff) Reserve(sub event.Subscription, size int) (event.Lease, bool) 
 	if !h.c.up.Load() || size > maxEntry || h.paused(sub.ID) {
 		return event.Lease{}, false
 	}
-	if h.count.Add(1)+h.backlog.Load() > streamMost || h.bytes.Load()+int64(size) > bytesMost {
-		h.count.Add(-1)
+	count, bytes := h.count.Add(1), h.bytes.Add(int64(size))
+	if count+h.backlog.Load() > streamMost || bytes > bytesMost {
+		h.Cancel(sub.ID, size)
 		return event.Lease{}, false
 	}
-	h.bytes.Add(int64(size))
 	return event.Lease{Owner: h.o.Owner, Until: time.Now().Add(h.o.Lease)}, true
 }
 
