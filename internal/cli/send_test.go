@@ -99,6 +99,7 @@ See .hookferry send --help.\.
 			t.Errorf("%s: exit status %d\n%s%s\nwant %d\n%s%s", test.reason, code, out, errOut, test.code, test.out, test.errOut)
 		}
 	}
+	receiver.Close() // it waits until the last request is printed
 	if !strings.Contains(heard.String(), "signature verified") {
 		t.Errorf("heard\n%s", heard)
 	}
