@@ -48,7 +48,7 @@ fuzz: ## each fuzz target in turn, FUZZTIME each
 	  done; done
 
 CHAOS_ROUNDS ?= 10
-chaos: deps ## all faults on several nodes, under load, CHAOS_ROUNDS times: about four minutes each
+chaos: deps ## all faults on several nodes, under load, CHAOS_ROUNDS times: four to five minutes each
 	HOOKFERRY_TEST_CHAOS=$(CHAOS_ROUNDS) $(GO) test $(RACE) -v -count=1 -timeout 0 ./internal/chaos
 
 bench: ## the hot functions

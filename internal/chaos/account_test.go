@@ -110,13 +110,13 @@ type tally struct {
 func (l *load) balance() (sum tally) {
 	l.c.t.Helper()
 	rows := query(l.c, pgx.RowToStructByName[row], rowsSQL, slices.Collect(maps.Keys(l.kinds)))
-	var faults faults
+	var found findings
 	stored := map[string]row{}
 	for _, r := range rows {
 		stored[r.Event] = r
 		kind, saw := l.kinds[r.Subscription], l.receiver.of(r.Event)
 		if wrong := r.wrong(kind, saw); wrong != "" {
-			faults.add("%s: %s: %+v, and the endpoint saw %+v", kind, wrong, r, saw)
+			found.add("%s: %s: %+v, and the endpoint saw %+v", kind, wrong, r, saw)
 		}
 		sum.requests += saw.requests
 		sum.duplicates += duplicates(kind, saw)
@@ -124,19 +124,20 @@ func (l *load) balance() (sum tally) {
 	}
 	for id, subscription := range l.acknowledged {
 		if r, ok := stored[id]; !ok || l.receiver.of(id).requests == 0 {
-			faults.add("%s: event %s was acknowledged and never came: %+v", l.kinds[subscription], id, r)
+			found.add("%s: event %s was acknowledged and never came: %+v", l.kinds[subscription], id, r)
 		}
 	}
 	if n := l.receiver.events(); n != len(rows) {
-		faults.add("%d events are stored, and the endpoints saw %d different ones", len(rows), n)
+		found.add("%d events are stored, and the endpoints saw %d different ones", len(rows), n)
 	}
-	if len(faults) > 0 {
-		l.c.t.Errorf("%d things are wrong, such as:\n  %s", len(faults), strings.Join(faults[:min(20, len(faults))], "\n  "))
+	if len(found) > 0 {
+		l.c.t.Errorf("%d things are wrong, such as:\n  %s", len(found), strings.Join(found[:min(20, len(found))], "\n  "))
 	}
 	sum.acknowledged, sum.stored = len(l.acknowledged), len(rows)
 	return sum
 }
 
-type faults []string
+// findings are what is wrong, in words.
+type findings []string
 
-func (f *faults) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
+func (f *findings) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }

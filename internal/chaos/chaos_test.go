@@ -79,7 +79,7 @@ func (c *cluster) endure(f fault, v volume) {
 	c.t.Helper()
 	l := c.begin(v)
 	l.more()
-	takenOver, returned, start := c.takenOver(), c.returned(), time.Now()
+	before, start := c.ledger(), time.Now()
 	f.strike(c)
 	struck := time.Since(start)
 	l.more()
@@ -87,17 +87,30 @@ func (c *cluster) endure(f fault, v volume) {
 	end := time.Now()
 	l.settle()
 	settled := time.Since(end)
-	sum := l.balance()
+	sum, after := l.balance(), c.ledger()
 	l.forget()
-	takenOver, returned = c.takenOver()-takenOver, c.returned()-returned
+	ranOut, returned := after.ranOut-before.ranOut, after.returned-before.returned
 	c.t.Logf("%s: %.1fs; %d events acknowledged (%s), %d stored; %d requests; all settled %.1fs after the last; %d leases ran out, %d were given back by the API; %d duplicates, %d of them on record",
-		f.name, struck.Seconds(), sum.acknowledged, l.refusals(), sum.stored, sum.requests, settled.Seconds(), takenOver, returned, sum.duplicates, sum.twice)
+		f.name, struck.Seconds(), sum.acknowledged, l.refusals(), sum.stored, sum.requests, settled.Seconds(), ranOut, returned, sum.duplicates, sum.twice)
+	graceful := f.graceful && after.silences == before.silences
 	switch {
-	case f.graceful && sum.duplicates > 0:
+	case graceful && sum.duplicates > 0:
 		c.t.Errorf("%s: nothing may be delivered twice", f.name)
-	case f.graceful && takenOver > 0:
+	case graceful && ranOut > 0:
 		c.t.Errorf("%s: a node that has stopped has left something leased", f.name)
-	case sum.duplicates > takenOver+returned:
+	case sum.duplicates > ranOut+returned:
 		c.t.Errorf("%s: there are more duplicates than leases that ended before their time", f.name)
 	}
+}
+
+// ledger is what the nodes say of themselves.
+type ledger struct {
+	ranOut   int // leases that were taken over
+	returned int // leases that the API's nodes gave back
+	silences int
+}
+
+func (c *cluster) ledger() ledger {
+	c.t.Helper()
+	return ledger{c.sum((*journal).takenOver), c.returned(), c.sum((*journal).silences)}
 }

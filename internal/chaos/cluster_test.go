@@ -86,6 +86,9 @@ func (c *cluster) end() {
 			c.t.Errorf("%s ended by itself:\n%s", n.name, n.process.Output())
 		}
 		n.process.Kill()
+		if !n.journal.isClean() {
+			c.t.Errorf("%s has printed what is no log", n.name)
+		}
 		if text := n.journal.warnings(); c.t.Failed() && text != "" {
 			c.t.Logf("%s:\n%s", n.name, text)
 		}
@@ -148,10 +151,10 @@ func (c *cluster) forget(n *node) {
 	c.apis, c.workers = slices.DeleteFunc(c.apis, is), slices.DeleteFunc(c.workers, is)
 }
 
-// takenOver is how many leases have run out.
-func (c *cluster) takenOver() (sum int) {
+// sum adds up what the journals of all nodes say.
+func (c *cluster) sum(of func(*journal) int) (sum int) {
 	for _, n := range c.all {
-		sum += n.journal.takenOver()
+		sum += of(n.journal)
 	}
 	return sum
 }

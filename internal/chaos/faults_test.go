@@ -103,10 +103,12 @@ func (c *cluster) fillRedis() {
 	c.ask("CONFIG", "SET", "maxmemory", "0")
 }
 
+// ask tells Redis something, which may have been killed at the same moment.
 func (c *cluster) ask(command ...string) {
-	if _, err := c.redis.Do(command...); err != nil {
-		c.t.Errorf("%s: %v", command, err)
-	}
+	eventually(c.t, func() error {
+		_, err := c.redis.Do(command...)
+		return err
+	})
 }
 
 // restartAll starts a new node for each, and then stops the old ones one by one: the

@@ -55,11 +55,11 @@ func (c *cluster) begin(v volume) *load {
 		id := l.subscribe(kind)
 		turns = append(turns, slices.Repeat([]string{id}, share)...)
 	}
-	bursts := l.subscribe(narrow)
+	queue := l.subscribe(narrow)
 	for i := range v.publishers {
 		l.ended.Go(func() { l.publish(i, turns) })
 	}
-	l.ended.Go(func() { l.burst(bursts) })
+	l.ended.Go(func() { l.line(queue) })
 	c.t.Cleanup(l.end) // where the test breaks off
 	return l
 }
@@ -83,12 +83,13 @@ func (l *load) publish(i int, turns []string) {
 	}
 }
 
-// burst posts many at once, every second, so that some wait for their turn; and no more
-// than two workers can do before the next.
-func (l *load) burst(subscription string) {
-	for l.pause(time.Second) {
-		for i := range 30 {
-			l.post(i, subscription)
+// line posts to narrow so that there are always some in line, and no more than are soon
+// done.
+func (l *load) line(subscription string) {
+	posted := 0
+	for i := 0; l.pause(10 * time.Millisecond); i++ {
+		if posted-l.receiver.passed() < 30 && l.post(i, subscription) {
+			posted++
 		}
 	}
 }
@@ -103,7 +104,8 @@ func (l *load) pause(d time.Duration) bool {
 	}
 }
 
-func (l *load) post(i int, subscription string) {
+// post posts one event, and reports whether it was acknowledged.
+func (l *load) post(i int, subscription string) bool {
 	id, err := l.c.post(l.c.api(i), subscription)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -112,6 +114,7 @@ func (l *load) post(i int, subscription string) {
 	} else {
 		l.refused[reason(err)]++
 	}
+	return err == nil
 }
 
 // end stops the publishers.

@@ -25,6 +25,9 @@ type journal struct {
 // lastMost is how many lines are kept for whoever has to understand a failure.
 const lastMost = 30
 
+// noLog is what is counted for lines that are no log, such as those of a panic.
+const noLog = "lines that are no log"
+
 type line struct {
 	Level, Msg, API, Admin string
 	Deliveries             int
@@ -56,7 +59,7 @@ func (j *journal) note(text []byte) {
 	var l line
 	switch err := json.Unmarshal(text, &l); {
 	case err != nil: // a panic, say
-		l.Msg = "what is no log"
+		l.Msg = noLog
 	case l.Msg == "ready":
 		j.ready <- l
 		return
@@ -73,10 +76,31 @@ func (j *journal) note(text []byte) {
 	}
 }
 
+// silences is how often the node got no answer, on a machine that is too busy, after which
+// it can't know what was done: then leases run out although nobody did wrong.
+func (j *journal) silences() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	sum := 0
+	for message, n := range j.counts {
+		if strings.HasPrefix(message, "Redis can't be used") || strings.HasPrefix(message, "could not claim") {
+			sum += n
+		}
+	}
+	return sum
+}
+
 func (j *journal) takenOver() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.tookOver
+}
+
+// isClean reports whether all that was printed is the log.
+func (j *journal) isClean() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.counts[noLog] == 0
 }
 
 // warnings is the end of what the node warned of, and how often it said what.

@@ -24,7 +24,7 @@ const (
 // each worker.
 const (
 	slowness   = 300 * time.Millisecond
-	narrowness = 100 * time.Millisecond
+	narrowness = 200 * time.Millisecond
 	narrowMost = 2
 )
 
@@ -33,6 +33,7 @@ type receiver struct {
 	*httptest.Server
 	mu   sync.Mutex
 	seen map[string]sight // by event
+	done int              // requests that narrow has taken
 }
 
 // sight is what an endpoint knows of an event.
@@ -67,6 +68,18 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	r.note(id, func(s *sight) { s.taken++ })
+	if request.URL.Path[1:] == narrow {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.done++
+	}
+}
+
+// passed is how many requests narrow has taken.
+func (r *receiver) passed() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done
 }
 
 // lasts takes its time, and reports whether who sent the request still waits.

@@ -164,7 +164,8 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 		Owner: d.o.Node, Now: now, Until: now.Add(d.o.Lease),
 		Limit: min(total, claimMost), Room: one, RoomOf: roomOf, Bytes: d.o.Limits.HeldBytes / 4,
 	}
-	claim, err := d.o.Store.Claim(ctx, r)
+	// Not broken off when ctx ends: leases that are committed unseen would be left behind.
+	claim, err := d.o.Store.Claim(context.WithoutCancel(ctx), r)
 	if err != nil {
 		return pollEvery, err
 	}
