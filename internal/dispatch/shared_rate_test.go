@@ -62,7 +62,7 @@ func TestSharedRate(t *testing.T) {
 			r.wait(time.Second)
 			r.is(id, event.Delivered, 1)
 		}
-		last := time.Duration(-1)
+		last := -time.Second
 		for i, id := range ids {
 			got := r.sentAt(id)
 			if len(got) != 1 || got[0] < last+time.Second {
