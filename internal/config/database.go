@@ -102,6 +102,9 @@ func parseRedis(text string) (event.Secret, error) {
 // redact shows where a URL leads, and hides the password, the options (which may
 // hold another) and whatever else there is.
 func redact(u *url.URL) string {
+	if strings.Contains(u.Host+u.Path+u.RawQuery+u.Fragment, "@") {
+		return hide("password") // one with a slash in it ends the host too early: any piece may be part of it
+	}
 	shown := u.Scheme + "://"
 	if name := u.User.Username(); name != "" {
 		shown += url.User(name).String()

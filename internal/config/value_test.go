@@ -112,6 +112,7 @@ func TestValues(t *testing.T) {
 		{"a secret where a scheme belongs", "DATABASE_URL", "u:pw-hunter2@db://x", "DATABASE_URL has a value that is not a URL: write postgres://user@host/name, or sqlite://path like sqlite:///var/lib/hooks.db."},
 		{"a shell's home", "HOOKFERRY_DATA", "~/data", `HOOKFERRY_DATA is "~/data", which begins with ~, which only a shell replaces by the home directory: write the path in full.`},
 		{"Redis beside SQLite", "REDIS_URL", "redis://:pw-hunter2@r", "REDIS_URL is for several nodes on PostgreSQL, and the database is a file of SQLite, which one process has to itself: set DATABASE_URL to postgres://…, or remove REDIS_URL."},
+		{"a password that is not escaped", "DATABASE_URL", "postgres://u:1/pw-hunter2@db/x", "[hidden]"},
 		{"no Redis", "REDIS_URL", "pw-hunter2:6379", "REDIS_URL has a value that is not the address of a Redis: write redis://host:6379, or rediss://host:6379 with TLS."},
 		{"a Redis without a host", "REDIS_URL", "redis://", "REDIS_URL has a value that is not the address of a Redis: write redis://host:6379, or rediss://host:6379 with TLS."},
 		{"a role of one process", "HOOKFERRY_ROLE", "ALL", "all"},
