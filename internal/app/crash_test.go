@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 	"hookferry/internal/redistest"
 	"hookferry/internal/store/pgtest"
@@ -71,7 +72,7 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 			})
 		}
 		enough := total.Load() + 200 + rand.Int64N(1500)
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			if total.Load() < enough {
 				return fmt.Errorf("kill %d: %d events acknowledged", kill, total.Load())
 			}
@@ -83,7 +84,7 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 	}
 
 	p := serve(t, binary, dir)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if n := p.pending(t); n != 0 {
 			return fmt.Errorf("%d deliveries are pending", n)
 		}
@@ -138,7 +139,7 @@ func TestRetriesKeepTheirTimeThroughAKill(t *testing.T) {
 	p := serve(t, binary, dir, "WEBHOOK_RETRY_SCHEDULE=1h")
 	retried := p.deliver(t, p.subscribe(t, failing.URL))
 	var due any
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		d := p.get(t, "/status/delivery/"+retried)
 		if due = d["next_attempt_at"]; len(d["attempts"].([]any)) != 1 {
 			return fmt.Errorf("delivery %v", d)
@@ -153,7 +154,7 @@ func TestRetriesKeepTheirTimeThroughAKill(t *testing.T) {
 	if again := <-arrived; again != first {
 		t.Errorf("after the restart came %s, want %s again", again, first)
 	}
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if d := p.get(t, "/status/delivery/"+inFlight); d["status"] != "delivered" {
 			return fmt.Errorf("what was in flight: %v", d)
 		}

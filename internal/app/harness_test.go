@@ -13,9 +13,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"hookferry/internal/app"
+	"hookferry/internal/await"
 	"hookferry/internal/config"
 	"hookferry/webhook"
 )
@@ -152,30 +152,13 @@ func (i *instance) settled(delivery string) map[string]any {
 func (i *instance) until(delivery string, ok func(map[string]any) bool) map[string]any {
 	i.t.Helper()
 	var d map[string]any
-	eventually(i.t, func() error {
+	await.NoError(i.t, func() error {
 		if d = i.want(http.StatusOK, "GET", "/status/delivery/"+delivery, nil); !ok(d) {
 			return fmt.Errorf("delivery %v", d)
 		}
 		return nil
 	})
 	return d
-}
-
-// eventually tries until there is no error. Its patience is a safety net, not a
-// condition: a test that passes does not wait for it.
-func eventually(t *testing.T, try func() error) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after 30s still: %v", err)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
 }
 
 // receiver is an endpoint that keeps what it got and checks each signature.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"hookferry/internal/app"
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 	"hookferry/internal/redistest"
 )
@@ -58,7 +59,7 @@ func TestRoles(t *testing.T) {
 // passesOn waits until what the node takes in goes through Redis.
 func (i *instance) passesOn(sub string) {
 	i.t.Helper()
-	eventually(i.t, func() error {
+	await.NoError(i.t, func() error {
 		i.settled(i.publish(sub, created))
 		if n := i.metric("hookferry_redis_passed_on_total"); n == "0" || n == "" {
 			return fmt.Errorf("passed on: %s", n)
@@ -141,7 +142,7 @@ func TestRedisAway(t *testing.T) {
 		door.settled(door.publish(sub, created))
 	}
 	for _, node := range []*instance{door, worker} {
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			h := node.want(http.StatusOK, "GET", "/health", nil)
 			if redis := h["components"].(map[string]any)["redis"].(map[string]any); h["status"] != "degraded" || redis["status"] != "degraded" {
 				return fmt.Errorf("health %v", h)
@@ -154,7 +155,7 @@ func TestRedisAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := door.metric("hookferry_redis_passed_on_total")
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		door.settled(door.publish(sub, created))
 		if now := door.metric("hookferry_redis_passed_on_total"); now == before {
 			return fmt.Errorf("passed on: %s before and after", now)
@@ -177,7 +178,7 @@ func TestSharedRate(t *testing.T) {
 	door := start(t, t.TempDir(), append(settings, "HOOKFERRY_ROLE=api")...)
 	for range 2 {
 		w := start(t, t.TempDir(), append(settings, "HOOKFERRY_ROLE=worker")...)
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			if up := w.metric("hookferry_redis_up"); up != "1" {
 				return fmt.Errorf("redis_up %s", up)
 			}
@@ -192,7 +193,7 @@ func TestSharedRate(t *testing.T) {
 		last = door.publish(sub, created)
 	}
 	door.settled(last)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if n := len(r.got()); n < events {
 			return fmt.Errorf("%d of %d", n, events)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"hookferry/internal/app"
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 	"hookferry/internal/store/pgtest"
 )
@@ -54,7 +55,7 @@ func TestChangesReachOtherNodes(t *testing.T) {
 
 	fields["is_active"] = false
 	a.want(http.StatusOK, "PUT", "/subscriptions/"+sub, fields)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if status, _, answer := b.call("POST", "/webhooks/ingest/"+sub, created); status != http.StatusConflict {
 			return fmt.Errorf("the other node answers %d %v", status, answer)
 		}
@@ -82,7 +83,7 @@ func TestPostgreSQLAway(t *testing.T) {
 		t.Errorf("while the database is away: %d %v", status, answer)
 	}
 	s.want(http.StatusOK, "GET", "/livez", nil)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if status, _, _ := s.call("GET", "/readyz", nil); status != http.StatusServiceUnavailable {
 			return fmt.Errorf("ready: %d", status)
 		}
@@ -92,7 +93,7 @@ func TestPostgreSQLAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	var second string
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		status, _, answer := s.call("POST", "/webhooks/ingest/"+sub, created)
 		if status != http.StatusAccepted {
 			return fmt.Errorf("%d %v", status, answer)
@@ -101,7 +102,7 @@ func TestPostgreSQLAway(t *testing.T) {
 		return nil
 	})
 	for _, id := range []string{first, second} {
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			status, _, d := s.call("GET", "/status/delivery/"+id, nil)
 			if status != http.StatusOK || d["status"] != "delivered" {
 				return fmt.Errorf("%d %v", status, d)

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"hookferry/internal/app"
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 	"hookferry/internal/store/sqlite"
 	"hookferry/webhook"
@@ -135,7 +136,7 @@ func TestInactiveSubscriptionHoldsItsDeliveries(t *testing.T) {
 
 	fields["is_active"] = false
 	s.want(http.StatusOK, "PUT", "/subscriptions/"+sub, fields)
-	eventually(t, func() error { // its retry has become due, and is left alone
+	await.NoError(t, func() error { // its retry has become due, and is left alone
 		if d := s.want(http.StatusOK, "GET", "/health", nil)["queue"].(map[string]any); d["pending"] != 1.0 || d["leased"] != 0.0 {
 			return fmt.Errorf("queue %v", d)
 		}
@@ -345,7 +346,7 @@ func TestStartNeedsAKey(t *testing.T) {
 	if err := app.RevokeKey(t.Context(), cfg, key.ID); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if got := status(text); got != http.StatusUnauthorized {
 			return fmt.Errorf("a revoked key gets %d", got)
 		}
@@ -384,7 +385,7 @@ func TestReadinessEndsBeforeTheService(t *testing.T) {
 	sub := s.subscribe(map[string]any{"target_url": r.URL})
 	s.want(http.StatusOK, "GET", "/readyz", nil)
 	cancel()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if status, _, answer := s.call("GET", "/readyz", nil); status != http.StatusServiceUnavailable {
 			return fmt.Errorf("%d %v", status, answer)
 		}
@@ -411,7 +412,7 @@ func TestStopTakesOneGrace(t *testing.T) {
 	}
 	defer conn.Close()
 	fmt.Fprintf(conn, "POST /webhooks/ingest/%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", sub)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if len(hang.got()) == 0 {
 			return errors.New("the attempt has not begun")
 		}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"hookferry/internal/await"
 )
 
 // The settings by which attempts are made: four of them, within about five seconds.
@@ -81,14 +83,14 @@ func duplicates(kind string, saw sight) int {
 func (l *load) settle() {
 	l.c.t.Helper()
 	of := slices.Collect(maps.Keys(l.kinds))
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(await.Patience)
 	for {
 		n := l.c.number(`SELECT count(*) FROM deliveries WHERE status = 0 AND subscription_id = ANY($1::uuid[])`, of)
 		if n == 0 {
 			break
 		}
 		if time.Now().After(deadline) {
-			l.c.t.Errorf("after %v %d deliveries are still pending", patience, n)
+			l.c.t.Errorf("after %v %d deliveries are still pending", await.Patience, n)
 			return
 		}
 		time.Sleep(100 * time.Millisecond)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"hookferry/internal/await"
 	"hookferry/internal/redistest"
 	"hookferry/internal/store/pgtest"
 )
@@ -103,7 +104,7 @@ func (c *cluster) start(role string) *node {
 	name := fmt.Sprintf("%s %d", role, c.started)
 	c.mu.Unlock()
 	var n *node
-	eventually(c.t, func() (err error) {
+	await.NoError(c.t, func() (err error) {
 		if n, err = startNode(name, role, c.dir, c.settings); err != nil {
 			time.Sleep(200 * time.Millisecond) // as whoever starts a service that ended would
 		}
@@ -181,7 +182,7 @@ func (c *cluster) returned() (sum int) {
 func query[T any](c *cluster, scan pgx.RowToFunc[T], sql string, args ...any) []T {
 	c.t.Helper()
 	var list []T
-	eventually(c.t, func() error {
+	await.NoError(c.t, func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
 		conn, err := pgx.Connect(ctx, c.database)

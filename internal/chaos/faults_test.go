@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"hookferry/internal/await"
 )
 
 // longerThanALease is how long a worker is stopped so that all its leases run out, by
@@ -105,7 +107,7 @@ func (c *cluster) fillRedis() {
 
 // ask tells Redis something, which may have been killed at the same moment.
 func (c *cluster) ask(command ...string) {
-	eventually(c.t, func() error {
+	await.NoError(c.t, func() error {
 		_, err := c.redis.Do(command...)
 		return err
 	})
@@ -150,7 +152,7 @@ func (c *cluster) wantLeasedInRedisAlone() {
 		}
 		return
 	}
-	eventually(c.t, func() error {
+	await.NoError(c.t, func() error {
 		text, err := c.redis.Do("EVAL", `local n = 0
 			for _, key in ipairs(redis.call('KEYS', 'hookferry:*:ready')) do n = n + redis.call('XLEN', key) end
 			return n`, "0")

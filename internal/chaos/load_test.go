@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hookferry/internal/await"
 )
 
 // volume is how much is published.
@@ -144,7 +146,7 @@ func (l *load) count() int {
 func (l *load) more() {
 	l.c.t.Helper()
 	enough := l.count() + l.v.events
-	eventually(l.c.t, func() error {
+	await.NoError(l.c.t, func() error {
 		if n := l.count(); n < enough {
 			return fmt.Errorf("%d events are acknowledged, waiting for %d; %s", n, enough, l.refusals())
 		}

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
 	"hookferry/internal/store/pgtest"
 )
@@ -64,24 +63,4 @@ func rounds(t *testing.T) (n int, long bool) {
 		t.Fatalf("%s is %q: it is how many rounds are played, from 1", roundsName, text)
 	}
 	return n, true
-}
-
-// patience is how long a test waits for what must come: a safety net, not a
-// condition. A test that passes does not wait for it.
-const patience = 2 * time.Minute
-
-// eventually tries until there is no error.
-func eventually(t *testing.T, try func() error) {
-	t.Helper()
-	deadline := time.Now().Add(patience)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("after %v still: %v", patience, err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hookferry/internal/await"
 	"hookferry/internal/childproc"
 )
 
@@ -44,9 +45,9 @@ func startNode(name, role, dir string, settings []string) (*node, error) {
 		return n, nil
 	case <-n.process.Ended():
 		return nil, fmt.Errorf("%s did not start:\n%s", name, n.process.Output())
-	case <-time.After(patience):
+	case <-time.After(await.Patience):
 		n.process.Kill()
-		return nil, fmt.Errorf("%s was not ready after %v:\n%s", name, patience, n.process.Output())
+		return nil, fmt.Errorf("%s was not ready after %v:\n%s", name, await.Patience, n.process.Output())
 	}
 }
 
@@ -63,8 +64,8 @@ func (n *node) drain(t *testing.T) {
 	n.process.Signal(syscall.SIGTERM)
 	select {
 	case <-n.process.Ended():
-	case <-time.After(patience):
-		t.Errorf("%s had not stopped %v after SIGTERM", n.name, patience)
+	case <-time.After(await.Patience):
+		t.Errorf("%s had not stopped %v after SIGTERM", n.name, await.Patience)
 		n.process.Kill()
 	}
 	if err := n.process.Wait(); err != nil {

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hookferry/internal/await"
 )
 
 // answerMost is far beyond what a publisher waits for a refusal while the database is
@@ -42,7 +44,7 @@ func TestDatabaseAway(t *testing.T) {
 				t.Fatal(err)
 			}
 
-			eventually(t, func() error {
+			await.NoError(t, func() error {
 				id, err := c.post(c.api(0), subscription)
 				if err == nil {
 					ids = append(ids, id)

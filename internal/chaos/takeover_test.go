@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hookferry/internal/await"
 	"hookferry/webhook"
 )
 
@@ -59,7 +60,7 @@ func (a *arrivals) of(id string, n int) time.Time {
 // await waits until the n-th request for each of these events has come.
 func (a *arrivals) await(t *testing.T, ids []string, n int) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		for _, id := range ids {
 			if a.of(id, n).IsZero() {
 				return fmt.Errorf("request %d for event %s has not come", n, id)
@@ -120,7 +121,7 @@ func TestTakeOver(t *testing.T) {
 // so many attempts on record.
 func (c *cluster) wantSettled(t *testing.T, deliveries, attempts int) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		n := c.number(`SELECT count(*) FROM deliveries d WHERE status = 1 AND lease_owner IS NULL AND attempts = $1
 			AND (SELECT count(*) FROM delivery_attempts a WHERE a.delivery_id = d.id) = $1`, attempts)
 		if all := c.number(`SELECT count(*) FROM deliveries`); n != all || n < deliveries {

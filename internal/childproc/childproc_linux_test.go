@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hookferry/internal/await"
 	"hookferry/internal/childproc"
 )
 
@@ -28,22 +29,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// eventually waits until f says nothing.
-func eventually(t *testing.T, f func() error) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 // state is the letter that /proc has for what a process is at; Z and "" are dead.
 func state(pid int) string {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -54,7 +39,7 @@ func state(pid int) string {
 
 func wantState(t *testing.T, pid int, want string) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if got := state(pid); got != want {
 			return fmt.Errorf("process %d is %q, want %q", pid, got, want)
 		}
@@ -87,7 +72,7 @@ func TestEndsWithItsParent(t *testing.T) {
 		}
 		t.Cleanup(p.Kill)
 		var child int
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			child, err = strconv.Atoi(strings.TrimSpace(p.Output()))
 			return err
 		})
@@ -99,7 +84,7 @@ func TestEndsWithItsParent(t *testing.T) {
 			wantState(t, child, "T")
 		}
 		p.Kill()
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			if s := state(child); s != "" && s != "Z" {
 				return fmt.Errorf("the child is still there, as %q", s)
 			}
@@ -111,7 +96,7 @@ func TestEndsWithItsParent(t *testing.T) {
 func TestChildren(t *testing.T) {
 	p := shell(t, childproc.Command{}, "sleep 600 & echo $!; sleep 600 & echo $!; wait")
 	var want []int
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		want = want[:0]
 		for _, line := range strings.Fields(p.Output()) {
 			pid, _ := strconv.Atoi(line)
@@ -135,7 +120,7 @@ func TestChildren(t *testing.T) {
 
 func TestCPU(t *testing.T) {
 	p := shell(t, childproc.Command{}, "while :; do :; done")
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if used := childproc.CPU(p.Pid()); used < 30*time.Millisecond {
 			return fmt.Errorf("a loop has used %v", used)
 		}

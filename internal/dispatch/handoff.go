@@ -69,25 +69,7 @@ func (d *Dispatcher) Room() int {
 // Offer takes over what another node has stored with a lease and passed on. If there is
 // no room for it, it is given back to the store, and Offer reports false.
 func (d *Dispatcher) Offer(ctx context.Context, c event.Claimed) bool {
-	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
-	sub, err := d.o.Subscriptions.Subscription(ctx, c.Delivery.SubscriptionID)
-	now := time.Now()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err != nil || d.stopping {
-		d.recorder.release(w)
-		return false
-	}
-	l := d.lanes.of(sub)
-	if !d.lanes.reserve(l, len(c.Event.Payload)) {
-		l.more = true
-		d.recorder.release(w)
-		return false
-	}
-	d.held.add(w)
-	d.lanes.push(l, w, true, now)
-	d.start(now)
-	return true
+	return d.takeOver(ctx, c, true)
 }
 
 // GiveBack makes what another node has passed on due again in the store.
@@ -102,6 +84,12 @@ func (d *Dispatcher) Wake() { d.hint() }
 // admit puts a delivery that was claimed from the store into its lane. It reports
 // false if it had to give it back.
 func (d *Dispatcher) admit(ctx context.Context, c event.Claimed) bool {
+	return d.takeOver(ctx, c, false)
+}
+
+// takeOver puts a delivery that is leased into its lane, or gives it back to the store.
+// What was claimed was claimed for the room there is; what was offered needs some.
+func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool) bool {
 	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
 	sub, err := d.o.Subscriptions.Subscription(ctx, c.Delivery.SubscriptionID)
 	now := time.Now()
@@ -111,8 +99,14 @@ func (d *Dispatcher) admit(ctx context.Context, c event.Claimed) bool {
 		d.recorder.release(w)
 		return false
 	}
+	l := d.lanes.of(sub)
+	if offered && !d.lanes.reserve(l, len(c.Event.Payload)) {
+		l.more = true
+		d.recorder.release(w)
+		return false
+	}
 	d.held.add(w)
-	d.lanes.push(d.lanes.of(sub), w, false, now)
+	d.lanes.push(l, w, offered, now)
 	d.start(now)
 	return true
 }

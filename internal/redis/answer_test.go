@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"hookferry/internal/await"
 	"hookferry/internal/redistest"
 )
 
@@ -118,7 +119,7 @@ func loseAnAnswer(t *testing.T, between *deaf, server *redistest.Server, url str
 	between.armed.Store(true)
 	begun := time.Now()
 	s.mustDeliver(t, theSub, 10)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if a := l.account(); a.both != 1 {
 			return fmt.Errorf("%+v", a)
 		}

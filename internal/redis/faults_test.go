@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 	"hookferry/internal/redistest"
 )
@@ -36,7 +37,7 @@ func newTrial(t *testing.T, settings ...string) *trial {
 func (x *trial) wantPassed(t *testing.T, many int64) {
 	t.Helper()
 	many += x.worker.took.Load()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		x.deliver(theSub, 100)
 		if n := x.worker.took.Load(); n < many {
 			return fmt.Errorf("the worker has had %d, not %d; the failures are %v and %v", n, many, x.Failure(), x.far.Failure())
@@ -51,7 +52,7 @@ func (x *trial) wantSettled(t *testing.T, mayBeLost int) {
 	t.Helper()
 	x.wantIdle(t)
 	x.wantEmpty(t)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if a := x.ledger.account(); a.lost > mayBeLost {
 			return fmt.Errorf("nothing became of %d: %+v", a.lost, a)
 		}
@@ -65,7 +66,7 @@ func (x *trial) wantSettled(t *testing.T, mayBeLost int) {
 	x.wantPassed(t, 20)
 	x.wantIdle(t)
 	x.wantEmpty(t)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		n, now := x.backlog.Load(), x.ledger.account()
 		if n != 0 || now.lost > a.lost {
 			return fmt.Errorf("the stream counts as %d long: %+v", n, now)
@@ -85,7 +86,7 @@ func TestRedisAwayAtTheStart(t *testing.T) {
 	receive(t, far, newWorker(l))
 	h := &heard{}
 	listenTo(t, far, h)
-	eventually(t, func() error { return loggedOnce(near, "Redis can't be used") })
+	await.NoError(t, func() error { return loggedOnce(near, "Redis can't be used") })
 	if s.deliver(theSub, 10) {
 		t.Error("there was room without Redis")
 	}
@@ -158,7 +159,7 @@ func TestFlushAllWhileInUse(t *testing.T) {
 	end()
 	x.wantSettled(t, 5*streamMost)
 	for range 5 { // the same when nothing goes on, and the worker waits
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			if clients := do(t, x.redis, "INFO", "clients"); !strings.Contains(clients, "blocked_clients:1") {
 				return errNotYet
 			}
@@ -178,7 +179,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 	x.wantEmpty(t)
 	do(t, x.redis, "CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
 	x.mustDeliver(t, theSub, 10)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if x.ledger.account().released == 0 {
 			return errNotYet
 		}
@@ -208,7 +209,7 @@ func TestRedisOutOfMemoryAndEmpty(t *testing.T) {
 	x := newTrial(t)
 	do(t, x.redis, "CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
 	do(t, x.redis, "FLUSHALL")
-	eventually(t, func() error { return loggedOnce(x.far, "could not make the group") })
+	await.NoError(t, func() error { return loggedOnce(x.far, "could not make the group") })
 	do(t, x.redis, "CONFIG", "SET", "maxmemory", "0")
 	x.wantSettled(t, 20)
 }
@@ -224,7 +225,7 @@ func TestRedisFrozen(t *testing.T) {
 	for range 300 {
 		x.deliver(theSub, 100)
 	}
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if a := x.ledger.account(); a.lost != 0 || a.released-before.released != a.sent-before.sent || a.sent == before.sent {
 			return fmt.Errorf("%+v", a)
 		}
@@ -248,7 +249,7 @@ func (x *trial) wantEmptyOrOld(t *testing.T) {
 	t.Helper()
 	begun := x.worker.took.Load()
 	x.mustDeliver(t, theSub, 10)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		x.deliver(theSub, 10)
 		if x.worker.took.Load() <= begun+5 {
 			return errNotYet
@@ -281,7 +282,7 @@ func TestThawedEntryIsNotOffered(t *testing.T) {
 	s.wantUp(t, true)
 	far.wantUp(t, true)
 	receive(t, far, w)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if a := l.account(); a.given+a.both == 0 { // or nothing was under way, and this tests nothing
 			return fmt.Errorf("none came late: %+v", a)
 		}

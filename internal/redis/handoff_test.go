@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 )
 
@@ -186,7 +187,7 @@ func TestStreamFullAndEmptyAgain(t *testing.T) {
 	l := newLedger()
 	s := newSender(t, up(t, shared.URL()), l)
 	s.run(t)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		for s.deliver(theSub, 100) {
 		}
 		if n := s.backlog.Load(); n < streamMost {
@@ -225,7 +226,7 @@ func TestFullNoticePauses(t *testing.T) {
 	w.full.Store(true)
 	far := up(t, shared.URL())
 	receive(t, far, w)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if s.deliver(theSub, 10) {
 			return errNotYet
 		}
@@ -273,7 +274,7 @@ func TestReceiverDeletesAtTheEnd(t *testing.T) {
 	for range 100 {
 		s.mustDeliver(t, theSub, 10)
 	}
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if w.took.Load() == 0 {
 			return errNotYet
 		}
@@ -305,7 +306,7 @@ func TestNoRoomReadsNothing(t *testing.T) {
 		t.Errorf("the one without room took %d, the other %d", busy.took.Load(), idle.took.Load())
 	}
 	busy.room.Store(1)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		s.deliver(theSub, 10)
 		if busy.took.Load() == 0 {
 			return errNotYet

@@ -10,6 +10,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 )
 
@@ -89,8 +90,8 @@ func TestSomethingElseInItsPlace(t *testing.T) {
 	if a := l.account(); a.released != 2 {
 		t.Errorf("%+v", a)
 	}
-	eventually(t, func() error { return loggedOnce(s.node, "Redis refuses") })
-	eventually(t, func() error { return loggedOnce(far, "could not read") })
+	await.NoError(t, func() error { return loggedOnce(s.node, "Redis refuses") })
+	await.NoError(t, func() error { return loggedOnce(far, "could not read") })
 	if err := s.redis.Del(t.Context(), s.key(streamName)).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func TestWorkersDieAfterReading(t *testing.T) {
 	if a := l.account(); a.released != streamMost || a.sent != streamMost {
 		t.Errorf("%+v", a)
 	}
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if n := s.backlog.Load(); n != 0 {
 			return fmt.Errorf("the stream counts as %d long", n)
 		}
@@ -227,7 +228,7 @@ func TestOfferedOrTakenBack(t *testing.T) {
 			w.room.Store(int64(i % 2 * 64))
 		}
 		before := l.account()
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			if a := l.account(); i%2 == 0 && a.released == before.released || i%2 == 1 && a.offered < before.offered+100 {
 				return fmt.Errorf("%+v", a)
 			}

@@ -17,6 +17,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
+	"hookferry/internal/await"
 	"hookferry/internal/redistest"
 )
 
@@ -44,22 +45,6 @@ func own(t *testing.T, settings ...string) *redistest.Server {
 	}
 	t.Cleanup(s.Remove)
 	return s
-}
-
-// eventually waits until f has nothing to complain of.
-func eventually(t *testing.T, f func() error) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		time.Sleep(2 * time.Millisecond)
-	}
 }
 
 // calm is how long Redis may take to answer in these tests.
@@ -109,7 +94,7 @@ func up(t *testing.T, url string) *node {
 
 func (n *node) wantUp(t *testing.T, want bool) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if got := n.Failure() == nil; got != want || n.redisUp.Load() != want {
 			return fmt.Errorf("Redis counts as up: %v, observed as up: %v, want %v; the failure is %v", got, n.redisUp.Load(), want, n.Failure())
 		}
@@ -120,7 +105,7 @@ func (n *node) wantUp(t *testing.T, want bool) {
 // wantFailure waits until Redis counts as away for a reason with these words in it.
 func (n *node) wantFailure(t *testing.T, words string) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if err := n.Failure(); err == nil || !strings.Contains(err.Error(), words) {
 			return fmt.Errorf("the failure is %v, not %s", err, words)
 		}
@@ -173,7 +158,7 @@ func (n *node) length(t *testing.T) int {
 
 func (n *node) wantEmpty(t *testing.T) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if many := n.length(t); many != 0 {
 			return fmt.Errorf("%d entries are left in the stream", many)
 		}

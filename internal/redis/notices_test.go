@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 )
 
@@ -44,7 +45,7 @@ func listen(t *testing.T, n *node) (h *heard, end func()) {
 	h = &heard{}
 	end = listenTo(t, n, h)
 	h.wantZero(t)
-	eventually(t, func() error { // it listens to the other notice, too
+	await.NoError(t, func() error { // it listens to the other notice, too
 		channel := n.key(string(fullNotice))
 		listeners, err := n.redis.PubSubNumSub(context.Background(), channel).Result()
 		if err != nil || listeners[channel] == 0 {
@@ -58,7 +59,7 @@ func listen(t *testing.T, n *node) (h *heard, end func()) {
 // wantZero waits until the listener was told that anything may have changed.
 func (h *heard) wantZero(t *testing.T) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		for _, id := range h.changed {
@@ -96,7 +97,7 @@ func TestNoticesReachOthers(t *testing.T) {
 	}
 	h.forget()
 	near.announce(fullNotice, theSub)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		changed, full := h.forget()
 		if len(full) == 0 {
 			return errNotYet
@@ -116,7 +117,7 @@ func isID(id event.ID) bool { return !id.IsZero() }
 func (h *heard) wantChanged(t *testing.T, n *node, id event.ID) {
 	t.Helper()
 	again := time.Now()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if time.Now().After(again) {
 			n.Changed(id)
 			again = time.Now().Add(calm)
@@ -152,7 +153,7 @@ func TestRubbishNotices(t *testing.T) {
 func TestSilenceIsNoBreak(t *testing.T) {
 	t.Parallel()
 	h, _ := listen(t, up(t, shared.URL()))
-	eventually(t, func() error { // a busy machine may be silent for too long, but not always
+	await.NoError(t, func() error { // a busy machine may be silent for too long, but not always
 		h.forget()
 		pause(t.Context(), 4*tryEvery)
 		if changed, _ := h.forget(); len(changed) > 0 {

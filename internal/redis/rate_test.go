@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 )
 
@@ -86,7 +87,7 @@ func TestRateIsChanged(t *testing.T) {
 		t.Errorf("with one a minute it waits for %v", wait)
 	}
 	n.Take(t.Context(), event.ID{9}, time.Millisecond)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if wait := n.Take(t.Context(), event.ID{9}, time.Hour); wait > time.Second {
 			t.Fatalf("with one in an hour it waits for %v, though the last was at one in a millisecond", wait)
 		} else if wait > 0 {

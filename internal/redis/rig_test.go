@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 )
 
@@ -97,7 +98,7 @@ func (l *ledger) account() (a account) {
 // wantKnown waits until something became of all that was passed on.
 func (l *ledger) wantKnown(t *testing.T) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if a := l.account(); a.lost > 0 {
 			return fmt.Errorf("nothing became of %d deliveries: %+v", a.lost, a)
 		}
@@ -146,7 +147,7 @@ func (s *sender) deliver(sub event.ID, size int) bool {
 // mustDeliver waits for room.
 func (s *sender) mustDeliver(t *testing.T, sub event.ID, size int) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if !s.deliver(sub, size) {
 			return fmt.Errorf("there is no room; reserved are %d, in the stream %d, Redis's failure is %v", s.count.Load(), s.backlog.Load(), s.Failure())
 		}
@@ -157,7 +158,7 @@ func (s *sender) mustDeliver(t *testing.T, sub event.ID, size int) {
 // wantIdle waits until every reservation has been given back.
 func (s *sender) wantIdle(t *testing.T) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if n, b := s.count.Load(), s.Handoff.bytes.Load(); n != 0 || b != 0 || len(s.queue) != 0 {
 			return fmt.Errorf("%d deliveries with %d bytes are reserved still, %d wait", n, b, len(s.queue))
 		}

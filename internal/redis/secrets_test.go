@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"hookferry/internal/await"
 )
 
 // A server that lets nobody in is a Redis that is away, and says why, but not with what.
@@ -12,7 +14,7 @@ func TestNoSecretInAFailure(t *testing.T) {
 	server := own(t, "requirepass right")
 	n := connect(t, strings.Replace(server.URL(), "right", "hidden-word", 1))
 	n.wantFailure(t, "WRONGPASS")
-	eventually(t, func() error { return loggedOnce(n, "Redis can't be used") })
+	await.NoError(t, func() error { return loggedOnce(n, "Redis can't be used") })
 	if all := n.log.String() + fmt.Sprint(n.Failure()); strings.Contains(all, "hidden-word") {
 		t.Errorf("it says %s", all)
 	}

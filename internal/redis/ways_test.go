@@ -13,6 +13,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"hookferry/internal/await"
 	"hookferry/internal/childproc"
 	"hookferry/internal/redistest"
 )
@@ -31,7 +32,7 @@ func allOf(t *testing.T, near, far *node) {
 	s := newSender(t, near, l)
 	s.run(t)
 	receive(t, far, newWorker(l))
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		s.deliver(theSub, 100)
 		if a := l.account(); a.offered < 50 {
 			return fmt.Errorf("%+v; the failures are %v and %v", a, near.Failure(), far.Failure())
@@ -85,7 +86,7 @@ func TestTLS(t *testing.T) {
 	stranger := connect(t, server.URL())
 	stranger.wantFailure(t, "certificate")
 	plain := connect(t, "redis://"+server.Addr())
-	eventually(t, func() error { return loggedOnce(plain, "can't be used") })
+	await.NoError(t, func() error { return loggedOnce(plain, "can't be used") })
 }
 
 func TestCluster(t *testing.T) {
@@ -99,7 +100,7 @@ func cluster(t *testing.T, settings ...string) *redistest.Server {
 	t.Helper()
 	server := own(t, append(settings, "cluster-enabled yes")...)
 	do(t, server, "CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if info := do(t, server, "CLUSTER", "INFO"); !strings.Contains(info, "cluster_state:ok") {
 			return errNotYet
 		}
@@ -119,13 +120,13 @@ func TestSentinel(t *testing.T) {
 	wantAll(t, func(t *testing.T) *node { return connect(t, url) })
 
 	n := up(t, url)
-	eventually(t, func() error { // it knows of the second
+	await.NoError(t, func() error { // it knows of the second
 		if info := do(t, first, "INFO", "replication"); !strings.Contains(info, "state=online") {
 			return fmt.Errorf("the second does not follow: %s", info)
 		}
 		return nil
 	})
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		c := goredis.NewSentinelClient(&goredis.Options{Addr: sentinel})
 		defer c.Close()
 		list, err := c.Replicas(t.Context(), "them").Result()
@@ -170,7 +171,7 @@ func startSentinel(t *testing.T, host, port string) string {
 	}
 	t.Cleanup(p.Kill)
 	addr := fmt.Sprintf("127.0.0.1:%d", own)
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			conn.Close()

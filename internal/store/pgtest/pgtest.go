@@ -46,17 +46,7 @@ type Server struct {
 // Run starts a server, runs the tests with it and stops it. It returns the exit
 // status for TestMain.
 func Run(m *testing.M, use func(*Server) error, settings ...string) int {
-	s, err := Start(settings...)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer s.Remove()
-	if err := use(s); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return m.Run()
+	return childproc.RunTests(m, func() (*Server, error) { return Start(settings...) }, use)
 }
 
 // Start makes a server and starts it. Settings are "name=value", as in

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 	"hookferry/internal/store/postgres"
 )
@@ -215,7 +216,7 @@ func TestClockAfterASleep(t *testing.T) {
 	if got := n.ClockOffset(); (got + time.Hour).Abs() > doubt {
 		t.Errorf("before it is measured, the offset is %v: a clock that was set is the worse of the two", got)
 	}
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if got := n.ClockOffset(); got.Abs() > doubt {
 			return fmt.Errorf("the offset is %v", got)
 		}

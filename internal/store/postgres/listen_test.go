@@ -17,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 	"hookferry/internal/store/postgres"
 )
@@ -56,7 +57,7 @@ func (h *heard) take() (due int, changed []event.ID) {
 
 func (h *heard) awaitDue(t *testing.T, what string) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if due, _ := h.take(); due == 0 {
 			return fmt.Errorf("%s: the other node was not told", what)
 		}
@@ -66,7 +67,7 @@ func (h *heard) awaitDue(t *testing.T, what string) {
 
 func (h *heard) awaitChange(t *testing.T, what string, id event.ID) {
 	t.Helper()
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if _, changed := h.take(); !slices.Contains(changed, id) {
 			return fmt.Errorf("%s: the other node was told of %v", what, changed)
 		}
@@ -119,7 +120,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.awaitChange(t, "after a connection was lost", event.ID{})
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		return here.CreateSubscription(t.Context(), event.Subscription{ID: event.NewID(now), CreatedAt: now, UpdatedAt: now})
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"hookferry/internal/await"
 	"hookferry/internal/event"
 	"hookferry/internal/store/pgtest"
 	"hookferry/internal/store/postgres"
@@ -23,22 +24,6 @@ func own(t *testing.T, settings ...string) (*pgtest.Server, *postgres.Store) {
 	}
 	t.Cleanup(server.Remove)
 	return server, open(t, postgres.Options{URL: server.URL("postgres")})
-}
-
-// eventually waits until f says nothing.
-func eventually(t *testing.T, f func() error) {
-	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
 }
 
 // TestNothingAcknowledgedIsLostByKills kills every process of the server under load.
@@ -82,7 +67,7 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 		}
 		size := func() int { mu.Lock(); defer mu.Unlock(); return len(accepted) }
 		enough := size() + 1000
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			if n := size(); n < enough {
 				return fmt.Errorf("turn %d: %d accepted, waiting for %d", kill, n, enough)
 			}
@@ -94,7 +79,7 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 		if err := server.Start(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, func() error { return s.Ping(t.Context()) })
+		await.NoError(t, func() error { return s.Ping(t.Context()) })
 	}
 	t.Logf("%d accepted, %d settled", len(accepted), len(settled))
 	for id := range accepted {
@@ -142,7 +127,7 @@ func TestUnavailableIsToldSoon(t *testing.T) {
 		check(t, "frozen")
 	})
 	server.Thaw()
-	eventually(t, func() error { return s.Ping(t.Context()) })
+	await.NoError(t, func() error { return s.Ping(t.Context()) })
 	t.Run("it", func(t *testing.T) {
 		server.Stop()
 		check(t, "stopped")
@@ -150,11 +135,11 @@ func TestUnavailableIsToldSoon(t *testing.T) {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() error { _, err := s.Accept(t.Context(), offer(sub.ID, time.Now())); return err })
+	await.NoError(t, func() error { _, err := s.Accept(t.Context(), offer(sub.ID, time.Now())); return err })
 	t.Run("read-only", func(t *testing.T) {
 		query[string](t, server.URL("postgres"), `ALTER DATABASE postgres SET default_transaction_read_only = on`)
 		query[bool](t, server.URL("postgres"), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hookferry'`)
-		eventually(t, func() error {
+		await.NoError(t, func() error {
 			if _, err := s.Accept(t.Context(), offer(sub.ID, time.Now())); !errors.Is(err, event.ErrUnavailable) || !strings.Contains(err.Error(), "read-only") {
 				return fmt.Errorf("accept where nothing can be written: %v", err)
 			}
