@@ -106,7 +106,7 @@ func degrade(report *api.Health) {
 func (h *health) addRedis(report *api.Health) {
 	c := api.Component{Status: api.StatusOK, LatencyMS: float64(h.redis.Latency().Microseconds()) / 1000}
 	if h.redis.Failure() != nil {
-		c = api.Component{Status: api.StatusDegraded, Error: "Redis does not answer; the database does its part"}
+		c = api.Component{Status: api.StatusDegraded, Error: "Redis can't be used at present; the database does its part"}
 		degrade(report)
 	}
 	report.Components["redis"] = c

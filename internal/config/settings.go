@@ -59,7 +59,7 @@ func (c *Config) storage() []declaration {
 		},
 		{
 			name: "REDIS_URL", role: RoleAll, secret: true, value: redisOf(&c.Redis),
-			meaning: "Redis, which carries new deliveries from the API's nodes to the workers, and makes rate limits count over all of them: `redis://host:6379/0`, `rediss://` with TLS, `?master_name=` for Sentinel, `?addr=host:port` once for each further node of a cluster. It may vanish at any time: nothing is lost.",
+			meaning: "Redis, which carries new deliveries from the API's nodes to the workers, and makes rate limits count over all of them: `redis://host:6379/0`, `rediss://` with TLS, `?master_name=` for Sentinel (user and password are then Sentinel's, Redis' own go into `&username=` and `&password=`), `?addr=host:port` once for each further node of a cluster. It may vanish at any time: nothing is lost.",
 		},
 		{
 			name: "LOG_RETENTION", def: "72h", role: RoleAll, value: durationOf(&c.Retention, time.Hour, 3650*day),

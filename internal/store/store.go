@@ -122,6 +122,7 @@ type Upkeep interface {
 	// cancelled, and counts as settled now. Idempotency keys of that age go, too.
 	// Call it until it returns 0.
 	Expire(ctx context.Context, before time.Time, now time.Time, limit int) (int, error)
-	// Ping makes sure that the database answers and can be written.
+	// Ping makes sure that the database answers and is not one that can only be read.
+	// It writes nothing: that a disk is full is found by whoever writes.
 	Ping(ctx context.Context) error
 }

@@ -215,7 +215,7 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Ping makes sure that the database answers and can be written.
+// Ping makes sure that the database answers and is not one that can only be read.
 func (s *Store) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
