@@ -129,7 +129,7 @@ func TestClocksOfNodesDoNotMatter(t *testing.T) {
 // handOver lets one node work on a delivery, and then the other.
 func handOver(t *testing.T, one, other node, sub event.ID) {
 	accept(t, one.Store, offer(sub, one.now()))
-	nearly(t, "when it is due", other.claimOne(t, 0).DueAt, other.now())
+	nearly(t, "when it is due", other.claimOne(t, doubt).DueAt, other.now())
 	one.rescue(t, 0, 0)
 	one.rescue(t, time.Minute-doubt, 0)
 	if got := one.claim(t, time.Hour/2); len(got.Deliveries) > 0 {
