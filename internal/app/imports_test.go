@@ -38,8 +38,9 @@ var mayImport = map[string][]string{
 	"internal/chaos":           {},
 	"internal/await":           {},
 	"internal/childproc":       {},
+	"internal/hostile":         {},
 	"internal/redistest":       {"internal/childproc"},
-	"internal/cli":             {"internal/app", "internal/config", "client"},
+	"internal/cli":             {"internal/app", "internal/config", "internal/hostile", "client"},
 	"internal/app": {
 		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/redis", "internal/retention",
 		"internal/send", "internal/store", "internal/store/sqlite", "internal/store/postgres", "internal/telemetry",

@@ -20,7 +20,7 @@ func (a *attempt) failure(host string, err error) (event.Code, string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f := failure{attempt: a, host: host, err: err, peer: a.peerOf(err)}
-	kinds := []func() (event.Code, string){f.blocked, f.dns, f.certificate, f.system, f.timeout, f.tls, f.closed, f.garbled}
+	kinds := []func() (event.Code, string){f.blocked, f.dns, f.certificate, f.system, f.timeout, f.tls, f.closed, f.early, f.garbled}
 	for _, explain := range kinds {
 		if code, words := explain(); code != "" {
 			return code, words
@@ -146,6 +146,15 @@ func isEOF(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
+// early is for bytes that came on a new connection before the request went out on it.
+// net/http wraps an error there that it does not have, and prints so.
+func (f failure) early() (event.Code, string) {
+	if strings.Contains(f.err.Error(), "readLoopPeekFailLocked: %!w(<nil>)") {
+		return event.CodeBadResponse, "answered before the request was sent"
+	}
+	return "", ""
+}
+
 // garbled is for an answer that net/http could not read. Its errors have no type,
 // and quote what came, which may be the request itself with all that is
 // confidential in it: so they are recognised, and never repeated.
@@ -165,6 +174,7 @@ func (f failure) garbled() (event.Code, string) {
 var garbles = []struct{ text, words string }{
 	{"server response headers exceeded", "the answer's header is longer than 64 KiB, interim (1xx) answers included"},
 	{`response "\x15\x03`, "answered TLS to an http request; should the target URL begin with https://?"},
+	{`\x04\x00\x00\x00\x00\x00`, "answered HTTP/2; webhooks are sent over HTTP/1.1, so let the receiver speak that too"}, // its first frame, SETTINGS
 	{"malformed HTTP", "what came back is not HTTP/1.1"},
 	{"malformed MIME header", "the answer's header has a line that is not a header field"},
 	{"Content-Length", "the answer's header contradicts itself about its length"},

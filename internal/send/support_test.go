@@ -46,9 +46,10 @@ func send(t *testing.T, target string) event.Outcome {
 // receiver is a listener whose connections are handled byte by byte. All are
 // closed when the test ends.
 type receiver struct {
-	addr string
-	mu   sync.Mutex
-	all  []net.Conn
+	addr  string
+	close func() // and wait for the handlers; called again when the test ends
+	mu    sync.Mutex
+	all   []net.Conn
 }
 
 func receive(t *testing.T, handle func(net.Conn)) *receiver {
@@ -69,11 +70,12 @@ func receive(t *testing.T, handle func(net.Conn)) *receiver {
 			handlers.Go(func() { handle(c) })
 		}
 	})
-	t.Cleanup(func() {
+	r.close = sync.OnceFunc(func() {
 		l.Close()
 		r.closeAll()
 		handlers.Wait()
 	})
+	t.Cleanup(r.close)
 	return r
 }
 

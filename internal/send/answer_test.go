@@ -1,0 +1,160 @@
+package send
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"hookferry/internal/event"
+)
+
+// Answers that break the rules of HTTP, beside those of package hostile.
+func TestBrokenAnswers(t *testing.T) {
+	t.Parallel()
+	const ok = "HTTP/1.1 200 OK\r\n"
+	tests := []struct {
+		name   string
+		handle func(net.Conn)
+		code   event.Code
+		words  string // ADDR stands for the receiver's address
+	}{
+		{"hangs up within the status line", answerAndClose("HTTP/1."), event.CodeBadResponse, "what came back is not HTTP/1.1"},
+
+		{"another protocol", answer("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeBadResponse, "what came back is not HTTP/1.1"},
+		{"TLS alert", answer("\x15\x03\x01\x00\x02\x02\x46\r\n"), event.CodeBadResponse, "answered TLS to an http request; should the target URL begin with https://?"},
+		{"status of four digits", answer("HTTP/1.1 2000 OK\r\n\r\n"), event.CodeBadResponse, "what came back is not HTTP/1.1"},
+		{"a line that is no field", answer(ok + "no colon here\r\n\r\n"), event.CodeBadResponse, "the answer's header has a line that is not a header field"},
+		{"unknown transfer encoding", answer(ok + "Transfer-Encoding: rot13\r\n\r\n"), event.CodeBadResponse, "the answer has a transfer encoding that is not understood"},
+		{"endless status line", answerForever("HTTP/1.1 200 ", strings.Repeat("a", 1000)), event.CodeBadResponse, "the answer's header is longer than 64 KiB, interim (1xx) answers included"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := receive(t, tt.handle)
+			sub := subscription(r.url())
+			sub.Timeout = short
+			o := newSender(t).Send(t.Context(), sub, someEvent())
+			if words := strings.ReplaceAll(tt.words, "ADDR", r.addr); o.Code != tt.code || o.Error != words {
+				t.Errorf("got %s: %q\nwant %s: %q", o.Code, o.Error, tt.code, words)
+			}
+			if o.Success() || o.Peer != r.addr {
+				t.Errorf("success %v, peer %q, want false, %q", o.Success(), o.Peer, r.addr)
+			}
+		})
+	}
+}
+
+func TestBodiesThatAreLateCutOrEndless(t *testing.T) {
+	t.Parallel()
+	const length, chunked = "Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n"
+	tests := []struct {
+		name   string
+		handle func(status string) func(net.Conn)
+		kept   string
+	}{
+		{"never comes", func(s string) func(net.Conn) { return answer(s + length) }, ""},
+		{"stops in the middle", func(s string) func(net.Conn) { return answer(s + length + "half") }, "half"},
+		{"is cut", func(s string) func(net.Conn) { return answerAndClose(s + length + "half") }, "half"},
+		{"has a bad chunk", func(s string) func(net.Conn) { return answer(s + chunked + "4\r\nhalf\r\nzz\r\n") }, "half"},
+		{"is endless", func(s string) func(net.Conn) { return answerForever(s+"\r\n", "abcd") }, strings.Repeat("abcd", 1024)},
+		{"is endless in chunks", func(s string) func(net.Conn) { return answerForever(s+chunked, "4\r\nabcd\r\n") }, strings.Repeat("abcd", 1024)},
+	}
+	statuses := []struct {
+		line  string
+		code  event.Code
+		words string
+	}{
+		{"HTTP/1.1 200 OK\r\n", "", ""}, // the status has said that the webhook was taken
+		{"HTTP/1.1 500 Oops\r\n", event.CodeStatus, "answered 500 Internal Server Error"},
+	}
+	for _, tt := range tests {
+		for _, status := range statuses {
+			t.Run(tt.name+" "+status.line[9:12], func(t *testing.T) {
+				t.Parallel()
+				r := receive(t, tt.handle(status.line))
+				sub := subscription(r.url())
+				sub.Timeout = short
+				s := newSender(t)
+				o := s.Send(t.Context(), sub, someEvent())
+				if o.Code != status.code || o.Error != status.words || string(o.Response) != tt.kept {
+					t.Errorf("got %q %q and %d bytes of body; want %q %q and %d", o.Code, o.Error, len(o.Response), status.code, status.words, len(tt.kept))
+				}
+				s.Send(t.Context(), sub, someEvent())
+				if n := r.connections(); n != 2 {
+					t.Errorf("%d connections for two attempts: one whose body did not end was used again", n)
+				}
+			})
+		}
+	}
+}
+
+// A receiver that sends back what it got must not bring credentials into words.
+func TestWordsHoldNothingConfidential(t *testing.T) {
+	t.Parallel()
+	echo := receive(t, func(c net.Conn) { io.Copy(c, c) })
+	redirect := receive(t, func(c net.Conn) {
+		r := request(c)
+		io.WriteString(c, "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: https://confidential:confidential@a.example/?"+r.Header.Get("X-Key")+"\r\n\r\n")
+	})
+	reset := receive(t, answerAndReset(""))
+	for _, r := range []*receiver{echo, redirect, reset} {
+		sub := subscription(r.url() + "?token=confidential")
+		sub.Headers = map[string]string{"X-Key": "confidential", "Authorization": "Bearer confidential"}
+		sub.Secrets = []event.Secret{"confidential"}
+		o := newSender(t).Send(t.Context(), sub, someEvent())
+		if o.Success() || strings.Contains(o.Error, "confidential") {
+			t.Errorf("%q", o.Error)
+		}
+	}
+}
+
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	addr := l.Addr().String()
+	o := send(t, "http://"+addr+"/")
+	if o.Code != event.CodeConnectionRefused || o.Error != "connection refused by "+addr || o.Peer != addr {
+		t.Errorf("got %s: %q, peer %q", o.Code, o.Error, o.Peer)
+	}
+}
+
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	inner := receive(t, answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+	for _, code := range []string{"301", "302", "303", "307", "308"} {
+		outer := receive(t, answer("HTTP/1.1 "+code+" x\r\nContent-Length: 0\r\nLocation: "+inner.url()+"\r\n\r\n"))
+		o := send(t, outer.url())
+		if o.Code != event.CodeRedirect || o.Error != "redirect to "+inner.url()+" not followed" {
+			t.Errorf("%s: got %s: %q", code, o.Code, o.Error)
+		}
+	}
+	if n := inner.connections(); n != 0 {
+		t.Errorf("the target of the redirect was called %d times", n)
+	}
+}
+
+func TestRedirectWords(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ location, words, why string }{
+		{"https://a.example/b", "redirect to https://a.example/b not followed", "as it is"},
+		{"/relative", "redirect to /relative not followed", "as it is"},
+		{"https://u:p@a.example/b?token=x#f", "redirect to https://a.example/b?… not followed", "what may be confidential is left out"},
+		{"", "answered 302 Found, which is not followed", "no Location"},
+		{"https://a.example/%zz", "redirect to something that is not a URL not followed", "not a URL"},
+		{"https://a.example/\x1b[31m\xff", "redirect to something that is not a URL not followed", "control characters are no URL"},
+		{"https://a.example/\u202efdp.exe", "redirect to https://a.example/%E2%80%AEfdp.exe not followed", "no text that turns the line around"},
+		{"https://a.example/" + strings.Repeat("a", 60_000), "redirect to https://a.example/" + strings.Repeat("a", 182) + "… not followed", "cut"},
+	}
+	for _, tt := range tests {
+		resp := &http.Response{StatusCode: 302, Header: http.Header{"Location": {tt.location}}}
+		if got := redirected(resp); got != tt.words {
+			t.Errorf("%s: got %q, want %q", tt.why, got, tt.words)
+		}
+	}
+}
