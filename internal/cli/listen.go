@@ -26,6 +26,7 @@ type listenOptions struct {
 	body      string
 	failFirst int
 	asJSON    bool
+	hostile   string // the kind, if it is to misbehave
 }
 
 func newListen(s streams) *cobra.Command {
@@ -38,15 +39,24 @@ knows the secret, prints it, and answers as the flags say. It is for trying thin
 out: it answers the same whether the signature is right or wrong.
 
 The secret is that of the subscription. Other users of this machine can see a flag
-in the list of processes; the environment variable LISTEN_SECRET does the same.`,
+in the list of processes; the environment variable LISTEN_SECRET does the same.
+
+` + hostileHelp(),
 		Example: `  hookferry listen
   LISTEN_SECRET=my_secret_key hookferry listen
   hookferry listen --fail-first 2                  # 500 twice, then 200
   hookferry listen --status 503 --delay 3s
-  hookferry listen --json | jq .body.data`,
+  hookferry listen --json | jq .body.data
+  hookferry listen --hostile slow-body`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		Args:              noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.hostile != "" {
+				if err := hostileAlone(cmd); err != nil {
+					return usageError{err}
+				}
+				return listenHostile(cmd.Context(), s, o.addr, o.hostile)
+			}
 			if o.secret == "" {
 				o.secret = os.Getenv("LISTEN_SECRET")
 			}
@@ -65,6 +75,8 @@ in the list of processes; the environment variable LISTEN_SECRET does the same.`
 	f.StringVar(&o.body, "body", "", "body of the answer")
 	f.IntVar(&o.failFirst, "fail-first", 0, "answer 500 to the first `N` attempts of each webhook-id")
 	f.BoolVar(&o.asJSON, "json", false, "print one JSON object a line")
+	f.StringVar(&o.hostile, "hostile", "", "misbehave on purpose: one `KIND` of those above")
+	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("hostile", cobra.FixedCompletions(hostileNames(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +25,7 @@ type Options struct {
 // Ended is a connection that has come to its end, by whichever side.
 type Ended struct {
 	Peer  string
+	Began time.Time
 	Took  time.Duration
 	Wrote int64 // bytes that the system took from us, read by the other end or not
 }
@@ -76,12 +78,16 @@ func Listen(kind Kind, o Options) (*Server, error) {
 // Addr is where it listens.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// URL is what to call.
+// URL is what to call on this machine.
 func (s *Server) URL() string {
-	if s.kind.HTTPS {
-		return "https://" + s.Addr() + "/"
+	addr := s.Addr()
+	if a, err := netip.ParseAddrPort(addr); err == nil && a.Addr().IsUnspecified() {
+		addr = fmt.Sprintf("127.0.0.1:%d", a.Port())
 	}
-	return "http://" + s.Addr() + "/"
+	if s.kind.HTTPS {
+		return "https://" + addr + "/"
+	}
+	return "http://" + addr + "/"
 }
 
 // Certificate is what it shows, or nil.
@@ -154,7 +160,7 @@ func (s *Server) play(c net.Conn) {
 		delete(s.open, c)
 		s.mu.Unlock()
 		if s.ended != nil {
-			s.ended(Ended{Peer: c.RemoteAddr().String(), Took: time.Since(began), Wrote: x.wrote})
+			s.ended(Ended{Peer: c.RemoteAddr().String(), Began: began, Took: time.Since(began), Wrote: x.wrote})
 		}
 	}()
 	if s.config != nil {
