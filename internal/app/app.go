@@ -131,7 +131,7 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 		Ingest:        &ingest.Ingest{Subscriptions: a.store, Store: a.store, Handoff: a.handoff(), Observer: a.metrics, Now: time.Now},
 		Subscriptions: a.store,
 		History:       a.store,
-		CheckTarget:   send.NewGuard(a.cfg.AllowTargets).CheckURL,
+		CheckTarget:   a.guard().CheckURL,
 		Keys:          keys.checker(),
 		Health:        a.health.report,
 		Integrity:     (&auditor{store: a.store.Store}).integrity,
@@ -149,7 +149,7 @@ func (a *App) assemble(version string) {
 	if a.cfg.Role == config.RoleAPI {
 		return
 	}
-	a.sender = send.New(send.Options{UserAgent: "Hookferry/" + version, Timeout: a.cfg.Timeout, Guard: send.NewGuard(a.cfg.AllowTargets)})
+	a.sender = send.New(send.Options{UserAgent: "Hookferry/" + version, Timeout: a.cfg.Timeout, Guard: a.guard()})
 	options := dispatch.Options{
 		Node:          nodeName(),
 		Store:         a.store,
@@ -169,6 +169,12 @@ func (a *App) assemble(version string) {
 		options.Pace = a.redis
 	}
 	a.dispatcher = dispatch.New(options)
+}
+
+// guard is the one that judges targets, when a subscription is made and when it is
+// called.
+func (a *App) guard() *send.Guard {
+	return send.NewGuard(send.Rules{Allow: a.cfg.AllowTargets})
 }
 
 // listen opens a listener. The time-outs bound what a slow or silent client can

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +100,30 @@ func BenchmarkBareClient(b *testing.B) {
 			}
 			io.Copy(io.Discard, resp.Body)
 			resp.Body.Close()
+		}
+	})
+}
+
+// BenchmarkGuard judges one address, as each connection does.
+func BenchmarkGuard(b *testing.B) {
+	g := NewGuard(Rules{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}})
+	for _, text := range []string{"93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34", "10.1.2.3", "fd00::1"} {
+		addr := netip.MustParseAddr(text)
+		b.Run(text, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := g.Check(addr); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.Run("Control", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := g.Control("tcp4", "93.184.216.34:443", nil); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }

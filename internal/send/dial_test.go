@@ -85,7 +85,9 @@ func addrs(all ...string) (list []netip.Addr) {
 
 // only127 allows the address where tests listen, and nothing else that is not
 // public.
-func only127() *Guard { return NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}) }
+func only127() *Guard {
+	return NewGuard(Rules{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+}
 
 func TestNames(t *testing.T) {
 	t.Parallel()

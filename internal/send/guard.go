@@ -9,27 +9,41 @@ import (
 	"syscall"
 )
 
-// Guard decides which addresses may be called: public unicast ones, and those of
-// the networks that an operator allows. It is a pure classifier and safe for
-// concurrent use.
-type Guard struct{ allow []netip.Prefix }
+// Rules are what an operator says about targets.
+type Rules struct {
+	Allow []netip.Prefix // networks that may be called although they are not public
+	Deny  []netip.Prefix // networks that are not called, public or allowed or not
+}
 
-// NewGuard makes a guard that allows these networks besides the public ones.
-func NewGuard(allow []netip.Prefix) *Guard {
-	g := &Guard{allow: make([]netip.Prefix, 0, len(allow))}
-	for _, p := range allow {
+// Guard decides which targets may be called: those at public unicast addresses and
+// in the networks that an operator allows, without those that he denies. It is safe
+// for concurrent use.
+type Guard struct{ rules Rules }
+
+// NewGuard makes a guard that keeps to these rules.
+func NewGuard(r Rules) *Guard {
+	r.Allow, r.Deny = networks(r.Allow), networks(r.Deny)
+	return &Guard{rules: r}
+}
+
+// networks makes prefixes fit to be compared with addresses.
+func networks(all []netip.Prefix) []netip.Prefix {
+	list := make([]netip.Prefix, 0, len(all))
+	for _, p := range all {
 		// 10.0.0.0/8 may have been written as ::ffff:10.0.0.0/104.
 		if p.Addr().Is4In6() && p.Bits() >= 96 {
 			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 		}
 		if p.IsValid() {
-			g.allow = append(g.allow, p.Masked())
+			list = append(list, p.Masked())
 		}
 	}
-	return g
+	return list
 }
 
-// Check says why an address may not be called; nil if it may.
+// Check says why an address may not be called; nil if it may. An address that
+// carries others is judged with each of them: to allow a translator is not to allow
+// all that lies behind it.
 func (g *Guard) Check(addr netip.Addr) error {
 	// A prefix contains no address that has a zone or is an IPv4-mapped one, so
 	// neither may be left on.
@@ -37,38 +51,44 @@ func (g *Guard) Check(addr netip.Addr) error {
 	if !addr.IsValid() {
 		return errors.New("no address was given, so none can be called")
 	}
-	if g.allowed(addr) {
-		return g.checkEmbedded(addr)
+	blocked, known := g.judge(addr)
+	if blocked != nil {
+		return blocked
 	}
-	if s, found := rule(addr); found {
-		return &blockedError{addr: addr, rule: s}
+	var room [maxEmbedded]netip.Addr
+	for _, inner := range embedded(room[:0], addr, known) {
+		if blocked, _ := g.judge(inner); blocked != nil {
+			blocked.via = addr
+			return blocked
+		}
 	}
 	return nil
 }
 
-func (g *Guard) allowed(addr netip.Addr) bool {
-	for _, p := range g.allow {
-		if p.Contains(addr) {
-			return true
-		}
+// judge says why this very address may not be called; nil if it may. known is the
+// length of the allowed network that it is in, or -1.
+func (g *Guard) judge(addr netip.Addr) (blocked *blockedError, known int) {
+	if longest(g.rules.Deny, addr) >= 0 {
+		return &blockedError{addr: addr}, -1
 	}
-	return false
+	if known = longest(g.rules.Allow, addr); known >= 0 {
+		return nil, known
+	}
+	if rule := classify(addr); rule != nil {
+		return &blockedError{addr: addr, rule: rule}, -1
+	}
+	return nil, -1
 }
 
-// checkEmbedded judges the IPv4 address at the end of an allowed NAT64 address:
-// to allow the translator is not to allow all that lies behind it.
-func (g *Guard) checkEmbedded(addr netip.Addr) error {
-	for _, p := range nat64 {
+// longest is the length of the narrowest network that holds the address, or -1.
+func longest(networks []netip.Prefix, addr netip.Addr) int {
+	bits := -1
+	for _, p := range networks {
 		if p.Contains(addr) {
-			bytes := addr.As16()
-			var blocked *blockedError
-			if errors.As(g.Check(netip.AddrFrom4([4]byte(bytes[12:]))), &blocked) {
-				blocked.via = addr
-				return blocked
-			}
+			bits = max(bits, p.Bits())
 		}
 	}
-	return nil
+	return bits
 }
 
 // Control is for net.Dialer.Control, which calls it with each address that it is
@@ -87,22 +107,4 @@ func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
 		return fmt.Errorf("the guard can't judge the address %q, so it is not called", address)
 	}
 	return g.Check(addr)
-}
-
-// blockedError is the guard's refusal of an address.
-type blockedError struct {
-	addr netip.Addr
-	rule special
-	via  netip.Addr // the NAT64 address that leads to addr, if one does
-}
-
-// The advice is the one address and not its range: it will be copied as it
-// stands, and whoever wants more can write more.
-func (e *blockedError) Error() string {
-	way := ""
-	if e.via.IsValid() {
-		way = fmt.Sprintf("%v leads to %v: ", e.via, e.addr)
-	}
-	return fmt.Sprintf("%s%v is %s (%s), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=%v",
-		way, e.addr, e.rule.what, e.rule.source, netip.PrefixFrom(e.addr, e.addr.BitLen()))
 }

@@ -9,16 +9,19 @@ type special struct {
 	source string // the document that set the range apart
 }
 
-// specialRanges holds every special-purpose range of RFC 6890 and of the IANA
-// registries that continue it (IPv4 and IPv6 Special-Purpose Address Space),
-// including the few that are globally reachable: no receiver of webhooks lives in
-// AS112, AMT or a protocol's anycast address. Added to them are multicast, what
-// clouds and older standards set apart, and every form that carries an IPv4
-// address inside an IPv6 one, because a translator on the way may unpack it.
+// specialIPv4 and specialIPv6 hold every row of RFC 6890 and of the registries that
+// continue it (IANA's IPv4 and IPv6 Special-Purpose Address Space, as of October
+// 2025), including the few that are globally reachable: no receiver of webhooks
+// lives in AS112, AMT or a protocol's anycast address. Added to them are multicast,
+// what clouds and older standards set apart, and every range that carries IPv4
+// addresses inside IPv6 ones, because a translator on the way may unpack them. One
+// row is not here: IPv4-mapped addresses (::ffff:0:0/96) are judged as the IPv4
+// addresses that they are.
 //
 // The first match names the rule, so a narrow range stands before the wide one
 // that it lies in.
-var specialRanges = []special{
+var specialIPv4 = []special{
+	rangeOf("0.0.0.0/32", "this machine, whichever address it has", "RFC 1122"),
 	rangeOf("0.0.0.0/8", "an address of this network", "RFC 791"),
 	rangeOf("10.0.0.0/8", "a private address", "RFC 1918"),
 	rangeOf("100.64.0.0/10", "a shared address of carrier-grade NAT", "RFC 6598"),
@@ -26,10 +29,17 @@ var specialRanges = []special{
 	rangeOf("168.63.129.16/32", "the address of a cloud's own services", "Azure WireServer"),
 	rangeOf("169.254.0.0/16", "a link-local address, where clouds keep their metadata", "RFC 3927"),
 	rangeOf("172.16.0.0/12", "a private address", "RFC 1918"),
+	rangeOf("192.0.0.0/29", "an address between a network's own translators", "RFC 7335"),
+	rangeOf("192.0.0.8/32", "the dummy address", "RFC 7600"),
+	rangeOf("192.0.0.9/32", "the anycast address of port control", "RFC 7723"),
+	rangeOf("192.0.0.10/32", "the anycast address of TURN relays", "RFC 8155"),
+	rangeOf("192.0.0.170/32", "an address that tells of NAT64", "RFC 7050"),
+	rangeOf("192.0.0.171/32", "an address that tells of NAT64", "RFC 7050"),
 	rangeOf("192.0.0.0/24", "an address for IETF protocols", "RFC 6890"),
 	rangeOf("192.0.2.0/24", "an address for documentation", "RFC 5737"),
 	rangeOf("192.31.196.0/24", "an AS112 address", "RFC 7535"),
 	rangeOf("192.52.193.0/24", "an AMT relay address", "RFC 7450"),
+	rangeOf("192.88.99.2/32", "the anycast address of 6a44 relays", "RFC 6751"),
 	rangeOf("192.88.99.0/24", "a 6to4 relay address", "RFC 7526"),
 	rangeOf("192.168.0.0/16", "a private address", "RFC 1918"),
 	rangeOf("192.175.48.0/24", "an AS112 address", "RFC 7534"),
@@ -39,7 +49,9 @@ var specialRanges = []special{
 	rangeOf("224.0.0.0/4", "a multicast address", "RFC 5771"),
 	rangeOf("255.255.255.255/32", "the broadcast address", "RFC 919"),
 	rangeOf("240.0.0.0/4", "a reserved address", "RFC 1112"),
+}
 
+var specialIPv6 = []special{
 	rangeOf("::/128", "the unspecified address", "RFC 4291"),
 	rangeOf("::1/128", "a loopback address", "RFC 4291"),
 	rangeOf("::/96", "an IPv4-compatible address", "RFC 4291"),
@@ -49,6 +61,9 @@ var specialRanges = []special{
 	rangeOf("100::/64", "a discard-only address", "RFC 6666"),
 	rangeOf("100:0:0:1::/64", "a dummy address", "RFC 9780"),
 	rangeOf("2001::/32", "a Teredo address", "RFC 4380"),
+	rangeOf("2001:1::1/128", "the anycast address of port control", "RFC 7723"),
+	rangeOf("2001:1::2/128", "the anycast address of TURN relays", "RFC 8155"),
+	rangeOf("2001:1::3/128", "the anycast address of service registration", "RFC 9665"),
 	rangeOf("2001:2::/48", "an address for benchmarks", "RFC 5180"),
 	rangeOf("2001:3::/32", "an AMT relay address", "RFC 7450"),
 	rangeOf("2001:4:112::/48", "an AS112 address", "RFC 7535"),
@@ -59,6 +74,7 @@ var specialRanges = []special{
 	rangeOf("2001:db8::/32", "an address for documentation", "RFC 3849"),
 	rangeOf("2002::/16", "a 6to4 address", "RFC 3056"),
 	rangeOf("2620:4f:8000::/48", "an AS112 address", "RFC 7534"),
+	rangeOf("3ffe::/16", "an address of the 6bone, which was switched off", "RFC 3701"),
 	rangeOf("3fff::/20", "an address for documentation", "RFC 9637"),
 	rangeOf("5f00::/16", "a segment routing identifier", "RFC 9602"),
 	rangeOf("fc00::/7", "a private (unique local) address", "RFC 4193"),
@@ -68,28 +84,26 @@ var specialRanges = []special{
 }
 
 // globalUnicast is all of IPv6 that has been given out to be reached.
-var globalUnicast = rangeOf("2000::/3", "outside of the global unicast range 2000::/3", "RFC 4291")
-
-// nat64 are the ranges whose addresses end in the IPv4 address that is meant.
-var nat64 = []netip.Prefix{
-	netip.MustParsePrefix("64:ff9b::/96"),
-	netip.MustParsePrefix("64:ff9b:1::/48"),
-}
+var globalUnicast = rangeOf("2000::/3", "an address outside of the global unicast range 2000::/3", "RFC 4291")
 
 func rangeOf(prefix, what, source string) special {
 	return special{netip.MustParsePrefix(prefix), what, source}
 }
 
-// rule finds why an address is not called. The address has no zone and is not
-// an IPv4-mapped one.
-func rule(addr netip.Addr) (special, bool) {
-	for _, s := range specialRanges {
-		if s.prefix.Contains(addr) {
-			return s, true
+// classify finds why an address is not called; nil means that it is a public
+// unicast one. The address has no zone and is not an IPv4-mapped one.
+func classify(addr netip.Addr) *special {
+	table := specialIPv4
+	if addr.Is6() {
+		table = specialIPv6
+	}
+	for i := range table {
+		if table[i].prefix.Contains(addr) {
+			return &table[i]
 		}
 	}
 	if addr.Is6() && !globalUnicast.prefix.Contains(addr) {
-		return globalUnicast, true
+		return &globalUnicast
 	}
-	return special{}, false
+	return nil
 }

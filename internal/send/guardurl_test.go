@@ -43,7 +43,7 @@ func TestGuardURL(t *testing.T) {
 		{"127.0.0.1_", "", "not a number"},
 		{"127..1", "", "an empty part"},
 	}
-	g := NewGuard(nil)
+	g := NewGuard(Rules{})
 	for _, tt := range tests {
 		err := g.CheckURL("http://" + tt.host + ":8080/webhook")
 		switch {
@@ -61,7 +61,7 @@ func TestGuardURL(t *testing.T) {
 func TestGuardURLWhereLoopbackIsAllowed(t *testing.T) {
 	t.Parallel()
 	for _, p := range []string{"127.0.0.0/8", "::1/128"} {
-		g := NewGuard([]netip.Prefix{netip.MustParsePrefix(p)})
+		g := NewGuard(Rules{Allow: []netip.Prefix{netip.MustParsePrefix(p)}})
 		if err := g.CheckURL("http://localhost:9000/webhook"); err != nil {
 			t.Errorf("with %s allowed: %v", p, err)
 		}
@@ -72,7 +72,7 @@ func FuzzGuardURL(f *testing.F) {
 	for _, seed := range []string{"http://127.0.0.1/", "http://0x7f.1/", "http://[::ffff:1.2.3.4%25lo]:1/", "https://a.localhost./x", "http://1.2.3.4.5"} {
 		f.Add(seed)
 	}
-	g := NewGuard(nil)
+	g := NewGuard(Rules{})
 	f.Fuzz(func(t *testing.T, raw string) {
 		if g.CheckURL(raw) != nil {
 			return

@@ -53,7 +53,7 @@ func New(o Options) *Sender {
 		s.timeout = DefaultTimeout
 	}
 	if o.Guard == nil {
-		o.Guard = NewGuard(nil)
+		o.Guard = NewGuard(Rules{})
 	}
 	// Half of it is more than a connection should take, and leaves the receiver
 	// the rest to answer in.

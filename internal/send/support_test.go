@@ -19,7 +19,7 @@ import (
 const short = 500 * time.Millisecond
 
 func allowLoopback() *Guard {
-	return NewGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")})
+	return NewGuard(Rules{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}})
 }
 
 func newSender(t *testing.T) *Sender {

@@ -1,0 +1,53 @@
+package send
+
+import "net/netip"
+
+// The forms of an IPv6 address that carry an IPv4 one.
+var (
+	compatible = netip.MustParsePrefix("::/96")           // RFC 4291, section 2.5.5.1
+	translated = netip.MustParsePrefix("::ffff:0:0:0/96") // RFC 2765, section 2.1
+	nat64      = netip.MustParsePrefix("64:ff9b::/96")    // RFC 6052, section 2.1
+	nat64Local = netip.MustParsePrefix("64:ff9b:1::/48")  // RFC 8215
+	teredo     = netip.MustParsePrefix("2001::/32")       // RFC 4380, section 4
+	sixToFour  = netip.MustParsePrefix("2002::/16")       // RFC 3056, section 2
+)
+
+// maxEmbedded is how many IPv4 addresses one IPv6 address may be read to carry.
+const maxEmbedded = 5
+
+// embedded appends to list the IPv4 addresses that an IPv6 address carries: it may
+// lead to each of them, by way of a translator or a tunnel. known is how many bits
+// of the address the operator has named; of a NAT64 prefix that is a network's own
+// only they tell where in the address the IPv4 one is.
+func embedded(list []netip.Addr, addr netip.Addr, known int) []netip.Addr {
+	if !addr.Is6() {
+		return list
+	}
+	b := addr.As16()
+	switch {
+	case b[0] != 0 && b[0] != 0x20: // none of the prefixes: most addresses end here
+	case addr.IsUnspecified(), addr.IsLoopback(): // they look like IPv4-compatible ones
+	case compatible.Contains(addr), translated.Contains(addr), nat64.Contains(addr):
+		list = append(list, at(b, 12, 13, 14, 15))
+	case nat64Local.Contains(addr):
+		list = append(list, at(b, 12, 13, 14, 15)) // behind a prefix of 96 bits
+		if known < 96 {                            // of 64, 56 or 48: byte 8 is left out (RFC 6052, section 2.2)
+			list = append(list, at(b, 9, 10, 11, 12), at(b, 7, 9, 10, 11), at(b, 6, 7, 9, 10))
+		}
+	case teredo.Contains(addr): // the server, and the client with its bits turned over
+		list = append(list, at(b, 4, 5, 6, 7), netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]}))
+	case sixToFour.Contains(addr):
+		list = append(list, at(b, 2, 3, 4, 5))
+	}
+	// ISATAP (RFC 5214, section 6.1) is known by its interface identifier, behind
+	// any prefix.
+	if b[8]&^0x02 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
+		list = append(list, at(b, 12, 13, 14, 15))
+	}
+	return list
+}
+
+// at reads the IPv4 address from four bytes of an IPv6 one.
+func at(b [16]byte, i, j, k, l int) netip.Addr {
+	return netip.AddrFrom4([4]byte{b[i], b[j], b[k], b[l]})
+}
