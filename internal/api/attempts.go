@@ -19,7 +19,7 @@ type Attempt struct {
 	ErrorCode     *string   `json:"error_code" doc:"What went wrong, for programs: timeout, connection_refused, http_status and so on; null on success."`
 	DurationMS    float64   `json:"duration_ms"`
 	Phases        Phases    `json:"phases"`
-	Peer          *string   `json:"peer" doc:"The address that was connected to, or refused; null if it came to none."`
+	Peer          *string   `json:"peer" doc:"The address that was connected to, or could not be; null if it came to none."`
 	Response      *string   `json:"response" doc:"The beginning of the answer's body, at most 4 KiB; bytes that are not UTF-8 are replaced. null if no answer came."`
 }
 

@@ -174,7 +174,10 @@ func (a *App) assemble(version string) {
 // guard is the one that judges targets, when a subscription is made and when it is
 // called.
 func (a *App) guard() *send.Guard {
-	return send.NewGuard(send.Rules{Allow: a.cfg.AllowTargets})
+	return send.NewGuard(send.Rules{
+		Allow: a.cfg.AllowTargets, Deny: a.cfg.DenyTargets,
+		Ports: a.cfg.TargetPorts, RequireHTTPS: a.cfg.RequireHTTPS,
+	})
 }
 
 // listen opens a listener. The time-outs bound what a slow or silent client can

@@ -36,6 +36,9 @@ type Config struct {
 	RetrySchedule []time.Duration
 	Timeout       time.Duration
 	AllowTargets  []netip.Prefix
+	DenyTargets   []netip.Prefix
+	TargetPorts   []event.PortRange
+	RequireHTTPS  bool
 	MaxInFlight   int
 	LaneInFlight  int
 

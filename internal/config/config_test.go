@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"hookferry/internal/event"
 )
 
 func mustLoad(t *testing.T, environ []string, flags Overrides) Config {
@@ -47,7 +49,7 @@ func TestDefaults(t *testing.T) {
 	c.origins = nil
 	want := Config{
 		Data: "./data", Database: Database{Engine: SQLite, Path: "data/hookferry.db"}, Retention: 72 * time.Hour,
-		MaxRetries: 5, Timeout: 10 * time.Second, MaxInFlight: 1024, LaneInFlight: 64,
+		MaxRetries: 5, Timeout: 10 * time.Second, TargetPorts: []event.PortRange{{First: 1, Last: 65535}}, MaxInFlight: 1024, LaneInFlight: 64,
 		RetrySchedule: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute},
 		Role:          RoleAll, Addr: ":8000", AdminAddr: "127.0.0.1:8001", MaxBody: 1 << 20, ShutdownGrace: 30 * time.Second,
 		LogLevel: "INFO", LogFormat: "auto",
@@ -170,8 +172,9 @@ func TestEachFieldIsOneSetting(t *testing.T) {
 	var c Config
 	for _, d := range declarations(&c) {
 		text := d.def
-		if text == "" {
+		if text == "" || text == "false" { // something that is not the field's zero
 			text = map[string]string{
+				"HOOKFERRY_DENY_TARGETS": "::1", "HOOKFERRY_REQUIRE_HTTPS": "true",
 				"DATABASE_URL": "sqlite://x", "DATABASE_READ_URL": "postgres://db/x", "REDIS_URL": "redis://r", "WEBHOOK_RETRY_DELAY": "1s", "HOOKFERRY_ALLOW_TARGETS": "::1",
 				"HOOKFERRY_API_KEY": strings.Repeat("k", minKey),
 			}[d.name]

@@ -87,8 +87,20 @@ func (c *Config) delivery() []declaration {
 			meaning: "How long an attempt may take, the answer's body included.",
 		},
 		{
-			name: "HOOKFERRY_ALLOW_TARGETS", devDef: "127.0.0.0/8,::1/128", role: RoleAll, emptyIsSet: true, value: networksOf(&c.AllowTargets),
+			name: "HOOKFERRY_ALLOW_TARGETS", devDef: "127.0.0.0/8,::1/128", role: RoleAll, emptyIsSet: true, value: allowedOf(&c.AllowTargets),
 			meaning: "Networks (CIDR) and addresses that may be called although they are not public, separated by commas; the word `all` allows every address.",
+		},
+		{
+			name: "HOOKFERRY_DENY_TARGETS", role: RoleAll, value: deniedOf(&c.DenyTargets),
+			meaning: "Networks (CIDR) and addresses that are never called, though they be public or allowed: your own public addresses, for example.",
+		},
+		{
+			name: "HOOKFERRY_TARGET_PORTS", def: "all", role: RoleAll, value: portsOf(&c.TargetPorts),
+			meaning: "The ports that may be called, separated by commas, like `80,443,1024-65535`.",
+		},
+		{
+			name: "HOOKFERRY_REQUIRE_HTTPS", def: "false", role: RoleAll, value: switchOf(&c.RequireHTTPS),
+			meaning: "Whether targets must begin with https://; those that were taken before and don't are called no more.",
 		},
 		{
 			name: "HOOKFERRY_MAX_IN_FLIGHT", def: "1024", role: RoleWorker, value: countOf(&c.MaxInFlight, 1, 100_000),

@@ -68,6 +68,20 @@ func choiceOf[T ~string](field *T, choices ...T) value {
 	return v
 }
 
+func switchOf(field *bool) value {
+	v := bind(field, func(text string) (bool, error) {
+		switch {
+		case strings.EqualFold(text, "true"):
+			return true, nil
+		case strings.EqualFold(text, "false"):
+			return false, nil
+		}
+		return false, errors.New("is neither of the choices: write true or false")
+	}, strconv.FormatBool)
+	v.allowed = "true or false"
+	return v
+}
+
 func pathOf(field *string) value { return bind(field, parsePath, asIs) }
 
 func parsePath(text string) (string, error) {

@@ -99,6 +99,30 @@ func TestValues(t *testing.T) {
 		{"a name", "HOOKFERRY_ALLOW_TARGETS", "db.internal", `HOOKFERRY_ALLOW_TARGETS is "db.internal", which has the entry "db.internal", which is not a network: write it like 10.0.0.0/8, fd00::/8, or 10.1.2.3 for one address.`},
 		{"a zone", "HOOKFERRY_ALLOW_TARGETS", "fe80::1%eth0", `HOOKFERRY_ALLOW_TARGETS is "fe80::1%eth0", which has the entry "fe80::1%eth0", which is not a network: write it like 10.0.0.0/8, fd00::/8, or 10.1.2.3 for one address.`},
 		{"a comma too many", "HOOKFERRY_ALLOW_TARGETS", "10.0.0.0/8,", `HOOKFERRY_ALLOW_TARGETS is "10.0.0.0/8,", which has the entry "", which is not a network: write it like 10.0.0.0/8, fd00::/8, or 10.1.2.3 for one address.`},
+		{"NAT64 of one length", "HOOKFERRY_ALLOW_TARGETS", "64:ff9b:1:fffe::/96,64:ff9b::/96", "64:ff9b:1:fffe::/96,64:ff9b::/96"},
+		{"NAT64 of every length", "HOOKFERRY_ALLOW_TARGETS", "64:ff9b:1::/48", `HOOKFERRY_ALLOW_TARGETS is "64:ff9b:1::/48", which has the entry "64:ff9b:1::/48", which holds NAT64 prefixes of every length, so nobody could say which IPv4 addresses are meant: name the /96 of your translator.`},
+		{"NAT64 in a wider network", "HOOKFERRY_ALLOW_TARGETS", "::/1", `HOOKFERRY_ALLOW_TARGETS is "::/1", which has the entry "::/1", which holds NAT64 prefixes of every length, so nobody could say which IPv4 addresses are meant: name the /96 of your translator.`},
+
+		{"networks that are denied", "HOOKFERRY_DENY_TARGETS", "203.0.113.0/24, 2001:db8::1,::ffff:10.0.0.0/104", "203.0.113.0/24,2001:db8::1/128,10.0.0.0/8"},
+		{"none", "HOOKFERRY_DENY_TARGETS", "", "none"},
+		{"all of IPv6, on a machine without", "HOOKFERRY_DENY_TARGETS", "::/0", "::/0"},
+		{"the word", "HOOKFERRY_DENY_TARGETS", "all", `HOOKFERRY_DENY_TARGETS is "all", which has the entry "all", which is not a network: write it like 10.0.0.0/8, fd00::/8, or 10.1.2.3 for one address.`},
+		{"a slip in a mask", "HOOKFERRY_DENY_TARGETS", "10.1.2.3/8", `HOOKFERRY_DENY_TARGETS is "10.1.2.3/8", which has the entry "10.1.2.3/8", which is neither a network nor an address: write 10.0.0.0/8 for the network or 10.1.2.3 for the address.`},
+
+		{"ports and ranges", "HOOKFERRY_TARGET_PORTS", "80, 443,1024-65535", "80,443,1024-65535"},
+		{"every port", "HOOKFERRY_TARGET_PORTS", "ALL", "all"},
+		{"every port, in numbers", "HOOKFERRY_TARGET_PORTS", "1-65535", "all"},
+		{"a range of one", "HOOKFERRY_TARGET_PORTS", "443-443", "443"},
+		{"backwards", "HOOKFERRY_TARGET_PORTS", "443,90-80", `HOOKFERRY_TARGET_PORTS is "443,90-80", which has the entry "90-80", which is not a port or a range of them: write it like 443 or 1024-65535, or write the word all alone.`},
+		{"port 0", "HOOKFERRY_TARGET_PORTS", "0-80", `HOOKFERRY_TARGET_PORTS is "0-80", which has the entry "0-80", which is not a port or a range of them: write it like 443 or 1024-65535, or write the word all alone.`},
+		{"too large", "HOOKFERRY_TARGET_PORTS", "65536", `HOOKFERRY_TARGET_PORTS is "65536", which has the entry "65536", which is not a port or a range of them: write it like 443 or 1024-65535, or write the word all alone.`},
+		{"no end", "HOOKFERRY_TARGET_PORTS", "1024-", `HOOKFERRY_TARGET_PORTS is "1024-", which has the entry "1024-", which is not a port or a range of them: write it like 443 or 1024-65535, or write the word all alone.`},
+		{"a name", "HOOKFERRY_TARGET_PORTS", "https", `HOOKFERRY_TARGET_PORTS is "https", which has the entry "https", which is not a port or a range of them: write it like 443 or 1024-65535, or write the word all alone.`},
+		{"a comma too many", "HOOKFERRY_TARGET_PORTS", "443,", `HOOKFERRY_TARGET_PORTS is "443,", which has the entry "", which is not a port or a range of them: write it like 443 or 1024-65535, or write the word all alone.`},
+
+		{"yes", "HOOKFERRY_REQUIRE_HTTPS", "True", "true"},
+		{"no", "HOOKFERRY_REQUIRE_HTTPS", "false", "false"},
+		{"a number", "HOOKFERRY_REQUIRE_HTTPS", "1", `HOOKFERRY_REQUIRE_HTTPS is "1", which is neither of the choices: write true or false.`},
 
 		{"a relative file", "DATABASE_URL", "sqlite://hooks.db", "sqlite://hooks.db"},
 		{"an absolute file", "DATABASE_URL", "sqlite:///var/lib/a b#%41.db", "sqlite:///var/lib/a b#%41.db"},
@@ -149,6 +173,7 @@ func TestWhatIsShownCanBeWritten(t *testing.T) {
 	for _, setting := range []string{
 		"LOG_RETENTION=36h0.5s", "LOG_RETENTION=400d", "LOG_RETENTION=96h", "WEBHOOK_TIMEOUT=1.000000001s", "HOOKFERRY_SHUTDOWN_GRACE=10m",
 		"HOOKFERRY_SHUTDOWN_GRACE=0", "WEBHOOK_RETRY_SCHEDULE=1h10m,30d,1s", "HOOKFERRY_MAX_BODY=1048577", "HOOKFERRY_ALLOW_TARGETS=all", "HOOKFERRY_ALLOW_TARGETS=::1",
+		"HOOKFERRY_DENY_TARGETS=::/0,0.0.0.0/0", "HOOKFERRY_TARGET_PORTS=all", "HOOKFERRY_TARGET_PORTS=80,1024-65535", "HOOKFERRY_REQUIRE_HTTPS=true",
 		"DATABASE_URL=sqlite:///x", "HOOKFERRY_ADMIN_ADDR=off",
 	} {
 		name, text, _ := strings.Cut(setting, "=")

@@ -349,6 +349,9 @@ func (d *Dispatcher) log(w *work, sub event.Subscription, s event.Settlement) {
 	}
 	if !o.Success() {
 		attrs = append(attrs, slog.String("error_code", string(o.Code)), slog.String("error", o.Error))
+		if o.Detail != "" {
+			attrs = append(attrs, slog.String("detail", o.Detail))
+		}
 		if s.Delivery.Status == event.Pending {
 			attrs = append(attrs, slog.Time("next_attempt_at", s.Delivery.DueAt))
 		}

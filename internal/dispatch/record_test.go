@@ -1,8 +1,11 @@
 package dispatch
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -154,5 +157,24 @@ func TestRefusedRecord(t *testing.T) {
 		}
 		r.stop()
 		r.empty()
+	})
+}
+
+// What callers may not read, the log says.
+func TestTheLogSaysWhatCallersMayNotRead(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		var log bytes.Buffer
+		r.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		r.endpoint = func(context.Context, event.Subscription, event.Event) event.Outcome {
+			return event.Outcome{Code: event.CodeBlocked, Error: "a name leads to a private address", Detail: "10.1.2.3 is a private address"}
+		}
+		r.run()
+		id, _ := r.ingest(r.subscribe())
+		r.wait(time.Second)
+		r.is(id, event.Failed, 1)
+		r.stop()
+		if !strings.Contains(log.String(), `detail="10.1.2.3 is a private address"`) {
+			t.Errorf("the log lacks the address: %s", log.String())
+		}
 	})
 }

@@ -40,10 +40,11 @@ type Outcome struct {
 	StartedAt  time.Time
 	Duration   time.Duration
 	Phases     Phases
-	Peer       string        // the address that was connected to, or refused; "" if it came to none
+	Peer       string        // the address that was connected to, or could not be; "" if it came to none
 	StatusCode int           // 0 if no answer came
 	Code       Code          // "" means success
 	Error      string        // what happened, in words an operator can act on; "" on success
+	Detail     string        // what the log may say besides, and callers may not read; not kept
 	RetryAfter time.Duration // what the receiver asked for with 429 or 503; 0 if nothing; not kept
 	Response   []byte        // the beginning of the answer's body, at most ExcerptLimit bytes
 }

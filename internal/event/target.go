@@ -83,3 +83,17 @@ func parseReason(raw string, err error) string {
 	}
 	return strings.TrimPrefix(err.Error(), "net/url: ")
 }
+
+// PortRange is the ports from First to Last, with both.
+type PortRange struct{ First, Last uint16 }
+
+// Contains reports whether the port is one of them.
+func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <= r.Last }
+
+// String is the range as it is written: 443 or 1024-65535.
+func (r PortRange) String() string {
+	if r.First == r.Last {
+		return strconv.Itoa(int(r.First))
+	}
+	return fmt.Sprintf("%d-%d", r.First, r.Last)
+}

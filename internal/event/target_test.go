@@ -230,3 +230,20 @@ func readHost(raw string) (host, port string) {
 	host, port, _ = strings.Cut(rest, ":")
 	return host, port
 }
+
+func TestPortRange(t *testing.T) {
+	one, many := event.PortRange{First: 443, Last: 443}, event.PortRange{First: 1024, Last: 65535}
+	for port, want := range map[uint16]bool{442: false, 443: true, 444: false} {
+		if one.Contains(port) != want {
+			t.Errorf("%v contains %d: %v", one, port, !want)
+		}
+	}
+	for port, want := range map[uint16]bool{0: false, 1023: false, 1024: true, 65535: true} {
+		if many.Contains(port) != want {
+			t.Errorf("%v contains %d: %v", many, port, !want)
+		}
+	}
+	if one.String() != "443" || many.String() != "1024-65535" {
+		t.Errorf("they are written %v and %v", one, many)
+	}
+}

@@ -26,3 +26,15 @@ func (e *blockedError) Error() string {
 	return fmt.Sprintf("%s%v is %s (%s), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=%v",
 		way, e.addr, e.rule.what, e.rule.source, netip.PrefixFrom(e.addr, e.addr.BitLen()))
 }
+
+// behind says the same of an address that was found behind a name, for whoever may
+// read what became of a webhook. The rule is named and the address is not: by it
+// the operator's network could be mapped, one name after the other.
+func (e *blockedError) behind(name string) string {
+	words := "the name " + quote(name) + " leads to "
+	if e.rule == nil {
+		return words + "an address that HOOKFERRY_DENY_TARGETS names, so it is not called; the log says which"
+	}
+	return fmt.Sprintf("%s%s (%s), which is not called; the log says which, and an operator may allow it with HOOKFERRY_ALLOW_TARGETS",
+		words, e.rule.what, e.rule.source)
+}

@@ -3,9 +3,11 @@ package send
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http/httptrace"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -26,7 +28,7 @@ func (s *Sender) dial(ctx context.Context, network, address string) (net.Conn, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.limit-time.Since(a.began))
 	defer cancel()
-	d := &dialing{attempt: a}
+	d := &dialing{attempt: a, guard: s.targets.guard}
 	c, err := s.dialer.DialContext(d.watch(ctx), network, address)
 	if err != nil {
 		return nil, d.verdict(err)
@@ -39,24 +41,58 @@ func (s *Sender) dial(ctx context.Context, network, address string) (net.Conn, e
 	return &conn{TCPConn: tcp, peer: tcp.RemoteAddr().String()}, nil
 }
 
+// maxAddresses is how many addresses of a name are tried. An endpoint has a few; a
+// name with hundreds would make each attempt knock at hundreds of doors.
+const maxAddresses = 16
+
 // dialing watches one dial, which may try several addresses, two at a time.
 type dialing struct {
 	attempt *attempt
+	guard   *Guard
 	mu      sync.Mutex
+	tried   int
 	failed  error // of the first address that the guard let pass
+}
+
+type dialingKey struct{}
+
+var errTooMany = fmt.Errorf("the name has more than %d addresses, and no more are tried", maxAddresses)
+
+// control is for net.Dialer.ControlContext, which calls it with each address that
+// it is about to connect to. A name may lead to addresses that are called and to
+// others that are not: then the former are, because half of an endpoint's record
+// being wrong is no reason to lose its webhooks, and nobody gains by it.
+func control(ctx context.Context, network, address string, c syscall.RawConn) error {
+	d, ok := ctx.Value(dialingKey{}).(*dialing)
+	if !ok {
+		return errors.New("an address is dialled for an attempt, and there is none")
+	}
+	if d.next() > maxAddresses {
+		return errTooMany
+	}
+	if err := d.guard.Control(network, address, c); err != nil {
+		return err
+	}
+	d.attempt.step(connecting, func(at time.Time) { d.attempt.connectStart(address, at) })
+	return nil
+}
+
+func (d *dialing) next() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.tried++
+	return d.tried
 }
 
 func (d *dialing) watch(ctx context.Context) context.Context {
 	a := d.attempt
+	ctx = context.WithValue(ctx, dialingKey{}, d)
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		DNSStart: func(httptrace.DNSStartInfo) {
 			a.step(resolving, func(at time.Time) { a.phase.dns = span{from: at} })
 		},
 		DNSDone: func(httptrace.DNSDoneInfo) {
 			a.step(resolving, func(at time.Time) { a.phase.dns.to = at })
-		},
-		ConnectStart: func(_, address string) {
-			a.step(connecting, func(at time.Time) { a.connectStart(address, at) })
 		},
 		ConnectDone: func(_, address string, err error) {
 			d.note(err)
@@ -90,7 +126,7 @@ func (d *dialing) note(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var blocked *blockedError
-	if d.failed == nil && err != nil && !errors.As(err, &blocked) {
+	if d.failed == nil && err != nil && !errors.As(err, &blocked) && !errors.Is(err, errTooMany) {
 		d.failed = err
 	}
 }
@@ -100,8 +136,7 @@ func (d *dialing) note(err error) {
 func (d *dialing) verdict(err error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var blocked *blockedError
-	if d.failed != nil && errors.As(err, &blocked) {
+	if d.failed != nil {
 		return d.failed
 	}
 	return err

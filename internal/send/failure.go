@@ -5,14 +5,24 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 
 	"hookferry/internal/event"
 )
 
-// failure says what happened when no answer came: err is the transport's, and
-// host that of the target URL.
+// fail writes into the Outcome what happened when no answer came: err is the
+// transport's, and host that of the target URL.
+func (a *attempt) fail(o *event.Outcome, host string, err error) {
+	o.Code, o.Error = a.failure(host, err)
+	var blocked *blockedError
+	if o.Code == event.CodeBlocked && errors.As(err, &blocked) && blocked.Error() != o.Error {
+		o.Detail = blocked.Error()
+	}
+}
+
+// failure is the code and the words.
 func (a *attempt) failure(host string, err error) (event.Code, string) {
 	if a.parent.Err() != nil {
 		return event.CodeNetwork, "the attempt was broken off because the service stopped"
@@ -30,10 +40,11 @@ func (a *attempt) failure(host string, err error) (event.Code, string) {
 }
 
 // peerOf is the address that the error is about. Of several that were tried, it
-// need not be the last.
+// need not be the last. One that the guard refused is nobody's peer.
 func (a *attempt) peerOf(err error) string {
+	var blocked *blockedError
 	var op *net.OpError
-	if errors.As(err, &op) && op.Addr != nil {
+	if !errors.As(err, &blocked) && errors.As(err, &op) && op.Addr != nil {
 		a.peer = op.Addr.String()
 	}
 	return a.peer
@@ -50,10 +61,13 @@ type failure struct {
 
 func (f failure) blocked() (event.Code, string) {
 	var e *blockedError
-	if errors.As(f.err, &e) {
-		return event.CodeBlocked, e.Error()
+	if !errors.As(f.err, &e) {
+		return "", ""
 	}
-	return "", ""
+	if _, err := netip.ParseAddr(f.host); err != nil {
+		return event.CodeBlocked, e.behind(f.host)
+	}
+	return event.CodeBlocked, e.Error()
 }
 
 func (f failure) dns() (event.Code, string) {
@@ -63,8 +77,10 @@ func (f failure) dns() (event.Code, string) {
 	switch {
 	case isDNS && e.IsTimeout, !isDNS && f.stage == resolving && isTimeout(f.err):
 		return event.CodeDNS, name + " within " + f.within()
-	case isDNS:
+	case isDNS && !strings.Contains(e.Err, ":"):
 		return event.CodeDNS, name + ": " + quote(e.Err)
+	case isDNS: // an address of the operator's name server, or of this machine
+		return event.CodeDNS, name + ": the name server can't be asked"
 	}
 	return "", ""
 }

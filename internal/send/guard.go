@@ -7,12 +7,17 @@ import (
 	"net/netip"
 	"strings"
 	"syscall"
+
+	"hookferry/internal/event"
 )
 
 // Rules are what an operator says about targets.
 type Rules struct {
 	Allow []netip.Prefix // networks that may be called although they are not public
 	Deny  []netip.Prefix // networks that are not called, public or allowed or not
+
+	Ports        []event.PortRange // that are called; none means every port
+	RequireHTTPS bool
 }
 
 // Guard decides which targets may be called: those at public unicast addresses and
@@ -97,9 +102,12 @@ func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
 	if network != "tcp4" && network != "tcp6" {
 		return fmt.Errorf("the guard can't judge a connection by %s, so it is not made", network)
 	}
-	host, _, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return fmt.Errorf("the guard can't judge the address %q, so it is not called", address)
+	}
+	if err := g.checkPort(port); err != nil {
+		return err
 	}
 	host, _, _ = strings.Cut(host, "%") // package net puts a zone on IPv4 addresses too
 	addr, err := netip.ParseAddr(host)

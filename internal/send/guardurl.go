@@ -1,34 +1,71 @@
 package send
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+
+	"hookferry/internal/event"
 )
 
-// CheckURL says whether a target URL names an address that may not be called, for
-// a quick answer when a subscription is made. It looks nothing up: a name that
-// needs DNS passes, and the dial decides. The form of the URL is for
-// event.CheckTarget to judge.
+// CheckURL says why a target URL may not be called, as far as its text tells; nil
+// if it may. It is asked when a subscription is made, for a quick answer, and
+// before each delivery. It looks nothing up: a name that needs DNS passes, and the
+// dial decides. The form of the URL is for event.CheckTarget to judge.
 func (g *Guard) CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return errors.New("it is not a URL, so its address can't be judged")
 	}
-	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761
-		return g.checkLocalhost(host)
+	if g.rules.RequireHTTPS && u.Scheme != "https" {
+		return fmt.Errorf("%s:// is not called, only https:// is, because HOOKFERRY_REQUIRE_HTTPS is set", u.Scheme)
 	}
+	if err := g.checkPort(cmp.Or(u.Port(), defaultPort(u.Scheme))); err != nil {
+		return err
+	}
+	return g.checkHost(strings.ToLower(u.Hostname()))
+}
+
+func defaultPort(scheme string) string {
+	if scheme == "https" {
+		return "443"
+	}
+	return "80"
+}
+
+func (g *Guard) checkPort(text string) error {
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return fmt.Errorf("the guard can't judge the port %q, so it is not called", text)
+	}
+	if len(g.rules.Ports) == 0 || slices.ContainsFunc(g.rules.Ports, func(r event.PortRange) bool { return r.Contains(uint16(port)) }) {
+		return nil
+	}
+	var called []string
+	for _, r := range g.rules.Ports {
+		called = append(called, r.String())
+	}
+	return fmt.Errorf("port %d is not called; those of HOOKFERRY_TARGET_PORTS are: %s", port, strings.Join(called, ", "))
+}
+
+func (g *Guard) checkHost(host string) error {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return g.Check(addr)
 	}
-	if addr, ok := looseIPv4(host); ok {
+	name := strings.TrimSuffix(host, ".")
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") { // RFC 6761
+		return g.checkLocalhost(name)
+	}
+	if addr, ok := looseIPv4(name); ok {
 		if err := g.Check(addr); err != nil {
 			return fmt.Errorf("%s is another spelling of %v: %w", host, addr, err)
 		}
+		return fmt.Errorf("%s is another spelling of %v, which not every resolver takes for it: write %v", host, addr, addr)
 	}
 	return nil
 }

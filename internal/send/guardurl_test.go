@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"hookferry/internal/event"
 )
 
 func TestGuardURL(t *testing.T) {
@@ -15,11 +17,27 @@ func TestGuardURL(t *testing.T) {
 		{"localhost.example.com", "", "localhost is only the last label"},
 		{"8.8.8.8", "", "public"},
 		{"[2606:4700::1111]", "", "public"},
-		{"134744072", "", "another spelling of 8.8.8.8"},
+		{"134744072", "134744072 is another spelling of 8.8.8.8, which not every resolver takes for it: write 8.8.8.8", "public, but nobody's resolver need know it"},
+		{"8.8.8.8.", "8.8.8.8. is another spelling of 8.8.8.8", "public, with the dot of the root"},
+		{"010.8.8.8", "010.8.8.8 is another spelling of 8.8.8.8", "octal, where others read 10.8.8.8"},
+		{"[::ffff:8.8.8.8]", "", "public, as IPv4-mapped"},
 		{"10.1.2.3", "10.1.2.3 is a private address", "private"},
 		{"10.1.2.3.", "10.1.2.3 is a private address", "the dot of the root"},
+		{"127.0.0.1.", "another spelling of 127.0.0.1", "the dot of the root"},
+		{"127.1.", "another spelling of 127.0.0.1", "short, with the dot of the root"},
 		{"[::1]", "::1 is a loopback address", "IPv6"},
 		{"[::ffff:127.0.0.1]", "127.0.0.1 is a loopback address", "IPv4-mapped"},
+		{"[::127.0.0.1]", "::7f00:1 is an IPv4-compatible address", "IPv4-compatible"},
+		{"[::ffff:0:127.0.0.1]", "an IPv4-translated address", "IPv4-translated"},
+		{"[64:ff9b::127.0.0.1]", "a NAT64 address (RFC 6052)", "NAT64"},
+		{"[64:ff9b:1::127.0.0.1]", "a NAT64 address (RFC 8215)", "a network's own NAT64"},
+		{"[2002:7f00:1::]", "a 6to4 address", "6to4"},
+		{"[2001:0:7f00:1::]", "a Teredo address", "Teredo"},
+		{"[2a00::5efe:127.0.0.1]", "2a00::5efe:7f00:1 leads to 127.0.0.1: 127.0.0.1 is a loopback address", "ISATAP"},
+		{"[0:0:0:0:0:0:0:1]", "::1 is a loopback address", "written out"},
+		{"[0000::0001]", "::1 is a loopback address", "zeros"},
+		{"[::]", "the unspecified address", "this machine, too"},
+		{"0.0.0.0", "0.0.0.0 is this machine", "this machine, too"},
 		{"[fe80::1%25eth0]", "fe80::1 is a link-local address", "a zone"},
 		{"localhost", "localhost is this machine: 127.0.0.1 is a loopback address", "RFC 6761"},
 		{"LocalHost.", "localhost is this machine", "any case, rooted"},
@@ -38,7 +56,12 @@ func TestGuardURL(t *testing.T) {
 		{"127.0.0.1.1", "", "five numbers are no address"},
 		{"127.0.0.256", "", "too large for its byte"},
 		{"127.16777216", "", "too large for three bytes"},
+		{"4294967295", "another spelling of 255.255.255.255", "the largest number"},
 		{"4294967296", "", "too large for four bytes"},
+		{"00000000000000000000177.1", "another spelling of 127.0.0.1", "zeros before an octal number"},
+		{"0x000000000000000007f.1", "another spelling of 127.0.0.1", "zeros before a hexadecimal number"},
+		{"0x7f.0300.1", "another spelling of 127.192.0.1", "three ways of counting in one"},
+		{"-1", "", "no minus in a number"},
 		{"08.0.0.1", "", "8 is no octal digit"},
 		{"127.0.0.1_", "", "not a number"},
 		{"127..1", "", "an empty part"},
@@ -55,6 +78,42 @@ func TestGuardURL(t *testing.T) {
 	}
 	if err := g.CheckURL("http://[::1"); err == nil {
 		t.Error("what is no URL was let through")
+	}
+}
+
+func TestGuardURLSchemesAndPorts(t *testing.T) {
+	t.Parallel()
+	some := Rules{Ports: []event.PortRange{{First: 80, Last: 80}, {First: 443, Last: 443}, {First: 1024, Last: 65535}}}
+	const notCalled = " is not called; those of HOOKFERRY_TARGET_PORTS are: 80, 443, 1024-65535"
+	tests := []struct {
+		rules      Rules
+		url, words string
+	}{
+		{Rules{}, "http://example.com/", ""},
+		{Rules{}, "https://example.com:25/", ""},
+		{Rules{RequireHTTPS: true}, "https://example.com/", ""},
+		{Rules{RequireHTTPS: true}, "HTTPS://example.com:8443/", ""},
+		{Rules{RequireHTTPS: true}, "http://example.com/", "http:// is not called, only https:// is, because HOOKFERRY_REQUIRE_HTTPS is set"},
+		{Rules{RequireHTTPS: true}, "http://example.com:443/", "http:// is not called, only https:// is, because HOOKFERRY_REQUIRE_HTTPS is set"},
+		{some, "http://example.com/", ""},
+		{some, "https://example.com/", ""},
+		{some, "https://example.com:1024/", ""},
+		{some, "https://example.com:65535/", ""},
+		{some, "https://example.com:81/", "port 81" + notCalled},
+		{some, "https://example.com:1023/", "port 1023" + notCalled},
+		{some, "http://[2a00::1]:25/", "port 25" + notCalled},
+		{some, "http://example.com:00025/", "port 25" + notCalled},
+		{Rules{Ports: some.Ports[1:2]}, "http://example.com/", "port 80 is not called; those of HOOKFERRY_TARGET_PORTS are: 443"},
+		{Rules{}, "http://example.com:65536/", `the guard can't judge the port "65536", so it is not called`},
+	}
+	for _, tt := range tests {
+		got := ""
+		if err := NewGuard(tt.rules).CheckURL(tt.url); err != nil {
+			got = err.Error()
+		}
+		if got != tt.words {
+			t.Errorf("%s with %+v:\n got %q\nwant %q", tt.url, tt.rules, got, tt.words)
+		}
 	}
 }
 

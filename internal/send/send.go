@@ -32,7 +32,6 @@ type Options struct {
 
 // Sender makes attempts. It is safe for concurrent use; make one and share it.
 type Sender struct {
-	userAgent string
 	timeout   time.Duration
 	dialLimit time.Duration // for a connection, and again for its TLS handshake
 	dialer    *net.Dialer
@@ -43,22 +42,21 @@ type Sender struct {
 
 // New makes a Sender.
 func New(o Options) *Sender {
+	if o.Guard == nil {
+		o.Guard = NewGuard(Rules{})
+	}
 	s := &Sender{
-		userAgent: cmp.Or(o.UserAgent, "Hookferry"),
-		timeout:   o.Timeout,
-		targets:   targets{byID: make(map[event.ID]*target)},
-		now:       time.Now,
+		timeout: o.Timeout,
+		targets: targets{userAgent: cmp.Or(o.UserAgent, "Hookferry"), guard: o.Guard, byID: make(map[event.ID]*target)},
+		now:     time.Now,
 	}
 	if s.timeout <= 0 {
 		s.timeout = DefaultTimeout
 	}
-	if o.Guard == nil {
-		o.Guard = NewGuard(Rules{})
-	}
 	// Half of it is more than a connection should take, and leaves the receiver
 	// the rest to answer in.
 	s.dialLimit = s.timeout / 2
-	s.dialer = &net.Dialer{Timeout: s.dialLimit, Control: o.Guard.Control}
+	s.dialer = &net.Dialer{Timeout: s.dialLimit, ControlContext: control}
 	s.transport = newTransport(s.dial, s.dialLimit)
 	return s
 }
@@ -91,9 +89,9 @@ func (s *Sender) Close() { s.transport.CloseIdleConnections() }
 // Outcome says so.
 func (s *Sender) Send(ctx context.Context, sub event.Subscription, ev event.Event) event.Outcome {
 	o := event.Outcome{StartedAt: s.now()}
-	t := s.targets.get(&sub, s.userAgent)
+	t := s.targets.get(&sub)
 	if t.problem != "" {
-		o.Code, o.Error = event.CodeBadTarget, t.problem
+		o.Code, o.Error = t.code, t.problem
 		return o
 	}
 	header, problem := t.header(&ev, o.StartedAt)
@@ -109,7 +107,7 @@ func (s *Sender) Send(ctx context.Context, sub event.Subscription, ev event.Even
 	// the whole URL into its errors.
 	resp, err := s.transport.RoundTrip(t.request(ctx, header, ev.Payload))
 	if err != nil {
-		o.Code, o.Error = a.failure(t.url.Hostname(), err)
+		a.fail(&o, t.url.Hostname(), err)
 	} else {
 		readAnswer(&o, resp)
 	}

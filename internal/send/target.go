@@ -19,6 +19,7 @@ const maxTargets = 10_000
 type target struct {
 	of      event.Subscription // what it was made of, to tell when it has changed
 	problem string             // why no request can be made; "" if one can
+	code    event.Code         // of the problem
 	url     *url.URL
 	fields  []field
 	signer  *webhook.Signer // nil if nothing is signed
@@ -39,14 +40,19 @@ func (t *target) madeOf(sub *event.Subscription) bool {
 		maps.Equal(t.of.Headers, sub.Headers)
 }
 
-func prepare(sub *event.Subscription, userAgent string) *target {
-	t := &target{of: event.Subscription{
+func prepare(sub *event.Subscription, userAgent string, guard *Guard) *target {
+	t := &target{code: event.CodeBadTarget, of: event.Subscription{
 		TargetURL: sub.TargetURL,
 		Secrets:   slices.Clone(sub.Secrets),
 		Headers:   maps.Clone(sub.Headers),
 	}}
 	if t.problem = event.CheckTarget(sub.TargetURL); t.problem != "" {
 		t.problem = "the target URL " + t.problem
+		return t
+	}
+	// What was let in under other settings is judged again under these.
+	if err := guard.CheckURL(sub.TargetURL); err != nil {
+		t.code, t.problem = event.CodeBlocked, err.Error()
 		return t
 	}
 	t.url, _ = url.Parse(sub.TargetURL) // CheckTarget has parsed it
@@ -95,18 +101,21 @@ func (t *target) prepareSigner() {
 
 // targets keeps prepared subscriptions, at most maxTargets.
 type targets struct {
+	userAgent string
+	guard     *Guard
+
 	mu   sync.RWMutex
 	byID map[event.ID]*target
 }
 
-func (c *targets) get(sub *event.Subscription, userAgent string) *target {
+func (c *targets) get(sub *event.Subscription) *target {
 	c.mu.RLock()
 	t := c.byID[sub.ID]
 	c.mu.RUnlock()
 	if t != nil && t.madeOf(sub) {
 		return t
 	}
-	t = prepare(sub, userAgent)
+	t = prepare(sub, c.userAgent, c.guard)
 	c.put(sub.ID, t)
 	return t
 }

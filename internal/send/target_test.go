@@ -12,9 +12,9 @@ func TestAChangedSubscriptionIsPreparedAnew(t *testing.T) {
 	sub := subscription("http://a.example/1")
 	sub.Secrets = []event.Secret{"one"}
 	sub.Headers = map[string]string{"X-A": "1"}
-	c := targets{byID: make(map[event.ID]*target)}
-	first := c.get(&sub, "")
-	if c.get(&sub, "") != first {
+	c := targets{guard: NewGuard(Rules{}), byID: make(map[event.ID]*target)}
+	first := c.get(&sub)
+	if c.get(&sub) != first {
 		t.Error("an unchanged one was prepared twice")
 	}
 	changes := map[string]func(){
@@ -27,9 +27,9 @@ func TestAChangedSubscriptionIsPreparedAnew(t *testing.T) {
 		"no headers":         func() { sub.Headers = nil },
 	}
 	for _, name := range []string{"the URL", "a secret", "a secret, in place", "no secrets", "a header", "a header, in place", "no headers"} {
-		before := c.get(&sub, "")
+		before := c.get(&sub)
 		changes[name]()
-		if c.get(&sub, "") == before {
+		if c.get(&sub) == before {
 			t.Errorf("%s: what was prepared is stale", name)
 		}
 	}
@@ -40,7 +40,7 @@ func TestAChangedSubscriptionIsPreparedAnew(t *testing.T) {
 
 func TestPreparedSubscriptionsAreBounded(t *testing.T) {
 	t.Parallel()
-	c := targets{byID: make(map[event.ID]*target)}
+	c := targets{guard: NewGuard(Rules{}), byID: make(map[event.ID]*target)}
 	for range maxTargets + 10 {
 		c.put(event.NewID(time.Now()), &target{})
 	}

@@ -1,0 +1,246 @@
+package send
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"hookferry/internal/event"
+)
+
+// What a name of the operator's network leads to is for the operator to know: his
+// log has it, and nothing that a caller reads.
+func TestRefusedAddressesBehindNamesAreKept(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ addr, rule, detail string }{
+		{"10.1.2.3", "a private address (RFC 1918)", "10.1.2.3 is a private address (RFC 1918), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=10.1.2.3/32"},
+		{"fd00:1234::1", "a private (unique local) address (RFC 4193)", "fd00:1234::1 is a private (unique local) address"},
+		{"2a00::5efe:10.1.2.3", "a private address (RFC 1918)", "2a00::5efe:a01:203 leads to 10.1.2.3: 10.1.2.3 is a private address"},
+		{"203.0.114.9", "an address that HOOKFERRY_DENY_TARGETS names", "203.0.114.9 is not called, because HOOKFERRY_DENY_TARGETS names it"},
+	} {
+		s := New(Options{Guard: NewGuard(Rules{Deny: prefixes("203.0.114.0/24")})})
+		s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) { return addrs(tt.addr), 0 })
+		o := s.Send(t.Context(), subscription("https://db.internal/"), someEvent())
+		if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name db.internal leads to "+tt.rule) || !strings.HasPrefix(o.Detail, tt.detail) {
+			t.Errorf("%s: %s: %q, and for the log %q", tt.addr, o.Code, o.Error, o.Detail)
+		}
+		if told := o.Error + o.Peer + string(o.Response); strings.Contains(told, tt.addr) || strings.Contains(told, "10.1.2.3") || o.Peer != "" {
+			t.Errorf("%s is told: %q", tt.addr, told)
+		}
+		s.Close()
+	}
+	// An address that the caller wrote is no secret from him.
+	o := New(Options{}).Send(t.Context(), subscription("http://10.1.2.3/"), someEvent())
+	if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "10.1.2.3 is a private address (RFC 1918)") || o.Detail != "" {
+		t.Errorf("%s: %q, and for the log %q", o.Code, o.Error, o.Detail)
+	}
+}
+
+// The error of a name server that can't be asked holds its address.
+func TestTheNameServerIsNotNamed(t *testing.T) {
+	t.Parallel()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	s := New(Options{})
+	defer s.Close()
+	s.dialer.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "udp", c.LocalAddr().String())
+	}}
+	o := s.Send(t.Context(), subscription("http://x.example/"), someEvent())
+	if o.Code != event.CodeDNS || o.Error != "the name x.example could not be resolved: the name server can't be asked" {
+		t.Errorf("%s: %q", o.Code, o.Error)
+	}
+}
+
+// A name with very many addresses does not make one attempt knock at all of them.
+func TestOnlySomeAddressesOfANameAreTried(t *testing.T) {
+	t.Parallel()
+	var many []netip.Addr
+	for i := range 40 {
+		many = append(many, netip.AddrFrom4([4]byte{127, 0, 1, byte(i)}))
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close() // nobody listens there, nor on that port of the other addresses
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	for _, tt := range []struct {
+		why   string
+		guard *Guard
+		code  event.Code
+	}{
+		{"all may be called, and refuse", NewGuard(Rules{Allow: prefixes("127.0.1.0/24")}), event.CodeConnectionRefused},
+		{"none may be called", NewGuard(Rules{}), event.CodeBlocked},
+	} {
+		s := New(Options{Guard: tt.guard})
+		s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) { return many, 0 })
+		var tried atomic.Int32
+		s.dialer.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
+			err := control(ctx, network, address, c)
+			if !errors.Is(err, errTooMany) {
+				tried.Add(1)
+			}
+			return err
+		}
+		o := s.Send(t.Context(), subscription("http://x.example:"+port+"/"), someEvent())
+		if o.Code != tt.code || tried.Load() != maxAddresses {
+			t.Errorf("%s: %d were tried, %s: %q", tt.why, tried.Load(), o.Code, o.Error)
+		}
+		s.Close()
+	}
+}
+
+// Each of these spellings would reach this machine if nobody looked: the receiver
+// listens on all of its addresses, and must not hear a thing.
+func TestHiddenFormsReachNobody(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", ":0") // IPv4 and IPv6
+	if err != nil {
+		t.Fatal(err)
+	}
+	var came atomic.Int32
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			came.Add(1)
+			c.Close()
+		}
+	}()
+	t.Cleanup(func() { l.Close() })
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+
+	// Behind any name is another form in which DNS may give this machine's address.
+	forms := addrs("127.0.0.1", "127.255.255.254", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1", "::ffff:0:127.0.0.1",
+		"64:ff9b::127.0.0.1", "64:ff9b:1::127.0.0.1", "64:ff9b:1:7f00:0:100::", "2002:7f00:1::", "2001:0:7f00:1::", "2001::80ff:fffe", "2a00::5efe:127.0.0.1", "2a00::200:5efe:127.0.0.1", "fe80::1", "fec0::1")
+	hosts := []string{
+		"127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1", "0x7f.0.0.1", "0X7F.0X0.0X0.0X1", "017700000001", "0177.1", "0177.0.0.01", "00000177.0.0.1",
+		"127.0.0.1.", "127.1.", "0", "0.0.0.0", "0x0", "00", "localhost", "LOCALHOST", "localhost.", "a.localhost", "a.b.localhost.",
+		"１２７．０．０．１", "①②⑦.⓪.⓪.①", "127。0。0。1", "127．0．0．1", "127｡0｡0｡1", "local\u00adhost", "127.0.0.1\u200b", "ⓛⓞⓒⓐⓛⓗⓞⓢⓣ",
+		"127%2e0%2e0%2e1", "%31%32%37.0.0.1", "127.0.0.1%00", "127.0.0.1%20", "user@127.0.0.1", "example.com@127.0.0.1", "a:b@127.0.0.1", "example.com%2f@127.0.0.1",
+		"[127.0.0.1]", "[::1%25lo]", "[::ffff:127.0.0.1%25lo]", "[fe80::1%25lo]", "[localhost]", "",
+	}
+	answer := map[string]netip.Addr{}
+	for i, addr := range forms {
+		name := "form" + strconv.Itoa(i) + ".example"
+		answer[name] = addr
+		hosts = append(hosts, name)
+		if addr.Is6() {
+			hosts = append(hosts, "["+addr.String()+"]")
+		}
+	}
+	s := New(Options{})
+	defer s.Close()
+	s.dialer.Resolver = nameServer(t, func(name string) ([]netip.Addr, int) {
+		if addr, ok := answer[strings.TrimSuffix(name, ".")]; ok {
+			return []netip.Addr{addr}, 0
+		}
+		return addrs("127.0.0.1", "::1"), 0 // a resolver that takes any spelling for this machine
+	})
+	for _, host := range hosts {
+		for _, scheme := range []string{"http", "https"} {
+			target := scheme + "://" + host + ":" + port + "/"
+			if o := s.Send(t.Context(), subscription(target), someEvent()); o.Code != event.CodeBlocked && o.Code != event.CodeBadTarget {
+				t.Errorf("%s: %s: %q", target, o.Code, o.Error)
+			}
+		}
+	}
+	if came.Load() != 0 {
+		t.Errorf("%d connections came", came.Load())
+	}
+}
+
+func TestTheDialIsGuardedWhateverTheSpelling(t *testing.T) {
+	t.Parallel()
+	s := New(Options{})
+	defer s.Close()
+	for _, host := range []string{
+		"127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "[::ffff:7f00:1%lo]:1", "[::1%lo]:1",
+		"0.0.0.0:1", "[::]:1", "[64:ff9b::7f00:1]:1",
+		"１２７．０．０．１:1", "127。0。0。1:1", // net/http takes them for ASCII (UTS 46)
+	} {
+		// As Send would, past event.CheckTarget, which refuses some of these.
+		a := newAttempt(t.Context(), short, short)
+		ctx, cancel := a.watch(t.Context())
+		target := &target{url: &url.URL{Scheme: "http", Host: host, Path: "/"}}
+		_, err := s.transport.RoundTrip(target.request(ctx, http.Header{}, nil))
+		var blocked *blockedError
+		if !errors.As(err, &blocked) {
+			t.Errorf("%s: %v", host, err)
+		}
+		cancel()
+	}
+}
+
+// FuzzTargets holds the whole way of a target, from its text over DNS to the dial, to
+// what can be said of addresses without the guard: whatever the spelling, a target
+// that is taken leads to public addresses alone, and one that is refused nowhere.
+func FuzzTargets(f *testing.F) {
+	for _, seed := range []string{
+		"https://example.com/webhook", "http://127.1/", "http://0x7f.1:80/", "http://2130706433/", "http://017700000001/", "http://8.8.8.8/", "http://8.8.8.8./", "http://010.8.8.8/",
+		"http://[::1]/", "http://[::ffff:7f00:1]:8080/", "http://[2a00::5efe:7f00:1]/", "http://[2002:7f00:1::]/", "http://[64:ff9b::7f00:1]/", "http://[2606:4700::1111]:443/",
+		"http://localhost/", "http://a.localhost./", "http://xn--a/", "http://user@10.0.0.1/", "http://10.0.0.1#@8.8.8.8/", "http://8.8.8.8\\@10.0.0.1/", "http://[fe80::1%25lo]/",
+		"http://１２７.1/", "127。1", "0177.1", "0x7f000001", "[::ffff:0:7f00:1]", "[2001::80ff:fffe]", "LOCALHOST.", "10.1", "a:1", "167772161", "1.1.1.1:65535", "http://a.b/", "http://db/", "http://1.2.3.4.5/", "http://0/", "http://0x/", "http://127.0.0.1%00.example.com/",
+	} {
+		f.Add(seed)
+	}
+	answers := [][]netip.Addr{
+		addrs("8.8.8.8"), addrs("127.0.0.1"), addrs("8.8.8.8", "10.0.0.1"), addrs("169.254.169.254", "2606:4700::1111"),
+		addrs("::1", "8.8.8.8"), addrs("2a00::5efe:127.0.0.1"), addrs("64:ff9b::127.0.0.1", "::ffff:127.0.0.1"),
+	}
+	s := New(Options{Timeout: 2 * short})
+	f.Cleanup(s.Close)
+	s.dialer.Resolver = nameServer(f, func(name string) ([]netip.Addr, int) {
+		sum := 0
+		for _, c := range []byte(name) {
+			sum += int(c)
+		}
+		return answers[sum%len(answers)], 0
+	})
+	var dialled []string
+	var mu sync.Mutex
+	errDialled := errors.New("it would be dialled, and that is enough")
+	s.dialer.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
+		if err := control(ctx, network, address, c); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		dialled = append(dialled, address)
+		return errDialled
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		if !strings.Contains(raw, "://") { // most of what there is to find is in hosts
+			raw = "http://" + raw + "/"
+		}
+		dialled = nil
+		o := s.Send(t.Context(), subscription(raw), someEvent())
+		mu.Lock()
+		defer mu.Unlock()
+		for _, address := range dialled {
+			if addr := netip.MustParseAddrPort(address).Addr(); !plainlyPublic(addr.WithZone("")) {
+				t.Fatalf("%q leads to %v", raw, addr)
+			}
+		}
+		refused := event.CheckTarget(raw) != "" || s.targets.guard.CheckURL(raw) != nil
+		if refused != (o.Code == event.CodeBadTarget || o.Code == event.CodeBlocked && o.Detail == "") || refused && len(dialled) > 0 {
+			t.Fatalf("%q is refused at the door: %v; but at the call %s: %q, with %v dialled", raw, refused, o.Code, o.Error, dialled)
+		}
+	})
+}
