@@ -149,7 +149,7 @@ func (a *App) assemble(version string) {
 	if a.cfg.Role == config.RoleAPI {
 		return
 	}
-	a.sender = send.New(send.Options{UserAgent: "Hookferry/" + version, Timeout: a.cfg.Timeout, Guard: a.guard()})
+	a.sender = send.New(send.Options{UserAgent: "Hookferry/" + version, Timeout: a.cfg.Timeout, Guard: a.guard(), Proxy: send.Proxy(a.cfg.Proxy)})
 	options := dispatch.Options{
 		Node:          nodeName(),
 		Store:         a.store,
@@ -251,6 +251,9 @@ func (a *App) Run(ctx context.Context) error {
 
 	if len(a.cfg.AllowTargets) > 0 {
 		a.log.InfoContext(ctx, "targets that are not public may be called", "networks", a.cfg.AllowTargets)
+	}
+	if a.sender != nil && a.cfg.Proxy.Addr != "" {
+		a.log.InfoContext(ctx, "targets are called through a proxy", "proxy", a.cfg.Proxy.String())
 	}
 
 	<-ctx.Done()

@@ -1,7 +1,10 @@
 package app_test
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -45,4 +48,59 @@ func TestTheGuardHoldsAtTheDoorAndAtTheCall(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestDeliveryThroughAProxy(t *testing.T) {
+	proxy, asked := connectProxy(t)
+	r := receive(t, "my_secret_key", nil)
+	s := start(t, t.TempDir(), "HOOKFERRY_PROXY=http://ferry:t0p-secret@"+proxy)
+	sub := s.subscribe(map[string]any{"target_url": r.URL, "secret": "my_secret_key"})
+	d := s.settled(s.publish(sub, created))
+	if got := r.got(); d["status"] != "delivered" || len(got) != 1 || got[0].verdict != nil || got[0].header.Get("Proxy-Authorization") != "" {
+		t.Errorf("delivery %v, the receiver got %+v", d, got)
+	}
+	want := strings.TrimPrefix(r.URL, "http://")
+	if peer := d["attempts"].([]any)[0].(map[string]any)["peer"]; peer != want {
+		t.Errorf("the peer is %v, want the receiver, %v", peer, want)
+	}
+	if got := <-asked; got.RequestURI != want || got.Header.Get("Proxy-Authorization") == "" {
+		t.Errorf("the proxy was asked for %q with %v, want %q", got.RequestURI, got.Header, want)
+	}
+}
+
+// connectProxy is an HTTP proxy that knows CONNECT alone.
+func connectProxy(t *testing.T) (addr string, asked <-chan *http.Request) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	requests := make(chan *http.Request, 100)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				req, err := http.ReadRequest(bufio.NewReader(c))
+				if err != nil {
+					return
+				}
+				requests <- req
+				target, err := net.Dial("tcp", req.RequestURI)
+				if req.Method != http.MethodConnect || err != nil {
+					io.WriteString(c, "HTTP/1.1 502 Bad Gateway\r\n\r\n")
+					return
+				}
+				defer target.Close()
+				io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
+				go io.Copy(target, c)
+				io.Copy(c, target)
+			}()
+		}
+	}()
+	return l.Addr().String(), requests
 }

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -94,4 +95,72 @@ func checkImports(t *testing.T, file string) {
 			t.Errorf("%s imports %s: %s may import only %v", file, ours, path.Dir(file), allowed)
 		}
 	}
+}
+
+// mayCall are the packages that may open connections by the standard library's
+// clients. What is called for a customer is called by send, behind its guard; the
+// command line and the public client call the service itself.
+var mayCall = []string{"internal/send", "internal/cli", "internal/redistest", "client"}
+
+// TestNobodyCallsPastTheGuard looks for the names by which a connection could be made.
+func TestNobodyCallsPastTheGuard(t *testing.T) {
+	names := map[string][]string{
+		"net": {"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialIP", "DialUnix", "Dialer"},
+		"net/http": {
+			"Client", "DefaultClient", "Get", "Head", "Post", "PostForm", "Transport", "DefaultTransport",
+			"ProxyFromEnvironment", "NewRequest", "NewRequestWithContext",
+		},
+		"crypto/tls":        {"Dial", "DialWithDialer", "Dialer", "Client"},
+		"net/http/httputil": {"ReverseProxy", "NewSingleHostReverseProxy"},
+		"net/smtp":          {"Dial", "SendMail"},
+	}
+	root, seen := os.DirFS("../.."), 0
+	err := fs.WalkDir(root, ".", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (file == "tools" || strings.HasPrefix(d.Name(), ".") && file != "."):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || slices.Contains(mayCall, path.Dir(file)):
+			return nil
+		}
+		seen++
+		for _, use := range usesOf(t, file, names) {
+			t.Errorf("%s uses %s: only %v may call others", file, use, mayCall)
+		}
+		return nil
+	})
+	if err != nil || seen < 50 {
+		t.Errorf("%d files were read: %v", seen, err)
+	}
+	if len(usesOf(t, "internal/send/send.go", names)) == 0 {
+		t.Error("the sender's own calls were not found, so nobody else's would be")
+	}
+}
+
+// usesOf lists which of the names, by the path of their package, a file uses.
+func usesOf(t *testing.T, file string, names map[string][]string) (uses []string) {
+	t.Helper()
+	parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "..", file), nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	imported := map[string]string{} // by the name that the file has for it
+	for _, i := range parsed.Imports {
+		full := strings.Trim(i.Path.Value, `"`)
+		local := path.Base(full)
+		if i.Name != nil {
+			local = i.Name.Name
+		}
+		imported[local] = full
+	}
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := s.X.(*ast.Ident); ok && slices.Contains(names[imported[x.Name]], s.Sel.Name) {
+				uses = append(uses, x.Name+"."+s.Sel.Name)
+			}
+		}
+		return true
+	})
+	return uses
 }

@@ -39,6 +39,7 @@ type Config struct {
 	DenyTargets   []netip.Prefix
 	TargetPorts   []event.PortRange
 	RequireHTTPS  bool
+	Proxy         Proxy
 	MaxInFlight   int
 	LaneInFlight  int
 

@@ -174,7 +174,7 @@ func TestEachFieldIsOneSetting(t *testing.T) {
 		text := d.def
 		if text == "" || text == "false" { // something that is not the field's zero
 			text = map[string]string{
-				"HOOKFERRY_DENY_TARGETS": "::1", "HOOKFERRY_REQUIRE_HTTPS": "true",
+				"HOOKFERRY_DENY_TARGETS": "::1", "HOOKFERRY_REQUIRE_HTTPS": "true", "HOOKFERRY_PROXY": "http://p:1",
 				"DATABASE_URL": "sqlite://x", "DATABASE_READ_URL": "postgres://db/x", "REDIS_URL": "redis://r", "WEBHOOK_RETRY_DELAY": "1s", "HOOKFERRY_ALLOW_TARGETS": "::1",
 				"HOOKFERRY_API_KEY": strings.Repeat("k", minKey),
 			}[d.name]

@@ -103,6 +103,10 @@ func (c *Config) delivery() []declaration {
 			meaning: "Whether targets must begin with https://; those that were taken before and don't are called no more.",
 		},
 		{
+			name: "HOOKFERRY_PROXY", role: RoleWorker, secret: true, value: proxyOf(&c.Proxy),
+			meaning: "An HTTP proxy that targets are called through, by CONNECT: `http://proxy.internal:3128`, with `user:password@` before the host if it asks for them. No proxy is taken from `HTTP_PROXY` and its like.",
+		},
+		{
 			name: "HOOKFERRY_MAX_IN_FLIGHT", def: "1024", role: RoleWorker, value: countOf(&c.MaxInFlight, 1, 100_000),
 			meaning: "Attempts that may be under way at once, in all. A quarter of it is kept for endpoints that have hardly any.",
 		},

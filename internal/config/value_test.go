@@ -124,6 +124,23 @@ func TestValues(t *testing.T) {
 		{"no", "HOOKFERRY_REQUIRE_HTTPS", "false", "false"},
 		{"a number", "HOOKFERRY_REQUIRE_HTTPS", "1", `HOOKFERRY_REQUIRE_HTTPS is "1", which is neither of the choices: write true or false.`},
 
+		{"a proxy", "HOOKFERRY_PROXY", "http://proxy.internal:3128", "http://proxy.internal:3128"},
+		{"with a slash", "HOOKFERRY_PROXY", "HTTP://10.0.0.5:3128/", "http://10.0.0.5:3128"},
+		{"by IPv6", "HOOKFERRY_PROXY", "http://[fd00::5]:3128", "http://[fd00::5]:3128"},
+		{"with credentials", "HOOKFERRY_PROXY", "http://ferry:pw-hunter2@proxy:3128", "http://ferry:[hidden]@proxy:3128"},
+		{"with a password alone", "HOOKFERRY_PROXY", "http://:pw-hunter2@proxy:3128", "http://:[hidden]@proxy:3128"},
+		{"with a user alone", "HOOKFERRY_PROXY", "http://ferry@proxy:3128", "http://ferry@proxy:3128"},
+		{"no proxy", "HOOKFERRY_PROXY", "", "none"},
+		{"no port", "HOOKFERRY_PROXY", "http://ferry:pw-hunter2@proxy", "HOOKFERRY_PROXY has a value that has no port: write it like http://proxy.internal:3128."},
+		{"no such port", "HOOKFERRY_PROXY", "http://proxy:0", "HOOKFERRY_PROXY has a value that has no port: write it like http://proxy.internal:3128."},
+		{"no host", "HOOKFERRY_PROXY", "http://:3128", "HOOKFERRY_PROXY has a value that is not the address of a proxy: write it like http://proxy.internal:3128."},
+		{"no scheme", "HOOKFERRY_PROXY", "proxy.internal:3128", "HOOKFERRY_PROXY has a value that is not the address of a proxy: write it like http://proxy.internal:3128."},
+		{"over TLS", "HOOKFERRY_PROXY", "https://u:pw-hunter2@proxy:3128", `HOOKFERRY_PROXY has a value that begins with "https://": only http:// is understood, and what goes through to https targets is encrypted all the same.`},
+		{"of another kind", "HOOKFERRY_PROXY", "socks5://proxy:1080", `HOOKFERRY_PROXY has a value that begins with "socks5://": only http:// is understood, and what goes through to https targets is encrypted all the same.`},
+		{"a path", "HOOKFERRY_PROXY", "http://proxy:3128/x", "HOOKFERRY_PROXY has a value that has more behind the port: write it like http://proxy.internal:3128."},
+		{"a secret where a scheme belongs", "HOOKFERRY_PROXY", "u:pw-hunter2@proxy://x", "HOOKFERRY_PROXY has a value that is not the address of a proxy: write it like http://proxy.internal:3128."},
+		{"a host that splits the header", "HOOKFERRY_PROXY", "http://a%0d%0ab:3128", "HOOKFERRY_PROXY has a value that is not the address of a proxy: write it like http://proxy.internal:3128."},
+
 		{"a relative file", "DATABASE_URL", "sqlite://hooks.db", "sqlite://hooks.db"},
 		{"an absolute file", "DATABASE_URL", "sqlite:///var/lib/a b#%41.db", "sqlite:///var/lib/a b#%41.db"},
 		{"no file", "DATABASE_URL", "sqlite://", "DATABASE_URL has a value that names no file: write sqlite://path, like sqlite://hooks.db or sqlite:///var/lib/hooks.db."},
@@ -173,7 +190,7 @@ func TestWhatIsShownCanBeWritten(t *testing.T) {
 	for _, setting := range []string{
 		"LOG_RETENTION=36h0.5s", "LOG_RETENTION=400d", "LOG_RETENTION=96h", "WEBHOOK_TIMEOUT=1.000000001s", "HOOKFERRY_SHUTDOWN_GRACE=10m",
 		"HOOKFERRY_SHUTDOWN_GRACE=0", "WEBHOOK_RETRY_SCHEDULE=1h10m,30d,1s", "HOOKFERRY_MAX_BODY=1048577", "HOOKFERRY_ALLOW_TARGETS=all", "HOOKFERRY_ALLOW_TARGETS=::1",
-		"HOOKFERRY_DENY_TARGETS=::/0,0.0.0.0/0", "HOOKFERRY_TARGET_PORTS=all", "HOOKFERRY_TARGET_PORTS=80,1024-65535", "HOOKFERRY_REQUIRE_HTTPS=true",
+		"HOOKFERRY_DENY_TARGETS=::/0,0.0.0.0/0", "HOOKFERRY_TARGET_PORTS=all", "HOOKFERRY_TARGET_PORTS=80,1024-65535", "HOOKFERRY_REQUIRE_HTTPS=true", "HOOKFERRY_PROXY=http://[::1]:3128",
 		"DATABASE_URL=sqlite:///x", "HOOKFERRY_ADMIN_ADDR=off",
 	} {
 		name, text, _ := strings.Cut(setting, "=")

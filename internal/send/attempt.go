@@ -35,6 +35,7 @@ type attempt struct {
 	began     time.Time
 	limit     time.Duration // of the whole exchange
 	dialLimit time.Duration
+	proxied   bool // what is dialled is a proxy, and nobody's peer
 
 	mu        sync.Mutex
 	stage     stage

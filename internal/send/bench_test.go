@@ -118,10 +118,10 @@ func BenchmarkGuard(b *testing.B) {
 			}
 		})
 	}
-	b.Run("Control", func(b *testing.B) {
+	b.Run("CheckDial", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := g.Control("tcp4", "93.184.216.34:443", nil); err != nil {
+			if err := g.CheckDial("tcp4", "93.184.216.34:443"); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -87,7 +87,7 @@ func (f failure) tls() (event.Code, string) {
 		return event.CodeTLS, f.whom() + " ended TLS: " + quote(strings.TrimPrefix(op.Err.Error(), "tls: "))
 	}
 	if f.stage == handshaking && !isEOF(f.err) {
-		return event.CodeTLS, "the TLS handshake with " + f.whom() + " failed: " + quote(strings.TrimPrefix(f.err.Error(), "tls: "))
+		return event.CodeTLS, "the TLS handshake with " + f.whom() + " failed: " + quote(strings.TrimPrefix(withoutAddresses(f.err), "tls: "))
 	}
 	return "", ""
 }

@@ -21,7 +21,7 @@ type conn struct {
 // dial opens a connection for the transport. The transport's context lives on
 // when the attempt's has ended, so that a late connection may serve another; the
 // dialer's time-out and the attempt's deadline bound it.
-func (s *Sender) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (s *Sender) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	a, ok := ctx.Value(attemptKey{}).(*attempt)
 	if !ok {
 		return nil, errors.New("a connection is dialled for an attempt, and there is none")
@@ -29,9 +29,22 @@ func (s *Sender) dial(ctx context.Context, network, address string) (net.Conn, e
 	ctx, cancel := context.WithTimeout(ctx, a.limit-time.Since(a.began))
 	defer cancel()
 	d := &dialing{attempt: a, guard: s.targets.guard}
-	c, err := s.dialer.DialContext(d.watch(ctx), network, address)
+	open := s.direct
+	if s.proxy != nil {
+		open = s.tunnel
+	}
+	c, err := open(ctx, d, address)
 	if err != nil {
 		return nil, d.verdict(err)
+	}
+	return c, nil
+}
+
+// direct dials the address itself.
+func (s *Sender) direct(ctx context.Context, d *dialing, address string) (*conn, error) {
+	c, err := s.dialer.DialContext(d.watch(ctx), "tcp", address)
+	if err != nil {
+		return nil, err
 	}
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
@@ -59,18 +72,24 @@ type dialingKey struct{}
 var errTooMany = fmt.Errorf("the name has more than %d addresses, and no more are tried", maxAddresses)
 
 // control is for net.Dialer.ControlContext, which calls it with each address that
-// it is about to connect to. A name may lead to addresses that are called and to
-// others that are not: then the former are, because half of an endpoint's record
-// being wrong is no reason to lose its webhooks, and nobody gains by it.
-func control(ctx context.Context, network, address string, c syscall.RawConn) error {
+// it is about to connect to.
+func control(ctx context.Context, network, address string, _ syscall.RawConn) error {
 	d, ok := ctx.Value(dialingKey{}).(*dialing)
 	if !ok {
 		return errors.New("an address is dialled for an attempt, and there is none")
 	}
+	return d.admit(network, address)
+}
+
+// admit says why an address may not be dialled; nil if it may, and is about to be. A
+// name may lead to addresses that are called and to others that are not: then the
+// former are, because half of an endpoint's record being wrong is no reason to lose
+// its webhooks, and nobody gains by it.
+func (d *dialing) admit(network, address string) error {
 	if d.next() > maxAddresses {
 		return errTooMany
 	}
-	if err := d.guard.Control(network, address, c); err != nil {
+	if err := d.guard.CheckDial(network, address); err != nil {
 		return err
 	}
 	d.attempt.step(connecting, func(at time.Time) { d.attempt.connectStart(address, at) })
@@ -94,10 +113,7 @@ func (d *dialing) watch(ctx context.Context) context.Context {
 		DNSDone: func(httptrace.DNSDoneInfo) {
 			a.step(resolving, func(at time.Time) { a.phase.dns.to = at })
 		},
-		ConnectDone: func(_, address string, err error) {
-			d.note(err)
-			a.step(connecting, func(at time.Time) { a.connectDone(address, err, at) })
-		},
+		ConnectDone: func(_, address string, err error) { d.done(address, err) },
 	})
 }
 
@@ -120,6 +136,12 @@ func (a *attempt) connectDone(address string, err error, at time.Time) {
 	if err == nil {
 		a.connected, a.peer = true, address
 	}
+}
+
+// done is how the dial of an address ended.
+func (d *dialing) done(address string, err error) {
+	d.note(err)
+	d.attempt.step(connecting, func(at time.Time) { d.attempt.connectDone(address, err, at) })
 }
 
 func (d *dialing) note(err error) {

@@ -14,5 +14,7 @@
 //
 // Start with Sender.Send in send.go. The words of an Outcome are made in
 // answer.go (something came back) and failure.go (nothing did); the guard's rules
-// are the table in guardtable.go.
+// are the table in guardtable.go, and its ways are guard.go for addresses,
+// guardurl.go for texts and dial.go for connections. Those through a proxy are
+// proxy.go and connect.go.
 package send

@@ -20,6 +20,10 @@ func (a *attempt) fail(o *event.Outcome, host string, err error) {
 	if o.Code == event.CodeBlocked && errors.As(err, &blocked) && blocked.Error() != o.Error {
 		o.Detail = blocked.Error()
 	}
+	var proxy *proxyError
+	if errors.As(err, &proxy) {
+		o.Detail = proxy.detail
+	}
 }
 
 // failure is the code and the words.
@@ -30,21 +34,32 @@ func (a *attempt) failure(host string, err error) (event.Code, string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f := failure{attempt: a, host: host, err: err, peer: a.peerOf(err)}
-	kinds := []func() (event.Code, string){f.blocked, f.dns, f.certificate, f.system, f.timeout, f.tls, f.closed, f.early, f.garbled}
+	kinds := []func() (event.Code, string){f.blocked, f.proxy, f.dns, f.certificate, f.system, f.timeout, f.tls, f.closed, f.early, f.garbled}
 	for _, explain := range kinds {
 		if code, words := explain(); code != "" {
 			return code, words
 		}
 	}
-	return event.CodeNetwork, "the connection failed: " + quote(err.Error())
+	return event.CodeNetwork, "the connection failed: " + quote(withoutAddresses(err))
+}
+
+// withoutAddresses is the text of an error, but not those of this machine and of a
+// proxy, which package net writes before it.
+func withoutAddresses(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil {
+		return op.Err.Error()
+	}
+	return err.Error()
 }
 
 // peerOf is the address that the error is about. Of several that were tried, it
-// need not be the last. One that the guard refused is nobody's peer.
+// need not be the last. One that the guard refused is nobody's peer, and the other
+// end of a proxied connection is the proxy.
 func (a *attempt) peerOf(err error) string {
 	var blocked *blockedError
 	var op *net.OpError
-	if !errors.As(err, &blocked) && errors.As(err, &op) && op.Addr != nil {
+	if !a.proxied && !errors.As(err, &blocked) && errors.As(err, &op) && op.Addr != nil {
 		a.peer = op.Addr.String()
 	}
 	return a.peer
@@ -68,6 +83,14 @@ func (f failure) blocked() (event.Code, string) {
 		return event.CodeBlocked, e.behind(f.host)
 	}
 	return event.CodeBlocked, e.Error()
+}
+
+func (f failure) proxy() (event.Code, string) {
+	var e *proxyError
+	if errors.As(f.err, &e) {
+		return e.code, e.words
+	}
+	return "", ""
 }
 
 func (f failure) dns() (event.Code, string) {

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"syscall"
 
 	"hookferry/internal/event"
 )
@@ -96,9 +95,9 @@ func longest(networks []netip.Prefix, addr netip.Addr) int {
 	return bits
 }
 
-// Control is for net.Dialer.Control, which calls it with each address that it is
-// about to connect to. Whatever it can't judge it refuses.
-func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
+// CheckDial says why a connection may not be made; nil if it may. It is asked about
+// each address that is about to be dialled, and refuses what it can't judge.
+func (g *Guard) CheckDial(network, address string) error {
 	if network != "tcp4" && network != "tcp6" {
 		return fmt.Errorf("the guard can't judge a connection by %s, so it is not made", network)
 	}

@@ -348,7 +348,7 @@ func plainlyPublic(addr netip.Addr) bool {
 	return addr.Is4() || netip.MustParsePrefix("2000::/3").Contains(addr)
 }
 
-func TestGuardControl(t *testing.T) {
+func TestGuardDial(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		network, address string
@@ -367,7 +367,7 @@ func TestGuardControl(t *testing.T) {
 		{"tcp4", ":80", false}, // this machine
 	}
 	for _, tt := range tests {
-		if err := NewGuard(Rules{}).Control(tt.network, tt.address, nil); (err == nil) != tt.ok {
+		if err := NewGuard(Rules{}).CheckDial(tt.network, tt.address); (err == nil) != tt.ok {
 			t.Errorf("%s %s: got %v", tt.network, tt.address, err)
 		}
 	}

@@ -3,6 +3,7 @@ package send
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -204,43 +205,64 @@ func FuzzTargets(f *testing.F) {
 		addrs("8.8.8.8"), addrs("127.0.0.1"), addrs("8.8.8.8", "10.0.0.1"), addrs("169.254.169.254", "2606:4700::1111"),
 		addrs("::1", "8.8.8.8"), addrs("2a00::5efe:127.0.0.1"), addrs("64:ff9b::127.0.0.1", "::ffff:127.0.0.1"),
 	}
-	s := New(Options{Timeout: 2 * short})
-	f.Cleanup(s.Close)
-	s.dialer.Resolver = nameServer(f, func(name string) ([]netip.Addr, int) {
+	resolver := nameServer(f, func(name string) ([]netip.Addr, int) {
 		sum := 0
 		for _, c := range []byte(name) {
 			sum += int(c)
 		}
 		return answers[sum%len(answers)], 0
 	})
-	var dialled []string
 	var mu sync.Mutex
-	errDialled := errors.New("it would be dialled, and that is enough")
-	s.dialer.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
-		if err := control(ctx, network, address, c); err != nil {
-			return err
-		}
+	var dialled []string
+	note := func(address string) {
 		mu.Lock()
 		defer mu.Unlock()
 		dialled = append(dialled, address)
+	}
+	direct := New(Options{Timeout: 2 * short})
+	f.Cleanup(direct.Close)
+	direct.dialer.Resolver = resolver
+	errDialled := errors.New("it would be dialled, and that is enough")
+	direct.dialer.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
+		if err := control(ctx, network, address, c); err != nil {
+			return err
+		}
+		note(address)
 		return errDialled
 	}
+	proxy := receiveAt(f, "127.0.0.1", func(c net.Conn) {
+		defer c.Close()
+		if r := request(c); r != nil {
+			note(r.RequestURI)
+			io.WriteString(c, "HTTP/1.1 503 Service Unavailable\r\n\r\n")
+		}
+	})
+	proxied := New(Options{Timeout: 2 * short, Proxy: Proxy{Addr: proxy.addr}})
+	f.Cleanup(proxied.Close)
+	proxied.dialer.Resolver = resolver
+
 	f.Fuzz(func(t *testing.T, raw string) {
 		if !strings.Contains(raw, "://") { // most of what there is to find is in hosts
 			raw = "http://" + raw + "/"
 		}
-		dialled = nil
-		o := s.Send(t.Context(), subscription(raw), someEvent())
-		mu.Lock()
-		defer mu.Unlock()
-		for _, address := range dialled {
-			if addr := netip.MustParseAddrPort(address).Addr(); !plainlyPublic(addr.WithZone("")) {
-				t.Fatalf("%q leads to %v", raw, addr)
-			}
-		}
-		refused := event.CheckTarget(raw) != "" || s.targets.guard.CheckURL(raw) != nil
-		if refused != (o.Code == event.CodeBadTarget || o.Code == event.CodeBlocked && o.Detail == "") || refused && len(dialled) > 0 {
-			t.Fatalf("%q is refused at the door: %v; but at the call %s: %q, with %v dialled", raw, refused, o.Code, o.Error, dialled)
+		for _, s := range []*Sender{direct, proxied} {
+			dialled = nil
+			o := s.Send(t.Context(), subscription(raw), someEvent())
+			mu.Lock()
+			checkDialled(t, raw, o, dialled)
+			mu.Unlock()
 		}
 	})
+}
+
+func checkDialled(t *testing.T, raw string, o event.Outcome, dialled []string) {
+	for _, address := range dialled {
+		if addr := netip.MustParseAddrPort(address).Addr(); !plainlyPublic(addr.WithZone("")) {
+			t.Fatalf("%q leads to %v", raw, addr)
+		}
+	}
+	refused := event.CheckTarget(raw) != "" || NewGuard(Rules{}).CheckURL(raw) != nil
+	if refused != (o.Code == event.CodeBadTarget || o.Code == event.CodeBlocked && o.Detail == "") || refused && len(dialled) > 0 {
+		t.Fatalf("%q is refused at the door: %v; but at the call %s: %q, with %v dialled", raw, refused, o.Code, o.Error, dialled)
+	}
 }

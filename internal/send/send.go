@@ -28,6 +28,7 @@ type Options struct {
 	UserAgent string        // "Hookferry" if empty
 	Timeout   time.Duration // of the whole exchange; DefaultTimeout if it is not positive
 	Guard     *Guard        // nil allows public addresses alone
+	Proxy     Proxy         // the way out; the zero Proxy is none
 }
 
 // Sender makes attempts. It is safe for concurrent use; make one and share it.
@@ -35,6 +36,7 @@ type Sender struct {
 	timeout   time.Duration
 	dialLimit time.Duration // for a connection, and again for its TLS handshake
 	dialer    *net.Dialer
+	proxy     *tunnels // nil without a proxy
 	transport *http.Transport
 	targets   targets
 	now       func() time.Time
@@ -57,6 +59,9 @@ func New(o Options) *Sender {
 	// the rest to answer in.
 	s.dialLimit = s.timeout / 2
 	s.dialer = &net.Dialer{Timeout: s.dialLimit, ControlContext: control}
+	if o.Proxy.Addr != "" {
+		s.proxy = newTunnels(o.Proxy, s.targets.userAgent)
+	}
 	s.transport = newTransport(s.dial, s.dialLimit)
 	return s
 }
@@ -68,7 +73,7 @@ func newTransport(dial func(context.Context, string, string) (net.Conn, error), 
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy:                  nil, // with a proxy from the environment the guard would judge the proxy
+		Proxy:                  nil, // the guard would judge the proxy: tunnels are dial's matter, and the environment nobody's
 		DialContext:            dial,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    handshake,
@@ -101,6 +106,7 @@ func (s *Sender) Send(ctx context.Context, sub event.Subscription, ev event.Even
 	}
 
 	a := newAttempt(ctx, s.limit(sub), s.dialLimit)
+	a.proxied = s.proxy != nil
 	ctx, cancel := a.watch(ctx)
 	defer cancel()
 	// The transport itself and no http.Client: that would follow redirects, and put

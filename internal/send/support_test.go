@@ -54,7 +54,13 @@ type receiver struct {
 
 func receive(t *testing.T, handle func(net.Conn)) *receiver {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return receiveAt(t, "127.0.0.1", handle)
+}
+
+// receiveAt listens on another address of this machine.
+func receiveAt(t testing.TB, host string, handle func(net.Conn)) *receiver {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

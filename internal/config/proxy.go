@@ -1,0 +1,57 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"hookferry/internal/event"
+)
+
+// Proxy is the way that targets are called. Its Addr is "" if there is none.
+type Proxy struct {
+	Addr     string // host:port
+	User     string
+	Password event.Secret
+}
+
+func proxyOf(field *Proxy) value { return bind(field, parseProxy, Proxy.String) }
+
+var errNotAProxy = errors.New("is not the address of a proxy: write it like http://proxy.internal:3128")
+
+func parseProxy(text string) (Proxy, error) {
+	scheme, _, found := strings.Cut(text, "://")
+	if found && !strings.EqualFold(scheme, "http") && strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789") == "" {
+		return Proxy{}, fmt.Errorf("begins with %q: only http:// is understood, and what goes through to https targets is encrypted all the same", clip(scheme)+"://")
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || !isHost(u.Hostname()) || u.Hostname() == "":
+		return Proxy{}, errNotAProxy
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
+		return Proxy{}, errors.New("has more behind the port: write it like http://proxy.internal:3128")
+	}
+	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
+		return Proxy{}, errors.New("has no port: write it like http://proxy.internal:3128")
+	}
+	password, _ := u.User.Password()
+	return Proxy{Addr: net.JoinHostPort(u.Hostname(), u.Port()), User: u.User.Username(), Password: event.Secret(password)}, nil
+}
+
+// String is the proxy's URL without its password.
+func (p Proxy) String() string {
+	if p.Addr == "" {
+		return ""
+	}
+	u := url.URL{Scheme: "http", Host: p.Addr}
+	switch {
+	case p.Password != "":
+		u.User = url.UserPassword(p.User, "")
+	case p.User != "":
+		u.User = url.User(p.User)
+	}
+	return redact(&u)
+}
