@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -21,12 +20,12 @@ const maxProxyHeader = 16 << 10
 // its address.
 type tunnels struct {
 	addr   string
-	fields string // the header of each CONNECT, after its Host
+	fields event.Secret // the header of each CONNECT, after its Host
 	dialer net.Dialer
 }
 
 func newTunnels(p Proxy, userAgent string) *tunnels {
-	t := &tunnels{addr: p.Addr, fields: "User-Agent: " + userAgent + "\r\n"}
+	t := &tunnels{addr: p.Addr, fields: event.Secret("User-Agent: " + userAgent + "\r\n")}
 	if login := p.login(); login != "" {
 		t.fields += "Proxy-Authorization: " + login + "\r\n"
 	}
@@ -70,8 +69,8 @@ func (t *tunnels) open(ctx context.Context, target string) (*net.TCPConn, error)
 
 // ask sends the CONNECT (RFC 9110, section 9.3.6) and reads what the proxy answers.
 func (t *tunnels) ask(c net.Conn, target string) error {
-	_, err := fmt.Fprintf(c, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", target, target, t.fields)
-	if err != nil {
+	request := "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n" + string(t.fields) + "\r\n"
+	if _, err := io.WriteString(c, request); err != nil {
 		return t.broken(err)
 	}
 	r := bufio.NewReader(io.LimitReader(c, maxProxyHeader))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -246,11 +247,14 @@ func FuzzTargets(f *testing.F) {
 			raw = "http://" + raw + "/"
 		}
 		for _, s := range []*Sender{direct, proxied} {
+			mu.Lock()
 			dialled = nil
+			mu.Unlock()
 			o := s.Send(t.Context(), subscription(raw), someEvent())
 			mu.Lock()
-			checkDialled(t, raw, o, dialled)
+			all := slices.Clone(dialled)
 			mu.Unlock()
+			checkDialled(t, raw, o, all)
 		}
 	})
 }

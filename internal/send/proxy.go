@@ -22,11 +22,11 @@ type Proxy struct {
 }
 
 // login is the value of Proxy-Authorization, or "".
-func (p Proxy) login() string {
+func (p Proxy) login() event.Secret {
 	if p.User == "" && p.Password == "" {
 		return ""
 	}
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(p.User+":"+string(p.Password)))
+	return event.Secret("Basic " + base64.StdEncoding.EncodeToString([]byte(p.User+":"+string(p.Password))))
 }
 
 // tunnel dials through the proxy. The name is resolved here, the guard judges each
