@@ -26,7 +26,8 @@ var mayImport = map[string][]string{
 	"internal/dispatch":        {"internal/event"},
 	"internal/send":            {"internal/event"},
 	"internal/api":             {"internal/event"},
-	"internal/store":           {"internal/event"},
+	"internal/seal":            {},
+	"internal/store":           {"internal/event", "internal/seal"},
 	"internal/store/storetest": {"internal/childproc", "internal/event", "internal/store"},
 	"internal/store/sqlite":    {"internal/event", "internal/store"},
 	"internal/store/postgres":  {"internal/event", "internal/store"},
@@ -34,7 +35,7 @@ var mayImport = map[string][]string{
 	"internal/redis":           {"internal/event"},
 	"internal/retention":       {"internal/event"},
 	"internal/telemetry":       {"internal/event"},
-	"internal/config":          {"internal/event"},
+	"internal/config":          {"internal/event", "internal/seal"},
 	"internal/simulation":      {},
 	"internal/chaos":           {},
 	"internal/await":           {},
@@ -44,7 +45,7 @@ var mayImport = map[string][]string{
 	"internal/cli":             {"internal/app", "internal/config", "internal/hostile", "client"},
 	"internal/app": {
 		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/redis", "internal/retention",
-		"internal/send", "internal/store", "internal/store/sqlite", "internal/store/postgres", "internal/telemetry",
+		"internal/seal", "internal/send", "internal/store", "internal/store/sqlite", "internal/store/postgres", "internal/telemetry",
 	},
 }
 
