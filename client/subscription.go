@@ -19,6 +19,7 @@ type Subscription struct {
 	DisabledReason       string            `json:"disabled_reason,omitzero"` // why the service made it inactive; "" if it did not
 	RequireSignature     bool              `json:"require_signature"`
 	HasSecret            bool              `json:"has_secret"`                      // the secret itself is never shown
+	HeldReason           string            `json:"held_reason,omitzero"`            // why its deliveries wait although it is active; "" if they do not
 	Headers              map[string]string `json:"headers"`                         // credentials are shown as [hidden]
 	TimeoutSeconds       float64           `json:"timeout_seconds,omitzero"`        // 0: the service's setting
 	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitzero"` // nil: the service's; empty: no retries

@@ -87,6 +87,8 @@ func problemOf(err error) (p Problem, known bool) {
 	case errors.Is(err, event.ErrKeyReused):
 		return newProblem(http.StatusUnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used before, with another body.").
 			withFields(event.FieldError{Field: "Idempotency-Key", Message: "stands for another body; use a new key for a new event"}), true
+	case errors.Is(err, event.ErrSealed):
+		return newProblem(http.StatusServiceUnavailable, "secrets_sealed", clip("Nothing was done: "+withoutPrefix(err, event.ErrSealed)+".", 600)), true
 	case errors.Is(err, event.ErrUnavailable):
 		return newProblem(http.StatusServiceUnavailable, "unavailable", "The database can't be reached or written at present. Try again; with an Idempotency-Key nothing is taken twice, should it have been stored all the same."), true
 	}

@@ -18,6 +18,7 @@ type Subscription struct {
 	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry made it inactive; null if it did not."`
 	RequireSignature     bool              `json:"require_signature" doc:"Whether events sent to it must be signed."`
 	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
+	HeldReason           string            `json:"held_reason,omitempty" doc:"Only where its secrets can't be opened: why, and that its deliveries wait."`
 	Headers              map[string]string `json:"headers" doc:"Sent with every delivery. The value of a header whose name looks like a credential is shown as [hidden]."`
 	TimeoutSeconds       *float64          `json:"timeout_seconds" doc:"null: the service's setting."`
 	RetryScheduleSeconds *[]float64        `json:"retry_schedule_seconds" doc:"The delay before each retry; empty: no retries; null: the service's schedule."`
@@ -57,6 +58,7 @@ type SubscriptionReplaceInput struct {
 	ID             any `json:"id,omitempty" readOnly:"true" doc:"Ignored."`
 	DisabledReason any `json:"disabled_reason,omitempty" readOnly:"true" doc:"Ignored."`
 	HasSecret      any `json:"has_secret,omitempty" readOnly:"true" doc:"Ignored."`
+	HeldReason     any `json:"held_reason,omitempty" readOnly:"true" doc:"Ignored."`
 	CreatedAt      any `json:"created_at,omitempty" readOnly:"true" doc:"Ignored."`
 	UpdatedAt      any `json:"updated_at,omitempty" readOnly:"true" doc:"Ignored."`
 	Warnings       any `json:"warnings,omitempty" readOnly:"true" doc:"Ignored."`
@@ -93,7 +95,7 @@ func show(s event.Subscription) Subscription {
 	out := Subscription{
 		ID: s.ID, TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes,
 		IsActive: s.Active, DisabledReason: orNull(s.DisabledReason),
-		RequireSignature: s.RequireSignature, HasSecret: len(s.Secrets) > 0, Headers: hideCredentials(s.Headers),
+		RequireSignature: s.RequireSignature, HasSecret: len(s.Secrets) > 0 || s.Sealed != "", HeldReason: s.Sealed, Headers: hideCredentials(s.Headers),
 		TimeoutSeconds: orNull(s.Timeout.Seconds()), MaxInFlight: orNull(s.MaxInFlight), RatePerSecond: orNull(s.RatePerSecond),
 		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
 	}

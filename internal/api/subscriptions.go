@@ -60,6 +60,12 @@ func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, id str
 	if err := a.readInto(w, r, &in); err != nil {
 		return err
 	}
+	if stored.Sealed != "" {
+		if in.Secret == nil { // it would keep what nobody can read, and lose the headers
+			return fmt.Errorf("%w: %s", event.ErrSealed, stored.Sealed)
+		}
+		stored.Sealed = ""
+	}
 	s, faults := in.apply(stored)
 	s.UpdatedAt = a.now()
 	if err := a.checkSubscription(s, in.SubscriptionInput, faults); err != nil {

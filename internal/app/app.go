@@ -51,6 +51,7 @@ type App struct {
 	cfg        config.Config
 	log        *slog.Logger
 	store      *store.Cached
+	sealed     *store.Sealed // what the cache stands before
 	metrics    *telemetry.Metrics
 	sender     *send.Sender
 	dispatcher *dispatch.Dispatcher // nil where another node delivers
@@ -91,7 +92,8 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 		return nil, err
 	}
 	a.others, _ = database.(listener)
-	if a.store, err = store.WithCache(database, a.tellOthers); err != nil {
+	a.sealed = store.WithSeal(database, cfg.MasterKeys)
+	if a.store, err = store.WithCache(a.sealed, a.tellOthers); err != nil {
 		return nil, err
 	}
 	if cfg.Redis != "" {
@@ -254,6 +256,10 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if a.sender != nil && a.cfg.Proxy.Addr != "" {
 		a.log.InfoContext(ctx, "targets are called through a proxy", "proxy", a.cfg.Proxy.String())
+	}
+
+	if !a.cfg.MasterKeys.Seals() && !a.cfg.Dev {
+		a.log.WarnContext(ctx, "secrets are kept in the database as they are, for whoever can read it or a backup of it: set HOOKFERRY_MASTER_KEY to what `openssl rand -base64 32` prints, to seal them")
 	}
 
 	<-ctx.Done()

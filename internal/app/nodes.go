@@ -71,7 +71,7 @@ func (a *App) doorParts() []part {
 
 // workParts do it.
 func (a *App) workParts() []part {
-	parts := []part{a.retention.Run}
+	parts := []part{a.retention.Run, (&resealer{a.sealed, a.log}).run}
 	due := func() {}
 	if a.dispatcher != nil {
 		parts = append(parts, a.dispatcher.Run)

@@ -15,7 +15,7 @@ func newKeys(s streams) *cobra.Command {
 	var o config.Overrides
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make, list and revoke API keys",
+		Short: "Make, list and revoke API keys; rotate the master key",
 		Long: `Makes, lists and revokes API keys. The service may be running meanwhile: a new key
 works at once, and a revoked one stops working within two seconds.`,
 		Example: `  hookferry keys create billing
@@ -25,7 +25,7 @@ works at once, and a revoked one stops working within two seconds.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.PersistentFlags().StringVar(&o.Data, "data", "", "directory of the SQLite file (HOOKFERRY_DATA)")
-	cmd.AddCommand(newKeysCreate(s, &o), newKeysList(s, &o), newKeysRevoke(s, &o))
+	cmd.AddCommand(newKeysCreate(s, &o), newKeysList(s, &o), newKeysRevoke(s, &o), newKeysRotateMaster(s, &o))
 	return cmd
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hookferry/internal/event"
+	"hookferry/internal/seal"
 )
 
 // Config is every setting as it is in force. settings.go says what each means.
@@ -47,6 +48,7 @@ type Config struct {
 	Addr          string
 	AdminAddr     string       // "": no admin address
 	APIKey        event.Secret // "": none was given
+	MasterKeys    seal.Ring    // no keys: secrets are kept as they are
 	MaxBody       int64        // bytes
 	ShutdownGrace time.Duration
 

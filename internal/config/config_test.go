@@ -154,7 +154,7 @@ func TestRetryPolicy(t *testing.T) {
 }
 
 func TestASecretIsNeverPrinted(t *testing.T) {
-	c := mustLoad(t, []string{"HOOKFERRY_API_KEY=0123456789abcdef"}, Overrides{})
+	c := mustLoad(t, []string{"HOOKFERRY_API_KEY=0123456789abcdef", "HOOKFERRY_MASTER_KEY=" + strings.Repeat("0123456789abcdef", 4)}, Overrides{})
 	c.Database = Database{Engine: Postgres, URL: "postgres://u:0123456789abcdef@db/x"}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		if text := fmt.Sprintf(verb, c); strings.Contains(text, "0123456789abcdef") {
@@ -176,7 +176,7 @@ func TestEachFieldIsOneSetting(t *testing.T) {
 			text = map[string]string{
 				"HOOKFERRY_DENY_TARGETS": "::1", "HOOKFERRY_REQUIRE_HTTPS": "true", "HOOKFERRY_PROXY": "http://p:1",
 				"DATABASE_URL": "sqlite://x", "DATABASE_READ_URL": "postgres://db/x", "REDIS_URL": "redis://r", "WEBHOOK_RETRY_DELAY": "1s", "HOOKFERRY_ALLOW_TARGETS": "::1",
-				"HOOKFERRY_API_KEY": strings.Repeat("k", minKey),
+				"HOOKFERRY_API_KEY": strings.Repeat("k", minKey), "HOOKFERRY_MASTER_KEY": strings.Repeat("0a", 32),
 			}[d.name]
 		}
 		before := c

@@ -136,6 +136,10 @@ func (c *Config) serving() []declaration {
 			meaning: "A first API key, for containers; `hookferry keys create` makes more.",
 		},
 		{
+			name: "HOOKFERRY_MASTER_KEY", role: RoleAll, secret: true, value: ringOf(&c.MasterKeys),
+			meaning: "Seals the subscriptions' secrets and headers in the database (AES-256-GCM); `openssl rand -base64 32` makes one. Several are separated by commas: the first seals, all open, and `hookferry keys rotate-master` seals everything anew under the first. Keep it apart from the database's backups: without it nothing that is sealed can be read.",
+		},
+		{
 			name: "HOOKFERRY_MAX_BODY", def: "1MiB", role: RoleAPI, value: sizeOf(&c.MaxBody, 1<<10, 32<<20),
 			meaning: "The largest request body, in bytes or with the unit KiB or MiB.",
 		},

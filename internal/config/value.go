@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"hookferry/internal/event"
+	"hookferry/internal/seal"
 )
 
 // value is a field of Config that can be read from text and be shown as text.
@@ -112,6 +113,25 @@ func parseKey(text string) (event.Secret, error) {
 		return "", fmt.Errorf("is %d characters long: use %d to %d, for example what `openssl rand -hex 32` prints", n, minKey, maxKey)
 	}
 	return event.Secret(text), nil
+}
+
+func ringOf(field *seal.Ring) value {
+	v := bind(field, parseRing, func(r seal.Ring) string {
+		if !r.Seals() {
+			return ""
+		}
+		return hide("set") + " with the ids " + r.String()
+	})
+	v.allowed = "32 bytes each, as base64 or hex"
+	return v
+}
+
+func parseRing(text string) (seal.Ring, error) {
+	r, err := seal.ParseRing(text)
+	if err != nil {
+		return seal.Ring{}, fmt.Errorf("can't be used, because %w: use what `openssl rand -base64 32` prints, and commas between several", err)
+	}
+	return r, nil
 }
 
 func hide(s event.Secret) string {

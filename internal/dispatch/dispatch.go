@@ -89,9 +89,10 @@ type Dispatcher struct {
 	lanes    *lanes
 	held     held
 	inFlight int
-	stopping bool          // no reservations, no claims, no further attempts
-	idle     chan struct{} // closed when stopping and nothing is in flight
-	pace     *time.Timer   // starts lanes that their rate holds back
+	stopping bool                   // no reservations, no claims, no further attempts
+	idle     chan struct{}          // closed when stopping and nothing is in flight
+	pace     *time.Timer            // starts lanes that their rate holds back
+	sealed   map[event.ID]time.Time // until when nothing of a subscription is claimed; see sealed.go
 
 	attempts context.Context // of all attempts; ended when the grace is over
 	abort    context.CancelFunc
@@ -100,7 +101,7 @@ type Dispatcher struct {
 
 // New makes a dispatcher. Nothing moves until Run.
 func New(o Options) *Dispatcher {
-	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), idle: make(chan struct{})}
+	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), idle: make(chan struct{}), sealed: map[event.ID]time.Time{}}
 	d.pace = time.AfterFunc(time.Hour, d.goOn)
 	d.pace.Stop()
 	d.attempts, d.abort = context.WithCancel(context.Background())
@@ -156,6 +157,7 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 	d.mu.Lock()
 	total, one, roomOf := d.lanes.room()
 	d.lanes.more = total <= 0
+	d.leaveSealed(roomOf, now)
 	d.mu.Unlock()
 	if total <= 0 {
 		return pollEvery, nil
@@ -246,6 +248,9 @@ func (d *Dispatcher) deliver(w *work) ending {
 		return endedNeutral
 	case err != nil || !sub.Active:
 		d.recorder.release(w)
+		return endedNeutral
+	case sub.Sealed != "":
+		d.holdBack(w, sub)
 		return endedNeutral
 	case !d.mayAttempt(w):
 		d.drop(w) // its lease is another's, or will be

@@ -12,7 +12,7 @@ import (
 func (d *Dispatcher) Reserve(sub event.Subscription, size int) (event.Lease, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopping || !d.lanes.reserve(d.lanes.of(sub), size) {
+	if d.stopping || sub.Sealed != "" || !d.lanes.reserve(d.lanes.of(sub), size) {
 		return event.Lease{}, false
 	}
 	return event.Lease{Owner: d.o.Node, Until: time.Now().Add(d.o.Lease)}, true
@@ -92,6 +92,10 @@ func (d *Dispatcher) admit(ctx context.Context, c event.Claimed) bool {
 func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool) bool {
 	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
 	sub, err := d.o.Subscriptions.Subscription(ctx, c.Delivery.SubscriptionID)
+	if err == nil && sub.Sealed != "" {
+		d.holdBack(w, sub)
+		return false
+	}
 	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -18,6 +18,9 @@ var (
 	ErrKeyReused = errors.New("idempotency key was used with another body")
 	// ErrUnauthorized: a signature that was needed is missing or wrong.
 	ErrUnauthorized = errors.New("not authorized")
+	// ErrSealed: what it takes the subscription's secrets for can't be done, because they
+	// can't be opened.
+	ErrSealed = errors.New("the subscription's secrets can't be opened")
 	// ErrMalformed: the body is not what its content type says.
 	ErrMalformed = errors.New("malformed body")
 	// ErrUnavailable: the store can't work at present; the same call may succeed later.

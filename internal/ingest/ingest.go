@@ -60,7 +60,7 @@ type Ingest struct {
 // Ingest stores the event with its delivery and hands it to the dispatcher. When
 // it returns without an error and not filtered, both are on disk.
 //
-// Errors: ErrNotFound, ErrInactive, ErrUnauthorized, ErrMalformed, *InvalidError,
+// Errors: ErrNotFound, ErrInactive, ErrUnauthorized, ErrSealed, ErrMalformed, *InvalidError,
 // ErrKeyReused and ErrUnavailable, all of package event, and that of ctx.
 func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitted, error) {
 	sub, err := in.Subscriptions.Subscription(ctx, s.SubscriptionID)
@@ -131,6 +131,9 @@ func (in *Ingest) checkSignature(sub event.Subscription, s event.Submission) err
 	signed := s.Header.Get(webhook.HeaderSignature) != "" || s.Header.Get(webhook.HeaderHubSignature) != ""
 	if !signed && !sub.RequireSignature {
 		return nil
+	}
+	if sub.Sealed != "" {
+		return fmt.Errorf("%w: %s", event.ErrSealed, sub.Sealed)
 	}
 	if len(sub.Secrets) == 0 {
 		if sub.RequireSignature {

@@ -118,7 +118,8 @@ func (r Ring) IDs() []KeyID {
 	return ids
 }
 
-func (r Ring) String() string { return fmt.Sprint(r.IDs()) }
+func (r Ring) String() string   { return fmt.Sprint(r.IDs()) }
+func (r Ring) GoString() string { return r.String() }
 
 func (r Ring) find(id KeyID) (cipher.AEAD, bool) {
 	for _, k := range r.keys {

@@ -48,6 +48,11 @@ type Subscriptions interface {
 	// the secrets if s has none. It returns the subscription as it then stands, or
 	// ErrNotFound.
 	ReplaceSubscription(ctx context.Context, s event.Subscription) (event.Subscription, error)
+	// SwapSecrets writes the secrets and headers of to over those of from, which is the
+	// same subscription, if they are still the same and it is not deleted, and reports
+	// whether it did. Nothing else changes, and nobody is told: it is for writing in
+	// another way what stays the same to whoever reads it.
+	SwapSecrets(ctx context.Context, from, to event.Subscription) (bool, error)
 	// DeleteSubscription marks it deleted, wipes its secrets and headers, and
 	// cancels its pending deliveries, in one transaction. ErrNotFound if there is none.
 	DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -88,6 +90,26 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 		s.hints.hintDue(true) // what waited for it may be due
 	}
 	return after, err
+}
+
+// SwapSecrets writes secrets and headers, if they are still what they were.
+func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (swapped bool, err error) {
+	err = s.inTx(ctx, quick, "swap a subscription's secrets", func(ctx context.Context, tx pgx.Tx) error {
+		swapped = false
+		now, err := readSubscription(tx.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions
+			WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE`, uuid(from.ID)), from.ID)
+		if errors.Is(err, event.ErrNotFound) {
+			return nil
+		}
+		if err != nil || !slices.Equal(now.Secrets, from.Secrets) || !maps.Equal(now.Headers, from.Headers) {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE subscriptions SET secrets = $1, headers = $2 WHERE id = $3`,
+			bare(to.Secrets), jsonText(to.Headers), uuid(from.ID))
+		swapped = err == nil
+		return err
+	})
+	return swapped && err == nil, err
 }
 
 const cancelSQL = `UPDATE deliveries SET status = 3, settled_at = $1, lease_owner = NULL, leased_until = NULL

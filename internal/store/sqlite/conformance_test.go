@@ -2,8 +2,10 @@ package sqlite_test
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"hookferry/internal/seal"
 	"hookferry/internal/store"
 	"hookferry/internal/store/sqlite"
 	"hookferry/internal/store/storetest"
@@ -17,5 +19,21 @@ func TestConformance(t *testing.T) {
 		}
 		t.Cleanup(func() { s.Close() })
 		return s
+	})
+}
+
+// TestConformanceSealed holds the sealing before a driver to the same contract.
+func TestConformanceSealed(t *testing.T) {
+	ring, err := seal.ParseRing(strings.Repeat("5e", 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	storetest.Run(t, func(t *testing.T) store.Store {
+		s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "hookferry.db"), sqlite.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return store.WithSeal(s, ring)
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"hookferry/internal/event"
@@ -74,6 +76,26 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 		return err
 	})
 	return after, err
+}
+
+// SwapSecrets writes secrets and headers, if they are still what they were.
+func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (swapped bool, err error) {
+	err = s.write(ctx, 1, func(w *writer) error {
+		swapped = false
+		now, err := readSubscription(w.conn.QueryRowContext(context.Background(),
+			`SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ? AND deleted_at = 0`, from.ID[:]), from.ID)
+		if errors.Is(err, event.ErrNotFound) {
+			return nil
+		}
+		if err != nil || !slices.Equal(now.Secrets, from.Secrets) || !maps.Equal(now.Headers, from.Headers) {
+			return err
+		}
+		_, err = w.conn.ExecContext(context.Background(), `UPDATE subscriptions SET secrets = ?, headers = ? WHERE id = ?`,
+			jsonText(plain(to.Secrets)), jsonText(to.Headers), from.ID[:])
+		swapped = err == nil
+		return err
+	})
+	return swapped && err == nil, err
 }
 
 // DeleteSubscription marks it deleted and cancels what is pending.

@@ -23,6 +23,9 @@ var subscriptionCases = []testCase{
 	{"replace takes new secrets", replaceSecrets},
 	{"replace of an active one leaves no reason behind", replaceClearsReason},
 	{"replace of an unknown one is not found", replaceUnknown},
+	{"secrets and headers are swapped, and nothing else", swapSecrets},
+	{"secrets that have changed meanwhile are not swapped", swapChanged},
+	{"secrets of what is gone are not swapped", swapGone},
 }
 
 // full sets every field.
