@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"testing"
 
+	"hookferry/internal/await"
 	"hookferry/internal/hostile"
 )
 
@@ -87,7 +88,7 @@ func besiege(t *testing.T, s *instance, endpoints int) (hanging []string) {
 			hanging = append(hanging, id)
 		}
 	}
-	eventually(t, func() error {
+	await.NoError(t, func() error {
 		if i := slices.IndexFunc(all, func(h *hostile.Server) bool { return h.Count().Accepted == 0 }); i >= 0 {
 			return fmt.Errorf("hostile endpoint %d was not called", i)
 		}
