@@ -43,6 +43,10 @@ type KeyChecker interface {
 // DefaultMaxBody is the longest request body, in bytes, unless Options say otherwise.
 const DefaultMaxBody = 1 << 20
 
+// DefaultBodies is how many bytes of request bodies are held in memory at once,
+// unless Options say otherwise. There is always room for two of the longest.
+const DefaultBodies = 64 << 20
+
 // Options are what the API works with.
 type Options struct {
 	Version       string
@@ -59,6 +63,8 @@ type Options struct {
 	Ready     func() error     // nil error: events can be taken; the words are shown to anybody
 	Retention time.Duration    // bounds a subscription's retry schedule
 	MaxBody   int64            // bytes; DefaultMaxBody if 0
+	Bodies    int64            // bytes of request bodies held at once; DefaultBodies if 0
+	Refused   func(status int) // counts an answer that is a problem; nil: nobody counts
 	Now       func() time.Time // time.Now if nil
 	Log       *slog.Logger     // slog.Default() if nil
 }
@@ -66,6 +72,7 @@ type Options struct {
 type api struct {
 	Options
 	router
+	memory    budget // of request bodies
 	elsewhere string // the answer to a path that there is not
 }
 
@@ -80,7 +87,10 @@ func New(o Options) http.Handler {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	a := &api{Options: o, elsewhere: "There is nothing at this path; /docs lists all that there is."}
+	if o.Bodies == 0 {
+		o.Bodies = max(DefaultBodies, 2*o.MaxBody)
+	}
+	a := &api{Options: o, memory: budget{most: o.Bodies}, elsewhere: "There is nothing at this path; /docs lists all that there is."}
 	operations, document := a.describe(o.Version)
 	for _, op := range operations {
 		a.add(op.Method, op.Path, endpoint{serve: op.serve, public: op.public})

@@ -3,7 +3,6 @@ package api
 import (
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net"
 	"net/http"
@@ -13,37 +12,32 @@ import (
 // maxContentType bounds what is stored with every event and sent on.
 const maxContentType = 255
 
-// readJSON reads the body of a request that says it is JSON. The caller owns the
-// bytes. They are bounded before they are looked at; whether they are JSON is not
-// looked at here.
-func (a *api) readJSON(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// readJSON reads the body of a request that says it is JSON. The caller owns the bytes,
+// and releases what is held of the budget when the request is done with. They are
+// bounded before they are looked at; whether they are JSON is not looked at here.
+func (a *api) readJSON(r *http.Request) (held, error) {
 	if !isJSON(r.Header["Content-Type"]) {
-		return nil, notJSON()
+		return held{}, notJSON()
 	}
 	if !isIdentity(r.Header["Content-Encoding"]) {
-		return nil, newProblem(http.StatusUnsupportedMediaType, "unsupported_content_encoding",
+		return held{}, newProblem(http.StatusUnsupportedMediaType, "unsupported_content_encoding",
 			"The body must be sent as it is, without a Content-Encoding.")
 	}
 	if r.ContentLength > a.MaxBody {
-		return nil, a.tooLarge()
+		return held{}, a.tooLarge()
 	}
-	body, err := readBody(w, r, a.MaxBody)
-	if err != nil {
-		return nil, a.bodyProblem(err)
+	body := held{budget: &a.memory}
+	err := body.read(r, a.MaxBody)
+	switch {
+	case err != nil:
+		err = a.bodyProblem(err)
+	case len(body.bytes) == 0:
+		err = malformedBody("body", "it is empty; send JSON")
+	default:
+		return body, nil
 	}
-	if len(body) == 0 {
-		return nil, malformedBody("body", "it is empty; send JSON")
-	}
-	return body, nil
-}
-
-func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
-	if r.ContentLength < 0 {
-		return io.ReadAll(http.MaxBytesReader(w, r.Body, most))
-	}
-	body := make([]byte, r.ContentLength)
-	_, err := io.ReadFull(r.Body, body)
-	return body, err
+	body.release()
+	return held{}, err
 }
 
 func notJSON() Problem {
@@ -56,14 +50,19 @@ func (a *api) tooLarge() Problem {
 		fmt.Sprintf("The body is longer than the limit of %d bytes.", a.MaxBody))
 }
 
-// bodyProblem says why a body could not be read: it is the caller's or the
-// network's fault, never ours.
+// errTooLong: there is more of a body than may be.
+var errTooLong = errors.New("the body is too long")
+
+// bodyProblem says why a body could not be read: it is the caller's or the network's
+// fault, or that too many come at once.
 func (a *api) bodyProblem(err error) Problem {
-	var tooLarge *http.MaxBytesError
 	var timeout net.Error
+	var crowded Problem
 	switch {
-	case errors.As(err, &tooLarge):
+	case errors.Is(err, errTooLong):
 		return a.tooLarge()
+	case errors.As(err, &crowded):
+		return crowded
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return newProblem(http.StatusRequestTimeout, "body_timeout", "The body took too long to arrive; send it again.")
 	}

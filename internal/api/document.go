@@ -101,8 +101,9 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		{a.tooLarge(), "The body is longer than the limit, which is 1 MiB unless it was set otherwise."},
 		{notJSON(), "The body is not JSON, or has a Content-Encoding."},
 		{event.Invalid("target_url", event.CheckTarget("mailto:me@example.com")), "The request was understood and can't be taken; errors names each field."},
+		{fmt.Errorf("%w: 10000000 deliveries wait, and HOOKFERRY_MAX_PENDING is 10000000", event.ErrBacklog), "More waits to be delivered than may, in all or for this subscription. Nothing was stored."},
 		{internalProblem(), "Something went wrong inside Hookferry."},
-		{event.ErrUnavailable, "The database can't be used, or the service is stopping; the same request may succeed later. Where the connection to the database broke in the middle of a commit, it may have been done all the same."},
+		{event.ErrUnavailable, "The database can't be used, or the service is stopping, or so many requests are being read that there is no memory for another; the same request may succeed later. Where the connection to the database broke in the middle of a commit, it may have been done all the same."},
 	}
 	all := map[string]*huma.Response{}
 	for _, d := range described {
@@ -123,6 +124,8 @@ func problemHeader(status int, r *huma.Response) *huma.Response {
 		return withHeader(r, "WWW-Authenticate", "How to authenticate.", challenge)
 	case http.StatusServiceUnavailable:
 		return withHeader(r, "Retry-After", "Seconds to wait.", retryAfter)
+	case http.StatusTooManyRequests:
+		return withHeader(r, "Retry-After", "Seconds to wait.", retryAfterBacklog)
 	}
 	return r
 }

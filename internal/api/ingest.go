@@ -39,13 +39,14 @@ func (a *api) ingest(w http.ResponseWriter, r *http.Request, id string) error {
 	if err != nil {
 		return err
 	}
-	body, err := a.readJSON(w, r)
+	body, err := a.readJSON(r)
 	if err != nil {
 		return err
 	}
+	defer body.release()
 	done, err := a.Ingest.Ingest(r.Context(), event.Submission{
 		SubscriptionID: subscription,
-		Body:           body,
+		Body:           body.bytes,
 		ContentType:    r.Header["Content-Type"][0], // readJSON has seen that it is there
 		IdempotencyKey: key,
 		Header:         r.Header,
@@ -107,6 +108,6 @@ func (a *api) ingestOperation(types huma.Registry) operation {
 			"202": accepted,
 			"200": answer(types, "The subscription does not want this event type. Nothing was stored and nothing is sent.",
 				Filtered{Status: "filtered", Reason: "the subscription wants user.created and user.updated, not order.paid"}),
-		}, 400, 404, 408, 409, 413, 415, 422),
+		}, 400, 404, 408, 409, 413, 415, 422, 429),
 	}}
 }

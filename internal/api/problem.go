@@ -87,6 +87,9 @@ func problemOf(err error) (p Problem, known bool) {
 	case errors.Is(err, event.ErrKeyReused):
 		return newProblem(http.StatusUnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used before, with another body.").
 			withFields(event.FieldError{Field: "Idempotency-Key", Message: "stands for another body; use a new key for a new event"}), true
+	case errors.Is(err, event.ErrBacklog):
+		return newProblem(http.StatusTooManyRequests, "backlog_full",
+			"Nothing was stored, because too much waits to be delivered already: "+withoutPrefix(err, event.ErrBacklog)+". Send it again later."), true
 	case errors.Is(err, event.ErrSealed):
 		return newProblem(http.StatusServiceUnavailable, "secrets_sealed", clip("Nothing was done: "+withoutPrefix(err, event.ErrSealed)+".", 600)), true
 	case errors.Is(err, event.ErrUnavailable):
@@ -106,12 +109,23 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if gone := errors.Is(err, context.Canceled) && r.Context().Err() != nil; !known && !gone {
 		a.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", clip(r.URL.Path, 200), "error", err)
 	}
+	a.refuse(w, p)
+}
+
+// refuse answers with a problem, and counts it.
+func (a *api) refuse(w http.ResponseWriter, p Problem) {
+	if a.Refused != nil {
+		a.Refused(p.Status)
+	}
 	writeProblem(w, p)
 }
 
+// How long a caller is asked to wait, in seconds: for what may pass at any moment, and
+// for a backlog, which takes its time.
 const (
-	retryAfter = "2" // how long a caller is asked to wait, in seconds
-	challenge  = `Bearer realm="hookferry"`
+	retryAfter        = "2"
+	retryAfterBacklog = "30"
+	challenge         = `Bearer realm="hookferry"`
 )
 
 func writeProblem(w http.ResponseWriter, p Problem) {
@@ -121,6 +135,8 @@ func writeProblem(w http.ResponseWriter, p Problem) {
 		h.Set("WWW-Authenticate", challenge)
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
+	case http.StatusTooManyRequests:
+		h.Set("Retry-After", retryAfterBacklog)
 	case http.StatusRequestTimeout:
 		h.Set("Connection", "close")
 	}

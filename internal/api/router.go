@@ -118,5 +118,5 @@ func (a *api) rescue(w http.ResponseWriter, r *http.Request) {
 	}
 	a.Log.ErrorContext(r.Context(), "request panicked", "method", r.Method, "path", clip(r.URL.Path, 200),
 		"panic", cause, "stack", string(debug.Stack()))
-	writeProblem(w, internalProblem())
+	a.refuse(w, internalProblem())
 }

@@ -54,6 +54,9 @@ func newServer(t *testing.T, change ...func(*Options)) *server {
 	return s
 }
 
+// handler is what the server serves.
+func (s *server) handler() *api { return s.Config.Handler.(*api) }
+
 func testOptions(m *memory) Options {
 	var mu sync.Mutex
 	now := testTime

@@ -11,7 +11,7 @@ import (
 
 func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ string) error {
 	in := newSubscriptionInput()
-	if err := a.readInto(w, r, &in); err != nil {
+	if err := a.readInto(r, &in); err != nil {
 		return err
 	}
 	now := a.now()
@@ -57,7 +57,7 @@ func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, id str
 		return err
 	}
 	in := SubscriptionReplaceInput{SubscriptionInput: newSubscriptionInput()}
-	if err := a.readInto(w, r, &in); err != nil {
+	if err := a.readInto(r, &in); err != nil {
 		return err
 	}
 	if stored.Sealed != "" {
@@ -107,12 +107,13 @@ func (a *api) existing(r *http.Request, id string) (event.Subscription, error) {
 }
 
 // readInto reads a JSON object into the struct that in points to.
-func (a *api) readInto(w http.ResponseWriter, r *http.Request, in any) error {
-	body, err := a.readJSON(w, r)
+func (a *api) readInto(r *http.Request, in any) error {
+	body, err := a.readJSON(r)
 	if err != nil {
 		return err
 	}
-	return decode(body, in)
+	defer body.release()
+	return decode(body.bytes, in)
 }
 
 // checkSubscription gathers everything that is wrong, so that a caller learns it

@@ -59,7 +59,8 @@ type App struct {
 	redis      *redis.Client        // nil without Redis
 	retention  retention.Retention
 	health     *health
-	others     listener // nil where no other node can be
+	backlog    *ingest.Backlog // nil where no events are taken in
+	others     listener        // nil where no other node can be
 	stopping   atomic.Bool
 
 	servers []server
@@ -128,9 +129,12 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 	if err != nil {
 		return nil, err
 	}
+	a.backlog = &ingest.Backlog{Store: a.store, Most: a.cfg.MaxPending, MostOfOne: a.cfg.MaxPendingOfOne, Log: a.log}
 	return api.New(api.Options{
-		Version:       version,
-		Ingest:        &ingest.Ingest{Subscriptions: a.store, Store: a.store, Handoff: a.handoff(), Observer: a.metrics, Now: time.Now},
+		Version: version,
+		Ingest: &ingest.Ingest{
+			Subscriptions: a.store, Store: a.store, Handoff: a.handoff(), Observer: a.metrics, Backlog: a.backlog, Now: time.Now,
+		},
 		Subscriptions: a.store,
 		History:       a.store,
 		CheckTarget:   a.guard().CheckURL,
@@ -140,6 +144,7 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 		Ready:         a.ready,
 		Retention:     a.cfg.Retention,
 		MaxBody:       a.cfg.MaxBody,
+		Refused:       a.metrics.Refused,
 		Now:           time.Now,
 		Log:           a.log,
 	}), nil
@@ -192,6 +197,9 @@ func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", setting, err)
 	}
+	if a.cfg.Dev {
+		h = api.LocalOnly(h)
+	}
 	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -201,6 +209,7 @@ func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) 
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // clients that break off are no errors of ours
 	}
+	l = &crowd{Listener: l, most: int64(a.cfg.MaxConnections), refused: a.metrics.Crowded}
 	a.servers = append(a.servers, server{s, l})
 	return nil
 }

@@ -72,6 +72,9 @@ func (a *App) doorParts() []part {
 // workParts do it.
 func (a *App) workParts() []part {
 	parts := []part{a.retention.Run, (&resealer{a.sealed, a.log}).run}
+	if a.backlog != nil {
+		parts = append(parts, a.backlog.Run)
+	}
 	due := func() {}
 	if a.dispatcher != nil {
 		parts = append(parts, a.dispatcher.Run)

@@ -52,6 +52,10 @@ type Config struct {
 	MaxBody       int64        // bytes
 	ShutdownGrace time.Duration
 
+	MaxConnections  int
+	MaxPending      int // deliveries
+	MaxPendingOfOne int // deliveries of one subscription
+
 	LogLevel  string // DEBUG, INFO, WARN or ERROR
 	LogFormat string // auto, text or json
 

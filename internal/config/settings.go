@@ -144,6 +144,18 @@ func (c *Config) serving() []declaration {
 			meaning: "The largest request body, in bytes or with the unit KiB or MiB.",
 		},
 		{
+			name: "HOOKFERRY_MAX_CONNECTIONS", def: "4096", role: RoleAll, value: countOf(&c.MaxConnections, 16, 1_000_000),
+			meaning: "Connections to the API that may be open at once; one more is answered 503 and closed.",
+		},
+		{
+			name: "HOOKFERRY_MAX_PENDING", def: "10000000", role: RoleAPI, value: countOf(&c.MaxPending, 1, 1_000_000_000),
+			meaning: "Deliveries that may wait in the database; beyond that, events are answered 429. They are counted every few seconds, so some more may come in.",
+		},
+		{
+			name: "HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION", def: "1000000", role: RoleAPI, value: countOf(&c.MaxPendingOfOne, 1, 1_000_000_000),
+			meaning: "The same for each subscription, so that one dead endpoint does not take all the room.",
+		},
+		{
 			name: "HOOKFERRY_SHUTDOWN_GRACE", def: "30s", role: RoleAll, value: durationOf(&c.ShutdownGrace, 0, time.Hour),
 			meaning: "How long requests and attempts under way may take to finish when the service stops.",
 		},

@@ -23,6 +23,8 @@ var (
 	ErrSealed = errors.New("the subscription's secrets can't be opened")
 	// ErrMalformed: the body is not what its content type says.
 	ErrMalformed = errors.New("malformed body")
+	// ErrBacklog: more is pending than may be. The call is refused so that nothing breaks.
+	ErrBacklog = errors.New("too much is pending")
 	// ErrUnavailable: the store can't work at present; the same call may succeed later.
 	ErrUnavailable = errors.New("store is not available")
 )

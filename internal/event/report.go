@@ -24,6 +24,12 @@ type Depth struct {
 	OldestDue time.Duration // for how long the oldest of those due has been so
 }
 
+// Waiting is what is pending and held by nobody, at one moment.
+type Waiting struct {
+	Total int
+	Many  map[ID]int // by subscription, those that were asked for
+}
+
 // APIKey is what is kept of a key: never the key itself.
 type APIKey struct {
 	ID        ID

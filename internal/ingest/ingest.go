@@ -1,11 +1,11 @@
 // Package ingest is station 1: it takes one webhook in.
 //
 // Ingest (below) reads top to bottom: find the subscription, check the signature,
-// read the event type, match it, store event and delivery in one transaction, hand
+// read the event type, match it, see that the backlog has room, store event and delivery in one transaction, hand
 // them over. It never answers before they are on disk. It speaks no HTTP: package
 // api does, and what Ingest returns as an error is translated there.
 //
-// Start with Ingest; body.go reads the body.
+// Start with Ingest; body.go reads the body, backlog.go bounds what waits.
 package ingest
 
 import (
@@ -54,6 +54,7 @@ type Ingest struct {
 	Store         Store
 	Handoff       Handoff
 	Observer      Observer
+	Backlog       *Backlog // nil: any number may wait
 	Now           func() time.Time
 }
 
@@ -61,7 +62,7 @@ type Ingest struct {
 // it returns without an error and not filtered, both are on disk.
 //
 // Errors: ErrNotFound, ErrInactive, ErrUnauthorized, ErrSealed, ErrMalformed, *InvalidError,
-// ErrKeyReused and ErrUnavailable, all of package event, and that of ctx.
+// ErrBacklog, ErrKeyReused and ErrUnavailable, all of package event, and that of ctx.
 func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitted, error) {
 	sub, err := in.Subscriptions.Subscription(ctx, s.SubscriptionID)
 	if err != nil {
@@ -83,6 +84,9 @@ func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitt
 	if !event.Wants(sub.EventTypes, eventType) {
 		in.Observer.Filtered()
 		return event.Submitted{Filtered: true, Reason: fmt.Sprintf("the subscription wants %q, not %q", sub.EventTypes, eventType)}, nil
+	}
+	if err := in.Backlog.check(sub.ID); err != nil {
+		return event.Submitted{}, err
 	}
 	receipt, err := in.accept(ctx, sub, s, eventType)
 	if err != nil {

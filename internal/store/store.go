@@ -98,6 +98,9 @@ type History interface {
 	ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error)
 	// Depth counts what is pending.
 	Depth(ctx context.Context, now time.Time) (event.Depth, error)
+	// Waiting counts what is pending and held by nobody: all of it, and that of each
+	// subscription of which at least many wait. It reads what it counts, and nothing else.
+	Waiting(ctx context.Context, many int) (event.Waiting, error)
 	// Count counts the deliveries that are kept, by status: the account. It reads
 	// all of them and is meant for tests, demonstrations and audits.
 	Count(ctx context.Context) (map[event.Status]int, error)

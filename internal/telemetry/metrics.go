@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +20,8 @@ type Metrics struct {
 
 	accepted prometheus.Counter
 	filtered prometheus.Counter
+	refused  map[int]prometheus.Counter // by status; 0 is any other
+	crowded  prometheus.Counter
 
 	attempts        map[event.Code]prometheus.Counter // "" is success
 	otherOutcome    prometheus.Counter
@@ -43,6 +46,8 @@ func NewMetrics(version string, depth func(context.Context) (event.Depth, error)
 		accepted: counter(r, "events_accepted_total", "Events that were taken in and are on disk."),
 		filtered: counter(r, "events_filtered_total", "Events whose type their subscription does not want; nothing was stored."),
 
+		crowded: counter(r, "connections_refused_total", "Connections to the API that were closed at once, because too many were open."),
+
 		attemptDuration: histogram(r, "attempt_duration_seconds", "How long an attempt took, from its start to the end of the exchange.", upToAMinute),
 		inFlight:        gauge(r, "attempts_in_flight", "Attempts that are being made right now."),
 
@@ -52,6 +57,7 @@ func NewMetrics(version string, depth func(context.Context) (event.Depth, error)
 		commitRows:    counter(r, "store_commit_rows_total", "Events and settlements written by those transactions."),
 		commitSeconds: histogram(r, "store_commit_seconds", "How long such a transaction took, its sync to disk included.", upToAMinute),
 	}
+	m.resolveRefused(r)
 	m.resolveAttempts(r)
 	m.resolveSettled(r)
 	if depth != nil {
@@ -78,6 +84,17 @@ var failureCodes = []event.Code{
 	event.CodeBadResponse, event.CodeBlocked, event.CodeBadTarget, event.CodeNetwork,
 }
 
+// refusals are the values of the label status besides "other".
+var refusals = []int{400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503, 507}
+
+func (m *Metrics) resolveRefused(r *prometheus.Registry) {
+	vec := counterVec(r, "requests_refused_total", "Requests to the API that were answered with a problem, by its status.", "status")
+	m.refused = map[int]prometheus.Counter{0: vec.WithLabelValues("other")}
+	for _, status := range refusals {
+		m.refused[status] = vec.WithLabelValues(strconv.Itoa(status))
+	}
+}
+
 func (m *Metrics) resolveAttempts(r *prometheus.Registry) {
 	vec := counterVec(r, "attempts_total", "Attempts made, by how they ended: success, or the code of the failure.", "outcome")
 	m.attempts = map[event.Code]prometheus.Counter{"": vec.WithLabelValues("success")}
@@ -101,6 +118,18 @@ func (m *Metrics) Accepted() { m.accepted.Inc() }
 
 // Filtered counts an event that its subscription did not want.
 func (m *Metrics) Filtered() { m.filtered.Inc() }
+
+// Refused counts a request that was answered with a problem of that status.
+func (m *Metrics) Refused(status int) {
+	c, known := m.refused[status]
+	if !known {
+		c = m.refused[0]
+	}
+	c.Inc()
+}
+
+// Crowded counts a connection that was closed because too many were open.
+func (m *Metrics) Crowded() { m.crowded.Inc() }
 
 // InFlight counts attempts that begin (1) and end (-1).
 func (m *Metrics) InFlight(delta int) { m.inFlight.Add(float64(delta)) }

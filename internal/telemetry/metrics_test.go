@@ -64,11 +64,15 @@ func TestTheOtherMethods(t *testing.T) {
 	m.Accepted()
 	m.Accepted()
 	m.Filtered()
+	m.Refused(429)
+	m.Refused(418)
+	m.Crowded()
 	m.InFlight(3)
 	m.InFlight(-1)
 	m.Commit(40, 2*time.Second)
 	m.Commit(2, time.Second)
 	checkSums(t, m, map[string]float64{
+		`requests_refused_total{status="429"}`: 1, `requests_refused_total{status="other"}`: 1, "connections_refused_total": 1,
 		"events_accepted_total": 2, "events_filtered_total": 1, "attempts_in_flight": 2,
 		"store_commits_total": 2, "store_commit_rows_total": 42, "store_commit_seconds": 3,
 	})
@@ -131,6 +135,7 @@ func sums(t *testing.T, m *Metrics) map[string]float64 {
 func TestEverySeriesIsThereFromTheStart(t *testing.T) {
 	m := NewMetrics("1.2.3", noDepth)
 	want := map[string]int{
+		"requests_refused_total": len(refusals) + 1, "connections_refused_total": 1,
 		"events_accepted_total": 1, "events_filtered_total": 1, "attempts_total": len(failureCodes) + 2,
 		"deliveries_settled_total": 2, "attempts_in_flight": 1, "accept_to_first_attempt_seconds": 1,
 		"accept_to_delivered_seconds": 1, "attempt_duration_seconds": 1, "store_commits_total": 1,

@@ -136,6 +136,37 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	return d, nil
 }
 
+const waitingSQL = `SELECT subscription_id, count(*) FROM deliveries
+	WHERE status = 0 AND lease_owner IS NULL GROUP BY subscription_id`
+
+// Waiting counts by the indexes that hold nothing but what waits.
+func (s *Store) Waiting(ctx context.Context, many int) (event.Waiting, error) {
+	ctx, cancel := context.WithTimeout(ctx, slow)
+	defer cancel()
+	var w event.Waiting
+	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
+		w = event.Waiting{Many: map[event.ID]int{}}
+		rows, err := pool.Query(ctx, waitingSQL)
+		if err != nil {
+			return err
+		}
+		var id event.ID
+		var n int
+		_, err = pgx.ForEachRow(rows, []any{idTo(&id), &n}, func() error {
+			w.Total += n
+			if n >= many {
+				w.Many[id] = n
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return event.Waiting{}, fail("count what waits", err)
+	}
+	return w, nil
+}
+
 // Count counts all deliveries by status, on the primary: it is the account.
 func (s *Store) Count(ctx context.Context) (map[event.Status]int, error) {
 	ctx, cancel := context.WithTimeout(ctx, slow)

@@ -99,6 +99,33 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	return d, nil
 }
 
+// Waiting counts by the index of what waits, which holds the subscriptions in order.
+func (s *Store) Waiting(ctx context.Context, many int) (event.Waiting, error) {
+	const what = "count what waits"
+	rows, err := s.reads.QueryContext(ctx, `SELECT subscription_id, count(*) FROM deliveries INDEXED BY deliveries_waiting
+		WHERE status = 0 AND lease_owner IS NULL GROUP BY subscription_id`)
+	if err != nil {
+		return event.Waiting{}, unavailable(what, err)
+	}
+	defer rows.Close()
+	w := event.Waiting{Many: map[event.ID]int{}}
+	for rows.Next() {
+		var id event.ID
+		var n int
+		if err := rows.Scan(idScan{&id}, &n); err != nil {
+			return event.Waiting{}, unavailable(what, err)
+		}
+		w.Total += n
+		if n >= many {
+			w.Many[id] = n
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return event.Waiting{}, unavailable(what, err)
+	}
+	return w, nil
+}
+
 // Count counts all deliveries by status.
 func (s *Store) Count(ctx context.Context) (map[event.Status]int, error) {
 	rows, err := s.reads.QueryContext(ctx, `SELECT status, count(*) FROM deliveries GROUP BY status`)

@@ -33,6 +33,7 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 		{"Delivery", func(ctx context.Context) error { return ignore(r.s.Delivery(ctx, held.ID)) }},
 		{"ListAttempts", func(ctx context.Context) error { return ignore(r.s.ListAttempts(ctx, s.ID, event.ID{}, 10)) }},
 		{"Depth", func(ctx context.Context) error { return ignore(r.s.Depth(ctx, r.now)) }},
+		{"Waiting", func(ctx context.Context) error { return ignore(r.s.Waiting(ctx, 1)) }},
 		{"Audit", func(ctx context.Context) error { return ignore(r.s.Audit(ctx, r.now)) }},
 		{"Count", func(ctx context.Context) error { return ignore(r.s.Count(ctx)) }},
 		{"CreateKey", func(ctx context.Context) error { return r.s.CreateKey(ctx, k) }},

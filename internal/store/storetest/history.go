@@ -15,6 +15,7 @@ var historyCases = []testCase{
 	{"attempts are those of the subscription alone", attemptsOfOne},
 	{"depth of an empty store is nothing", depthEmpty},
 	{"depth counts what is pending", depthCounts},
+	{"what waits is counted, and who has much of it", waitingCounts},
 	{"count counts every status", countAll},
 }
 
@@ -127,6 +128,27 @@ func depthCounts(r rig) {
 		event.Depth{Pending: 5, Leased: 1, Due: 4, OldestDue: time.Hour + 90*time.Second})
 	r.delete(s.ID)
 	same(r.t, "depth when all is cancelled", r.depth(r.now), event.Depth{})
+}
+
+func waitingCounts(r rig) {
+	count := func(many int) event.Waiting {
+		w, err := r.s.Waiting(r.t.Context(), many)
+		r.must("count what waits", err)
+		return w
+	}
+	same(r.t, "an empty store", count(0), event.Waiting{Many: map[event.ID]int{}})
+	one, few, many := r.subscribe(), r.subscribe(), r.subscribe()
+	r.accept(one.ID)
+	r.record(settle(r.claimOne(), r.tick(), success())) // settled: waits no more
+	r.accept(one.ID, leased("node-a", r.now.Add(time.Minute)))
+	r.acceptAll(r.offers(few.ID, 2))
+	r.acceptAll(r.offers(many.ID, 4))
+	r.accept(many.ID, due(r.now.Add(time.Hour))) // a retry that is not due waits, too
+	same(r.t, "from none", count(0), event.Waiting{Total: 7, Many: map[event.ID]int{few.ID: 2, many.ID: 5}})
+	same(r.t, "from five", count(5), event.Waiting{Total: 7, Many: map[event.ID]int{many.ID: 5}})
+	same(r.t, "from six", count(6), event.Waiting{Total: 7, Many: map[event.ID]int{}})
+	r.delete(many.ID)
+	same(r.t, "when one is deleted", count(1), event.Waiting{Total: 2, Many: map[event.ID]int{few.ID: 2}})
 }
 
 func countAll(r rig) {

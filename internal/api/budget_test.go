@@ -1,0 +1,131 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"hookferry/internal/await"
+)
+
+func TestBodiesAreReadWhole(t *testing.T) {
+	const most = 100_000
+	for _, c := range []struct {
+		why       string
+		size      int
+		announced int64
+		err       error
+	}{
+		{"nothing at all", 0, 0, nil},
+		{"nothing, and nobody said so", 0, -1, nil},
+		{"less than the first piece", 10, 10, nil},
+		{"just the first piece", firstRead, firstRead, nil},
+		{"just the first piece, length unknown", firstRead, -1, nil},
+		{"a byte more", firstRead + 1, firstRead + 1, nil},
+		{"several pieces", 90_001, 90_001, nil},
+		{"several pieces, length unknown", 90_001, -1, nil},
+		{"just the most", most, most, nil},
+		{"just the most, length unknown", most, -1, nil},
+		{"a byte too many, length unknown", most + 1, -1, errTooLong},
+		{"far too many, length unknown", 3 * most, -1, errTooLong},
+		{"it ends early", 10, 11, io.ErrUnexpectedEOF},
+		{"it ends before it begins", 0, 11, io.ErrUnexpectedEOF},
+		{"it ends early after pieces", 50_000, 60_000, io.ErrUnexpectedEOF},
+	} {
+		sent := bytes.Repeat([]byte("0123456789"), c.size/10+1)[:c.size]
+		for how, wrap := range map[string]func(io.Reader) io.Reader{
+			"as it comes": func(r io.Reader) io.Reader { return r }, "by halves": iotest.HalfReader, "with the end in the last piece": iotest.DataErrReader,
+		} {
+			b := &budget{most: 2 * most}
+			h := held{budget: b}
+			err := h.read(&http.Request{ContentLength: c.announced, Body: io.NopCloser(wrap(bytes.NewReader(sent)))}, most)
+			if !errors.Is(err, c.err) || err == nil && !bytes.Equal(h.bytes, sent) {
+				t.Errorf("%s, %s: %d bytes and %v, want %d and %v", c.why, how, len(h.bytes), err, c.size, c.err)
+			}
+			if int64(cap(h.bytes)) > b.used.Load() {
+				t.Errorf("%s, %s: %d bytes are held, and %d are accounted for", c.why, how, cap(h.bytes), b.used.Load())
+			}
+			if h.release(); b.used.Load() != 0 {
+				t.Errorf("%s, %s: %d bytes were not given back", c.why, how, b.used.Load())
+			}
+		}
+	}
+}
+
+// slow is a caller who has announced a body and sent a part of it.
+func (s *server) slow(id string, announced, sent int) net.Conn {
+	s.Helper()
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { conn.Close() })
+	fmt.Fprintf(conn, "POST /webhooks/ingest/%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		id, announced, longEvent(announced)[:sent])
+	return conn
+}
+
+func longEvent(size int) string {
+	const head, tail = `{"event":"a","data":"`, `"}`
+	return head + strings.Repeat("x", size-len(head)-len(tail)) + tail
+}
+
+// The bodies of callers who send slowly take no more memory than the budget; one for
+// whom there is none is told to come again; and what they held is given back.
+func TestBodiesAreBoundedTogether(t *testing.T) {
+	const most, each = 200_000, 90_000
+	s := newServer(t, func(o *Options) { o.Bodies = most })
+	api := s.handler()
+	id := s.create(minimal)
+
+	one, two := s.slow(id, each, each-1), s.slow(id, each, each-1)
+	await.NoError(t, func() error {
+		if used := api.memory.used.Load(); used != 2*each {
+			return fmt.Errorf("%d bytes are held, want %d", used, 2*each)
+		}
+		return nil
+	})
+	r := s.want(503, s.do("POST", "/webhooks/ingest/"+id, longEvent(each)))
+	if r.code() != "overloaded" || r.header.Get("Retry-After") == "" {
+		t.Errorf("refused with %s %v", r.text, r.header)
+	}
+	s.want(202, s.do("POST", "/webhooks/ingest/"+id, longEvent(1000))) // there is room for a small one
+
+	io.WriteString(one, "}")
+	if res, err := http.ReadResponse(bufio.NewReader(one), nil); err != nil || res.StatusCode != 202 {
+		t.Errorf("the slow one got %v %v", res, err)
+	}
+	two.Close()
+	await.NoError(t, func() error {
+		if used := api.memory.used.Load(); used != 0 {
+			return fmt.Errorf("%d bytes are still held", used)
+		}
+		return nil
+	})
+	s.want(202, s.do("POST", "/webhooks/ingest/"+id, longEvent(each)))
+}
+
+// Who announces a lot and sends next to nothing holds next to nothing.
+func TestAnnouncingTakesNoRoom(t *testing.T) {
+	s := newServer(t, func(o *Options) { o.Bodies = 1 << 20 })
+	api := s.handler()
+	id := s.create(minimal)
+	const callers = 20
+	for range callers {
+		s.slow(id, DefaultMaxBody, 1)
+	}
+	await.NoError(t, func() error {
+		if used := api.memory.used.Load(); used != callers*firstRead {
+			return fmt.Errorf("%d callers hold %d bytes, want %d", callers, used, callers*firstRead)
+		}
+		return nil
+	})
+	s.want(202, s.do("POST", "/webhooks/ingest/"+id, longEvent(500_000)))
+}

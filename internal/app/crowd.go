@@ -1,0 +1,58 @@
+package app
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// crowd is a listener that lets so many connections in at once and no more. One too
+// many is told so and closed, rather than left waiting: whoever balances load goes to
+// another node, and memory and file descriptors stay bounded.
+type crowd struct {
+	net.Listener
+	most    int64
+	now     atomic.Int64
+	refused func()
+}
+
+const crowdedAnswer = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\nConnection: close\r\n\r\n" +
+	`{"type":"urn:hookferry:problem:too_many_connections","title":"Service Unavailable","status":503,` +
+	`"detail":"So many connections are open that no other is taken: send the request again, and keep fewer open.","code":"too_many_connections"}`
+
+// Accept returns the next connection that there is room for.
+func (c *crowd) Accept() (net.Conn, error) {
+	for {
+		conn, err := c.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c.now.Add(1) <= c.most {
+			return &member{Conn: conn, of: c}, nil
+		}
+		c.now.Add(-1)
+		c.refused()
+		turnAway(conn)
+	}
+}
+
+// turnAway never waits: a fresh connection's send buffer takes the few bytes.
+func turnAway(conn net.Conn) {
+	conn.SetDeadline(time.Now().Add(time.Second))
+	io.WriteString(conn, crowdedAnswer)
+	conn.Close()
+}
+
+// member is a connection that counts until it is closed.
+type member struct {
+	net.Conn
+	of   *crowd
+	once sync.Once
+}
+
+func (m *member) Close() error {
+	m.once.Do(func() { m.of.now.Add(-1) })
+	return m.Conn.Close()
+}

@@ -1,0 +1,83 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+const (
+	// countEvery is how often the backlog is counted, at least so far apart.
+	countEvery = 2 * time.Second
+	// countShare bounds what counting costs a database that holds millions: after a
+	// count that took a second, so many pass before the next one begins.
+	countShare = 10
+)
+
+// Waiting counts what waits in the store; package store says what it promises.
+type Waiting interface {
+	Waiting(ctx context.Context, many int) (event.Waiting, error)
+}
+
+// Backlog refuses events while more waits than may: before disks fill, and before one
+// dead endpoint has taken all the room there is for everybody. It goes by the last
+// count, so what comes in between two counts may pass the bounds.
+type Backlog struct {
+	Store     Waiting
+	Most      int // deliveries in all
+	MostOfOne int // deliveries of one subscription
+	Log       *slog.Logger
+
+	last atomic.Pointer[event.Waiting] // nil until the first count
+}
+
+// Run counts until ctx ends.
+func (b *Backlog) Run(ctx context.Context) error {
+	for {
+		start := time.Now()
+		b.Count(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(max(countEvery, countShare*time.Since(start))):
+		}
+	}
+}
+
+// Count counts once. Where that fails, the last count stands.
+func (b *Backlog) Count(ctx context.Context) {
+	now, err := b.Store.Waiting(ctx, b.MostOfOne)
+	if err != nil {
+		if ctx.Err() == nil {
+			b.Log.WarnContext(ctx, "could not count what waits; the last count stands", "error", err)
+		}
+		return
+	}
+	was := b.last.Swap(&now)
+	if full, before := now.Total >= b.Most, was != nil && was.Total >= b.Most; full != before {
+		b.Log.WarnContext(ctx, "the backlog passed its bound", "refusing", full, "waiting", now.Total, "bound", b.Most)
+	}
+}
+
+// check returns an error that wraps ErrBacklog where nothing more is taken for the
+// subscription.
+func (b *Backlog) check(subscription event.ID) error {
+	if b == nil {
+		return nil
+	}
+	last := b.last.Load()
+	if last == nil {
+		return nil
+	}
+	if last.Total >= b.Most {
+		return fmt.Errorf("%w: %d deliveries wait, and HOOKFERRY_MAX_PENDING is %d", event.ErrBacklog, last.Total, b.Most)
+	}
+	if n, many := last.Many[subscription]; many {
+		return fmt.Errorf("%w: %d deliveries of this subscription wait, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is %d", event.ErrBacklog, n, b.MostOfOne)
+	}
+	return nil
+}

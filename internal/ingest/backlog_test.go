@@ -1,0 +1,121 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// queue is a store of which only what waits counts.
+type queue struct {
+	mu     sync.Mutex
+	now    event.Waiting
+	took   time.Duration
+	err    error
+	many   int
+	counts []time.Time
+}
+
+func (q *queue) Waiting(_ context.Context, many int) (event.Waiting, error) {
+	q.mu.Lock()
+	q.many, q.counts = many, append(q.counts, time.Now())
+	now, err, took := q.now, q.err, q.took
+	q.mu.Unlock()
+	time.Sleep(took)
+	return now, err
+}
+
+// answers says what the counts from now on find.
+func (q *queue) answers(now event.Waiting, took time.Duration, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.now, q.took, q.err = now, took, err
+}
+
+func TestTheBacklogIsBounded(t *testing.T) {
+	w := newWorld()
+	id, other := w.sub.ID, event.NewID(w.now)
+	for _, c := range []struct {
+		why   string
+		now   event.Waiting
+		err   error
+		words string // of the refusal; "" is none
+	}{
+		{"nothing waits", event.Waiting{}, nil, ""},
+		{"there is room for one more", event.Waiting{Total: 99}, nil, ""},
+		{"as much waits as may", event.Waiting{Total: 100}, nil, "100 deliveries wait, and HOOKFERRY_MAX_PENDING is 100"},
+		{"much of this subscription waits", event.Waiting{Total: 30, Many: map[event.ID]int{id: 25}}, nil, "25 deliveries of this subscription wait, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is 20"},
+		{"much of another waits", event.Waiting{Total: 30, Many: map[event.ID]int{other: 25}}, nil, ""},
+		{"a count that failed", event.Waiting{Total: 100}, errors.New("no database"), ""},
+	} {
+		q := &queue{now: c.now, err: c.err}
+		b := &Backlog{Store: q, Most: 100, MostOfOne: 20, Log: slog.New(slog.DiscardHandler)}
+		w := newWorld()
+		w.sub.ID = id
+		in := &Ingest{Subscriptions: w, Store: w, Handoff: w, Observer: w, Backlog: b, Now: func() time.Time { return w.now }}
+		b.Count(t.Context())
+		if q.many != 20 {
+			t.Errorf("%s: asked for those with %d", c.why, q.many)
+		}
+		_, err := in.Ingest(t.Context(), event.Submission{SubscriptionID: id, Body: []byte(good), ContentType: "application/json"})
+		switch {
+		case c.words == "" && err != nil:
+			t.Errorf("%s: %v", c.why, err)
+		case c.words != "" && (!errors.Is(err, event.ErrBacklog) || !strings.Contains(err.Error(), c.words)):
+			t.Errorf("%s: %v, want %q", c.why, err, c.words)
+		case c.words != "" && len(w.calls) > 0:
+			t.Errorf("%s: refused, and all the same: %q", c.why, w.calls)
+		}
+	}
+}
+
+// A count that failed leaves the last one in force, and one that takes long leaves the
+// database alone for longer.
+func TestTheBacklogIsCountedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &queue{now: event.Waiting{Total: 7}}
+		b := &Backlog{Store: q, Most: 7, MostOfOne: 7, Log: slog.New(slog.DiscardHandler)}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		start := time.Now()
+		go func() { ended <- b.Run(ctx) }()
+
+		synctest.Wait()
+		if b.check(event.ID{}) == nil {
+			t.Error("the first count is not in force")
+		}
+		q.answers(event.Waiting{}, 0, errors.New("no database"))
+		time.Sleep(countEvery)
+		synctest.Wait()
+		if b.check(event.ID{}) == nil {
+			t.Error("a count that failed opened the door")
+		}
+		q.answers(event.Waiting{}, time.Second, nil)
+		time.Sleep(countEvery + time.Second)
+		synctest.Wait()
+		if err := b.check(event.ID{}); err != nil {
+			t.Errorf("room again, and still: %v", err)
+		}
+		time.Sleep(countShare * time.Second)
+		synctest.Wait()
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		var at []time.Duration
+		for _, c := range q.counts {
+			at = append(at, c.Sub(start))
+		}
+		if want := []time.Duration{0, 2 * time.Second, 4 * time.Second, 15 * time.Second}; !slices.Equal(at, want) {
+			t.Errorf("counted at %v, want %v", at, want)
+		}
+	})
+}
