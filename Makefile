@@ -6,7 +6,7 @@ GO ?= go
 TOOLS := $(CURDIR)/bin/tools
 VERSION_FLAGS := -trimpath
 
-.PHONY: build deps test check fmt lint demo bench chaos fuzz generate clean
+.PHONY: build deps test check fmt lint demo bench chaos fuzz generate licenses sbom reproducible vulncheck clean
 
 build: ## one static binary in bin/
 	CGO_ENABLED=0 $(GO) build $(VERSION_FLAGS) -o bin/hookferry ./cmd/hookferry
@@ -51,12 +51,24 @@ CHAOS_ROUNDS ?= 10
 chaos: deps ## all faults on several nodes, under load, CHAOS_ROUNDS times: four to five minutes each
 	HOOKFERRY_TEST_CHAOS=$(CHAOS_ROUNDS) $(GO) test $(RACE) -v -count=1 -timeout 0 ./internal/chaos
 
+licenses: ## each module in the binary with its licence; fails on one that nobody has decided about
+	@./scripts/licenses
+
+sbom: build $(TOOLS)/cyclonedx-gomod ## bin/hookferry.cdx.json: what is in the binary, as CycloneDX
+	$(TOOLS)/cyclonedx-gomod bin -json -noserial -output bin/hookferry.cdx.json bin/hookferry
+
+reproducible: ## builds twice, in two directories and compiling anew, and compares the bytes
+	@./scripts/reproducible fresh
+
+vulncheck: $(TOOLS)/govulncheck ## known vulnerabilities that the code can reach; needs the network
+	$(TOOLS)/govulncheck ./...
+
 bench: ## the hot functions
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./webhook
 
 $(TOOLS)/%: tools/go.mod tools/go.sum
 	@mkdir -p $(TOOLS)
-	cd tools && $(GO) build -o $(TOOLS)/ mvdan.cc/gofumpt honnef.co/go/tools/cmd/staticcheck
+	cd tools && $(GO) build -o $(TOOLS)/ tool
 
 clean:
 	rm -rf bin
