@@ -69,6 +69,12 @@ type Options struct {
 	Limits        Limits
 	Lease         time.Duration // how long a lease is; it is renewed when less than two thirds are left
 	Grace         time.Duration // how long Run waits, once it is to stop, for attempts under way
+	// A simulation needs to replay what happened, and has these two. Jitter is where the
+	// random share of a retry's delay comes from; nil: the runtime's generator. Starting
+	// is called by each delivery's goroutine before anything else is done for it, and
+	// tells by it which of them is which; nil: nobody is told.
+	Jitter   func() float64
+	Starting func(d event.Delivery)
 }
 
 const (
@@ -101,6 +107,12 @@ type Dispatcher struct {
 
 // New makes a dispatcher. Nothing moves until Run.
 func New(o Options) *Dispatcher {
+	if o.Jitter == nil {
+		o.Jitter = rand.Float64
+	}
+	if o.Starting == nil {
+		o.Starting = func(event.Delivery) {}
+	}
 	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), idle: make(chan struct{}), sealed: map[event.ID]time.Time{}}
 	d.pace = time.AfterFunc(time.Hour, d.goOn)
 	d.pace.Stop()
@@ -116,27 +128,41 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	recorded := make(chan struct{})
 	go func() { defer close(recorded); d.recorder.run() }()
 
-	renew := time.NewTicker(d.o.Lease / 3)
-	defer renew.Stop()
-	rescue := time.NewTicker(rescueEvery)
-	defer rescue.Stop()
-	timer := time.NewTimer(0)
+	d.loop(ctx)
+	err := d.stop()
+	d.recorder.stop()
+	<-recorded
+	return err
+}
+
+// loop does one thing after the other, each when it is time, until ctx ends. Where it is
+// time for several, leases come first. That is decided here and not by select, which
+// would choose at random: a simulation could not be replayed.
+func (d *Dispatcher) loop(ctx context.Context) {
+	now := time.Now()
+	tendAt, rescueAt, claimAt := now.Add(d.o.Lease/3), now.Add(rescueEvery), now
+	timer := time.NewTimer(pollEvery)
 	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			err := d.stop()
-			d.recorder.stop()
-			<-recorded
-			return err
-		case <-renew.C:
+	for ; ctx.Err() == nil; now = time.Now() {
+		switch {
+		case !now.Before(tendAt):
 			d.tendLeases(ctx)
-		case <-rescue.C:
+			tendAt = time.Now().Add(d.o.Lease / 3)
+		case !now.Before(rescueAt):
 			d.rescue(ctx)
-		case <-d.wake:
-			timer.Reset(d.claim(ctx))
-		case <-timer.C:
-			timer.Reset(d.claim(ctx))
+			rescueAt = time.Now().Add(rescueEvery)
+		case !now.Before(claimAt) || d.hinted():
+			d.hinted() // this claim is for any hint so far
+			wait := d.claim(ctx)
+			claimAt = time.Now().Add(wait)
+		default:
+			timer.Reset(min(tendAt.Sub(now), rescueAt.Sub(now), claimAt.Sub(now)))
+			select {
+			case <-ctx.Done():
+			case <-timer.C:
+			case <-d.wake:
+				claimAt = now
+			}
 		}
 	}
 }
@@ -221,6 +247,7 @@ func (d *Dispatcher) work(w *work) {
 	d.o.Observer.InFlight(1)
 	defer d.o.Observer.InFlight(-1)
 	for w != nil {
+		d.o.Starting(w.claimed.Delivery)
 		if wait := d.shareRate(w); wait > 0 {
 			w = d.postpone(w, wait)
 			continue
@@ -263,7 +290,7 @@ func (d *Dispatcher) deliver(w *work) ending {
 		return endedNeutral
 	}
 
-	settlement := event.Settle(w.claimed.Delivery, outcome, sub.Policy(d.o.Policy), time.Now(), rand.Float64())
+	settlement := event.Settle(w.claimed.Delivery, outcome, sub.Policy(d.o.Policy), time.Now(), d.o.Jitter())
 	d.o.Observer.Attempt(settlement)
 	d.log(w, sub, settlement)
 	d.recorder.add(w, settlement)
@@ -327,6 +354,16 @@ func (d *Dispatcher) hint() {
 	select {
 	case d.wake <- struct{}{}:
 	default:
+	}
+}
+
+// hinted takes a hint, if there is one.
+func (d *Dispatcher) hinted() bool {
+	select {
+	case <-d.wake:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -118,8 +118,8 @@ func (d *Dispatcher) stop() error {
 	d.mu.Lock()
 	d.stopping = true
 	d.pace.Stop()
-	for _, w := range d.lanes.drain() {
-		d.recorder.release(w)
+	if waiting := d.lanes.drain(); len(waiting) > 0 {
+		d.recorder.release(waiting...)
 	}
 	inFlight := d.inFlight
 	if inFlight == 0 {
@@ -136,18 +136,33 @@ func (d *Dispatcher) stop() error {
 // awaitIdle waits for the attempts under way. Their leases are kept alive: another
 // node would attempt them too.
 func (d *Dispatcher) awaitIdle() error {
-	grace := time.NewTimer(d.o.Grace)
-	defer grace.Stop()
-	renew := time.NewTicker(d.o.Lease / 3)
-	defer renew.Stop()
-	for {
-		select {
-		case <-d.idle:
-			return nil
-		case <-grace.C:
+	now := time.Now()
+	end, renewAt := now.Add(d.o.Grace), now.Add(d.o.Lease/3)
+	timer := time.NewTimer(d.o.Grace)
+	defer timer.Stop()
+	for ; !d.isIdle(); now = time.Now() {
+		switch {
+		case !now.Before(end):
 			return fmt.Errorf("some attempts were still under way after the grace of %v and were broken off; they are due again", d.o.Grace)
-		case <-renew.C:
+		case !now.Before(renewAt):
 			d.renew(d.attempts)
+			renewAt = time.Now().Add(d.o.Lease / 3)
+		default:
+			timer.Reset(min(end.Sub(now), renewAt.Sub(now)))
+			select {
+			case <-d.idle:
+			case <-timer.C:
+			}
 		}
+	}
+	return nil
+}
+
+func (d *Dispatcher) isIdle() bool {
+	select {
+	case <-d.idle:
+		return true
+	default:
+		return false
 	}
 }

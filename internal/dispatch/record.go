@@ -57,13 +57,13 @@ func (r *recorder) add(w *work, s event.Settlement) {
 	r.changed.Broadcast()
 }
 
-// release makes a delivery due again in the store, without an attempt. Its lease is
-// kept until that is done: ended late, it would be taken from whoever has claimed
-// the delivery since.
-func (r *recorder) release(w *work) {
+// release makes deliveries due again in the store, without an attempt. Their leases are
+// kept until that is done: ended late, one would be taken from whoever has claimed the
+// delivery since.
+func (r *recorder) release(list ...*work) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.released = append(r.released, w)
+	r.released = append(r.released, list...)
 	r.changed.Broadcast()
 }
 
