@@ -1,0 +1,10 @@
+//go:build race
+
+package seeded
+
+// The race detector takes ten times as long. It looks for races, not for rare seeds:
+// `make test` plays all of them without it.
+const (
+	seeds    = 150
+	replayed = 50
+)
