@@ -18,13 +18,17 @@ func (d *Dispatcher) Reserve(sub event.Subscription, size int) (event.Lease, boo
 	return event.Lease{Owner: d.o.Node, Until: time.Now().Add(d.o.Lease)}, true
 }
 
-// Deliver takes over what was stored with a reservation's lease.
+// Deliver takes over what was stored with a reservation's lease. Where that took longer
+// than the lease, it is left to whoever ends the lease: it may be another's already.
 func (d *Dispatcher) Deliver(c event.Claimed) {
-	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
-	now := time.Now()
+	w, now := &work{claimed: c, until: c.Delivery.LeasedUntil}, time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.lanes.byID[c.Delivery.SubscriptionID]
+	if !now.Before(w.until) {
+		d.lanes.cancel(l, len(c.Event.Payload))
+		return
+	}
 	if d.stopping {
 		d.lanes.cancel(l, len(c.Event.Payload))
 		d.recorder.release(w)
@@ -97,6 +101,9 @@ func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool
 		return false
 	}
 	now := time.Now()
+	if !now.Before(w.until) {
+		return false // the answer took too long: as with Deliver
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil || d.stopping {

@@ -24,12 +24,14 @@ func (d *Dispatcher) tendLeases(ctx context.Context) {
 }
 
 // rescue ends the leases of nodes that are no more. It renews before, so that a node
-// that slept, or could not renew, does not take from itself what it works on.
+// that slept, or could not renew, does not take from itself what it works on. The time
+// is that before the renewal: a lease that was taken over since ends later.
 func (d *Dispatcher) rescue(ctx context.Context) {
+	now := time.Now()
 	if !d.renew(ctx) {
 		return
 	}
-	rescued, err := d.o.Store.Rescue(ctx, time.Now())
+	rescued, err := d.o.Store.Rescue(ctx, now)
 	if err != nil {
 		d.o.Log.WarnContext(ctx, "could not look for leases that ran out; trying again", "error", err)
 	}

@@ -12,7 +12,7 @@ const (
 	// soonCalm is how long an event for an endpoint that is well may wait while only
 	// other endpoints misbehave, and soonHealed how long after all other trouble.
 	soonCalm   = 3 * time.Second
-	soonHealed = 12 * time.Second
+	soonHealed = 18 * time.Second
 	// healing is how long everything may take to come to its end.
 	healing = 2 * time.Minute
 )
@@ -79,9 +79,7 @@ func (w *world) ended() bool {
 // endAll checks that the nodes hold nothing any more, and stops them in order.
 func (w *world) endAll() {
 	for _, n := range w.living("worker") {
-		fresh := w.room(dispatch.New(n.options()))
-		w.demand(slices.Equal(w.room(n.d), fresh), "%s has room for %v, a new one for %v: slots were not given back", n.name, w.room(n.d), fresh)
-		w.demand(n.d.Room() == limits.InFlight, "%s could start %d", n.name, n.d.Room())
+		w.idle(n)
 	}
 	for _, n := range w.living("") {
 		n.stopping = true
@@ -89,6 +87,16 @@ func (w *world) endAll() {
 	for w.wrong == "" && slices.ContainsFunc(w.nodes, func(n *node) bool { return !n.dead }) {
 		w.step()
 		w.demand(time.Since(w.healedAt) < 2*healing, "a node does not stop")
+	}
+}
+
+// idle checks that a node has all its room again, once what is left in its lanes has
+// come to its turn: what waited for a subscription that is not active any more.
+func (w *world) idle(n *node) {
+	fresh := w.room(dispatch.New(n.options()))
+	for w.wrong == "" && (!slices.Equal(w.room(n.d), fresh) || n.d.Room() != limits.InFlight) {
+		w.step()
+		w.demand(time.Since(w.healedAt) < healing, "%s has room for %v and a new one for %v, and could start %d: slots were not given back", n.name, w.room(n.d), fresh, n.d.Room())
 	}
 }
 

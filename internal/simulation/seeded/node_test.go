@@ -41,7 +41,9 @@ type node struct {
 // marked says in a context whose call it is.
 type marked struct{}
 
-func mark(ctx context.Context, of string) context.Context { return context.WithValue(ctx, marked{}, of) }
+func mark(ctx context.Context, of string) context.Context {
+	return context.WithValue(ctx, marked{}, of)
+}
 
 func (w *world) start(role string) *node {
 	n := &node{

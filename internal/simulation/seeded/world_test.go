@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,6 +21,7 @@ type world struct {
 	store     *model
 	began     time.Time
 	calm      bool    // only the endpoints misbehave
+	paced     bool    // other nodes use up what rates allow
 	trouble   float64 // how often a call fails
 	healedAt  time.Time
 	away      time.Time // until when the store is out of reach
@@ -59,6 +61,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		begun: map[string]begun{}, lastStart: map[string]time.Time{}, names: map[event.ID]string{},
 	}
 	w.calm = w.chance(0.25)
+	w.paced = w.chance(0.5)
 	w.trouble = 0.25 * w.dice.Float64() * w.dice.Float64()
 	return w
 }
@@ -125,10 +128,10 @@ func (w *world) settle(step *call) {
 	synctest.Wait()
 	w.stats.steps++
 	w.look(step)
-	for _, c := range w.calls() {
-		if !c.arrived {
-			w.arrive(c)
-		}
+	news := slices.DeleteFunc(w.calls(), func(c *call) bool { return c.arrived })
+	slices.SortStableFunc(news, func(a, b *call) int { return a.since.Compare(b.since) })
+	for _, c := range news {
+		w.arrive(c)
 	}
 	w.hear()
 	w.reap()
@@ -226,10 +229,8 @@ func (w *world) fate(c *call) fate {
 func (w *world) letStart(c *call, f fate) {
 	n, e := c.node, w.endpoint(c.delivery.SubscriptionID)
 	n.pace = 0
-	if e.every > 0 && w.healedAt.IsZero() && w.chance(0.2) {
+	if w.paced && e.every > 0 && w.healedAt.IsZero() && w.chance(0.2) {
 		n.pace = w.between(20*time.Millisecond, 900*time.Millisecond)
-	} else {
-		w.lastStart[n.name+e.name] = c.since
 	}
 	w.begun[n.name+c.of] = begun{c.delivery, f}
 }
