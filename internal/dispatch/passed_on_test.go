@@ -95,7 +95,7 @@ func TestPassedOnWhileStopping(t *testing.T) {
 			t.Error("it was taken over while stopping")
 		}
 		late := r.claimed(sub)
-		late.Delivery.LeaseOwner = "node-api"
+		late.Delivery.LeaseOwner, late.Delivery.LeasedUntil = "node-api", time.Now().Add(r.o.Lease)
 		r.store.add(late)
 		r.d.GiveBack(late)
 		if err := <-r.ended; err != nil {

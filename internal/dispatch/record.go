@@ -134,7 +134,7 @@ func (r *recorder) write(done []recorded, released []*work) bool {
 		return true
 	}
 	defer r.d.dropAll(released)
-	for _, list := range byOwner(released) {
+	for _, list := range byOwner(r.d.inTime(released)) {
 		if err := r.d.o.Store.Release(context.Background(), list[0].claimed.Delivery.LeaseOwner, ids(list)); err != nil {
 			r.d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(list))
 		}
@@ -187,6 +187,20 @@ func (r *recorder) giveUp() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.stopping && r.failures >= lastTries
+}
+
+// inTime leaves out what it is too late to give back: that lease has ended by itself,
+// and where this node has claimed the delivery again since, its new one must not.
+func (d *Dispatcher) inTime(released []*work) (list []*work) {
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range released {
+		if !w.lost && now.Before(w.until) {
+			list = append(list, w)
+		}
+	}
+	return list
 }
 
 // recordedAll forgets deliveries whose outcome is on disk, and sees to it that

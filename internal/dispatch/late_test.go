@@ -1,0 +1,78 @@
+package dispatch
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// A node may hold a delivery a second time, after its first lease has ended. What is
+// left of the first must not end the second: another node would attempt it, too.
+
+// The store's answer came after the lease, and the delivery is attempted already.
+func TestLateHandOverIsLeftAlone(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.endpoint = answers(200, 25*time.Second)
+		r.run()
+		sub := r.subscribe(func(s *event.Subscription) { s.MaxInFlight = 1 })
+		c := r.claimed(sub)
+		l, ok := r.d.Reserve(sub, len(c.Event.Payload))
+		if !ok {
+			t.Fatal("no room in an empty lane")
+		}
+		c.Delivery.LeaseOwner, c.Delivery.LeasedUntil = l.Owner, l.Until
+		r.store.add(c)
+		r.wait(r.o.Lease + 3*time.Second)
+		r.d.Deliver(c)
+		r.wait(10 * time.Second)
+		r.end()
+		r.wait(time.Second)
+		if row := r.store.row(c.Delivery.ID); row.d.LeaseOwner != r.o.Node {
+			t.Errorf("it is leased by %q while its attempt is under way", row.d.LeaseOwner)
+		}
+		if err := <-r.ended; err != nil {
+			t.Error(err)
+		}
+		r.is(c.Delivery.ID, event.Delivered, 1)
+		r.empty()
+	})
+}
+
+// A lease was to be given back while the store was away, for longer than it lasts.
+func TestLateReleaseIsLeftAlone(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		var back atomic.Bool
+		r.store.onRecord = func() error {
+			if back.Load() {
+				return nil
+			}
+			return errAway
+		}
+		r.endpoint = func(ctx context.Context, s event.Subscription, _ event.Event) event.Outcome {
+			if s.Description == "slow" {
+				return answer(ctx, 200, 25*time.Second)
+			}
+			return answer(ctx, 200, 0)
+		}
+		r.run()
+		r.due(r.subscribe(), 0)
+		r.wait(time.Second) // from now on the recorder is busy with that
+		c := r.claimed(r.subscribe(func(s *event.Subscription) { s.Description = "slow" }))
+		c.Delivery.LeaseOwner, c.Delivery.LeasedUntil = r.o.Node, time.Now().Add(r.o.Lease)
+		r.store.add(c)
+		r.d.GiveBack(c)
+		r.wait(r.o.Lease + 3*time.Second)
+		back.Store(true)
+		r.wait(time.Second)
+		if row := r.store.row(c.Delivery.ID); row.d.LeaseOwner != r.o.Node {
+			t.Errorf("it is leased by %q while its attempt is under way", row.d.LeaseOwner)
+		}
+		r.wait(30 * time.Second)
+		r.is(c.Delivery.ID, event.Delivered, 1)
+		r.stop()
+		r.empty()
+	})
+}
