@@ -35,9 +35,11 @@ type History interface {
 	ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error)
 }
 
-// KeyChecker knows which API keys are valid, and compares them safely.
+// KeyChecker knows the API keys, and compares them safely.
 type KeyChecker interface {
-	KeyValid(ctx context.Context, key string) (bool, error)
+	// FindKey returns the key with this text, also one that was revoked or has ended,
+	// or ErrNotFound.
+	FindKey(ctx context.Context, text string) (event.APIKey, error)
 }
 
 // DefaultMaxBody is the longest request body, in bytes, unless Options say otherwise.
@@ -93,10 +95,10 @@ func New(o Options) http.Handler {
 	a := &api{Options: o, memory: budget{most: o.Bodies}, elsewhere: "There is nothing at this path; /docs lists all that there is."}
 	operations, document := a.describe(o.Version)
 	for _, op := range operations {
-		a.add(op.Method, op.Path, endpoint{serve: op.serve, public: op.public})
+		a.add(op.Method, op.Path, endpoint{serve: op.serve, needs: op.needs})
 	}
 	for _, p := range docsPages(document) {
-		a.add(http.MethodGet, p.path, endpoint{serve: p.serve, public: true})
+		a.add(http.MethodGet, p.path, endpoint{serve: p.serve, needs: anybody})
 	}
 	return a
 }
@@ -107,7 +109,7 @@ func New(o Options) http.Handler {
 func NewProbes(o Options) http.Handler {
 	a := &api{Options: o}
 	for _, op := range a.healthOperations(huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)) {
-		a.add(op.Method, op.Path, endpoint{serve: op.serve, public: op.public})
+		a.add(op.Method, op.Path, endpoint{serve: op.serve, needs: op.needs})
 	}
 	a.elsewhere = "This node delivers, and answers /livez, /readyz and /health only; the API is on the nodes with the role api or all."
 	return a

@@ -93,7 +93,7 @@ func (a *api) attemptsOperation(types huma.Registry) operation {
 	example := AttemptList{SubscriptionID: exampleID(exampleSubscriptionID), Data: []AttemptEntry{{
 		Attempt: showAttempt(exampleAttempts()[1]), DeliveryID: exampleID(exampleDeliveryID), EventID: exampleID(exampleEventID), Event: "user.created",
 	}}}
-	return operation{serve: a.listAttempts, Operation: huma.Operation{
+	return operation{needs: event.ScopeRead, serve: a.listAttempts, Operation: huma.Operation{
 		OperationID: "listAttempts", Method: http.MethodGet, Path: "/status/subscription/{subscription_id}",
 		Tags: []string{tagStatus}, Summary: "List the attempts of a subscription, newest first",
 		Description: "A deleted subscription's attempts can be read until they are past the log retention.",

@@ -1,25 +1,41 @@
 package api
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"time"
+
+	"hookferry/internal/event"
 )
 
-// authorize lets a request pass that carries a valid key, or any if none is needed.
-func (a *api) authorize(r *http.Request) error {
-	if a.Keys == nil {
+// anybody is what an operation needs that asks for no key.
+const anybody event.Scope = "anybody"
+
+// authorize lets a request pass that carries a valid key of the scope needed, or any
+// request if no keys are needed.
+func (a *api) authorize(w http.ResponseWriter, r *http.Request, needed event.Scope) error {
+	if a.Keys == nil || needed == anybody {
 		return nil
 	}
-	key := bearer(r.Header)
-	if key == "" {
+	text := bearer(r.Header)
+	if text == "" {
 		return keyProblem(keyNeeded)
 	}
-	valid, err := a.Keys.KeyValid(r.Context(), key)
-	if err != nil {
+	key, err := a.Keys.FindKey(r.Context(), text)
+	switch {
+	case errors.Is(err, event.ErrNotFound):
+		return keyProblem("The API key is unknown. `hookferry keys create` makes one.")
+	case err != nil:
 		return err
-	}
-	if !valid {
-		return keyProblem("The API key is unknown or was revoked. `hookferry keys create` makes a new one.")
+	case !key.RevokedAt.IsZero():
+		return keyProblem("The API key was revoked at " + shownTime(key.RevokedAt) + ". `hookferry keys create` makes a new one.")
+	case key.Expired(a.now()):
+		return keyProblem("The API key ended at " + shownTime(key.ExpiresAt) + ". `hookferry keys create` makes a new one.")
+	case !key.Scope.Covers(needed):
+		w.Header().Set("WWW-Authenticate", challengeFor(needed))
+		return scopeProblem(needed, key.Scope)
 	}
 	return nil
 }
@@ -29,6 +45,27 @@ const keyNeeded = "An API key is needed: send the header Authorization: Bearer a
 func keyProblem(detail string) Problem {
 	return newProblem(http.StatusUnauthorized, "unauthorized", detail)
 }
+
+func scopeProblem(needed, held event.Scope) Problem {
+	return newProblem(http.StatusForbidden, "forbidden", fmt.Sprintf(
+		"This needs an API key with the scope %s, and this one has %s. `hookferry keys create --scope %s` makes one.",
+		either(needed), clip(fmt.Sprintf("%q", held), 40), needed))
+}
+
+// challengeFor names the scope as RFC 6750 has it.
+func challengeFor(needed event.Scope) string {
+	return challenge + `, error="insufficient_scope", scope="` + string(needed) + `"`
+}
+
+// either names the scopes that cover what is needed.
+func either(needed event.Scope) string {
+	if needed == event.ScopeAdmin {
+		return string(needed)
+	}
+	return string(needed) + " or " + string(event.ScopeAdmin)
+}
+
+func shownTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // bearer is the key of a request, or "" if it has none, or more than one.
 func bearer(h http.Header) string {

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"hookferry/internal/event"
 )
@@ -28,6 +30,108 @@ func TestEveryOperationNeedsAKeyUnlessItIsPublic(t *testing.T) {
 			}
 		}
 	}
+}
+
+// needs is the table of scopes once more, written down apart from the code: what a
+// change there must be meant to change.
+var needs = map[string]event.Scope{
+	"POST /subscriptions/":                       event.ScopeAdmin,
+	"GET /subscriptions/":                        event.ScopeRead,
+	"GET /subscriptions/{id}":                    event.ScopeRead,
+	"PUT /subscriptions/{id}":                    event.ScopeAdmin,
+	"DELETE /subscriptions/{id}":                 event.ScopeAdmin,
+	"POST /webhooks/ingest/{subscription_id}":    event.ScopePublish,
+	"GET /status/delivery/{delivery_id}":         event.ScopeRead,
+	"GET /status/subscription/{subscription_id}": event.ScopeRead,
+	"GET /health/integrity":                      event.ScopeRead,
+	"GET /health":                                anybody,
+	"GET /livez":                                 anybody,
+	"GET /readyz":                                anybody,
+}
+
+// Every route with every kind of key: 401 for one that is none or not valid any more,
+// 403 with words for a scope that does not cover it, anything else for one that does.
+func TestEveryRouteWithEveryScope(t *testing.T) {
+	s := newServer(t, withKeys)
+	id := event.NewID(testTime).String()
+	seen := 0
+	for path, item := range document(t)["paths"].(map[string]any) {
+		for method := range item.(map[string]any) {
+			method = strings.ToUpper(method)
+			needed, known := needs[method+" "+path]
+			if !known {
+				t.Errorf("%s %s has no scope in this test's table", method, path)
+			}
+			seen++
+			methods := []string{method}
+			if method == "GET" {
+				methods = append(methods, "HEAD")
+			}
+			for _, method := range methods {
+				for _, c := range []struct {
+					key, says string
+					open      bool // it may pass where a key is needed
+				}{
+					{"", "is needed", false},
+					{"hf_no_such_key", "unknown", false},
+					{testKey + "-old", "ended at 2026-11-23T17:44:00Z", false},
+					{testKey + "-gone", "revoked at 2026-11-23T17:44:00Z", false},
+					{testKey, "", true},
+					{testKey + "-pub", `and this one has "publish"`, needed == event.ScopePublish},
+					{testKey + "-read", `and this one has "read"`, needed == event.ScopeRead},
+					{testKey + "-odd", `and this one has "of a later release"`, false},
+				} {
+					s.key = c.key
+					r := s.do(method, fill(path, id), "")
+					want := 401
+					switch {
+					case needed == anybody || c.open:
+						want = 0
+					case strings.Contains(c.says, "this one has"):
+						want = 403
+					}
+					refused := r.status == 401 || r.status == 403
+					if refused != (want != 0) || refused && r.status != want {
+						t.Errorf("%s %s with the key %q answers %d, want %d: %s", method, path, c.key, r.status, want, r.text)
+					}
+					if want == 0 || method == "HEAD" {
+						continue
+					}
+					if detail, _ := r.json["detail"].(string); !strings.Contains(detail, c.says) {
+						t.Errorf("%s %s with the key %q says %q, want %q", method, path, c.key, detail, c.says)
+					}
+					challenged := r.header.Get("WWW-Authenticate")
+					if want == 403 && (!strings.Contains(r.text, "the scope "+either(needed)) || challenged != challengeFor(needed) || r.code() != "forbidden") {
+						t.Errorf("%s %s names no scope: %s, %s", method, path, r.text, challenged)
+					}
+				}
+			}
+		}
+	}
+	if seen != len(needs) {
+		t.Errorf("%d operations, and the table has %d", seen, len(needs))
+	}
+}
+
+// A row that was added without a scope is for admins alone.
+func TestARouteWithoutAScopeIsClosed(t *testing.T) {
+	a := &api{Options: Options{Keys: &memory{}, Now: func() time.Time { return testTime }}}
+	for key, open := range map[string]bool{testKey: true, testKey + "-pub": false, testKey + "-read": false} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Authorization", "Bearer "+key)
+		if err := a.authorize(httptest.NewRecorder(), r, ""); (err == nil) != open {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
+
+func TestAKeyEndsAtItsTime(t *testing.T) {
+	now := testTime.Add(-time.Millisecond)
+	s := newServer(t, withKeys, func(o *Options) { o.Now = func() time.Time { return now } })
+	s.key = testKey + "-old"
+	s.want(200, s.do("GET", "/subscriptions/", ""))
+	now = testTime
+	s.want(401, s.do("GET", "/subscriptions/", ""))
 }
 
 func TestPublicPathsNeedNoKey(t *testing.T) {

@@ -58,7 +58,7 @@ func (a *api) deliveryOperation(types huma.Registry) operation {
 		EventType: "user.created",
 		Attempts:  exampleAttempts(),
 	})
-	return operation{serve: a.getDelivery, Operation: huma.Operation{
+	return operation{needs: event.ScopeRead, serve: a.getDelivery, Operation: huma.Operation{
 		OperationID: "getDelivery", Method: http.MethodGet, Path: "/status/delivery/{delivery_id}",
 		Tags: []string{tagStatus}, Summary: "Read a delivery and all its attempts",
 		Responses: responses(map[string]*huma.Response{"200": answer(types, "The delivery.", example)}, 404),

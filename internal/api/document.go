@@ -40,7 +40,7 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI) {
 			Schemas:   types,
 			Responses: problemResponses(types),
 			SecuritySchemes: map[string]*huma.SecurityScheme{bearerScheme: {
-				Type: "http", Scheme: "bearer", Description: "An API key, as `hookferry keys create` makes it. With `serve --dev` none is needed.",
+				Type: "http", Scheme: "bearer", Description: "An API key, as `hookferry keys create` makes it. Its scope is `admin` (everything), `publish` (send events in, nothing else) or `read` (see everything but secrets, change nothing); each operation names the one it needs. With `serve --dev` none is needed.",
 			}},
 		},
 		Webhooks: map[string]*huma.PathItem{"delivery": outgoing(types)},
@@ -78,9 +78,10 @@ func complete(op *operation) {
 			Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"},
 		}}, op.Parameters...)
 	}
-	if !op.public {
-		op.Security = []map[string][]string{{bearerScheme: {}}, {}}
-		responses(op.Responses, http.StatusUnauthorized, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	if op.needs != anybody {
+		op.Security = []map[string][]string{{bearerScheme: {string(op.needs)}}, {}}
+		op.Description = strings.TrimSpace(op.Description + "\n\nThe key's scope: " + either(op.needs) + ".")
+		responses(op.Responses, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	}
 }
 
@@ -95,6 +96,7 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 	}{
 		{decode([]byte(`{"target_url": https://example.com}`), &in), "The body or the query can't be read."},
 		{keyProblem(keyNeeded), "The API key is missing or not valid; or an event's signature is."},
+		{scopeProblem(event.ScopeRead, event.ScopePublish), "The API key is valid, and its scope does not cover this."},
 		{event.ErrNotFound, "There is nothing with this id. What is no id at all counts as unknown."},
 		{a.bodyProblem(os.ErrDeadlineExceeded), "The body took too long to arrive."},
 		{event.ErrInactive, "The subscription is not active."},
@@ -122,6 +124,8 @@ func problemHeader(status int, r *huma.Response) *huma.Response {
 	switch status {
 	case http.StatusUnauthorized:
 		return withHeader(r, "WWW-Authenticate", "How to authenticate.", challenge)
+	case http.StatusForbidden:
+		return withHeader(r, "WWW-Authenticate", "The scope that is needed.", challengeFor(event.ScopeRead))
 	case http.StatusServiceUnavailable:
 		return withHeader(r, "Retry-After", "Seconds to wait.", retryAfter)
 	case http.StatusTooManyRequests:

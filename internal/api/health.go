@@ -75,7 +75,7 @@ func (a *api) healthOperations(types huma.Registry) []operation {
 	}
 	alive := func(description string) *huma.Response { return answer(types, description, Alive{Status: StatusOK}) }
 	return []operation{
-		{public: true, serve: a.getHealth, Operation: huma.Operation{
+		{needs: anybody, serve: a.getHealth, Operation: huma.Operation{
 			OperationID: "getHealth", Method: http.MethodGet, Path: "/health",
 			Tags: []string{tagService}, Summary: "How each component is, and how long the queue",
 			Responses: map[string]*huma.Response{
@@ -83,12 +83,12 @@ func (a *api) healthOperations(types huma.Registry) []operation {
 				"503": answer(types, "Work can't be done.", down),
 			},
 		}},
-		{public: true, serve: a.getLiveness, Operation: huma.Operation{
+		{needs: anybody, serve: a.getLiveness, Operation: huma.Operation{
 			OperationID: "getLiveness", Method: http.MethodGet, Path: "/livez",
 			Tags: []string{tagService}, Summary: "Whether the process lives, whatever the database does",
 			Responses: map[string]*huma.Response{"200": alive("It lives.")},
 		}},
-		{public: true, serve: a.getReadiness, Operation: huma.Operation{
+		{needs: anybody, serve: a.getReadiness, Operation: huma.Operation{
 			OperationID: "getReadiness", Method: http.MethodGet, Path: "/readyz",
 			Tags: []string{tagService}, Summary: "Whether events can be taken; false first when stopping",
 			Responses: responses(map[string]*huma.Response{"200": alive("Events can be taken.")}, 503),

@@ -95,7 +95,7 @@ func (a *api) ingestOperation(types huma.Registry) operation {
 	accepted := withHeader(
 		answer(types, "The event and its delivery are on disk; the delivery follows.", Accepted{DeliveryID: exampleID(exampleDeliveryID), EventID: exampleID(exampleEventID), Status: "pending"}),
 		"Idempotency-Replayed", "true where the Idempotency-Key was used before with the same body: these are the ids of then, and nothing new was stored.", "true")
-	return operation{serve: a.ingest, Operation: huma.Operation{
+	return operation{needs: event.ScopePublish, serve: a.ingest, Operation: huma.Operation{
 		OperationID: "ingestWebhook", Method: http.MethodPost, Path: "/webhooks/ingest/{subscription_id}",
 		Tags: []string{tagWebhooks}, Summary: "Send an event to a subscription",
 		Description: "The body is delivered byte for byte as it came. Where the subscription has a secret and the request carries webhook-signature (Standard Webhooks) or X-Hub-Signature-256, the signature is verified; with require_signature it must be there.",

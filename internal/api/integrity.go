@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"hookferry/internal/event"
 )
 
 // Integrity is what an examination of all that is kept found.
@@ -41,7 +43,7 @@ func (a *api) integrityOperations(types huma.Registry) []operation {
 		Status: StatusOK, CheckedAt: at, TookMS: 41.2, Findings: []Finding{},
 		Deliveries: map[string]int{"delivered": 12045, "failed": 3, "pending": 12, "cancelled": 0},
 	}
-	return []operation{{serve: a.getIntegrity, Operation: huma.Operation{
+	return []operation{{needs: event.ScopeRead, serve: a.getIntegrity, Operation: huma.Operation{
 		OperationID: "getIntegrity", Method: http.MethodGet, Path: "/health/integrity",
 		Tags: []string{tagService}, Summary: "Whether everything that is kept is as it should be",
 		Description: "Reads all that is kept, at most every 30 seconds; `hookferry doctor` does the same.",

@@ -34,8 +34,22 @@ type replay struct {
 
 const testKey = "hf_test_key_0123456789abcdef"
 
-func (m *memory) KeyValid(_ context.Context, key string) (bool, error) {
-	return key == testKey, m.fail
+// testKeys are the keys there are, by their texts.
+var testKeys = map[string]event.APIKey{
+	testKey:           {Scope: event.ScopeAdmin},
+	testKey + "-pub":  {Scope: event.ScopePublish},
+	testKey + "-read": {Scope: event.ScopeRead, ExpiresAt: testTime.Add(1000 * time.Hour)},
+	testKey + "-odd":  {Scope: "of a later release"},
+	testKey + "-old":  {Scope: event.ScopeAdmin, ExpiresAt: testTime},
+	testKey + "-gone": {Scope: event.ScopeAdmin, RevokedAt: testTime},
+}
+
+func (m *memory) FindKey(_ context.Context, text string) (event.APIKey, error) {
+	key, found := testKeys[text]
+	if m.fail == nil && !found {
+		return key, event.ErrNotFound
+	}
+	return key, m.fail
 }
 
 func (m *memory) find(id event.ID) (int, error) {

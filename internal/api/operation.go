@@ -7,13 +7,15 @@ import (
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"hookferry/internal/event"
 )
 
 // operation is one row of the table that is both served and documented.
 type operation struct {
 	huma.Operation // what the document says of it; its Method and Path are what the router takes
 	serve          handler
-	public         bool // needs no key
+	needs          event.Scope // of the key that a caller sends, or anybody
 }
 
 // The groups that the document puts operations in.

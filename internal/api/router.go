@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+
+	"hookferry/internal/event"
 )
 
 // handler serves one operation. id is the path's last part where the path has a
@@ -13,8 +15,8 @@ import (
 type handler func(w http.ResponseWriter, r *http.Request, id string) error
 
 type endpoint struct {
-	serve  handler
-	public bool // needs no key
+	serve handler
+	needs event.Scope // of the key; "" is what admin alone covers
 }
 
 // resource is what stands at one path: an endpoint for each method.
@@ -99,10 +101,8 @@ func (a *api) route(w http.ResponseWriter, r *http.Request) error {
 		}
 		return newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "This path takes "+res.allow+".")
 	}
-	if !e.public {
-		if err := a.authorize(r); err != nil {
-			return err
-		}
+	if err := a.authorize(w, r, e.needs); err != nil {
+		return err
 	}
 	return e.serve(w, r, id)
 }

@@ -11,7 +11,7 @@ import (
 
 func (a *api) subscriptionOperations(types huma.Registry) []operation {
 	return []operation{
-		{serve: a.createSubscription, Operation: huma.Operation{
+		{needs: event.ScopeAdmin, serve: a.createSubscription, Operation: huma.Operation{
 			OperationID: "createSubscription", Method: http.MethodPost, Path: "/subscriptions/",
 			Tags: []string{tagSubscriptions}, Summary: "Create a subscription",
 			Description: "A field that is absent or null has its default. A name that is unknown or given twice is refused.",
@@ -20,7 +20,7 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 				"201": withHeader(answer(types, "The subscription as it was stored.", exampleSubscription()), "Location", "The path of the subscription.", "/subscriptions/"+exampleSubscriptionID),
 			}, 400, 408, 413, 415, 422),
 		}},
-		{serve: a.listSubscriptions, Operation: huma.Operation{
+		{needs: event.ScopeRead, serve: a.listSubscriptions, Operation: huma.Operation{
 			OperationID: "listSubscriptions", Method: http.MethodGet, Path: "/subscriptions/",
 			Tags: []string{tagSubscriptions}, Summary: "List subscriptions, newest first",
 			Parameters: pageParameters(),
@@ -28,14 +28,14 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 				"200": answer(types, "One page.", SubscriptionList{Data: []Subscription{exampleSubscription()}}),
 			}, 400, 422),
 		}},
-		{serve: a.getSubscription, Operation: huma.Operation{
+		{needs: event.ScopeRead, serve: a.getSubscription, Operation: huma.Operation{
 			OperationID: "getSubscription", Method: http.MethodGet, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Read a subscription",
 			Responses: responses(map[string]*huma.Response{
 				"200": answer(types, "The subscription.", exampleSubscription()),
 			}, 404),
 		}},
-		{serve: a.replaceSubscription, Operation: huma.Operation{
+		{needs: event.ScopeAdmin, serve: a.replaceSubscription, Operation: huma.Operation{
 			OperationID: "replaceSubscription", Method: http.MethodPut, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Replace a subscription",
 			Description: "Everything that is absent or null goes back to its default, except the secret, which stays. What a read gave may be changed and sent back as it is: fields that only the service sets are ignored, and a header value of [hidden] keeps the stored one. is_active true activates a subscription that was disabled.",
@@ -44,7 +44,7 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 				"200": answer(types, "The subscription as it now stands.", exampleSubscription()),
 			}, 400, 404, 408, 413, 415, 422),
 		}},
-		{serve: a.deleteSubscription, Operation: huma.Operation{
+		{needs: event.ScopeAdmin, serve: a.deleteSubscription, Operation: huma.Operation{
 			OperationID: "deleteSubscription", Method: http.MethodDelete, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Delete a subscription",
 			Description: "Its pending deliveries are cancelled; its history stays readable until it is past the log retention.",

@@ -60,6 +60,7 @@ type App struct {
 	retention  retention.Retention
 	health     *health
 	backlog    *ingest.Backlog // nil where no events are taken in
+	keys       *keyring        // nil where nobody calls the API
 	others     listener        // nil where no other node can be
 	stopping   atomic.Bool
 
@@ -125,11 +126,12 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 	if a.cfg.Role == config.RoleWorker {
 		return api.NewProbes(api.Options{Version: version, Health: a.health.report, Ready: a.ready, Log: a.log}), nil
 	}
-	keys, err := newKeyring(ctx, a.cfg, a.store)
+	keys, err := newKeyring(ctx, a.cfg, a.store, a.log)
 	if err != nil {
 		return nil, err
 	}
 	a.backlog = &ingest.Backlog{Store: a.store, Most: a.cfg.MaxPending, MostOfOne: a.cfg.MaxPendingOfOne, Log: a.log}
+	a.keys = keys
 	return api.New(api.Options{
 		Version: version,
 		Ingest: &ingest.Ingest{

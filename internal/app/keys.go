@@ -24,31 +24,52 @@ type Key struct {
 	ID        string
 	Name      string
 	Prefix    string // its first characters
+	Scope     string
 	CreatedAt time.Time
+	ExpiresAt time.Time // zero where it does not end by itself
 	RevokedAt time.Time // zero while it is valid
+	UsedAt    time.Time // to some minutes; zero: never
+}
+
+// NewKey is what to make a key with.
+type NewKey struct {
+	Name    string
+	Scope   string // admin, publish or read
+	Expires string // how long it is valid, or until when; "": for good
 }
 
 // CreateKey makes an API key in the database that the settings name, and returns
 // its text, which is kept nowhere. The service may be running meanwhile.
-func CreateKey(ctx context.Context, cfg config.Config, name string) (text string, k Key, err error) {
-	if name == "" || len(name) > maxKeyName {
-		return "", Key{}, fmt.Errorf("a key's name has 1 to %d characters and says what the key is for; this one has %d", maxKeyName, len(name))
+func CreateKey(ctx context.Context, cfg config.Config, wanted NewKey) (text string, k Key, err error) {
+	text, kept, err := newKey(wanted, time.Now())
+	if err != nil {
+		return "", Key{}, err
 	}
-	text, kept := newKey(name, time.Now())
 	err = withStore(ctx, cfg, func(s store.Store) error { return s.CreateKey(ctx, kept) })
 	return text, shown(kept), err
 }
 
-func newKey(name string, now time.Time) (text string, kept event.APIKey) {
+func newKey(wanted NewKey, now time.Time) (text string, kept event.APIKey, err error) {
+	if wanted.Name == "" || len(wanted.Name) > maxKeyName {
+		return "", kept, fmt.Errorf("a key's name has 1 to %d characters and says what the key is for; this one has %d", maxKeyName, len(wanted.Name))
+	}
+	kept = event.APIKey{ID: event.NewID(now), Name: wanted.Name, CreatedAt: now}
+	if kept.Scope, err = event.ParseScope(wanted.Scope); err != nil {
+		return "", kept, err
+	}
+	if wanted.Expires != "" {
+		if kept.ExpiresAt, err = config.ParseEnd(wanted.Expires, now); err != nil {
+			return "", kept, fmt.Errorf("a key that expires %q %w", wanted.Expires, err)
+		}
+	}
 	var b [32]byte
 	rand.Read(b[:])
 	text = "hf_" + base64.RawURLEncoding.EncodeToString(b[:])
-	return text, event.APIKey{
-		ID: event.NewID(now), Name: name, Prefix: text[:keyPrefixLength], Hash: sha256.Sum256([]byte(text)), CreatedAt: now,
-	}
+	kept.Prefix, kept.Hash = text[:keyPrefixLength], sha256.Sum256([]byte(text))
+	return text, kept, nil
 }
 
-// ListKeys returns all keys, revoked ones too, the oldest first.
+// ListKeys returns all keys, those that are not valid any more too, the oldest first.
 func ListKeys(ctx context.Context, cfg config.Config) ([]Key, error) {
 	var list []Key
 	err := withStore(ctx, cfg, func(s store.Store) error {
@@ -69,13 +90,16 @@ func RevokeKey(ctx context.Context, cfg config.Config, id string) error {
 	}
 	err = withStore(ctx, cfg, func(s store.Store) error { return s.RevokeKey(ctx, parsed, time.Now()) })
 	if errors.Is(err, event.ErrNotFound) {
-		return fmt.Errorf("there is no valid key %s", id)
+		return fmt.Errorf("there is no key %s, or it is revoked", id)
 	}
 	return err
 }
 
 func shown(k event.APIKey) Key {
-	return Key{ID: k.ID.String(), Name: k.Name, Prefix: k.Prefix, CreatedAt: k.CreatedAt, RevokedAt: k.RevokedAt}
+	return Key{
+		ID: k.ID.String(), Name: k.Name, Prefix: k.Prefix, Scope: string(k.Scope),
+		CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, RevokedAt: k.RevokedAt, UsedAt: k.UsedAt,
+	}
 }
 
 // withStore opens the database beside a service that may be running on it.

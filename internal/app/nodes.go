@@ -75,6 +75,9 @@ func (a *App) workParts() []part {
 	if a.backlog != nil {
 		parts = append(parts, a.backlog.Run)
 	}
+	if a.keys != nil {
+		parts = append(parts, a.keys.run)
+	}
 	due := func() {}
 	if a.dispatcher != nil {
 		parts = append(parts, a.dispatcher.Run)

@@ -124,7 +124,7 @@ func TestKeysAndMigrationsOnPostgreSQL(t *testing.T) {
 	if again, err := app.Migrate(t.Context(), cfg, false); err != nil || len(again) != 0 {
 		t.Errorf("migrate again: %v, %v", again, err)
 	}
-	_, key, err := app.CreateKey(t.Context(), cfg, "billing")
+	_, key, err := app.CreateKey(t.Context(), cfg, app.NewKey{Name: "billing", Scope: "publish", Expires: "90d"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -301,7 +301,7 @@ func TestStartNeedsAKey(t *testing.T) {
 	if _, err := app.New(t.Context(), cfg, "test", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "hookferry keys create") {
 		t.Fatalf("without a key: %v", err)
 	}
-	text, key, err := app.CreateKey(t.Context(), cfg, "test")
+	text, key, err := app.CreateKey(t.Context(), cfg, app.NewKey{Name: "test", Scope: "admin"})
 	if err != nil {
 		t.Fatal(err)
 	}

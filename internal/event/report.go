@@ -29,13 +29,3 @@ type Waiting struct {
 	Total int
 	Many  map[ID]int // by subscription, those that were asked for
 }
-
-// APIKey is what is kept of a key: never the key itself.
-type APIKey struct {
-	ID        ID
-	Name      string
-	Prefix    string   // its first characters, to tell keys apart
-	Hash      [32]byte // SHA-256 of the whole key
-	CreatedAt time.Time
-	RevokedAt time.Time // zero while it is valid
-}

@@ -112,12 +112,15 @@ type History interface {
 // Keys keeps the API keys: their hashes, never themselves.
 type Keys interface {
 	CreateKey(ctx context.Context, k event.APIKey) error
-	// KeyByHash returns ErrNotFound for a hash that no key has, and a revoked key
-	// with its RevokedAt set, as ListKeys does, too.
+	// KeyByHash returns ErrNotFound for a hash that no key has, and a key that was
+	// revoked or has ended with the time of that, as ListKeys does, too.
 	KeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error)
 	ListKeys(ctx context.Context) ([]event.APIKey, error)
-	// RevokeKey returns ErrNotFound where there is no such key that is valid.
+	// RevokeKey returns ErrNotFound where there is no such key, or it is revoked.
 	RevokeKey(ctx context.Context, id event.ID, at time.Time) error
+	// KeyUsed notes when a key was used. A time before the one that is noted changes
+	// nothing, and neither does a key that there is not.
+	KeyUsed(ctx context.Context, id event.ID, at time.Time) error
 }
 
 // Upkeep keeps the database small and says how it is.

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	keyColumns   = `id, name, prefix, hash, created_at, revoked_at`
+	keyColumns   = `id, name, prefix, hash, scope, created_at, expires_at, revoked_at, used_at`
 	keyByHashSQL = `SELECT ` + keyColumns + ` FROM api_keys WHERE hash = $1`
 )
 
@@ -20,8 +20,8 @@ const (
 func (s *Store) CreateKey(ctx context.Context, k event.APIKey) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	_, err := s.pool.Exec(ctx, `INSERT INTO api_keys (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6)`,
-		uuid(k.ID), clean(k.Name), clean(k.Prefix), k.Hash[:], k.CreatedAt, maybe(k.RevokedAt))
+	_, err := s.pool.Exec(ctx, `INSERT INTO api_keys (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		uuid(k.ID), clean(k.Name), clean(k.Prefix), k.Hash[:], string(k.Scope), k.CreatedAt, maybe(k.ExpiresAt), maybe(k.RevokedAt), maybe(k.UsedAt))
 	return fail("keep an API key", err)
 }
 
@@ -65,10 +65,19 @@ func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error 
 	return fail("revoke an API key", err)
 }
 
+// KeyUsed notes that a key was used.
+func (s *Store) KeyUsed(ctx context.Context, id event.ID, at time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	_, err := s.pool.Exec(ctx, `UPDATE api_keys SET used_at = $1 WHERE id = $2 AND (used_at IS NULL OR used_at < $1)`, at, uuid(id))
+	return fail("note that an API key was used", err)
+}
+
 func scanKey(row pgx.Row) (event.APIKey, error) {
 	var k event.APIKey
 	var hash []byte
-	err := row.Scan(idTo(&k.ID), &k.Name, &k.Prefix, &hash, timeTo{&k.CreatedAt}, timeTo{&k.RevokedAt})
+	err := row.Scan(idTo(&k.ID), &k.Name, &k.Prefix, &hash, &k.Scope,
+		timeTo{&k.CreatedAt}, timeTo{&k.ExpiresAt}, timeTo{&k.RevokedAt}, timeTo{&k.UsedAt})
 	copy(k.Hash[:], hash)
 	return k, err
 }

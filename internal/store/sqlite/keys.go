@@ -10,13 +10,13 @@ import (
 	"hookferry/internal/event"
 )
 
-const keyColumns = `id, name, prefix, hash, created_at, revoked_at`
+const keyColumns = `id, name, prefix, hash, scope, created_at, expires_at, revoked_at, used_at`
 
 // CreateKey keeps a new API key's hash.
 func (s *Store) CreateKey(ctx context.Context, k event.APIKey) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		_, err := w.conn.ExecContext(context.Background(), `INSERT INTO api_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
-			k.ID[:], k.Name, k.Prefix, k.Hash[:], micros(k.CreatedAt), micros(k.RevokedAt))
+		_, err := w.conn.ExecContext(context.Background(), `INSERT INTO api_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			k.ID[:], k.Name, k.Prefix, k.Hash[:], string(k.Scope), micros(k.CreatedAt), micros(k.ExpiresAt), micros(k.RevokedAt), micros(k.UsedAt))
 		return err
 	})
 }
@@ -54,10 +54,20 @@ func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error 
 	})
 }
 
+// KeyUsed notes that a key was used.
+func (s *Store) KeyUsed(ctx context.Context, id event.ID, at time.Time) error {
+	return s.write(ctx, 1, func(w *writer) error {
+		_, err := w.conn.ExecContext(context.Background(),
+			`UPDATE api_keys SET used_at = ? WHERE id = ? AND used_at < ?`, micros(at), id[:], micros(at))
+		return err
+	})
+}
+
 func scanKey(row interface{ Scan(...any) error }) (event.APIKey, error) {
 	var k event.APIKey
 	var hash []byte
-	err := row.Scan(idScan{&k.ID}, &k.Name, &k.Prefix, &hash, timeScan{&k.CreatedAt}, timeScan{&k.RevokedAt})
+	err := row.Scan(idScan{&k.ID}, &k.Name, &k.Prefix, &hash, &k.Scope,
+		timeScan{&k.CreatedAt}, timeScan{&k.ExpiresAt}, timeScan{&k.RevokedAt}, timeScan{&k.UsedAt})
 	copy(k.Hash[:], hash)
 	return k, err
 }

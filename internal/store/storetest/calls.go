@@ -39,6 +39,7 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 		{"CreateKey", func(ctx context.Context) error { return r.s.CreateKey(ctx, k) }},
 		{"KeyByHash", func(ctx context.Context) error { return ignore(r.s.KeyByHash(ctx, k.Hash)) }},
 		{"ListKeys", func(ctx context.Context) error { return ignore(r.s.ListKeys(ctx)) }},
+		{"KeyUsed", func(ctx context.Context) error { return r.s.KeyUsed(ctx, k.ID, r.now) }},
 		{"RevokeKey", func(ctx context.Context) error { return r.s.RevokeKey(ctx, k.ID, r.now) }},
 		{"Expire", func(ctx context.Context) error {
 			return ignore(r.s.Expire(ctx, r.now.Add(-day), r.now, 10))

@@ -14,13 +14,15 @@ var keyCases = []testCase{
 	{"the list has every key, revoked ones too", keysListed},
 	{"a revoked key says since when", keyRevoked},
 	{"a key is revoked once", keyRevokedTwice},
+	{"a key's scope and end are kept", keyScopeKept},
+	{"a key says when it was last used", keyUsed},
 }
 
 // createKey keeps a key whose text is its name.
 func (r rig) createKey(name string) event.APIKey {
 	r.t.Helper()
 	at := r.tick()
-	k := event.APIKey{ID: event.NewID(at), Name: name, Prefix: "hf_abcd", Hash: sha256.Sum256([]byte(name)), CreatedAt: at}
+	k := event.APIKey{Scope: event.ScopeAdmin, ID: event.NewID(at), Name: name, Prefix: "hf_abcd", Hash: sha256.Sum256([]byte(name)), CreatedAt: at}
 	r.must("create a key", r.s.CreateKey(r.t.Context(), k))
 	return k
 }
@@ -77,4 +79,33 @@ func keyRevokedTwice(r rig) {
 	r.mustFail("revoke again", r.s.RevokeKey(r.t.Context(), k.ID, r.tick()), event.ErrNotFound)
 	same(r.t, "revoked key", r.keyOf(k), k)
 	r.mustFail("revoke an unknown key", r.s.RevokeKey(r.t.Context(), event.NewID(r.now), r.tick()), event.ErrNotFound)
+}
+
+func keyScopeKept(r rig) {
+	for i, scope := range []event.Scope{event.ScopeAdmin, event.ScopePublish, event.ScopeRead, "of a later release", ""} {
+		at := r.tick()
+		k := event.APIKey{
+			ID: event.NewID(at), Name: "a", Hash: sha256.Sum256([]byte{byte(i)}), Scope: scope,
+			CreatedAt: at, ExpiresAt: at.Add(90 * 24 * time.Hour), UsedAt: at.Add(time.Minute),
+		}
+		r.must("create a key", r.s.CreateKey(r.t.Context(), k))
+		got := r.keyOf(k)
+		same(r.t, "key", got, k)
+		inUTC(r.t, map[string]time.Time{"ExpiresAt": got.ExpiresAt, "UsedAt": got.UsedAt})
+	}
+}
+
+func keyUsed(r rig) {
+	k, other := r.createKey("a"), r.createKey("b")
+	earlier := r.tick()
+	k.UsedAt = r.tick()
+	for _, at := range []time.Time{k.UsedAt, earlier, k.UsedAt} { // two nodes, whose clocks differ
+		r.must("note a use", r.s.KeyUsed(r.t.Context(), k.ID, at))
+		same(r.t, "used key", r.keyOf(k), k)
+	}
+	same(r.t, "other key", r.keyOf(other), other)
+	r.must("note the use of no key", r.s.KeyUsed(r.t.Context(), event.NewID(r.now), r.tick()))
+	k.RevokedAt = r.tick()
+	r.must("revoke", r.s.RevokeKey(r.t.Context(), k.ID, k.RevokedAt))
+	same(r.t, "used and revoked key", r.keyOf(k), k)
 }

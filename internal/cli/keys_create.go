@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"hookferry/internal/app"
+	"hookferry/internal/config"
+)
+
+func newKeysCreate(s streams, o *config.Overrides) *cobra.Command {
+	var wanted app.NewKey
+	cmd := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Make a key and print it, this once",
+		Long: `Makes a key and prints it to the standard output. It is not kept and can't be shown
+again. Its scope says what it may do:
+
+  admin    everything
+  publish  send events in, and nothing else: for producers
+  read     see everything but secrets, and change nothing: for people who look, and monitors`,
+		Example: `  hookferry keys create operator
+  hookferry keys create billing --scope publish --expires 90d
+  hookferry keys create support --scope read --expires 2027-01-31`,
+		Args: exactArgs("NAME"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := loadConfig(*o)
+			if err != nil {
+				return err
+			}
+			wanted.Name = args[0]
+			text, key, err := app.CreateKey(cmd.Context(), cfg, wanted)
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintln(s.out, text); err != nil {
+				return fmt.Errorf("the key %s was made and could not be printed; revoke it and make another: %w", key.ID, err)
+			}
+			ends := "does not end by itself"
+			if !key.ExpiresAt.IsZero() {
+				ends = "ends at " + key.ExpiresAt.Format(time.RFC3339)
+			}
+			fmt.Fprintf(s.err, "This is the key %q, %s, with the scope %s; it %s. It is not shown again. Send it as `Authorization: Bearer …`.\n", key.Name, key.ID, key.Scope, ends)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&wanted.Scope, "scope", "admin", "what it may do: admin, publish or read")
+	cmd.Flags().StringVar(&wanted.Expires, "expires", "", "how long it is valid (90d, 12h), or until when (2027-01-31, in UTC); for good if not given")
+	return cmd
+}

@@ -1,0 +1,38 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// maxLife is how far away an end may be.
+const maxLife = 100 * 365 * day
+
+// ParseEnd reads when something ends: after a duration with a unit ("90d"), at the first
+// moment of a day in UTC ("2027-01-31"), or at a time (RFC 3339).
+func ParseEnd(text string, now time.Time) (time.Time, error) {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		at, err := time.Parse(layout, text)
+		if err != nil {
+			continue
+		}
+		if !at.After(now) || at.Sub(now) > maxLife {
+			return time.Time{}, errors.New("would end in the past, or in more than a hundred years")
+		}
+		return at.UTC(), nil
+	}
+	if len(text) > 0 && text[len(text)-1] <= '9' { // a number alone: of what?
+		return time.Time{}, errNoEnd
+	}
+	life, err := addDays(text)
+	if err != nil {
+		return time.Time{}, errNoEnd
+	}
+	if life < time.Second || life > maxLife {
+		return time.Time{}, fmt.Errorf("is out of range: write a duration from 1s to %s", showDuration(maxLife))
+	}
+	return now.Add(life).UTC(), nil
+}
+
+var errNoEnd = errors.New("is not understood: write a duration like 90d or 12h, a day like 2027-01-31, which is its first moment in UTC, or a time like 2027-01-31T18:00:00Z")
