@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -145,6 +146,19 @@ func TestPanicIsAnsweredAndLogged(t *testing.T) {
 		t.Errorf("the log does not say where: %s", s.log)
 	}
 	s.want(200, s.do("GET", "/livez", ""))
+}
+
+// What a handler panics with may hold everything: a subscription, or a whole request.
+func TestPanicShowsNoSecret(t *testing.T) {
+	sub := event.Subscription{Secrets: []event.Secret{testSecret}, Headers: event.Headers{"X-Auth": testCredential}}
+	request := event.Submission{Header: http.Header{"Authorization": {"Bearer " + testKey}}}
+	for _, cause := range []any{sub, &sub, []event.Subscription{sub}, request, fmt.Errorf("with %+v", sub), fmt.Sprint(sub), testSecret[:0]} {
+		s := newServer(t, func(o *Options) { o.Ingest = panicking{cause} }) // its end searches the log
+		s.want(500, s.do("POST", "/webhooks/ingest/"+event.NewID(testTime).String(), `{"event":"a","data":1}`))
+		if !strings.Contains(s.log.String(), "request panicked") {
+			t.Errorf("%T: nothing is logged", cause)
+		}
+	}
 }
 
 func TestAbsentCallerIsNoError(t *testing.T) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -107,6 +108,18 @@ func (a *api) route(w http.ResponseWriter, r *http.Request) error {
 	return e.serve(w, r, id)
 }
 
+// inWords is what is logged of a panic's cause: the text of an error or a string. Of
+// other values only the type, because anything may be in them.
+func inWords(cause any) string {
+	switch c := cause.(type) {
+	case error:
+		return c.Error()
+	case string:
+		return c
+	}
+	return fmt.Sprintf("a %T", cause)
+}
+
 // rescue answers for a handler that panicked, and keeps the service alive.
 func (a *api) rescue(w http.ResponseWriter, r *http.Request) {
 	cause := recover()
@@ -117,6 +130,6 @@ func (a *api) rescue(w http.ResponseWriter, r *http.Request) {
 		panic(cause) // net/http's way to cut a connection
 	}
 	a.Log.ErrorContext(r.Context(), "request panicked", "method", r.Method, "path", clip(r.URL.Path, 200),
-		"panic", cause, "stack", string(debug.Stack()))
+		"panic", inWords(cause), "stack", string(debug.Stack()))
 	a.refuse(w, internalProblem())
 }

@@ -22,7 +22,8 @@ const secretText = "s3cret-t3xt"
 // holders are the shapes in which a secret comes before something that prints.
 func holders() map[string]any {
 	secret := event.Secret(secretText)
-	s := event.Subscription{Secrets: []event.Secret{secret, secret}}
+	headers := event.Headers{"Authorization": secretText}
+	s := event.Subscription{Secrets: []event.Secret{secret, secret}, Headers: headers}
 	return map[string]any{
 		"a secret":              secret,
 		"a pointer":             &secret,
@@ -31,6 +32,8 @@ func holders() map[string]any {
 		"a value of a map":      map[string]event.Secret{"a": secret},
 		"a field":               struct{ Secret event.Secret }{secret},
 		"an interface in a map": map[string]any{"a": secret},
+		"headers":               headers,
+		"headers in a field":    struct{ Headers event.Headers }{headers},
 		"a subscription":        s,
 		"a pointer to one":      &s,
 		"a list of them":        []event.Subscription{s},

@@ -21,6 +21,18 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 // not for strings.
 func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
+// Headers are what a subscription adds to its webhooks, by name. They may be credentials,
+// and print as a placeholder as secrets do: whoever needs them converts them to a map on
+// purpose.
+type Headers map[string]string
+
+func (Headers) String() string               { return hidden }
+func (Headers) LogValue() slog.Value         { return slog.StringValue(hidden) }
+func (Headers) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// Format hides them from every verb.
+func (Headers) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
+
 // Subscription says where webhooks go and which event types it wants.
 type Subscription struct {
 	ID               ID
@@ -29,7 +41,7 @@ type Subscription struct {
 	EventTypes       []string // patterns, see Wants; empty means all
 	Secrets          []Secret // newest first; empty means that nothing is signed
 	RequireSignature bool     // ingest must carry a valid signature
-	Headers          map[string]string
+	Headers          Headers
 	Active           bool
 	DisabledReason   string // why the service made it inactive; "" if it did not
 	CreatedAt        time.Time

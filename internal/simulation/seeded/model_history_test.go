@@ -60,6 +60,25 @@ func (m *model) Depth(_ context.Context, now time.Time) (depth event.Depth, err 
 	return depth, err
 }
 
+func (m *model) Waiting(_ context.Context, many int) (w event.Waiting, err error) {
+	w.Many = map[event.ID]int{}
+	err = m.do(func() error {
+		for _, r := range m.rows {
+			if r.d.Status == event.Pending && r.d.LeaseOwner == "" {
+				w.Total++
+				w.Many[r.d.SubscriptionID]++
+			}
+		}
+		return nil
+	})
+	for id, n := range w.Many {
+		if n < many {
+			delete(w.Many, id)
+		}
+	}
+	return w, err
+}
+
 func (m *model) Count(context.Context) (n map[event.Status]int, err error) {
 	n = map[event.Status]int{}
 	err = m.do(func() error {

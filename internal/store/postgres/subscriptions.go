@@ -28,7 +28,7 @@ func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) 
 		_, err := tx.Exec(ctx, `INSERT INTO subscriptions (`+subscriptionColumns+`, inactive_since)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
 			uuid(sub.ID), clean(sub.TargetURL), clean(sub.Description), patterns(sub.EventTypes), bare(sub.Secrets), sub.RequireSignature,
-			jsonText(sub.Headers), sub.Active, clean(sub.DisabledReason), sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule),
+			jsonText(map[string]string(sub.Headers)), sub.Active, clean(sub.DisabledReason), sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule),
 			sub.MaxInFlight, sub.RatePerSecond, sub.CreatedAt, sub.UpdatedAt, maybe(sub.DeletedAt), sub.CreatedAt)
 		if err != nil {
 			return err
@@ -78,7 +78,7 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 			is_active = $7, disabled_reason = $8, timeout_us = $9, retry_schedule_us = $10, max_in_flight = $11,
 			rate_per_second = $13, updated_at = $12
 			WHERE id = $14 AND deleted_at IS NULL RETURNING `+subscriptionColumns,
-			clean(sub.TargetURL), clean(sub.Description), patterns(sub.EventTypes), secrets, sub.RequireSignature, jsonText(sub.Headers),
+			clean(sub.TargetURL), clean(sub.Description), patterns(sub.EventTypes), secrets, sub.RequireSignature, jsonText(map[string]string(sub.Headers)),
 			sub.Active, clean(sub.DisabledReason), sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule), sub.MaxInFlight,
 			sub.UpdatedAt, sub.RatePerSecond, uuid(sub.ID)), sub.ID)
 		if err != nil {
@@ -105,7 +105,7 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE subscriptions SET secrets = $1, headers = $2 WHERE id = $3`,
-			bare(to.Secrets), jsonText(to.Headers), uuid(from.ID))
+			bare(to.Secrets), jsonText(map[string]string(to.Headers)), uuid(from.ID))
 		swapped = err == nil
 		return err
 	})
@@ -179,7 +179,7 @@ func scanSubscription(row pgx.Row) (event.Subscription, error) {
 	var timeout int64
 	var schedule []int64
 	err := row.Scan(idTo(&sub.ID), &sub.TargetURL, &sub.Description, &sub.EventTypes, &secrets,
-		&sub.RequireSignature, &sub.Headers, &sub.Active, &sub.DisabledReason, &timeout, &schedule,
+		&sub.RequireSignature, (*map[string]string)(&sub.Headers), &sub.Active, &sub.DisabledReason, &timeout, &schedule,
 		&sub.MaxInFlight, &sub.RatePerSecond, timeTo{&sub.CreatedAt}, timeTo{&sub.UpdatedAt}, timeTo{&sub.DeletedAt})
 	sub.Timeout = time.Duration(timeout) * time.Microsecond
 	for _, secret := range secrets {

@@ -21,7 +21,7 @@ func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) 
 		_, err := w.conn.ExecContext(context.Background(),
 			`INSERT INTO subscriptions (`+subscriptionColumns+`, inactive_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			sub.ID[:], sub.TargetURL, sub.Description, jsonText(sub.EventTypes), jsonText(plain(sub.Secrets)), sub.RequireSignature,
-			jsonText(sub.Headers), sub.Active, sub.DisabledReason, sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule),
+			jsonText(map[string]string(sub.Headers)), sub.Active, sub.DisabledReason, sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule),
 			sub.MaxInFlight, sub.RatePerSecond, micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.DeletedAt), micros(sub.CreatedAt))
 		return err
 	})
@@ -62,7 +62,7 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 			`UPDATE subscriptions SET target_url = ?, description = ?, event_types = ?, secrets = coalesce(?, secrets),
 			require_signature = ?, headers = ?, inactive_since = CASE WHEN is_active THEN ? ELSE inactive_since END,
 			is_active = ?, disabled_reason = ?, timeout_us = ?, retry_schedule = ?, max_in_flight = ?, rate_per_second = ?, updated_at = ? WHERE id = ? AND deleted_at = 0`,
-			sub.TargetURL, sub.Description, jsonText(sub.EventTypes), secrets, sub.RequireSignature, jsonText(sub.Headers), micros(sub.UpdatedAt), sub.Active,
+			sub.TargetURL, sub.Description, jsonText(sub.EventTypes), secrets, sub.RequireSignature, jsonText(map[string]string(sub.Headers)), micros(sub.UpdatedAt), sub.Active,
 			sub.DisabledReason, sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule), sub.MaxInFlight, sub.RatePerSecond,
 			micros(sub.UpdatedAt), sub.ID[:]))
 		if err != nil {
@@ -91,7 +91,7 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 			return err
 		}
 		_, err = w.conn.ExecContext(context.Background(), `UPDATE subscriptions SET secrets = ?, headers = ? WHERE id = ?`,
-			jsonText(plain(to.Secrets)), jsonText(to.Headers), from.ID[:])
+			jsonText(plain(to.Secrets)), jsonText(map[string]string(to.Headers)), from.ID[:])
 		swapped = err == nil
 		return err
 	})
@@ -138,7 +138,7 @@ func scanSubscription(row interface{ Scan(...any) error }) (event.Subscription, 
 	var timeout int64
 	var schedule []int64
 	err := row.Scan(idScan{&sub.ID}, &sub.TargetURL, &sub.Description, jsonScan{&sub.EventTypes}, jsonScan{&secrets},
-		&sub.RequireSignature, jsonScan{&sub.Headers}, &sub.Active, &sub.DisabledReason, &timeout, jsonScan{&schedule},
+		&sub.RequireSignature, jsonScan{(*map[string]string)(&sub.Headers)}, &sub.Active, &sub.DisabledReason, &timeout, jsonScan{&schedule},
 		&sub.MaxInFlight, &sub.RatePerSecond, timeScan{&sub.CreatedAt}, timeScan{&sub.UpdatedAt}, timeScan{&sub.DeletedAt})
 	sub.Timeout = time.Duration(timeout) * time.Microsecond
 	for _, secret := range secrets {
