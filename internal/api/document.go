@@ -83,6 +83,9 @@ func complete(op *operation) {
 		op.Description = strings.TrimSpace(op.Description + "\n\nThe key's scope: " + either(op.needs) + ".")
 		responses(op.Responses, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	}
+	if op.Method != http.MethodGet {
+		responses(op.Responses, http.StatusInsufficientStorage)
+	}
 }
 
 // problemResponses describes each problem, with an example made by the code that
@@ -106,6 +109,7 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		{fmt.Errorf("%w: 10000000 deliveries wait, and HOOKFERRY_MAX_PENDING is 10000000", event.ErrBacklog), "More waits to be delivered than may, in all or for this subscription. Nothing was stored."},
 		{internalProblem(), "Something went wrong inside Hookferry."},
 		{event.ErrUnavailable, "The database can't be used, or the service is stopping, or so many requests are being read that there is no memory for another; the same request may succeed later. Where the connection to the database broke in the middle of a commit, it may have been done all the same."},
+		{event.ErrFull, "The disk that holds the database is full; nothing was stored. The same request succeeds when there is room again."},
 	}
 	all := map[string]*huma.Response{}
 	for _, d := range described {
@@ -128,8 +132,8 @@ func problemHeader(status int, r *huma.Response) *huma.Response {
 		return withHeader(r, "WWW-Authenticate", "The scope that is needed.", challengeFor(event.ScopeRead))
 	case http.StatusServiceUnavailable:
 		return withHeader(r, "Retry-After", "Seconds to wait.", retryAfter)
-	case http.StatusTooManyRequests:
-		return withHeader(r, "Retry-After", "Seconds to wait.", retryAfterBacklog)
+	case http.StatusTooManyRequests, http.StatusInsufficientStorage:
+		return withHeader(r, "Retry-After", "Seconds to wait.", retryAfterRoom)
 	}
 	return r
 }

@@ -106,6 +106,7 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 		{wrap(event.ErrUnauthorized), 401, "signature_invalid", false},
 		{fmt.Errorf("%w: it breaks at byte 7", event.ErrMalformed), 400, "malformed_body", false},
 		{wrap(event.ErrUnavailable), 503, "unavailable", false},
+		{wrap(event.ErrFull), 507, "storage_full", false},
 		{wrap(event.Invalid("event", "must not be empty")), 422, "invalid", false},
 		{errors.New(inside), 500, "internal_error", true},
 	} {
@@ -117,7 +118,7 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 		if lines := strings.Count(s.log.String(), inside); lines > 1 || (lines == 1) != c.logged {
 			t.Errorf("%v: %d lines in the log: %s", c.err, lines, s.log)
 		}
-		if got := r.header.Get("Retry-After"); (got != "") != (c.status == 503) {
+		if got := r.header.Get("Retry-After"); (got != "") != (c.status == 503 || c.status == 507) {
 			t.Errorf("%v: Retry-After is %q", c.err, got)
 		}
 		if got := r.header.Get("WWW-Authenticate"); (got != "") != (c.status == 401) {

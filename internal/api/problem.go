@@ -92,6 +92,8 @@ func problemOf(err error) (p Problem, known bool) {
 			"Nothing was stored, because too much waits to be delivered already: "+withoutPrefix(err, event.ErrBacklog)+". Send it again later."), true
 	case errors.Is(err, event.ErrSealed):
 		return newProblem(http.StatusServiceUnavailable, "secrets_sealed", clip("Nothing was done: "+withoutPrefix(err, event.ErrSealed)+".", 600)), true
+	case errors.Is(err, event.ErrFull):
+		return newProblem(http.StatusInsufficientStorage, "storage_full", "Nothing was stored: the disk that holds the database is full. Whoever runs the service has to make room; it then goes on by itself, and what was acknowledged before is not lost. Try again later."), true
 	case errors.Is(err, event.ErrUnavailable):
 		return newProblem(http.StatusServiceUnavailable, "unavailable", "The database can't be reached or written at present. Try again; with an Idempotency-Key nothing is taken twice, should it have been stored all the same."), true
 	}
@@ -121,11 +123,11 @@ func (a *api) refuse(w http.ResponseWriter, p Problem) {
 }
 
 // How long a caller is asked to wait, in seconds: for what may pass at any moment, and
-// for a backlog, which takes its time.
+// for room, of a backlog or on a disk, which takes its time.
 const (
-	retryAfter        = "2"
-	retryAfterBacklog = "30"
-	challenge         = `Bearer realm="hookferry"`
+	retryAfter     = "2"
+	retryAfterRoom = "30"
+	challenge      = `Bearer realm="hookferry"`
 )
 
 func writeProblem(w http.ResponseWriter, p Problem) {
@@ -135,8 +137,8 @@ func writeProblem(w http.ResponseWriter, p Problem) {
 		h.Set("WWW-Authenticate", challenge)
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
-	case http.StatusTooManyRequests:
-		h.Set("Retry-After", retryAfterBacklog)
+	case http.StatusTooManyRequests, http.StatusInsufficientStorage:
+		h.Set("Retry-After", retryAfterRoom)
 	case http.StatusRequestTimeout:
 		h.Set("Connection", "close")
 	}

@@ -335,8 +335,8 @@ func (a *App) ready() error {
 	if a.stopping.Load() {
 		return errors.New("the service is stopping")
 	}
-	if a.health.failure(context.Background()) != nil {
-		return errors.New("the database can't be read or written at present")
+	if err := a.health.failure(context.Background()); err != nil {
+		return errors.New(inWords(err))
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func (h *health) report(ctx context.Context) api.Health {
 	defer h.mu.Unlock()
 	database := api.Component{Status: api.StatusOK, LatencyMS: float64(h.took.Microseconds()) / 1000}
 	if err != nil {
-		database = api.Component{Status: api.StatusDown, LatencyMS: database.LatencyMS, Error: "the database can't be read or written at present"}
+		database = api.Component{Status: api.StatusDown, LatencyMS: database.LatencyMS, Error: inWords(err)}
 	}
 	report := api.Health{
 		Status:        database.Status,
@@ -73,6 +73,14 @@ func (h *health) report(ctx context.Context) api.Health {
 		h.addRedis(&report)
 	}
 	return report
+}
+
+// inWords is what anybody may read of why no work can be done.
+func inWords(err error) string {
+	if errors.Is(err, event.ErrFull) {
+		return "the disk that holds the database is full: make room, and the service goes on by itself"
+	}
+	return "the database can't be read or written at present"
 }
 
 // clock knows how much the database's clock shows more than this machine's.

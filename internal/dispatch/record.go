@@ -124,7 +124,9 @@ func (r *recorder) write(done []recorded, released []*work) bool {
 			r.failures = 0
 			break
 		}
-		r.d.o.Log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(settlements))
+		if r.failures%lastTries == 0 { // some seconds apart: the log may be on the disk that is full
+			r.d.o.Log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(settlements))
+		}
 		if r.giveUp() {
 			return false // their leases run out, and they are attempted again
 		}

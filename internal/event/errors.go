@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -27,6 +28,8 @@ var (
 	ErrBacklog = errors.New("too much is pending")
 	// ErrUnavailable: the store can't work at present; the same call may succeed later.
 	ErrUnavailable = errors.New("store is not available")
+	// ErrFull is an ErrUnavailable: there is no room to write, until somebody makes some.
+	ErrFull = fmt.Errorf("%w: its disk is full", ErrUnavailable)
 )
 
 // FieldError names a field of the caller's input and what is wrong with it.

@@ -133,7 +133,8 @@ type Upkeep interface {
 	// cancelled, and counts as settled now. Idempotency keys of that age go, too.
 	// Call it until it returns 0.
 	Expire(ctx context.Context, before time.Time, now time.Time, limit int) (int, error)
-	// Ping makes sure that the database answers and is not one that can only be read.
-	// It writes nothing: that a disk is full is found by whoever writes.
+	// Ping makes sure that the database answers, is not one that can only be read, and
+	// found room when it was last written to. It writes nothing itself: that a disk is
+	// full is found by whoever writes, and told here for a while (Room).
 	Ping(ctx context.Context) error
 }

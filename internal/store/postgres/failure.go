@@ -19,6 +19,8 @@ func fail(what string, err error) error {
 		return err
 	case isDataError(err):
 		return fmt.Errorf("%s: %w", what, err)
+	case sqlState(err) == "53100": // disk_full; 53200, 53300 and the like pass sooner
+		return fmt.Errorf("%w: %s: %w", event.ErrFull, what, err)
 	}
 	return fmt.Errorf("%w: %s: %w", event.ErrUnavailable, what, err)
 }

@@ -71,6 +71,7 @@ type Store struct {
 	writer  *writer
 	replica *replica
 	hints   *hints
+	room    store.Room
 	listen  *pgx.ConnConfig
 
 	mu      sync.Mutex
@@ -215,7 +216,8 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Ping makes sure that the database answers and is not one that can only be read.
+// Ping makes sure that the database answers, is not one that can only be read, and that
+// the last commit found room.
 func (s *Store) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -227,5 +229,5 @@ func (s *Store) Ping(ctx context.Context) error {
 	if readOnly {
 		return fmt.Errorf("%w: the database can only be read: it is a replica, or set so", event.ErrUnavailable)
 	}
-	return nil
+	return s.room.Err()
 }

@@ -221,9 +221,11 @@ func (w *writer) commit(batch []*op) {
 		}
 		w.onCommit(rows, time.Since(start))
 	}
+	err = fail("write to the database", err)
+	w.store.room.Wrote(err)
 	for _, o := range batch {
 		if err != nil {
-			o.err = fail("write to the database", err)
+			o.err = err
 		}
 		o.done <- struct{}{}
 	}

@@ -10,7 +10,7 @@ import (
 // Record writes settlements. The fence is in the statement: a row that has moved
 // on is left alone, and the attempt is kept all the same.
 func (s *Store) Record(ctx context.Context, settlements []event.Settlement) error {
-	return s.write(ctx, len(settlements), func(w *writer) error {
+	err := s.write(ctx, len(settlements), func(w *writer) error {
 		for i := range settlements {
 			if err := w.record(&settlements[i]); err != nil {
 				return err
@@ -18,6 +18,8 @@ func (s *Store) Record(ctx context.Context, settlements []event.Settlement) erro
 		}
 		return nil
 	})
+	s.room.Wrote(err)
+	return err
 }
 
 func (w *writer) record(s *event.Settlement) error {

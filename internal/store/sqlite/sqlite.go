@@ -54,6 +54,7 @@ type Store struct {
 	reads  *sql.DB
 	writes *sql.DB
 	writer *writer
+	room   store.Room
 	cursor event.ID // where the next fair claim goes on; only the writer touches it
 }
 
@@ -186,8 +187,12 @@ func (s *Store) Close() error {
 	return errors.Join(append(errs, s.lock.Unlock())...)
 }
 
-// Ping makes sure that the file can be read and written.
+// Ping makes sure that the file can be read and written, and that the last write
+// found room.
 func (s *Store) Ping(ctx context.Context) error {
+	if err := s.room.Err(); err != nil {
+		return err
+	}
 	if err := s.reads.PingContext(ctx); err != nil {
 		return unavailable("read the database", err)
 	}

@@ -211,10 +211,3 @@ func (w *writer) transact(batch []*op) error {
 func isRefusal(err error) bool {
 	return errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrKeyReused)
 }
-
-func unavailable(what string, err error) error {
-	if errors.Is(err, event.ErrUnavailable) {
-		return err
-	}
-	return fmt.Errorf("%w: %s: %w", event.ErrUnavailable, what, err)
-}
