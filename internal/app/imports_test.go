@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"internal/config":          {"internal/event", "internal/seal"},
 	"internal/simulation":      {},
 	"internal/chaos":           {},
+	"internal/faults":          {},
 	"internal/await":           {},
 	"internal/childproc":       {},
 	"internal/hostile":         {},

@@ -3,6 +3,8 @@ package sqlite
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -30,6 +32,23 @@ func isFull(err error) bool {
 		return true
 	}
 	return false
+}
+
+// whatToDo adds to an error of Open what its reader can do about it, where SQLite's
+// words alone don't say.
+func whatToDo(path string, err error) error {
+	code := codeOf(err)
+	switch {
+	case isFull(err), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("the disk that holds %s is full: make room and start again; nothing in it is lost: %w", path, err)
+	case code&0xff == sqlite3.SQLITE_CORRUPT, code == sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("%s is damaged, or no file of SQLite's: keep a copy of it, with %[1]s-wal if there is one, then restore a backup, or read what can be read with `sqlite3 %[1]s .recover`: %w", path, err)
+	case code&0xff == sqlite3.SQLITE_READONLY, errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%s, or the directory it is in, can't be written: let the service's user own both, on a volume that is not mounted read-only: %w", path, err)
+	case code&0xff == sqlite3.SQLITE_BUSY, code&0xff == sqlite3.SQLITE_LOCKED:
+		return fmt.Errorf("another program holds a lock on %s, a backup or a shell perhaps: end it, and start again: %w", path, err)
+	}
+	return err
 }
 
 // codeOf is SQLite's extended result code, or 0.

@@ -70,6 +70,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	defer func() {
 		if err != nil {
 			s.Close()
+			err = whatToDo(path, err)
 		}
 	}()
 	alone, err := s.lock.TryLock()
