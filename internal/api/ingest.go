@@ -6,6 +6,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"hookferry/internal/event"
+	"hookferry/internal/faultpoint"
 )
 
 // EventInput is the body of an event. The whole of it is what the subscriber gets,
@@ -58,6 +59,7 @@ func (a *api) ingest(w http.ResponseWriter, r *http.Request, id string) error {
 		return writeJSON(w, http.StatusOK, Filtered{Status: "filtered", Reason: done.Reason})
 	}
 	writeAccepted(w, done.Receipt)
+	faultpoint.Reach("api: answering")
 	return nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"hookferry/internal/event"
+	"hookferry/internal/faultpoint"
 )
 
 // Store is what the dispatcher needs of the store; package store says what each
@@ -284,6 +285,7 @@ func (d *Dispatcher) deliver(w *work) ending {
 		return endedNeutral
 	}
 
+	faultpoint.Reach("dispatch: attempting")
 	outcome := d.o.Sender.Send(d.attempts, sub, w.claimed.Event)
 	if d.attempts.Err() != nil && !outcome.Success() && outcome.StatusCode == 0 {
 		d.recorder.release(w) // we broke it off ourselves: that says nothing about the endpoint

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hookferry/internal/event"
+	"hookferry/internal/faultpoint"
 )
 
 const (
@@ -149,7 +150,9 @@ func (r *recorder) write(done []recorded, released []*work) bool {
 // keep the others from the disk, and that one without the receiver's words.
 func (r *recorder) record(settlements []event.Settlement) error {
 	store := r.d.o.Store
+	faultpoint.Reach("dispatch: recording")
 	err := store.Record(context.Background(), settlements)
+	faultpoint.Reach("dispatch: recorded")
 	if err == nil || errors.Is(err, event.ErrUnavailable) {
 		return err
 	}

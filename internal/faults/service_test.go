@@ -123,6 +123,10 @@ func (s *service) call(method, path, body string) (answer, error) {
 		return answer{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	return s.do(req)
+}
+
+func (s *service) do(req *http.Request) (answer, error) {
 	res, err := s.client.Do(req)
 	if err != nil {
 		return answer{}, err

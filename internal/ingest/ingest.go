@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"hookferry/internal/event"
+	"hookferry/internal/faultpoint"
 	"hookferry/webhook"
 )
 
@@ -112,7 +113,9 @@ func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Su
 		a.Delivery.LeaseOwner, a.Delivery.LeasedUntil = lease.Owner, lease.Until
 	}
 
+	faultpoint.Reach("ingest: accepting")
 	receipt, err := in.Store.Accept(ctx, a)
+	faultpoint.Reach("ingest: accepted")
 
 	stored := err == nil && !receipt.Replayed
 	switch {
@@ -123,6 +126,7 @@ func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Su
 	case stored:
 		in.Handoff.Overflow(sub.ID)
 	}
+	faultpoint.Reach("ingest: handed-over")
 	if stored {
 		in.Observer.Accepted()
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hookferry/internal/event"
+	"hookferry/internal/faultpoint"
 )
 
 // stage is how far an attempt has come.
@@ -112,6 +113,7 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 		a.peer = c.peer
 	}
 	a.phase.answer = span{from: time.Now()}
+	faultpoint.Reach("send: connected")
 }
 
 func rawConn(c net.Conn) net.Conn {
@@ -124,6 +126,7 @@ func rawConn(c net.Conn) net.Conn {
 // wroteRequest may come after firstByte: a receiver can answer before it has read
 // all, and the two are noted by different goroutines.
 func (a *attempt) wroteRequest(httptrace.WroteRequestInfo) {
+	faultpoint.Reach("send: written")
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.stage == sent {

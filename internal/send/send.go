@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hookferry/internal/event"
+	"hookferry/internal/faultpoint"
 )
 
 // DefaultTimeout bounds an attempt where neither the options nor the
@@ -111,6 +112,7 @@ func (s *Sender) Send(ctx context.Context, sub event.Subscription, ev event.Even
 	defer cancel()
 	// The transport itself and no http.Client: that would follow redirects, and put
 	// the whole URL into its errors.
+	faultpoint.Reach("send: dialling")
 	resp, err := s.transport.RoundTrip(t.request(ctx, header, ev.Payload))
 	if err != nil {
 		a.fail(&o, t.url.Hostname(), err)
@@ -118,6 +120,7 @@ func (s *Sender) Send(ctx context.Context, sub event.Subscription, ev event.Even
 		readAnswer(&o, resp)
 	}
 	a.report(&o)
+	faultpoint.Reach("send: answered")
 	return o
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hookferry/internal/event"
+	"hookferry/internal/faultpoint"
 )
 
 // commitRows bounds one commit. A commit of so many rows takes some 5 ms, which
@@ -200,10 +201,12 @@ func (w *writer) transact(batch []*op) error {
 			return unavailable("write to the database", o.err)
 		}
 	}
+	faultpoint.Reach("store: committing")
 	if _, err := w.stmts.commit.Exec(); err != nil {
 		w.stmts.rollback.Exec()
 		return unavailable("commit to disk", err)
 	}
+	faultpoint.Reach("store: committed")
 	return nil
 }
 
