@@ -18,3 +18,6 @@ func (s *Store) MeasureClock(ctx context.Context) error { return s.clock.measure
 
 // UsableOffset is the rule of what is used of an offset that was measured.
 var UsableOffset = usable
+
+// Fail is how an error of the driver's becomes one of the store's.
+var Fail = fail

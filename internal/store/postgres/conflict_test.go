@@ -1,0 +1,126 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"hookferry/internal/await"
+	"hookferry/internal/event"
+	"hookferry/internal/store/postgres"
+)
+
+// rival is another transaction on the rows of a store.
+type rival struct {
+	t    *testing.T
+	url  string
+	conn *pgx.Conn
+}
+
+func newRival(t *testing.T, url string) *rival {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return &rival{t, url, conn}
+}
+
+func (r *rival) do(sql string, args ...any) {
+	r.t.Helper()
+	if _, err := r.conn.Exec(r.t.Context(), sql, args...); err != nil {
+		r.t.Errorf("%s: %v", sql, err)
+	}
+}
+
+const touch = `UPDATE deliveries SET due_at = due_at WHERE id = $1::uuid`
+
+// awaitBlocked waits until a transaction of the store waits for a lock.
+func (r *rival) awaitBlocked() {
+	r.t.Helper()
+	await.NoError(r.t, func() error {
+		if query[int](r.t, r.url, `SELECT count(*) FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name = 'hookferry' AND wait_event_type = 'Lock'`)[0] == 0 {
+			return errors.New("nobody waits for a lock")
+		}
+		return nil
+	})
+}
+
+// Two outcomes go into one transaction, in the order of their ids. The rival takes their
+// rows in the other order, and waits for longer than the store before it gives up.
+func TestDeadlocksAreRetried(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t, template)
+	s := open(t, postgres.Options{URL: url})
+	a, b, list := pair(t, s)
+	r := newRival(t, url)
+	r.do(`SET deadlock_timeout = '1h'`)
+	r.do(`BEGIN`)
+	r.do(touch, b.String())
+	recorded := make(chan error, 1)
+	go func() { recorded <- s.Record(context.Background(), list) }()
+	r.awaitBlocked()
+	r.do(touch, a.String()) // the circle is closed; PostgreSQL ends the store's part in it
+	r.do(`COMMIT`)
+	wantRecorded(t, s, recorded, list)
+	await.NoError(t, func() error { // the server counts at its leisure
+		if n := query[int](t, url, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`)[0]; n == 0 {
+			return errors.New("there was no deadlock")
+		}
+		return nil
+	})
+}
+
+// Where an operator has made transactions stricter, they fail for what others changed
+// meanwhile, and are repeated.
+func TestSerializationFailuresAreRetried(t *testing.T) {
+	t.Parallel()
+	for _, level := range []string{"repeatable read", "serializable"} {
+		t.Run(level, func(t *testing.T) {
+			t.Parallel()
+			url := server.Database(t, template)
+			query[string](t, url, fmt.Sprintf(`DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I SET default_transaction_isolation = ''%s''', current_database()); END $$`, level))
+			s := open(t, postgres.Options{URL: url})
+			_, b, list := pair(t, s)
+			r := newRival(t, url)
+			r.do(`BEGIN`)
+			r.do(touch, b.String())
+			recorded := make(chan error, 1)
+			go func() { recorded <- s.Record(context.Background(), list) }()
+			r.awaitBlocked()
+			r.do(`COMMIT`)
+			wantRecorded(t, s, recorded, list)
+		})
+	}
+}
+
+// pair is two deliveries with an outcome each.
+func pair(t *testing.T, s *postgres.Store) (a, b event.ID, list []event.Settlement) {
+	t.Helper()
+	sub := subscribed(t, s)
+	for i := range 2 {
+		at := time.Now().Add(time.Duration(i) * 10 * time.Millisecond)
+		d := accept(t, s, offer(sub.ID, at))
+		list = append(list, event.Settle(d, event.Outcome{StartedAt: at, StatusCode: 200}, nil, at, 0.5))
+	}
+	return list[0].Delivery.ID, list[1].Delivery.ID, list
+}
+
+func wantRecorded(t *testing.T, s *postgres.Store, recorded chan error, list []event.Settlement) {
+	t.Helper()
+	if err := <-recorded; err != nil {
+		t.Errorf("an outcome that lost against another transaction: %v", err)
+	}
+	for _, one := range list {
+		got, err := s.Delivery(t.Context(), one.Delivery.ID)
+		if err != nil || got.Delivery.Status != event.Delivered || len(got.Attempts) != 1 {
+			t.Errorf("%v, %v with %d attempts; want it delivered by one", err, got.Delivery.Status, len(got.Attempts))
+		}
+	}
+}
