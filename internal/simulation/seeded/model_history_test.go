@@ -137,7 +137,7 @@ func (m *model) findings(broken func(r *row) bool) (f event.Finding) {
 
 func (m *model) CreateKey(_ context.Context, k event.APIKey) error {
 	return m.do(func() error {
-		k.CreatedAt, k.RevokedAt = kept(k.CreatedAt), kept(k.RevokedAt)
+		k.CreatedAt, k.ExpiresAt, k.RevokedAt = kept(k.CreatedAt), kept(k.ExpiresAt), kept(k.RevokedAt)
 		m.api = append(m.api, &k)
 		return nil
 	})
@@ -175,6 +175,17 @@ func (m *model) RevokeKey(_ context.Context, id event.ID, at time.Time) error {
 			}
 		}
 		return fmt.Errorf("%w: no valid API key %s", event.ErrNotFound, id)
+	})
+}
+
+func (m *model) KeyUsed(_ context.Context, id event.ID, at time.Time) error {
+	return m.do(func() error {
+		for _, k := range m.api {
+			if k.ID == id && k.UsedAt.Before(kept(at)) {
+				k.UsedAt = kept(at)
+			}
+		}
+		return nil
 	})
 }
 
