@@ -120,7 +120,7 @@ func TestEveryValueIsTaken(t *testing.T) {
 		{"render.yaml", 3},
 		{chart + "templates/deployments.yaml", 2},
 	} {
-		text := variable.ReplaceAllString(read(t, file.name), "0123456789abcdef")
+		text := variable.ReplaceAllString(read(t, file.name), "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
 		roles := []string{"api", "worker"}
 		for _, found := range setRole.FindAllStringSubmatch(text, -1) {
 			roles = append(roles, found[1])

@@ -22,7 +22,6 @@ type service struct {
 	url     string
 	process *childproc.Process
 	client  *http.Client
-	ended   bool // by the test
 }
 
 // journal looks for the line that says where the service listens, and counts the others.
