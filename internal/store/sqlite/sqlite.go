@@ -83,6 +83,11 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	if err := keepPrivate(path); err != nil {
 		return nil, err
 	}
+	if alone {
+		if err := checkLog(path); err != nil {
+			return nil, err
+		}
+	}
 	if s.writes, err = openPool(path, 1, "immediate", "synchronous(FULL)", "cache_size(-16000)", "wal_autocheckpoint(4000)"); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,242 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+	"hookferry/internal/store/sqlite"
+)
+
+// crashed is a store's files as a kill would leave them, with the length of the log
+// after each acceptance that returned.
+type crashed struct {
+	dir      string
+	accepted []event.ID
+	logAfter []int64
+}
+
+func crash(t *testing.T, events int) crashed {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "hookferry.db")
+	s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	now := time.Now()
+	sub := event.Subscription{ID: event.NewID(now), TargetURL: "https://example.com/", Active: true, CreatedAt: now, UpdatedAt: now}
+	if err := s.CreateSubscription(t.Context(), sub); err != nil {
+		t.Fatal(err)
+	}
+	c := crashed{dir: t.TempDir()}
+	for range events {
+		id := event.NewID(time.Now())
+		a := event.Acceptance{
+			Event:    event.Event{ID: id, Type: "user.created", ContentType: "application/json", Payload: make([]byte, 9000), CreatedAt: now},
+			Delivery: event.Delivery{ID: id, EventID: id, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now},
+		}
+		if _, err := s.Accept(t.Context(), a); err != nil {
+			t.Fatal(err)
+		}
+		log, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.accepted, c.logAfter = append(c.accepted, id), append(c.logAfter, log.Size())
+	}
+	for _, name := range []string{"hookferry.db", "hookferry.db-wal"} {
+		c.put(t, name, read(t, filepath.Join(dir, name)))
+	}
+	return c
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (c crashed) put(t *testing.T, name string, b []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(c.dir, name), b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// copy is the same files in another place.
+func (c crashed) copy(t *testing.T) crashed {
+	t.Helper()
+	from := c.dir
+	c.dir = t.TempDir()
+	if err := os.CopyFS(c.dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (c crashed) open() (*sqlite.Store, error) {
+	return sqlite.Open(context.Background(), filepath.Join(c.dir, "hookferry.db"), sqlite.Options{})
+}
+
+// A process that dies in the middle of a commit, and a machine that loses its power
+// there, leave the end of the log torn: short, or with something else in its place. What
+// was acknowledged before is there.
+func TestTornLog(t *testing.T) {
+	t.Parallel()
+	c := crash(t, 12)
+	log := read(t, filepath.Join(c.dir, "hookferry.db-wal"))
+	for range 60 {
+		last := rand.IntN(len(c.accepted))                                       // the one that was acknowledged last
+		from, to := c.logAfter[last], c.logAfter[min(last+1, len(c.accepted)-1)] // of the commit that is torn
+		at := from + rand.Int64N(max(1, to-from))
+		for why, torn := range map[string][]byte{
+			"short":                                log[:at],
+			"zeros":                                append(append([]byte{}, log[:at]...), make([]byte, 8<<10)...),
+			"garbage":                              append(append([]byte{}, log[:at]...), noise(8<<10)...),
+			"before what failed commits have left": slices.Concat(log[:from], log[c.logAfter[7]:c.logAfter[8]], log[c.logAfter[4]:c.logAfter[5]]),
+		} {
+			one := c.copy(t)
+			one.put(t, "hookferry.db-wal", torn)
+			s, err := one.open()
+			if err != nil {
+				t.Fatalf("%s at byte %d of %d: %v", why, at, len(log), err)
+			}
+			for i, id := range c.accepted[:last+1] {
+				if _, err := s.Delivery(t.Context(), id); err != nil {
+					t.Errorf("%s at byte %d of %d: acknowledged event %d is lost: %v", why, at, len(log), i, err)
+				}
+			}
+			s.Close()
+		}
+	}
+}
+
+func noise(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rand.Uint32())
+	}
+	return b
+}
+
+// What is damaged in a way that no crash can leave is not opened as if it were whole:
+// the error says what is wrong and what to do.
+func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
+	c := crash(t, 12)
+	database, log := read(t, filepath.Join(c.dir, "hookferry.db")), read(t, filepath.Join(c.dir, "hookferry.db-wal"))
+	flipped := append([]byte{}, log...)
+	flipped[c.logAfter[2]+2000] ^= 1
+	for why, row := range map[string]struct {
+		name  string
+		bytes []byte
+		words string
+	}{
+		"the log is damaged in the middle, and commits follow": {"hookferry.db-wal", flipped, "would leave out"},
+		"the log's header is damaged, and commits follow":      {"hookferry.db-wal", append(noise(32), log[32:]...), "would leave out"},
+	} {
+		one := c.copy(t)
+		one.put(t, row.name, row.bytes)
+		s, err := one.open()
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), row.words) {
+			t.Errorf("%s: %v, want words with %q", why, err, row.words)
+		}
+	}
+
+	// With its log written back, the database is all there is.
+	s, err := c.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	database = read(t, filepath.Join(c.dir, "hookferry.db"))
+	for why, damaged := range map[string][]byte{
+		"another file is in its place":  noise(1 << 16),
+		"cut off":                       database[:len(database)/3],
+		"the first page is overwritten": append(noise(4096), database[4096:]...),
+	} {
+		one := c.copy(t)
+		one.put(t, "hookferry.db", damaged)
+		s, err := one.open()
+		if err == nil {
+			s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "is damaged, or no file of SQLite's") {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+}
+
+// Another program that holds a lock, as a shell with an open transaction does.
+func TestLockedByAnother(t *testing.T) {
+	t.Parallel()
+	c := crash(t, 1)
+	other, err := sql.Open("sqlite", "file:"+filepath.Join(c.dir, "hookferry.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	other.SetMaxOpenConns(1)
+	if _, err := other.Exec(`BEGIN IMMEDIATE`); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := c.open(); err == nil || !strings.Contains(err.Error(), "another program holds a lock") {
+		t.Errorf("%v, %v", s, err)
+	}
+	if _, err := other.Exec(`ROLLBACK`); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+}
+
+// SQLite's own word for a full disk, and that it passes.
+func TestFullIsToldAndPasses(t *testing.T) {
+	t.Parallel()
+	c := crash(t, 1)
+	s, err := c.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.LimitPages(t.Context(), 1); err != nil { // as many as there are
+		t.Fatal(err)
+	}
+	now := time.Now()
+	sub := event.Subscription{ID: event.NewID(now), TargetURL: "https://example.com/", Active: true, CreatedAt: now, UpdatedAt: now}
+	var full error
+	for range 100 {
+		sub.ID, sub.Description = event.NewID(now), strings.Repeat("x", 4000)
+		if full = s.CreateSubscription(t.Context(), sub); full != nil {
+			break
+		}
+	}
+	if !errors.Is(full, event.ErrFull) || !errors.Is(full, event.ErrUnavailable) {
+		t.Fatalf("got %v, want that there is no room", full)
+	}
+	if err := s.LimitPages(t.Context(), 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CreateSubscription(t.Context(), sub); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+}

@@ -1,0 +1,14 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+)
+
+// LimitPages has SQLite make the file no longer than so many pages, or than it is.
+func (s *Store) LimitPages(ctx context.Context, most int) error {
+	return s.write(ctx, 0, func(w *writer) error {
+		var now int
+		return w.conn.QueryRowContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", most)).Scan(&now)
+	})
+}

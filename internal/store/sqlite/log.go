@@ -1,0 +1,116 @@
+package sqlite
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// checkLog reads SQLite's log before SQLite does. SQLite takes it up to the first frame
+// that is not as it was written, and silently leaves out the rest: that is right for the
+// end of the log, which a crash may tear. But each commit is on disk before the next one
+// begins, so that a crash can tear one commit at most. Where more follow, they were
+// acknowledged, and something else has damaged the log.
+func checkLog(path string) error {
+	f, err := os.Open(path + "-wal")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the log of the database: %w", err)
+	}
+	defer f.Close()
+	lost, err := lostCommits(bufio.NewReaderSize(f, 1<<20))
+	if err != nil {
+		return fmt.Errorf("read %s-wal: %w", path, err)
+	}
+	if lost < many {
+		return nil
+	}
+	return fmt.Errorf("%s-wal is damaged, and not by a crash: SQLite would leave out %d commits or more that were acknowledged. Keep copies of both files, and restore a backup if you have a newer one. To go on without those commits, run `sqlite3 %[1]s 'PRAGMA wal_checkpoint(TRUNCATE)'` and start again", path, lost)
+}
+
+// The log's format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+const (
+	logHeader   = 32
+	frameHeader = 24
+	many        = 2 // commits, which no crash leaves out at once
+)
+
+// lostCommits counts the commits behind the first frame that is not whole. Commits that
+// came one after the other are linked by their checksums. What is behind a break and not
+// linked are leftovers of single commits that failed, for want of room perhaps: those
+// don't add up. A damaged header, behind which nothing can be read, counts as many.
+func lostCommits(r io.Reader) (lost int, err error) {
+	head := make([]byte, logHeader)
+	if ok, err := readWhole(r, head); !ok {
+		return 0, err
+	}
+	order, page := checksumOrder(head), binary.BigEndian.Uint32(head[8:])
+	if sum := (checksum{order: order}).add(head[:24]); !sum.is(head[24:]) || page < 512 || page > 65536 {
+		ok, err := readWhole(r, make([]byte, frameHeader+512)) // of the smallest page there is
+		if ok {
+			return many, err
+		}
+		return 0, err
+	}
+	last, broken, run := [8]byte(head[24:]), false, 0
+	for frame := make([]byte, frameHeader+page); ; last = [8]byte(frame[16:24]) {
+		if ok, err := readWhole(r, frame); !ok {
+			return lost, err
+		}
+		ours := [8]byte(frame[8:16]) == [8]byte(head[16:24]) // else it is older than the header
+		linked := ours && sumAfter(last, order).add(frame[:8]).add(frame[frameHeader:]).is(frame[16:])
+		switch {
+		case !linked:
+			broken, run = true, 0
+		case broken && binary.BigEndian.Uint32(frame[4:]) != 0: // the last frame of a commit
+			run++
+			lost = max(lost, run)
+		}
+	}
+}
+
+// readWhole fills b; ok is false at the end.
+func readWhole(r io.Reader, b []byte) (ok bool, err error) {
+	_, err = io.ReadFull(r, b)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// checksum is the log's own, over all that was added.
+type checksum struct {
+	order  binary.ByteOrder
+	s0, s1 uint32
+}
+
+// checksumOrder is in the log's magic number.
+func checksumOrder(head []byte) binary.ByteOrder {
+	if head[3]&1 == 1 {
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
+}
+
+// sumAfter goes on where a frame's checksum has ended.
+func sumAfter(last [8]byte, order binary.ByteOrder) checksum {
+	return checksum{order, binary.BigEndian.Uint32(last[:4]), binary.BigEndian.Uint32(last[4:])}
+}
+
+func (c checksum) add(b []byte) checksum {
+	for ; len(b) >= 8; b = b[8:] {
+		c.s0 += c.order.Uint32(b) + c.s1
+		c.s1 += c.order.Uint32(b[4:]) + c.s0
+	}
+	return c
+}
+
+func (c checksum) is(b []byte) bool {
+	return binary.BigEndian.Uint32(b) == c.s0 && binary.BigEndian.Uint32(b[4:]) == c.s1
+}
