@@ -137,7 +137,7 @@ func noise(n int) []byte {
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
 	c := crash(t, 12)
-	database, log := read(t, filepath.Join(c.dir, "hookferry.db")), read(t, filepath.Join(c.dir, "hookferry.db-wal"))
+	log := read(t, filepath.Join(c.dir, "hookferry.db-wal"))
 	flipped := append([]byte{}, log...)
 	flipped[c.logAfter[2]+2000] ^= 1
 	for why, row := range map[string]struct {
@@ -165,7 +165,7 @@ func TestDamagedFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	database = read(t, filepath.Join(c.dir, "hookferry.db"))
+	database := read(t, filepath.Join(c.dir, "hookferry.db"))
 	for why, damaged := range map[string][]byte{
 		"another file is in its place":  noise(1 << 16),
 		"cut off":                       database[:len(database)/3],
