@@ -1,6 +1,8 @@
 package dispatch
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"hookferry/internal/event"
@@ -67,7 +69,8 @@ func (h *held) endingBefore(t time.Time, most int) []*work {
 }
 
 // byOwner groups deliveries by whose lease they are held under: this node's, or that
-// of the one that passed them on.
+// of the one that passed them on. The groups are in the order of their owners, whatever
+// the order of the list: a run can be replayed.
 func byOwner(list []*work) (groups [][]*work) {
 	index := make(map[string]int)
 	for _, w := range list {
@@ -80,6 +83,9 @@ func byOwner(list []*work) (groups [][]*work) {
 		}
 		groups[i] = append(groups[i], w)
 	}
+	slices.SortFunc(groups, func(a, b []*work) int {
+		return cmp.Compare(a[0].claimed.Delivery.LeaseOwner, b[0].claimed.Delivery.LeaseOwner)
+	})
 	return groups
 }
 

@@ -94,7 +94,7 @@ func (w *world) endAll() {
 // come to its turn: what waited for a subscription that is not active any more.
 func (w *world) idle(n *node) {
 	fresh := w.room(dispatch.New(n.options()))
-	for w.wrong == "" && (!slices.Equal(w.room(n.d), fresh) || n.d.Room() != limits.InFlight) {
+	for w.wrong == "" && (!slices.Equal(w.room(n.d), fresh) || n.d.Room() != w.limits.InFlight) {
 		w.step()
 		w.demand(time.Since(w.healedAt) < healing, "%s has room for %v and a new one for %v, and could start %d: slots were not given back", n.name, w.room(n.d), fresh, n.d.Room())
 	}
@@ -146,9 +146,16 @@ func (w *world) account() {
 		w.demand(r.d.Attempts <= len(r.attempts), "%s counts %d attempts, %d are on record", seen.name, r.d.Attempts, len(r.attempts))
 		w.demand((r.d.Status != event.Delivered) || seen.successes > 0, "%s is delivered, and no request for it succeeded", seen.name)
 		w.demand(seen.successes <= 1+seen.rescued, "%s was delivered %d times, and %d of its leases ran out", seen.name, seen.successes, seen.rescued)
+		for _, q := range seen.requests {
+			w.demand(q.n.lost || recorded(r, q), "%s: %s got %v, and it is not on record", seen.name, q.n.name, q.outcome)
+		}
 		s.duplicates += max(0, seen.successes-1)
 		s.rescued += seen.rescued
 	}
+}
+
+func recorded(r *row, q request) bool {
+	return slices.ContainsFunc(r.attempts, func(a event.Attempt) bool { return a.Outcome.StartedAt.Equal(kept(q.began)) })
 }
 
 // told checks what a caller was told, and that under its key there is one event.

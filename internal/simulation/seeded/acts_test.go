@@ -112,7 +112,7 @@ func (w *world) act() {
 		w.post(w.callers[again])
 	case dice < 45:
 		w.post(w.newCaller(e))
-	case dice < 51:
+	case dice < 51 || w.siege && dice < 76:
 		for range 5 + w.dice.IntN(10) {
 			w.post(w.newCaller(other))
 		}
@@ -151,7 +151,7 @@ func (w *world) disaster() {
 		n.frozen, n.lame = time.Now().Add(w.between(100*time.Millisecond, 15*time.Second)), true
 		w.log("%s freezes", n.name)
 	case 2:
-		w.away = time.Now().Add(w.between(100*time.Millisecond, 8*time.Second))
+		w.away = time.Now().Add(w.between(100*time.Millisecond, 15*time.Second))
 		w.log("the store is away")
 	case 3:
 		if len(w.stream) > 0 {
@@ -165,7 +165,7 @@ func (w *world) kill(n *node) {
 	w.log("%s dies", n.name)
 	w.stats.kills++
 	w.mu.Lock()
-	n.dead = true
+	n.dead, n.lost = true, true
 	w.mu.Unlock()
 	if len(w.living("worker")) == 0 {
 		w.startNode(false)
@@ -185,20 +185,20 @@ func (w *world) stopOne() {
 	w.settle(nil)
 }
 
-// reap ends what is to stop and has no caller any more, and checks what has ended.
+// reap checks what has stopped, and ends what is to stop and has no caller any more.
 func (w *world) reap() {
 	for _, n := range w.nodes {
-		if !n.stopping || n.dead {
-			continue
-		}
-		if !slices.ContainsFunc(w.callers, func(c *caller) bool { return w.busyAt(c, n) }) {
-			n.end()
-		}
-		if len(n.ended) > 0 {
-			n.dead = true
+		switch {
+		case !n.stopping || n.dead:
+		case len(n.ended) > 0:
+			n.dead, n.lost = true, n.lame && w.healedAt.IsZero()
 			w.log("%s has stopped: %v", n.name, <-n.ended)
 			n.ended <- nil
 			w.leftNothing(n)
+		case !n.told && !slices.ContainsFunc(w.callers, func(c *caller) bool { return w.busyAt(c, n) }):
+			n.told = true
+			n.end()
+			w.settle(nil)
 		}
 	}
 }

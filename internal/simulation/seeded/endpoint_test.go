@@ -23,10 +23,14 @@ const timeout = 10 * time.Second
 
 // endpoints makes the subscriptions of a run: one that must not suffer, and some that do.
 func (w *world) makeEndpoints() {
-	for i := range 3 + w.dice.IntN(3) {
-		e := &endpoint{name: fmt.Sprintf("s%d", i), id: event.NewID(time.Now()), mood: "well", quiet: i == 0, most: limits.LaneInFlight}
+	others := 2 + w.dice.IntN(3)
+	if w.siege {
+		others = 2 + w.dice.IntN(2) // as many as a node promises to stand
+	}
+	for i := range 1 + others {
+		e := &endpoint{name: fmt.Sprintf("s%d", i), id: event.NewID(time.Now()), mood: "well", quiet: i == 0, most: w.limits.LaneInFlight}
 		sub := event.Subscription{ID: e.id, TargetURL: "https://example.com/" + e.name, Active: true, CreatedAt: time.Now(), UpdatedAt: time.Now()}
-		if i > 0 {
+		if i > 0 && !w.siege {
 			switch w.dice.IntN(4) {
 			case 0:
 				sub.MaxInFlight = 1 + w.dice.IntN(2)
@@ -40,6 +44,9 @@ func (w *world) makeEndpoints() {
 					sub.RetrySchedule = append(sub.RetrySchedule, w.between(300*time.Millisecond, 5*time.Second))
 				}
 			}
+		}
+		if i > 0 && w.siege {
+			e.mood = "hangs"
 		}
 		w.endpoints = append(w.endpoints, e)
 		w.must(w.store.CreateSubscription(w.t.Context(), sub))

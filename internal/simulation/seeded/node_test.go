@@ -13,10 +13,7 @@ import (
 
 const lease = 6 * time.Second
 
-var (
-	policy = event.RetryPolicy{1 * time.Second, 3 * time.Second, 7 * time.Second}
-	limits = dispatch.Limits{InFlight: 12, LaneInFlight: 4, LaneDepth: 8, Held: 40, HeldBytes: 8 << 10}
-)
+var policy = event.RetryPolicy{1 * time.Second, 3 * time.Second, 7 * time.Second}
 
 // node is one process of the service. It is its own neighbour: store, subscriptions,
 // sender, pace. Each call waits for its turn.
@@ -29,6 +26,8 @@ type node struct {
 	ended chan error
 
 	dead, stopping bool
+	told           bool      // to stop
+	lost           bool      // it may have taken outcomes with it: it died, or stopped while the store was away
 	frozen         time.Time // until when nothing of it goes on
 	lame           bool      // a call of it failed, or came too late
 	// What the delivery that was just let go finds.
@@ -67,7 +66,7 @@ func (w *world) start(role string) *node {
 func (n *node) options() dispatch.Options {
 	return dispatch.Options{
 		Node: n.name, Store: n, Subscriptions: n, Sender: n, Pace: n, Observer: n, Log: slog.New(slog.DiscardHandler),
-		Policy: policy, Limits: limits, Lease: lease, Grace: 8 * time.Second,
+		Policy: policy, Limits: n.w.limits, Lease: lease, Grace: 8 * time.Second,
 		Jitter: func() float64 { return n.jitter }, Starting: n.starting,
 	}
 }

@@ -22,6 +22,7 @@ type watched struct {
 
 // request is one that an endpoint got.
 type request struct {
+	n            *node
 	began, ended time.Time
 	outcome      event.Outcome
 }
@@ -173,7 +174,7 @@ func (w *world) requested(c *call) {
 			}
 		}
 	}
-	w.demand(lane <= e.most && all <= limits.InFlight, "%s: %d requests are under way there, of at most %d, and %d at the node", c.name(), lane, e.most, all)
+	w.demand(lane <= e.most && all <= w.limits.InFlight, "%s: %d requests are under way there, of at most %d, and %d at the node", c.name(), lane, e.most, all)
 	began := w.begun[c.node.name+c.of]
 	sub := w.store.sub(c.sub.ID)
 	if began.read != outdated {

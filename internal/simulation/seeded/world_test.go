@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"hookferry/internal/dispatch"
 	"hookferry/internal/event"
 )
 
@@ -21,8 +22,10 @@ type world struct {
 	store     *model
 	began     time.Time
 	calm      bool    // only the endpoints misbehave
+	siege     bool    // and all but one of them hang, and are flooded
 	paced     bool    // other nodes use up what rates allow
 	trouble   float64 // how often a call fails
+	limits    dispatch.Limits
 	healedAt  time.Time
 	away      time.Time // until when the store is out of reach
 	nodes     []*node
@@ -60,9 +63,17 @@ func newWorld(t *testing.T, seed uint64) *world {
 		t: t, dice: rand.New(rand.NewPCG(seed, 0)), store: &model{}, began: time.Now(), //nolint:gosec // chance that can be repeated
 		begun: map[string]begun{}, lastStart: map[string]time.Time{}, names: map[event.ID]string{},
 	}
+	w.limits = dispatch.Limits{InFlight: 12, LaneInFlight: 4, LaneDepth: 8, Held: 40, HeldBytes: 8 << 10}
 	w.calm = w.chance(0.25)
+	w.siege = w.calm && w.chance(0.3)
+	if !w.calm && w.chance(0.3) {
+		w.limits.InFlight = 5
+	}
 	w.paced = w.chance(0.5)
 	w.trouble = 0.25 * w.dice.Float64() * w.dice.Float64()
+	if w.chance(0.15) {
+		w.trouble = 0.3
+	}
 	return w
 }
 
@@ -241,7 +252,7 @@ func (w *world) letAnswer(c *call) {
 	if seen == nil || c.ctx.Err() != nil {
 		return
 	}
-	seen.requests = append(seen.requests, request{c.since, time.Now(), c.outcome})
+	seen.requests = append(seen.requests, request{c.node, c.since, time.Now(), c.outcome})
 	if c.outcome.Success() {
 		seen.successes++
 	}
