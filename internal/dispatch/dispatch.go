@@ -92,14 +92,15 @@ type Dispatcher struct {
 	o    Options
 	wake chan struct{} // a hint to Run that a claim would find something
 
-	mu       sync.Mutex
-	lanes    *lanes
-	held     held
-	inFlight int
-	stopping bool                   // no reservations, no claims, no further attempts
-	idle     chan struct{}          // closed when stopping and nothing is in flight
-	pace     *time.Timer            // starts lanes that their rate holds back
-	sealed   map[event.ID]time.Time // until when nothing of a subscription is claimed; see sealed.go
+	mu        sync.Mutex
+	lanes     *lanes
+	held      held
+	inFlight  int
+	stopping  bool                   // no reservations, no claims, no further attempts
+	idle      chan struct{}          // closed when stopping and nothing is in flight
+	pace      *time.Timer            // starts lanes that their rate holds back
+	shortTold time.Time              // when it was last said that the machine has nothing left; see short.go
+	sealed    map[event.ID]time.Time // until when nothing of a subscription is claimed; see sealed.go
 
 	attempts context.Context // of all attempts; ended when the grace is over
 	abort    context.CancelFunc
@@ -254,6 +255,9 @@ func (d *Dispatcher) work(w *work) {
 			continue
 		}
 		ended := d.deliver(w)
+		if ended == endedShort && d.rest(w) {
+			continue
+		}
 		w = d.finish(w, ended)
 	}
 }
@@ -290,6 +294,10 @@ func (d *Dispatcher) deliver(w *work) ending {
 	if d.attempts.Err() != nil && !outcome.Success() && outcome.StatusCode == 0 {
 		d.recorder.release(w) // we broke it off ourselves: that says nothing about the endpoint
 		return endedNeutral
+	}
+	if outcome.Short {
+		d.warnShort(outcome)
+		return endedShort
 	}
 
 	settlement := event.Settle(w.claimed.Delivery, outcome, sub.Policy(d.o.Policy), time.Now(), d.o.Jitter())

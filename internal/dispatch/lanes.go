@@ -272,6 +272,7 @@ const (
 	endedNeutral ending = iota
 	endedWell
 	endedOverloaded
+	endedShort // nothing was sent, for want of something on this machine
 )
 
 // room is how many more deliveries may be claimed: in all, of one lane, and the

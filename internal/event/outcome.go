@@ -46,6 +46,7 @@ type Outcome struct {
 	Error      string        // what happened, in words an operator can act on; "" on success
 	Detail     string        // what the log may say besides, and callers may not read; not kept
 	RetryAfter time.Duration // what the receiver asked for with 429 or 503; 0 if nothing; not kept
+	Short      bool          // this machine had nothing left to make the attempt with: nobody was called, and it is not to count; not kept
 	Response   []byte        // the beginning of the answer's body, at most ExcerptLimit bytes
 }
 

@@ -195,7 +195,15 @@ func TestFailureWords(t *testing.T) {
 		{context.DeadlineExceeded, waiting, event.CodeTimeout, "could not connect to x.example within 5s"},
 		{errors.New("what\nnobody foresaw"), sent, event.CodeNetwork, `the connection failed: what\nnobody foresaw`},
 	}
+	for _, short := range []error{fail(syscall.EMFILE), &net.DNSError{Err: "dial udp 10.0.0.1:53: socket: too many open files", Name: "x.example"}} {
+		if !isShort(short) {
+			t.Errorf("%v is none of the endpoint's faults", short)
+		}
+	}
 	for _, tt := range tests {
+		if isShort(tt.err) != errors.Is(tt.err, syscall.EMFILE) {
+			t.Errorf("%v: taken for a shortage of this machine's: %v", tt.err, isShort(tt.err))
+		}
 		a := newAttempt(t.Context(), time.Minute, 5*time.Second)
 		a.ctx, a.stage = t.Context(), tt.stage
 		if code, words := a.failure("x.example", tt.err); code != tt.code || words != tt.words {

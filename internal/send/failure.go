@@ -16,6 +16,7 @@ import (
 // transport's, and host that of the target URL.
 func (a *attempt) fail(o *event.Outcome, host string, err error) {
 	o.Code, o.Error = a.failure(host, err)
+	o.Short = isShort(err)
 	var blocked *blockedError
 	if o.Code == event.CodeBlocked && errors.As(err, &blocked) && blocked.Error() != o.Error {
 		o.Detail = blocked.Error()
@@ -161,6 +162,19 @@ func (f failure) system() (event.Code, string) {
 		return event.CodeTimeout, f.whom() + " does not respond: " + errno.Error()
 	}
 	return event.CodeNetwork, "the connection to " + f.whom() + " failed: " + errno.Error()
+}
+
+// isShort reports whether this machine had no descriptor or memory left for a connection.
+// A look-up that failed so tells it in its text alone.
+func isShort(err error) bool {
+	var dns *net.DNSError
+	isDNS := errors.As(err, &dns)
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, errno) || isDNS && strings.Contains(dns.Err, errno.Error()) {
+			return true
+		}
+	}
+	return false
 }
 
 // when completes "… cut the connection" and "… hung up".

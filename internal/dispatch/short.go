@@ -1,0 +1,48 @@
+package dispatch
+
+import (
+	"context"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+const (
+	// shortPause is how long a delivery waits for which this machine had no descriptor,
+	// say. It keeps its slot: as many as too many were in flight then are not.
+	shortPause = time.Second
+	// shortWarn is the pause between two warnings.
+	shortWarn = 10 * time.Second
+)
+
+// rest waits before a delivery is attempted again that nobody was called for. It reports
+// false, and gives the delivery back, if the dispatcher is to stop meanwhile.
+func (d *Dispatcher) rest(w *work) bool {
+	t := time.NewTimer(shortPause)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-d.attempts.Done():
+	}
+	d.mu.Lock()
+	stopping := d.stopping
+	d.mu.Unlock()
+	if stopping {
+		d.recorder.release(w)
+	}
+	return !stopping
+}
+
+// warnShort says what the operator has to do, now and then.
+func (d *Dispatcher) warnShort(o event.Outcome) {
+	now := time.Now()
+	d.mu.Lock()
+	silent := now.Before(d.shortTold.Add(shortWarn))
+	if !silent {
+		d.shortTold = now
+	}
+	d.mu.Unlock()
+	if !silent {
+		d.o.Log.ErrorContext(context.Background(), "this machine has nothing left for connections to endpoints: deliveries wait, and no attempt is counted. Raise the limit on open files (ulimit -n, LimitNOFILE=), or lower HOOKFERRY_MAX_IN_FLIGHT", "error", o.Error)
+	}
+}
