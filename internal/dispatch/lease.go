@@ -25,7 +25,8 @@ func (d *Dispatcher) tendLeases(ctx context.Context) {
 
 // rescue ends the leases of nodes that are no more. It renews before, so that a node
 // that slept, or could not renew, does not take from itself what it works on. The time
-// is that before the renewal: a lease that was taken over since ends later.
+// is that before the renewal: a lease that was taken over since ends later, and the clock may
+// be set meanwhile.
 func (d *Dispatcher) rescue(ctx context.Context) {
 	now := time.Now()
 	if !d.renew(ctx) {

@@ -35,8 +35,9 @@ type Retention struct {
 
 // Run deletes in rounds until ctx ends. It always returns nil.
 func (r Retention) Run(ctx context.Context) error {
+	c := systemClock()
 	for {
-		n, err := r.runOnce(ctx)
+		n, err := r.runOnce(ctx, c)
 		if err != nil && ctx.Err() == nil {
 			r.Log.WarnContext(ctx, "could not delete old deliveries; trying again", "error", err, "in", every.String())
 		}
@@ -50,11 +51,14 @@ func (r Retention) Run(ctx context.Context) error {
 }
 
 // runOnce deletes all that is old now, and returns how many deliveries that were.
-func (r Retention) runOnce(ctx context.Context) (int, error) {
+func (r Retention) runOnce(ctx context.Context, c *clock) (int, error) {
 	total := 0
 	for {
-		now := time.Now()
-		n, err := r.Store.Expire(ctx, now.Add(-r.Keep), now, step)
+		now, reckoned, parted := c.now()
+		if parted {
+			r.Log.WarnContext(ctx, "this machine's clock has leapt ahead: nothing is deleted for that, unless it stands by it for a day", "by", now.Sub(reckoned).Round(time.Second).String())
+		}
+		n, err := r.Store.Expire(ctx, reckoned.Add(-r.Keep), now, step)
 		total += n
 		if err != nil || n == 0 || !sleep(ctx, pause) {
 			return total, err

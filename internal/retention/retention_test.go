@@ -42,7 +42,7 @@ func (s *shelf) Expire(_ context.Context, before, now time.Time, limit int) (int
 func TestDeletesInSmallSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &shelf{old: 2*step + 30}
-		n, err := Retention{Store: s, Keep: 72 * time.Hour, Log: slog.New(slog.DiscardHandler)}.runOnce(t.Context())
+		n, err := Retention{Store: s, Keep: 72 * time.Hour, Log: slog.New(slog.DiscardHandler)}.runOnce(t.Context(), systemClock())
 		if n != 2*step+30 || err != nil || s.old != 0 {
 			t.Errorf("deleted %d with error %v, and %d are left", n, err, s.old)
 		}

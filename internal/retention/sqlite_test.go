@@ -103,7 +103,7 @@ func TestWhatIsKeptAndWhatGoes(t *testing.T) {
 		add("delivered then", f.attempt(f.accept(sub), ok), true, "it was settled 71 hours ago")
 		time.Sleep(71 * time.Hour)
 
-		if n, err := r.runOnce(ctx); err != nil || n != 4 {
+		if n, err := r.runOnce(ctx, systemClock()); err != nil || n != 4 {
 			t.Errorf("deleted and cancelled %d, with error %v; want 4", n, err)
 		}
 		for name, w := range want {
@@ -120,7 +120,7 @@ func TestWhatIsKeptAndWhatGoes(t *testing.T) {
 		f.account(ctx, map[event.Status]int{event.Pending: 2, event.Delivered: 2, event.Cancelled: 1})
 
 		time.Sleep(73 * time.Hour) // nothing more is settled, so that what is left are the two pending
-		_, err = r.runOnce(ctx)
+		_, err = r.runOnce(ctx, systemClock())
 		f.must(err)
 		f.account(ctx, map[event.Status]int{event.Pending: 2})
 	})
