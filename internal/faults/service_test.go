@@ -24,11 +24,10 @@ type service struct {
 	client  *http.Client
 }
 
-// journal looks for the line that says where the service listens, and counts the others.
+// journal looks for the line that says where the service listens.
 type journal struct {
 	mu    sync.Mutex
 	half  []byte
-	lines int
 	ready chan string
 }
 
@@ -42,7 +41,7 @@ func (j *journal) Write(b []byte) (int, error) {
 			break
 		}
 		var line struct{ Msg, API string }
-		if j.lines++; json.Unmarshal(text, &line) == nil && line.Msg == "ready" {
+		if json.Unmarshal(text, &line) == nil && line.Msg == "ready" {
 			j.ready <- line.API
 		}
 		whole = rest
@@ -51,14 +50,19 @@ func (j *journal) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// launch starts the program on a directory and returns its address, or "" if it ended.
+// launch starts the program on a directory, and waits until it is ready or has ended.
 func launch(t *testing.T, path, dir string, settings ...string) (s *service, ready bool) {
 	t.Helper()
+	return run(t, childproc.Command{Path: path, Dir: dir, Env: settings})
+}
+
+// run is launch with all that may be said of a process.
+func run(t *testing.T, c childproc.Command) (s *service, ready bool) {
+	t.Helper()
 	j := &journal{ready: make(chan string, 1)}
-	p, err := childproc.Start(childproc.Command{
-		Path: path, Args: []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", dir}, Dir: dir,
-		Env: append([]string{"HOOKFERRY_ADMIN_ADDR=", "LOG_LEVEL=INFO"}, settings...), Output: j,
-	})
+	c.Args = []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", c.Dir}
+	c.Env, c.Output = append([]string{"HOOKFERRY_ADMIN_ADDR=", "LOG_LEVEL=INFO"}, c.Env...), j
+	p, err := childproc.Start(c)
 	if err != nil {
 		t.Fatal(err)
 	}
