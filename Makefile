@@ -48,8 +48,13 @@ fuzz: ## each fuzz target in turn, FUZZTIME each
 	  done; done
 
 CHAOS_ROUNDS ?= 10
-chaos: deps ## all faults on several nodes, under load, CHAOS_ROUNDS times: four to five minutes each
+KILLS ?= 50
+BACKLOG ?= 10000000
+chaos: deps ## all faults under load, CHAOS_ROUNDS times: on several nodes four to five minutes each, on one process half a minute
 	HOOKFERRY_TEST_CHAOS=$(CHAOS_ROUNDS) $(GO) test $(RACE) -v -count=1 -timeout 0 ./internal/chaos
+	$(GO) test -v -count=$(CHAOS_ROUNDS) -timeout 0 ./internal/faults
+	HOOKFERRY_TEST_KILLS=$(KILLS) $(GO) test -v -count=1 -timeout 0 -run NothingAcknowledgedIsLostByKills ./internal/app
+	HOOKFERRY_TEST_BACKLOG=$(BACKLOG) $(GO) test -v -count=1 -timeout 0 -run Backlog ./internal/faults
 
 licenses: ## each module in the binary with its licence; fails on one that nobody has decided about
 	@./scripts/licenses
