@@ -6,7 +6,7 @@ GO ?= go
 TOOLS := $(CURDIR)/bin/tools
 VERSION_FLAGS := -trimpath
 
-.PHONY: build deps test check fmt lint demo bench chaos fuzz generate licenses sbom reproducible vulncheck clean
+.PHONY: build deps test check fmt lint demo bench chaos simulate fuzz generate licenses sbom reproducible vulncheck clean
 
 build: ## one static binary in bin/
 	CGO_ENABLED=0 $(GO) build $(VERSION_FLAGS) -o bin/hookferry ./cmd/hookferry
@@ -20,6 +20,8 @@ RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 test: deps ## all tests, with the race detector where there is a C compiler
 	@[ -n "$(RACE)" ] || echo "no C compiler: running the tests without the race detector"
 	$(GO) test $(RACE) -timeout 10m ./...
+	@[ -z "$(RACE)" ] || echo "the simulation's seeds, without the race detector"
+	@[ -z "$(RACE)" ] || $(GO) test -timeout 10m ./internal/simulation/seeded
 
 check: lint test build demo ## what CI runs
 
@@ -67,6 +69,11 @@ reproducible: ## builds twice, in two directories and compiling anew, and compar
 
 vulncheck: $(TOOLS)/govulncheck ## known vulnerabilities that the code can reach; needs the network
 	$(TOOLS)/govulncheck ./...
+
+SIMULATE_SEEDS ?= 50000
+SIMULATE_FIRST ?= 1
+simulate: ## plays SIMULATE_SEEDS seeds from SIMULATE_FIRST on; of a single one it prints every step
+	cd internal/simulation/seeded && SIMULATE_SEEDS=$(SIMULATE_SEEDS) SIMULATE_FIRST=$(SIMULATE_FIRST) $(GO) test -count=1 -timeout 0 -run 'TestSeeds$$'
 
 bench: ## the hot functions
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./webhook

@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/redis", "internal/retention",
 		"internal/seal", "internal/send", "internal/store", "internal/store/sqlite", "internal/store/postgres", "internal/telemetry",
 	},
+	"internal/simulation/seeded": {},
 }
 
 // TestImportsFollowTheHouse reads the imports of all files but tests.

@@ -123,13 +123,13 @@ func (w *world) act() {
 		w.toggle(other)
 	case dice < 78:
 		w.remove(other)
-	case dice < 84:
+	case dice < 82:
 		w.hint()
-	case dice < 90:
+	case dice < 88:
 		w.offer()
-	case dice < 93:
+	case dice < 90:
 		w.stopOne()
-	case dice < 95 && len(w.living("")) < 3:
+	case dice < 92 && len(w.living("")) < 3:
 		w.startNode(true)
 	case !w.calm:
 		w.disaster()
@@ -181,7 +181,7 @@ func (w *world) stopOne() {
 	}
 	n := nodes[w.dice.IntN(len(nodes))]
 	w.log("%s is to stop", n.name)
-	n.stopping = true
+	n.stopping, n.early = true, true
 	w.settle(nil)
 }
 
@@ -191,7 +191,7 @@ func (w *world) reap() {
 		switch {
 		case !n.stopping || n.dead:
 		case len(n.ended) > 0:
-			n.dead, n.lost = true, n.lame && w.healedAt.IsZero()
+			n.dead, n.lost = true, n.lame && n.early
 			w.log("%s has stopped: %v", n.name, <-n.ended)
 			n.ended <- nil
 			w.leftNothing(n)

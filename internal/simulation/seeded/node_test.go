@@ -26,7 +26,7 @@ type node struct {
 	ended chan error
 
 	dead, stopping bool
-	told           bool      // to stop
+	told, early    bool      // to stop; it is to stop in the midst of trouble
 	lost           bool      // it may have taken outcomes with it: it died, or stopped while the store was away
 	frozen         time.Time // until when nothing of it goes on
 	lame           bool      // a call of it failed, or came too late

@@ -216,7 +216,10 @@ func (w *world) fate(c *call) fate {
 	}
 	read := c.kind == "read" || c.kind == "start"
 	switch {
-	case w.away.After(time.Now()) && !read:
+	case w.away.After(time.Now()) && (!read || w.chance(0.3)):
+		if read {
+			return fails
+		}
 		return []fate{fails, fails, fails, unheard}[w.dice.IntN(4)]
 	case !w.chance(w.trouble):
 		return goesOn
@@ -229,11 +232,11 @@ func (w *world) fate(c *call) fate {
 	case 1, 2:
 		return unheard
 	case 3:
-		c.delay = w.between(10*time.Millisecond, 9*time.Second)
+		c.delay = w.between(10*time.Millisecond, 12*time.Second)
 		return answered
 	}
 	c.node.lame = true
-	c.ready = time.Now().Add(w.between(10*time.Millisecond, 9*time.Second))
+	c.ready = time.Now().Add(w.between(10*time.Millisecond, 12*time.Second))
 	return goesOn
 }
 
