@@ -1,0 +1,212 @@
+package app_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"hookferry/internal/app"
+	"hookferry/internal/await"
+	"hookferry/internal/config"
+	"hookferry/webhook"
+)
+
+// planted is what may appear nowhere, in no form.
+type planted map[string]string // what it is → its text
+
+// find returns what of it a text holds.
+func (p planted) find(text []byte) (found []string) {
+	for what, secret := range p {
+		for form, as := range map[string]string{
+			"": secret, " as base64": base64.StdEncoding.EncodeToString([]byte(secret)), " as hex": hex.EncodeToString([]byte(secret)),
+			" as base64 without its end": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(secret)), "="),
+		} {
+			if bytes.Contains(text, []byte(as)) {
+				found = append(found, what+form)
+			}
+		}
+	}
+	return found
+}
+
+// journal is a log in memory.
+type journal struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(p)
+}
+
+// secretive is a service that asks for keys and seals, with its log at DEBUG.
+func secretive(t *testing.T, dir string, log io.Writer, settings ...string) *instance {
+	t.Helper()
+	environ := append([]string{
+		"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "HOOKFERRY_ALLOW_TARGETS=127.0.0.0/8", "HOOKFERRY_SHUTDOWN_GRACE=2s",
+		"WEBHOOK_RETRY_SCHEDULE=1h", "LOG_LEVEL=DEBUG",
+	}, settings...)
+	cfg, err := config.Load(environ, "", config.Overrides{Addr: "127.0.0.1:0", Data: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := app.New(t.Context(), cfg, "test", slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	i := &instance{App: a, t: t, dir: dir, url: "http://" + a.Addr()}
+	i.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(i.stop)
+	return i
+}
+
+// TestSecretsAppearNowhere plants a secret of every kind, does one of everything, and
+// searches every answer, the whole log, the metrics and all files for each of them.
+func TestSecretsAppearNowhere(t *testing.T) {
+	const whsec = "whsec_cGxhbnRlZC1zaWduaW5nLXNlY3JldC1vbmU="
+	p := planted{
+		"a secret": "planted-signing-secret-one", "a secret as it was given": whsec, "a plain secret": "planted-plain-secret-two",
+		"a header's value": "Bearer planted-header-three", "another header's value": "planted-header-four",
+		"the first API key": "planted-api-key-five-0123456789", "a master key": strings.Repeat("planted-6", 4)[:32], "an old master key": strings.Repeat("planted-7", 4)[:32],
+	}
+	master := base64.StdEncoding.EncodeToString([]byte(p["a master key"])) + "," + base64.StdEncoding.EncodeToString([]byte(p["an old master key"]))
+	settings := []string{"HOOKFERRY_API_KEY=" + p["the first API key"], "HOOKFERRY_MASTER_KEY=" + master}
+	log, dir := &journal{}, t.TempDir()
+	s := secretive(t, dir, log, settings...)
+
+	failing := receive(t, "", func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(http.StatusInternalServerError) })
+	good := receive(t, whsec, nil)
+	ask := func(status int, key, method, path, body string, headers ...string) string {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(path, "/") {
+			req, _ = http.NewRequestWithContext(t.Context(), method, s.url+path, strings.NewReader(body))
+		}
+		req.Header.Set("Content-Type", "application/json")
+		if key != "" {
+			req.Header.Set("Authorization", "Bearer "+key)
+		}
+		for _, h := range headers {
+			name, value, _ := strings.Cut(h, ": ")
+			req.Header.Set(name, value)
+		}
+		res, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		if err != nil || res.StatusCode != status {
+			t.Fatalf("%s %s: %d %s %v, want %d", method, path, res.StatusCode, text, err, status)
+		}
+		if found := p.find(fmt.Appendf(text, "%v", res.Header)); len(found) > 0 {
+			t.Errorf("%s %s answers %d with %q: %s", method, path, status, found, text)
+		}
+		return string(text)
+	}
+	key := p["the first API key"]
+	idOf := func(answer, field string) string {
+		_, after, _ := strings.Cut(answer, `"`+field+`":"`)
+		return after[:36]
+	}
+	subscription := func(url, secret string) string {
+		return fmt.Sprintf(`{"target_url": %q, "event_types": ["user.*"], "secret": %q, "headers": {"Authorization": %q, "X-Api-Key": %q}}`,
+			url, secret, p["a header's value"], p["another header's value"])
+	}
+
+	one := idOf(ask(201, key, "POST", "/subscriptions/", subscription(good.URL, whsec)), "id")
+	two := idOf(ask(201, key, "POST", "/subscriptions/", subscription(failing.URL, p["a plain secret"])), "id")
+	ask(200, key, "PUT", "/subscriptions/"+two, subscription(failing.URL, p["a plain secret"]+"-again"))
+	ask(422, key, "POST", "/subscriptions/", subscription("http://10.0.0.1/", p["a plain secret"]))
+	ask(422, key, "POST", "/subscriptions/", subscription(good.URL, whsec+"!"))
+	ask(400, key, "POST", "/subscriptions/", subscription(good.URL, whsec)[:90])
+	ask(200, key, "GET", "/subscriptions/", "")
+	ask(200, key, "GET", "/subscriptions/"+one, "")
+	event := `{"event":"user.created","data":{}}`
+	delivered := idOf(ask(202, key, "POST", "/webhooks/ingest/"+one, event, "Idempotency-Key: k"), "delivery_id")
+	failed := idOf(ask(202, key, "POST", "/webhooks/ingest/"+two, event), "delivery_id")
+	ask(202, key, "POST", "/webhooks/ingest/"+one, event, "Idempotency-Key: k")
+	ask(422, key, "POST", "/webhooks/ingest/"+one, `{"event":"user.created","data":1}`, "Idempotency-Key: k")
+	ask(200, key, "POST", "/webhooks/ingest/"+one, `{"event":"order.paid","data":1}`)
+	ask(401, key, "POST", "/webhooks/ingest/"+one, event, "X-Hub-Signature-256: sha256=00")
+	ask(401, "", "GET", "/subscriptions/", "")
+	ask(401, key+"x", "GET", "/subscriptions/", "")
+	ask(404, key, "GET", "/subscriptions/"+delivered, "")
+	ask(405, key, "PATCH", "/subscriptions/"+one, "")
+	await.NoError(t, func() error {
+		if text := ask(200, key, "GET", "/status/delivery/"+failed, ""); !strings.Contains(text, `"status_code":500`) {
+			return fmt.Errorf("not yet attempted: %s", text)
+		}
+		if text := ask(200, key, "GET", "/status/delivery/"+delivered, ""); !strings.Contains(text, `"status":"delivered"`) {
+			return fmt.Errorf("not yet delivered: %s", text)
+		}
+		return nil
+	})
+	for _, path := range []string{"/status/subscription/" + one, "/status/subscription/" + two, "/health", "/health/integrity", "/readyz", "/livez", "/openapi.json", "/docs"} {
+		ask(200, key, "GET", path, "")
+	}
+	for _, path := range []string{"/metrics", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2"} {
+		ask(200, "", "GET", "http://"+s.AdminAddr()+path, "")
+	}
+	ask(204, key, "DELETE", "/subscriptions/"+two, "")
+
+	// They did pass through: the endpoint got the headers, and signatures that are right.
+	got := good.got()
+	if len(got) != 1 || got[0].verdict != nil || got[0].header.Get("Authorization") != p["a header's value"] || got[0].header.Get("X-Api-Key") != p["another header's value"] || got[0].header.Get(webhook.HeaderSignature) == "" {
+		t.Errorf("the endpoint got %+v", got)
+	}
+	searchFiles(t, dir, p)
+	s.stop()
+	searchFiles(t, dir, p)
+	if found := p.find(log.b.Bytes()); len(found) > 0 || !strings.Contains(log.b.String(), failed) {
+		t.Errorf("the log holds %q, or not the failed attempt:\n%s", found, log.b.String())
+	}
+
+	for _, bad := range []string{"HOOKFERRY_MASTER_KEY=" + master + "x", "HOOKFERRY_API_KEY=" + p["the first API key"] + " x", "DATABASE_URL=mysql://u:" + p["a plain secret"] + "@h/d"} {
+		_, err := config.Load(append(settings, bad), "", config.Overrides{Data: dir})
+		if err == nil || len(p.find([]byte(err.Error()))) > 0 {
+			t.Errorf("a bad setting: %v", err)
+		}
+	}
+}
+
+// searchFiles looks into all bytes of the database, its log included.
+func searchFiles(t *testing.T, dir string, p planted) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := p.find(text); len(found) > 0 {
+			t.Errorf("%s holds %q", filepath.Base(file), found)
+		}
+	}
+}
