@@ -166,7 +166,7 @@ func TestHandshakes(t *testing.T) {
 		{"another protocol", answerNow("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeTLS, "what came back is not TLS"},
 		{"silence", answerNow(""), event.CodeTimeout, "no TLS handshake with ADDR within 500ms"},
 		{"old version", func(c net.Conn) {
-			tls.Server(c, &tls.Config{MaxVersion: tls.VersionTLS11, Certificates: []tls.Certificate{a.sign(t, leaf())}}).Handshake()
+			tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, Certificates: []tls.Certificate{a.sign(t, leaf())}}).Handshake()
 		}, event.CodeTLS, "ADDR ended TLS: protocol version not supported"},
 		{"bad record", answerNow("\x16\x03\x03\x00\x04\x02\x00\x00\x00"), event.CodeTLS, "ADDR ended TLS: "},
 		{"hangs up", func(c net.Conn) { c.Read(make([]byte, 16<<10)); c.Close() }, event.CodeConnectionClosed, "ADDR hung up during the TLS handshake"},
