@@ -29,12 +29,12 @@ func (d *Dispatcher) Deliver(c event.Claimed) {
 		d.lanes.cancel(l, len(c.Event.Payload))
 		return
 	}
+	d.held.add(w)
 	if d.stopping {
 		d.lanes.cancel(l, len(c.Event.Payload))
 		d.recorder.release(w)
 		return
 	}
-	d.held.add(w)
 	d.lanes.push(l, w, true, now)
 	d.start(now)
 }
@@ -78,7 +78,9 @@ func (d *Dispatcher) Offer(ctx context.Context, c event.Claimed) bool {
 
 // GiveBack makes what another node has passed on due again in the store.
 func (d *Dispatcher) GiveBack(c event.Claimed) {
-	d.recorder.release(&work{claimed: c, until: c.Delivery.LeasedUntil})
+	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
+	d.hold(w)
+	d.recorder.release(w)
 }
 
 // Wake is a hint that something may be due in the store that nobody holds. It never
@@ -97,6 +99,7 @@ func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool
 	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
 	sub, err := d.o.Subscriptions.Subscription(ctx, c.Delivery.SubscriptionID)
 	if err == nil && sub.Sealed != "" {
+		d.hold(w)
 		d.holdBack(w, sub)
 		return false
 	}
@@ -106,6 +109,7 @@ func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.held.add(w)
 	if err != nil || d.stopping {
 		d.recorder.release(w)
 		return false
@@ -116,8 +120,14 @@ func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool
 		d.recorder.release(w)
 		return false
 	}
-	d.held.add(w)
 	d.lanes.push(l, w, offered, now)
 	d.start(now)
 	return true
+}
+
+// hold keeps the lease of a delivery alive that is about to be given back.
+func (d *Dispatcher) hold(w *work) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held.add(w)
 }

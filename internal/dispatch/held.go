@@ -23,10 +23,21 @@ type work struct {
 type held struct {
 	first, last *work
 	n           int
+	byID        map[event.ID]*work
 }
 
-// add puts one at the end: its lease is the newest.
+// add puts one at the end: its lease is the newest. Where the same delivery was held
+// before, that lease is no more, and what is left of it must not touch the new one.
 func (h *held) add(w *work) {
+	id := w.claimed.Delivery.ID
+	if before := h.byID[id]; before != nil {
+		h.remove(before)
+		before.lost = true
+	}
+	if h.byID == nil {
+		h.byID = map[event.ID]*work{}
+	}
+	h.byID[id] = w
 	w.prev, w.next = h.last, nil
 	if h.last == nil {
 		h.first = w
@@ -54,6 +65,7 @@ func (h *held) remove(w *work) {
 	}
 	w.prev, w.next = nil, nil
 	h.n--
+	delete(h.byID, w.claimed.Delivery.ID)
 }
 
 // endingBefore lists those whose lease ends before the time given, at most so many:

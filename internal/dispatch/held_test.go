@@ -35,7 +35,16 @@ func TestHeldIsAList(t *testing.T) {
 			switch rapid.IntRange(0, 2).Draw(t, "step") {
 			case 0:
 				w := &work{}
+				w.claimed.Delivery.ID[0] = byte(rapid.IntRange(0, 40).Draw(t, "delivery"))
 				h.add(w)
+				// What was held of the same delivery before is lost.
+				want = slices.DeleteFunc(want, func(before *work) bool {
+					same := before.claimed.Delivery.ID == w.claimed.Delivery.ID
+					if same && !before.lost {
+						t.Fatal("it is held a second time, and the first is not lost")
+					}
+					return same
+				})
 				want = append(want, w)
 			case 1: // one that is in it
 				if len(want) > 0 {
@@ -61,7 +70,7 @@ func TestHeldEndingBefore(t *testing.T) {
 	var h held
 	start := time.Now()
 	for i := range 5 {
-		h.add(&work{until: start.Add(time.Duration(i) * time.Second)})
+		h.add(&work{claimed: event.Claimed{Delivery: event.Delivery{ID: event.NewID(start)}}, until: start.Add(time.Duration(i) * time.Second)})
 	}
 	for _, c := range []struct {
 		after time.Duration

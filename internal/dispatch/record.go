@@ -33,7 +33,7 @@ type recorder struct {
 	released []*work
 	open     bool // no bound: no attempts will follow those under way
 	stopping bool
-	failures int // in a row
+	failures int // in a row, since it is to stop
 }
 
 type recorded struct {
@@ -188,10 +188,12 @@ func withoutWords(s event.Settlement) event.Settlement {
 // giveUp pauses after a failed try, and reports whether it was the last.
 func (r *recorder) giveUp() bool {
 	time.Sleep(recordAgain)
-	r.failures++
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.stopping && r.failures >= lastTries
+	if r.stopping {
+		r.failures++
+	}
+	return r.failures >= lastTries
 }
 
 // inTime leaves out what it is too late to give back: that lease has ended by itself,

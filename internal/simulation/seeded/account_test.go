@@ -145,7 +145,7 @@ func (w *world) account() {
 		r := w.store.rows[i]
 		w.demand(r.d.Attempts <= len(r.attempts), "%s counts %d attempts, %d are on record", seen.name, r.d.Attempts, len(r.attempts))
 		w.demand((r.d.Status != event.Delivered) || seen.successes > 0, "%s is delivered, and no request for it succeeded", seen.name)
-		w.demand(seen.successes <= 1+seen.rescued, "%s was delivered %d times, and %d of its leases ran out", seen.name, seen.successes, seen.rescued)
+		w.demand(seen.successes <= 1+seen.rescued+seen.lapsed, "%s was delivered %d times, and %d of its leases ran out", seen.name, seen.successes, seen.rescued)
 		for _, q := range seen.requests {
 			w.demand(q.n.lost || recorded(r, q), "%s: %s got %v, and it is not on record", seen.name, q.n.name, q.outcome)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"hookferry/internal/event"
@@ -195,12 +196,19 @@ func (w *world) reap() {
 			w.log("%s has stopped: %v", n.name, <-n.ended)
 			n.ended <- nil
 			w.leftNothing(n)
-		case !n.told && !slices.ContainsFunc(w.callers, func(c *caller) bool { return w.busyAt(c, n) }):
+		case !n.told && !w.isOffered(n) && !slices.ContainsFunc(w.callers, func(c *caller) bool { return w.busyAt(c, n) }):
 			n.told = true
 			n.end()
 			w.settle(nil)
 		}
 	}
+}
+
+// isOffered reports that a node is about to take something from the stream.
+func (w *world) isOffered(n *node) bool {
+	return slices.ContainsFunc(w.calls(), func(c *call) bool {
+		return c.node == n && c.kind == "read" && strings.HasPrefix(c.of, "offer")
+	})
 }
 
 func (w *world) busyAt(c *caller, n *node) bool {
