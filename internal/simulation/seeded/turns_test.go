@@ -38,6 +38,7 @@ type call struct {
 
 	owner    string         // of a release
 	ids      []event.ID     // of a release
+	loose    bool           // a release that may end another lease than it means
 	delivery event.Delivery // of a start
 	event    event.ID       // of a request
 	ctx      context.Context

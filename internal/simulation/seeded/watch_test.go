@@ -50,7 +50,7 @@ func (w *world) look(step *call) {
 			w.leased(seen, r, kind, by)
 			if kind == "release" && seen.d.LeaseOwner != r.d.LeaseOwner {
 				w.demand(seen.d.LeaseOwner == step.owner && slices.Contains(step.ids, r.d.ID), "%s: %s released %s's lease", seen.name, by, seen.d.LeaseOwner)
-				if w.mayHitTheNext(step) {
+				if step.loose || time.Since(step.since) >= lease {
 					seen.lapsed++
 				}
 			}
@@ -59,13 +59,13 @@ func (w *world) look(step *call) {
 	}
 }
 
-// mayHitTheNext reports that a node may give back a lease that it has newly taken instead
-// of the one before. A release names its owner and not which of his leases it means: so
-// much the store's contract leaves open, where the call itself takes longer than a lease,
-// or its node is just taking over what it has claimed.
-func (w *world) mayHitTheNext(release *call) bool {
-	return time.Since(release.since) >= lease || slices.ContainsFunc(w.calls(), func(c *call) bool {
-		return c.node == release.node && (c.kind == "read" && c.of == "loop" || c.kind == "answer" && c.of == "claim ")
+// isTakingOver reports that a node has claimed something and does not hold it yet. What it
+// gives back in this moment may be the lease that it has newly taken, and not the one
+// before: a release names its owner and not which of his leases it means. So much the
+// store's contract leaves open, and also where the call takes longer than a lease.
+func (w *world) isTakingOver(n *node) bool {
+	return slices.ContainsFunc(w.calls(), func(c *call) bool {
+		return c.node == n && (c.kind == "read" && c.of == "loop" || c.kind == "answer" && c.of == "claim ")
 	})
 }
 
@@ -144,6 +144,8 @@ func (w *world) arrive(c *call) {
 	switch c.kind {
 	case "start":
 		w.started(c)
+	case "release":
+		c.loose = w.isTakingOver(c.node)
 	case "request":
 		w.visit(c)
 		w.requested(c)
