@@ -76,11 +76,15 @@ func (h *held) read(r *http.Request, most int64) error {
 			return err
 		}
 	}
-	if length > int64(len(h.bytes)) {
+	switch {
+	case length > int64(len(h.bytes)):
 		return io.ErrUnexpectedEOF
-	}
-	if int64(len(h.bytes)) > most {
+	case int64(len(h.bytes)) > most:
 		return errTooLong
+	case length < 0: // the room was guessed, and the body may be kept for longer than the request
+		exact := make([]byte, len(h.bytes))
+		copy(exact, h.bytes)
+		h.bytes = exact
 	}
 	return nil
 }

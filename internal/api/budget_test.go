@@ -49,6 +49,9 @@ func TestBodiesAreReadWhole(t *testing.T) {
 			if !errors.Is(err, c.err) || err == nil && !bytes.Equal(h.bytes, sent) {
 				t.Errorf("%s, %s: %d bytes and %v, want %d and %v", c.why, how, len(h.bytes), err, c.size, c.err)
 			}
+			if err == nil && c.announced < 0 && cap(h.bytes) > 2*len(h.bytes)+64 {
+				t.Errorf("%s, %s: %d bytes are kept in room for %d", c.why, how, len(h.bytes), cap(h.bytes))
+			}
 			if int64(cap(h.bytes)) > b.used.Load() {
 				t.Errorf("%s, %s: %d bytes are held, and %d are accounted for", c.why, how, cap(h.bytes), b.used.Load())
 			}

@@ -145,7 +145,7 @@ func (c *Config) serving() []declaration {
 		},
 		{
 			name: "HOOKFERRY_MAX_CONNECTIONS", def: "4096", role: RoleAll, value: countOf(&c.MaxConnections, 16, 1_000_000),
-			meaning: "Connections to the API that may be open at once; one more is answered 503 and closed.",
+			meaning: "Connections that may be open at once to the API, and as many to the admin address; one more is answered 503 and closed.",
 		},
 		{
 			name: "HOOKFERRY_MAX_PENDING", def: "10000000", role: RoleAPI, value: countOf(&c.MaxPending, 1, 1_000_000_000),

@@ -14,8 +14,8 @@ const (
 	// countEvery is how often the backlog is counted, at least so far apart.
 	countEvery = 2 * time.Second
 	// countShare bounds what counting costs a database that holds millions: after a
-	// count that took a second, so many pass before the next one begins.
-	countShare = 10
+	// count that took a second, so many pass before the next one begins. Each node counts.
+	countShare = 20
 )
 
 // Waiting counts what waits in the store; package store says what it promises.
@@ -58,8 +58,11 @@ func (b *Backlog) Count(ctx context.Context) {
 		return
 	}
 	was := b.last.Swap(&now)
-	if full, before := now.Total >= b.Most, was != nil && was.Total >= b.Most; full != before {
-		b.Log.WarnContext(ctx, "the backlog passed its bound", "refusing", full, "waiting", now.Total, "bound", b.Most)
+	switch full, before := now.Total >= b.Most, was != nil && was.Total >= b.Most; {
+	case full && !before:
+		b.Log.WarnContext(ctx, "more waits than HOOKFERRY_MAX_PENDING: events are refused", "waiting", now.Total, "bound", b.Most)
+	case before && !full:
+		b.Log.InfoContext(ctx, "the backlog has room again: events are taken", "waiting", now.Total, "bound", b.Most)
 	}
 }
 

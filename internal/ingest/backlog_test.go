@@ -114,7 +114,7 @@ func TestTheBacklogIsCountedAgain(t *testing.T) {
 		for _, c := range q.counts {
 			at = append(at, c.Sub(start))
 		}
-		if want := []time.Duration{0, 2 * time.Second, 4 * time.Second, 15 * time.Second}; !slices.Equal(at, want) {
+		if want := []time.Duration{0, 2 * time.Second, 4 * time.Second, 25 * time.Second}; !slices.Equal(at, want) {
 			t.Errorf("counted at %v, want %v", at, want)
 		}
 	})

@@ -1,9 +1,10 @@
 // Package ingest is station 1: it takes one webhook in.
 //
 // Ingest (below) reads top to bottom: find the subscription, check the signature,
-// read the event type, match it, see that the backlog has room, store event and delivery in one transaction, hand
-// them over. It never answers before they are on disk. It speaks no HTTP: package
-// api does, and what Ingest returns as an error is translated there.
+// read the event type, match it, see that the backlog has room, store event and
+// delivery in one transaction, hand them over. It never answers before they are on
+// disk. It speaks no HTTP: package api does, and what Ingest returns as an error is
+// translated there.
 //
 // Start with Ingest; body.go reads the body, backlog.go bounds what waits.
 package ingest

@@ -46,7 +46,7 @@ func NewMetrics(version string, depth func(context.Context) (event.Depth, error)
 		accepted: counter(r, "events_accepted_total", "Events that were taken in and are on disk."),
 		filtered: counter(r, "events_filtered_total", "Events whose type their subscription does not want; nothing was stored."),
 
-		crowded: counter(r, "connections_refused_total", "Connections to the API that were closed at once, because too many were open."),
+		crowded: counter(r, "connections_refused_total", "Connections to the API or the admin address that were closed at once, because too many were open."),
 
 		attemptDuration: histogram(r, "attempt_duration_seconds", "How long an attempt took, from its start to the end of the exchange.", upToAMinute),
 		inFlight:        gauge(r, "attempts_in_flight", "Attempts that are being made right now."),
