@@ -11,10 +11,9 @@ import (
 )
 
 // journal reads what a node logs: where it listens, how many deliveries it took over,
-// and what it warned of. It takes what the process prints, in pieces of any size.
+// and what it warned of.
 type journal struct {
 	mu        sync.Mutex
-	half      []byte
 	ready     chan line // gets the line that says so
 	tookOver  int
 	counts    map[string]int // of each message that is a warning or worse
@@ -37,25 +36,13 @@ func newJournal() *journal {
 	return &journal{ready: make(chan line, 1), counts: map[string]int{}}
 }
 
-func (j *journal) Write(b []byte) (int, error) {
+// note takes one line.
+func (j *journal) note(text []byte) {
+	if bytes.Contains(text, []byte(`"msg":"attempt"`)) {
+		return
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	whole := append(j.half, b...)
-	for {
-		text, rest, found := bytes.Cut(whole, []byte("\n"))
-		if !found {
-			break
-		}
-		if !bytes.Contains(text, []byte(`"msg":"attempt"`)) {
-			j.note(text)
-		}
-		whole = rest
-	}
-	j.half = bytes.Clone(whole)
-	return len(b), nil
-}
-
-func (j *journal) note(text []byte) {
 	var l line
 	switch err := json.Unmarshal(text, &l); {
 	case err != nil: // a panic, say

@@ -34,7 +34,7 @@ func startNode(name, role, dir string, settings []string) (*node, error) {
 	n.process, err = childproc.Start(childproc.Command{
 		Path: program, Args: []string{"serve", "--role", role, "--dev", "--addr", "127.0.0.1:0"},
 		Dir: dir, // no .env but its own
-		Env: append([]string{"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=INFO"}, settings...), Output: n.journal,
+		Env: append([]string{"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=INFO"}, settings...), Output: childproc.Lines(n.journal.note),
 	})
 	if err != nil {
 		return nil, err

@@ -1,13 +1,11 @@
 package faults
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,32 +22,6 @@ type service struct {
 	client  *http.Client
 }
 
-// journal looks for the line that says where the service listens.
-type journal struct {
-	mu    sync.Mutex
-	half  []byte
-	ready chan string
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	whole := append(j.half, b...)
-	for {
-		text, rest, found := bytes.Cut(whole, []byte("\n"))
-		if !found {
-			break
-		}
-		var line struct{ Msg, API string }
-		if json.Unmarshal(text, &line) == nil && line.Msg == "ready" {
-			j.ready <- line.API
-		}
-		whole = rest
-	}
-	j.half = bytes.Clone(whole)
-	return len(b), nil
-}
-
 // launch starts the program on a directory, and waits until it is ready or has ended.
 func launch(t *testing.T, path, dir string, settings ...string) (s *service, ready bool) {
 	t.Helper()
@@ -59,9 +31,14 @@ func launch(t *testing.T, path, dir string, settings ...string) (s *service, rea
 // run is launch with all that may be said of a process.
 func run(t *testing.T, c childproc.Command) (s *service, ready bool) {
 	t.Helper()
-	j := &journal{ready: make(chan string, 1)}
+	listening := make(chan string, 1)
 	c.Args = []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", c.Dir}
-	c.Env, c.Output = append([]string{"HOOKFERRY_ADMIN_ADDR=", "LOG_LEVEL=INFO"}, c.Env...), j
+	c.Env, c.Output = append([]string{"HOOKFERRY_ADMIN_ADDR=", "LOG_LEVEL=INFO"}, c.Env...), childproc.Lines(func(text []byte) {
+		var line struct{ Msg, API string }
+		if json.Unmarshal(text, &line) == nil && line.Msg == "ready" {
+			listening <- line.API
+		}
+	})
 	p, err := childproc.Start(c)
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +54,7 @@ func run(t *testing.T, c childproc.Command) (s *service, ready bool) {
 		}
 	})
 	select {
-	case s.url = <-j.ready:
+	case s.url = <-listening:
 		return s, true
 	case <-p.Ended():
 		return s, false
