@@ -3,7 +3,6 @@ package event
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -47,9 +46,5 @@ func ParseScope(text string) (Scope, error) {
 	if s := Scope(text); slices.Contains(scopes, s) {
 		return s, nil
 	}
-	var names []string
-	for _, s := range scopes {
-		names = append(names, string(s))
-	}
-	return "", fmt.Errorf("%q is no scope: there are %s", text, strings.Join(names, ", "))
+	return "", fmt.Errorf("%q is no scope of a key: write %s, %s or %s", text, ScopeAdmin, ScopePublish, ScopeRead)
 }
