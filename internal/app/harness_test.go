@@ -34,14 +34,22 @@ type instance struct {
 // in the environment.
 func start(t *testing.T, dir string, settings ...string) *instance {
 	t.Helper()
-	a, err := app.New(t.Context(), load(t, dir, settings...), "test", slog.New(slog.NewTextHandler(testLog{t}, nil)))
+	i := launch(t, load(t, dir, settings...), testLog{t})
+	i.dir = dir
+	return i
+}
+
+// launch runs a service until the test ends, or stop is called, and logs everything.
+func launch(t *testing.T, cfg config.Config, log io.Writer) *instance {
+	t.Helper()
+	a, err := app.New(t.Context(), cfg, "test", slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- a.Run(ctx) }()
-	i := &instance{App: a, t: t, dir: dir, url: "http://" + a.Addr()}
+	i := &instance{App: a, t: t, url: "http://" + a.Addr()}
 	i.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {

@@ -2,12 +2,10 @@ package app_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -27,16 +25,30 @@ type planted map[string]string // what it is → its text
 // find returns what of it a text holds.
 func (p planted) find(text []byte) (found []string) {
 	for what, secret := range p {
-		for form, as := range map[string]string{
-			"": secret, " as base64": base64.StdEncoding.EncodeToString([]byte(secret)), " as hex": hex.EncodeToString([]byte(secret)),
-			" as base64 without its end": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(secret)), "="),
-		} {
-			if bytes.Contains(text, []byte(as)) {
-				found = append(found, what+form)
+		for _, form := range forms(secret) {
+			if bytes.Contains(text, []byte(form)) {
+				found = append(found, what)
+				break
 			}
 		}
 	}
 	return found
+}
+
+// forms are all that a secret might be written as: itself, hex, and base64 in both
+// alphabets, wherever in a longer text it stands: of each, what the bytes around it
+// don't change.
+func forms(secret string) []string {
+	all := []string{secret, hex.EncodeToString([]byte(secret))}
+	for before := range 3 {
+		text := strings.Repeat("-", before) + secret
+		whole := len(text) / 3 * 4      // characters that depend on nothing behind
+		first := []int{0, 2, 3}[before] // and that depend on nothing before
+		for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+			all = append(all, alphabet.EncodeToString([]byte(text))[first:whole])
+		}
+	}
+	return all
 }
 
 // journal is a log in memory.
@@ -51,33 +63,22 @@ func (j *journal) Write(p []byte) (int, error) {
 	return j.b.Write(p)
 }
 
-// secretive is a service that asks for keys and seals, with its log at DEBUG.
-func secretive(t *testing.T, dir string, log io.Writer, settings ...string) *instance {
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
+}
+
+// secretive are the settings of a service that asks for keys and may call this machine.
+func secretive(t *testing.T, dir string, settings ...string) config.Config {
 	t.Helper()
-	environ := append([]string{
-		"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "HOOKFERRY_ALLOW_TARGETS=127.0.0.0/8", "HOOKFERRY_SHUTDOWN_GRACE=2s",
-		"WEBHOOK_RETRY_SCHEDULE=1h", "LOG_LEVEL=DEBUG",
-	}, settings...)
-	cfg, err := config.Load(environ, "", config.Overrides{Addr: "127.0.0.1:0", Data: dir})
+	cfg, err := config.Load(append([]string{
+		"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "HOOKFERRY_ALLOW_TARGETS=127.0.0.0/8", "HOOKFERRY_SHUTDOWN_GRACE=2s", "WEBHOOK_RETRY_SCHEDULE=1h",
+	}, settings...), "", config.Overrides{Addr: "127.0.0.1:0", Data: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := app.New(t.Context(), cfg, "test", slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
-	i := &instance{App: a, t: t, dir: dir, url: "http://" + a.Addr()}
-	i.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	t.Cleanup(i.stop)
-	return i
+	return cfg
 }
 
 // TestSecretsAppearNowhere plants a secret of every kind, does one of everything, and
@@ -92,8 +93,15 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	master := base64.StdEncoding.EncodeToString([]byte(p["a master key"])) + "," + base64.StdEncoding.EncodeToString([]byte(p["an old master key"]))
 	settings := []string{"HOOKFERRY_API_KEY=" + p["the first API key"], "HOOKFERRY_MASTER_KEY=" + master}
 	log, dir := &journal{}, t.TempDir()
-	s := secretive(t, dir, log, settings...)
+	cfg := secretive(t, dir, settings...)
+	made, _, err := app.CreateKey(t.Context(), cfg, app.NewKey{Name: "reader", Scope: "read", Expires: "1h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p["a key that was made"] = made
+	s := launch(t, cfg, log)
 
+	signed := receive(t, p["a plain secret"]+"-again", nil)
 	failing := receive(t, "", func(w http.ResponseWriter, _ *http.Request, _ int) { w.WriteHeader(http.StatusInternalServerError) })
 	good := receive(t, whsec, nil)
 	ask := func(status int, key, method, path, body string, headers ...string) string {
@@ -137,15 +145,18 @@ func TestSecretsAppearNowhere(t *testing.T) {
 			url, secret, p["a header's value"], p["another header's value"])
 	}
 
+	event := `{"event":"user.created","data":{}}`
 	one := idOf(ask(201, key, "POST", "/subscriptions/", subscription(good.URL, whsec)), "id")
 	two := idOf(ask(201, key, "POST", "/subscriptions/", subscription(failing.URL, p["a plain secret"])), "id")
 	ask(200, key, "PUT", "/subscriptions/"+two, subscription(failing.URL, p["a plain secret"]+"-again"))
+	three := idOf(ask(201, key, "POST", "/subscriptions/", subscription(signed.URL, p["a plain secret"])), "id")
+	ask(200, key, "PUT", "/subscriptions/"+three, subscription(signed.URL, p["a plain secret"]+"-again")) // rotated
+	rotated := idOf(ask(202, key, "POST", "/webhooks/ingest/"+three, event), "delivery_id")
 	ask(422, key, "POST", "/subscriptions/", subscription("http://10.0.0.1/", p["a plain secret"]))
 	ask(422, key, "POST", "/subscriptions/", subscription(good.URL, whsec+"!"))
 	ask(400, key, "POST", "/subscriptions/", subscription(good.URL, whsec)[:90])
 	ask(200, key, "GET", "/subscriptions/", "")
 	ask(200, key, "GET", "/subscriptions/"+one, "")
-	event := `{"event":"user.created","data":{}}`
 	delivered := idOf(ask(202, key, "POST", "/webhooks/ingest/"+one, event, "Idempotency-Key: k"), "delivery_id")
 	failed := idOf(ask(202, key, "POST", "/webhooks/ingest/"+two, event), "delivery_id")
 	ask(202, key, "POST", "/webhooks/ingest/"+one, event, "Idempotency-Key: k")
@@ -155,13 +166,18 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	ask(401, "", "GET", "/subscriptions/", "")
 	ask(401, key+"x", "GET", "/subscriptions/", "")
 	ask(404, key, "GET", "/subscriptions/"+delivered, "")
+	ask(200, made, "GET", "/subscriptions/"+one, "")
+	ask(403, made, "DELETE", "/subscriptions/"+one, "")
+	ask(403, made, "POST", "/webhooks/ingest/"+one, event)
 	ask(405, key, "PATCH", "/subscriptions/"+one, "")
 	await.NoError(t, func() error {
 		if text := ask(200, key, "GET", "/status/delivery/"+failed, ""); !strings.Contains(text, `"status_code":500`) {
 			return fmt.Errorf("not yet attempted: %s", text)
 		}
-		if text := ask(200, key, "GET", "/status/delivery/"+delivered, ""); !strings.Contains(text, `"status":"delivered"`) {
-			return fmt.Errorf("not yet delivered: %s", text)
+		for _, id := range []string{delivered, rotated} {
+			if text := ask(200, made, "GET", "/status/delivery/"+id, ""); !strings.Contains(text, `"status":"delivered"`) {
+				return fmt.Errorf("not yet delivered: %s", text)
+			}
 		}
 		return nil
 	})
@@ -178,11 +194,14 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	if len(got) != 1 || got[0].verdict != nil || got[0].header.Get("Authorization") != p["a header's value"] || got[0].header.Get("X-Api-Key") != p["another header's value"] || got[0].header.Get(webhook.HeaderSignature) == "" {
 		t.Errorf("the endpoint got %+v", got)
 	}
+	if got := signed.got(); len(got) != 1 || got[0].verdict != nil {
+		t.Errorf("the endpoint whose secret was rotated got %+v", got)
+	}
 	searchFiles(t, dir, p)
 	s.stop()
 	searchFiles(t, dir, p)
-	if found := p.find(log.b.Bytes()); len(found) > 0 || !strings.Contains(log.b.String(), failed) {
-		t.Errorf("the log holds %q, or not the failed attempt:\n%s", found, log.b.String())
+	if found := p.find([]byte(log.String())); len(found) > 0 || !strings.Contains(log.String(), failed) {
+		t.Errorf("the log holds %q, or not the failed attempt:\n%s", found, log.String())
 	}
 
 	for _, bad := range []string{"HOOKFERRY_MASTER_KEY=" + master + "x", "HOOKFERRY_API_KEY=" + p["the first API key"] + " x", "DATABASE_URL=mysql://u:" + p["a plain secret"] + "@h/d"} {

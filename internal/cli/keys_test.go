@@ -1,0 +1,86 @@
+package cli_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"regexp"
+	"strings"
+	"testing"
+
+	"hookferry/internal/cli"
+)
+
+// keys runs `hookferry keys` on a directory.
+func keys(t *testing.T, dir string, args ...string) (status int, out, errOut string) {
+	t.Helper()
+	var said, errs bytes.Buffer
+	status = cli.Run(t.Context(), append(append([]string{"keys"}, args...), "--data", dir), strings.NewReader(""), &said, &errs)
+	return status, said.String(), errs.String()
+}
+
+func TestKeysHaveAScopeAndAnEnd(t *testing.T) {
+	t.Chdir(t.TempDir()) // no .env
+	dir := t.TempDir()
+	for _, c := range []struct {
+		why    string
+		args   []string
+		status int
+		said   string // a pattern, of what is said beside the key
+	}{
+		{"nothing but a name", []string{"operator"}, 0, `the key "operator", [0-9a-f-]{36}, with the scope admin; it does not end by itself`},
+		{"a scope and a duration", []string{"billing", "--scope", "publish", "--expires", "90d"}, 0, `with the scope publish; it ends at \d{4}-\d\d-\d\dT`},
+		{"a day", []string{"support", "--scope", "read", "--expires", "2099-01-31"}, 0, `with the scope read; it ends at 2099-01-31T00:00:00Z`},
+		{"a scope that there is not", []string{"x", "--scope", "write"}, 1, `"write" is no scope of a key: write admin, publish or read`},
+		{"no scope", []string{"x", "--scope", ""}, 1, `write admin, publish or read`},
+		{"a day that is past", []string{"x", "--expires", "2020-01-31"}, 1, `2020-01-31.*in the past`},
+		{"a number of what", []string{"x", "--expires", "90"}, 1, `90.*90d or 12h`},
+		{"no name", nil, 2, `NAME`},
+		{"an empty name", []string{""}, 1, `a key's name has 1 to 100 characters`},
+	} {
+		status, out, said := keys(t, dir, append([]string{"create"}, c.args...)...)
+		if status != c.status || !regexp.MustCompile(c.said).MatchString(said) {
+			t.Errorf("%s: ends with %d and %q, want %d and %s", c.why, status, said, c.status, c.said)
+		}
+		if made := regexp.MustCompile(`^hf_[\w-]{43}\n$`).MatchString(out); made != (c.status == 0) {
+			t.Errorf("%s: prints %q", c.why, out)
+		}
+	}
+
+	status, out, _ := keys(t, dir, "list")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if status != 0 || len(lines) != 4 || strings.Join(strings.Fields(lines[0]), " ") != "ID NAME SCOPE BEGINS WITH MADE EXPIRES REVOKED LAST USED" {
+		t.Fatalf("the list ends with %d:\n%s", status, out)
+	}
+	for i, want := range []string{
+		`"operator" admin hf_\S{7} \S+Z - - -`, `"billing" publish hf_\S{7} \S+Z \S+Z - -`, `"support" read hf_\S{7} \S+Z 2099-01-31T00:00:00Z - -`,
+	} {
+		if line := strings.Join(strings.Fields(lines[i+1])[1:], " "); !regexp.MustCompile("^" + want + "$").MatchString(line) {
+			t.Errorf("line %d of the list is %q, want %s", i+1, line, want)
+		}
+	}
+	if status, _, _ := keys(t, dir, "revoke", strings.Fields(lines[1])[0]); status != 0 {
+		t.Errorf("revoke ends with %d", status)
+	}
+	if _, out, _ := keys(t, dir, "list"); !regexp.MustCompile(`"operator"\s+admin\s+\S+\s+\S+Z\s+-\s+\S+Z`).MatchString(out) {
+		t.Errorf("the revoked key is not shown as such:\n%s", out)
+	}
+}
+
+func TestRotateMasterSaysWhatItDid(t *testing.T) {
+	t.Chdir(t.TempDir())
+	dir := t.TempDir()
+	t.Setenv("HOOKFERRY_MASTER_KEY", "")
+	if status, _, said := keys(t, dir, "rotate-master"); status != 1 || !strings.Contains(said, "HOOKFERRY_MASTER_KEY is not set") {
+		t.Errorf("without a key it ends with %d: %s", status, said)
+	}
+	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32))
+	t.Setenv("HOOKFERRY_MASTER_KEY", key)
+	status, out, said := keys(t, dir, "rotate-master")
+	if status != 0 || !strings.Contains(out, "0 subscription(s) sealed anew under the master key") || strings.Contains(out+said, key) {
+		t.Errorf("it ends with %d: %s%s", status, out, said)
+	}
+	t.Setenv("HOOKFERRY_MASTER_KEY", key[1:])
+	if status, _, said := keys(t, dir, "rotate-master"); status == 0 || !strings.Contains(said, "HOOKFERRY_MASTER_KEY") || strings.Contains(said, key[1:]) {
+		t.Errorf("with a bad key it ends with %d: %s", status, said)
+	}
+}
