@@ -14,10 +14,9 @@ import (
 // longer is closed.
 const maxBody = 64 << 10
 
-// readAnswer writes into the Outcome what the receiver answered, and leaves the
-// connection ready for the next request if the body ends within its bounds.
-func readAnswer(o *event.Outcome, resp *http.Response) {
-	defer resp.Body.Close()
+// readAnswer writes into the Outcome what the receiver answered. whole means that the
+// body has ended within its bounds, and that the connection is ready for another request.
+func readAnswer(o *event.Outcome, resp *http.Response) (whole bool) {
 	o.StatusCode = resp.StatusCode
 	switch code := resp.StatusCode; {
 	case code >= 200 && code <= 299:
@@ -35,8 +34,9 @@ func readAnswer(o *event.Outcome, resp *http.Response) {
 		o.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), o.StartedAt)
 	}
 	if resp.StatusCode >= 200 { // 101 has no body but a stream without end
-		o.Response = excerpt(resp.Body)
+		o.Response, whole = excerpt(resp.Body)
 	}
+	return whole
 }
 
 // buffers are for reading bodies: pointers to arrays, so that neither taking one
@@ -44,24 +44,30 @@ func readAnswer(o *event.Outcome, resp *http.Response) {
 var buffers = sync.Pool{New: func() any { return new([event.ExcerptLimit]byte) }}
 
 // excerpt reads the body to its end, but no more than maxBody bytes, and returns
-// how it begins. A body that is late, cut or endless changes nothing about the
-// answer, because the status has been given: what came of it is the excerpt.
-func excerpt(body io.Reader) []byte {
+// how it begins and whether the end was seen. A body that is late, cut or endless
+// changes nothing about the answer, because the status has been given: what came of
+// it is the excerpt.
+func excerpt(body io.Reader) (kept []byte, whole bool) {
 	if body == http.NoBody {
-		return nil
+		return nil, true
 	}
 	buf := buffers.Get().(*[event.ExcerptLimit]byte)
 	defer buffers.Put(buf)
 
-	n, err := io.ReadFull(body, buf[:])
-	var kept []byte
-	if n > 0 {
-		kept = append(kept, buf[:n]...)
+	var err error
+	begun := 0
+	for err == nil && begun < len(buf) {
+		var n int
+		n, err = body.Read(buf[begun:])
+		begun += n
 	}
-	for total := n; err == nil && total < maxBody; total += n {
+	kept = append(kept, buf[:begun]...)
+	for total := begun; err == nil && total < maxBody; {
+		var n int
 		n, err = body.Read(buf[:min(len(buf), maxBody-total)])
+		total += n
 	}
-	return kept
+	return kept, err == io.EOF
 }
 
 // answered puts a status in words. They are the standard's, not the receiver's.

@@ -11,23 +11,8 @@ import (
 	"time"
 )
 
-// conn is a connection that knows the name of its other end: making the text
-// anew for each attempt would cost as much as signing it.
-type conn struct {
-	*net.TCPConn
-	peer string
-}
-
-// dial opens a connection for the transport. The transport's context lives on
-// when the attempt's has ended, so that a late connection may serve another; the
-// dialer's time-out and the attempt's deadline bound it.
-func (s *Sender) dial(ctx context.Context, _, address string) (net.Conn, error) {
-	a, ok := ctx.Value(attemptKey{}).(*attempt)
-	if !ok {
-		return nil, errors.New("a connection is dialled for an attempt, and there is none")
-	}
-	ctx, cancel := context.WithTimeout(ctx, a.limit-time.Since(a.began))
-	defer cancel()
+// dial opens a connection for an attempt, to one of the addresses of the name.
+func (s *Sender) dial(ctx context.Context, a *attempt, address string) (*conn, error) {
 	d := &dialing{attempt: a, guard: s.targets.guard}
 	open := s.direct
 	if s.proxy != nil {

@@ -168,13 +168,6 @@ func TestRebinding(t *testing.T) {
 	}
 }
 
-func TestADialNeedsAnAttempt(t *testing.T) {
-	t.Parallel()
-	if _, err := newSender(t).dial(t.Context(), "tcp", "127.0.0.1:1"); err == nil {
-		t.Error("dialled for nobody")
-	}
-}
-
 // Errors of the system that a test can't bring about on loopback.
 func TestFailureWords(t *testing.T) {
 	t.Parallel()
@@ -205,7 +198,7 @@ func TestFailureWords(t *testing.T) {
 			t.Errorf("%v: taken for a shortage of this machine's: %v", tt.err, isShort(tt.err))
 		}
 		a := newAttempt(t.Context(), time.Minute, 5*time.Second)
-		a.ctx, a.stage = t.Context(), tt.stage
+		a.stage = tt.stage
 		if code, words := a.failure("x.example", tt.err); code != tt.code || words != tt.words {
 			t.Errorf("got %s: %q\nwant %s: %q", code, words, tt.code, tt.words)
 		}

@@ -12,7 +12,8 @@
 // receiver answers is its own affair, but of a redirect only the address without
 // its query is repeated, and of an answer that is not HTTP nothing.
 //
-// Start with Sender.Send in send.go. The words of an Outcome are made in
+// Start with Sender.Send in send.go, and go on to exchange.go, where a request goes out
+// and its answer comes in; pool.go keeps the connections. The words of an Outcome are made in
 // answer.go (something came back) and failure.go (nothing did); the guard's rules
 // are the table in guardtable.go, and its ways are guard.go for addresses,
 // guardurl.go for texts and dial.go for connections. Those through a proxy are

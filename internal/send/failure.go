@@ -8,12 +8,13 @@ import (
 	"net/netip"
 	"strings"
 	"syscall"
+	"time"
 
 	"hookferry/internal/event"
 )
 
 // fail writes into the Outcome what happened when no answer came: err is the
-// transport's, and host that of the target URL.
+// exchange's, and host that of the target URL.
 func (a *attempt) fail(o *event.Outcome, host string, err error) {
 	o.Code, o.Error = a.failure(host, err)
 	o.Short = isShort(err)
@@ -132,7 +133,7 @@ func isTimeout(err error) bool {
 // within is the limit that was reached: that of the attempt, or the shorter one
 // of its connection.
 func (f failure) within() string {
-	if f.ctx.Err() != nil {
+	if !time.Now().Before(f.deadline) {
 		return seconds(f.limit)
 	}
 	return seconds(min(f.limit, f.dialLimit))
@@ -200,9 +201,8 @@ func isEOF(err error) bool {
 }
 
 // early is for bytes that came on a new connection before the request went out on it.
-// net/http wraps an error there that it does not have, and prints so.
 func (f failure) early() (event.Code, string) {
-	if strings.Contains(f.err.Error(), "readLoopPeekFailLocked: %!w(<nil>)") {
+	if errors.Is(f.err, errEarly) {
 		return event.CodeBadResponse, "answered before the request was sent"
 	}
 	return "", ""
@@ -225,7 +225,7 @@ func (f failure) garbled() (event.Code, string) {
 }
 
 var garbles = []struct{ text, words string }{
-	{"server response headers exceeded", "the answer's header is longer than 64 KiB, interim (1xx) answers included"},
+	{errHeaderTooLong.Error(), "the answer's header is longer than 64 KiB, interim (1xx) answers included"},
 	{`response "\x15\x03`, "answered TLS to an http request; should the target URL begin with https://?"},
 	{`\x04\x00\x00\x00\x00\x00`, "answered HTTP/2; webhooks are sent over HTTP/1.1, so let the receiver speak that too"}, // its first frame, SETTINGS
 	{"malformed HTTP", "what came back is not HTTP/1.1"},

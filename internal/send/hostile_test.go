@@ -118,8 +118,8 @@ func TestHostileReceivers(t *testing.T) {
 			s := New(Options{Guard: allowLoopback(), Timeout: timeoutFor(k.Name)})
 			defer s.Close()
 			if k.Name == "h2-only" { // its certificate is not what is wrong with it
-				s.transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-				s.transport.TLSClientConfig.RootCAs.AddCert(bad.Certificate())
+				s.tls.RootCAs = x509.NewCertPool()
+				s.tls.RootCAs.AddCert(bad.Certificate())
 			}
 
 			const attempts = 2 // the second finds whatever the first has left

@@ -31,7 +31,7 @@ func (p Proxy) login() event.Secret {
 
 // tunnel dials through the proxy. The name is resolved here, the guard judges each
 // address, and the proxy is told to connect to one that has passed: what it calls is
-// what was checked. TLS and the Host field are the transport's, by the name.
+// what was checked. TLS and the Host field go by the name.
 func (s *Sender) tunnel(ctx context.Context, d *dialing, address string) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.dialLimit)
 	defer cancel()

@@ -90,7 +90,7 @@ func TestProxy(t *testing.T) {
 
 	p := newConnectProxy(t, "127.0.0.1")
 	s := through(t, p.addr, "127.0.0.1")
-	s.transport.TLSClientConfig.RootCAs = a.pool
+	s.tls.RootCAs = a.pool
 	for _, server := range []*httptest.Server{plain, secure} {
 		scheme, addr, _ := strings.Cut(server.URL, "://")
 		_, port, _ := net.SplitHostPort(addr)

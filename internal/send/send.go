@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
-	"net/http"
 	"time"
 
 	"hookferry/internal/event"
@@ -15,14 +14,6 @@ import (
 // DefaultTimeout bounds an attempt where neither the options nor the
 // subscription say otherwise.
 const DefaultTimeout = 10 * time.Second
-
-// Bounds of the connections that are kept and of what an answer may hold.
-const (
-	idlePerHost   = 128  // as many as a busy lane has requests in flight
-	idleInAll     = 1024 // file descriptors are finite
-	idleTimeout   = 50 * time.Second
-	maxHeaderSize = 64 << 10 // bytes of an answer's header, interim answers included
-)
 
 // Options say how attempts are made.
 type Options struct {
@@ -38,7 +29,8 @@ type Sender struct {
 	dialLimit time.Duration // for a connection, and again for its TLS handshake
 	dialer    *net.Dialer
 	proxy     *tunnels // nil without a proxy
-	transport *http.Transport
+	tls       *tls.Config
+	pool      pool
 	targets   targets
 	now       func() time.Time
 }
@@ -52,6 +44,7 @@ func New(o Options) *Sender {
 		timeout: o.Timeout,
 		targets: targets{userAgent: cmp.Or(o.UserAgent, "Hookferry"), guard: o.Guard, byID: make(map[event.ID]*target)},
 		now:     time.Now,
+		tls:     newTLS(),
 	}
 	if s.timeout <= 0 {
 		s.timeout = DefaultTimeout
@@ -63,32 +56,18 @@ func New(o Options) *Sender {
 	if o.Proxy.Addr != "" {
 		s.proxy = newTunnels(o.Proxy, s.targets.userAgent)
 	}
-	s.transport = newTransport(s.dial, s.dialLimit)
 	return s
 }
 
-func newTransport(dial func(context.Context, string, string) (net.Conn, error), handshake time.Duration) *http.Transport {
-	// HTTP/1.1 alone. HTTP/2 would put all requests to an endpoint on one
-	// connection, where one that stalls holds up the others, and costs more for
-	// each small request than a pool of kept-alive connections does.
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	return &http.Transport{
-		Proxy:                  nil, // the guard would judge the proxy: tunnels are dial's matter, and the environment nobody's
-		DialContext:            dial,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    handshake,
-		DisableCompression:     true, // nothing is asked for compressed, and nothing is unpacked
-		MaxIdleConns:           idleInAll,
-		MaxIdleConnsPerHost:    idlePerHost,
-		IdleConnTimeout:        idleTimeout,
-		MaxResponseHeaderBytes: maxHeaderSize,
-		Protocols:              &protocols,
-	}
+// newTLS asks for HTTP/1.1 alone. HTTP/2 would put all requests to an endpoint on one
+// connection, where one that stalls holds up the others, and costs more for each small
+// request than a pool of kept connections does.
+func newTLS() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
 }
 
 // Close closes the connections that are idle. Attempts under way go on.
-func (s *Sender) Close() { s.transport.CloseIdleConnections() }
+func (s *Sender) Close() { s.pool.close() }
 
 // Send makes one attempt. It never takes longer than the time-out. When ctx ends,
 // the attempt is broken off: that is for a process that must stop now, and the
@@ -100,24 +79,18 @@ func (s *Sender) Send(ctx context.Context, sub event.Subscription, ev event.Even
 		o.Code, o.Error = t.code, t.problem
 		return o
 	}
-	header, problem := t.header(&ev, o.StartedAt)
-	if problem != "" {
+	x := exchanges.Get().(*exchange)
+	defer x.free()
+	if problem := x.prepare(t, &ev, o.StartedAt); problem != "" {
 		o.Code, o.Error = event.CodeBadTarget, problem
 		return o
 	}
 
 	a := newAttempt(ctx, s.limit(sub), s.dialLimit)
 	a.proxied = s.proxy != nil
-	ctx, cancel := a.watch(ctx)
-	defer cancel()
-	// The transport itself and no http.Client: that would follow redirects, and put
-	// the whole URL into its errors.
 	faultpoint.Reach("send: dialling")
-	resp, err := s.transport.RoundTrip(t.request(ctx, header, ev.Payload))
-	if err != nil {
+	if err := s.exchange(a, t, x, &o); err != nil {
 		a.fail(&o, t.url.Hostname(), err)
-	} else {
-		readAnswer(&o, resp)
 	}
 	a.report(&o)
 	faultpoint.Reach("send: answered")

@@ -1,7 +1,10 @@
 package send
 
 import (
+	"bytes"
+	"cmp"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,22 +18,19 @@ import (
 const maxTargets = 10_000
 
 // target is all of a subscription that an attempt needs, worked out once: the
-// parsed URL, the signer, and the header fields that are always the same.
+// parsed URL, the signer, and the part of the header that is always the same.
 type target struct {
 	of      event.Subscription // what it was made of, to tell when it has changed
 	problem string             // why no request can be made; "" if one can
 	code    event.Code         // of the problem
 	url     *url.URL
-	fields  []field
+	address string          // host:port, to be dialled
+	to      string          // the end that a connection leads to: scheme and address
+	head    []byte          // the part of the request's header that is always the same
 	signer  *webhook.Signer // nil if nothing is signed
 }
 
-// field is one header field, ready for the map of net/http: the name canonical,
-// the values in a slice that requests share because nobody writes to it.
-type field struct {
-	name   string
-	values []string
-}
+var ports = map[string]string{"http": "80", "https": "443"}
 
 // madeOf compares what the target was made of instead of a version or a time of
 // change, so that it can't be stale whatever the store does with those.
@@ -56,32 +56,38 @@ func prepare(sub *event.Subscription, userAgent string, guard *Guard) *target {
 		return t
 	}
 	t.url, _ = url.Parse(sub.TargetURL) // CheckTarget has parsed it
-	t.prepareFields(userAgent)
+	t.address = net.JoinHostPort(t.url.Hostname(), cmp.Or(t.url.Port(), ports[t.url.Scheme]))
+	t.to = t.url.Scheme + "://" + t.address
+	t.prepareHead(userAgent)
 	t.prepareSigner()
 	return t
 }
 
-func (t *target) prepareFields(userAgent string) {
+// prepareHead has net/http write the header of a request without a body. What is
+// missing is the fields that prepare sets, and the empty line.
+func (t *target) prepareHead(userAgent string) {
+	h := make(http.Header)
 	for name, value := range t.of.Headers {
 		if !validName(name) || !validValue(value) {
 			t.problem = "the subscription's header " + quote(name) + " holds characters that can't be sent; replace the header"
 			return
 		}
-		t.fields = append(t.fields, field{http.CanonicalHeaderKey(name), []string{value}})
+		if name = http.CanonicalHeaderKey(name); !slices.Contains(setByPrepare, name) {
+			h[name] = []string{value}
+		}
 	}
-	t.fields = append(t.fields, field{"User-Agent", []string{userAgent}})
-	if !t.has("Idempotency-Key") {
-		// An entry without values sends nothing. It tells net/http that the request
-		// may be repeated, which it does on another connection when a kept-alive one
-		// turns out to be dead before a byte of the answer came. A receiver that did
-		// see both knows them by webhook-id.
-		t.fields = append(t.fields, field{"Idempotency-Key", nil})
+	h["User-Agent"] = []string{userAgent}
+	var b bytes.Buffer
+	r := http.Request{Method: http.MethodPost, URL: t.url, Header: h}
+	if err := r.Write(&b); err != nil {
+		t.problem = "no request can be made for the target URL: its path or host can't be sent"
+		return
 	}
+	head := bytes.Replace(b.Bytes(), []byte("\r\nContent-Length: 0\r\n"), []byte("\r\n"), 1)
+	t.head = bytes.TrimSuffix(head, []byte("\r\n"))
 }
 
-func (t *target) has(name string) bool {
-	return slices.ContainsFunc(t.fields, func(f field) bool { return f.name == name })
-}
+var setByPrepare = append([]string{"Content-Type", "Content-Length"}, signedFields...)
 
 func (t *target) prepareSigner() {
 	if len(t.of.Secrets) == 0 {

@@ -87,7 +87,7 @@ func TestTLS(t *testing.T) {
 	a := newAuthority(t)
 	server := tlsReceiver(t, &tls.Config{Certificates: []tls.Certificate{a.sign(t, leaf())}})
 	s := newSender(t)
-	s.transport.TLSClientConfig.RootCAs = a.pool
+	s.tls.RootCAs = a.pool
 
 	first := s.Send(t.Context(), subscription(server.URL), someEvent())
 	if !first.Success() || string(first.Response) != "HTTP/1.1" {
@@ -141,7 +141,7 @@ func TestCertificates(t *testing.T) {
 			t.Parallel()
 			server := tlsReceiver(t, &tls.Config{Certificates: []tls.Certificate{tt.cert}})
 			s := newSender(t)
-			s.transport.TLSClientConfig.RootCAs = known.pool
+			s.tls.RootCAs = known.pool
 			o := s.Send(t.Context(), subscription(server.URL), someEvent())
 			if o.Code != tt.code || o.Error != tt.words {
 				t.Errorf("got %s: %q\nwant %s: %q", o.Code, o.Error, tt.code, tt.words)

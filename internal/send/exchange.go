@@ -1,0 +1,234 @@
+package send
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"math"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"hookferry/internal/event"
+	"hookferry/internal/faultpoint"
+	"hookferry/webhook"
+)
+
+const (
+	maxHeaderSize = 64 << 10 // bytes of an answer's header, interim answers included
+
+	// oneWrite is the size in bytes up to which a request is written at once: so much
+	// goes into the system's buffer of any connection, whether the receiver reads or not.
+	oneWrite = 16 << 10
+
+	// lastWords is how long the end of a request may take that was answered before it
+	// was written. A receiver that has read all has let it end long before.
+	lastWords = 50 * time.Millisecond
+)
+
+var (
+	errEarly         = errors.New("an answer came before the request was sent")
+	errHeaderTooLong = errors.New("the answer's header is too long")
+)
+
+// exchange is one request and the reading of its answer. It is used again for others,
+// so that an attempt allocates little, and an idle connection holds no buffers.
+type exchange struct {
+	head   []byte      // the request's header, and its payload too if that is small
+	rest   []byte      // the payload that is not
+	signed http.Header // the fields of the signature
+	from   net.Conn
+	left   int // how many bytes may still be read
+	in     *bufio.Reader
+}
+
+var exchanges = sync.Pool{New: func() any {
+	x := &exchange{signed: make(http.Header, 4)}
+	x.in = bufio.NewReader(x)
+	return x
+}}
+
+func (x *exchange) free() {
+	x.rest, x.from = nil, nil
+	exchanges.Put(x)
+}
+
+// prepare writes the request, or says why it can't.
+func (x *exchange) prepare(t *target, ev *event.Event, at time.Time) (problem string) {
+	b := append(x.head[:0], t.head...)
+	contentType := ev.ContentType
+	switch {
+	case contentType == "":
+		contentType = jsonType
+	case !validValue(contentType):
+		return "the event's content type " + quote(contentType) + " can't be sent as a header"
+	}
+	b = appendField(b, "Content-Type", contentType)
+	b = append(b, "Content-Length: "...)
+	b = append(strconv.AppendInt(b, int64(len(ev.Payload)), 10), "\r\n"...)
+	if t.signer == nil {
+		b = appendField(b, webhook.HeaderID, ev.ID.String())
+		b = appendField(b, webhook.HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
+	} else {
+		clear(x.signed)
+		if err := t.signer.SignHeader(x.signed, ev.ID.String(), at, ev.Payload); err != nil {
+			return "the event can't be signed: " + err.Error()
+		}
+		for _, name := range signedFields {
+			b = appendField(b, name, x.signed[name][0])
+		}
+	}
+	b = append(b, "\r\n"...)
+	x.rest = ev.Payload
+	if len(b)+len(x.rest) <= oneWrite {
+		b, x.rest = append(b, x.rest...), nil
+	}
+	x.head = b
+	return ""
+}
+
+var signedFields = []string{webhook.HeaderID, webhook.HeaderTimestamp, webhook.HeaderSignature, webhook.HeaderHubSignature}
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = append(b, value...)
+	return append(b, "\r\n"...)
+}
+
+// exchange makes the exchange over a connection that was kept, or over a new one. A
+// receiver may close a kept one at the moment when a request goes out on it: when no
+// byte of an answer came, the request goes out once more, on a new one. A receiver
+// that did see both knows them by webhook-id.
+func (s *Sender) exchange(a *attempt, t *target, x *exchange, o *event.Outcome) error {
+	if w := s.pool.take(t.to); w != nil {
+		a.use(w, true)
+		err := s.over(w, a, x, o)
+		if err == nil || !a.mayRepeat(err) {
+			return err
+		}
+		a.waitAgain()
+	}
+	w, err := s.open(a, t)
+	if err != nil {
+		return err
+	}
+	a.use(w, false)
+	return s.over(w, a, x, o)
+}
+
+// over makes the exchange over this connection, and keeps it or closes it.
+func (s *Sender) over(w *wire, a *attempt, x *exchange, o *event.Outcome) error {
+	w.tcp.SetDeadline(a.deadline)
+	stop := context.AfterFunc(a.parent, w.breakOff)
+	whole, err := x.run(w, a, o)
+	if stop() && whole {
+		s.pool.put(w)
+	} else {
+		w.drop()
+	}
+	return err
+}
+
+// run writes the request and reads the answer. whole means that all of both went
+// over the connection, and nothing besides.
+func (x *exchange) run(w *wire, a *attempt, o *event.Outcome) (whole bool, err error) {
+	x.from, x.left = w, maxHeaderSize
+	x.in.Reset(x)
+	if len(x.rest) == 0 {
+		unwritten := x.write(w, a)
+		whole, err = x.read(a, o)
+		if err != nil && unwritten != nil {
+			err = unwritten
+		}
+		return whole && unwritten == nil, err
+	}
+	// A receiver may answer without reading what is more than the buffers hold.
+	written := make(chan error, 1)
+	go func() { written <- x.write(w, a) }()
+	whole, err = x.read(a, o)
+	if err != nil {
+		w.breakOff()
+	} else {
+		w.SetWriteDeadline(time.Now().Add(lastWords))
+	}
+	if unwritten := <-written; unwritten != nil {
+		whole = false
+	}
+	return whole, err
+}
+
+func (x *exchange) write(w *wire, a *attempt) error {
+	_, err := w.Write(x.head)
+	if err == nil && len(x.rest) > 0 {
+		_, err = w.Write(x.rest)
+	}
+	if err == nil {
+		a.wroteRequest()
+	}
+	return err
+}
+
+// posted tells net/http to what a Response is the answer.
+var posted = &http.Request{Method: http.MethodPost}
+
+// read writes the answer into the Outcome. An error means that there was none.
+func (x *exchange) read(a *attempt, o *event.Outcome) (whole bool, err error) {
+	if _, err := x.in.Peek(1); err != nil {
+		return false, err
+	}
+	a.firstByte()
+	for {
+		resp, err := http.ReadResponse(x.in, posted)
+		if err != nil && x.left <= 0 { // and not a line that ends there
+			return false, errHeaderTooLong
+		}
+		if err != nil {
+			return false, err
+		}
+		if code := resp.StatusCode; code >= 102 && code <= 199 || code == http.StatusContinue {
+			continue // an interim answer (RFC 9110, section 15.2): another follows
+		}
+		x.left = math.MaxInt // excerpt bounds the body
+		// The body is not closed: net/http would read it to its end.
+		whole := readAnswer(o, resp)
+		return whole && !resp.Close && x.in.Buffered() == 0, nil
+	}
+}
+
+// Read is for in.
+func (x *exchange) Read(b []byte) (int, error) {
+	if x.left <= 0 {
+		return 0, errHeaderTooLong
+	}
+	n, err := x.from.Read(b[:min(len(b), x.left)])
+	x.left -= n
+	return n, err
+}
+
+// mayRepeat reports whether a request may go out again that failed on a kept
+// connection.
+func (a *attempt) mayRepeat(err error) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stage == sent && !isTimeout(err) && a.parent.Err() == nil
+}
+
+// wroteRequest may come after firstByte: a receiver can answer before it has read all.
+func (a *attempt) wroteRequest() {
+	faultpoint.Reach("send: written")
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stage == sent {
+		a.phase.answer.from = time.Now()
+	}
+}
+
+func (a *attempt) firstByte() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stage = answering
+	a.phase.answer.to = time.Now()
+}

@@ -1,0 +1,18 @@
+//go:build unix
+
+package send
+
+import "syscall"
+
+// peek looks at what has come over a connection.
+func peek(fd uintptr) state {
+	var b [1]byte
+	n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	switch {
+	case err == syscall.EAGAIN:
+		return silent
+	case n > 0:
+		return spoken
+	}
+	return ended
+}

@@ -1,0 +1,184 @@
+package send
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"hookferry/internal/await"
+	"hookferry/internal/event"
+)
+
+// A kept connection that the receiver has closed, or on which it says something that
+// nobody asked for, is noticed before a request goes out on it.
+func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]func(net.Conn){
+		"closed":  func(c net.Conn) { c.Close() },
+		"reset":   func(c net.Conn) { c.(*net.TCPConn).SetLinger(0); c.Close() },
+		"unasked": func(c net.Conn) { io.WriteString(c, okAnswer); io.Copy(io.Discard, c) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var requests atomic.Int32
+			idle := make(chan struct{})
+			r := receive(t, func(c net.Conn) {
+				defer c.Close()
+				if request(c) != nil {
+					requests.Add(1)
+					io.WriteString(c, okAnswer)
+					<-idle
+					after(c)
+				}
+			})
+			s, sub := newSender(t), subscription(r.url())
+			s.Send(t.Context(), sub, someEvent())
+			kept := s.pool.idle["http://"+r.addr][0]
+			close(idle)
+			await.NoError(t, func() error {
+				if kept.fit(time.Now()) {
+					return errors.New("the connection still looks fit for use")
+				}
+				return nil
+			})
+			if o := s.Send(t.Context(), sub, someEvent()); !o.Success() {
+				t.Errorf("%s: %s", o.Code, o.Error)
+			}
+			if requests.Load() != 2 || r.connections() != 2 {
+				t.Errorf("%d requests on %d connections, want 2 on 2", requests.Load(), r.connections())
+			}
+		})
+	}
+}
+
+// More than the systems' buffers hold is written while the answer is awaited.
+func TestALargePayloadMayBeAnsweredUnread(t *testing.T) {
+	t.Parallel()
+	for name, payload := range map[string]int{"small": 1 << 10, "about one write": oneWrite, "large": 32 << 20} {
+		r := receive(t, func(c net.Conn) {
+			io.ReadFull(c, make([]byte, 100))
+			io.WriteString(c, "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n")
+			<-t.Context().Done()
+		})
+		s := New(Options{Guard: allowLoopback(), Timeout: patientTimeout})
+		ev := someEvent()
+		ev.Payload = []byte(strings.Repeat("1", payload))
+		if o := s.Send(t.Context(), subscription(r.url()), ev); o.StatusCode != 413 {
+			t.Errorf("%s: %s: %s", name, o.Code, o.Error)
+		}
+		s.Close()
+	}
+}
+
+func TestALargePayloadComesWholeAndKeepsItsConnection(t *testing.T) {
+	t.Parallel()
+	var got atomic.Int64
+	r := receive(t, func(c net.Conn) {
+		for {
+			req := request(c)
+			if req == nil {
+				return
+			}
+			got.Add(req.ContentLength)
+			io.WriteString(c, okAnswer)
+		}
+	})
+	s, sub, ev := newSender(t), subscription(r.url()), someEvent()
+	ev.Payload = []byte(strings.Repeat("1", 4<<20))
+	for range 3 {
+		if o := s.Send(t.Context(), sub, ev); !o.Success() {
+			t.Errorf("%s: %s", o.Code, o.Error)
+		}
+	}
+	if got.Load() != 3*4<<20 || r.connections() != 1 {
+		t.Errorf("%d bytes came on %d connections", got.Load(), r.connections())
+	}
+}
+
+// A process that must stop waits for no receiver, on a kept connection no more than on
+// a new one, and nothing goes out a second time for it.
+func TestAStopBreaksOffAKeptConnection(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	second := make(chan struct{})
+	r := receive(t, func(c net.Conn) {
+		request(c)
+		requests.Add(1)
+		io.WriteString(c, okAnswer)
+		if request(c) != nil {
+			requests.Add(1)
+			close(second)
+			io.Copy(io.Discard, c)
+		}
+	})
+	s, sub := newSender(t), subscription(r.url())
+	s.Send(t.Context(), sub, someEvent())
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { <-second; cancel() }()
+	o := s.Send(ctx, sub, someEvent())
+	if !strings.Contains(o.Error, "the service stopped") || o.Code != event.CodeNetwork || requests.Load() != 2 {
+		t.Errorf("%d requests, %s: %s", requests.Load(), o.Code, o.Error)
+	}
+}
+
+// pooled makes a connection that is idle, and tells whether it is closed.
+func pooled(t *testing.T, to string) (w *wire, closed func() bool) {
+	t.Helper()
+	r := receive(t, func(c net.Conn) { io.Copy(io.Discard, c) })
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp := c.(*net.TCPConn)
+	w = &wire{Conn: tcp, tcp: &conn{TCPConn: tcp}, to: to}
+	w.idle.look = func(fd uintptr) { w.idle.found = peek(fd) }
+	w.idle.raw, _ = tcp.SyscallConn()
+	return w, func() bool { return tcp.SetDeadline(time.Time{}) != nil }
+}
+
+func TestThePoolIsBounded(t *testing.T) {
+	t.Parallel()
+	var p pool
+	defer p.close()
+	w, _ := pooled(t, "a")
+	for range idlePerHost {
+		p.keep(w)
+	}
+	if over := p.keep(w); over != w {
+		t.Error("more are kept to one end than its share")
+	}
+	for p.count < idleInAll {
+		p.idle[string(rune(p.count))] = append(p.idle[string(rune(p.count))], w)
+		p.count++
+	}
+	if over := p.keep(&wire{to: "new"}); over == nil || p.count != idleInAll {
+		t.Errorf("%v had to go, and %d are kept, want %d", over, p.count, idleInAll)
+	}
+	p.idle, p.count = nil, 0
+}
+
+func TestWhatIsIdleForLongGoes(t *testing.T) {
+	t.Parallel()
+	var p pool
+	old, oldClosed := pooled(t, "a")
+	young, youngClosed := pooled(t, "a")
+	p.put(old)
+	p.put(young)
+	old.idleSince = old.idleSince.Add(-idleTimeout)
+	p.sweep()
+	if !oldClosed() || youngClosed() || p.count != 1 {
+		t.Errorf("closed: old %v, young %v; kept %d", oldClosed(), youngClosed(), p.count)
+	}
+	if p.take("b") != nil || p.take("a") != young || p.take("a") != nil {
+		t.Error("the pool gives another connection than the one that it has")
+	}
+	p.close()
+	if p.put(young); !youngClosed() {
+		t.Error("a closed pool keeps a connection")
+	}
+}
