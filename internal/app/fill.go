@@ -1,0 +1,122 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"hookferry/internal/config"
+	"hookferry/internal/event"
+	"hookferry/internal/store"
+)
+
+// Filling is what Fill writes into a database.
+type Filling struct {
+	Settled       int    // deliveries that were delivered, with an attempt each
+	Subscriptions int    // over which those are spread
+	Due           int    // deliveries that are due, of one further subscription
+	Target        string // where the subscriptions lead
+	Payload       func(n int) []byte
+}
+
+// fillers write at the same time, so that they share commits.
+const fillers = 64
+
+// Fill writes deliveries into the database that the settings name, as the service would
+// have, for measurements on a full one. It returns the ids of some of those that are settled.
+func Fill(ctx context.Context, cfg config.Config, f Filling) (some []string, err error) {
+	err = withStore(ctx, cfg, func(s store.Store) error {
+		subs, err := fillSubscriptions(ctx, s, f)
+		if err != nil {
+			return err
+		}
+		few := max(1, f.Settled/1000)
+		var mu sync.Mutex
+		err = inParallel(f.Settled, func(n int) error {
+			id, err := fillSettled(ctx, s, subs[n%f.Subscriptions])
+			if err == nil && n%few == 0 {
+				mu.Lock()
+				some = append(some, id.String())
+				mu.Unlock()
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return inParallel(f.Due, func(n int) error { return fillDue(ctx, s, subs[len(subs)-1], f.Payload(n)) })
+	})
+	return some, err
+}
+
+// inParallel calls do with each number below n, as many at a time as there are fillers, until
+// one fails.
+func inParallel(n int, do func(n int) error) error {
+	var wg sync.WaitGroup
+	errs := make(chan error, fillers)
+	stop := make(chan struct{})
+	var once sync.Once
+	for first := range fillers {
+		wg.Go(func() {
+			for i := first; i < n; i += fillers {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := do(i); err != nil {
+					errs <- err
+					once.Do(func() { close(stop) })
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	close(errs)
+	return <-errs
+}
+
+// fillSubscriptions makes those for the settled deliveries and one more, the last.
+func fillSubscriptions(ctx context.Context, s store.Store, f Filling) ([]event.ID, error) {
+	now := time.Now()
+	ids := make([]event.ID, f.Subscriptions+1)
+	for i := range ids {
+		ids[i] = event.NewID(now)
+	}
+	return ids, inParallel(len(ids), func(n int) error {
+		err := s.CreateSubscription(ctx, event.Subscription{ID: ids[n], TargetURL: f.Target, Active: true, CreatedAt: now, UpdatedAt: now})
+		if err != nil {
+			return fmt.Errorf("make a subscription: %w", err)
+		}
+		return nil
+	})
+}
+
+func fillSettled(ctx context.Context, s store.Store, sub event.ID) (event.ID, error) {
+	now := time.Now()
+	a := event.Acceptance{Event: event.Event{ID: event.NewID(now), Type: "fill.settled", ContentType: "application/json", Payload: []byte(`{"event":"fill.settled","data":{}}`), CreatedAt: now}}
+	a.Delivery = event.Delivery{
+		ID: event.NewID(now), EventID: a.Event.ID, SubscriptionID: sub, Status: event.Delivered, Attempts: 1,
+		DueAt: now, CreatedAt: now, SettledAt: now,
+	}
+	if _, err := s.Accept(ctx, a); err != nil {
+		return a.Delivery.ID, err
+	}
+	return a.Delivery.ID, s.Record(ctx, []event.Settlement{{
+		Delivery: a.Delivery,
+		Attempt: event.Attempt{
+			ID: event.NewID(now), DeliveryID: a.Delivery.ID, SubscriptionID: sub, Number: 1,
+			Outcome: event.Outcome{StartedAt: now, Duration: time.Millisecond, StatusCode: 200, Peer: "127.0.0.1:9"},
+		},
+	}})
+}
+
+func fillDue(ctx context.Context, s store.Store, sub event.ID, payload []byte) error {
+	now := time.Now()
+	a := event.Acceptance{Event: event.Event{ID: event.NewID(now), Type: "fill.due", ContentType: "application/json", Payload: payload, CreatedAt: now}}
+	a.Delivery = event.Delivery{ID: event.NewID(now), EventID: a.Event.ID, SubscriptionID: sub, DueAt: now, CreatedAt: now}
+	_, err := s.Accept(ctx, a)
+	return err
+}

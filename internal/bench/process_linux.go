@@ -1,0 +1,74 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// measurable says whether usageOf knows anything.
+const measurable = true
+
+// tick is the unit of /proc/PID/stat; Linux has it at 100 Hz on every platform that Go runs on.
+const tick = 10 * time.Millisecond
+
+// usageOf is that of a process and of those below it; the zero value if there is none.
+func usageOf(pid int) usage {
+	u := one(pid)
+	for _, child := range children(pid) {
+		below := usageOf(child)
+		u.cpu += below.cpu
+		u.rss += below.rss
+	}
+	return u
+}
+
+// one reads /proc/PID/stat: user and system time, those of ended children, and memory.
+func one(pid int) usage {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return usage{}
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:])) // from the third field on
+	if len(fields) < 22 {
+		return usage{}
+	}
+	ticks := 0
+	for _, f := range fields[11:15] {
+		n, _ := strconv.Atoi(f)
+		ticks += n
+	}
+	pages, _ := strconv.ParseInt(fields[21], 10, 64)
+	return usage{time.Duration(ticks) * tick, pages * int64(os.Getpagesize())}
+}
+
+// children reads the processes that any thread of the process has started.
+func children(pid int) (pids []int) {
+	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	for _, t := range threads {
+		list, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", pid, t.Name()))
+		for _, f := range strings.Fields(string(list)) {
+			if child, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, child)
+			}
+		}
+	}
+	return pids
+}
+
+// own is what this process alone has used.
+func own() usage {
+	var r syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) != nil {
+		return usage{}
+	}
+	return usage{cpu: time.Duration(r.Utime.Nano() + r.Stime.Nano())}
+}
+
+// endsWithUs has the kernel end a child when the thread that starts it ends.
+func endsWithUs(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
