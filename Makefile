@@ -6,7 +6,7 @@ GO ?= go
 TOOLS := $(CURDIR)/bin/tools
 VERSION_FLAGS := -trimpath
 
-.PHONY: build deps test check fmt lint demo bench chaos simulate fuzz generate licenses sbom reproducible vulncheck clean
+.PHONY: build deps test check fmt lint demo bench microbench compare chaos simulate fuzz generate licenses sbom reproducible vulncheck clean
 
 build: ## one static binary in bin/
 	CGO_ENABLED=0 $(GO) build $(VERSION_FLAGS) -o bin/hookferry ./cmd/hookferry
@@ -75,8 +75,17 @@ SIMULATE_FIRST ?= 1
 simulate: ## plays SIMULATE_SEEDS seeds from SIMULATE_FIRST on; of a single one it prints every step
 	cd internal/simulation/seeded && SIMULATE_SEEDS=$(SIMULATE_SEEDS) SIMULATE_FIRST=$(SIMULATE_FIRST) $(GO) test -count=1 -timeout 0 -run 'TestSeeds$$'
 
-bench: ## the hot functions
+ROWS ?=
+BENCH ?=
+bench: deps build ## every row of docs/performance.md, in a quarter of an hour, and writes it; ROWS chooses
+	$(GO) run ./internal/bench/table -rows '$(ROWS)' $(BENCH)
+
+microbench: ## the hot functions
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./webhook
+
+BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD~1)
+compare: build ## CPU a delivery and allocations of this tree beside those of BASE, the last release, for people to read
+	@./scripts/compare $(BASE)
 
 $(TOOLS)/%: tools/go.mod tools/go.sum
 	@mkdir -p $(TOOLS)

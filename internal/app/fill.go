@@ -21,7 +21,7 @@ type Filling struct {
 }
 
 // fillers write at the same time, so that they share commits.
-const fillers = 64
+const fillers = 512
 
 // Fill writes deliveries into the database that the settings name, as the service would
 // have, for measurements on a full one. It returns the ids of some of those that are settled.

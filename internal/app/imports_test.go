@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"internal/hostile":         {},
 	"internal/redistest":       {"internal/childproc"},
 	"internal/bench":           {"client"},
+	"internal/bench/table":     {"internal/bench", "internal/redistest", "internal/store/pgtest"},
 	"internal/cli":             {"internal/app", "internal/bench", "internal/config", "internal/hostile", "client"},
 	"internal/app": {
 		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/redis", "internal/retention",

@@ -31,7 +31,9 @@ type Options struct {
 	// URL is a running service, Key its API key; "" starts one for each run, with a
 	// database that is thrown away. Listen is where the endpoints are.
 	URL, Key, Listen string
-	// Program is the hookferry to start, Env its environment and Dir where its files go.
+	// Relay runs it, too, in turn with the service, as a process of Self. Program is the
+	// hookferry to measure, Env its environment and Dir where its files go.
+	Self    string
 	Program string
 	Env     []string
 	Dir     string
@@ -154,6 +156,10 @@ func (o Options) one(ctx context.Context, dir string, start func(Options, contex
 	if o.Fill.Backlog > 0 {
 		return drained(ctx, backlog, s, o.Fill.Backlog)
 	}
+	fresh := int64(0)
+	for _, p := range s.processes[:len(s.processes)-len(o.Also)] {
+		fresh += usageOf(p.Pid).rss
+	}
 	if o.Load.Warmup > 0 {
 		l := newLedger(o.Load, aRun())
 		r.ledger.Store(l)
@@ -162,7 +168,9 @@ func (o Options) one(ctx context.Context, dir string, start func(Options, contex
 		}
 		l.settle(ctx)
 	}
-	return o.measure(ctx, s, r)
+	f, err = o.measure(ctx, s, r)
+	f.Fresh = fresh
+	return f, err
 }
 
 // measure is the phase that counts.
@@ -230,7 +238,7 @@ func (o Options) startRelay(ctx context.Context, dir string, r *receiver) (subje
 	if err != nil {
 		return subject{}, err
 	}
-	c, err := startChild(o.Program, dir, "relay", o.Env, "bench", "relay", "--addr", addr, "--to", r.addr())
+	c, err := startChild(o.Self, dir, "relay", o.Env, "bench", "relay", "--addr", addr, "--to", r.addr())
 	if err != nil {
 		return subject{}, err
 	}

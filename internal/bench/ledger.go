@@ -37,6 +37,28 @@ func (b *bitmap) has(n uint64) bool {
 	return p != nil && p[n%pageSize/32].Load()&(1<<(n%32)) != 0
 }
 
+// moments is a time for each number, which many goroutines may set and read at once.
+type moments struct {
+	pages [maxPages]atomic.Pointer[[pageSize]atomic.Int64]
+}
+
+func (m *moments) set(n uint64, d time.Duration) {
+	at := &m.pages[n>>pageBits%maxPages]
+	if at.Load() == nil {
+		at.CompareAndSwap(nil, new([pageSize]atomic.Int64))
+	}
+	at.Load()[n%pageSize].Store(int64(d))
+}
+
+// get returns 0 for a number that has none.
+func (m *moments) get(n uint64) time.Duration {
+	p := m.pages[n>>pageBits%maxPages].Load()
+	if p == nil {
+		return 0
+	}
+	return time.Duration(p[n%pageSize].Load())
+}
+
 // ledger is what was posted in one phase and what of it arrived. The generator and
 // the receiver write to it at the same time.
 type ledger struct {
@@ -46,6 +68,7 @@ type ledger struct {
 
 	next     atomic.Uint64 // the number of the next event
 	accepted bitmap
+	answered moments // when its 202 was read, since start
 	arrived  bitmap
 
 	acceptedCount atomic.Int64 // those of endpoints that answer
@@ -60,6 +83,7 @@ type ledger struct {
 
 	accept  histogram // from the post to its 202
 	arrival histogram // from the post to its first arrival at an endpoint that answers at once
+	queued  histogram // from the 202 to that; 0 where it arrived before
 }
 
 func newLedger(load Load, run uint64) *ledger {
@@ -76,6 +100,7 @@ func (l *ledger) took(n uint64, status int, posted time.Time) {
 	l.accept.add(now.Sub(posted))
 	later(&l.lastAccepted, now.Sub(l.start))
 	if l.load.mannerOf(l.load.subscriptionOf(n)).answers() {
+		l.answered.set(n, now.Sub(l.start))
 		l.accepted.add(n)
 		l.acceptedCount.Add(1)
 	}
@@ -97,6 +122,11 @@ func (l *ledger) arrive(n uint64, posted time.Time) {
 	later(&l.lastArrival, now.Sub(l.start))
 	if m == prompt {
 		l.arrival.add(now.Sub(posted))
+		if answered := l.answered.get(n); answered > 0 {
+			l.queued.add(now.Sub(l.start) - answered)
+		} else {
+			l.queued.add(0)
+		}
 	}
 }
 

@@ -49,8 +49,10 @@ type Figures struct {
 	Broken        int            `json:"broken"`  // posts that got no answer
 	Lost          int            `json:"lost"`
 	Duplicates    int            `json:"duplicates"`
-	Accept        Latency        `json:"accept"`  // from the post to its 202
-	Arrival       Latency        `json:"arrival"` // from the post to its arrival at an endpoint that answers at once
+	Accept        Latency        `json:"accept"`          // from the post to its 202
+	Arrival       Latency        `json:"arrival"`         // from the post to its arrival at an endpoint that answers at once
+	Queued        Latency        `json:"queued"`          // from the 202 to that arrival; 0 where it came before
+	Fresh         int64          `json:"rss_fresh_bytes"` // the service's memory before the first load
 	Used          []Used         `json:"used"`
 	Bench         float64        `json:"bench_cpu_us_per_delivery"`
 	Started       time.Duration  `json:"started_ns"` // from the start of the process to its first 202
@@ -64,7 +66,7 @@ func (l *ledger) figures() Figures {
 		Accepted: int(l.accept.total()), Delivered: int(l.arrivedCount.Load()), Requests: int(l.requests.Load()),
 		Refused: map[string]int{}, Broken: int(l.broken.Load()),
 		Lost: l.lost(), Duplicates: int(l.duplicates.Load()),
-		Accept: l.accept.latency(), Arrival: l.arrival.latency(),
+		Accept: l.accept.latency(), Arrival: l.arrival.latency(), Queued: l.queued.latency(),
 	}
 	f.AcceptedRate = rate(int64(f.Accepted), l.lastAccepted.Load())
 	f.DeliveredRate = rate(l.arrivedCount.Load(), l.lastArrival.Load())
@@ -99,6 +101,8 @@ func (c Contestant) Median() Figures {
 	f.Started = median(c.Runs, func(f Figures) time.Duration { return f.Started })
 	f.Accept = medianLatency(c.Runs, func(f Figures) Latency { return f.Accept })
 	f.Arrival = medianLatency(c.Runs, func(f Figures) Latency { return f.Arrival })
+	f.Queued = medianLatency(c.Runs, func(f Figures) Latency { return f.Queued })
+	f.Fresh = median(c.Runs, func(f Figures) int64 { return f.Fresh })
 	f.Query = medianLatency(c.Runs, func(f Figures) Latency { return f.Query })
 	f.Used = slices.Clone(f.Used)
 	for i := range f.Used {
@@ -175,6 +179,7 @@ func (r Report) Print(w io.Writer) {
 	if posts {
 		row("post to 202, p50 · p99 · most", func(f Figures) string { return f.Accept.words() })
 		row("post to receiver, p50 · p99 · most", func(f Figures) string { return f.Arrival.words() })
+		row("202 to receiver, p50 · p99 · most", func(f Figures) string { return f.Queued.words() })
 	}
 	row("CPU a delivery", func(f Figures) string {
 		return words(f.Used, func(u Used) string { return fmt.Sprintf("%.1f µs", u.PerDelivery) })

@@ -52,7 +52,10 @@ Generator and receiver share the processors with what they measure.`,
 			if err != nil {
 				return err
 			}
-			o.Program, o.Env, o.Key, o.Fill.Write = program, os.Environ(), os.Getenv("HOOKFERRY_API_KEY"), fill
+			o.Self, o.Env, o.Key, o.Fill.Write = program, os.Environ(), os.Getenv("HOOKFERRY_API_KEY"), fill
+			if o.Program == "" {
+				o.Program = program
+			}
 			o.Say = func(text string) { fmt.Fprintln(s.err, text) }
 			report, err := bench.Run(cmd.Context(), o)
 			if err != nil {
@@ -80,6 +83,7 @@ Generator and receiver share the processors with what they measure.`,
 	f.IntVar(&o.Runs, "runs", 1, "how often; medians are shown")
 	f.BoolVar(&o.Relay, "relay", false, "run the relay, too, in turn with the service")
 	f.IntVar(&o.Workers, "workers", 0, "start an API node and so many workers, not one process that does all")
+	f.StringVar(&o.Program, "program", "", "another hookferry to measure, to compare two builds; \"\" is this one")
 	f.StringVar(&o.URL, "url", "", "a service that runs already; its key is HOOKFERRY_API_KEY")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:0", "address of the endpoints")
 	f.StringVar(&o.Dir, "dir", "", "where the files of a run go, and with them SQLite's; \"\" is the system's directory for such")

@@ -204,14 +204,19 @@ func (s *Server) Database(t testing.TB, template string) string {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		conn, err := pgx.Connect(ctx, s.URL("postgres"))
-		if err != nil {
-			return // the server goes at the end, with all its files
-		}
-		defer conn.Close(ctx)
-		_, _ = conn.Exec(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+		s.Drop(ctx, name)
 	})
 	return s.URL(name)
+}
+
+// Drop drops a database, if the server is there: it goes at the end with all its files.
+func (s *Server) Drop(ctx context.Context, database string) {
+	conn, err := pgx.Connect(ctx, s.URL("postgres"))
+	if err != nil {
+		return
+	}
+	defer conn.Close(ctx)
+	_, _ = conn.Exec(ctx, "DROP DATABASE IF EXISTS "+database+" WITH (FORCE)")
 }
 
 // binaries is the directory of the newest PostgreSQL that is installed.

@@ -1,0 +1,199 @@
+// Command table measures every row of docs/performance.md by `hookferry bench`, on SQLite and
+// on a PostgreSQL and a Redis that it starts itself, and writes the file with its plots and its
+// data. It is no part of what is shipped: `make bench` runs it.
+//
+// Start with main, then rows.go for what is measured.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"slices"
+	"strings"
+	"time"
+
+	"hookferry/internal/bench"
+	"hookferry/internal/redistest"
+	"hookferry/internal/store/pgtest"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "table:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	t := &table{}
+	var out, only string
+	flag.StringVar(&t.program, "program", "bin/hookferry", "the hookferry to measure")
+	flag.StringVar(&out, "out", "docs", "directory of performance.md, its plots and performance.json")
+	flag.StringVar(&only, "rows", "", "groups of rows to measure, separated by commas; the others keep what performance.json has. Empty: all of "+strings.Join(groupNames(), ", "))
+	flag.IntVar(&t.rounds, "rounds", 5, "interleaved rounds of the throughput rows")
+	flag.IntVar(&t.retained, "retained", 1_000_000, "settled deliveries for the row that wants many")
+	flag.IntVar(&t.backlog, "backlog", 1_000_000, "due deliveries for the row that drains them")
+	flag.Parse()
+	if err := t.load(out + "/performance.json"); err != nil {
+		return err
+	}
+	wanted := groupNames()
+	if only != "" {
+		wanted = strings.Split(only, ",")
+	}
+	if err := t.servers(); err != nil {
+		return err
+	}
+	defer t.close()
+	for _, g := range groups {
+		if !slices.Contains(wanted, g.name) {
+			continue
+		}
+		begun := time.Now()
+		if err := g.measure(ctx, t); err != nil {
+			return fmt.Errorf("%s: %w", g.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "%s: measured in %v\n", g.name, time.Since(begun).Round(time.Second))
+		if err := t.save(out); err != nil { // what is measured stays, should the next group fail
+			return err
+		}
+	}
+	return nil
+}
+
+// table is what has been measured, by the name of a scenario.
+type table struct {
+	program           string
+	rounds            int
+	retained, backlog int
+
+	postgres *pgtest.Server
+	redis    *redistest.Server
+	results  map[string]*result
+}
+
+// result is all runs of one scenario.
+type result struct {
+	Command string         `json:"command"`
+	Machine bench.Machine  `json:"machine"`
+	Runs    []bench.Report `json:"runs"`
+}
+
+// load reads what was measured before.
+func (t *table) load(path string) error {
+	t.results = map[string]*result{}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, &t.results)
+}
+
+func (t *table) servers() (err error) {
+	if t.postgres, err = pgtest.Start("fsync=on"); err != nil {
+		return err
+	}
+	if t.redis, err = redistest.Start(); err != nil {
+		t.postgres.Remove()
+	}
+	return err
+}
+
+func (t *table) close() {
+	t.redis.Remove()
+	t.postgres.Remove()
+}
+
+// store is where a scenario keeps its deliveries.
+type store string
+
+const (
+	onSQLite   store = "SQLite"
+	onPostgres store = "PostgreSQL"
+	onRedis    store = "PostgreSQL and Redis"
+)
+
+// bench runs `hookferry bench` once and adds it to the scenario.
+func (t *table) bench(ctx context.Context, name string, on store, env []string, args ...string) error {
+	shown := strings.Join(append([]string{"hookferry bench"}, args...), " ")
+	for _, e := range slices.Backward(env) {
+		shown = e + " " + shown
+	}
+	cmd := exec.CommandContext(ctx, t.program, append([]string{"bench", "--json"}, args...)...)
+	cmd.Env = append(os.Environ(), env...)
+	if on != onSQLite {
+		database, err := t.postgres.Create(ctx, "")
+		if err != nil {
+			return err
+		}
+		defer t.postgres.Drop(context.WithoutCancel(ctx), database)
+		cmd.Env = append(cmd.Env, "DATABASE_URL="+t.postgres.URL(database))
+		cmd.Args = append(cmd.Args, "--pid", fmt.Sprintf("postgres=%d", t.postgres.Pid()))
+		shown = "DATABASE_URL=… " + shown + " --pid postgres=…"
+	}
+	if on == onRedis {
+		if _, err := t.redis.Do("FLUSHALL"); err != nil {
+			return err
+		}
+		cmd.Env = append(cmd.Env, "REDIS_URL="+t.redis.URL())
+		cmd.Args = append(cmd.Args, "--pid", fmt.Sprintf("redis=%d", t.redis.Pid()))
+		shown = "REDIS_URL=… " + shown + " --pid redis=…"
+	}
+	var failure bytes.Buffer
+	cmd.Stderr = &failure
+	text, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", shown, err, failure.String())
+	}
+	var r bench.Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return err
+	}
+	if t.results[name] == nil {
+		t.results[name] = &result{}
+	}
+	s := t.results[name]
+	s.Command, s.Machine, s.Runs = shown, r.Machine, append(s.Runs, r)
+	m := r.Contestants[len(r.Contestants)-1].Median()
+	fmt.Fprintf(os.Stderr, "  %s: %.0f/s, %.1f µs, post to receiver %v / %v\n", name, m.DeliveredRate, m.CPU(), m.Arrival.P50, m.Arrival.P99)
+	return nil
+}
+
+// forget drops what was measured before under these names.
+func (t *table) forget(names ...string) {
+	for _, name := range names {
+		delete(t.results, name)
+	}
+}
+
+// of is the median of a scenario's runs of the service, or of the relay beside it.
+func (t *table) of(name, contestant string) (bench.Figures, bool) {
+	r := t.results[name]
+	if r == nil {
+		return bench.Figures{}, false
+	}
+	var c bench.Contestant
+	for _, run := range r.Runs {
+		for _, each := range run.Contestants {
+			if each.Name == contestant {
+				c.Runs = append(c.Runs, each.Runs...)
+			}
+		}
+	}
+	if len(c.Runs) == 0 {
+		return bench.Figures{}, false
+	}
+	return c.Median(), true
+}

@@ -1,0 +1,291 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"hookferry/internal/bench"
+)
+
+// group is rows that are measured together.
+type group struct {
+	name    string
+	measure func(ctx context.Context, t *table) error
+}
+
+// groups are all of them, in the order of the file.
+var groups = []group{
+	{"throughput", throughput},
+	{"latency", latency},
+	{"overload", overload},
+	{"isolation", isolation},
+	{"workers", workers},
+	{"backlog", backlog},
+	{"retained", retained},
+}
+
+func groupNames() []string {
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = g.name
+	}
+	return names
+}
+
+var stores = []store{onSQLite, onPostgres}
+
+func throughput(ctx context.Context, t *table) error {
+	t.forget("full SQLite", "full PostgreSQL", "full PostgreSQL and Redis", "claims")
+	for range t.rounds {
+		for _, s := range []struct {
+			name string
+			on   store
+			args []string
+		}{
+			{"full SQLite", onSQLite, []string{"--relay"}},
+			{"full PostgreSQL", onPostgres, nil},
+			{"full PostgreSQL and Redis", onRedis, []string{"--workers", "1"}},
+			{"claims", onPostgres, []string{"--workers", "1"}},
+		} {
+			if err := t.bench(ctx, s.name, s.on, nil, append([]string{"--duration", "3s"}, s.args...)...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func latency(ctx context.Context, t *table) error {
+	for _, on := range stores {
+		t.forget("2000/s "+string(on), "half "+string(on), "lone "+string(on))
+		full, ok := t.of("full "+string(on), "service")
+		if !ok {
+			return fmt.Errorf("half the full rate on %s needs the throughput rows first", on)
+		}
+		for range 3 {
+			for name, args := range map[string][]string{
+				"2000/s": {"--rate", "2000"},
+				"half":   {"--rate", fmt.Sprintf("%.0f", full.DeliveredRate/2)},
+				"lone":   {"--connections", "1", "--rate", "20", "--warmup", "0s"},
+			} {
+				if err := t.bench(ctx, name+" "+string(on), on, nil, append(args, "--duration", "4s")...); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// overload asks for more than the machine can do, by more connections than it has use for and
+// by a rate.
+func overload(ctx context.Context, t *table) error {
+	for _, on := range stores {
+		t.forget("crowd "+string(on), "flood "+string(on))
+		full, ok := t.of("full "+string(on), "service")
+		if !ok {
+			return fmt.Errorf("overload on %s needs the throughput rows first", on)
+		}
+		if err := t.bench(ctx, "crowd "+string(on), on, nil, "--connections", "512", "--duration", "8s"); err != nil {
+			return err
+		}
+		rate := fmt.Sprintf("%.0f", 1.5*full.DeliveredRate)
+		if err := t.bench(ctx, "flood "+string(on), on, nil, "--connections", "256", "--rate", rate, "--duration", "8s"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isolation compares the healthy endpoints with and without bad ones beside them.
+func isolation(ctx context.Context, t *table) error {
+	for _, on := range stores {
+		for _, n := range []string{"nine", "nine and one hangs", "800", "800 and 200 bad"} {
+			t.forget(n + " " + string(on))
+		}
+		for range 3 {
+			if err := t.bench(ctx, "nine "+string(on), on, nil, "--subscriptions", "10", "--rate", "500", "--duration", "4s"); err != nil {
+				return err
+			}
+			if err := t.bench(ctx, "nine and one hangs "+string(on), on, nil, "--subscriptions", "10", "--hanging", "1", "--rate", "500", "--duration", "4s"); err != nil {
+				return err
+			}
+		}
+		if err := t.bench(ctx, "800 "+string(on), on, nil, "--subscriptions", "1000", "--rate", "500", "--duration", "10s"); err != nil {
+			return err
+		}
+		if err := t.bench(ctx, "800 and 200 bad "+string(on), on, nil, "--subscriptions", "1000", "--hanging", "100", "--slow", "100", "--rate", "500", "--duration", "10s"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// workers makes what a worker may have under way the limit, not the machine.
+func workers(ctx context.Context, t *table) error {
+	t.forget("one worker", "two workers")
+	args := []string{"--subscriptions", "40", "--slow", "39", "--slow-for", "50ms", "--rate", "1500", "--duration", "5s", "--warmup", "0s"}
+	for range 3 {
+		for n, name := range map[string]string{"1": "one worker", "2": "two workers"} {
+			if err := t.bench(ctx, name, onRedis, []string{"HOOKFERRY_MAX_IN_FLIGHT=32"}, append(args, "--workers", n)...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func backlog(ctx context.Context, t *table) error {
+	for _, on := range stores {
+		t.forget("backlog " + string(on))
+		if err := t.bench(ctx, "backlog "+string(on), on, nil, "--backlog", fmt.Sprint(t.backlog)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func retained(ctx context.Context, t *table) error {
+	for _, on := range stores {
+		t.forget("retained "+string(on), "not retained "+string(on))
+		if err := t.bench(ctx, "not retained "+string(on), on, nil, "--duration", "10s"); err != nil {
+			return err
+		}
+		if err := t.bench(ctx, "retained "+string(on), on, nil, "--duration", "10s", "--retained", fmt.Sprint(t.retained), "--retained-subscriptions", fmt.Sprint(t.retained/100)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bar is one row of the table: what is wanted, and what was found. A figure that is not
+// measured yet has no text.
+type bar struct {
+	what, wanted string
+	found        string
+	met          bool
+}
+
+// bars are all rows, from what has been measured.
+func (t *table) bars() []bar {
+	var all []bar
+	add := func(what, wanted string, of func() (string, bool), needs ...string) {
+		b := bar{what: what, wanted: wanted}
+		for _, n := range needs {
+			if t.results[n] == nil {
+				all = append(all, b)
+				return
+			}
+		}
+		b.found, b.met = of()
+		all = append(all, b)
+	}
+	service := func(name string) bench.Figures { f, _ := t.of(name, "service"); return f }
+	relay := func() bench.Figures { f, _ := t.of("full SQLite", "relay"); return f }
+	against := func(name string, most, least float64) {
+		add(name[len("full "):]+": CPU a delivery", fmt.Sprintf("≤ %.1f × the relay's", most), func() (string, bool) {
+			ratio := service(name).CPU() / relay().CPU()
+			return fmt.Sprintf("%.1f µs against %.1f µs: %.2f ×", service(name).CPU(), relay().CPU(), ratio), ratio <= most
+		}, name, "full SQLite")
+		add(name[len("full "):]+": delivered a second", fmt.Sprintf("≥ %.2f × the relay's", least), func() (string, bool) {
+			ratio := service(name).DeliveredRate / relay().DeliveredRate
+			return fmt.Sprintf("%.0f against %.0f: %.2f ×", service(name).DeliveredRate, relay().DeliveredRate, ratio), ratio >= least
+		}, name, "full SQLite")
+	}
+	against("full SQLite", 1.2, 0.80)
+	against("full PostgreSQL", 1.8, 0.65)
+	add("PostgreSQL and Redis, API and worker apart: delivered a second", "≥ 0.9 × the single node's", func() (string, bool) {
+		both, one := service("full PostgreSQL and Redis").DeliveredRate, service("full PostgreSQL").DeliveredRate
+		return fmt.Sprintf("%.0f against %.0f: %.2f ×", both, one, both/one), both >= 0.9*one
+	}, "full PostgreSQL and Redis", "full PostgreSQL")
+	add("the same: PostgreSQL's CPU a delivery", "below that of claims", func() (string, bool) {
+		with, without := used(service("full PostgreSQL and Redis"), "postgres"), used(service("claims"), "postgres")
+		return fmt.Sprintf("%.1f µs against %.1f µs", with.PerDelivery, without.PerDelivery), with.PerDelivery < without.PerDelivery
+	}, "full PostgreSQL and Redis", "claims")
+	all = append(all, bar{what: "Events posted in batches of 100", wanted: "≥ 1.5 × and 1.3 × the relay", found: "not in the product yet"})
+	for _, on := range stores {
+		add(string(on)+": post to receiver at 2,000/s, p50 · p99", "≤ 1 · ≤ 5 ms", func() (string, bool) {
+			l := service("2000/s " + string(on)).Arrival
+			return millis(l.P50) + " · " + millis(l.P99), l.P50 <= time.Millisecond && l.P99 <= 5*time.Millisecond
+		}, "2000/s "+string(on))
+		add(string(on)+": the same at half the full rate", "≤ 3 · ≤ 15 ms", func() (string, bool) {
+			f := service("half " + string(on))
+			return fmt.Sprintf("%s · %s at %.0f/s", millis(f.Arrival.P50), millis(f.Arrival.P99), f.DeliveredRate), f.Arrival.P50 <= 3*time.Millisecond && f.Arrival.P99 <= 15*time.Millisecond
+		}, "half "+string(on))
+		add(string(on)+": a lone event, post to receiver, p50", "≤ a disk sync + 1 ms", func() (string, bool) {
+			f, sync := service("lone "+string(on)), t.results["lone "+string(on)].Machine.DiskSync
+			return fmt.Sprintf("%s; a sync is %s", millis(f.Arrival.P50), millis(sync)), f.Arrival.P50 <= sync+time.Millisecond
+		}, "lone "+string(on))
+		for _, load := range []struct{ name, words string }{{"crowd", "512 connections"}, {"flood", "1.5 × the full rate"}} {
+			add(fmt.Sprintf("%s: 202 to receiver under overload (%s), most", on, load.words), "≤ 1 s", func() (string, bool) {
+				f := service(load.name + " " + string(on))
+				return fmt.Sprintf("%s (p99 %s); %d refused", millis(f.Queued.Max), millis(f.Queued.P99), f.Refused["429"]), f.Queued.Max <= time.Second
+			}, load.name+" "+string(on))
+		}
+		add(string(on)+": ten endpoints, one hangs, 500/s: p99 of the nine", "≤ 1.2 × without it", func() (string, bool) {
+			return compared(service("nine and one hangs "+string(on)), service("nine "+string(on)), 1.2)
+		}, "nine and one hangs "+string(on), "nine "+string(on))
+		add(string(on)+": 1,000 endpoints, 100 hang, 100 answer after 2 s: p99 of the others", "≤ 1.2 × without them", func() (string, bool) {
+			bad := service("800 and 200 bad " + string(on))
+			text, met := compared(bad, service("800 "+string(on)), 1.2)
+			return fmt.Sprintf("%s; %d MB at most", text, bad.Used[0].Most>>20), met
+		}, "800 and 200 bad "+string(on), "800 "+string(on))
+		add(fmt.Sprintf("%s: backlog of %d drained", on, t.filled("backlog "+string(on)).Backlog), "≥ 0.7 × the live rate", func() (string, bool) {
+			b, live := service("backlog "+string(on)), service("full "+string(on)).DeliveredRate
+			return fmt.Sprintf("%.0f/s: %.2f ×, %d MB at most", b.DeliveredRate, b.DeliveredRate/live, b.Used[0].Most>>20), b.DeliveredRate >= 0.7*live
+		}, "backlog "+string(on), "full "+string(on))
+		kept := t.filled("retained " + string(on))
+		add(fmt.Sprintf("%s: %d deliveries of %d subscriptions retained: delivered a second", on, kept.Retained, kept.Subscriptions), "≥ 0.9 × the empty rate", func() (string, bool) {
+			full, empty := service("retained "+string(on)).DeliveredRate, service("not retained "+string(on)).DeliveredRate
+			return fmt.Sprintf("%.0f against %.0f: %.2f ×", full, empty, full/empty), full >= 0.9*empty
+		}, "retained "+string(on), "not retained "+string(on))
+		add(string(on)+": status queries beside that, p99", "≤ 10 ms", func() (string, bool) {
+			f := service("retained " + string(on))
+			return fmt.Sprintf("%s of %d", millis(f.Query.P99), f.Queries), f.Query.P99 <= 10*time.Millisecond && f.QueriesFailed == 0
+		}, "retained "+string(on))
+	}
+	all = append(all, bar{what: "One event to 10,000 subscriptions", wanted: "one transaction ≤ 1 s", found: "not in the product yet"})
+	add("Memory, started · under full load (SQLite)", "≤ 30 · ≤ 100 MB", func() (string, bool) {
+		f := service("full SQLite")
+		return fmt.Sprintf("%d · %d MB", f.Fresh>>20, f.Used[0].Most>>20), f.Fresh <= 30<<20 && f.Used[0].Most <= 100<<20
+	}, "full SQLite")
+	add("Start to first accepted event (SQLite, a new database)", "≤ 150 ms", func() (string, bool) {
+		f := service("full SQLite")
+		return millis(f.Started), f.Started <= 150*time.Millisecond
+	}, "full SQLite")
+	add("Two workers against one, where what they may have under way is the limit", "≥ 1.8 ×", func() (string, bool) {
+		one, two := service("one worker").DeliveredRate, service("two workers").DeliveredRate
+		return fmt.Sprintf("%.0f against %.0f: %.2f ×", two, one, two/one), two >= 1.8*one
+	}, "one worker", "two workers")
+	return all
+}
+
+func (t *table) filled(name string) bench.Fill {
+	if r := t.results[name]; r != nil {
+		return r.Runs[0].Fill
+	}
+	return bench.Fill{}
+}
+
+// compared is the p99 of the healthy endpoints with bad ones beside them and without.
+func compared(with, without bench.Figures, most float64) (string, bool) {
+	ratio := float64(with.Arrival.P99) / float64(without.Arrival.P99)
+	return fmt.Sprintf("%s against %s: %.2f ×", millis(with.Arrival.P99), millis(without.Arrival.P99), ratio), ratio <= most
+}
+
+func used(f bench.Figures, name string) bench.Used {
+	for _, u := range f.Used {
+		if u.Name == name {
+			return u
+		}
+	}
+	return bench.Used{}
+}
+
+func millis(d time.Duration) string {
+	if d >= 100*time.Millisecond {
+		return fmt.Sprintf("%.0f ms", d.Seconds()*1000)
+	}
+	return fmt.Sprintf("%.2f ms", d.Seconds()*1000)
+}
