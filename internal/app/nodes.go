@@ -45,7 +45,7 @@ func (a *App) handoff() ingest.Handoff {
 // leaveIt leaves every delivery to whoever finds it in the database.
 type leaveIt struct{}
 
-func (leaveIt) Reserve(event.Subscription, int) (event.Lease, bool) { return event.Lease{}, false }
+func (leaveIt) Reserve(context.Context, event.Subscription, int) (event.Lease, bool) { return event.Lease{}, false }
 func (leaveIt) Deliver(event.Claimed)                               {}
 func (leaveIt) Cancel(event.ID, int)                                {}
 func (leaveIt) Overflow(event.ID)                                   {}

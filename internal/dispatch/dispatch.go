@@ -97,6 +97,7 @@ type Dispatcher struct {
 	held      held
 	inFlight  int
 	stopping  bool                   // no reservations, no claims, no further attempts
+	waiting   int                    // requests that wait for room
 	idle      chan struct{}          // closed when stopping and nothing is in flight
 	pace      *time.Timer            // starts lanes that their rate holds back
 	shortTold time.Time              // when it was last said that the machine has nothing left; see short.go
@@ -324,7 +325,9 @@ func (d *Dispatcher) finish(w *work, ended ending) *work {
 	if d.lanes.refill(w.lane) {
 		d.hint()
 	}
-	return d.following(now)
+	next := d.following(now)
+	d.letIn(w.lane)
+	return next
 }
 
 // postpone puts a delivery back into its lane, and returns what this goroutine

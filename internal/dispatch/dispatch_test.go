@@ -218,7 +218,7 @@ func TestOverflowOfALaneThatHasEmptied(t *testing.T) {
 		sub := r.subscribe()
 		r.ingest(sub)
 		r.ingest(sub)
-		if _, ok := r.d.Reserve(sub, 2); ok {
+		if _, ok := r.d.Reserve(context.Background(), sub, 2); ok {
 			t.Fatal("the lane is not full")
 		}
 		r.wait(50 * time.Millisecond) // in which the lane empties, and the store commits

@@ -7,17 +7,6 @@ import (
 	"hookferry/internal/event"
 )
 
-// Reserve makes room for a delivery that is about to be stored, if there is some.
-// It is followed by exactly one Deliver or Cancel.
-func (d *Dispatcher) Reserve(sub event.Subscription, size int) (event.Lease, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.stopping || sub.Sealed != "" || !d.lanes.reserve(d.lanes.of(sub), size) {
-		return event.Lease{}, false
-	}
-	return event.Lease{Owner: d.o.Node, Until: time.Now().Add(d.o.Lease)}, true
-}
-
 // Deliver takes over what was stored with a reservation's lease. Where that took longer
 // than the lease, it is left to whoever ends the lease: it may be another's already.
 func (d *Dispatcher) Deliver(c event.Claimed) {
@@ -43,7 +32,9 @@ func (d *Dispatcher) Deliver(c event.Claimed) {
 func (d *Dispatcher) Cancel(subscription event.ID, size int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lanes.cancel(d.lanes.byID[subscription], size)
+	l := d.lanes.byID[subscription]
+	d.lanes.cancel(l, size)
+	d.letIn(l)
 }
 
 // Overflow says that a delivery was stored that there was no room for.

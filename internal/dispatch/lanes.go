@@ -37,8 +37,10 @@ type lane struct {
 	most         int           // how far allowed may grow
 	interval     time.Duration // least time between two starts; 0 without a rate limit
 	lastStart    time.Time
-	more         bool // the store was left with deliveries that it had no room for
-	isReady      bool // it stands in lanes.ready, lanes.parked or lanes.throttled
+	more         bool      // the store was left with deliveries that it had no room for
+	isReady      bool      // it stands in lanes.ready, lanes.parked or lanes.throttled
+	pace         pace      // see pressure.go
+	waiters      []*waiter // for room, in turn
 	idleSince    time.Time
 }
 
@@ -235,6 +237,7 @@ func (ls *lanes) finish(w *work, ended ending, now time.Time) {
 	ls.bytes -= len(w.claimed.Event.Payload)
 	switch ended {
 	case endedWell:
+		l.pace.count(now)
 		l.allowed = min(l.allowed+1, l.most)
 	case endedOverloaded:
 		l.allowed = max(l.allowed/2, min(fewestInFlight, l.most))
@@ -342,7 +345,7 @@ func (ls *lanes) drain() []*work {
 func (ls *lanes) sweep(now time.Time, idle time.Duration) {
 	for id, l := range ls.byID {
 		switch {
-		case l.waiting() > 0 || l.reserved > 0 || l.inFlight > 0 || l.interval > 0 && l.mayStart().After(now):
+		case l.waiting() > 0 || l.reserved > 0 || len(l.waiters) > 0 || l.inFlight > 0 || l.interval > 0 && l.mayStart().After(now):
 			l.idleSince = time.Time{}
 		case l.idleSince.IsZero():
 			l.idleSince = now

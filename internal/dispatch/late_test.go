@@ -19,7 +19,7 @@ func TestLateHandOverIsLeftAlone(t *testing.T) {
 		r.run()
 		sub := r.subscribe(func(s *event.Subscription) { s.MaxInFlight = 1 })
 		c := r.claimed(sub)
-		l, ok := r.d.Reserve(sub, len(c.Event.Payload))
+		l, ok := r.d.Reserve(context.Background(), sub, len(c.Event.Payload))
 		if !ok {
 			t.Fatal("no room in an empty lane")
 		}

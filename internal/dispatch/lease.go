@@ -124,6 +124,9 @@ func (d *Dispatcher) stop() error {
 	if waiting := d.lanes.drain(); len(waiting) > 0 {
 		d.recorder.release(waiting...)
 	}
+	for _, l := range d.lanes.byID {
+		d.letIn(l) // that is, out
+	}
 	inFlight := d.inFlight
 	if inFlight == 0 {
 		close(d.idle)

@@ -190,7 +190,7 @@ func (r *rig) ingest(sub event.Subscription) (id event.ID, reserved bool) {
 // handOver is ingest for events that are not worth storing when there is no room.
 func (r *rig) handOver(sub event.Subscription) (id event.ID, reserved bool) {
 	c := r.claimed(sub)
-	lease, reserved := r.d.Reserve(sub, len(c.Event.Payload))
+	lease, reserved := r.d.Reserve(context.Background(), sub, len(c.Event.Payload))
 	if reserved {
 		c.Delivery.LeaseOwner, c.Delivery.LeasedUntil = lease.Owner, lease.Until
 		r.store.add(c)

@@ -25,7 +25,7 @@ func TestStopLetsAttemptsEndAndReleasesTheRest(t *testing.T) {
 		if n := r.store.leased(); n != 2 {
 			t.Errorf("%d leases are held while it stops, want those of the two attempts under way", n)
 		}
-		if _, ok := r.d.Reserve(sub, 1); ok {
+		if _, ok := r.d.Reserve(context.Background(), sub, 1); ok {
 			t.Error("it takes new events while it stops")
 		}
 		r.stop()
@@ -99,10 +99,10 @@ func TestStopReleasesWhatIsHandedOver(t *testing.T) {
 		sub := r.subscribe()
 		r.ingest(sub)
 		late := r.claimed(sub)
-		lease, ok := r.d.Reserve(sub, len(late.Event.Payload))
+		lease, ok := r.d.Reserve(context.Background(), sub, len(late.Event.Payload))
 		late.Delivery.LeaseOwner, late.Delivery.LeasedUntil = lease.Owner, lease.Until
 		r.store.add(late)
-		_, second := r.d.Reserve(sub, 7)
+		_, second := r.d.Reserve(context.Background(), sub, 7)
 		r.wait(time.Second)
 		r.end()
 		r.wait(time.Second)

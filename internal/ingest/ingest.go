@@ -33,9 +33,10 @@ type Store interface {
 // Handoff is the dispatcher of this node. A reservation that Reserve granted is
 // followed by exactly one Deliver or Cancel.
 type Handoff interface {
-	// Reserve asks for room for one delivery with a payload of so many bytes. Where
+	// Reserve asks for room for one delivery with a payload of so many bytes, and may
+	// wait for it as long as those who post should be slowed down, or until ctx ends. Where
 	// there is some, it returns the lease to store the delivery with.
-	Reserve(sub event.Subscription, size int) (l event.Lease, ok bool)
+	Reserve(ctx context.Context, sub event.Subscription, size int) (l event.Lease, ok bool)
 	// Deliver hands over what was stored with the lease.
 	Deliver(c event.Claimed)
 	// Cancel gives a reservation back.
@@ -109,7 +110,7 @@ func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Su
 	if a.IdempotencyKey != "" {
 		a.BodyHash = sha256.Sum256(s.Body)
 	}
-	lease, reserved := in.Handoff.Reserve(sub, len(s.Body))
+	lease, reserved := in.Handoff.Reserve(ctx, sub, len(s.Body))
 	if reserved {
 		a.Delivery.LeaseOwner, a.Delivery.LeasedUntil = lease.Owner, lease.Until
 	}

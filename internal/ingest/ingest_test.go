@@ -53,7 +53,7 @@ func (w *world) Accept(_ context.Context, a event.Acceptance) (event.Receipt, er
 	return w.store(a)
 }
 
-func (w *world) Reserve(_ event.Subscription, size int) (event.Lease, bool) {
+func (w *world) Reserve(_ context.Context, _ event.Subscription, size int) (event.Lease, bool) {
 	w.note("reserve %d", size)
 	return event.Lease{Owner: "node-a", Until: w.now.Add(15 * time.Second)}, w.room
 }

@@ -74,7 +74,7 @@ func (c *counter) add(n *int) {
 	*n++
 }
 
-func (c *counter) Reserve(event.Subscription, int) (event.Lease, bool) {
+func (c *counter) Reserve(context.Context, event.Subscription, int) (event.Lease, bool) {
 	c.add(&c.reserved)
 	return event.Lease{Owner: "node-a", Until: time.Now().Add(time.Minute)}, true
 }

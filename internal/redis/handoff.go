@@ -74,7 +74,7 @@ func NewHandoff(c *Client, o HandoffOptions) *Handoff {
 
 // Reserve says whether a delivery that is about to be stored may be passed on, and the
 // lease to store it with. It is followed by exactly one Deliver or Cancel.
-func (h *Handoff) Reserve(sub event.Subscription, size int) (event.Lease, bool) {
+func (h *Handoff) Reserve(_ context.Context, sub event.Subscription, size int) (event.Lease, bool) {
 	if !h.c.up.Load() || size > maxEntry || h.paused(sub.ID) {
 		return event.Lease{}, false
 	}

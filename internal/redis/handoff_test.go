@@ -101,7 +101,7 @@ func TestReserveRefuses(t *testing.T) {
 			row.prep()
 		}
 		count, bytes := s.count.Load(), s.Handoff.bytes.Load()
-		lease, ok := s.Reserve(sub, row.size)
+		lease, ok := s.Reserve(context.Background(), sub, row.size)
 		if ok != row.want {
 			t.Errorf("%s: Reserve said %v", row.why, ok)
 		}
@@ -171,7 +171,7 @@ func TestReservedBytesAreBounded(t *testing.T) {
 	for range 64 {
 		group.Go(func() {
 			for range 10 {
-				s.Reserve(event.Subscription{ID: theSub}, maxEntry)
+				s.Reserve(context.Background(), event.Subscription{ID: theSub}, maxEntry)
 			}
 		})
 	}

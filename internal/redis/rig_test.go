@@ -132,7 +132,7 @@ func (s *sender) run(t *testing.T) (end func()) {
 // deliver does what ingest does, with a database that never fails.
 func (s *sender) deliver(sub event.ID, size int) bool {
 	c := claim(sub, size)
-	lease, ok := s.Reserve(event.Subscription{ID: sub}, size)
+	lease, ok := s.Reserve(context.Background(), event.Subscription{ID: sub}, size)
 	if !ok {
 		return false
 	}

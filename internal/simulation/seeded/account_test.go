@@ -1,6 +1,7 @@
 package seeded
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -104,7 +105,7 @@ func (w *world) idle(n *node) {
 func (w *world) room(d *dispatch.Dispatcher) (of []int) {
 	for _, e := range w.endpoints {
 		sub, n := w.store.sub(e.id).Subscription, 0
-		for _, ok := d.Reserve(sub, 10); ok; _, ok = d.Reserve(sub, 10) {
+		for _, ok := d.Reserve(context.Background(), sub, 10); ok; _, ok = d.Reserve(context.Background(), sub, 10) {
 			n++
 		}
 		of = append(of, n)

@@ -183,7 +183,7 @@ func (*node) Filtered()                {}
 // any other may read, and that may lose what is in it.
 type passer struct{ n *node }
 
-func (p passer) Reserve(event.Subscription, int) (event.Lease, bool) {
+func (p passer) Reserve(context.Context, event.Subscription, int) (event.Lease, bool) {
 	return event.Lease{Owner: p.n.name, Until: time.Now().Add(lease)}, true
 }
 

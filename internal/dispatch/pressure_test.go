@@ -1,0 +1,137 @@
+package dispatch
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// Forty connections post to an endpoint as fast as they are answered, four times as fast as it
+// takes them. They must get its pace, and no event may wait for long.
+func TestFastProducersAreSlowedToThePace(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 10, LaneDepth: 40, Held: 10_000, HeldBytes: 1 << 20}
+		r.endpoint = answers(200, 10*time.Millisecond) // 1,000 a second
+		r.run()
+		sub := r.subscribe()
+		ctx, stop := context.WithCancel(r.t.Context())
+		var mu sync.Mutex
+		posted := map[event.ID]time.Duration{}
+		var wg sync.WaitGroup
+		for range 40 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					id, _ := r.ingest(sub)
+					mu.Lock()
+					posted[id] = time.Since(r.began)
+					mu.Unlock()
+					time.Sleep(10 * time.Millisecond) // the commit
+				}
+			})
+		}
+		r.wait(5 * time.Second)
+		stop()
+		wg.Wait()
+		r.wait(30 * time.Second)
+		var longest time.Duration
+		for id, at := range posted {
+			sent := r.sentAt(id)
+			if len(sent) != 1 {
+				t.Errorf("an event that was posted after %v was sent at %v", at, sent)
+				break
+			}
+			longest = max(longest, sent[0]-at)
+		}
+		if n := len(posted); n < 4000 {
+			t.Errorf("only %d events were taken in 5 s; the endpoint takes 1,000 a second", n)
+		}
+		if longest > time.Second {
+			t.Errorf("an event waited %v for its first attempt", longest)
+		}
+		r.stop()
+		r.empty()
+	})
+}
+
+// Whose endpoint does not keep pace must not hold up those who post.
+func TestSlowEndpointsHoldNobodyUp(t *testing.T) {
+	for name, test := range map[string]struct {
+		endpoint func(context.Context, event.Subscription, event.Event) event.Outcome
+		edit     func(*event.Subscription)
+	}{
+		"one that hangs":        {answers(0, 10*time.Second), func(*event.Subscription) {}},
+		"one that is slow":      {answers(200, 2*time.Second), func(*event.Subscription) {}},
+		"one that fails":        {answers(500, 0), func(*event.Subscription) {}},
+		"one that has a rate":   {answers(200, 0), func(s *event.Subscription) { s.RatePerSecond = 10 }},
+		"one that is new still": {answers(200, 10*time.Millisecond), func(*event.Subscription) {}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *rig) {
+				r.endpoint = test.endpoint
+				r.run()
+				sub := r.subscribe(test.edit)
+				for range 200 {
+					began := time.Now()
+					if r.ingest(sub); time.Since(began) > 0 {
+						t.Errorf("an event was held up for %v", time.Since(began))
+						break
+					}
+				}
+				r.wait(5 * time.Minute)
+				r.stop()
+			})
+		})
+	}
+}
+
+// What waits for room when the dispatcher stops, or when its producer goes away, goes on without.
+func TestWaitersAreLetGo(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.o.Limits.LaneDepth = 4
+		r.endpoint = answers(200, time.Millisecond)
+		r.run()
+		sub := r.subscribe()
+		for range 400 { // so that its pace is known
+			r.ingest(sub)
+			r.wait(time.Millisecond)
+		}
+		r.endpoint = answers(200, 10*time.Second)
+		for range 12 {
+			r.ingest(sub)
+		}
+		ctx, gone := context.WithCancel(r.t.Context())
+		results := make(chan bool, 2)
+		for _, c := range []context.Context{ctx, r.t.Context()} {
+			go func() {
+				_, ok := r.d.Reserve(c, sub, 1)
+				results <- ok
+			}()
+		}
+		synctest.Wait()
+		began := time.Now()
+		r.d.mu.Lock()
+		if r.d.waiting != 2 {
+			t.Errorf("%d wait, want 2", r.d.waiting)
+		}
+		r.d.mu.Unlock()
+		gone()
+		if <-results {
+			t.Error("who went away got room")
+		}
+		r.end()
+		if <-results {
+			t.Error("room was given by one that stops")
+		}
+		if time.Since(began) != 0 {
+			t.Errorf("they were let go after %v", time.Since(began))
+		}
+		<-r.ended
+		if r.d.waiting != 0 {
+			t.Errorf("%d are counted as waiting still", r.d.waiting)
+		}
+	})
+}
