@@ -45,10 +45,12 @@ func (a *App) handoff() ingest.Handoff {
 // leaveIt leaves every delivery to whoever finds it in the database.
 type leaveIt struct{}
 
-func (leaveIt) Reserve(context.Context, event.Subscription, int) (event.Lease, bool) { return event.Lease{}, false }
-func (leaveIt) Deliver(event.Claimed)                               {}
-func (leaveIt) Cancel(event.ID, int)                                {}
-func (leaveIt) Overflow(event.ID)                                   {}
+func (leaveIt) Reserve(context.Context, event.Subscription, int) (event.Lease, bool) {
+	return event.Lease{}, false
+}
+func (leaveIt) Deliver(event.Claimed) {}
+func (leaveIt) Cancel(event.ID, int)  {}
+func (leaveIt) Overflow(event.ID)     {}
 
 // tellOthers says that a subscription was changed here. The database says it, too, but
 // not to a node that is connected through a pooler.
