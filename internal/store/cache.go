@@ -20,6 +20,7 @@ type Cached struct {
 	Store
 	changed func(event.ID) // tells other nodes of a change that was made here
 	cache   *otter.Cache[event.ID, event.Subscription]
+	load    otter.Loader[event.ID, event.Subscription] // from Store; made once, not for each read
 	// writes is how many changes are under way. As long as there is one, what is in
 	// the cache may be older than what is on disk.
 	writes atomic.Int64
@@ -32,7 +33,7 @@ func WithCache(s Store, changed func(event.ID)) (*Cached, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cached{Store: s, changed: changed, cache: cache}, nil
+	return &Cached{Store: s, changed: changed, cache: cache, load: otter.LoaderFunc[event.ID, event.Subscription](s.Subscription)}, nil
 }
 
 // Subscription is as in Subscriptions. The maps and lists in it are shared: they
@@ -41,7 +42,7 @@ func (c *Cached) Subscription(ctx context.Context, id event.ID) (event.Subscript
 	if c.writes.Load() > 0 {
 		return c.Store.Subscription(ctx, id)
 	}
-	return c.cache.Get(ctx, id, otter.LoaderFunc[event.ID, event.Subscription](c.Store.Subscription))
+	return c.cache.Get(ctx, id, c.load)
 }
 
 // ReplaceSubscription is as in Subscriptions.

@@ -112,11 +112,13 @@ func isolation(ctx context.Context, t *table) error {
 				return err
 			}
 		}
-		if err := t.bench(ctx, "800 "+string(on), on, nil, "--subscriptions", "1000", "--rate", "500", "--duration", "10s"); err != nil {
-			return err
-		}
-		if err := t.bench(ctx, "800 and 200 bad "+string(on), on, nil, "--subscriptions", "1000", "--hanging", "100", "--slow", "100", "--rate", "500", "--duration", "10s"); err != nil {
-			return err
+		for range 3 {
+			if err := t.bench(ctx, "800 "+string(on), on, nil, "--subscriptions", "1000", "--rate", "500", "--duration", "8s"); err != nil {
+				return err
+			}
+			if err := t.bench(ctx, "800 and 200 bad "+string(on), on, nil, "--subscriptions", "1000", "--hanging", "100", "--slow", "100", "--rate", "500", "--duration", "8s"); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
