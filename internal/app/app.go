@@ -39,6 +39,8 @@ const (
 	laneDepth = 512
 	held      = 16_384
 	heldBytes = 64 << 20
+	// gather is how long the outcome of an attempt may wait for others before it is recorded.
+	gather = 2 * time.Millisecond
 )
 
 // NewLogger makes the log that the settings ask for.
@@ -172,7 +174,7 @@ func (a *App) assemble(version string) {
 			LaneDepth: laneDepth, Held: held, HeldBytes: heldBytes,
 		},
 		Lease: lease,
-		Grace: a.drain(),
+		Grace: a.drain(), Gather: gather,
 	}
 	if a.redis != nil {
 		options.Pace = a.redis

@@ -70,6 +70,10 @@ type Options struct {
 	Limits        Limits
 	Lease         time.Duration // how long a lease is; it is renewed when less than two thirds are left
 	Grace         time.Duration // how long Run waits, once it is to stop, for attempts under way
+	// Gather is how long the outcome of an attempt may wait for others before it is recorded:
+	// nobody waits for a record, and a commit costs the same for one and for many. A process
+	// that dies meanwhile makes those attempts again.
+	Gather time.Duration
 	// A simulation needs to replay what happened, and has these two. Jitter is where the
 	// random share of a retry's delay comes from; nil: the runtime's generator. Starting
 	// is called by each delivery's goroutine before anything else is done for it, and

@@ -20,6 +20,8 @@ const (
 	// row are the end once the dispatcher is to stop.
 	recordAgain = 200 * time.Millisecond
 	lastTries   = 25
+	// gatherEnough outcomes are written without waiting for more; see Options.Gather.
+	gatherEnough = 64
 )
 
 // recorder writes outcomes to the store: whatever has come together while the last
@@ -102,6 +104,11 @@ func (r *recorder) take() (done []recorded, released []*work, ok bool) {
 			return nil, nil, false
 		}
 		r.changed.Wait()
+	}
+	if gather := r.d.o.Gather; gather > 0 && len(r.waiting) < gatherEnough && len(r.released) == 0 && !r.stopping {
+		r.mu.Unlock()
+		time.Sleep(gather)
+		r.mu.Lock()
 	}
 	n := min(len(r.waiting), recordMost)
 	done = append(done, r.waiting[:n]...)

@@ -50,6 +50,14 @@ func run(ctx context.Context) error {
 	if only != "" {
 		wanted = strings.Split(only, ",")
 	}
+	for _, name := range wanted {
+		if name != "none" && !slices.Contains(groupNames(), name) {
+			return fmt.Errorf("-rows names %q; there are %s, and none, which writes the report anew", name, strings.Join(groupNames(), ", "))
+		}
+	}
+	if only == "none" {
+		return t.save(out)
+	}
 	if err := t.servers(); err != nil {
 		return err
 	}
