@@ -70,7 +70,7 @@ func (f Fill) numbered(l *ledger, size int) Fill {
 
 // Run measures as o says.
 func Run(ctx context.Context, o Options) (Report, error) {
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return Report{}, err
 	}
 	dir, err := os.MkdirTemp(o.Dir, "hookferry-bench-")
@@ -105,7 +105,8 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return report, nil
 }
 
-func (o Options) check() error {
+// Check says what is wrong with what is asked, by the names of the command's flags.
+func (o Options) Check() error {
 	if err := o.Load.Check(); err != nil {
 		return err
 	}
@@ -116,8 +117,21 @@ func (o Options) check() error {
 		return fmt.Errorf("--workers is %d; write how many workers are to run beside an API node, or 0 for one process that does all", o.Workers)
 	case o.URL != "" && (o.Workers > 0 || o.Fill.Backlog > 0 || o.Fill.Retained > 0):
 		return errors.New("--workers, --backlog and --retained are for a service that the bench starts itself; leave out --url")
+	case o.Fill.Backlog < 0 || o.Fill.Retained < 0:
+		return fmt.Errorf("--backlog and --retained are %d and %d; write how many deliveries, or 0 for none", o.Fill.Backlog, o.Fill.Retained)
+	case o.URL != "" && hostPort(o.URL) == "":
+		return fmt.Errorf("--url is %q; write it like http://127.0.0.1:8000, with the port and without a path (the bench speaks no TLS)", o.URL)
 	}
 	return nil
+}
+
+// hostPort is where a URL leads that the bench can post to, and "" for others.
+func hostPort(text string) string {
+	u, err := url.Parse(strings.TrimRight(text, "/"))
+	if err != nil || u.Scheme != "http" || u.Port() == "" || u.Path != "" {
+		return ""
+	}
+	return u.Host
 }
 
 // subject is what is measured: where events are posted, and whose use counts.
@@ -354,25 +368,17 @@ func (o Options) open(ctx context.Context, s *subject, r *receiver, key string, 
 		}
 		s.made = append(s.made, paths...)
 	}
-	u, err := url.Parse(s.url)
-	if err != nil {
-		return err
-	}
 	lines := ""
 	if key != "" {
 		lines = "Authorization: Bearer " + key + "\r\n"
 	}
-	s.door = newDoor(u.Host, paths, lines, o.Load.Size)
+	s.door = newDoor(hostPort(s.url), paths, lines, o.Load.Size)
 	return nil
 }
 
 // runningService prepares one that runs already, and leaves it as it was but for the history.
 func (o Options) runningService(ctx context.Context, r *receiver) (subject, error) {
 	s := subject{url: strings.TrimRight(o.URL, "/"), processes: o.Also, end: func() {}}
-	u, err := url.Parse(s.url)
-	if err != nil || u.Scheme != "http" || u.Port() == "" || u.Path != "" {
-		return s, fmt.Errorf("--url is %q; write it like http://127.0.0.1:8000, with the port and without a path (the bench speaks no TLS)", o.URL)
-	}
 	if err := o.open(ctx, &s, r, o.Key, time.Now()); err != nil {
 		return s, err
 	}

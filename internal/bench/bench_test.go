@@ -220,4 +220,17 @@ func TestCheckNamesTheFlag(t *testing.T) {
 	if err := good.Check(); err != nil {
 		t.Error(err)
 	}
+	for flag, o := range map[string]Options{
+		"--runs":    {Load: good},
+		"--url":     {Load: good, Runs: 1, URL: "https://127.0.0.1:8000"},
+		"--workers": {Load: good, Runs: 1, URL: "http://127.0.0.1:8000", Workers: 1},
+		"--backlog": {Load: good, Runs: 1, Fill: Fill{Backlog: -1}},
+	} {
+		if err := o.Check(); err == nil || !strings.Contains(err.Error(), flag) {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+	if err := (Options{Load: good, Runs: 1, URL: "http://127.0.0.1:8000/"}).Check(); err != nil {
+		t.Error(err)
+	}
 }

@@ -218,6 +218,9 @@ func words(used []Used, of func(Used) string) string {
 		}
 		all = append(all, text)
 	}
+	if len(all) == 0 {
+		return "– (--pid names a process)"
+	}
 	return strings.Join(all, ", ")
 }
 

@@ -57,6 +57,9 @@ Generator and receiver share the processors with what they measure.`,
 				o.Program = program
 			}
 			o.Say = func(text string) { fmt.Fprintln(s.err, text) }
+			if err := o.Check(); err != nil {
+				return usageError{err}
+			}
 			report, err := bench.Run(cmd.Context(), o)
 			if err != nil {
 				return err
