@@ -105,7 +105,7 @@ func checkImports(t *testing.T, file string) {
 
 // mayCall are the packages that may open connections by the standard library's
 // clients. What is called for a customer is called by send, behind its guard; the
-// command line and the public client call the service itself.
+// command line, the bench and the public client call the service itself.
 var mayCall = []string{"internal/send", "internal/bench", "internal/cli", "internal/redistest", "client"}
 
 // TestNobodyCallsPastTheGuard looks for the names by which a connection could be made.

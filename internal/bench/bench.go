@@ -18,7 +18,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"hookferry/client"
@@ -292,6 +291,7 @@ func (o Options) startService(ctx context.Context, dir string, r *receiver) (sub
 	for i, role := range o.roles() {
 		addr, err := freeAddr()
 		if err != nil {
+			s.end()
 			return s, err
 		}
 		c, err := startChild(o.Program, dir, fmt.Sprint(role, i), o.serviceEnv(), "serve", "--dev", "--addr", addr, "--data", dir, "--role", role)
@@ -348,10 +348,9 @@ func (o Options) open(ctx context.Context, s *subject, r *receiver, key string, 
 	one := o.Load
 	one.Subscriptions, one.Slow, one.Failing, one.Hanging = 1, 0, 0, 0
 	first, err := subscribe(ctx, s.url, key, one, r)
-	if err != nil {
+	if s.made = first; err != nil {
 		return err
 	}
-	s.made = first
 	c, err := client.New(s.url, client.WithKey(key))
 	if err != nil {
 		return err
@@ -363,10 +362,10 @@ func (o Options) open(ctx context.Context, s *subject, r *receiver, key string, 
 	s.started = time.Since(begun)
 	paths := first
 	if o.Load.Subscriptions > 1 {
-		if paths, err = subscribe(ctx, s.url, key, o.Load, r); err != nil {
+		paths, err = subscribe(ctx, s.url, key, o.Load, r)
+		if s.made = append(s.made, paths...); err != nil {
 			return err
 		}
-		s.made = append(s.made, paths...)
 	}
 	lines := ""
 	if key != "" {
@@ -378,18 +377,16 @@ func (o Options) open(ctx context.Context, s *subject, r *receiver, key string, 
 
 // runningService prepares one that runs already, and leaves it as it was but for the history.
 func (o Options) runningService(ctx context.Context, r *receiver) (subject, error) {
-	s := subject{url: strings.TrimRight(o.URL, "/"), processes: o.Also, end: func() {}}
+	s := subject{url: strings.TrimRight(o.URL, "/"), processes: o.Also}
+	s.end = func() {
+		if err := unsubscribe(context.WithoutCancel(ctx), s.url, o.Key, s.made); err != nil {
+			o.Say(err.Error())
+		}
+	}
 	if err := o.open(ctx, &s, r, o.Key, time.Now()); err != nil {
+		s.end()
 		return s, err
 	}
 	s.started = 0
-	var once sync.Once
-	s.end = func() {
-		once.Do(func() {
-			if err := unsubscribe(context.WithoutCancel(ctx), s.url, o.Key, s.made); err != nil {
-				o.Say(err.Error())
-			}
-		})
-	}
 	return s, nil
 }

@@ -99,7 +99,8 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// subscribe makes the subscriptions of a load and returns the paths to post to.
+// subscribe makes the subscriptions of a load and returns the paths to post to; with an
+// error, of those that were made.
 func subscribe(ctx context.Context, url, key string, load Load, r *receiver) ([]string, error) {
 	c, err := client.New(url, client.WithKey(key))
 	if err != nil {
@@ -112,7 +113,7 @@ func subscribe(ctx context.Context, url, key string, load Load, r *receiver) ([]
 			TargetURL: r.url(load, i), Secret: "a secret of the bench", Description: "made by hookferry bench",
 		})
 		if err != nil {
-			return nil, fmt.Errorf("make a subscription at %s: %w", url, err)
+			return paths[:i], fmt.Errorf("make a subscription at %s: %w", url, err)
 		}
 		paths[i] = "/webhooks/ingest/" + s.ID
 	}
