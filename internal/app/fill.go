@@ -23,6 +23,23 @@ type Filling struct {
 // fillers write at the same time, so that they share commits.
 const fillers = 512
 
+// atOnce is how many subscriptions have settled deliveries written in turn, before the next
+// ones have. With very many in turn, each attempt changes a page of its own in the index by
+// subscription, and filling becomes many times slower.
+const atOnce = 1000
+
+// subscription is which one the n-th settled delivery is of.
+func (f *Filling) subscription(n int) int {
+	if f.Subscriptions <= atOnce {
+		return n % f.Subscriptions
+	}
+	first := n / (max(1, f.Settled/f.Subscriptions) * atOnce) * atOnce
+	if first >= f.Subscriptions { // what does not divide evenly
+		return n % f.Subscriptions
+	}
+	return first + n%min(atOnce, f.Subscriptions-first)
+}
+
 // Fill writes deliveries into the database that the settings name, as the service would
 // have, for measurements on a full one. It returns the ids of some of those that are settled.
 func Fill(ctx context.Context, cfg config.Config, f Filling) (some []string, err error) {
@@ -34,7 +51,7 @@ func Fill(ctx context.Context, cfg config.Config, f Filling) (some []string, err
 		few := max(1, f.Settled/1000)
 		var mu sync.Mutex
 		err = inParallel(f.Settled, func(n int) error {
-			id, err := fillSettled(ctx, s, subs[n%f.Subscriptions])
+			id, err := fillSettled(ctx, s, subs[f.subscription(n)])
 			if err == nil && n%few == 0 {
 				mu.Lock()
 				some = append(some, id.String())
