@@ -118,6 +118,8 @@ func (o Options) Check() error {
 		return errors.New("--workers, --backlog and --retained are for a service that the bench starts itself; leave out --url")
 	case o.Fill.Backlog < 0 || o.Fill.Retained < 0:
 		return fmt.Errorf("--backlog and --retained are %d and %d; write how many deliveries, or 0 for none", o.Fill.Backlog, o.Fill.Retained)
+	case o.Fill.Subscriptions < 0 || o.Fill.Retained > 0 && o.Fill.Subscriptions == 0:
+		return fmt.Errorf("--retained-subscriptions is %d; at least 1 is needed for those that are retained", o.Fill.Subscriptions)
 	case o.URL != "" && hostPort(o.URL) == "":
 		return fmt.Errorf("--url is %q; write it like http://127.0.0.1:8000, with the port and without a path (the bench speaks no TLS)", o.URL)
 	}

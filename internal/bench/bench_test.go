@@ -221,10 +221,12 @@ func TestCheckNamesTheFlag(t *testing.T) {
 		t.Error(err)
 	}
 	for flag, o := range map[string]Options{
-		"--runs":    {Load: good},
-		"--url":     {Load: good, Runs: 1, URL: "https://127.0.0.1:8000"},
-		"--workers": {Load: good, Runs: 1, URL: "http://127.0.0.1:8000", Workers: 1},
-		"--backlog": {Load: good, Runs: 1, Fill: Fill{Backlog: -1}},
+		"--runs":                      {Load: good},
+		"--url":                       {Load: good, Runs: 1, URL: "https://127.0.0.1:8000"},
+		"--workers":                   {Load: good, Runs: 1, URL: "http://127.0.0.1:8000", Workers: 1},
+		"--backlog":                   {Load: good, Runs: 1, Fill: Fill{Backlog: -1}},
+		"--retained-subscriptions":    {Load: good, Runs: 1, Fill: Fill{Retained: 1}},
+		"--retained-subscriptions is": {Load: good, Runs: 1, Fill: Fill{Subscriptions: -1}},
 	} {
 		if err := o.Check(); err == nil || !strings.Contains(err.Error(), flag) {
 			t.Errorf("%s: %v", flag, err)

@@ -123,5 +123,5 @@ func fill(ctx context.Context, f bench.Fill, env []string, dir, target string) (
 	if err != nil {
 		return nil, err
 	}
-	return app.Fill(ctx, cfg, app.Filling{Settled: f.Retained, Subscriptions: max(f.Subscriptions, 1), Due: f.Backlog, Target: target, Payload: f.Body})
+	return app.Fill(ctx, cfg, app.Filling{Settled: f.Retained, Subscriptions: f.Subscriptions, Due: f.Backlog, Target: target, Payload: f.Body})
 }
