@@ -13,7 +13,7 @@ import (
 func TestEveryRuleHasWords(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	rules := []event.Rule{event.RulePartitionsAreAhead}
-	for _, s := range store.AuditStatements("", "", "") {
+	for _, s := range store.AuditStatements(store.Dialect{}) {
 		rules = append(rules, s.Rule)
 	}
 	for _, rule := range rules {

@@ -147,9 +147,14 @@ func lay(t *testing.T, path string, subscriptions []string, size int) {
 			sql  string
 			args []any
 		}{
-			{`INSERT INTO events (id, type, content_type, payload, created_at) SELECT id, 'load.test', 'application/json', ?1, at FROM laid`, []any{payload}},
-			{`INSERT INTO deliveries (id, event_id, subscription_id, status, attempts, due_at, lease_owner, leased_until, created_at, settled_at)
-				SELECT id, id, substr(?1, 1 + 16 * (i % ?2), 16), 0, 0, at, NULL, 0, at, 0 FROM laid`, []any{all.Bytes(), len(subscriptions)}},
+			{
+				`INSERT INTO events (seq, id, delivery_id, subscription_id, type, content_type, payload, created_at, leased_until)
+				SELECT (SELECT seq FROM filed) + i - (SELECT min(i) FROM laid), id, id, substr(?2, 1 + 16 * (i % ?3), 16), 'load.test', 'application/json', ?1, at, 0 FROM laid`,
+				[]any{payload, all.Bytes(), len(subscriptions)},
+			},
+			{`INSERT INTO deliveries (id, event_seq, subscription_id, status, attempts, due_at, lease_owner, leased_until, created_at, settled_at)
+				SELECT delivery_id, seq, subscription_id, 0, 0, created_at, NULL, 0, created_at, 0 FROM events WHERE seq >= (SELECT seq FROM filed)`, nil},
+			{`UPDATE filed SET seq = (SELECT max(seq) + 1 FROM events)`, nil},
 			{`DROP TABLE laid`, nil},
 		} {
 			if _, err := db.Exec(statement.sql, statement.args...); err != nil {

@@ -21,27 +21,35 @@ type AuditStatement struct {
 	SQL  string
 }
 
-// AuditStatements are the rules in the SQL that both dialects understand. living is
-// how a dialect says that the subscription s is not deleted, active that it is active,
-// and before the time that AuditedBefore returns.
-func AuditStatements(living, active, before string) []AuditStatement {
+// Dialect is how a driver says what the rules are about.
+type Dialect struct {
+	Living     string // the subscription s is not deleted
+	Active     string // the subscription s is active
+	Before     string // the time that AuditedBefore returns
+	Deliveries string // what to select deliveries from
+	EventOf    string // the event e is that of the delivery d
+	Orphans    string // selects the ids of the events that should have a delivery and have none
+}
+
+// AuditStatements are the rules in the SQL that both dialects understand.
+func AuditStatements(in Dialect) []AuditStatement {
 	deliveries := func(where string) string {
-		return fmt.Sprintf(`SELECT d.id FROM deliveries d WHERE %s ORDER BY d.id LIMIT %d`, where, event.FindingsMost)
+		return fmt.Sprintf(`SELECT d.id FROM %s d WHERE %s ORDER BY d.id LIMIT %d`, in.Deliveries, where, event.FindingsMost)
 	}
 	subscription := func(is string) string {
 		return `EXISTS (SELECT 1 FROM subscriptions s WHERE s.id = d.subscription_id AND ` + is + `)`
 	}
 	list := []AuditStatement{
-		{event.RuleDeliveryHasEvent, deliveries(`NOT EXISTS (SELECT 1 FROM events e WHERE e.id = d.event_id)`)},
-		{event.RuleEventHasDelivery, fmt.Sprintf(`SELECT id FROM events EXCEPT SELECT event_id FROM deliveries ORDER BY 1 LIMIT %d`, event.FindingsMost)},
+		{event.RuleDeliveryHasEvent, deliveries(`NOT EXISTS (SELECT 1 FROM events e WHERE ` + in.EventOf + `)`)},
+		{event.RuleEventHasDelivery, fmt.Sprintf(`%s ORDER BY 1 LIMIT %d`, in.Orphans, event.FindingsMost)},
 		{event.RuleAttemptsOnRecord, deliveries(`d.attempts > (SELECT count(*) FROM delivery_attempts a WHERE a.delivery_id = d.id)`)},
 		{event.RuleSettledIsFree, deliveries(`d.status <> 0 AND d.lease_owner IS NOT NULL`)},
-		{event.RulePendingIsWanted, deliveries(`d.status = 0 AND NOT ` + subscription(living))},
+		{event.RulePendingIsWanted, deliveries(`d.status = 0 AND NOT ` + subscription(in.Living))},
 		{event.RuleLeasesAreEnded, deliveries(`d.status = 0 AND d.lease_owner IS NOT NULL AND d.leased_until < {before}`)},
-		{event.RuleDueIsClaimed, deliveries(`d.status = 0 AND d.lease_owner IS NULL AND d.due_at < {before} AND ` + subscription(active))},
+		{event.RuleDueIsClaimed, deliveries(`d.status = 0 AND d.lease_owner IS NULL AND d.due_at < {before} AND ` + subscription(in.Active))},
 	}
 	for i := range list {
-		list[i].SQL = strings.ReplaceAll(list[i].SQL, "{before}", before)
+		list[i].SQL = strings.ReplaceAll(list[i].SQL, "{before}", in.Before)
 	}
 	return list
 }

@@ -26,7 +26,11 @@ func (s *Store) Audit(ctx context.Context, now time.Time) ([]event.Finding, erro
 		if _, err := tx.Exec(ctx, `SELECT set_config('enable_sort', 'on', true), set_config('enable_bitmapscan', 'on', true)`); err != nil {
 			return err
 		}
-		for _, rule := range store.AuditStatements("s.deleted_at IS NULL", "s.is_active", before) {
+		for _, rule := range store.AuditStatements(store.Dialect{
+			Living: "s.deleted_at IS NULL", Active: "s.is_active", Before: before,
+			Deliveries: "deliveries", EventOf: "e.id = d.event_id",
+			Orphans: "SELECT id FROM events EXCEPT SELECT event_id FROM deliveries",
+		}) {
 			rows, err := tx.Query(ctx, rule.SQL, pgx.QueryExecModeExec)
 			if err != nil {
 				return err

@@ -19,7 +19,11 @@ func (s *Store) Audit(ctx context.Context, now time.Time) ([]event.Finding, erro
 	defer func() { _ = tx.Rollback() }() // it only reads
 	var findings []event.Finding
 	before := fmt.Sprint(micros(store.AuditedBefore(now)))
-	for _, rule := range store.AuditStatements("s.deleted_at = 0", "s.is_active = 1", before) {
+	for _, rule := range store.AuditStatements(store.Dialect{
+		Living: "s.deleted_at = 0", Active: "s.is_active = 1", Before: before,
+		Deliveries: "all_deliveries", EventOf: "e.seq = d.event_seq",
+		Orphans: "SELECT id FROM events WHERE seq < (SELECT seq FROM filed) AND seq NOT IN (SELECT event_seq FROM deliveries)",
+	}) {
 		f, err := breaches(ctx, tx, rule)
 		if err != nil {
 			return nil, unavailable("examine what is kept", err)

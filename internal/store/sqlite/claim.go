@@ -58,7 +58,7 @@ func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
 		return err
 	}
 	var next int64
-	if err := w.stmts.nextDue.QueryRow(micros(r.Now)).Scan(&next); err != nil {
+	if err := w.stmts.nextDue.row(num(micros(r.Now))).Scan(&next); err != nil {
 		return err
 	}
 	c.NextDue = fromMicros(next)
@@ -67,16 +67,13 @@ func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
 
 // allDue finds all that is due, if that is within the limit.
 func (w *writer) allDue(r *event.ClaimRequest) (lanes []waiting, all bool, err error) {
-	rows, err := w.stmts.dueAll.Query(micros(r.Now), int64(r.Limit)+1)
-	if err != nil {
-		return nil, false, err
-	}
-	defer rows.Close()
+	rows := w.stmts.dueAll.query(num(micros(r.Now)), num(int64(r.Limit)+1))
+	defer rows.close()
 	index := map[event.ID]int{}
 	n := 0
-	for ; rows.Next(); n++ {
+	for ; rows.next(); n++ {
 		var id, sub event.ID
-		if err := rows.Scan(idScan{&id}, idScan{&sub}); err != nil {
+		if err := rows.scan(idScan{&id}, idScan{&sub}); err != nil {
 			return nil, false, err
 		}
 		i, seen := index[sub]
@@ -87,8 +84,8 @@ func (w *writer) allDue(r *event.ClaimRequest) (lanes []waiting, all bool, err e
 		}
 		lanes[i].ids = append(lanes[i].ids, id)
 	}
-	if err := rows.Err(); err != nil || n > r.Limit {
-		return nil, false, err
+	if rows.err != nil || n > r.Limit {
+		return nil, false, rows.err
 	}
 	for i := range lanes {
 		if active, err := w.active(lanes[i].subscription); err != nil {
@@ -108,7 +105,7 @@ func (s *Store) walkDue(w *writer, r *event.ClaimRequest) (lanes []waiting, more
 	more = true
 	for range walkMost {
 		var next event.ID
-		err := w.stmts.nextWaiting.QueryRow(at[:]).Scan(idScan{&next})
+		err := w.stmts.nextWaiting.row(blob(at[:])).Scan(idScan{&next})
 		if errors.Is(err, sql.ErrNoRows) && !wrapped {
 			at, wrapped = event.ID{}, true
 			continue
@@ -170,30 +167,27 @@ func (w *writer) fill(lanes []waiting, r *event.ClaimRequest) error {
 
 // appendDue looks for one more than it may take, to know whether there is more.
 func (w *writer) appendDue(lane *waiting, r *event.ClaimRequest, most int) error {
-	rows, err := w.stmts.dueOf.Query(lane.subscription[:], micros(r.Now), int64(most)+1, int64(len(lane.ids)))
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
+	rows := w.stmts.dueOf.query(blob(lane.subscription[:]), num(micros(r.Now)), num(int64(most)+1), num(int64(len(lane.ids))))
+	defer rows.close()
 	most += len(lane.ids)
 	lane.more = false
-	for rows.Next() {
+	for rows.next() {
 		if len(lane.ids) == most {
 			lane.more = true
 			break
 		}
 		var id event.ID
-		if err := rows.Scan(idScan{&id}); err != nil {
+		if err := rows.scan(idScan{&id}); err != nil {
 			return err
 		}
 		lane.ids = append(lane.ids, id)
 	}
-	return rows.Err()
+	return rows.err
 }
 
 func (w *writer) active(sub event.ID) (bool, error) {
 	var active bool
-	err := w.stmts.isActive.QueryRow(sub[:]).Scan(&active)
+	err := w.stmts.isActive.row(blob(sub[:])).Scan(&active)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -231,11 +225,11 @@ func (w *writer) leaseInTurn(lanes []waiting, r *event.ClaimRequest, c *event.Cl
 func (w *writer) lease(id event.ID, r *event.ClaimRequest) (event.Claimed, error) {
 	c := event.Claimed{Delivery: event.Delivery{ID: id, LeaseOwner: r.Owner, LeasedUntil: r.Until}}
 	d, e := &c.Delivery, &c.Event
-	if err := w.stmts.claimed.QueryRow(id[:]).Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Attempts,
+	if err := w.stmts.claimed.row(blob(id[:])).Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Attempts,
 		timeScan{&d.DueAt}, timeScan{&d.CreatedAt}, &e.Type, &e.ContentType, &e.Payload, timeScan{&e.CreatedAt}); err != nil {
 		return c, err
 	}
 	e.ID = d.EventID
-	_, err := w.stmts.lease.Exec(r.Owner, micros(r.Until), id[:])
+	_, err := w.stmts.lease.exec(text(r.Owner), num(micros(r.Until)), blob(id[:]))
 	return c, err
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"syscall"
 
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"hookferry/internal/event"
@@ -53,7 +52,10 @@ func whatToDo(path string, err error) error {
 
 // codeOf is SQLite's extended result code, or 0.
 func codeOf(err error) int {
-	var e *sqlite.Error
+	var e interface { // the driver's, or that of the writer's connection
+		error
+		Code() int
+	}
 	if errors.As(err, &e) {
 		return e.Code()
 	}

@@ -15,6 +15,7 @@ const attemptColumns = `a.id, a.delivery_id, a.subscription_id, a.attempt_number
 
 // Delivery reads a delivery with its attempts, both as they were at one moment.
 func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error) {
+	seq, unfiled := s.writer.unfiled.seq(id) // before the look into the file: it may be filed in between
 	tx, err := s.reads.BeginTx(ctx, nil)
 	if err != nil {
 		return event.DeliveryReport{}, unavailable("read a delivery", err)
@@ -22,9 +23,15 @@ func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport
 	defer tx.Rollback() // there is nothing to commit
 	r := event.DeliveryReport{Delivery: event.Delivery{ID: id}}
 	d := &r.Delivery
-	err = tx.QueryRowContext(ctx, `SELECT d.event_id, d.subscription_id, d.status, d.attempts, d.due_at,
+	from, args := "deliveries d", []any{id[:]}
+	if unfiled {
+		from, args = "(SELECT * FROM all_deliveries WHERE event_seq = ?2) d", append(args, seq)
+	} else if s.shared {
+		from = "all_deliveries d"
+	}
+	err = tx.QueryRowContext(ctx, `SELECT e.id, d.subscription_id, d.status, d.attempts, d.due_at,
 		coalesce(d.lease_owner, ''), d.leased_until, d.created_at, d.settled_at, e.type
-		FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.id = ?`, id[:]).
+		FROM `+from+` JOIN events e ON e.seq = d.event_seq WHERE d.id = ?1`, args...).
 		Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Status, &d.Attempts, timeScan{&d.DueAt},
 			&d.LeaseOwner, timeScan{&d.LeasedUntil}, timeScan{&d.CreatedAt}, timeScan{&d.SettledAt}, &r.EventType)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -43,8 +50,8 @@ func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport
 
 // ListAttempts reads a page of a subscription's attempts, newest first.
 func (s *Store) ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error) {
-	rows, err := s.reads.QueryContext(ctx, `SELECT `+attemptColumns+`, d.event_id, e.type FROM delivery_attempts a
-		JOIN deliveries d ON d.id = a.delivery_id JOIN events e ON e.id = d.event_id
+	rows, err := s.reads.QueryContext(ctx, `SELECT `+attemptColumns+`, e.id, e.type FROM delivery_attempts a
+		JOIN deliveries d ON d.id = a.delivery_id JOIN events e ON e.seq = d.event_seq
 		WHERE a.subscription_id = ? AND a.id < ? ORDER BY a.id DESC LIMIT ?`, subscription[:], cursor(before), limit)
 	if err != nil {
 		return nil, unavailable("list attempts", err)
@@ -92,6 +99,7 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	if err != nil {
 		return event.Depth{}, unavailable("count what is pending", err)
 	}
+	d.Leased += s.writer.unfiled.count()
 	d.Pending = waiting + d.Leased
 	if d.Due > 0 {
 		d.OldestDue = now.Sub(fromMicros(oldest))
@@ -128,7 +136,7 @@ func (s *Store) Waiting(ctx context.Context, many int) (event.Waiting, error) {
 
 // Count counts all deliveries by status.
 func (s *Store) Count(ctx context.Context) (map[event.Status]int, error) {
-	rows, err := s.reads.QueryContext(ctx, `SELECT status, count(*) FROM deliveries GROUP BY status`)
+	rows, err := s.reads.QueryContext(ctx, `SELECT status, count(*) FROM all_deliveries GROUP BY status`)
 	if err != nil {
 		return nil, unavailable("count the deliveries", err)
 	}

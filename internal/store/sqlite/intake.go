@@ -38,7 +38,7 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 func (w *writer) receiptFor(a *event.Acceptance) (event.Receipt, error) {
 	var hash []byte
 	r := event.Receipt{Replayed: true}
-	err := w.stmts.findKey.QueryRow(a.Delivery.SubscriptionID[:], a.IdempotencyKey).Scan(&hash, idScan{&r.EventID}, idScan{&r.DeliveryID})
+	err := w.stmts.findKey.row(blob(a.Delivery.SubscriptionID[:]), text(a.IdempotencyKey)).Scan(&hash, idScan{&r.EventID}, idScan{&r.DeliveryID})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return event.Receipt{}, nil
@@ -52,28 +52,59 @@ func (w *writer) receiptFor(a *event.Acceptance) (event.Receipt, error) {
 
 func (w *writer) insert(a *event.Acceptance) error {
 	e, d := &a.Event, &a.Delivery
-	payload := e.Payload
-	if payload == nil {
-		payload = []byte{} // a nil slice would be NULL
-	}
-	var owner any
-	if d.LeaseOwner != "" {
-		owner = d.LeaseOwner
-	}
-	n, err := affected(w.stmts.insertDelivery.Exec(d.ID[:], d.EventID[:], d.SubscriptionID[:], int64(d.Status), int64(d.Attempts),
-		micros(d.DueAt), owner, micros(d.LeasedUntil), micros(d.CreatedAt), micros(d.SettledAt)))
-	if err != nil {
+	if err := w.mustLive(d.SubscriptionID); err != nil {
 		return err
 	}
-	if n == 0 {
-		return fmt.Errorf("%w: subscription %s", event.ErrNotFound, d.SubscriptionID)
-	}
-	if _, err := w.stmts.insertEvent.Exec(e.ID[:], e.Type, e.ContentType, payload, micros(e.CreatedAt)); err != nil {
+	seq := w.nextSeq
+	w.nextSeq++
+	if _, err := w.stmts.insertEvent.exec(num(seq), blob(e.ID[:]), blob(d.ID[:]), blob(d.SubscriptionID[:]), text(e.Type), text(e.ContentType),
+		blob(e.Payload), num(micros(e.CreatedAt)), textOrNull(d.LeaseOwner), num(micros(d.LeasedUntil))); err != nil {
 		return err
+	}
+	filing := entry{seq: seq, subscription: d.SubscriptionID, createdAt: micros(d.CreatedAt), owner: d.LeaseOwner, until: d.LeasedUntil}
+	w.unfiled.add(d.ID, filing)
+	if !mayWait(a) {
+		if err := w.file(d.ID, filing, standing{
+			status: int64(d.Status), attempts: int64(d.Attempts), dueAt: micros(d.DueAt),
+			owner: d.LeaseOwner, leasedUntil: micros(d.LeasedUntil), settledAt: micros(d.SettledAt),
+		}); err != nil {
+			return err
+		}
 	}
 	if a.IdempotencyKey == "" {
 		return nil
 	}
-	_, err = w.stmts.insertKey.Exec(d.SubscriptionID[:], a.IdempotencyKey, a.BodyHash[:], e.ID[:], d.ID[:], micros(d.CreatedAt))
+	_, err := w.stmts.insertKey.exec(blob(d.SubscriptionID[:]), text(a.IdempotencyKey), blob(a.BodyHash[:]), blob(e.ID[:]), blob(d.ID[:]), num(micros(d.CreatedAt)))
 	return err
+}
+
+// mayWait reports whether the event's row says all about its delivery.
+func mayWait(a *event.Acceptance) bool {
+	d := &a.Delivery
+	return d.LeaseOwner != "" && d.Status == event.Pending && d.Attempts == 0 &&
+		d.DueAt.Equal(d.CreatedAt) && d.CreatedAt.Equal(a.Event.CreatedAt)
+}
+
+// mostLiving bounds how many subscriptions the writer remembers as not deleted.
+const mostLiving = 100_000
+
+// mustLive refuses what is for a subscription that is deleted, or never was: a deletion may
+// have come in between. The writer is the only one that deletes.
+func (w *writer) mustLive(subscription event.ID) error {
+	if w.living[subscription] {
+		return nil
+	}
+	var living bool
+	err := w.stmts.isLiving.row(blob(subscription[:])).Scan(&living)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !living {
+		return fmt.Errorf("%w: subscription %s", event.ErrNotFound, subscription)
+	}
+	if err != nil {
+		return err
+	}
+	if len(w.living) >= mostLiving {
+		clear(w.living)
+	}
+	w.living[subscription] = true
+	return nil
 }

@@ -15,7 +15,7 @@ const keyColumns = `id, name, prefix, hash, scope, created_at, expires_at, revok
 // CreateKey keeps a new API key's hash.
 func (s *Store) CreateKey(ctx context.Context, k event.APIKey) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		_, err := w.conn.ExecContext(context.Background(), `INSERT INTO api_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		_, err := w.conn.exec(`INSERT INTO api_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			k.ID[:], k.Name, k.Prefix, k.Hash[:], string(k.Scope), micros(k.CreatedAt), micros(k.ExpiresAt), micros(k.RevokedAt), micros(k.UsedAt))
 		return err
 	})
@@ -45,8 +45,7 @@ func (s *Store) ListKeys(ctx context.Context) ([]event.APIKey, error) {
 // RevokeKey makes a key invalid for good.
 func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		n, err := affected(w.conn.ExecContext(context.Background(),
-			`UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at = 0`, micros(at), id[:]))
+		n, err := w.conn.exec(`UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at = 0`, micros(at), id[:])
 		if err == nil && n == 0 {
 			return fmt.Errorf("%w: no valid API key %s", event.ErrNotFound, id)
 		}
@@ -57,13 +56,12 @@ func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error 
 // KeyUsed notes that a key was used.
 func (s *Store) KeyUsed(ctx context.Context, id event.ID, at time.Time) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		_, err := w.conn.ExecContext(context.Background(),
-			`UPDATE api_keys SET used_at = ? WHERE id = ? AND used_at < ?`, micros(at), id[:], micros(at))
+		_, err := w.conn.exec(`UPDATE api_keys SET used_at = ? WHERE id = ? AND used_at < ?`, micros(at), id[:], micros(at))
 		return err
 	})
 }
 
-func scanKey(row interface{ Scan(...any) error }) (event.APIKey, error) {
+func scanKey(row scanner) (event.APIKey, error) {
 	var k event.APIKey
 	var hash []byte
 	err := row.Scan(idScan{&k.ID}, &k.Name, &k.Prefix, &hash, &k.Scope,

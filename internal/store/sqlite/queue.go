@@ -23,21 +23,37 @@ func (s *Store) Record(ctx context.Context, settlements []event.Settlement) erro
 }
 
 func (w *writer) record(s *event.Settlement) error {
-	d, a, o := &s.Delivery, &s.Attempt, &s.Attempt.Outcome
-	if _, err := w.stmts.settle.Exec(int64(d.Status), int64(d.Attempts), micros(d.DueAt), micros(d.SettledAt),
-		d.ID[:], int64(a.Number-1)); err != nil {
+	a, o := &s.Attempt, &s.Attempt.Outcome
+	if err := w.settle(&s.Delivery, a.Number); err != nil {
 		return err
 	}
-	inserted, err := affected(w.stmts.insertAttempt.Exec(a.DeliveryID[:], a.ID[:], a.SubscriptionID[:], int64(a.Number), micros(o.StartedAt),
-		o.Duration.Microseconds(), o.Phases.DNS.Microseconds(), o.Phases.Connect.Microseconds(), o.Phases.TLS.Microseconds(),
-		o.Phases.FirstByte.Microseconds(), o.Peer, int64(o.StatusCode), string(o.Code), o.Error, o.Response))
+	response := value{}
+	if o.Response != nil {
+		response = blob(o.Response)
+	}
+	inserted, err := w.stmts.insertAttempt.exec(blob(a.DeliveryID[:]), blob(a.ID[:]), blob(a.SubscriptionID[:]), num(int64(a.Number)),
+		num(micros(o.StartedAt)), num(o.Duration.Microseconds()), num(o.Phases.DNS.Microseconds()), num(o.Phases.Connect.Microseconds()),
+		num(o.Phases.TLS.Microseconds()), num(o.Phases.FirstByte.Microseconds()), text(o.Peer), num(int64(o.StatusCode)), text(string(o.Code)),
+		text(o.Error), response)
 	if err != nil {
 		return err
 	}
 	if s.DisableReason == "" || inserted == 0 {
 		return nil
 	}
-	_, err = w.stmts.disable.Exec(s.DisableReason, micros(o.StartedAt), a.SubscriptionID[:])
+	_, err = w.stmts.disable.exec(text(s.DisableReason), num(micros(o.StartedAt)), blob(a.SubscriptionID[:]))
+	return err
+}
+
+// settle writes how a delivery stands after an attempt.
+func (w *writer) settle(d *event.Delivery, attempt int) error {
+	if e, unfiled := w.unfiled.of(d.ID); unfiled && attempt == 1 {
+		return w.file(d.ID, e, standing{
+			status: int64(d.Status), attempts: int64(d.Attempts), dueAt: micros(d.DueAt), settledAt: micros(d.SettledAt),
+		})
+	}
+	_, err := w.stmts.settle.exec(num(int64(d.Status)), num(int64(d.Attempts)), num(micros(d.DueAt)), num(micros(d.SettledAt)),
+		blob(d.ID[:]), num(int64(attempt-1)))
 	return err
 }
 
@@ -46,11 +62,17 @@ func (s *Store) Renew(ctx context.Context, owner string, ids []event.ID, until t
 	err = s.write(ctx, len(ids), func(w *writer) error {
 		lost = lost[:0]
 		for i := range ids {
-			r, err := w.stmts.renew.Exec(micros(until), ids[i][:], owner)
+			if e, unfiled := w.unfiled.of(ids[i]); unfiled && e.owner == owner {
+				if err := w.file(ids[i], e, standing{dueAt: e.createdAt, owner: owner, leasedUntil: micros(until)}); err != nil {
+					return err
+				}
+				continue
+			}
+			n, err := w.stmts.renew.exec(num(micros(until)), blob(ids[i][:]), text(owner))
 			if err != nil {
 				return err
 			}
-			if n, err := r.RowsAffected(); err != nil || n == 0 {
+			if n == 0 {
 				lost = append(lost, ids[i])
 			}
 		}
@@ -63,7 +85,13 @@ func (s *Store) Renew(ctx context.Context, owner string, ids []event.ID, until t
 func (s *Store) Release(ctx context.Context, owner string, ids []event.ID) error {
 	return s.write(ctx, len(ids), func(w *writer) error {
 		for i := range ids {
-			if _, err := w.stmts.release.Exec(ids[i][:], owner); err != nil {
+			if e, unfiled := w.unfiled.of(ids[i]); unfiled && e.owner == owner {
+				if err := w.file(ids[i], e, asDue(e)); err != nil {
+					return err
+				}
+				continue
+			}
+			if _, err := w.stmts.release.exec(blob(ids[i][:]), text(owner)); err != nil {
 				return err
 			}
 		}
@@ -73,10 +101,25 @@ func (s *Store) Release(ctx context.Context, owner string, ids []event.ID) error
 
 // Rescue ends leases that ran out.
 func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
-	return s.update(ctx, func(w *writer) (int64, error) { return affected(w.stmts.rescue.Exec(micros(now))) })
+	return s.update(ctx, func(w *writer) (int64, error) {
+		unfiled, err := w.fileAll(func(e entry) bool { return e.until.Before(now) }, asDue)
+		if err != nil {
+			return 0, err
+		}
+		filed, err := w.stmts.rescue.exec(num(micros(now)))
+		if err != nil {
+			return 0, err
+		}
+		return unfiled + filed, w.noteFiled() // here, because this is called now and then
+	})
 }
 
-// endLeases ends all leases: whoever held them held the file, too, and is no more.
-func (s *Store) endLeases(ctx context.Context) (int, error) {
-	return s.update(ctx, func(w *writer) (int64, error) { return affected(w.stmts.endAll.Exec()) })
+// takeOver ends all leases: whoever held them held the file, too, and is no more.
+func (s *Store) takeOver(ctx context.Context) error {
+	return s.write(ctx, 1, func(w *writer) error {
+		if _, err := w.stmts.endAll.exec(); err != nil {
+			return err
+		}
+		return w.fileLeftOver()
+	})
 }

@@ -10,6 +10,9 @@
 // because the dispatcher works by them; those found at Open belong to a process
 // that is no more and are ended.
 //
+// A delivery that is stored as claimed has no row of its own until its first attempt
+// has ended (unfiled.go).
+//
 // Start with Open, then writer.go.
 package sqlite
 
@@ -27,7 +30,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
+	"modernc.org/sqlite" // also the database/sql driver "sqlite"
 
 	"hookferry/internal/event"
 	"hookferry/internal/store"
@@ -50,9 +53,9 @@ type Options struct {
 
 // Store is the SQLite driver.
 type Store struct {
+	shared bool
 	lock   *flock.Flock
 	reads  *sql.DB
-	writes *sql.DB
 	writer *writer
 	room   store.Room
 	cursor event.ID // where the next fair claim goes on; only the writer touches it
@@ -66,7 +69,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the database: %w", err)
 	}
-	s := &Store{lock: flock.New(path + ".lock")}
+	s := &Store{shared: o.Shared, lock: flock.New(path + ".lock")}
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -88,22 +91,22 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 			return nil, err
 		}
 	}
-	if s.writes, err = openPool(path, 1, "immediate", "synchronous(FULL)", "cache_size(-16000)", "wal_autocheckpoint(4000)"); err != nil {
-		return nil, err
-	}
+	// It syncs the file's size and data, and not its time of change, which is of no use here and
+	// costs a commit of the file system's own. Some systems have no such call: fsync is as good.
+	sqlite.Fdatasync(true)
 	if s.reads, err = openPool(path, readers, "deferred", "query_only(1)"); err != nil {
 		return nil, err
 	}
 	if alone {
-		if err := migrate(ctx, s.writes); err != nil {
+		if err := migrate(ctx, path); err != nil {
 			return nil, fmt.Errorf("bring the tables of %s up to date (if that is no file of Hookferry's, name another directory with HOOKFERRY_DATA): %w", path, err)
 		}
 	}
-	if s.writer, err = startWriter(ctx, s.writes, o.OnCommit); err != nil {
+	if s.writer, err = startWriter(path, o.OnCommit); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	if !o.Shared {
-		if _, err := s.endLeases(ctx); err != nil {
+		if err := s.takeOver(ctx); err != nil {
 			return nil, fmt.Errorf("end the leases of the process before in %s: %w", path, err)
 		}
 	}
@@ -161,7 +164,12 @@ func Migrations(ctx context.Context, path string) ([]string, error) {
 	return names, nil
 }
 
-func migrate(ctx context.Context, db *sql.DB) error {
+func migrate(ctx context.Context, path string) error {
+	db, err := openPool(path, 1, "immediate", "synchronous(FULL)")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
 	p, err := provider(db)
 	if err != nil {
 		return err
@@ -186,9 +194,6 @@ func (s *Store) Close() error {
 	}
 	if s.reads != nil {
 		errs = append(errs, s.reads.Close())
-	}
-	if s.writes != nil {
-		errs = append(errs, s.writes.Close())
 	}
 	return errors.Join(append(errs, s.lock.Unlock())...)
 }

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"time"
 
 	"hookferry/internal/event"
@@ -24,53 +23,58 @@ func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (i
 
 func (w *writer) expireDeliveries(before time.Time, limit int) (int64, error) {
 	floor := event.FloorID(before) // what settled before then was made before then
-	ids, err := w.selectPairs(`SELECT id, event_id FROM deliveries WHERE id < ? AND status <> 0 AND settled_at < ?
-		ORDER BY id LIMIT ?`, floor[:], micros(before), limit)
+	old, err := w.settledBefore(floor, before, limit)
 	if err != nil {
 		return 0, err
 	}
-	for _, pair := range ids {
+	for _, d := range old {
 		for _, del := range []struct {
 			sql string
-			id  event.ID
+			key any
 		}{
-			{`DELETE FROM delivery_attempts WHERE delivery_id = ?`, pair[0]},
-			{`DELETE FROM deliveries WHERE id = ?`, pair[0]},
-			{`DELETE FROM events WHERE id = ?`, pair[1]}, // an event has one delivery
+			{`DELETE FROM delivery_attempts WHERE delivery_id = ?`, d.id[:]},
+			{`DELETE FROM deliveries WHERE id = ?`, d.id[:]},
+			{`DELETE FROM events WHERE seq = ?`, d.seq}, // an event has one delivery
 		} {
-			if _, err := w.conn.ExecContext(context.Background(), del.sql, del.id[:]); err != nil {
+			if _, err := w.conn.exec(del.sql, del.key); err != nil {
 				return 0, err
 			}
 		}
 	}
-	return int64(len(ids)), nil
+	return int64(len(old)), nil
 }
 
-func (w *writer) selectPairs(query string, args ...any) ([][2]event.ID, error) {
-	rows, err := w.conn.QueryContext(context.Background(), query, args...)
+// settled is a delivery and its event.
+type settled struct {
+	id  event.ID
+	seq int64
+}
+
+func (w *writer) settledBefore(floor event.ID, before time.Time, limit int) (list []settled, err error) {
+	s, err := w.conn.prepare(`SELECT id, event_seq FROM deliveries WHERE id < ? AND status <> 0 AND settled_at < ? ORDER BY id LIMIT ?`)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var pairs [][2]event.ID
-	for rows.Next() {
-		var p [2]event.ID
-		if err := rows.Scan(idScan{&p[0]}, idScan{&p[1]}); err != nil {
+	rows := s.query(blob(floor[:]), num(micros(before)), num(int64(limit)))
+	defer rows.close()
+	for rows.next() {
+		var d settled
+		if err := rows.scan(idScan{&d.id}, &d.seq); err != nil {
 			return nil, err
 		}
-		pairs = append(pairs, p)
+		list = append(list, d)
 	}
-	return pairs, rows.Err()
+	return list, rows.err
 }
 
 // cancelForgotten settles what has waited for an inactive subscription for longer
 // than anything is kept.
 func (w *writer) cancelForgotten(before, now time.Time, limit int) (int64, error) {
 	floor := event.FloorID(before)
-	return affected(w.conn.ExecContext(context.Background(), `UPDATE deliveries SET status = 3, settled_at = ? WHERE id IN (
+	return w.conn.exec(`UPDATE deliveries SET status = 3, settled_at = ? WHERE id IN (
 		SELECT d.id FROM subscriptions s JOIN deliveries d ON d.subscription_id = s.id
 		WHERE s.is_active = 0 AND s.inactive_since < ? AND d.status = 0 AND d.lease_owner IS NULL AND d.id < ? LIMIT ?)`,
-		micros(now), micros(before), floor[:], limit))
+		micros(now), micros(before), floor[:], limit)
 }
 
 // expireRest deletes keys that no caller can expect to hold any more, and deleted
@@ -81,7 +85,7 @@ func (w *writer) expireRest(before time.Time) error {
 		`DELETE FROM subscriptions WHERE deleted_at > 0 AND deleted_at < ?
 			AND NOT EXISTS (SELECT 1 FROM delivery_attempts a WHERE a.subscription_id = subscriptions.id)`,
 	} {
-		if _, err := w.conn.ExecContext(context.Background(), query, micros(before)); err != nil {
+		if _, err := w.conn.exec(query, micros(before)); err != nil {
 			return err
 		}
 	}
@@ -96,11 +100,4 @@ func (s *Store) update(ctx context.Context, f func(*writer) (int64, error)) (int
 		return err
 	})
 	return int(n), err
-}
-
-func affected(r sql.Result, err error) (int64, error) {
-	if err != nil {
-		return 0, err
-	}
-	return r.RowsAffected()
 }

@@ -71,6 +71,9 @@ func jsonText(v any) string {
 	return string(b)
 }
 
+// scanner is a row, of database/sql or the writer's connection.
+type scanner interface{ Scan(into ...any) error }
+
 // collect reads all rows, each with scan, and closes them. what names it in an error.
 func collect[T any](what string, rows *sql.Rows, scan func() (T, error)) ([]T, error) {
 	defer rows.Close()

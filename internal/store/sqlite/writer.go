@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"runtime"
@@ -32,7 +31,7 @@ type op struct {
 // writer is the only one that writes. It has no timer and no fixed batch: while
 // one commit is under way, the next one's operations queue up.
 type writer struct {
-	conn     *sql.Conn
+	conn     *conn
 	stmts    statements
 	ops      chan *op
 	spare    sync.Pool     // of *op
@@ -40,24 +39,29 @@ type writer struct {
 	finished chan struct{} // closed when the loop has ended
 	stopOnce sync.Once
 	onCommit func(rows int, took time.Duration)
+
+	living  map[event.ID]bool // subscriptions that are not deleted, as far as they were looked for
+	unfiled *unfiled
+	nextSeq int64 // of the next event
+	filedTo int64 // what the table filed says, at most
 }
 
-func startWriter(ctx context.Context, db *sql.DB, onCommit func(int, time.Duration)) (*writer, error) {
-	conn, err := db.Conn(ctx)
+func startWriter(path string, onCommit func(int, time.Duration)) (*writer, error) {
+	conn, err := openConn(path, "journal_mode = WAL", "synchronous = FULL", "cache_size = -16000", "wal_autocheckpoint = 4000")
 	if err != nil {
 		return nil, err
 	}
 	w := &writer{
 		conn: conn, ops: make(chan *op, 2*commitRows), onCommit: onCommit,
 		quit: make(chan struct{}), finished: make(chan struct{}),
+		living: map[event.ID]bool{}, unfiled: &unfiled{byID: map[event.ID]entry{}},
 	}
 	w.spare.New = func() any { return &op{done: make(chan error, 1)} }
-	if err := w.assertDurable(ctx); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	if err := w.assertDurable(); err != nil {
+		return nil, errors.Join(err, conn.close())
 	}
-	if err := w.stmts.prepare(ctx, conn); err != nil {
-		w.stmts.close()
-		return nil, errors.Join(err, conn.Close())
+	if err := w.stmts.prepare(conn); err != nil {
+		return nil, errors.Join(err, conn.close())
 	}
 	go w.loop()
 	return w, nil
@@ -65,13 +69,13 @@ func startWriter(ctx context.Context, db *sql.DB, onCommit func(int, time.Durati
 
 // assertDurable reads back what the promise "a commit that returned is on disk"
 // rests on, because SQLite ignores a pragma that it can't follow.
-func (w *writer) assertDurable(ctx context.Context) error {
+func (w *writer) assertDurable() error {
 	var sync int
 	var mode string
-	if err := w.conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&sync); err != nil {
+	if err := w.conn.row("PRAGMA synchronous").Scan(&sync); err != nil {
 		return err
 	}
-	if err := w.conn.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+	if err := w.conn.row("PRAGMA journal_mode").Scan(&mode); err != nil {
 		return err
 	}
 	if sync != 2 || mode != "wal" {
@@ -122,8 +126,7 @@ func (w *writer) stop() {
 
 func (w *writer) loop() {
 	defer close(w.finished)
-	defer w.conn.Close()
-	defer w.stmts.close()
+	defer w.conn.close()
 	batch := make([]*op, 0, commitRows)
 	for {
 		batch = batch[:0]
@@ -192,22 +195,29 @@ func (w *writer) commit(batch []*op) {
 // transact returns an error if nothing of the batch is done. An operation that
 // was refused by a rule has its error in itself.
 func (w *writer) transact(batch []*op) error {
-	if _, err := w.stmts.begin.Exec(); err != nil {
+	if _, err := w.stmts.begin.exec(); err != nil {
 		return unavailable("begin a transaction", err)
 	}
 	for _, o := range batch {
 		if o.err = o.run(w); o.err != nil && !isRefusal(o.err) {
-			w.stmts.rollback.Exec() // fails if SQLite has rolled back by itself, which is as well
+			w.rollBack()
 			return unavailable("write to the database", o.err)
 		}
 	}
 	faultpoint.Reach("store: committing")
-	if _, err := w.stmts.commit.Exec(); err != nil {
-		w.stmts.rollback.Exec()
+	if _, err := w.stmts.commit.exec(); err != nil {
+		w.rollBack()
 		return unavailable("commit to disk", err)
 	}
+	w.unfiled.committed()
 	faultpoint.Reach("store: committed")
 	return nil
+}
+
+func (w *writer) rollBack() {
+	w.stmts.rollback.exec() // fails if SQLite has rolled back by itself, which is as well
+	w.unfiled.rolledBack()
+	clear(w.living) // one may have been made in what is undone
 }
 
 // isRefusal reports whether an operation was refused by a rule, with nothing written.
