@@ -195,6 +195,9 @@ func (s *Store) Close() error {
 	if s.reads != nil {
 		errs = append(errs, s.reads.Close())
 	}
+	if s.writer != nil { // the last one writes the log back and removes it
+		errs = append(errs, s.writer.close())
+	}
 	return errors.Join(append(errs, s.lock.Unlock())...)
 }
 

@@ -38,7 +38,11 @@ type writer struct {
 	quit     chan struct{} // closed by stop: no more operations
 	finished chan struct{} // closed when the loop has ended
 	stopOnce sync.Once
+	closing  sync.Once
 	onCommit func(rows int, took time.Duration)
+
+	log         *logBuffer
+	checkpoints *checkpointer
 
 	living  map[event.ID]bool // subscriptions that are not deleted, as far as they were looked for
 	unfiled *unfiled
@@ -46,8 +50,8 @@ type writer struct {
 	filedTo int64 // what the table filed says, at most
 }
 
-func startWriter(path string, onCommit func(int, time.Duration)) (*writer, error) {
-	conn, err := openConn(path, "journal_mode = WAL", "synchronous = FULL", "cache_size = -16000", "wal_autocheckpoint = 4000")
+func startWriter(path string, onCommit func(int, time.Duration)) (_ *writer, err error) {
+	conn, err := openConn(path, "journal_mode = WAL", "synchronous = FULL", "cache_size = -16000", "wal_autocheckpoint = 0")
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +64,13 @@ func startWriter(path string, onCommit func(int, time.Duration)) (*writer, error
 	if err := w.assertDurable(); err != nil {
 		return nil, errors.Join(err, conn.close())
 	}
+	if w.log, err = conn.gatherLog(); err != nil {
+		return nil, errors.Join(fmt.Errorf("gather the writes to the log: %w", err), conn.close())
+	}
 	if err := w.stmts.prepare(conn); err != nil {
+		return nil, errors.Join(err, conn.close())
+	}
+	if w.checkpoints, err = startCheckpointer(path); err != nil {
 		return nil, errors.Join(err, conn.close())
 	}
 	go w.loop()
@@ -124,9 +134,17 @@ func (w *writer) stop() {
 	<-w.finished
 }
 
+// close lets go of the file, after stop.
+func (w *writer) close() (err error) {
+	w.closing.Do(func() {
+		w.checkpoints.stop()
+		err = w.conn.close()
+	})
+	return err
+}
+
 func (w *writer) loop() {
 	defer close(w.finished)
-	defer w.conn.close()
 	batch := make([]*op, 0, commitRows)
 	for {
 		batch = batch[:0]
@@ -190,6 +208,7 @@ func (w *writer) commit(batch []*op) {
 		o.run = nil
 		o.done <- o.err
 	}
+	w.checkpoints.look(w.log.end, w.conn)
 }
 
 // transact returns an error if nothing of the batch is done. An operation that
