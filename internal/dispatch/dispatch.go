@@ -100,6 +100,7 @@ type Dispatcher struct {
 	lanes     *lanes
 	held      held
 	inFlight  int
+	spare     []chan *work           // of the goroutines that have nothing to do, the last one that had at the end
 	stopping  bool                   // no reservations, no claims, no further attempts
 	waiting   int                    // requests that wait for room
 	idle      chan struct{}          // closed when stopping and nothing is in flight
@@ -237,7 +238,12 @@ func (d *Dispatcher) start(now time.Time) {
 			return
 		}
 		d.inFlight++
-		go d.work(w)
+		if last := len(d.spare) - 1; last >= 0 {
+			d.spare[last] <- w
+			d.spare = d.spare[:last]
+		} else {
+			go d.work(w)
+		}
 	}
 }
 
@@ -248,9 +254,30 @@ func (d *Dispatcher) goOn() {
 	d.start(time.Now())
 }
 
-// work delivers one after the other as long as there is something to do, so that
-// a busy node starts no goroutine for each.
+// spareMost bounds how many goroutines are kept. A new one for each delivery would cost 2 % of
+// it, most of that for its stack, which has to grow first.
+const spareMost = 128
+
+// work delivers one after the other, until there has been too little to do for so many.
 func (d *Dispatcher) work(w *work) {
+	next := make(chan *work, 1)
+	for w != nil {
+		d.workOff(w)
+		d.mu.Lock()
+		kept := !d.stopping && len(d.spare) < spareMost
+		if kept {
+			d.spare = append(d.spare, next)
+		}
+		d.mu.Unlock()
+		if !kept {
+			return
+		}
+		w = <-next // nil when it is closed by stop
+	}
+}
+
+// workOff delivers one after the other as long as there is something to do.
+func (d *Dispatcher) workOff(w *work) {
 	d.o.Observer.InFlight(1)
 	defer d.o.Observer.InFlight(-1)
 	for w != nil {

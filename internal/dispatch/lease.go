@@ -127,6 +127,10 @@ func (d *Dispatcher) stop() error {
 	for _, l := range d.lanes.byID {
 		d.letIn(l) // that is, out
 	}
+	for _, next := range d.spare {
+		close(next)
+	}
+	d.spare = nil
 	inFlight := d.inFlight
 	if inFlight == 0 {
 		close(d.idle)

@@ -2,7 +2,6 @@ package send
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"math"
 	"net"
@@ -103,7 +102,9 @@ func appendField(b []byte, name, value string) []byte {
 // byte of an answer came, the request goes out once more, on a new one. A receiver
 // that did see both knows them by webhook-id.
 func (s *Sender) exchange(a *attempt, t *target, x *exchange, o *event.Outcome) error {
-	if w := s.pool.take(t.to); w != nil {
+	if w := s.pool.take(t.to); w != nil && !w.begin(a.parent, a.deadline) {
+		w.drop()
+	} else if w != nil {
 		a.use(w, true)
 		err := s.over(w, a, x, o)
 		if err == nil || !a.mayRepeat(err) {
@@ -116,15 +117,14 @@ func (s *Sender) exchange(a *attempt, t *target, x *exchange, o *event.Outcome) 
 		return err
 	}
 	a.use(w, false)
+	w.begin(a.parent, a.deadline)
 	return s.over(w, a, x, o)
 }
 
 // over makes the exchange over this connection, and keeps it or closes it.
 func (s *Sender) over(w *wire, a *attempt, x *exchange, o *event.Outcome) error {
-	w.tcp.SetDeadline(a.deadline)
-	stop := context.AfterFunc(a.parent, w.breakOff)
 	whole, err := x.run(w, a, o)
-	if stop() && whole {
+	if whole && a.parent.Err() == nil {
 		s.pool.put(w)
 	} else {
 		w.drop()

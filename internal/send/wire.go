@@ -28,6 +28,8 @@ type wire struct {
 		found state
 	}
 	idleSince time.Time
+	watched   context.Context // whose end breaks off what is under way
+	unwatch   func() bool
 }
 
 // state is what a look at a connection finds on which nothing is under way.
@@ -83,6 +85,30 @@ func (w *wire) fit(now time.Time) bool {
 	return now.Sub(w.idleSince) < idleTimeout && w.state() == silent
 }
 
+// begin is before each exchange, which ends at the deadline, or with ctx. All attempts have
+// the same context as a rule, so that what watches it can stay from one to the next. It
+// reports false where the end of another one may break this exchange off.
+func (w *wire) begin(ctx context.Context, deadline time.Time) bool {
+	if w.watched != ctx {
+		if w.unwatch != nil && !w.unwatch() {
+			return false
+		}
+		w.watched, w.unwatch = ctx, context.AfterFunc(ctx, w.breakOff)
+	}
+	w.tcp.SetDeadline(deadline)
+	if ctx.Err() != nil { // its end may have come before the deadline was set
+		w.breakOff()
+	}
+	return true
+}
+
+// end is after the last exchange.
+func (w *wire) end() {
+	if w.unwatch != nil {
+		w.unwatch()
+	}
+}
+
 // state looks at what has come without taking it, and waits for nothing.
 func (w *wire) state() state {
 	w.idle.found = ended
@@ -91,10 +117,16 @@ func (w *wire) state() state {
 }
 
 // retire closes a connection on which nothing is under way, with TLS's farewell.
-func (w *wire) retire() { w.Conn.Close() }
+func (w *wire) retire() {
+	w.end()
+	w.Conn.Close()
+}
 
 // drop closes it in the middle of whatever is under way, and waits for nothing.
-func (w *wire) drop() { w.tcp.Close() }
+func (w *wire) drop() {
+	w.end()
+	w.tcp.Close()
+}
 
 // breakOff ends all reading and writing.
 func (w *wire) breakOff() { w.tcp.SetDeadline(time.Unix(1, 0)) }
