@@ -150,7 +150,10 @@ func (w *writer) loop() {
 		batch = batch[:0]
 		select {
 		case o := <-w.ops:
-			runtime.Gosched() // those whom the last commit has woken may have more for this one
+			for n := -1; len(w.ops) > n; {
+				n = len(w.ops)
+				runtime.Gosched() // those whom the last commit has woken may have more for this one
+			}
 			batch = w.gather(append(batch, o))
 		case <-w.quit:
 			if batch = w.gather(batch); len(batch) == 0 {
