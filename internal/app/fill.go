@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"hookferry/internal/config"
 	"hookferry/internal/event"
 	"hookferry/internal/store"
+	"hookferry/internal/store/postgres"
 )
 
 // Filling is what Fill writes into a database.
@@ -41,30 +43,43 @@ func (f *Filling) subscription(n int) int {
 }
 
 // Fill writes deliveries into the database that the settings name, as the service would
-// have, for measurements on a full one. It returns the ids of some of those that are settled.
+// have, for measurements on a full one. Of settled ones it leaves the database as it is some
+// time after they were made: vacuumed and written back. It returns the ids of some of them.
 func Fill(ctx context.Context, cfg config.Config, f Filling) (some []string, err error) {
-	err = withStore(ctx, cfg, func(s store.Store) error {
-		subs, err := fillSubscriptions(ctx, s, f)
-		if err != nil {
-			return err
+	s, err := openStore(ctx, cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	some, err = fill(ctx, s, f)
+	if err := errors.Join(err, s.Close()); err != nil {
+		return nil, err
+	}
+	if f.Settled > 0 && cfg.Database.Engine == config.Postgres {
+		return some, postgres.Tidy(ctx, string(cfg.Database.URL))
+	}
+	return some, nil
+}
+
+func fill(ctx context.Context, s store.Store, f Filling) (some []string, err error) {
+	subs, err := fillSubscriptions(ctx, s, f)
+	if err != nil {
+		return nil, err
+	}
+	few := max(1, f.Settled/1000)
+	var mu sync.Mutex
+	err = inParallel(f.Settled, func(n int) error {
+		id, err := fillSettled(ctx, s, subs[f.subscription(n)])
+		if err == nil && n%few == 0 {
+			mu.Lock()
+			some = append(some, id.String())
+			mu.Unlock()
 		}
-		few := max(1, f.Settled/1000)
-		var mu sync.Mutex
-		err = inParallel(f.Settled, func(n int) error {
-			id, err := fillSettled(ctx, s, subs[f.subscription(n)])
-			if err == nil && n%few == 0 {
-				mu.Lock()
-				some = append(some, id.String())
-				mu.Unlock()
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		return inParallel(f.Due, func(n int) error { return fillDue(ctx, s, subs[len(subs)-1], f.Payload(n)) })
+		return err
 	})
-	return some, err
+	if err != nil {
+		return nil, err
+	}
+	return some, inParallel(f.Due, func(n int) error { return fillDue(ctx, s, subs[len(subs)-1], f.Payload(n)) })
 }
 
 // inParallel calls do with each number below n, as many at a time as there are fillers, until

@@ -26,8 +26,8 @@ rate from when it was to be posted, and an arrival when the receiver has read it
 PostgreSQL and Redis is that of all of their processes, and counts.
 
 Unless a row says otherwise: 64 connections that post as fast as they are answered, 1 KiB, one subscription; medians of the runs.
-Deliveries that are retained have payloads of 34 bytes and are written in turn for blocks of 1,000 subscriptions; the
-run comes right after them, so what the database still does about them (vacuum, checkpoints) counts.
+Deliveries that are retained have payloads of 34 bytes and are written in turn for blocks of 1,000 subscriptions. Before
+the run PostgreSQL is told to do what it does by itself in time: vacuum, statistics, a checkpoint.
 
 `
 

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -14,6 +15,8 @@ import (
 // allocation for each element; a batch has some ten thousand.
 type column interface {
 	length() int
+	// size is about how many bytes all elements take, without their lengths.
+	size() int
 	// append adds the length and the bytes of an element, as the protocol has them.
 	append(buf []byte, i int) []byte
 }
@@ -39,6 +42,23 @@ func (c blobs) length() int  { return len(c) }
 func (c shorts) length() int { return len(c) }
 func (c ints) length() int   { return len(c) }
 func (c longs) length() int  { return len(c) }
+
+func (c ids) size() int    { return 16 * len(c) }
+func (c times) size() int  { return 8 * len(c) }
+func (c maybes) size() int { return 8 * len(c) }
+func (c shorts) size() int { return 2 * len(c) }
+func (c ints) size() int   { return 4 * len(c) }
+func (c longs) size() int  { return 8 * len(c) }
+func (c texts) size() int  { return lengths(c) }
+func (c names) size() int  { return lengths(c) }
+func (c blobs) size() int  { return lengths(c) }
+
+func lengths[T string | []byte](list []T) (sum int) {
+	for _, v := range list {
+		sum += len(v)
+	}
+	return sum
+}
 
 var big = binary.BigEndian
 
@@ -115,8 +135,9 @@ func (p columnPlan) Encode(value any, buf []byte) ([]byte, error) {
 		buf = big.AppendUint32(buf, 0)
 		return big.AppendUint32(buf, p.element), nil
 	}
-	buf = big.AppendUint32(buf, 1) // dimensions
-	buf = big.AppendUint32(buf, 1) // may hold NULL
+	buf = slices.Grow(buf, 20+4*n+c.size()) // payloads are large: growing by and by would copy them several times
+	buf = big.AppendUint32(buf, 1)          // dimensions
+	buf = big.AppendUint32(buf, 1)          // may hold NULL
 	buf = big.AppendUint32(buf, p.element)
 	buf = big.AppendUint32(buf, uint32(n))
 	buf = big.AppendUint32(buf, 1) // the first index

@@ -28,8 +28,14 @@ const (
 	afterCommit // the server has answered, and nobody hears it
 )
 
-// committed is how the server says so, as a CommandComplete.
-var committed = []byte("C\x00\x00\x00\x0bCOMMIT\x00")
+// committed is how the server says that something was inserted and no transaction is left
+// open: a CommandComplete and a ReadyForQuery.
+func committed(answer []byte) bool {
+	return bytes.Contains(answer, []byte("INSERT 0 ")) && bytes.HasSuffix(answer, []byte("Z\x00\x00\x00\x05I"))
+}
+
+// insertion is a message with the event of the test, and what commits it in the same one.
+func insertion(message []byte) bool { return bytes.Contains(message, []byte("insert-delivery")) }
 
 func (c *cutter) start(t *testing.T, database string) (cut string) {
 	t.Helper()
@@ -66,18 +72,18 @@ func (c *cutter) serve(client net.Conn) {
 		defer client.Close()
 		c.pass(client, server, afterCommit, committed)
 	}()
-	c.pass(server, client, beforeCommit, []byte("insert-delivery")) // what it writes is in the same message as its COMMIT
+	c.pass(server, client, beforeCommit, insertion)
 }
 
 // pass copies until it comes to what it is to keep for itself.
-func (c *cutter) pass(to io.Writer, from io.Reader, when int32, what []byte) {
+func (c *cutter) pass(to io.Writer, from io.Reader, when int32, what func([]byte) bool) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buf)
 		if err != nil {
 			return
 		}
-		if bytes.Contains(buf[:n], what) && c.armed.CompareAndSwap(when, never) {
+		if what(buf[:n]) && c.armed.CompareAndSwap(when, never) {
 			c.cuts.Add(1)
 			return
 		}

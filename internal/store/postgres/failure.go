@@ -50,10 +50,11 @@ func isDataError(err error) bool {
 	return false
 }
 
-// isNoPartition reports whether a row has an id of a time that has no partition.
+// isNoPartition reports whether a row has an id of a time that has no partition, or
+// a statement names one that there is not.
 func isNoPartition(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "23514" && pg.ConstraintName == ""
+	return errors.As(err, &pg) && (pg.Code == "23514" && pg.ConstraintName == "" || pg.Code == "42P01")
 }
 
 // passes reports whether the same transaction may well succeed right now: it lost

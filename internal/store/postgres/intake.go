@@ -61,7 +61,7 @@ func (t *transaction) insert(fresh []*op) *pgx.QueuedQuery {
 		}
 	}
 	t.next.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, int64(deletionLock))
-	return t.next.Queue(insertSQL, id, eventID, subscription, due, created, until, owner, at, kind, content, payload)
+	return t.next.Queue(t.in.insert, id, eventID, subscription, due, created, until, owner, at, kind, content, payload)
 }
 
 const storedSQL = `SELECT id FROM deliveries WHERE id = ANY($1::uuid[])`
@@ -155,6 +155,8 @@ func (t *transaction) keys(ctx context.Context, batch []*op) (twins, error) {
 		return nil, nil
 	}
 	slices.SortFunc(keyed, func(a, b *op) int { return cmp.Compare(a.keyText(), b.keyText()) })
+	t.begun = true
+	t.next.Queue("BEGIN")
 	t.takeKeys(keyed, first)
 	return ts, t.flush(ctx)
 }

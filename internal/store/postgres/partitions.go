@@ -58,6 +58,38 @@ func windowsOf(batch []*op) map[time.Time]bool {
 	return windows
 }
 
+// writes are the statements of a commit. Those of a window name its partitions: where a
+// statement names the table, PostgreSQL locks and prepares all its partitions each time,
+// which costs more the longer events are kept.
+type writes struct {
+	of                      time.Time // the window; zero is any
+	insert, settle, attempt string
+}
+
+var everywhere = writes{insert: insertSQL, settle: settleSQL, attempt: attemptSQL}
+
+func writesIn(start time.Time) *writes {
+	s := suffix(start)
+	named := strings.NewReplacer("INTO events ", "INTO events"+s+" ", "INTO deliveries ", "INTO deliveries"+s+" ",
+		"INTO delivery_attempts ", "INTO delivery_attempts"+s+" ", "UPDATE deliveries ", "UPDATE deliveries"+s+" ")
+	return &writes{start, named.Replace(insertSQL), named.Replace(settleSQL), named.Replace(attemptSQL)}
+}
+
+// writesFor are the statements for a batch. Nearly all have ids of one window.
+func (w *writer) writesFor(batch []*op) writes {
+	windows := windowsOf(batch)
+	if len(windows) != 1 {
+		return everywhere
+	}
+	for start := range windows {
+		if latest := w.latest.Load(); latest != nil && latest.of.Equal(start) {
+			return *latest
+		}
+		w.latest.Store(writesIn(start))
+	}
+	return *w.latest.Load()
+}
+
 func (s *Store) ensureWindows(ctx context.Context, windows map[time.Time]bool) error {
 	there, err := s.partitions(ctx)
 	if err != nil {

@@ -47,6 +47,7 @@ func TestPlans(t *testing.T) {
 	for i := range bs {
 		bs[i] = []byte{1}
 	}
+	here := writesIn(windowOf(id))
 	for _, tt := range []struct {
 		name, sql string
 		args      []any
@@ -55,6 +56,9 @@ func TestPlans(t *testing.T) {
 		{"store new events", insertSQL, []any{some, some, some, ts, ts, maybes(ts), names(xs), ts, xs, xs, bs}, []string{"subscriptions_pkey"}},
 		{"take keys", takeKeysSQL, []any{some, bs, bs, some, some, ts}, []string{"subscriptions_pkey"}},
 		{"read keys", readKeysSQL, []any{some, bs}, []string{"idempotency_keys_pkey"}},
+		{"store new events of a window", here.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), ts, xs, xs, bs}, []string{"subscriptions_pkey"}},
+		{"settle in a window", here.settle, []any{some, make(shorts, n), is, ts, maybes(ts), is}, []string{"pkey"}},
+		{"insert attempts in a window", here.attempt, []any{some, some, some, ts, make(longs, n), is, is, is, is, is, is, xs, xs, xs, bs}, nil},
 		{"settle", settleSQL, []any{some, make(shorts, n), is, ts, maybes(ts), is}, []string{"pkey"}},
 		{"insert attempts", attemptSQL, []any{some, some, some, ts, make(longs, n), is, is, is, is, is, is, xs, xs, xs, bs}, nil},
 		{"renew", renewSQL, []any{some, "a", now}, []string{"pkey"}},

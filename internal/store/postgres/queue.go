@@ -78,7 +78,7 @@ func (t *transaction) settleDeliveries(list []*event.Settlement) *pgx.QueuedQuer
 		id[i], status[i], attempts[i] = d.ID, int16(d.Status), int32(d.Attempts)
 		due[i], settled[i], number[i] = t.clock.toDatabase(d.DueAt), d.SettledAt, int32(s.Attempt.Number)
 	}
-	return t.next.Queue(settleSQL, id, status, attempts, due, settled, number)
+	return t.next.Queue(t.in.settle, id, status, attempts, due, settled, number)
 }
 
 func (t *transaction) insertAttempts(list []*event.Settlement) *pgx.QueuedQuery {
@@ -95,7 +95,7 @@ func (t *transaction) insertAttempts(list []*event.Settlement) *pgx.QueuedQuery 
 		tls[i], firstByte[i] = micros(o.Phases.TLS), micros(o.Phases.FirstByte)
 		peer[i], code[i], text[i], response[i] = clean(o.Peer), clean(string(o.Code)), clean(o.Error), o.Response
 	}
-	return t.next.Queue(attemptSQL, delivery, id, subscription, started, took,
+	return t.next.Queue(t.in.attempt, delivery, id, subscription, started, took,
 		dns, connect, tls, firstByte, number, status, peer, code, text, response)
 }
 
@@ -126,7 +126,7 @@ func (s *Store) recordDisabling(ctx context.Context, settlements []event.Settlem
 }
 
 func (s *Store) recordOne(ctx context.Context, tx pgx.Tx, one *event.Settlement) error {
-	t := &transaction{conn: tx.Conn(), clock: s.clock, next: &pgx.Batch{}}
+	t := &transaction{conn: tx.Conn(), clock: s.clock, next: &pgx.Batch{}, in: everywhere}
 	t.settleDeliveries([]*event.Settlement{one})
 	if err := t.flush(ctx); err != nil {
 		return err

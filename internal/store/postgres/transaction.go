@@ -11,12 +11,15 @@ import (
 	"hookferry/internal/event"
 )
 
-// transaction is a batch on its way to the disk. Its statements are sent together,
-// from BEGIN to COMMIT, in one round trip; idempotency keys need one more.
+// transaction is a batch on its way to the disk. Its statements are sent together in one
+// round trip, which makes them one transaction without a word about it: it is committed
+// where the trip ends. Idempotency keys need a trip more, and with it BEGIN and COMMIT.
 type transaction struct {
 	conn   *pgx.Conn
 	clock  *clock
 	next   *pgx.Batch // what is not sent yet
+	in     writes     // its statements
+	begun  bool       // by BEGIN
 	stored int        // deliveries that were stored as due and held by nobody
 }
 
@@ -24,7 +27,6 @@ func (t *transaction) write(ctx context.Context, batch []*op) error {
 	for _, o := range batch {
 		o.err, o.keyHash, o.receipt = nil, nil, event.Receipt{EventID: o.acceptance.Event.ID, DeliveryID: o.acceptance.Delivery.ID}
 	}
-	t.next.Queue("BEGIN")
 	twins, err := t.keys(ctx, batch)
 	if err != nil {
 		return err
@@ -62,12 +64,14 @@ func (t *transaction) send(ctx context.Context, batch []*op) (missing bool, err 
 		})
 	}
 	t.settle(settlements)
-	t.next.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
-		if tag.String() != "COMMIT" {
-			return fmt.Errorf("the database answered COMMIT with %s", tag)
-		}
-		return nil
-	})
+	if t.begun {
+		t.next.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
+			if tag.String() != "COMMIT" {
+				return fmt.Errorf("the database answered COMMIT with %s", tag)
+			}
+			return nil
+		})
+	}
 	return missing, t.flush(ctx)
 }
 

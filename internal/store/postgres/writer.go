@@ -70,6 +70,7 @@ type writer struct {
 	stopOnce sync.Once
 	finished chan struct{} // closed when all is written
 	onCommit func(rows int, took time.Duration)
+	latest   atomic.Pointer[writes] // for the window that the last commit was of
 }
 
 func startWriter(pool *pgxpool.Pool, s *Store, onCommit func(int, time.Duration)) *writer {
@@ -254,7 +255,7 @@ func (w *writer) try(ctx context.Context, batch []*op) error {
 		return err
 	}
 	defer conn.Release()
-	t := &transaction{conn: conn.Conn(), clock: w.store.clock, next: &pgx.Batch{}}
+	t := &transaction{conn: conn.Conn(), clock: w.store.clock, next: &pgx.Batch{}, in: w.writesFor(batch)}
 	if err := t.write(ctx, batch); err != nil {
 		t.rollback(ctx)
 		return err

@@ -190,6 +190,9 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 func (s *Store) Close() error {
 	var errs []error
 	if s.writer != nil {
+		if !s.shared { // so that the next process has less to look through; it finds out by itself, too
+			_ = s.write(context.Background(), 0, (*writer).noteFiled)
+		}
 		s.writer.stop()
 	}
 	if s.reads != nil {

@@ -1,0 +1,102 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"hookferry/internal/event"
+)
+
+// filling is a store that takes large events, and how long its log is.
+type filling struct {
+	t   *testing.T
+	s   *Store
+	sub event.ID
+}
+
+func newFilling(t *testing.T) filling {
+	t.Helper()
+	s, err := Open(t.Context(), filepath.Join(t.TempDir(), "hookferry.db"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	now := time.Now()
+	sub := event.Subscription{ID: event.NewID(now), TargetURL: "https://example.com/", Active: true, CreatedAt: now, UpdatedAt: now}
+	if err := s.CreateSubscription(t.Context(), sub); err != nil {
+		t.Fatal(err)
+	}
+	return filling{t, s, sub.ID}
+}
+
+// megabyte has an event of so much accepted, and returns the log's length.
+func (f filling) megabyte() (log int64) {
+	f.t.Helper()
+	now := time.Now()
+	e := event.Event{ID: event.NewID(now), Type: "user.created", ContentType: "application/json", Payload: make([]byte, 1<<20), CreatedAt: now}
+	d := event.Delivery{ID: event.NewID(now), EventID: e.ID, SubscriptionID: f.sub, DueAt: now, CreatedAt: now}
+	if _, err := f.s.Accept(f.t.Context(), event.Acceptance{Event: e, Delivery: d}); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := f.s.write(f.t.Context(), 0, func(w *writer) error { log = w.log.end; return nil }); err != nil {
+		f.t.Fatal(err)
+	}
+	return log
+}
+
+// beginsAnew writes until the log has begun anew, at most so many megabytes.
+func (f filling) beginsAnew(most int) {
+	f.t.Helper()
+	longest := int64(0)
+	for range most {
+		log := f.megabyte()
+		if log < longest {
+			return
+		}
+		longest = log
+	}
+	f.t.Fatalf("the log has grown to %d bytes and has not begun anew", longest)
+}
+
+// The log is written back beside the writer, and begins anew as often as it is long.
+func TestTheLogBeginsAnew(t *testing.T) {
+	f := newFilling(t)
+	for range 3 {
+		f.beginsAnew(400)
+	}
+}
+
+// Whoever reads for long keeps the log from beginning anew, and no longer than that.
+func TestTheLogWaitsForReads(t *testing.T) {
+	f := newFilling(t)
+	f.megabyte()
+	tx, err := f.s.reads.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	count := func() (n int) {
+		t.Helper()
+		if err := tx.QueryRowContext(t.Context(), "SELECT count(*) FROM events").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := count(); n != 1 {
+		t.Fatalf("%d events at the beginning", n)
+	}
+	for log := int64(0); log < logLong+2*logLonger; {
+		before := log
+		if log = f.megabyte(); log < before {
+			t.Fatalf("the log has begun anew at %d bytes, though it is read", before)
+		}
+	}
+	if n := count(); n != 1 {
+		t.Errorf("a read that began before sees %d events, want 1", n)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	f.beginsAnew(400)
+}
