@@ -28,6 +28,10 @@ const (
 // write was under way goes into the next.
 type recorder struct {
 	d *Dispatcher
+	// What is being written, in memory that is used again: by run alone. A store keeps
+	// nothing of what it is given.
+	done        []recorded
+	settlements []event.Settlement
 
 	mu       sync.Mutex
 	changed  *sync.Cond
@@ -88,20 +92,22 @@ func (r *recorder) stop() {
 
 func (r *recorder) run() {
 	for {
-		done, released, ok := r.take()
-		if !ok || !r.write(done, released) {
+		released, ok := r.take()
+		if !ok || !r.write(released) {
 			return
 		}
+		clear(r.done)
+		clear(r.settlements)
 	}
 }
 
 // take waits for something to write; ok is false when there will be nothing more.
-func (r *recorder) take() (done []recorded, released []*work, ok bool) {
+func (r *recorder) take() (released []*work, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.waiting) == 0 && len(r.released) == 0 {
 		if r.stopping {
-			return nil, nil, false
+			return nil, false
 		}
 		r.changed.Wait()
 	}
@@ -111,35 +117,35 @@ func (r *recorder) take() (done []recorded, released []*work, ok bool) {
 		r.mu.Lock()
 	}
 	n := min(len(r.waiting), recordMost)
-	done = append(done, r.waiting[:n]...)
+	r.done = append(r.done[:0], r.waiting[:n]...)
 	rest := copy(r.waiting, r.waiting[n:])
 	clear(r.waiting[rest:])
 	r.waiting = r.waiting[:rest]
 	released, r.released = r.released, nil
 	r.changed.Broadcast()
-	return done, released, true
+	return released, true
 }
 
 // write reports false if it gave up.
-func (r *recorder) write(done []recorded, released []*work) bool {
-	settlements := make([]event.Settlement, len(done))
-	for i := range done {
-		settlements[i] = done[i].settlement
+func (r *recorder) write(released []*work) bool {
+	r.settlements = r.settlements[:0]
+	for i := range r.done {
+		r.settlements = append(r.settlements, r.done[i].settlement)
 	}
-	for len(settlements) > 0 {
-		err := r.record(settlements)
+	for len(r.settlements) > 0 {
+		err := r.record(r.settlements)
 		if err == nil {
 			r.failures = 0
 			break
 		}
 		if r.failures%lastTries == 0 { // some seconds apart: the log may be on the disk that is full
-			r.d.o.Log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(settlements))
+			r.d.o.Log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(r.settlements))
 		}
 		if r.giveUp() {
 			return false // their leases run out, and they are attempted again
 		}
 	}
-	r.d.recordedAll(done)
+	r.d.recordedAll(r.done)
 	if len(released) == 0 {
 		return true
 	}

@@ -76,7 +76,7 @@ type Queue interface {
 	Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error)
 	// Record writes settlements, each fenced as event.Settlement says, and ends
 	// their leases. When it returns without an error, all are on disk. It may be
-	// repeated.
+	// repeated. The list is the caller's again when it returns.
 	Record(ctx context.Context, settlements []event.Settlement) error
 	// Renew moves the end of the owner's leases, and returns those that it does
 	// not hold any more. A lease that ran out is still its owner's until Rescue.
