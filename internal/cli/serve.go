@@ -51,11 +51,12 @@ the loopback addresses, and needs no API key.`,
 	return cmd
 }
 
-// collectLessOften lets the heap grow to three times of what is in use before it is collected,
-// unless GOGC says otherwise: for 2 to 4 MB more, an attempt costs 4 % less CPU. Twice as much
-// would save 3 % more, and take half of the memory again.
+// collectLessOften lets the heap grow to three and a half times of what is in use before it is
+// collected, unless GOGC says otherwise. A delivery on SQLite at full rate, beside Go's twice, cost
+// 4 % less CPU with three times (200), and with this 3 % less than with that, for 3 MB more. With
+// 300 it was 2 % less again, and the memory passed 100 MB now and then.
 func collectLessOften() {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(200)
+		debug.SetGCPercent(250)
 	}
 }
