@@ -45,10 +45,10 @@ func openConn(path string, pragmas ...string) (_ *conn, err error) {
 		return nil, err
 	}
 	defer libc.Xfree(c.tls, name)
-	place := c.tls.Alloc(int(unsafe.Sizeof(c.db)))
-	defer c.tls.Free(int(unsafe.Sizeof(c.db)))
-	rc := sqlite3.Xsqlite3_open_v2(c.tls, name, place, sqlite3.SQLITE_OPEN_READWRITE|sqlite3.SQLITE_OPEN_NOMUTEX, 0)
-	c.db = *(*uintptr)(pointer(place))
+	var rc int32
+	c.db, rc = c.gives(func(place uintptr) int32 {
+		return sqlite3.Xsqlite3_open_v2(c.tls, name, place, sqlite3.SQLITE_OPEN_READWRITE|sqlite3.SQLITE_OPEN_NOMUTEX, 0)
+	})
 	if rc != sqlite3.SQLITE_OK {
 		return nil, c.fault(rc)
 	}
@@ -75,6 +75,15 @@ func (c *conn) close() error {
 	}
 	c.tls.Close()
 	return err
+}
+
+// gives makes a call that puts an address where it is told to, and returns that address.
+func (c *conn) gives(call func(place uintptr) (rc int32)) (address uintptr, rc int32) {
+	size := int(unsafe.Sizeof(address))
+	place := c.tls.Alloc(size)
+	defer c.tls.Free(size)
+	rc = call(place)
+	return *(*uintptr)(pointer(place)), rc
 }
 
 // fault is the error of the last call, which returned rc.
@@ -113,12 +122,13 @@ func (c *conn) prepare(query string) (*stmt, error) {
 		return nil, err
 	}
 	defer libc.Xfree(c.tls, text)
-	place := c.tls.Alloc(int(unsafe.Sizeof(c.db)))
-	defer c.tls.Free(int(unsafe.Sizeof(c.db)))
-	if rc := sqlite3.Xsqlite3_prepare_v3(c.tls, c.db, text, -1, sqlite3.SQLITE_PREPARE_PERSISTENT, place, 0); rc != sqlite3.SQLITE_OK {
+	handle, rc := c.gives(func(place uintptr) int32 {
+		return sqlite3.Xsqlite3_prepare_v3(c.tls, c.db, text, -1, sqlite3.SQLITE_PREPARE_PERSISTENT, place, 0)
+	})
+	if rc != sqlite3.SQLITE_OK {
 		return nil, fmt.Errorf("prepare %q: %w", query, c.fault(rc))
 	}
-	s := &stmt{c: c, handle: *(*uintptr)(pointer(place))}
+	s := &stmt{c: c, handle: handle}
 	if err := s.makeRoom(1); err != nil {
 		return nil, err
 	}

@@ -36,12 +36,12 @@ var logBuffers sync.Map
 
 // gatherLog has the connection's writes to its log gathered. The log must be open.
 func (c *conn) gatherLog() (*logBuffer, error) {
-	place := c.tls.Alloc(int(unsafe.Sizeof(c.db)))
-	defer c.tls.Free(int(unsafe.Sizeof(c.db)))
-	if rc := sqlite3.Xsqlite3_file_control(c.tls, c.db, 0, sqlite3.SQLITE_FCNTL_JOURNAL_POINTER, place); rc != sqlite3.SQLITE_OK {
+	file, rc := c.gives(func(place uintptr) int32 {
+		return sqlite3.Xsqlite3_file_control(c.tls, c.db, 0, sqlite3.SQLITE_FCNTL_JOURNAL_POINTER, place)
+	})
+	if rc != sqlite3.SQLITE_OK {
 		return nil, c.fault(rc)
 	}
-	file := *(*uintptr)(pointer(place))
 	if file == 0 {
 		return nil, errors.New("SQLite has not opened its log")
 	}

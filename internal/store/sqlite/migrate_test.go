@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,6 +117,20 @@ func TestDeliveriesOfOldTablesAreKept(t *testing.T) {
 		if diff := cmp.Diff(events[c.Delivery.ID], c.Event); diff != "" {
 			t.Error(diff)
 		}
+	}
+}
+
+// Who opens the file beside its holder takes no events: their numbers are the holder's.
+func TestNoEventIsTakenBesideTheHolder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hookferry.db")
+	reopen(t, path)
+	s, err := sqlite.Open(t.Context(), path, sqlite.Options{Shared: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Accept(t.Context(), event.Acceptance{}); err == nil || !strings.Contains(err.Error(), "beside the process that takes events") {
+		t.Errorf("it says %v", err)
 	}
 }
 
