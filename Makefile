@@ -21,7 +21,7 @@ test: deps ## all tests, with the race detector where there is a C compiler
 	@[ -n "$(RACE)" ] || echo "no C compiler: running the tests without the race detector"
 	$(GO) test $(RACE) -timeout 10m ./...
 	@[ -z "$(RACE)" ] || echo "the simulation's seeds, without the race detector"
-	@[ -z "$(RACE)" ] || $(GO) test -timeout 10m ./internal/simulation/seeded
+	@[ -z "$(RACE)" ] || $(GO) test -timeout 10m ./internal/test/simulation/seeded
 
 check: lint test build demo ## what CI runs
 
@@ -53,10 +53,10 @@ CHAOS_ROUNDS ?= 10
 KILLS ?= 50
 BACKLOG ?= 10000000
 chaos: deps ## all faults under load, CHAOS_ROUNDS times: on several nodes four to five minutes each, on one process half a minute
-	HOOKFERRY_TEST_CHAOS=$(CHAOS_ROUNDS) $(GO) test $(RACE) -v -count=1 -timeout 0 ./internal/chaos
-	$(GO) test -v -count=$(CHAOS_ROUNDS) -timeout 0 ./internal/faults
+	HOOKFERRY_TEST_CHAOS=$(CHAOS_ROUNDS) $(GO) test $(RACE) -v -count=1 -timeout 0 ./internal/test/chaos
+	$(GO) test -v -count=$(CHAOS_ROUNDS) -timeout 0 ./internal/test/faults
 	HOOKFERRY_TEST_KILLS=$(KILLS) $(GO) test -v -count=1 -timeout 0 -run NothingAcknowledgedIsLostByKills ./internal/app
-	HOOKFERRY_TEST_BACKLOG=$(BACKLOG) $(GO) test -v -count=1 -timeout 0 -run Backlog ./internal/faults
+	HOOKFERRY_TEST_BACKLOG=$(BACKLOG) $(GO) test -v -count=1 -timeout 0 -run Backlog ./internal/test/faults
 
 licenses: ## each module in the binary with its licence; fails on one that nobody has decided about
 	@./scripts/licenses
@@ -73,7 +73,7 @@ vulncheck: $(TOOLS)/govulncheck ## known vulnerabilities that the code can reach
 SIMULATE_SEEDS ?= 50000
 SIMULATE_FIRST ?= 1
 simulate: ## plays SIMULATE_SEEDS seeds from SIMULATE_FIRST on; of a single one it prints every step
-	cd internal/simulation/seeded && SIMULATE_SEEDS=$(SIMULATE_SEEDS) SIMULATE_FIRST=$(SIMULATE_FIRST) $(GO) test -count=1 -timeout 0 -run 'TestSeeds$$'
+	cd internal/test/simulation/seeded && SIMULATE_SEEDS=$(SIMULATE_SEEDS) SIMULATE_FIRST=$(SIMULATE_FIRST) $(GO) test -count=1 -timeout 0 -run 'TestSeeds$$'
 
 ROWS ?=
 BENCH ?=

@@ -1,4 +1,4 @@
-module hookferry
+module github.com/hookferry/hookferry
 
 go 1.26.0
 

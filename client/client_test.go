@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // serve starts a server and a client of it.

@@ -8,7 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // This is what a program does that has a customer to tell of new users.

@@ -16,8 +16,8 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/cli"
-	"hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/cli"
+	"github.com/hookferry/hookferry/internal/config"
 )
 
 const chart = "helm/hookferry/"

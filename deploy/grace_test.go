@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/config"
-	"hookferry/internal/event"
-	"hookferry/internal/telemetry"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/telemetry"
 )
 
 // slack is what the service gets beyond its grace, to record what ended last and to close

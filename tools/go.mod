@@ -1,4 +1,4 @@
-module hookferry/tools
+module github.com/hookferry/hookferry/tools
 
 go 1.26.0
 

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"testing"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 func BenchmarkSignHeader(b *testing.B) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // A complete receiver, and a sender to try it with.

@@ -7,7 +7,7 @@ import (
 
 	oracle "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // FuzzVerifyStandard: whatever Verify accepts, the reference library accepts

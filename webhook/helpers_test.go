@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // The vector published with the Standard Webhooks libraries.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 func TestVerifyHub(t *testing.T) {

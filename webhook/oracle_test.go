@@ -10,7 +10,7 @@ import (
 	oracle "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"pgregory.net/rapid"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // TestOracle checks this package against the reference library in both

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 func vectorRequest(body io.Reader) *http.Request {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 func TestNewSecret(t *testing.T) {

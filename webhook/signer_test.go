@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 func TestSignPublishedVectors(t *testing.T) {

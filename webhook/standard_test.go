@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 func TestVerifyStandard(t *testing.T) {

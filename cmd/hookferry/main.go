@@ -10,7 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"hookferry/internal/cli"
+	"github.com/hookferry/hookferry/internal/cli"
 )
 
 func main() {

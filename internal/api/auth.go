@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // anybody is what an operation needs that asks for no key.

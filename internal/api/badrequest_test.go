@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestBadIdsAreUnknownIds(t *testing.T) {

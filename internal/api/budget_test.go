@@ -12,7 +12,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"hookferry/internal/await"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 func TestBodiesAreReadWhole(t *testing.T) {

@@ -13,8 +13,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"hookferry/internal/event"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 var update = flag.Bool("update", false, "write the golden openapi.json anew")

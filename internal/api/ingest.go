@@ -5,8 +5,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"hookferry/internal/event"
-	"hookferry/internal/faultpoint"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/faultpoint"
 )
 
 // EventInput is the body of an event. The whole of it is what the subscriber gets,

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestIngestHandsOnTheBytesAndTheHeaders(t *testing.T) {

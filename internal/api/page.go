@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strconv"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Problem is every error answer (RFC 9457).

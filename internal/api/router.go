@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // handler serves one operation. id is the path's last part where the path has a

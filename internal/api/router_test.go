@@ -3,7 +3,7 @@ package api
 import (
 	"testing"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestPathsThatAreNone(t *testing.T) {

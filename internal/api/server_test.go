@@ -16,7 +16,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 var testTime = time.Date(2026, 11, 23, 17, 44, 0, 0, time.UTC)

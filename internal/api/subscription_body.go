@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Subscription is a subscription as it is shown. Its secret never is.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // hidden stands for a header's value that is not shown.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"net/http"
 
-	"hookferry/internal/event"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ string) error {

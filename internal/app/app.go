@@ -18,16 +18,16 @@ import (
 	"syscall"
 	"time"
 
-	"hookferry/internal/api"
-	"hookferry/internal/config"
-	"hookferry/internal/dispatch"
-	"hookferry/internal/event"
-	"hookferry/internal/ingest"
-	"hookferry/internal/redis"
-	"hookferry/internal/retention"
-	"hookferry/internal/send"
-	"hookferry/internal/store"
-	"hookferry/internal/telemetry"
+	"github.com/hookferry/hookferry/internal/api"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/dispatch"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/ingest"
+	"github.com/hookferry/hookferry/internal/redis"
+	"github.com/hookferry/hookferry/internal/retention"
+	"github.com/hookferry/hookferry/internal/send"
+	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/telemetry"
 )
 
 const (

@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/api"
-	"hookferry/internal/config"
-	"hookferry/internal/event"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/api"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // audited says of each rule what was found where it is broken, and what to do.

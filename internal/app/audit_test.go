@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // The account of what is kept is sound, by the API too, and every rule has words.

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // An operator is told of each rule what is wrong and what to do.

@@ -16,12 +16,12 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"hookferry/internal/await"
-	"hookferry/internal/event"
-	"hookferry/internal/redistest"
-	"hookferry/internal/store/pgtest"
-	"hookferry/internal/store/sqlite"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/pgtest"
+	"github.com/hookferry/hookferry/internal/test/redistest"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // TestNothingAcknowledgedIsLostByKills posts from 64 connections while the service

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"hookferry/internal/await"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 // One connection too many is told so at once and holds nothing; when another one ends,

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/await"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 // While an endpoint is dead, its backlog grows to the bound and not beyond; others go

@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/config"
-	"hookferry/internal/event"
-	"hookferry/internal/store"
-	"hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/store/postgres"
 )
 
 // Filling is what Fill writes into a database.

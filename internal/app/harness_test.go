@@ -14,10 +14,10 @@ import (
 	"sync"
 	"testing"
 
-	"hookferry/internal/app"
-	"hookferry/internal/await"
-	"hookferry/internal/config"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/app"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // instance is a service that runs in this process.

@@ -7,10 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/api"
-	"hookferry/internal/event"
-	"hookferry/internal/redis"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/api"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/redis"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 const (

@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"testing"
 
-	"hookferry/internal/await"
-	"hookferry/internal/hostile"
+	"github.com/hookferry/hookferry/internal/hostile"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 // hostileEndpoints is how many there are, of all kinds in turn. A thousand are as many

@@ -28,30 +28,30 @@ var mayImport = map[string][]string{
 	"internal/api":             {"internal/event", "internal/faultpoint"},
 	"internal/seal":            {},
 	"internal/store":           {"internal/event", "internal/seal"},
-	"internal/store/storetest": {"internal/childproc", "internal/event", "internal/store"},
+	"internal/store/storetest": {"internal/test/childproc", "internal/event", "internal/store"},
 	"internal/store/sqlite":    {"internal/event", "internal/faultpoint", "internal/store"},
 	"internal/store/postgres":  {"internal/event", "internal/store"},
-	"internal/store/pgtest":    {"internal/childproc"},
+	"internal/test/pgtest":     {"internal/test/childproc"},
 	"internal/redis":           {"internal/event"},
 	"internal/retention":       {"internal/event"},
 	"internal/telemetry":       {"internal/event"},
 	"internal/config":          {"internal/event", "internal/seal"},
-	"internal/simulation":      {},
-	"internal/chaos":           {},
-	"internal/faults":          {},
+	"internal/test/simulation": {},
+	"internal/test/chaos":      {},
+	"internal/test/faults":     {},
 	"internal/faultpoint":      {},
-	"internal/await":           {},
-	"internal/childproc":       {},
+	"internal/test/await":      {},
+	"internal/test/childproc":  {},
 	"internal/hostile":         {},
-	"internal/redistest":       {"internal/childproc"},
+	"internal/test/redistest":  {"internal/test/childproc"},
 	"internal/bench":           {"client"},
-	"internal/bench/table":     {"internal/bench", "internal/redistest", "internal/store/pgtest"},
+	"internal/bench/table":     {"internal/bench", "internal/test/redistest", "internal/test/pgtest"},
 	"internal/cli":             {"internal/app", "internal/bench", "internal/config", "internal/hostile", "client"},
 	"internal/app": {
 		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/redis", "internal/retention",
 		"internal/seal", "internal/send", "internal/store", "internal/store/sqlite", "internal/store/postgres", "internal/telemetry",
 	},
-	"internal/simulation/seeded": {},
+	"internal/test/simulation/seeded": {},
 }
 
 // TestImportsFollowTheHouse reads the imports of all files but tests.
@@ -96,7 +96,7 @@ func checkImports(t *testing.T, file string) {
 		if err != nil {
 			t.Error(err)
 		}
-		ours, found := strings.CutPrefix(name, "hookferry/")
+		ours, found := strings.CutPrefix(name, "github.com/hookferry/hookferry/")
 		if found && ours != "webhook" && !slices.Contains(allowed, ours) {
 			t.Errorf("%s imports %s: %s may import only %v", file, ours, path.Dir(file), allowed)
 		}
@@ -106,7 +106,7 @@ func checkImports(t *testing.T, file string) {
 // mayCall are the packages that may open connections by the standard library's
 // clients. What is called for a customer is called by send, behind its guard; the
 // command line, the bench and the public client call the service itself.
-var mayCall = []string{"internal/send", "internal/bench", "internal/cli", "internal/redistest", "client"}
+var mayCall = []string{"internal/send", "internal/bench", "internal/cli", "internal/test/redistest", "client"}
 
 // TestNobodyCallsPastTheGuard looks for the names by which a connection could be made.
 func TestNobodyCallsPastTheGuard(t *testing.T) {

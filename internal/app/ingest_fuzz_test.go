@@ -12,9 +12,9 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/config"
-	"hookferry/internal/event"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // FuzzIngestPath sends whole requests, head and body, through everything that takes an

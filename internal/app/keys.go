@@ -9,9 +9,9 @@ import (
 	"fmt"
 	"time"
 
-	"hookferry/internal/config"
-	"hookferry/internal/event"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 const (

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 
-	"hookferry/internal/config"
-	"hookferry/internal/event"
-	"hookferry/internal/ingest"
-	"hookferry/internal/redis"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/ingest"
+	"github.com/hookferry/hookferry/internal/redis"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // useRedis opens Redis, and with it the way to the workers where this node is none.

@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/app"
-	"hookferry/internal/await"
-	"hookferry/internal/event"
-	"hookferry/internal/redistest"
+	"github.com/hookferry/hookferry/internal/app"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
 // Where the work is shared, an API node takes in and answers, workers deliver, and

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/config"
 )
 
 // A client that is slow in any phase is cut, on both addresses. That net/http keeps to

@@ -5,10 +5,10 @@ import (
 	"net/http"
 	"testing"
 
-	"hookferry/internal/app"
-	"hookferry/internal/await"
-	"hookferry/internal/event"
-	"hookferry/internal/store/pgtest"
+	"github.com/hookferry/hookferry/internal/app"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
 // Two nodes share one PostgreSQL database: what one takes in, both know, nothing is

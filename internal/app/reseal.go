@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"hookferry/internal/config"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // resealEvery is how often a node looks for secrets that are not sealed under its first

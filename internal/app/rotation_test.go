@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/app"
-	"hookferry/internal/await"
-	"hookferry/internal/config"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/app"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // A master key is rotated, with the command between two starts; a node with the wrong one

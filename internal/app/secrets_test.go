@@ -13,10 +13,10 @@ import (
 	"sync"
 	"testing"
 
-	"hookferry/internal/app"
-	"hookferry/internal/await"
-	"hookferry/internal/config"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/app"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // planted is what may appear nowhere, in no form.

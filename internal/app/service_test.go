@@ -12,11 +12,11 @@ import (
 	"sync"
 	"testing"
 
-	"hookferry/internal/app"
-	"hookferry/internal/await"
-	"hookferry/internal/event"
-	"hookferry/internal/store/sqlite"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/app"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 const created = `{"event": "user.created", "data": {"id": 123, "name": "John Doe", "email": "john@example.com"}}`

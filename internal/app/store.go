@@ -6,10 +6,10 @@ import (
 	"encoding/hex"
 	"time"
 
-	"hookferry/internal/config"
-	"hookferry/internal/store"
-	"hookferry/internal/store/postgres"
-	"hookferry/internal/store/sqlite"
+	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
 // openStore opens the database that the settings name.

@@ -20,7 +20,7 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // Options says what to measure.

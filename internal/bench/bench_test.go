@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/client"
-	"hookferry/internal/app"
-	"hookferry/internal/config"
+	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/app"
+	"github.com/hookferry/hookferry/internal/config"
 )
 
 // Each value must come back to 1.6 %, or percentiles lie.

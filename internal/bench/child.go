@@ -11,7 +11,7 @@ import (
 	"runtime"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // child is a process of the program itself: the service or the relay.

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // queries are status queries that are made beside a load.

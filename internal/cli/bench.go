@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hookferry/internal/app"
-	"hookferry/internal/bench"
-	"hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/app"
+	"github.com/hookferry/hookferry/internal/bench"
+	"github.com/hookferry/hookferry/internal/config"
 )
 
 func newBench(s streams) *cobra.Command {

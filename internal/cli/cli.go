@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/config"
 )
 
 // streams are what a command reads and writes.

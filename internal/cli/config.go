@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/config"
 )
 
 func newConfig(s streams) *cobra.Command {

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // account is what became of every event: what the service says, beside what the

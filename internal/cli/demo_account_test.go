@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // honest is an account that adds up: two delivered, one failed.

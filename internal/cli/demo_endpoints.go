@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // endpoint is what a local endpoint of the demonstration is like.

@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 	"testing"
 
-	"hookferry/client"
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestPlan(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // ledger is what the demonstration knows from its own eyes: which events the

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // standing is how the demonstration stands.

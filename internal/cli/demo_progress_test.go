@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 func TestPicture(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // plannedEvent is an event that is to be sent to a receiver's subscription.

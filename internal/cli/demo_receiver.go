@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 const (

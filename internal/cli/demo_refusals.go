@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // refusals is what the service said to two requests that it must refuse; "" where

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/internal/app"
-	"hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/app"
+	"github.com/hookferry/hookferry/internal/config"
 )
 
 // demoService is the real service, as `hookferry serve --dev` would start it, on a

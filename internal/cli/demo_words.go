@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // introduction says what there is, before anything happens.

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hookferry/internal/app"
-	"hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/app"
+	"github.com/hookferry/hookferry/internal/config"
 )
 
 func newDoctor(s streams) *cobra.Command {

@@ -9,7 +9,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
-	"hookferry/internal/cli"
+	"github.com/hookferry/hookferry/internal/cli"
 )
 
 // doctor runs the command on a database of its own, after a statement was run on it

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/config"
 )
 
 func newHealth(s streams) *cobra.Command {

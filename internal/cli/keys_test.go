@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/cli"
+	"github.com/hookferry/hookferry/internal/cli"
 )
 
 // keys runs `hookferry keys` on a directory.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // listenOptions are the flags of `hookferry listen`.

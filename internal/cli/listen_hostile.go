@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hookferry/internal/hostile"
+	"github.com/hookferry/hookferry/internal/hostile"
 )
 
 // hostileHelp lists the kinds for --help.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/hostile"
+	"github.com/hookferry/hookferry/internal/hostile"
 )
 
 func TestListenHostile(t *testing.T) {

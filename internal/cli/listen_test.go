@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // listening is a listener that a test can send to.

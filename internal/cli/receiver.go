@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // verdict is what a local receiver found out about a webhook's signature.

@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hookferry/internal/app"
-	"hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/app"
+	"github.com/hookferry/hookferry/internal/config"
 )
 
 func newKeysRotateMaster(s streams, o *config.Overrides) *cobra.Command {

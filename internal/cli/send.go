@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // sendOptions are the flags of `hookferry send`.

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // service is the real one, with short retries.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"hookferry/client"
+	"github.com/hookferry/hookferry/client"
 )
 
 // Looks at a delivery come fast at first, because most are delivered at once.

@@ -14,8 +14,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/seal"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/seal"
 )
 
 // Config is every setting as it is in force. settings.go says what each means.

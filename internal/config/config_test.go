@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func mustLoad(t *testing.T, environ []string, flags Overrides) Config {

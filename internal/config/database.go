@@ -6,7 +6,7 @@ import (
 	"net/url"
 	"strings"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Engine is a kind of database.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Proxy is the way that targets are called. Its Addr is "" if there is none.

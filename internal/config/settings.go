@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Role says which part of the service uses a setting.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // everyNetwork is what the word "all" stands for. The networks themselves are

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 const (

@@ -6,8 +6,8 @@ import (
 	"strconv"
 	"strings"
 
-	"hookferry/internal/event"
-	"hookferry/internal/seal"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/seal"
 )
 
 // value is a field of Config that can be read from text and be shown as text.

@@ -19,8 +19,8 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/faultpoint"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/faultpoint"
 )
 
 // Store is what the dispatcher needs of the store; package store says what each

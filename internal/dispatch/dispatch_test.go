@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestAttemptsWhenDue(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Deliver takes over what was stored with a reservation's lease. Where that took longer

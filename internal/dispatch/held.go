@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // work is one delivery that this node holds the lease of.

@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // all walks the list forwards and backwards, which must agree.

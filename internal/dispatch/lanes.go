@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Limits bounds what one node holds in memory and has under way.

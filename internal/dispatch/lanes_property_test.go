@@ -7,7 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // machine drives lanes with whatever may happen to them, and holds them to what

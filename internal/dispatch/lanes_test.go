@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // start is where the tests of lanes, which know no clock, begin to count.

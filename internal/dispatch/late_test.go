@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // A node may hold a delivery a second time, after its first lease has ended. What is

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // renewMost is how many leases one statement renews.

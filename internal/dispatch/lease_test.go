@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // otherNode ends leases that ran out, as another node would, every second.

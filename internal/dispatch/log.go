@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // log writes the one line that says all about an attempt.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // memory is a store of the dispatcher's size. Its hooks run before the call has

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // passedOn stores a delivery as a node does that only takes events in, with a lease in

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Where events come in faster than this machine can deliver them, although their endpoint

@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Forty connections post to an endpoint as fast as they are answered, four times as fast as it

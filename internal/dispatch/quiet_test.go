@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // claims counts the looks into the store during a second in which a thousand

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/faultpoint"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/faultpoint"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // away makes a hook that fails from the beginning of the rig until a time after it.

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // rig is a dispatcher on a store in memory, with endpoints that the test scripts.

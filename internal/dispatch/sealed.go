@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // sealedFor is how long nothing of a subscription is claimed whose secrets can't be

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // TestNothingGoesOutUnsignedForWantOfAKey: whichever way a delivery comes, it waits as

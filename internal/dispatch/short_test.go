@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // A machine without descriptors says nothing about an endpoint: the delivery waits, is

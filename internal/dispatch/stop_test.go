@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestStopLetsAttemptsEndAndReleasesTheRest(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestCheckEventType(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // anyTime draws from the years that ids are made for.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // The stores keep the numbers, the API shows the words: neither may change.

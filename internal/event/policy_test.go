@@ -8,7 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestExponential(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestCheckTargetAccepts(t *testing.T) {

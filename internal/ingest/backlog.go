@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // queue is a store of which only what waits counts.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }

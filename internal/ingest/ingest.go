@@ -15,9 +15,9 @@ import (
 	"fmt"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/faultpoint"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/faultpoint"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // Subscriptions finds the subscription that a request names.

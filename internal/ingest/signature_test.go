@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // signed is the headers of a request whose body is signed with a secret.

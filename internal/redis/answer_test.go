@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/await"
-	"hookferry/internal/redistest"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
 // deaf stands before a Redis. Once told to, it lets the next entry through to it, and

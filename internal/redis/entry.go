@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // entryVersion begins every entry. A node that reads a version that it does not know

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/await"
-	"hookferry/internal/event"
-	"hookferry/internal/redistest"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
 // trial is a node that takes in and one that delivers, with a Redis that the test may

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"hookferry/internal/await"
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 var theSub = event.ID{0: 7, 15: 7}

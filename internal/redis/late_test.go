@@ -10,8 +10,8 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"hookferry/internal/await"
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 // put writes an entry as a node does that sent it at a time before.

@@ -17,8 +17,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
-	"hookferry/internal/await"
-	"hookferry/internal/redistest"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
 // shared is a Redis for the tests that do it no harm: each has names of its own in it.

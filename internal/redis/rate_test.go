@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/await"
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 // attempts counts how many two nodes start in a time when both try as soon as they are

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/await"
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 const (

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/await"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 // A server that lets nobody in is a Redis that is away, and says why, but not with what.

@@ -13,9 +13,9 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"hookferry/internal/await"
-	"hookferry/internal/childproc"
-	"hookferry/internal/redistest"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/childproc"
+	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
 // wantAll tries all that Redis does between two nodes that reach it by an address.

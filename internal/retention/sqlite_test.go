@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store/sqlite"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
 // file is the real store and what a test puts into it.

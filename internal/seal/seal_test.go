@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/seal"
+	"github.com/hookferry/hookferry/internal/seal"
 )
 
 var (

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"sync"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // maxBody is how much of an answer's body is read. A connection whose answer is

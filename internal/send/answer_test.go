@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Answers that break the rules of HTTP, beside those of package hostile.

@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // stage is how far an attempt has come.

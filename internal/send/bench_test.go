@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // cheapReceiver answers each request with an empty 200 at as little cost as can

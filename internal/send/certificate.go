@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // certificate explains why a receiver's certificate was not accepted.

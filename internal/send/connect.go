@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // maxProxyHeader is how much is read of a proxy's answer, in bytes.

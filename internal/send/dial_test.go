@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // nameServer answers DNS questions on loopback: with what answer gives for the

@@ -10,9 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/faultpoint"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/faultpoint"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // fail writes into the Outcome what happened when no answer came: err is the

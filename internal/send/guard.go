@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Rules are what an operator says about targets.

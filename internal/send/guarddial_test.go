@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"testing"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // What a name of the operator's network leads to is for the operator to know: his

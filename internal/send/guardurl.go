@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // CheckURL says why a target URL may not be called, as far as its text tells; nil

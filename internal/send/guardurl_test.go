@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestGuardURL(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"hookferry/internal/event"
-	"hookferry/internal/hostile"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/hostile"
 )
 
 // What one attempt may cost at a receiver that does its worst. The bounds are

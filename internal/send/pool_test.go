@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/await"
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 // A kept connection that the receiver has closed, or on which it says something that

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Proxy is the way out of a network that has no other. Of what an HTTP proxy can do

@@ -14,7 +14,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // connectProxy is a real CONNECT proxy on the address given, which keeps what it was

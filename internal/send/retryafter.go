@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // retryAfter reads the value of a Retry-After header: whole seconds or an HTTP

@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // answers makes a handler that answers the requests of a connection with these in

@@ -7,8 +7,8 @@ import (
 	"net"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/faultpoint"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/faultpoint"
 )
 
 // DefaultTimeout bounds an attempt where neither the options nor the

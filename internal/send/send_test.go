@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // short is a time-out that tests run into on purpose. None asserts how long

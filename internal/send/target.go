@@ -10,8 +10,8 @@ import (
 	"slices"
 	"sync"
 
-	"hookferry/internal/event"
-	"hookferry/webhook"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/webhook"
 )
 
 // maxTargets bounds how many subscriptions are kept prepared.

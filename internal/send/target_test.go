@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestAChangedSubscriptionIsPreparedAnew(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // authority signs certificates for tests.

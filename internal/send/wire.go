@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"hookferry/internal/faultpoint"
+	"github.com/hookferry/hookferry/internal/faultpoint"
 )
 
 // conn is a TCP connection that knows the name of its other end: making the text

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // undone is for how long work may lie before an audit says so: longer than anything

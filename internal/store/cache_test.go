@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // slow is a store of one subscription, whose first load hangs until it is let go,

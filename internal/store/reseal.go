@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Resealed counts the subscriptions that a pass came by.

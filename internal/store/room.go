@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // RefusalLasts is for how long a write that found no room speaks for the next one. It

@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 func TestRoomIsWhatTheLastWriteFound(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"maps"
 	"slices"
 
-	"hookferry/internal/event"
-	"hookferry/internal/seal"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/seal"
 )
 
 // Sealed seals what must not be read in the database, the secrets and the values of the

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/seal"
-	"hookferry/internal/store"
-	"hookferry/internal/store/sqlite"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/seal"
+	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
 var (

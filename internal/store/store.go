@@ -14,7 +14,7 @@ import (
 	"context"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Store is all that a driver fulfils. Every method may be called from many

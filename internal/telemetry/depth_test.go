@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // shown scrapes and returns the depth's gauges; up is 0 or 1.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 func TestFormatOfTheLog(t *testing.T) {

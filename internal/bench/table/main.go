@@ -19,9 +19,9 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/internal/bench"
-	"hookferry/internal/redistest"
-	"hookferry/internal/store/pgtest"
+	"github.com/hookferry/hookferry/internal/bench"
+	"github.com/hookferry/hookferry/internal/test/pgtest"
+	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
 func main() {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"hookferry/internal/bench"
+	"github.com/hookferry/hookferry/internal/bench"
 )
 
 // group is rows that are measured together.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/bench"
+	"github.com/hookferry/hookferry/internal/bench"
 )
 
 func figures(rate, cpu float64) bench.Figures {

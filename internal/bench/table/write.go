@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"hookferry/internal/bench"
+	"github.com/hookferry/hookferry/internal/bench"
 )
 
 const preface = `# Performance

@@ -6,10 +6,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store"
-	"hookferry/internal/store/postgres"
-	"hookferry/internal/store/storetest"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/store/storetest"
 )
 
 // damaged opens a store, and what runs statements on its database behind its back.

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/store/pgtest"
-	"hookferry/internal/store/postgres"
-	"hookferry/internal/store/storetest"
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/store/storetest"
+	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
 func BenchmarkCycle(b *testing.B) {

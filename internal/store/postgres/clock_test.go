@@ -11,9 +11,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"hookferry/internal/await"
-	"hookferry/internal/event"
-	"hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 // machine has a clock that can be set, and can sleep.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"hookferry/internal/await"
-	"hookferry/internal/event"
-	"hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 // rival is another transaction on the rows of a store.

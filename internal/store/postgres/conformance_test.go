@@ -5,10 +5,10 @@ import (
 	"os"
 	"testing"
 
-	"hookferry/internal/store"
-	"hookferry/internal/store/pgtest"
-	"hookferry/internal/store/postgres"
-	"hookferry/internal/store/storetest"
+	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/store/storetest"
+	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
 // server is the tests' PostgreSQL, template a database with our tables.

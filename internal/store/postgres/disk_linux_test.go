@@ -11,10 +11,10 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"hookferry/internal/await"
-	"hookferry/internal/childproc"
-	"hookferry/internal/event"
-	"hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/childproc"
 )
 
 // TestDiskFull fills the file system that the tables are on: a refusal that says so, at

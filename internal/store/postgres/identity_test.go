@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/store/pgtest"
-	"hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
 func identityOf(t *testing.T, url string) string {

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/childproc"
-	"hookferry/internal/event"
-	"hookferry/internal/store/pgtest"
-	"hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/test/childproc"
+	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
 // BenchmarkIdle is what a node costs that has nothing to do: it claims every second,

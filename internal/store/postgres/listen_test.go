@@ -17,9 +17,9 @@ import (
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"hookferry/internal/await"
-	"hookferry/internal/event"
-	"hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 // heard is what a node was told.

@@ -6,8 +6,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/postgres"
 )
 
 // A key from before there were scopes may do everything, as before, and does not end.

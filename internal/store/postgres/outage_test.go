@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/await"
-	"hookferry/internal/event"
-	"hookferry/internal/store/pgtest"
-	"hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
 // own starts a server for one test, which may do to it what it likes.

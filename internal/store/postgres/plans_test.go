@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store/pgtest"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
 // planRows is how many deliveries the plans are made for.

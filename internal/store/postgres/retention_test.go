@@ -9,8 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/postgres"
 )
 
 // query runs a statement beside the store and returns its only column.

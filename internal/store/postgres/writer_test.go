@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store/pgtest"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
 // One batch holds an event that the database refuses, one of a subscription that is

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // Audit looks for rows that break a rule, in one read transaction.

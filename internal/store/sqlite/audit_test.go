@@ -5,9 +5,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"hookferry/internal/store"
-	"hookferry/internal/store/sqlite"
-	"hookferry/internal/store/storetest"
+	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/store/sqlite"
+	"github.com/hookferry/hookferry/internal/store/storetest"
 )
 
 func TestAuditFindsDamage(t *testing.T) {

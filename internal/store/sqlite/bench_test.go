@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/store/sqlite"
-	"hookferry/internal/store/storetest"
+	"github.com/hookferry/hookferry/internal/store/sqlite"
+	"github.com/hookferry/hookferry/internal/store/storetest"
 )
 
 func BenchmarkCycle(b *testing.B) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // filling is a store that takes large events, and how long its log is.

@@ -6,7 +6,7 @@ import (
 	"database/sql"
 	"errors"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 const (

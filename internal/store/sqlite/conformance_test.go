@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"hookferry/internal/seal"
-	"hookferry/internal/store"
-	"hookferry/internal/store/sqlite"
-	"hookferry/internal/store/storetest"
+	"github.com/hookferry/hookferry/internal/seal"
+	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/store/sqlite"
+	"github.com/hookferry/hookferry/internal/store/storetest"
 )
 
 func TestConformance(t *testing.T) {

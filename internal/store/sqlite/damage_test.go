@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store/sqlite"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
 // crashed is a store's files as a kill would leave them, with the length of the log

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 const attemptColumns = `a.id, a.delivery_id, a.subscription_id, a.attempt_number, a.started_at, a.duration_us, a.dns_us, a.connect_us,

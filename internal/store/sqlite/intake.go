@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Accept keeps an event and its delivery in one transaction.

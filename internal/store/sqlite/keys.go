@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 const keyColumns = `id, name, prefix, hash, scope, created_at, expires_at, revoked_at, used_at`

@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/pressly/goose/v3"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store/sqlite"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
 // old makes a file as the release with this version of the tables left it.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Record writes settlements. The fence is in the statement: a row that has moved

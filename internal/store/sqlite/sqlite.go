@@ -32,8 +32,8 @@ import (
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite" // also the database/sql driver "sqlite"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 //go:embed migrations/*.sql

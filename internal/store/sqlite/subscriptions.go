@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 const subscriptionColumns = `id, target_url, description, event_types, secrets, require_signature, headers, is_active,

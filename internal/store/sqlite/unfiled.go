@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // A delivery that is stored as already claimed is unfiled: its event's row is all there is

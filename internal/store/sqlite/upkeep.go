@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Expire deletes a step of what is old.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // micros and fromMicros turn times into what the columns hold, and back.

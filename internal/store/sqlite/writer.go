@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/faultpoint"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/faultpoint"
 )
 
 // commitRows bounds one commit. A commit of so many rows takes some 5 ms, which

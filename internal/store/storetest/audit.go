@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/event"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 var auditCases = []testCase{

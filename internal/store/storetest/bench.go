@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"hookferry/internal/childproc"
-	"hookferry/internal/event"
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/test/childproc"
 )
 
 // Cycle measures what one delivery costs a store: its event and itself stored as

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // call is one use of one method of the contract.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 var churnCases = []testCase{

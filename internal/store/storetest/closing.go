@@ -5,7 +5,7 @@ import (
 	"errors"
 	"sync"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 var closingCases = []testCase{

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 var concurrencyCases = []testCase{

@@ -3,7 +3,7 @@ package storetest
 import (
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 var deletionCases = []testCase{

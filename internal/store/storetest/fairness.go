@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 var fairnessCases = []testCase{

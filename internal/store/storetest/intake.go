@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 var intakeCases = []testCase{

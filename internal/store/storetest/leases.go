@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 var leaseCases = []testCase{

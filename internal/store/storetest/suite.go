@@ -13,7 +13,7 @@ package storetest
 import (
 	"testing"
 
-	"hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // Run runs the whole suite. open gives each case a fresh, empty store and registers

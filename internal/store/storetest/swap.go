@@ -1,7 +1,7 @@
 package storetest
 
 import (
-	"hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // swap asks for a swap that must not fail.

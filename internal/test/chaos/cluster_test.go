@@ -1,0 +1,214 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/pgtest"
+	"github.com/hookferry/hookferry/internal/test/redistest"
+)
+
+// cluster is nodes on one database. Faults start and end them, several at once, while
+// publishers post to them.
+type cluster struct {
+	t        *testing.T
+	postgres *pgtest.Server
+	database string
+	redis    *redistest.Server // nil: without
+	dir      string
+	settings []string
+	client   *http.Client
+
+	mu      sync.Mutex
+	started int
+	apis    []*node
+	workers []*node
+	all     []*node // also those that are no more
+}
+
+// options say what a cluster is made of.
+type options struct {
+	apis, workers int
+	redis         bool
+	own           bool // a PostgreSQL of its own, which may be killed
+	settings      []string
+}
+
+func newCluster(t *testing.T, o options) *cluster {
+	t.Helper()
+	c := &cluster{t: t, postgres: postgresServer, dir: t.TempDir(), client: &http.Client{
+		Transport: &http.Transport{MaxIdleConnsPerHost: 64},
+		Timeout:   30 * time.Second,
+	}}
+	t.Cleanup(c.client.CloseIdleConnections)
+	if o.own {
+		server, err := pgtest.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(server.Remove)
+		c.postgres = server
+	}
+	c.database = c.postgres.Database(t, "")
+	c.settings = append([]string{"DATABASE_URL=" + c.database}, o.settings...)
+	if o.redis {
+		server, err := redistest.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(server.Remove)
+		c.redis = server
+		c.settings = append(c.settings, "REDIS_URL="+server.URL())
+	}
+	t.Cleanup(c.end)
+	for range o.apis {
+		c.start("api")
+	}
+	for range o.workers {
+		c.start("worker")
+	}
+	return c
+}
+
+// end ends what is left, and says what the nodes had to say where the test failed.
+func (c *cluster) end() {
+	for _, n := range c.all {
+		if !n.runs() && !n.ended {
+			c.t.Errorf("%s ended by itself:\n%s", n.name, n.process.Output())
+		}
+		n.process.Kill()
+		if !n.journal.isClean() {
+			c.t.Errorf("%s has printed what is no log", n.name)
+		}
+		if text := n.journal.warnings(); c.t.Failed() && text != "" {
+			c.t.Logf("%s:\n%s", n.name, text)
+		}
+	}
+}
+
+// start adds a node. The database may have come back a moment ago.
+func (c *cluster) start(role string) *node {
+	c.t.Helper()
+	c.mu.Lock()
+	c.started++
+	name := fmt.Sprintf("%s %d", role, c.started)
+	c.mu.Unlock()
+	var n *node
+	await.NoError(c.t, func() (err error) {
+		if n, err = startNode(name, role, c.dir, c.settings); err != nil {
+			time.Sleep(200 * time.Millisecond) // as whoever starts a service that ended would
+		}
+		return err
+	})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = append(c.all, n)
+	if role == "api" {
+		c.apis = append(c.apis, n)
+	} else {
+		c.workers = append(c.workers, n)
+	}
+	return n
+}
+
+// api is the address of one of the nodes that take events in.
+func (c *cluster) api(i int) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.apis[i%len(c.apis)].url
+}
+
+// nodes are those of a role that are in use.
+func (c *cluster) nodes(role string) []*node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if role == "api" {
+		return slices.Clone(c.apis)
+	}
+	return slices.Clone(c.workers)
+}
+
+// one picks one of them.
+func (c *cluster) one(role string) *node {
+	list := c.nodes(role)
+	return list[rand.IntN(len(list))]
+}
+
+// forget takes a node out, before or after its end.
+func (c *cluster) forget(n *node) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	is := func(other *node) bool { return other == n }
+	c.apis, c.workers = slices.DeleteFunc(c.apis, is), slices.DeleteFunc(c.workers, is)
+}
+
+// sum adds up what the journals of all nodes say.
+func (c *cluster) sum(of func(*journal) int) (sum int) {
+	for _, n := range c.all {
+		sum += of(n.journal)
+	}
+	return sum
+}
+
+// returned is how many leases the API's nodes have ended, because Redis gave no answer,
+// or no worker took a delivery out of it. What a node did last before it was killed is
+// not known.
+func (c *cluster) returned() (sum int) {
+	for _, n := range c.all {
+		if n.role != "api" || c.redis == nil {
+			continue
+		}
+		if n.runs() {
+			if err := n.countReturned(); err != nil {
+				c.t.Errorf("%s: %v", n.name, err)
+			}
+		}
+		sum += n.returned
+	}
+	return sum
+}
+
+// query asks the database, which may have come back a moment ago.
+func query[T any](c *cluster, scan pgx.RowToFunc[T], sql string, args ...any) []T {
+	c.t.Helper()
+	var list []T
+	await.NoError(c.t, func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		conn, err := pgx.Connect(ctx, c.database)
+		if err != nil {
+			return err
+		}
+		defer conn.Close(ctx)
+		rows, err := conn.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, scan)
+		return err
+	})
+	return list
+}
+
+// number asks the database for one.
+func (c *cluster) number(sql string, args ...any) int {
+	c.t.Helper()
+	return query(c, pgx.RowTo[int], sql, args...)[0]
+}
+
+// leased lists whose leases there are.
+func (c *cluster) leased() string {
+	c.t.Helper()
+	return strings.Join(query(c, pgx.RowTo[string],
+		`SELECT lease_owner || ': ' || count(*) FROM deliveries WHERE lease_owner IS NOT NULL GROUP BY lease_owner ORDER BY 1`), ", ")
+}

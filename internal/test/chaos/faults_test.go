@@ -1,0 +1,187 @@
+package chaos
+
+import (
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/test/await"
+)
+
+// longerThanALease is how long a worker is stopped so that all its leases run out, by
+// two seconds at least before it goes on.
+const longerThanALease = 16 * time.Second
+
+// fault is one thing that goes wrong while the load goes on. It ends before strike
+// returns: what was killed has been started again.
+type fault struct {
+	name   string
+	strike func(*cluster)
+	// graceful is a fault that is none: it explains no duplicate at all.
+	graceful bool
+	// long is one that takes its time, and is played at length alone.
+	long bool
+}
+
+var (
+	killAPI      = fault{name: "kill -9 of an API node", strike: (*cluster).killAPI}
+	killWorker   = fault{name: "kill -9 of a worker", strike: (*cluster).killWorker}
+	stopWorker   = fault{name: "SIGSTOP of a worker beyond its leases", strike: (*cluster).stopWorker}
+	killPostgres = fault{name: "kill -9 of PostgreSQL", strike: (*cluster).killPostgres}
+	losePostgres = fault{name: "PostgreSQL away for longer than all leases", strike: (*cluster).losePostgres, long: true}
+	hangPostgres = fault{name: "PostgreSQL frozen for longer than all leases", strike: (*cluster).hangPostgres, long: true}
+	replaceAll   = fault{name: "all workers stopped, and then others started", strike: (*cluster).replaceWorkers, graceful: true}
+	restartAll   = fault{name: "restart of all nodes in turn", strike: (*cluster).restartAll, graceful: true}
+	killRedis    = fault{name: "kill -9 of Redis", strike: (*cluster).killRedis}
+	flushRedis   = fault{name: "FLUSHALL", strike: (*cluster).flushRedis}
+	freezeRedis  = fault{name: "Redis frozen", strike: (*cluster).freezeRedis}
+	fillRedis    = fault{name: "Redis full", strike: (*cluster).fillRedis}
+)
+
+func (c *cluster) killAPI() {
+	n := c.one("api")
+	n.kill() // and publishers go on trying it, as behind a balancer that has not noticed
+	c.start("api")
+	c.forget(n)
+}
+
+func (c *cluster) killWorker() {
+	n := c.one("worker")
+	n.kill()
+	c.forget(n)
+	c.start("worker")
+}
+
+func (c *cluster) stopWorker() {
+	n := c.one("worker")
+	n.process.Freeze()
+	time.Sleep(longerThanALease)
+	n.process.Thaw()
+}
+
+func (c *cluster) killPostgres() {
+	c.postgres.Kill()
+	time.Sleep(time.Second)
+	c.revive("PostgreSQL", c.postgres.Start)
+}
+
+func (c *cluster) losePostgres() {
+	c.postgres.Kill()
+	time.Sleep(longerThanALease)
+	c.revive("PostgreSQL", c.postgres.Start)
+}
+
+func (c *cluster) hangPostgres() {
+	c.postgres.Freeze()
+	time.Sleep(longerThanALease)
+	c.postgres.Thaw()
+}
+
+func (c *cluster) killRedis() {
+	c.redis.Kill()
+	time.Sleep(time.Second)
+	c.revive("Redis", c.redis.Start)
+}
+
+func (c *cluster) revive(what string, start func() error) {
+	if err := start(); err != nil {
+		c.t.Errorf("start %s again: %v", what, err)
+	}
+}
+
+func (c *cluster) flushRedis() { c.ask("FLUSHALL") }
+
+func (c *cluster) freezeRedis() {
+	c.redis.Freeze()
+	time.Sleep(3 * time.Second)
+	c.redis.Thaw()
+}
+
+func (c *cluster) fillRedis() {
+	c.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+	c.ask("CONFIG", "SET", "maxmemory", "1mb") // less than it has used when it is empty
+	time.Sleep(3 * time.Second)
+	c.ask("CONFIG", "SET", "maxmemory", "0")
+}
+
+// ask tells Redis something, which may have been killed at the same moment.
+func (c *cluster) ask(command ...string) {
+	await.NoError(c.t, func() error {
+		_, err := c.redis.Do(command...)
+		return err
+	})
+}
+
+// restartAll starts a new node for each, and then stops the old ones one by one: the
+// API's first, each as soon as the one before has ended.
+func (c *cluster) restartAll() {
+	old := append(c.nodes("api"), c.nodes("worker")...)
+	for _, n := range old {
+		c.start(n.role)
+	}
+	for _, n := range old {
+		c.forget(n)
+		n.drain(c.t)
+	}
+}
+
+// replaceWorkers stops all workers, looks at what they leave behind, and starts others.
+func (c *cluster) replaceWorkers() {
+	old := c.nodes("worker")
+	var all sync.WaitGroup
+	for _, n := range old {
+		c.forget(n)
+		all.Go(func() { n.drain(c.t) })
+	}
+	all.Wait()
+	c.wantLeasedInRedisAlone()
+	for range old {
+		c.start("worker")
+	}
+}
+
+// wantLeasedInRedisAlone is for when no worker runs. What is leased then is on its way
+// from the API's nodes to the workers: the stream is asked first, so that what comes
+// meanwhile makes it ask again.
+func (c *cluster) wantLeasedInRedisAlone() {
+	c.t.Helper()
+	if c.redis == nil {
+		if leased := c.leased(); leased != "" {
+			c.t.Errorf("all workers have stopped, and leased is %s", leased)
+		}
+		return
+	}
+	await.NoError(c.t, func() error {
+		text, err := c.redis.Do("EVAL", `local n = 0
+			for _, key in ipairs(redis.call('KEYS', 'hookferry:*:ready')) do n = n + redis.call('XLEN', key) end
+			return n`, "0")
+		if err != nil {
+			return err
+		}
+		waiting, err := strconv.Atoi(text)
+		if leased := c.number(`SELECT count(*) FROM deliveries WHERE lease_owner IS NOT NULL`); err == nil && leased > waiting {
+			return fmt.Errorf("all workers have stopped; %d deliveries wait in Redis, and leased is %s", waiting, c.leased())
+		}
+		return err
+	})
+}
+
+// atOnce is several faults at the same moment.
+func atOnce(list ...fault) fault {
+	f := fault{}
+	for i, one := range list {
+		if i > 0 {
+			f.name += " and "
+		}
+		f.name += one.name
+	}
+	f.strike = func(c *cluster) {
+		var all sync.WaitGroup
+		for _, one := range list {
+			all.Go(func() { one.strike(c) })
+		}
+		all.Wait()
+	}
+	return f
+}

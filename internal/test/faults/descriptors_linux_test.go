@@ -1,0 +1,70 @@
+package faults
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/childproc"
+)
+
+// TestDescriptorsRunOut lets the service open no file and no connection any more, while
+// it holds some. Producers that are connected are served; the others wait at the door.
+// No attempt is counted against an endpoint that nobody could call.
+func TestDescriptorsRunOut(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	s := serve(t, program, t.TempDir(), "WEBHOOK_RETRY_SCHEDULE=1s,1s")
+	sub := s.subscribe(l.endpoint.URL)
+	l.posts(s, sub, 1) // and a connection is kept alive, by which the next ones come
+	l.settle(s, 0)
+	l.endpoint.CloseClientConnections() // the service's, to the endpoint
+
+	before := limit(t, s.process.Pid(), syscall.RLIMIT_NOFILE, 3) // which it has open
+	const events = 50
+	l.posts(s, sub, events)
+	stranger, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://")) // the system takes the connection; the service can't
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	if _, err := fmt.Fprintf(stranger, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	await.NoError(t, func() error {
+		if out := s.process.Output(); !strings.Contains(out, "Raise the limit on open files") {
+			return fmt.Errorf("nobody is told:\n%s", out)
+		}
+		return nil
+	})
+	cpu, start := childproc.CPU(s.process.Pid()), time.Now()
+	const watch = 6 * time.Second // longer than all retries would take
+	time.Sleep(watch)
+	if used := childproc.CPU(s.process.Pid()) - cpu; used > watch/2 {
+		t.Errorf("%v of processor in %v with nothing to do", used, time.Since(start))
+	}
+	if n := l.requests(); n != 1 {
+		t.Errorf("%d requests went out without a descriptor", n)
+	}
+
+	limit(t, s.process.Pid(), syscall.RLIMIT_NOFILE, before)
+	if a := l.settle(s, 0); a.acknowledged != events+1 || a.delivered != events+1 || a.refused > 0 {
+		t.Errorf("%+v, want all %d", a, events+1)
+	}
+	if err := stranger.SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
+		t.Fatal(err)
+	}
+	answer := make([]byte, 12)
+	if _, err := stranger.Read(answer); err != nil || string(answer) != "HTTP/1.1 200" {
+		t.Errorf("who waited at the door got %q, %v", answer, err)
+	}
+	if a := s.want(http.StatusOK, "GET", "/status/subscription/"+sub, ""); strings.Contains(a.text, `"success":false`) {
+		t.Errorf("an attempt is on record that was not made: %s", a.text)
+	}
+	s.stop()
+}

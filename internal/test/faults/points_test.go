@@ -1,0 +1,98 @@
+package faults
+
+import (
+	"bytes"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/test/await"
+)
+
+// points are the steps between an event's arrival and the record of its delivery, and
+// how often the endpoint sees an event that was at this step when the process died:
+// once, or once more where it may have taken it before.
+var points = []struct {
+	name        string
+	least, most int
+	why         string
+}{
+	{"ingest: accepting", 1, 1, "nothing is stored; the caller was told nothing and repeats it"},
+	{"store: committing", 1, 1, "written, and not committed"},
+	{"store: committed", 1, 1, "on disk, and leased by a process that is no more: due again at the next start"},
+	{"ingest: accepted", 1, 1, "the same, one step later"},
+	{"ingest: handed-over", 1, 2, "the attempt may be under way beside it"},
+	{"api: answering", 1, 2, "the answer is written, and the attempt may be under way"},
+	{"dispatch: attempting", 1, 1, "leased, not sent"},
+	{"send: dialling", 1, 1, "not dialled"},
+	{"send: connected", 1, 2, "net/http writes the request meanwhile"},
+	{"send: written", 1, 2, "the request is on its way, and may arrive after its sender's death"},
+	{"send: answered", 2, 2, "the endpoint has taken it, and nobody has noted that"},
+	{"dispatch: recording", 2, 2, "the same, one step later"},
+	{"dispatch: recorded", 1, 1, "it is on record"},
+}
+
+// TestDeathAtEachPoint has the process kill itself at each point in turn. The caller
+// repeats what it got no answer to, with the same Idempotency-Key.
+func TestDeathAtEachPoint(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hookferry")
+	if err := build(path, "-tags", "faultpoints"); err != nil {
+		t.Fatal(err)
+	}
+	shipped, err := os.ReadFile(program) // names of points have a space, so that they are no names of Go's
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, point := range points {
+		if bytes.Contains(shipped, []byte(point.name)) || bytes.Contains(shipped, []byte("FAULTPOINT_FILE")) {
+			t.Errorf("the program as it is shipped knows the fault point %s", point.name)
+		}
+		t.Run(point.name, func(t *testing.T) {
+			t.Parallel()
+			dir, l := t.TempDir(), newLedger(t)
+			armed := filepath.Join(dir, "armed")
+			s := serve(t, path, dir, "FAULTPOINT_FILE="+armed)
+			sub := s.subscribe(l.endpoint.URL)
+			if err := os.WriteFile(armed+".new", []byte(point.name), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(armed+".new", armed); err != nil {
+				t.Fatal(err)
+			}
+			_, first := s.keyed(sub)
+			select {
+			case <-s.process.Ended():
+			case <-time.After(await.Patience):
+				t.Fatal("the process did not die")
+			}
+			s = serve(t, path, dir, "FAULTPOINT_FILE="+armed)
+			a, err := s.keyed(sub)
+			if err != nil || a.status != http.StatusAccepted {
+				t.Fatalf("repeated, the event got %d %s %v", a.status, a.text, err)
+			}
+			if first == nil && a.header.Get("Idempotency-Replayed") != "true" {
+				t.Error("an event that was acknowledged is not known any more")
+			}
+			l.acknowledged[a.field("event_id")] = true
+			sum := l.settle(s, point.most-1)
+			if requests := l.requests(); sum.stray > 0 || requests < point.least {
+				t.Errorf("%s (%s): the endpoint saw %d requests, want %d to %d; %+v", point.name, point.why, requests, point.least, point.most, sum)
+			}
+			s.stop()
+		})
+	}
+}
+
+// keyed publishes the one event of this test.
+func (s *service) keyed(sub string) (answer, error) {
+	req, err := http.NewRequest(http.MethodPost, s.url+"/webhooks/ingest/"+sub, strings.NewReader(event(100)))
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Idempotency-Key", "order-1")
+	return s.do(req)
+}

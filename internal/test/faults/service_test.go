@@ -1,0 +1,147 @@
+package faults
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/childproc"
+)
+
+// service is one process of the program.
+type service struct {
+	t       *testing.T
+	url     string
+	process *childproc.Process
+	client  *http.Client
+}
+
+// launch starts the program on a directory, and waits until it is ready or has ended.
+func launch(t *testing.T, path, dir string, settings ...string) (s *service, ready bool) {
+	t.Helper()
+	return run(t, childproc.Command{Path: path, Dir: dir, Env: settings})
+}
+
+// run is launch with all that may be said of a process.
+func run(t *testing.T, c childproc.Command) (s *service, ready bool) {
+	t.Helper()
+	listening := make(chan string, 1)
+	c.Args = []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", c.Dir}
+	c.Env, c.Output = append([]string{"HOOKFERRY_ADMIN_ADDR=", "LOG_LEVEL=INFO"}, c.Env...), childproc.Lines(func(text []byte) {
+		var line struct{ Msg, API string }
+		if json.Unmarshal(text, &line) == nil && line.Msg == "ready" {
+			listening <- line.API
+		}
+	})
+	p, err := childproc.Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s = &service{t: t, process: p, client: &http.Client{
+		Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: await.Patience,
+	}}
+	t.Cleanup(func() {
+		s.client.CloseIdleConnections()
+		p.Kill()
+		if t.Failed() {
+			t.Logf("the service said:\n%s", p.Output())
+		}
+	})
+	select {
+	case s.url = <-listening:
+		return s, true
+	case <-p.Ended():
+		return s, false
+	case <-time.After(await.Patience):
+		t.Fatalf("after %v it is neither ready nor at its end:\n%s", await.Patience, p.Output())
+		return nil, false
+	}
+}
+
+// serve is launch for a service that must start.
+func serve(t *testing.T, path, dir string, settings ...string) *service {
+	t.Helper()
+	s, ready := launch(t, path, dir, settings...)
+	if !ready {
+		t.Fatalf("the service did not start:\n%s", s.process.Output())
+	}
+	return s
+}
+
+// stop ends it as an operator would.
+func (s *service) stop() {
+	s.t.Helper()
+	s.client.CloseIdleConnections()
+	s.process.Signal(syscall.SIGTERM)
+	if err := s.process.Wait(); err != nil {
+		s.t.Errorf("after SIGTERM: %v\n%s", err, s.process.Output())
+	}
+}
+
+// answer is what a request got.
+type answer struct {
+	status int
+	header http.Header
+	text   string
+}
+
+func (a answer) field(name string) string {
+	var fields map[string]any
+	_ = json.Unmarshal([]byte(a.text), &fields)
+	return fmt.Sprint(fields[name])
+}
+
+func (s *service) call(method, path, body string) (answer, error) {
+	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return s.do(req)
+}
+
+func (s *service) do(req *http.Request) (answer, error) {
+	res, err := s.client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	return answer{res.StatusCode, res.Header, string(text)}, err
+}
+
+// want is call for an answer that must have the status.
+func (s *service) want(status int, method, path, body string) answer {
+	s.t.Helper()
+	a, err := s.call(method, path, body)
+	if err != nil || a.status != status {
+		s.t.Fatalf("%s %s: %d %s %v, want %d", method, path, a.status, a.text, err, status)
+	}
+	return a
+}
+
+func (s *service) subscribe(target string, more ...string) (id string) {
+	s.t.Helper()
+	return s.want(http.StatusCreated, "POST", "/subscriptions/", fmt.Sprintf(`{"target_url": %q%s}`, target, strings.Join(more, ""))).field("id")
+}
+
+// pending asks how many deliveries are.
+func (s *service) pending() (int, error) {
+	a, err := s.call("GET", "/health", "")
+	var health struct {
+		Queue struct{ Pending int }
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(a.text), &health)
+	}
+	if err == nil && a.status != http.StatusOK {
+		err = fmt.Errorf("/health: %d %s", a.status, a.text)
+	}
+	return health.Queue.Pending, err
+}

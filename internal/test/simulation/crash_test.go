@@ -1,0 +1,222 @@
+package simulation
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/dispatch"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite"
+)
+
+// scene is a small scenario that goes through every kind of step: events stored as
+// claimed and, for want of room, as due; attempts that succeed, fail, and end a
+// delivery; claims of retries; leases renewed; and a stop in order that releases
+// what waits.
+type scene struct {
+	*world
+	quick, shaky, dead, gone, slow, keyed event.Subscription
+
+	acked []event.Submitted // what callers were told is safe
+}
+
+var sceneOptions = dispatch.Options{
+	Policy: event.RetryPolicy{2 * time.Second}, Lease: 6 * time.Second, Grace: 30 * time.Second,
+	Limits: dispatch.Limits{InFlight: 64, LaneInFlight: 16, LaneDepth: 4, Held: 200, HeldBytes: 1 << 20},
+}
+
+// stage makes the scene's file, with its subscriptions and nothing else.
+func stage(w *world) *scene {
+	file, err := sqlite.Open(w.t.Context(), w.path, sqlite.Options{})
+	w.must(err)
+	s := &scene{world: w}
+	s.quick = w.subscribe(file, after(10*time.Millisecond, ok()))
+	s.shaky = w.subscribe(file, first(1, 10*time.Millisecond, status(500)))
+	s.dead = w.subscribe(file, after(0, status(500)))
+	s.gone = w.subscribe(file, after(0, status(410)))
+	s.slow = w.subscribe(file, after(4*time.Second, ok()), func(s *event.Subscription) { s.MaxInFlight = 1 })
+	s.keyed = w.subscribe(file, after(0, ok()))
+	w.must(file.Close())
+	return s
+}
+
+// play has callers post and then stops the process in order, unless it dies first.
+// done is closed when nothing of the process is left.
+func (s *scene) play(p *process) (done chan struct{}) {
+	done = make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, post := range []struct {
+			sub event.Subscription
+			key string
+		}{
+			{s.slow, ""},
+			{s.slow, ""},
+			{s.slow, ""}, // the third finds no room
+			{s.quick, ""},
+			{s.shaky, ""},
+			{s.dead, ""},
+			{s.gone, ""},
+			{s.keyed, "order-1"},
+			{s.keyed, "order-1"},
+		} {
+			if got, err := p.post(post.sub.ID, post.key); err == nil {
+				s.acked = append(s.acked, got)
+			}
+		}
+		time.Sleep(5 * time.Second)
+		p.end()
+		<-p.ended
+	}()
+	select {
+	case <-done:
+	case <-p.gate.died:
+	}
+	synctest.Wait() // whatever else was under way at that instant
+	return done
+}
+
+// moment is where a delivery stands in the file when a process has died.
+type moment struct {
+	event.Delivery
+	arrived, recorded int
+	unrecordedSuccess bool
+}
+
+// look reads the file as the dead process left it, before another one opens it.
+func (s *scene) look(p *process) (at map[event.ID]moment) {
+	s.must(p.file.Close())
+	file, err := sqlite.Open(s.t.Context(), s.path, sqlite.Options{Shared: true})
+	s.must(err)
+	defer file.Close()
+	at = map[event.ID]moment{}
+	for _, id := range p.gate.offered {
+		r, err := file.Delivery(s.t.Context(), id)
+		if errors.Is(err, event.ErrNotFound) {
+			continue // it was not stored, or is a replay
+		}
+		s.must(err)
+		arrivals := s.arrivals(r.Delivery.EventID)
+		m := moment{Delivery: r.Delivery, arrived: len(arrivals), recorded: len(r.Attempts)}
+		for _, a := range arrivals[len(r.Attempts):] {
+			m.unrecordedSuccess = m.unrecordedSuccess || a.success
+		}
+		at[id] = m
+	}
+	return at
+}
+
+// TestCrashAtEveryStep kills the process at its first step, then in another run at
+// its second, and so on, once before the step has any effect and once after it.
+func TestCrashAtEveryStep(t *testing.T) {
+	bubble(t, func(w *world) {
+		s := stage(w)
+		template := os.DirFS(filepath.Dir(w.path))
+		for _, after := range []bool{false, true} {
+			for k := 1; ; k += stride {
+				run := &scene{world: newWorld(w.t), quick: s.quick, shaky: s.shaky, dead: s.dead, gone: s.gone, slow: s.slow, keyed: s.keyed}
+				run.scripts = w.scripts
+				w.must(os.CopyFS(filepath.Dir(run.path), template))
+				steps, died := run.crash(k, after)
+				if !died {
+					w.hasAll(steps)
+					break
+				}
+				if w.t.Failed() {
+					w.t.Fatalf("… when the process died at step %d, after it: %v", k, after)
+				}
+			}
+		}
+	})
+}
+
+// crash plays the scene with a death at a step, and then a second process until
+// all is settled. It returns the steps that were made, and died as false if the
+// scene was over before that step.
+func (s *scene) crash(k int, after bool) (steps map[string]int, died bool) {
+	p := s.start(newGate(k, after), sceneOptions)
+	done := s.play(p)
+	died = p.gate.isDead()
+	at := s.look(p)
+
+	next := s.start(newGate(0, false), sceneOptions)
+	restarted := time.Now()
+	time.Sleep(time.Minute)
+	synctest.Wait()
+	s.nothingLost(next, at)
+	for id, m := range at {
+		s.goesOn(s.report(next.store, id), m, restarted)
+	}
+	next.stop()
+	close(p.gate.freed) // what still hangs of the dead process fails now
+	<-done
+	return p.gate.steps, died
+}
+
+// hasAll checks that the scene goes through steps of every kind.
+func (w *world) hasAll(steps map[string]int) {
+	w.t.Helper()
+	for _, name := range []string{"accept", "claim", "record", "renew", "release", "rescue", "send"} {
+		if steps[name] == 0 {
+			w.t.Errorf("the scene has no step of the kind %s: %v", name, steps)
+		}
+	}
+}
+
+// nothingLost checks the account, and that it holds all that callers were told is safe.
+func (s *scene) nothingLost(p *process, at map[event.ID]moment) {
+	s.t.Helper()
+	n := s.account(p.store, len(at))
+	if n[event.Pending] != 0 {
+		s.t.Errorf("%d are still pending a minute after the restart", n[event.Pending])
+	}
+	for _, a := range s.acked {
+		if _, found := at[a.Receipt.DeliveryID]; !found {
+			s.t.Errorf("a delivery that was acknowledged is lost (a replay: %v)", a.Receipt.Replayed)
+		}
+	}
+}
+
+// goesOn checks one delivery's way from the crash to its end.
+func (s *scene) goesOn(r event.DeliveryReport, m moment, restarted time.Time) {
+	s.t.Helper()
+	arrivals := s.arrivals(r.Delivery.EventID)
+	if lost := len(arrivals) - len(r.Attempts); lost != m.arrived-m.recorded {
+		s.t.Errorf("%d attempts are not on record, want the %d that the crash cut off", lost, m.arrived-m.recorded)
+	}
+	want := event.Delivered
+	if sub := r.Delivery.SubscriptionID; sub == s.dead.ID || sub == s.gone.ID {
+		want = event.Failed
+	}
+	if r.Delivery.Status != want || want == event.Delivered && successes(r) != 1 {
+		s.t.Errorf("a delivery is %v with %d successes on record, want %v", r.Delivery.Status, successes(r), want)
+	}
+	twice := 0
+	for _, a := range arrivals {
+		if a.success {
+			twice++
+		}
+	}
+	if twice > 1 && !m.unrecordedSuccess || twice > 2 {
+		s.t.Errorf("an endpoint took an event %d times, and the crash did not fall between its answer and the record", twice)
+	}
+	if m.Status != event.Pending {
+		if len(arrivals) != m.arrived {
+			s.t.Errorf("a delivery that was %v was attempted again", m.Status)
+		}
+		return
+	}
+	due := m.DueAt
+	if due.Before(restarted) || m.LeaseOwner != "" {
+		due = restarted
+	}
+	first := arrivals[m.arrived].at
+	queued := r.Delivery.SubscriptionID == s.slow.ID // one by one, four seconds each
+	if first.Before(due) || !queued && !first.Equal(due) || queued && first.Sub(due) > 8*time.Second {
+		s.t.Errorf("after the crash it was attempted at %v, want %v", first.Sub(restarted), due.Sub(restarted))
+	}
+}

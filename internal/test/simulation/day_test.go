@@ -1,0 +1,185 @@
+package simulation
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/dispatch"
+	"github.com/hookferry/hookferry/internal/event"
+)
+
+var policy = event.RetryPolicy{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute}
+
+// endpoint is one subscription of the day.
+type endpoint struct {
+	why    string
+	script script
+	edit   func(*event.Subscription)
+	asks   time.Duration // by Retry-After, for the second attempt
+	late   time.Duration // how much longer than its policy a retry may wait, for its own lane's sake
+	ends   map[event.Status]bool
+	tries  int // attempts at each delivery that was settled by them; 0: it varies
+}
+
+func endpoints(began time.Time) []endpoint {
+	atOnce := func(o event.Outcome) script { return after(0, o) }
+	downAtSix := func(o event.Outcome) script {
+		return func(int, event.Event) (time.Duration, event.Outcome) {
+			if at := time.Since(began); at > 6*hour && at < 9*hour {
+				return 0, o
+			}
+			return 0, ok()
+		}
+	}
+	return []endpoint{
+		{why: "is well", script: after(30*time.Millisecond, ok()), ends: delivered, tries: 1, late: 30 * time.Millisecond}, // eight at first
+		{why: "fails twice", script: first(2, time.Second, status(500)), ends: delivered, tries: 3, late: time.Second},
+		{why: "never answers", script: after(10*time.Second, noAnswer()), ends: failed, tries: len(policy) + 1, late: 2 * time.Minute}, // two at a time
+		{why: "asks for two minutes", script: first(1, 0, wait(2*time.Minute)), ends: delivered, tries: 2, asks: 2 * time.Minute},
+		{why: "is down for three hours, and has patience", script: downAtSix(status(503)), edit: patient, ends: delivered},
+		{why: "is down for three hours", script: downAtSix(status(502)), ends: either},
+		{
+			why: "is slow, one by one", script: after(9*time.Second, ok()), ends: delivered, tries: 1, late: time.Hour,
+			edit: func(s *event.Subscription) { s.MaxInFlight = 1 },
+		},
+		{
+			why: "takes one in a minute", script: atOnce(ok()), ends: delivered, tries: 1, late: time.Hour,
+			edit: func(s *event.Subscription) { s.RatePerSecond = 1.0 / 60 },
+		},
+		{
+			why: "has no retries", script: atOnce(status(500)), ends: failed, tries: 1,
+			edit: func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{} },
+		},
+		{why: "is gone at noon", ends: either, tries: 1, script: func(int, event.Event) (time.Duration, event.Outcome) {
+			if time.Since(began) >= 12*hour {
+				return 0, status(410)
+			}
+			return 0, ok()
+		}},
+		{why: "is deleted in the evening", script: atOnce(status(500)), edit: patient, ends: map[event.Status]bool{event.Cancelled: true, event.Failed: true}},
+	}
+}
+
+var (
+	delivered = map[event.Status]bool{event.Delivered: true}
+	failed    = map[event.Status]bool{event.Failed: true}
+	either    = map[event.Status]bool{event.Delivered: true, event.Failed: true}
+)
+
+func patient(s *event.Subscription) {
+	s.RetrySchedule = event.RetryPolicy{hour / 60, hour / 6, hour, 6 * hour}
+}
+
+// after is an endpoint that always answers alike.
+func after(takes time.Duration, o event.Outcome) script {
+	return func(int, event.Event) (time.Duration, event.Outcome) { return takes, o }
+}
+
+// first is an endpoint that answers so to the first requests for an event, and takes the next.
+func first(n int, takes time.Duration, o event.Outcome) script {
+	return func(i int, _ event.Event) (time.Duration, event.Outcome) {
+		if i <= n {
+			return takes, o
+		}
+		return takes, ok()
+	}
+}
+
+func wait(d time.Duration) event.Outcome {
+	o := status(429)
+	o.RetryAfter = d
+	return o
+}
+
+// TestDay posts to endpoints of every kind for a day, lets the retries of the last
+// events run out, and does the account.
+func TestDay(t *testing.T) {
+	bubble(t, func(w *world) {
+		began := time.Now()
+		p := w.start(newGate(0, false), dispatch.Options{
+			Policy: policy, Lease: 15 * time.Second, Grace: 30 * time.Second,
+			Limits: dispatch.Limits{InFlight: 64, LaneInFlight: 16, LaneDepth: 8, Held: 200, HeldBytes: 1 << 20},
+		})
+		list := endpoints(began)
+		subs := make([]event.Subscription, len(list))
+		for i, e := range list {
+			subs[i] = w.subscribe(p.store, e.script, e.edits()...)
+		}
+		posted := make([][]event.ID, len(list))
+		accepted := 0
+		for h := range 24 {
+			for i := range list {
+				for range 1 + 11*((h+i)%12/11) { // one an hour, and now and then a dozen, which is more than a lane holds
+					got, err := p.post(subs[i].ID, "")
+					refused := i == 9 && h >= 13 && errors.Is(err, event.ErrInactive) || i == 10 && h >= 19 && errors.Is(err, event.ErrNotFound)
+					if err != nil && !refused {
+						w.t.Fatalf("hour %d, the one that %s: %v", h, list[i].why, err)
+					}
+					if err == nil {
+						posted[i] = append(posted[i], got.Receipt.DeliveryID)
+						accepted++
+					}
+				}
+			}
+			time.Sleep(hour / 2)
+			if h == 18 {
+				w.must(p.store.DeleteSubscription(w.t.Context(), subs[10].ID, time.Now()))
+			}
+			time.Sleep(hour / 2)
+		}
+		time.Sleep(9 * hour)
+		synctest.Wait()
+		for i, e := range list {
+			for _, id := range posted[i] {
+				w.judge(e, subs[i].Policy(policy), w.report(p.store, id))
+			}
+		}
+		n := w.account(p.store, accepted)
+		if n[event.Pending] != 0 || n[event.Cancelled] == 0 || n[event.Failed] == 0 || n[event.Delivered] < 200 {
+			w.t.Errorf("the account at the end: %v", n)
+		}
+		p.stop()
+	})
+}
+
+func (e endpoint) edits() []func(*event.Subscription) {
+	if e.edit == nil {
+		return nil
+	}
+	return []func(*event.Subscription){e.edit}
+}
+
+// judge checks one delivery of the day, whose story is over.
+func (w *world) judge(e endpoint, p event.RetryPolicy, r event.DeliveryReport) {
+	w.t.Helper()
+	d := r.Delivery
+	settled := map[event.Status]int{event.Delivered: 1}
+	if !e.ends[d.Status] || successes(r) != settled[d.Status] {
+		w.t.Errorf("the one that %s: a delivery is %v with %d successful attempts of %d", e.why, d.Status, successes(r), len(r.Attempts))
+	}
+	if e.tries > 0 && len(r.Attempts) != e.tries || len(r.Attempts) != d.Attempts {
+		w.t.Errorf("the one that %s: %d attempts on record, %d counted, want %d", e.why, len(r.Attempts), d.Attempts, e.tries)
+	}
+	if got := w.arrivals(d.EventID); len(got) != len(r.Attempts) {
+		w.t.Errorf("the one that %s: %d requests arrived, %d attempts are on record", e.why, len(got), len(r.Attempts))
+	}
+	due := d.CreatedAt
+	least, most := time.Duration(0), time.Duration(0)
+	for i, a := range r.Attempts {
+		if wait := a.Outcome.StartedAt.Sub(due); wait < least || wait > most+e.late {
+			w.t.Errorf("the one that %s: attempt %d came after %v, want %v to %v", e.why, i+1, wait, least, most+e.late)
+		}
+		if a.Number != i+1 {
+			w.t.Errorf("the one that %s: attempt %d has the number %d", e.why, i+1, a.Number)
+		}
+		if i < len(p) {
+			due = a.Outcome.StartedAt.Add(a.Outcome.Duration)
+			least, most = p[i]-p[i]/10-time.Microsecond, p[i]+p[i]/10
+			if i == 0 && e.asks > least {
+				least, most = e.asks, max(most, e.asks)
+			}
+		}
+	}
+}

@@ -1,0 +1,257 @@
+package seeded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/event"
+)
+
+// caller posts one event, and again where it can't know what became of it.
+type caller struct {
+	name, key string
+	e         *endpoint
+	tries     []*try
+	again     time.Time
+	done      bool
+}
+
+// try is one request of a caller.
+type try struct {
+	n     *node
+	got   event.Submitted
+	err   error
+	ended bool
+}
+
+func (w *world) newCaller(e *endpoint) *caller {
+	c := &caller{name: fmt.Sprintf("c%d", len(w.callers)), e: e}
+	if w.chance(0.6) {
+		c.key = "key-" + c.name
+	}
+	w.callers = append(w.callers, c)
+	return c
+}
+
+// post has a caller post at one of the nodes.
+func (w *world) post(c *caller) {
+	nodes := w.living("")
+	if len(nodes) == 0 {
+		return
+	}
+	tr := &try{n: nodes[w.dice.IntN(len(nodes))]}
+	c.tries, c.again = append(c.tries, tr), time.Time{}
+	name := fmt.Sprintf("%s/%d", c.name, len(c.tries))
+	w.log("%s posts to %s at %s", name, c.e.name, tr.n.name)
+	go func() {
+		got, err := tr.n.in.Ingest(mark(context.Background(), name), event.Submission{
+			SubscriptionID: c.e.id, IdempotencyKey: c.key, ContentType: "application/json", Body: []byte(`{"event":"user.created","data":{"id":1}}`),
+		})
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		tr.got, tr.err, tr.ended = got, err, true
+	}()
+	w.settle(nil)
+}
+
+// hear finds the callers that got an answer, or will never get one.
+func (w *world) hear() {
+	for _, c := range w.callers {
+		if c.done || len(c.tries) == 0 || !c.again.IsZero() {
+			continue
+		}
+		tr := c.tries[len(c.tries)-1]
+		w.mu.Lock()
+		ended, err := tr.ended, tr.err
+		w.mu.Unlock()
+		switch {
+		case !ended && !tr.n.dead:
+		case ended && (err == nil || !errors.Is(err, event.ErrUnavailable)):
+			w.log("%s is answered: %v", c.name, err == nil)
+			w.demand(err == nil || errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrInactive), "%s was refused: %v", c.name, err)
+			c.done = true
+		case c.key == "":
+			c.done = true // another try could make a second event
+		default:
+			c.again = time.Now().Add(w.between(50*time.Millisecond, 3*time.Second))
+		}
+	}
+}
+
+// living are the nodes that take work, of a role or of any.
+func (w *world) living(role string) (list []*node) {
+	for _, n := range w.nodes {
+		if !n.dead && !n.stopping && (role == "" || n.d != nil) {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+func (w *world) startNode(mayBeAPI bool) {
+	role := "node"
+	if mayBeAPI && w.chance(0.3) {
+		role = "api"
+	}
+	n := w.start(role)
+	w.log("%s starts", n.name)
+	w.settle(nil)
+}
+
+// act does something that no node does.
+func (w *world) act() {
+	e := w.endpoints[w.dice.IntN(len(w.endpoints))]
+	others := w.endpoints[1:]
+	other := others[w.dice.IntN(len(others))]
+	again := slices.IndexFunc(w.callers, func(c *caller) bool { return !c.again.IsZero() && !c.again.After(time.Now()) })
+	switch dice := w.dice.IntN(100); {
+	case again >= 0 && dice < 50:
+		w.post(w.callers[again])
+	case dice < 45:
+		w.post(w.newCaller(e))
+	case dice < 51 || w.siege && dice < 76:
+		for range 5 + w.dice.IntN(10) {
+			w.post(w.newCaller(other))
+		}
+	case dice < 68:
+		other.mood = moods[w.dice.IntN(len(moods))]
+		w.log("%s: %s", other.name, other.mood)
+	case dice < 76:
+		w.toggle(other)
+	case dice < 78:
+		w.remove(other)
+	case dice < 82:
+		w.hint()
+	case dice < 88:
+		w.offer()
+	case dice < 90:
+		w.stopOne()
+	case dice < 92 && len(w.living("")) < 3:
+		w.startNode(true)
+	case !w.calm:
+		w.disaster()
+	}
+}
+
+// disaster is what befalls a node, or all of them.
+func (w *world) disaster() {
+	nodes := w.living("")
+	if len(nodes) == 0 {
+		return
+	}
+	n := nodes[w.dice.IntN(len(nodes))]
+	w.stats.faults++
+	switch w.dice.IntN(4) {
+	case 0:
+		w.kill(n)
+	case 1:
+		n.frozen, n.lame = time.Now().Add(w.between(100*time.Millisecond, 15*time.Second)), true
+		w.log("%s freezes", n.name)
+	case 2:
+		w.away = time.Now().Add(w.between(100*time.Millisecond, 15*time.Second))
+		w.log("the store is away")
+	case 3:
+		if len(w.stream) > 0 {
+			w.log("the stream is lost")
+			w.stream = nil
+		}
+	}
+}
+
+func (w *world) kill(n *node) {
+	w.log("%s dies", n.name)
+	w.stats.kills++
+	w.mu.Lock()
+	n.dead, n.lost = true, true
+	w.mu.Unlock()
+	if len(w.living("worker")) == 0 {
+		w.startNode(false)
+	}
+}
+
+// stopOne stops a node in order, if another is there to go on.
+func (w *world) stopOne() {
+	nodes := w.living("worker")
+	if len(nodes) < 2 {
+		w.startNode(false)
+		return
+	}
+	n := nodes[w.dice.IntN(len(nodes))]
+	w.log("%s is to stop", n.name)
+	n.stopping, n.early = true, true
+	w.settle(nil)
+}
+
+// reap checks what has stopped, and ends what is to stop and has no caller any more.
+func (w *world) reap() {
+	for _, n := range w.nodes {
+		switch {
+		case !n.stopping || n.dead:
+		case len(n.ended) > 0:
+			n.dead, n.lost = true, n.lame && n.early
+			w.log("%s has stopped: %v", n.name, <-n.ended)
+			n.ended <- nil
+			w.leftNothing(n)
+		case !n.told && !w.isOffered(n) && !slices.ContainsFunc(w.callers, func(c *caller) bool { return w.busyAt(c, n) }):
+			n.told = true
+			n.end()
+			w.settle(nil)
+		}
+	}
+}
+
+// isOffered reports that a node is about to take something from the stream.
+func (w *world) isOffered(n *node) bool {
+	return slices.ContainsFunc(w.calls(), func(c *call) bool {
+		return c.node == n && c.kind == "read" && strings.HasPrefix(c.of, "offer")
+	})
+}
+
+func (w *world) busyAt(c *caller, n *node) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(c.tries, func(tr *try) bool { return tr.n == n && !tr.ended })
+}
+
+func (w *world) toggle(e *endpoint) {
+	s := w.store.sub(e.id).Subscription
+	s.Active, s.UpdatedAt = !s.Active, time.Now()
+	_, err := w.store.ReplaceSubscription(w.t.Context(), s)
+	w.log("%s is active: %v (%v)", e.name, s.Active, err == nil)
+	w.settle(nil)
+}
+
+func (w *world) remove(e *endpoint) {
+	err := w.store.DeleteSubscription(w.t.Context(), e.id, time.Now())
+	w.log("%s is deleted (%v)", e.name, err == nil)
+	w.settle(&call{node: &node{name: "api"}, kind: "delete"})
+}
+
+// hint wakes a node, as a notification does.
+func (w *world) hint() {
+	if nodes := w.living("worker"); len(nodes) > 0 {
+		n := nodes[w.dice.IntN(len(nodes))]
+		w.log("%s is woken", n.name)
+		n.d.Wake()
+		w.settle(nil)
+	}
+}
+
+// offer has a node read one from the stream.
+func (w *world) offer() {
+	nodes := w.living("worker")
+	if len(w.stream) == 0 || len(nodes) == 0 {
+		return
+	}
+	i, n := w.dice.IntN(len(w.stream)), nodes[w.dice.IntN(len(nodes))]
+	c := w.stream[i]
+	w.stream = slices.Delete(w.stream, i, i+1)
+	name := w.nameOf(c.Delivery.ID)
+	w.log("%s is offered to %s", name, n.name)
+	go n.d.Offer(mark(context.Background(), "offer "+name), c)
+	w.settle(nil)
+}

@@ -1,0 +1,188 @@
+package seeded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/event"
+)
+
+func (m *model) Accept(_ context.Context, a event.Acceptance) (receipt event.Receipt, err error) {
+	err = m.do(func() error {
+		for _, k := range m.keys {
+			if a.IdempotencyKey == "" || k.text != a.IdempotencyKey || k.subscription != a.Delivery.SubscriptionID {
+				continue
+			}
+			if k.hash != a.BodyHash {
+				return fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, k.receipt.EventID)
+			}
+			receipt = k.receipt
+			receipt.Replayed = true
+			return nil
+		}
+		if sub := m.sub(a.Delivery.SubscriptionID); sub == nil || sub.Deleted() {
+			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, a.Delivery.SubscriptionID)
+		}
+		if m.row(a.Delivery.ID) != nil {
+			return errors.New("there is a delivery of that id")
+		}
+		receipt = event.Receipt{EventID: a.Event.ID, DeliveryID: a.Delivery.ID}
+		m.insert(a, receipt)
+		return nil
+	})
+	return receipt, err
+}
+
+func (m *model) insert(a event.Acceptance, receipt event.Receipt) {
+	r := &row{d: keptDelivery(a.Delivery), e: a.Event}
+	r.e.CreatedAt, r.e.Payload = kept(r.e.CreatedAt), slices.Clone(r.e.Payload)
+	m.rows = append(m.rows, r)
+	if a.IdempotencyKey != "" {
+		m.keys = append(m.keys, &key{r.d.SubscriptionID, a.IdempotencyKey, a.BodyHash, receipt, r.d.CreatedAt})
+	}
+}
+
+func keptDelivery(d event.Delivery) event.Delivery {
+	d.DueAt, d.LeasedUntil, d.CreatedAt, d.SettledAt = kept(d.DueAt), kept(d.LeasedUntil), kept(d.CreatedAt), kept(d.SettledAt)
+	return d
+}
+
+// Claim takes the first of each subscription, then the second of each, and so on.
+func (m *model) Claim(_ context.Context, q event.ClaimRequest) (c event.Claim, err error) {
+	err = m.do(func() error {
+		due := m.due(q.Now, &c)
+		size := 0
+		for rank, found := 0, true; found; rank++ {
+			found = false
+			for _, s := range m.subs {
+				if rank >= len(due[s.ID]) {
+					continue
+				}
+				if rank >= q.RoomFor(s.ID) || len(c.Deliveries) == q.Limit || q.Bytes > 0 && size >= q.Bytes {
+					c.More = true
+					continue
+				}
+				found = true
+				r := due[s.ID][rank]
+				r.d.LeaseOwner, r.d.LeasedUntil = q.Owner, kept(q.Until)
+				size += len(r.e.Payload)
+				c.Deliveries = append(c.Deliveries, event.Claimed{Delivery: r.d, Event: r.e})
+			}
+		}
+		return nil
+	})
+	return c, err
+}
+
+// due is what may be claimed of each subscription, the earliest first. It notes in c
+// when the next will be.
+func (m *model) due(now time.Time, c *event.Claim) map[event.ID][]*row {
+	due := map[event.ID][]*row{}
+	for _, r := range m.rows {
+		switch d := &r.d; {
+		case d.Status != event.Pending || d.LeaseOwner != "":
+		case d.DueAt.After(now):
+			if c.NextDue.IsZero() || d.DueAt.Before(c.NextDue) {
+				c.NextDue = d.DueAt
+			}
+		case m.sub(d.SubscriptionID).Active:
+			due[d.SubscriptionID] = append(due[d.SubscriptionID], r)
+		}
+	}
+	for _, list := range due {
+		slices.SortStableFunc(list, func(a, b *row) int { return a.d.DueAt.Compare(b.d.DueAt) })
+	}
+	return due
+}
+
+// poison is the answer of a receiver that the store can't keep, for good.
+const poison = "words that no store takes"
+
+var errPoison = errors.New("the store refuses such words")
+
+func (m *model) Record(_ context.Context, settlements []event.Settlement) error {
+	return m.do(func() error {
+		for i := range settlements {
+			if string(settlements[i].Attempt.Outcome.Response) == poison {
+				return errPoison
+			}
+		}
+		for i := range settlements {
+			m.settle(settlements[i])
+		}
+		return nil
+	})
+}
+
+func (m *model) settle(s event.Settlement) {
+	r := m.row(s.Delivery.ID)
+	if r == nil {
+		return
+	}
+	if r.d.Status == event.Pending && r.d.Attempts == s.Attempt.Number-1 {
+		r.d.Status, r.d.Attempts = s.Delivery.Status, s.Delivery.Attempts
+		r.d.DueAt, r.d.SettledAt = kept(s.Delivery.DueAt), kept(s.Delivery.SettledAt)
+		r.free()
+	}
+	for _, a := range r.attempts {
+		if a.ID == s.Attempt.ID {
+			return
+		}
+	}
+	a := s.Attempt
+	a.Outcome.StartedAt, a.Outcome.RetryAfter, a.Outcome.Detail = kept(a.Outcome.StartedAt), 0, ""
+	r.attempts = append(r.attempts, a)
+	if sub := m.sub(a.SubscriptionID); s.DisableReason != "" && sub != nil && sub.Active {
+		sub.Active, sub.DisabledReason = false, s.DisableReason
+		sub.UpdatedAt, sub.inactiveSince = a.Outcome.StartedAt, a.Outcome.StartedAt
+	}
+}
+
+// held is the row if it is pending and leased to the owner, or nil.
+func (m *model) held(id event.ID, owner string) *row {
+	if r := m.row(id); r != nil && r.d.Status == event.Pending && r.d.LeaseOwner == owner {
+		return r
+	}
+	return nil
+}
+
+func (m *model) Renew(_ context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error) {
+	err = m.do(func() error {
+		for _, id := range ids {
+			if r := m.held(id, owner); r != nil {
+				r.d.LeasedUntil = kept(until)
+			} else {
+				lost = append(lost, id)
+			}
+		}
+		return nil
+	})
+	return lost, err
+}
+
+func (m *model) Release(_ context.Context, owner string, ids []event.ID) error {
+	return m.do(func() error {
+		for _, id := range ids {
+			if r := m.held(id, owner); r != nil {
+				r.free()
+			}
+		}
+		return nil
+	})
+}
+
+func (m *model) Rescue(_ context.Context, now time.Time) (n int, err error) {
+	err = m.do(func() error {
+		for _, r := range m.rows {
+			if r.d.Status == event.Pending && r.d.LeaseOwner != "" && r.d.LeasedUntil.Before(now) {
+				r.free()
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
+}

@@ -1,0 +1,195 @@
+package seeded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
+)
+
+// model is the contract of package store in the plainest words: lists in memory, one
+// lock, and every method looks at everything. The order in which things came decides
+// where the contract leaves a choice, never an id, so that it does the same each time.
+type model struct {
+	mu     sync.Mutex
+	closed bool
+	subs   []*subscription
+	rows   []*row
+	keys   []*key
+	api    []*event.APIKey
+}
+
+var _ store.Store = (*model)(nil)
+
+type subscription struct {
+	event.Subscription
+	inactiveSince time.Time
+}
+
+// row is a delivery with its event and its attempts.
+type row struct {
+	d        event.Delivery
+	e        event.Event
+	attempts []event.Attempt
+}
+
+// key is an idempotency key.
+type key struct {
+	subscription event.ID
+	text         string
+	hash         [32]byte
+	receipt      event.Receipt
+	at           time.Time
+}
+
+var errClosed = fmt.Errorf("%w: it was closed", event.ErrUnavailable)
+
+// do runs a transaction, which changes nothing before it is sure to succeed.
+func (m *model) do(transaction func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return errClosed
+	}
+	return transaction()
+}
+
+func (m *model) Close() error {
+	return m.do(func() error { m.closed = true; return nil })
+}
+
+func (m *model) Ping(context.Context) error { return m.do(func() error { return nil }) }
+
+// kept is a time as stores keep it.
+func kept(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Microsecond)
+}
+
+func (m *model) sub(id event.ID) *subscription {
+	for _, s := range m.subs {
+		if s.ID == id {
+			return s
+		}
+	}
+	return nil
+}
+
+func (m *model) row(id event.ID) *row {
+	for _, r := range m.rows {
+		if r.d.ID == id {
+			return r
+		}
+	}
+	return nil
+}
+
+func (m *model) CreateSubscription(_ context.Context, s event.Subscription) error {
+	return m.do(func() error {
+		if m.sub(s.ID) != nil {
+			return errors.New("there is a subscription of that id")
+		}
+		s.CreatedAt, s.UpdatedAt, s.DeletedAt = kept(s.CreatedAt), kept(s.UpdatedAt), kept(s.DeletedAt)
+		m.subs = append(m.subs, &subscription{copyOf(s), s.CreatedAt})
+		return nil
+	})
+}
+
+// copyOf shares nothing with s.
+func copyOf(s event.Subscription) event.Subscription {
+	s.EventTypes, s.Secrets, s.Headers = slices.Clone(s.EventTypes), slices.Clone(s.Secrets), maps.Clone(s.Headers)
+	s.RetrySchedule = slices.Clone(s.RetrySchedule)
+	return s
+}
+
+func (m *model) Subscription(_ context.Context, id event.ID) (s event.Subscription, err error) {
+	err = m.do(func() error {
+		found := m.sub(id)
+		if found == nil {
+			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, id)
+		}
+		s = copyOf(found.Subscription)
+		return nil
+	})
+	return s, err
+}
+
+func (m *model) ListSubscriptions(_ context.Context, before event.ID, limit int) (page []event.Subscription, err error) {
+	err = m.do(func() error {
+		for _, s := range m.subs {
+			if !s.Deleted() && (before.IsZero() || compare(s.ID, before) < 0) {
+				page = append(page, copyOf(s.Subscription))
+			}
+		}
+		slices.SortFunc(page, func(a, b event.Subscription) int { return compare(b.ID, a.ID) })
+		page = page[:min(limit, len(page))]
+		return nil
+	})
+	return page, err
+}
+
+func compare(a, b event.ID) int { return slices.Compare(a[:], b[:]) }
+
+func (m *model) ReplaceSubscription(_ context.Context, s event.Subscription) (after event.Subscription, err error) {
+	err = m.do(func() error {
+		old := m.sub(s.ID)
+		if old == nil || old.Deleted() {
+			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, s.ID)
+		}
+		if len(s.Secrets) == 0 {
+			s.Secrets = old.Secrets
+		}
+		s.UpdatedAt, s.CreatedAt, s.DeletedAt = kept(s.UpdatedAt), old.CreatedAt, old.DeletedAt
+		if old.Active {
+			old.inactiveSince = s.UpdatedAt
+		}
+		old.Subscription = copyOf(s)
+		after = copyOf(s)
+		return nil
+	})
+	return after, err
+}
+
+func (m *model) SwapSecrets(_ context.Context, from, to event.Subscription) (swapped bool, err error) {
+	err = m.do(func() error {
+		now := m.sub(from.ID)
+		swapped = now != nil && !now.Deleted() && slices.Equal(now.Secrets, from.Secrets) && maps.Equal(now.Headers, from.Headers)
+		if swapped {
+			now.Secrets, now.Headers = slices.Clone(to.Secrets), maps.Clone(to.Headers)
+		}
+		return nil
+	})
+	return swapped, err
+}
+
+func (m *model) DeleteSubscription(_ context.Context, id event.ID, at time.Time) error {
+	return m.do(func() error {
+		s := m.sub(id)
+		if s == nil || s.Deleted() {
+			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, id)
+		}
+		s.DeletedAt, s.UpdatedAt, s.Active = kept(at), kept(at), false
+		s.Secrets, s.Headers, s.RequireSignature = nil, nil, false
+		for _, r := range m.rows {
+			if r.d.SubscriptionID == id && r.d.Status == event.Pending {
+				r.cancel(at)
+			}
+		}
+		return nil
+	})
+}
+
+func (r *row) cancel(at time.Time) {
+	r.d.Status, r.d.SettledAt = event.Cancelled, kept(at)
+	r.free()
+}
+
+func (r *row) free() { r.d.LeaseOwner, r.d.LeasedUntil = "", time.Time{} }

@@ -1,0 +1,197 @@
+package seeded
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/dispatch"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/ingest"
+)
+
+const lease = 6 * time.Second
+
+var policy = event.RetryPolicy{1 * time.Second, 3 * time.Second, 7 * time.Second}
+
+// node is one process of the service. It is its own neighbour: store, subscriptions,
+// sender, pace. Each call waits for its turn.
+type node struct {
+	w     *world
+	name  string
+	d     *dispatch.Dispatcher // nil: it only takes events in, and passes them on
+	in    *ingest.Ingest
+	end   context.CancelFunc
+	ended chan error
+
+	dead, stopping bool
+	told, early    bool      // to stop; it is to stop in the midst of trouble
+	lost           bool      // it may have taken outcomes with it: it died, or stopped while the store was away
+	frozen         time.Time // until when nothing of it goes on
+	lame           bool      // a call of it failed, or came too late
+	// What the delivery that was just let go finds.
+	read   fate
+	pace   time.Duration
+	jitter float64
+	seen   map[event.ID]event.Subscription // what it read the last time
+}
+
+// marked says in a context whose call it is.
+type marked struct{}
+
+func mark(ctx context.Context, of string) context.Context {
+	return context.WithValue(ctx, marked{}, of)
+}
+
+func (w *world) start(role string) *node {
+	n := &node{
+		w: w, name: fmt.Sprintf("%s%d", role, len(w.nodes)+1), ended: make(chan error, 1),
+		seen: map[event.ID]event.Subscription{},
+	}
+	n.in = &ingest.Ingest{Subscriptions: n, Store: n, Handoff: passer{n}, Observer: n, Now: time.Now}
+	ctx, end := context.WithCancel(mark(context.Background(), "loop"))
+	n.end = end
+	w.nodes = append(w.nodes, n)
+	if role == "api" {
+		n.ended <- nil
+		return n
+	}
+	n.d = dispatch.New(n.options())
+	n.in.Handoff = n.d
+	go func() { n.ended <- n.d.Run(ctx) }()
+	return n
+}
+
+func (n *node) options() dispatch.Options {
+	return dispatch.Options{
+		Node: n.name, Store: n, Subscriptions: n, Sender: n, Pace: n, Observer: n, Log: slog.New(slog.DiscardHandler),
+		Policy: policy, Limits: n.w.limits, Lease: lease, Grace: 8 * time.Second,
+		Jitter: func() float64 { return n.jitter }, Starting: n.starting,
+	}
+}
+
+// call is a call of the store.
+func (n *node) call(c *call, effect func() error) error {
+	c.node = n
+	switch n.w.wait(c) {
+	case fails, cut:
+		return errFault
+	case unheard:
+		_ = effect() // whatever came of it
+		return errFault
+	case answered:
+		err := effect()
+		if n.w.wait(&call{node: n, kind: "answer", of: c.kind + " " + c.of, ready: time.Now().Add(c.delay)}) == cut {
+			return errFault
+		}
+		return err
+	}
+	return effect()
+}
+
+func (n *node) Accept(ctx context.Context, a event.Acceptance) (r event.Receipt, err error) {
+	of := ctx.Value(marked{}).(string)
+	n.w.mu.Lock()
+	n.w.names[a.Delivery.ID], n.w.names[a.Event.ID] = of, of
+	n.w.mu.Unlock()
+	err = n.call(&call{kind: "accept", of: of}, func() (err error) { r, err = n.w.store.Accept(ctx, a); return err })
+	if err != nil {
+		return event.Receipt{}, err
+	}
+	return r, nil
+}
+
+func (n *node) Claim(ctx context.Context, r event.ClaimRequest) (got event.Claim, err error) {
+	err = n.call(&call{kind: "claim"}, func() (err error) { got, err = n.w.store.Claim(ctx, r); return err })
+	if err != nil {
+		return event.Claim{}, err
+	}
+	return got, nil
+}
+
+func (n *node) Record(ctx context.Context, list []event.Settlement) error {
+	return n.call(&call{kind: "record"}, func() error { return n.w.store.Record(ctx, list) })
+}
+
+func (n *node) Renew(ctx context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error) {
+	err = n.call(&call{kind: "renew", of: owner}, func() (err error) { lost, err = n.w.store.Renew(ctx, owner, ids, until); return err })
+	return lost, err
+}
+
+func (n *node) Release(ctx context.Context, owner string, ids []event.ID) error {
+	return n.call(&call{kind: "release", of: owner, owner: owner, ids: ids}, func() error { return n.w.store.Release(ctx, owner, ids) })
+}
+
+func (n *node) Rescue(ctx context.Context, now time.Time) (ended int, err error) {
+	err = n.call(&call{kind: "rescue"}, func() (err error) { ended, err = n.w.store.Rescue(ctx, now); return err })
+	return ended, err
+}
+
+// Subscription is the node's cache. A delivery that was just let go finds what was
+// decided then; all others wait for their turn.
+func (n *node) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
+	f := n.read
+	if of, ok := ctx.Value(marked{}).(string); ok {
+		f = n.w.wait(&call{node: n, kind: "read", of: of})
+	} else if n.w.isCut(n) {
+		f = cut
+	}
+	switch before, known := n.seen[id]; {
+	case f == fails || f == cut:
+		return event.Subscription{}, errFault
+	case f == outdated && known:
+		return before, nil
+	}
+	s, err := n.w.store.Subscription(ctx, id)
+	if err == nil {
+		n.seen[id] = s
+	}
+	return s, err
+}
+
+// starting holds each delivery up before anything is done for it.
+func (n *node) starting(d event.Delivery) {
+	if f := n.w.wait(&call{node: n, kind: "start", of: n.w.nameOf(d.ID), delivery: d}); f != cut {
+		n.read = f
+	}
+}
+
+// Take is the rate that nodes share.
+func (n *node) Take(context.Context, event.ID, time.Duration) time.Duration { return n.pace }
+
+// Send is a request to an endpoint, which ends when its answer comes.
+func (n *node) Send(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome {
+	c := &call{node: n, kind: "request", of: n.w.nameOf(e.ID), event: e.ID, sub: sub, ctx: ctx}
+	if n.w.wait(c) == cut {
+		return event.Outcome{StartedAt: time.Now(), Code: event.CodeConnectionClosed, Error: "cut"}
+	}
+	o := c.outcome
+	if ctx.Err() != nil {
+		o = event.Outcome{Code: event.CodeConnectionClosed, Error: "broken off"}
+	}
+	o.StartedAt, o.Duration = c.since, time.Since(c.since)
+	return o
+}
+
+func (*node) InFlight(int)             {}
+func (*node) Attempt(event.Settlement) {}
+func (*node) Accepted()                {}
+func (*node) Filtered()                {}
+
+// passer is the hand-over of a node that delivers nothing itself: through a stream that
+// any other may read, and that may lose what is in it.
+type passer struct{ n *node }
+
+func (p passer) Reserve(context.Context, event.Subscription, int) (event.Lease, bool) {
+	return event.Lease{Owner: p.n.name, Until: time.Now().Add(lease)}, true
+}
+
+func (p passer) Deliver(c event.Claimed) {
+	p.n.w.mu.Lock()
+	defer p.n.w.mu.Unlock()
+	p.n.w.stream = append(p.n.w.stream, c)
+}
+
+func (passer) Cancel(event.ID, int) {}
+func (passer) Overflow(event.ID)    {}

@@ -1,0 +1,206 @@
+package seeded
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/event"
+)
+
+// watched is what the world has seen of one delivery: what the store said after the
+// step before, and what happened outside.
+type watched struct {
+	name      string
+	d         event.Delivery
+	recorded  int // attempts on record
+	since     time.Time
+	first     time.Time // when its first attempt began; zero before
+	rescued   int       // leases of it that ran out
+	lapsed    int       // what was given back may have been its next lease
+	successes int       // requests that a node heard had succeeded
+	requests  []request
+}
+
+// request is one that an endpoint got.
+type request struct {
+	n            *node
+	began, ended time.Time
+	outcome      event.Outcome
+}
+
+// look compares the store with what it was before the step, and wants that nothing
+// changed but what this step may change.
+func (w *world) look(step *call) {
+	kind, by := "nothing", "nobody"
+	if step != nil {
+		kind, by = step.kind, step.node.name
+	}
+	for i, r := range w.store.rows {
+		if i == len(w.watched) {
+			w.watched = append(w.watched, &watched{name: w.nameOf(r.d.ID), d: r.d, since: time.Now()})
+			w.log("  %s is stored, owner %q", w.nameOf(r.d.ID), r.d.LeaseOwner)
+			w.demand(kind == "accept", "%s was stored by %s", r.d.ID, kind)
+			w.stats.accepted++
+			continue
+		}
+		seen := w.watched[i]
+		if seen.d != r.d {
+			w.log("  %s: %v %d %q → %v %d %q", seen.name, seen.d.Status, seen.d.Attempts, seen.d.LeaseOwner, r.d.Status, r.d.Attempts, r.d.LeaseOwner)
+			w.moved(seen, r, kind)
+			w.leased(seen, r, kind, by)
+			if kind == "release" && seen.d.LeaseOwner != r.d.LeaseOwner {
+				w.demand(seen.d.LeaseOwner == step.owner && slices.Contains(step.ids, r.d.ID), "%s: %s released %s's lease", seen.name, by, seen.d.LeaseOwner)
+				if step.loose || time.Since(step.since) >= lease {
+					seen.lapsed++
+				}
+			}
+		}
+		seen.d, seen.recorded = r.d, len(r.attempts)
+	}
+}
+
+// isTakingOver reports that a node has claimed something and does not hold it yet. What it
+// gives back in this moment may be the lease that it has newly taken, and not the one
+// before: a release names its owner and not which of his leases it means. So much the
+// store's contract leaves open, and also where the call takes longer than a lease.
+func (w *world) isTakingOver(n *node) bool {
+	return slices.ContainsFunc(w.calls(), func(c *call) bool {
+		return c.node == n && (c.kind == "read" && c.of == "loop" || c.kind == "answer" && c.of == "claim ")
+	})
+}
+
+// moved checks that statuses and attempts go one way.
+func (w *world) moved(seen *watched, r *row, kind string) {
+	before, now := seen.d, r.d
+	w.demand(now.Status == event.Pending || now.LeaseOwner == "", "%s is %v and leased", seen.name, now.Status)
+	if before.Status != now.Status {
+		w.demand(before.Status == event.Pending, "%s was %v and is %v", seen.name, before.Status, now.Status)
+		w.demand((kind == "delete") == (now.Status == event.Cancelled), "%s became %v by %s", seen.name, now.Status, kind)
+	}
+	if before.Attempts == now.Attempts {
+		w.demand(before.DueAt.Equal(now.DueAt) || now.Status != event.Pending, "%s is due at another time without an attempt", seen.name)
+		return
+	}
+	w.demand(kind == "record" && before.Status == event.Pending, "%s was %v with %d attempts, and has %d by %s", seen.name, before.Status, before.Attempts, now.Attempts, kind)
+	grown := now.Attempts - before.Attempts
+	w.demand(grown > 0 && grown <= len(r.attempts)-seen.recorded, "%s had %d attempts and has %d, with %d on record", seen.name, before.Attempts, now.Attempts, len(r.attempts))
+	if grown == 1 && len(r.attempts) == seen.recorded+1 {
+		w.settled(seen, now, r.attempts[len(r.attempts)-1])
+	}
+}
+
+// settled checks what became of a delivery by one attempt against the request that the
+// endpoint saw: the rule in other words than event.Settle's.
+func (w *world) settled(seen *watched, now event.Delivery, a event.Attempt) {
+	i := slices.IndexFunc(seen.requests, func(r request) bool { return kept(r.began).Equal(a.Outcome.StartedAt) })
+	if i < 0 {
+		w.demand(false, "%s: an attempt is on record that no endpoint saw", seen.name)
+		return
+	}
+	r := seen.requests[i]
+	p := w.store.sub(now.SubscriptionID).Policy(policy)
+	want := event.Pending
+	switch o := r.outcome; {
+	case o.Code == "":
+		want = event.Delivered
+	case o.Code == event.CodeGone || o.Code == event.CodeBlocked || now.Attempts > len(p):
+		want = event.Failed
+	}
+	w.demand(now.Status == want, "%s is %v after attempt %d got %v, want %v", seen.name, now.Status, now.Attempts, r.outcome, want)
+	if now.Status != event.Pending || want != event.Pending {
+		return
+	}
+	delay := p[now.Attempts-1]
+	least, most := max(delay*9/10, r.outcome.RetryAfter), max(delay*11/10, r.outcome.RetryAfter)
+	wait := now.DueAt.Sub(r.ended)
+	w.demand(wait >= least-time.Microsecond && wait <= most, "%s is due %v after attempt %d, want %v to %v", seen.name, wait, now.Attempts, least, most)
+}
+
+// leased checks that a lease begins where there is none, and ends as it may.
+func (w *world) leased(seen *watched, r *row, kind, by string) {
+	before, now := seen.d, r.d
+	switch {
+	case before.LeaseOwner == now.LeaseOwner && before.LeasedUntil.Equal(now.LeasedUntil):
+	case before.LeaseOwner == "":
+		sub := w.store.sub(now.SubscriptionID)
+		w.demand(kind == "claim" && now.LeaseOwner == by, "%s is leased to %q by %s of %s", seen.name, now.LeaseOwner, kind, by)
+		w.demand(sub.Active && !sub.Deleted(), "%s was claimed for a subscription that is not active", seen.name)
+		w.demand(!before.DueAt.After(time.Now()), "%s was claimed before it is due", seen.name)
+	case before.LeaseOwner == now.LeaseOwner:
+		w.demand(kind == "renew", "%s is claimed a second time by its owner (%s)", seen.name, kind)
+	case now.LeaseOwner != "":
+		w.demand(false, "%s is claimed by two at once: %s had it, %s has it", seen.name, before.LeaseOwner, now.LeaseOwner)
+	case kind == "rescue":
+		seen.rescued++
+		w.demand(before.LeasedUntil.Before(time.Now()), "%s was taken from %s, whose lease had not ended", seen.name, before.LeaseOwner)
+	default:
+		w.demand(kind == "release" || kind == "record" || kind == "delete", "%s: its lease ended by %s", seen.name, kind)
+	}
+}
+
+// arrive checks a call that has just come, before it goes on.
+func (w *world) arrive(c *call) {
+	c.arrived = true
+	switch c.kind {
+	case "start":
+		w.started(c)
+	case "release":
+		c.loose = w.isTakingOver(c.node)
+	case "request":
+		w.visit(c)
+		w.requested(c)
+	}
+}
+
+// started checks the rate of a node that keeps to it alone. (Where others have a say,
+// they are made up here, and don't know what they let through before.)
+func (w *world) started(c *call) {
+	e := w.endpoint(c.delivery.SubscriptionID)
+	last := w.lastStart[c.node.name+e.name]
+	w.lastStart[c.node.name+e.name] = c.since
+	w.demand(w.paced || last.IsZero() || c.since.Sub(last) >= e.every, "%s: %s was started %v after another, at one in %v", c.name(), e.name, c.since.Sub(last), e.every)
+}
+
+func (w *world) find(is func(d event.Delivery) bool) *watched {
+	for _, seen := range w.watched {
+		if is(seen.d) {
+			return seen
+		}
+	}
+	return nil
+}
+
+// requested checks that an attempt is one that its node may make.
+func (w *world) requested(c *call) {
+	seen := w.find(func(d event.Delivery) bool { return d.EventID == c.event })
+	if seen == nil {
+		w.demand(false, "%s: an attempt at an event that is not stored", c.name())
+		return
+	}
+	if seen.first.IsZero() {
+		seen.first = c.since
+		w.waited(seen)
+	}
+	e := w.endpoint(c.sub.ID)
+	lane, all := 0, 0
+	for _, other := range w.calls() {
+		if other.kind == "request" && other.node == c.node {
+			if all++; other.sub.ID == c.sub.ID {
+				lane++
+			}
+		}
+	}
+	w.demand(lane <= e.most && all <= w.limits.InFlight, "%s: %d requests are under way there, of at most %d, and %d at the node", c.name(), lane, e.most, all)
+	began := w.begun[c.node.name+c.of]
+	sub := w.store.sub(c.sub.ID)
+	if began.read != outdated {
+		w.demand(sub.Active && !sub.Deleted(), "%s: an attempt for a subscription that is not active, or no more", c.name())
+	}
+	if d := seen.d; d.Status == event.Pending && d.Attempts == began.delivery.Attempts {
+		mine := d.LeaseOwner == began.delivery.LeaseOwner && time.Now().Before(d.LeasedUntil.Add(time.Microsecond))
+		w.demand(mine || seen.lapsed > 0, "%s: an attempt while the lease is %q's until %v", c.name(), d.LeaseOwner, d.LeasedUntil.Sub(w.began))
+		w.demand(!d.DueAt.After(c.since), "%s: an attempt %v before it is due", c.name(), d.DueAt.Sub(c.since))
+	} else {
+		w.stats.overtaken++
+	}
+}
