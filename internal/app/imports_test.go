@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"internal/seal":            {},
 	"internal/store":           {"internal/event", "internal/seal"},
 	"internal/store/storetest": {"internal/test/childproc", "internal/event", "internal/store"},
-	"internal/store/sqlite":    {"internal/event", "internal/faultpoint", "internal/store"},
+	"internal/store/sqlite":    {"internal/event", "internal/faultpoint", "internal/store", "internal/store/sqlite/rawsqlite"},
 	"internal/store/postgres":  {"internal/event", "internal/store"},
 	"internal/test/pgtest":     {"internal/test/childproc"},
 	"internal/redis":           {"internal/event"},
@@ -51,7 +51,16 @@ var mayImport = map[string][]string{
 		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/redis", "internal/retention",
 		"internal/seal", "internal/send", "internal/store", "internal/store/sqlite", "internal/store/postgres", "internal/telemetry",
 	},
+	"internal/store/sqlite/rawsqlite": {},
 	"internal/test/simulation/seeded": {},
+}
+
+// fenced are packages from outside that only the named package of this module may import.
+var fenced = map[string]string{
+	"unsafe":                     "internal/store/sqlite/rawsqlite",
+	"modernc.org/libc":           "internal/store/sqlite/rawsqlite",
+	"modernc.org/libc/sys/types": "internal/store/sqlite/rawsqlite",
+	"modernc.org/sqlite/lib":     "internal/store/sqlite/rawsqlite",
 }
 
 // TestImportsFollowTheHouse reads the imports of all files but tests.
@@ -99,6 +108,9 @@ func checkImports(t *testing.T, file string) {
 		ours, found := strings.CutPrefix(name, "github.com/hookferry/hookferry/")
 		if found && ours != "webhook" && !slices.Contains(allowed, ours) {
 			t.Errorf("%s imports %s: %s may import only %v", file, ours, path.Dir(file), allowed)
+		}
+		if only, isFenced := fenced[name]; isFenced && path.Dir(file) != only {
+			t.Errorf("%s imports %s: only %s may", file, name, only)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
 // filling is a store that takes large events, and how long its log is.
@@ -39,7 +40,7 @@ func (f filling) megabyte() (log int64) {
 	if _, err := f.s.Accept(f.t.Context(), event.Acceptance{Event: e, Delivery: d}); err != nil {
 		f.t.Fatal(err)
 	}
-	if err := f.s.write(f.t.Context(), 0, func(w *writer) error { log = w.log.end; return nil }); err != nil {
+	if err := f.s.write(f.t.Context(), 0, func(w *writer) error { log = w.log.Size(); return nil }); err != nil {
 		f.t.Fatal(err)
 	}
 	return log
@@ -86,7 +87,7 @@ func TestTheLogWaitsForReads(t *testing.T) {
 	if n := count(); n != 1 {
 		t.Fatalf("%d events at the beginning", n)
 	}
-	for log := int64(0); log < logLong+2*logLonger; {
+	for log := int64(0); log < rawsqlite.DefaultLogSize*3/2; {
 		before := log
 		if log = f.megabyte(); log < before {
 			t.Fatalf("the log has begun anew at %d bytes, though it is read", before)

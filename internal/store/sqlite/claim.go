@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
 const (
@@ -58,7 +59,7 @@ func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
 		return err
 	}
 	var next int64
-	if err := w.stmts.nextDue.row(num(micros(r.Now))).Scan(&next); err != nil {
+	if err := w.stmts.nextDue.Row(rawsqlite.Int(micros(r.Now))).Scan(&next); err != nil {
 		return err
 	}
 	c.NextDue = fromMicros(next)
@@ -67,13 +68,13 @@ func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
 
 // allDue finds all that is due, if that is within the limit.
 func (w *writer) allDue(r *event.ClaimRequest) (lanes []waiting, all bool, err error) {
-	rows := w.stmts.dueAll.query(num(micros(r.Now)), num(int64(r.Limit)+1))
-	defer rows.close()
+	rows := w.stmts.dueAll.Query(rawsqlite.Int(micros(r.Now)), rawsqlite.Int(int64(r.Limit)+1))
+	defer rows.Close()
 	index := map[event.ID]int{}
 	n := 0
-	for ; rows.next(); n++ {
+	for ; rows.Next(); n++ {
 		var id, sub event.ID
-		if err := rows.scan(idScan{&id}, idScan{&sub}); err != nil {
+		if err := rows.Scan(idScan{&id}, idScan{&sub}); err != nil {
 			return nil, false, err
 		}
 		i, seen := index[sub]
@@ -84,8 +85,8 @@ func (w *writer) allDue(r *event.ClaimRequest) (lanes []waiting, all bool, err e
 		}
 		lanes[i].ids = append(lanes[i].ids, id)
 	}
-	if rows.err != nil || n > r.Limit {
-		return nil, false, rows.err
+	if rows.Err() != nil || n > r.Limit {
+		return nil, false, rows.Err()
 	}
 	for i := range lanes {
 		if active, err := w.active(lanes[i].subscription); err != nil {
@@ -105,7 +106,7 @@ func (s *Store) walkDue(w *writer, r *event.ClaimRequest) (lanes []waiting, more
 	more = true
 	for range walkMost {
 		var next event.ID
-		err := w.stmts.nextWaiting.row(blob(at[:])).Scan(idScan{&next})
+		err := w.stmts.nextWaiting.Row(rawsqlite.Blob(at[:])).Scan(idScan{&next})
 		if errors.Is(err, sql.ErrNoRows) && !wrapped {
 			at, wrapped = event.ID{}, true
 			continue
@@ -167,27 +168,27 @@ func (w *writer) fill(lanes []waiting, r *event.ClaimRequest) error {
 
 // appendDue looks for one more than it may take, to know whether there is more.
 func (w *writer) appendDue(lane *waiting, r *event.ClaimRequest, most int) error {
-	rows := w.stmts.dueOf.query(blob(lane.subscription[:]), num(micros(r.Now)), num(int64(most)+1), num(int64(len(lane.ids))))
-	defer rows.close()
+	rows := w.stmts.dueOf.Query(rawsqlite.Blob(lane.subscription[:]), rawsqlite.Int(micros(r.Now)), rawsqlite.Int(int64(most)+1), rawsqlite.Int(int64(len(lane.ids))))
+	defer rows.Close()
 	most += len(lane.ids)
 	lane.more = false
-	for rows.next() {
+	for rows.Next() {
 		if len(lane.ids) == most {
 			lane.more = true
 			break
 		}
 		var id event.ID
-		if err := rows.scan(idScan{&id}); err != nil {
+		if err := rows.Scan(idScan{&id}); err != nil {
 			return err
 		}
 		lane.ids = append(lane.ids, id)
 	}
-	return rows.err
+	return rows.Err()
 }
 
 func (w *writer) active(sub event.ID) (bool, error) {
 	var active bool
-	err := w.stmts.isActive.row(blob(sub[:])).Scan(&active)
+	err := w.stmts.isActive.Row(rawsqlite.Blob(sub[:])).Scan(&active)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -225,11 +226,11 @@ func (w *writer) leaseInTurn(lanes []waiting, r *event.ClaimRequest, c *event.Cl
 func (w *writer) lease(id event.ID, r *event.ClaimRequest) (event.Claimed, error) {
 	c := event.Claimed{Delivery: event.Delivery{ID: id, LeaseOwner: r.Owner, LeasedUntil: r.Until}}
 	d, e := &c.Delivery, &c.Event
-	if err := w.stmts.claimed.row(blob(id[:])).Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Attempts,
+	if err := w.stmts.claimed.Row(rawsqlite.Blob(id[:])).Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Attempts,
 		timeScan{&d.DueAt}, timeScan{&d.CreatedAt}, &e.Type, &e.ContentType, &e.Payload, timeScan{&e.CreatedAt}); err != nil {
 		return c, err
 	}
 	e.ID = d.EventID
-	_, err := w.stmts.lease.exec(text(r.Owner), num(micros(r.Until)), blob(id[:]))
+	_, err := w.stmts.lease.Exec(rawsqlite.Text(r.Owner), rawsqlite.Int(micros(r.Until)), rawsqlite.Blob(id[:]))
 	return c, err
 }

@@ -9,6 +9,6 @@ import (
 func (s *Store) LimitPages(ctx context.Context, most int) error {
 	return s.write(ctx, 0, func(w *writer) error {
 		var now int
-		return w.conn.row(fmt.Sprintf("PRAGMA max_page_count = %d", most)).Scan(&now)
+		return w.conn.Row(fmt.Sprintf("PRAGMA max_page_count = %d", most)).Scan(&now)
 	})
 }

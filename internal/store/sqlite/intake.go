@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
 // Accept keeps an event and its delivery in one transaction.
@@ -38,7 +39,7 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 func (w *writer) receiptFor(a *event.Acceptance) (event.Receipt, error) {
 	var hash []byte
 	r := event.Receipt{Replayed: true}
-	err := w.stmts.findKey.row(blob(a.Delivery.SubscriptionID[:]), text(a.IdempotencyKey)).Scan(&hash, idScan{&r.EventID}, idScan{&r.DeliveryID})
+	err := w.stmts.findKey.Row(rawsqlite.Blob(a.Delivery.SubscriptionID[:]), rawsqlite.Text(a.IdempotencyKey)).Scan(&hash, idScan{&r.EventID}, idScan{&r.DeliveryID})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return event.Receipt{}, nil
@@ -60,8 +61,8 @@ func (w *writer) insert(a *event.Acceptance) error {
 	}
 	seq := w.nextSeq
 	w.nextSeq++
-	if _, err := w.stmts.insertEvent.exec(num(seq), blob(e.ID[:]), blob(d.ID[:]), blob(d.SubscriptionID[:]), text(e.Type), text(e.ContentType),
-		blob(e.Payload), num(micros(e.CreatedAt)), textOrNull(d.LeaseOwner), num(micros(d.LeasedUntil))); err != nil {
+	if _, err := w.stmts.insertEvent.Exec(rawsqlite.Int(seq), rawsqlite.Blob(e.ID[:]), rawsqlite.Blob(d.ID[:]), rawsqlite.Blob(d.SubscriptionID[:]), rawsqlite.Text(e.Type), rawsqlite.Text(e.ContentType),
+		rawsqlite.Blob(e.Payload), rawsqlite.Int(micros(e.CreatedAt)), rawsqlite.TextOrNull(d.LeaseOwner), rawsqlite.Int(micros(d.LeasedUntil))); err != nil {
 		return err
 	}
 	filing := entry{seq: seq, subscription: d.SubscriptionID, createdAt: micros(d.CreatedAt), owner: d.LeaseOwner, until: d.LeasedUntil}
@@ -77,7 +78,7 @@ func (w *writer) insert(a *event.Acceptance) error {
 	if a.IdempotencyKey == "" {
 		return nil
 	}
-	_, err := w.stmts.insertKey.exec(blob(d.SubscriptionID[:]), text(a.IdempotencyKey), blob(a.BodyHash[:]), blob(e.ID[:]), blob(d.ID[:]), num(micros(d.CreatedAt)))
+	_, err := w.stmts.insertKey.Exec(rawsqlite.Blob(d.SubscriptionID[:]), rawsqlite.Text(a.IdempotencyKey), rawsqlite.Blob(a.BodyHash[:]), rawsqlite.Blob(e.ID[:]), rawsqlite.Blob(d.ID[:]), rawsqlite.Int(micros(d.CreatedAt)))
 	return err
 }
 
@@ -101,7 +102,7 @@ func (w *writer) mustLive(subscription event.ID) error {
 		return nil
 	}
 	var living bool
-	err := w.stmts.isLiving.row(blob(subscription[:])).Scan(&living)
+	err := w.stmts.isLiving.Row(rawsqlite.Blob(subscription[:])).Scan(&living)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && !living {
 		return fmt.Errorf("%w: subscription %s", event.ErrNotFound, subscription)
 	}

@@ -15,7 +15,7 @@ const keyColumns = `id, name, prefix, hash, scope, created_at, expires_at, revok
 // CreateKey keeps a new API key's hash.
 func (s *Store) CreateKey(ctx context.Context, k event.APIKey) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		_, err := w.conn.exec(`INSERT INTO api_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		_, err := w.conn.Exec(`INSERT INTO api_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			k.ID[:], k.Name, k.Prefix, k.Hash[:], string(k.Scope), micros(k.CreatedAt), micros(k.ExpiresAt), micros(k.RevokedAt), micros(k.UsedAt))
 		return err
 	})
@@ -45,7 +45,7 @@ func (s *Store) ListKeys(ctx context.Context) ([]event.APIKey, error) {
 // RevokeKey makes a key invalid for good.
 func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		n, err := w.conn.exec(`UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at = 0`, micros(at), id[:])
+		n, err := w.conn.Exec(`UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at = 0`, micros(at), id[:])
 		if err == nil && n == 0 {
 			return fmt.Errorf("%w: no valid API key %s", event.ErrNotFound, id)
 		}
@@ -56,7 +56,7 @@ func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error 
 // KeyUsed notes that a key was used.
 func (s *Store) KeyUsed(ctx context.Context, id event.ID, at time.Time) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		_, err := w.conn.exec(`UPDATE api_keys SET used_at = ? WHERE id = ? AND used_at < ?`, micros(at), id[:], micros(at))
+		_, err := w.conn.Exec(`UPDATE api_keys SET used_at = ? WHERE id = ? AND used_at < ?`, micros(at), id[:], micros(at))
 		return err
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
 // Record writes settlements. The fence is in the statement: a row that has moved
@@ -27,21 +28,21 @@ func (w *writer) record(s *event.Settlement) error {
 	if err := w.settle(&s.Delivery, a.Number); err != nil {
 		return err
 	}
-	response := value{}
+	response := rawsqlite.Value{}
 	if o.Response != nil {
-		response = blob(o.Response)
+		response = rawsqlite.Blob(o.Response)
 	}
-	inserted, err := w.stmts.insertAttempt.exec(blob(a.DeliveryID[:]), blob(a.ID[:]), blob(a.SubscriptionID[:]), num(int64(a.Number)),
-		num(micros(o.StartedAt)), num(o.Duration.Microseconds()), num(o.Phases.DNS.Microseconds()), num(o.Phases.Connect.Microseconds()),
-		num(o.Phases.TLS.Microseconds()), num(o.Phases.FirstByte.Microseconds()), text(o.Peer), num(int64(o.StatusCode)), text(string(o.Code)),
-		text(o.Error), response)
+	inserted, err := w.stmts.insertAttempt.Exec(rawsqlite.Blob(a.DeliveryID[:]), rawsqlite.Blob(a.ID[:]), rawsqlite.Blob(a.SubscriptionID[:]), rawsqlite.Int(int64(a.Number)),
+		rawsqlite.Int(micros(o.StartedAt)), rawsqlite.Int(o.Duration.Microseconds()), rawsqlite.Int(o.Phases.DNS.Microseconds()), rawsqlite.Int(o.Phases.Connect.Microseconds()),
+		rawsqlite.Int(o.Phases.TLS.Microseconds()), rawsqlite.Int(o.Phases.FirstByte.Microseconds()), rawsqlite.Text(o.Peer), rawsqlite.Int(int64(o.StatusCode)), rawsqlite.Text(string(o.Code)),
+		rawsqlite.Text(o.Error), response)
 	if err != nil {
 		return err
 	}
 	if s.DisableReason == "" || inserted == 0 {
 		return nil
 	}
-	_, err = w.stmts.disable.exec(text(s.DisableReason), num(micros(o.StartedAt)), blob(a.SubscriptionID[:]))
+	_, err = w.stmts.disable.Exec(rawsqlite.Text(s.DisableReason), rawsqlite.Int(micros(o.StartedAt)), rawsqlite.Blob(a.SubscriptionID[:]))
 	return err
 }
 
@@ -52,8 +53,8 @@ func (w *writer) settle(d *event.Delivery, attempt int) error {
 			status: int64(d.Status), attempts: int64(d.Attempts), dueAt: micros(d.DueAt), settledAt: micros(d.SettledAt),
 		})
 	}
-	_, err := w.stmts.settle.exec(num(int64(d.Status)), num(int64(d.Attempts)), num(micros(d.DueAt)), num(micros(d.SettledAt)),
-		blob(d.ID[:]), num(int64(attempt-1)))
+	_, err := w.stmts.settle.Exec(rawsqlite.Int(int64(d.Status)), rawsqlite.Int(int64(d.Attempts)), rawsqlite.Int(micros(d.DueAt)), rawsqlite.Int(micros(d.SettledAt)),
+		rawsqlite.Blob(d.ID[:]), rawsqlite.Int(int64(attempt-1)))
 	return err
 }
 
@@ -68,7 +69,7 @@ func (s *Store) Renew(ctx context.Context, owner string, ids []event.ID, until t
 				}
 				continue
 			}
-			n, err := w.stmts.renew.exec(num(micros(until)), blob(ids[i][:]), text(owner))
+			n, err := w.stmts.renew.Exec(rawsqlite.Int(micros(until)), rawsqlite.Blob(ids[i][:]), rawsqlite.Text(owner))
 			if err != nil {
 				return err
 			}
@@ -91,7 +92,7 @@ func (s *Store) Release(ctx context.Context, owner string, ids []event.ID) error
 				}
 				continue
 			}
-			if _, err := w.stmts.release.exec(blob(ids[i][:]), text(owner)); err != nil {
+			if _, err := w.stmts.release.Exec(rawsqlite.Blob(ids[i][:]), rawsqlite.Text(owner)); err != nil {
 				return err
 			}
 		}
@@ -106,7 +107,7 @@ func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		filed, err := w.stmts.rescue.exec(num(micros(now)))
+		filed, err := w.stmts.rescue.Exec(rawsqlite.Int(micros(now)))
 		if err != nil {
 			return 0, err
 		}
@@ -117,7 +118,7 @@ func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
 // takeOver ends all leases: whoever held them held the file, too, and is no more.
 func (s *Store) takeOver(ctx context.Context) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		if _, err := w.stmts.endAll.exec(); err != nil {
+		if _, err := w.stmts.endAll.Exec(); err != nil {
 			return err
 		}
 		return w.fileLeftOver()

@@ -34,6 +34,7 @@ import (
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
 //go:embed migrations/*.sql
@@ -49,6 +50,8 @@ type Options struct {
 	Shared bool
 	// OnCommit, if set, is told of each commit: how many rows it wrote and how long it took.
 	OnCommit func(rows int, took time.Duration)
+	// LogSize is the size in bytes at which the log is written back, if not rawsqlite.DefaultLogSize.
+	LogSize int64
 }
 
 // Store is the SQLite driver.
@@ -87,7 +90,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	if alone {
-		if err := checkLog(path); err != nil {
+		if err := rawsqlite.CheckLog(path); err != nil {
 			return nil, err
 		}
 	}
@@ -102,7 +105,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 			return nil, fmt.Errorf("bring the tables of %s up to date (if that is no file of Hookferry's, name another directory with HOOKFERRY_DATA): %w", path, err)
 		}
 	}
-	if s.writer, err = startWriter(path, o.OnCommit); err != nil {
+	if s.writer, err = startWriter(path, o); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	if !o.Shared {

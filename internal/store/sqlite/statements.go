@@ -1,24 +1,26 @@
 package sqlite
 
+import "github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
+
 // statements are the writer's own, prepared once on its connection. What is needed seldom is
 // prepared where it is.
 type statements struct {
-	begin, commit, rollback        *stmt
-	insertEvent, insertDelivery    *stmt
-	insertKey                      *stmt
-	settle, insertAttempt, disable *stmt
-	lease, renew, release          *stmt
-	rescue, endAll, noteFiled      *stmt
+	begin, commit, rollback        *rawsqlite.Stmt
+	insertEvent, insertDelivery    *rawsqlite.Stmt
+	insertKey                      *rawsqlite.Stmt
+	settle, insertAttempt, disable *rawsqlite.Stmt
+	lease, renew, release          *rawsqlite.Stmt
+	rescue, endAll, noteFiled      *rawsqlite.Stmt
 
-	findKey                *stmt
-	isActive, isLiving     *stmt
-	dueAll, dueOf, nextDue *stmt
-	nextWaiting, claimed   *stmt
+	findKey                *rawsqlite.Stmt
+	isActive, isLiving     *rawsqlite.Stmt
+	dueAll, dueOf, nextDue *rawsqlite.Stmt
+	nextWaiting, claimed   *rawsqlite.Stmt
 }
 
-func (s *statements) prepare(c *conn) error {
+func (s *statements) prepare(c *rawsqlite.Conn) error {
 	for _, p := range []struct {
-		to  **stmt
+		to  **rawsqlite.Stmt
 		sql string
 	}{
 		{&s.begin, `BEGIN IMMEDIATE`},
@@ -59,7 +61,7 @@ func (s *statements) prepare(c *conn) error {
 			FROM deliveries d JOIN events e ON e.seq = d.event_seq WHERE d.id = ?`},
 	} {
 		var err error
-		if *p.to, err = c.prepare(p.sql); err != nil {
+		if *p.to, err = c.Prepare(p.sql); err != nil {
 			return err
 		}
 	}

@@ -18,7 +18,7 @@ const subscriptionColumns = `id, target_url, description, event_types, secrets, 
 // CreateSubscription keeps a new subscription.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		_, err := w.conn.exec(`INSERT INTO subscriptions (`+subscriptionColumns+`, inactive_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		_, err := w.conn.Exec(`INSERT INTO subscriptions (`+subscriptionColumns+`, inactive_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			sub.ID[:], sub.TargetURL, sub.Description, jsonText(sub.EventTypes), jsonText(plain(sub.Secrets)), sub.RequireSignature,
 			jsonText(map[string]string(sub.Headers)), sub.Active, sub.DisabledReason, sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule),
 			sub.MaxInFlight, sub.RatePerSecond, micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.DeletedAt), micros(sub.CreatedAt))
@@ -57,7 +57,7 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 		if len(sub.Secrets) > 0 {
 			secrets = jsonText(plain(sub.Secrets))
 		}
-		n, err := w.conn.exec(`UPDATE subscriptions SET target_url = ?, description = ?, event_types = ?, secrets = coalesce(?, secrets),
+		n, err := w.conn.Exec(`UPDATE subscriptions SET target_url = ?, description = ?, event_types = ?, secrets = coalesce(?, secrets),
 			require_signature = ?, headers = ?, inactive_since = CASE WHEN is_active THEN ? ELSE inactive_since END,
 			is_active = ?, disabled_reason = ?, timeout_us = ?, retry_schedule = ?, max_in_flight = ?, rate_per_second = ?, updated_at = ? WHERE id = ? AND deleted_at = 0`,
 			sub.TargetURL, sub.Description, jsonText(sub.EventTypes), secrets, sub.RequireSignature, jsonText(map[string]string(sub.Headers)), micros(sub.UpdatedAt), sub.Active,
@@ -69,7 +69,7 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 		if n == 0 {
 			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, sub.ID)
 		}
-		after, err = readSubscription(w.conn.row(`SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ?`, sub.ID[:]), sub.ID)
+		after, err = readSubscription(w.conn.Row(`SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ?`, sub.ID[:]), sub.ID)
 		return err
 	})
 	return after, err
@@ -79,14 +79,14 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (swapped bool, err error) {
 	err = s.write(ctx, 1, func(w *writer) error {
 		swapped = false
-		now, err := readSubscription(w.conn.row(`SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ? AND deleted_at = 0`, from.ID[:]), from.ID)
+		now, err := readSubscription(w.conn.Row(`SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ? AND deleted_at = 0`, from.ID[:]), from.ID)
 		if errors.Is(err, event.ErrNotFound) {
 			return nil
 		}
 		if err != nil || !slices.Equal(now.Secrets, from.Secrets) || !maps.Equal(now.Headers, from.Headers) {
 			return err
 		}
-		_, err = w.conn.exec(`UPDATE subscriptions SET secrets = ?, headers = ? WHERE id = ?`,
+		_, err = w.conn.Exec(`UPDATE subscriptions SET secrets = ?, headers = ? WHERE id = ?`,
 			jsonText(plain(to.Secrets)), jsonText(map[string]string(to.Headers)), from.ID[:])
 		swapped = err == nil
 		return err
@@ -97,7 +97,7 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 // DeleteSubscription marks it deleted and cancels what is pending.
 func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		n, err := w.conn.exec(`UPDATE subscriptions SET deleted_at = ?, updated_at = ?, is_active = 0, secrets = '[]', headers = 'null', require_signature = 0
+		n, err := w.conn.Exec(`UPDATE subscriptions SET deleted_at = ?, updated_at = ?, is_active = 0, secrets = '[]', headers = 'null', require_signature = 0
 			WHERE id = ? AND deleted_at = 0`, micros(at), micros(at), id[:])
 		if err != nil {
 			return err
@@ -115,7 +115,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Tim
 			return err
 		}
 		for _, rows := range []string{"lease_owner IS NULL", "lease_owner IS NOT NULL"} { // a partial index each
-			if _, err := w.conn.exec(`UPDATE deliveries
+			if _, err := w.conn.Exec(`UPDATE deliveries
 				SET status = 3, settled_at = ?, lease_owner = NULL, leased_until = 0
 				WHERE subscription_id = ? AND status = 0 AND `+rows, micros(at), id[:]); err != nil {
 				return err

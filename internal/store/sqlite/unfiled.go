@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
 // A delivery that is stored as already claimed is unfiled: its event's row is all there is
@@ -125,8 +126,8 @@ type standing struct {
 
 // file writes the row of a delivery that has none.
 func (w *writer) file(id event.ID, e entry, s standing) error {
-	if _, err := w.stmts.insertDelivery.exec(blob(id[:]), num(e.seq), blob(e.subscription[:]), num(s.status), num(s.attempts),
-		num(s.dueAt), textOrNull(s.owner), num(s.leasedUntil), num(e.createdAt), num(s.settledAt)); err != nil {
+	if _, err := w.stmts.insertDelivery.Exec(rawsqlite.Blob(id[:]), rawsqlite.Int(e.seq), rawsqlite.Blob(e.subscription[:]), rawsqlite.Int(s.status), rawsqlite.Int(s.attempts),
+		rawsqlite.Int(s.dueAt), rawsqlite.TextOrNull(s.owner), rawsqlite.Int(s.leasedUntil), rawsqlite.Int(e.createdAt), rawsqlite.Int(s.settledAt)); err != nil {
 		return err
 	}
 	w.unfiled.file(id, e)
@@ -154,7 +155,7 @@ func (w *writer) noteFiled() error {
 	if first <= w.filedTo {
 		return nil
 	}
-	if _, err := w.stmts.noteFiled.exec(num(first)); err != nil {
+	if _, err := w.stmts.noteFiled.Exec(rawsqlite.Int(first)); err != nil {
 		return err
 	}
 	w.filedTo = first // where the transaction fails, it is written the next time it is further
@@ -164,12 +165,12 @@ func (w *writer) noteFiled() error {
 // fileLeftOver files what a process has left unfiled that is no more, as due, and reads
 // where this one goes on.
 func (w *writer) fileLeftOver() error {
-	if _, err := w.conn.exec(`INSERT INTO deliveries (id, event_seq, subscription_id, status, attempts, due_at,
+	if _, err := w.conn.Exec(`INSERT INTO deliveries (id, event_seq, subscription_id, status, attempts, due_at,
 		lease_owner, leased_until, created_at, settled_at)
 		SELECT delivery_id, seq, subscription_id, 0, 0, created_at, NULL, 0, created_at, 0 FROM unfiled`); err != nil {
 		return err
 	}
-	if err := w.conn.row(`SELECT max(coalesce((SELECT max(seq) + 1 FROM events), 0), (SELECT seq FROM filed))`).Scan(&w.nextSeq); err != nil {
+	if err := w.conn.Row(`SELECT max(coalesce((SELECT max(seq) + 1 FROM events), 0), (SELECT seq FROM filed))`).Scan(&w.nextSeq); err != nil {
 		return err
 	}
 	return w.noteFiled()

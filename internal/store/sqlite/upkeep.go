@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
 // Expire deletes a step of what is old.
@@ -36,7 +37,7 @@ func (w *writer) expireDeliveries(before time.Time, limit int) (int64, error) {
 			{`DELETE FROM deliveries WHERE id = ?`, d.id[:]},
 			{`DELETE FROM events WHERE seq = ?`, d.seq}, // an event has one delivery
 		} {
-			if _, err := w.conn.exec(del.sql, del.key); err != nil {
+			if _, err := w.conn.Exec(del.sql, del.key); err != nil {
 				return 0, err
 			}
 		}
@@ -51,27 +52,27 @@ type settled struct {
 }
 
 func (w *writer) settledBefore(floor event.ID, before time.Time, limit int) (list []settled, err error) {
-	s, err := w.conn.prepare(`SELECT id, event_seq FROM deliveries WHERE id < ? AND status <> 0 AND settled_at < ? ORDER BY id LIMIT ?`)
+	s, err := w.conn.Prepare(`SELECT id, event_seq FROM deliveries WHERE id < ? AND status <> 0 AND settled_at < ? ORDER BY id LIMIT ?`)
 	if err != nil {
 		return nil, err
 	}
-	rows := s.query(blob(floor[:]), num(micros(before)), num(int64(limit)))
-	defer rows.close()
-	for rows.next() {
+	rows := s.Query(rawsqlite.Blob(floor[:]), rawsqlite.Int(micros(before)), rawsqlite.Int(int64(limit)))
+	defer rows.Close()
+	for rows.Next() {
 		var d settled
-		if err := rows.scan(idScan{&d.id}, &d.seq); err != nil {
+		if err := rows.Scan(idScan{&d.id}, &d.seq); err != nil {
 			return nil, err
 		}
 		list = append(list, d)
 	}
-	return list, rows.err
+	return list, rows.Err()
 }
 
 // cancelForgotten settles what has waited for an inactive subscription for longer
 // than anything is kept.
 func (w *writer) cancelForgotten(before, now time.Time, limit int) (int64, error) {
 	floor := event.FloorID(before)
-	return w.conn.exec(`UPDATE deliveries SET status = 3, settled_at = ? WHERE id IN (
+	return w.conn.Exec(`UPDATE deliveries SET status = 3, settled_at = ? WHERE id IN (
 		SELECT d.id FROM subscriptions s JOIN deliveries d ON d.subscription_id = s.id
 		WHERE s.is_active = 0 AND s.inactive_since < ? AND d.status = 0 AND d.lease_owner IS NULL AND d.id < ? LIMIT ?)`,
 		micros(now), micros(before), floor[:], limit)
@@ -85,7 +86,7 @@ func (w *writer) expireRest(before time.Time) error {
 		`DELETE FROM subscriptions WHERE deleted_at > 0 AND deleted_at < ?
 			AND NOT EXISTS (SELECT 1 FROM delivery_attempts a WHERE a.subscription_id = subscriptions.id)`,
 	} {
-		if _, err := w.conn.exec(query, micros(before)); err != nil {
+		if _, err := w.conn.Exec(query, micros(before)); err != nil {
 			return err
 		}
 	}

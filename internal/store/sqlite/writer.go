@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/faultpoint"
+	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
 // commitRows bounds one commit. A commit of so many rows takes some 5 ms, which
@@ -31,7 +33,7 @@ type op struct {
 // writer is the only one that writes. It has no timer and no fixed batch: while
 // one commit is under way, the next one's operations queue up.
 type writer struct {
-	conn     *conn
+	conn     *rawsqlite.Conn
 	stmts    statements
 	ops      chan *op
 	spare    sync.Pool     // of *op
@@ -41,8 +43,8 @@ type writer struct {
 	closing  sync.Once
 	onCommit func(rows int, took time.Duration)
 
-	log         *logBuffer
-	checkpoints *checkpointer
+	log         *rawsqlite.LogBuffer
+	checkpoints *rawsqlite.Checkpointer
 
 	living  map[event.ID]bool // subscriptions that are not deleted, as far as they were looked for
 	unfiled *unfiled
@@ -50,28 +52,28 @@ type writer struct {
 	filedTo int64 // what the table filed says, at most
 }
 
-func startWriter(path string, onCommit func(int, time.Duration)) (_ *writer, err error) {
-	conn, err := openConn(path, "journal_mode = WAL", "synchronous = FULL", "cache_size = -16000", "wal_autocheckpoint = 0")
+func startWriter(path string, o Options) (_ *writer, err error) {
+	conn, err := rawsqlite.Open(path, "journal_mode = WAL", "synchronous = FULL", "cache_size = -16000", "wal_autocheckpoint = 0")
 	if err != nil {
 		return nil, err
 	}
 	w := &writer{
-		conn: conn, ops: make(chan *op, 2*commitRows), onCommit: onCommit,
+		conn: conn, ops: make(chan *op, 2*commitRows), onCommit: o.OnCommit,
 		quit: make(chan struct{}), finished: make(chan struct{}),
 		living: map[event.ID]bool{}, unfiled: &unfiled{byID: map[event.ID]entry{}},
 	}
 	w.spare.New = func() any { return &op{done: make(chan error, 1)} }
 	if err := w.assertDurable(); err != nil {
-		return nil, errors.Join(err, conn.close())
+		return nil, errors.Join(err, conn.Close())
 	}
-	if w.log, err = conn.gatherLog(); err != nil {
-		return nil, errors.Join(fmt.Errorf("gather the writes to the log: %w", err), conn.close())
+	if w.log, err = conn.GatherLog(); err != nil {
+		return nil, errors.Join(fmt.Errorf("gather the writes to the log: %w", err), conn.Close())
 	}
 	if err := w.stmts.prepare(conn); err != nil {
-		return nil, errors.Join(err, conn.close())
+		return nil, errors.Join(err, conn.Close())
 	}
-	if w.checkpoints, err = startCheckpointer(path); err != nil {
-		return nil, errors.Join(err, conn.close())
+	if w.checkpoints, err = rawsqlite.StartCheckpointer(path, cmp.Or(o.LogSize, rawsqlite.DefaultLogSize)); err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
 	go w.loop()
 	return w, nil
@@ -82,10 +84,10 @@ func startWriter(path string, onCommit func(int, time.Duration)) (_ *writer, err
 func (w *writer) assertDurable() error {
 	var sync int
 	var mode string
-	if err := w.conn.row("PRAGMA synchronous").Scan(&sync); err != nil {
+	if err := w.conn.Row("PRAGMA synchronous").Scan(&sync); err != nil {
 		return err
 	}
-	if err := w.conn.row("PRAGMA journal_mode").Scan(&mode); err != nil {
+	if err := w.conn.Row("PRAGMA journal_mode").Scan(&mode); err != nil {
 		return err
 	}
 	if sync != 2 || mode != "wal" {
@@ -137,8 +139,8 @@ func (w *writer) stop() {
 // close lets go of the file, after stop.
 func (w *writer) close() (err error) {
 	w.closing.Do(func() {
-		w.checkpoints.stop()
-		err = w.conn.close()
+		w.checkpoints.Stop()
+		err = w.conn.Close()
 	})
 	return err
 }
@@ -211,13 +213,13 @@ func (w *writer) commit(batch []*op) {
 		o.run = nil
 		o.done <- o.err
 	}
-	w.checkpoints.look(w.log.end, w.conn)
+	w.checkpoints.AfterCommit(w.conn, w.log.Size())
 }
 
 // transact returns an error if nothing of the batch is done. An operation that
 // was refused by a rule has its error in itself.
 func (w *writer) transact(batch []*op) error {
-	if _, err := w.stmts.begin.exec(); err != nil {
+	if _, err := w.stmts.begin.Exec(); err != nil {
 		return unavailable("begin a transaction", err)
 	}
 	for _, o := range batch {
@@ -227,7 +229,7 @@ func (w *writer) transact(batch []*op) error {
 		}
 	}
 	faultpoint.Reach("store: committing")
-	if _, err := w.stmts.commit.exec(); err != nil {
+	if _, err := w.stmts.commit.Exec(); err != nil {
 		w.rollBack()
 		return unavailable("commit to disk", err)
 	}
@@ -237,7 +239,7 @@ func (w *writer) transact(batch []*op) error {
 }
 
 func (w *writer) rollBack() {
-	w.stmts.rollback.exec() // fails if SQLite has rolled back by itself, which is as well
+	w.stmts.rollback.Exec() // fails if SQLite has rolled back by itself, which is as well
 	w.unfiled.rolledBack()
 	clear(w.living) // one may have been made in what is undone
 }

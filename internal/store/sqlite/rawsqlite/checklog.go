@@ -1,4 +1,4 @@
-package sqlite
+package rawsqlite
 
 import (
 	"bufio"
@@ -10,12 +10,12 @@ import (
 	"os"
 )
 
-// checkLog reads SQLite's log before SQLite does. SQLite takes it up to the first frame
+// CheckLog reads SQLite's log before SQLite does. SQLite takes it up to the first frame
 // that is not as it was written, and silently leaves out the rest: that is right for the
 // end of the log, which a crash may tear. But each commit is on disk before the next one
-// begins, so that a crash can tear one commit at most. Where more follow, they were
-// acknowledged, and something else has damaged the log.
-func checkLog(path string) error {
+// begins, so a crash can tear one commit at most. If more follow, they were acknowledged,
+// and something else has damaged the log.
+func CheckLog(path string) error {
 	f, err := os.Open(path + "-wal")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -28,7 +28,7 @@ func checkLog(path string) error {
 	if err != nil {
 		return fmt.Errorf("read %s-wal: %w", path, err)
 	}
-	if lost < many {
+	if lost < tooMany {
 		return nil
 	}
 	return fmt.Errorf("%s-wal is damaged, and not by a crash: SQLite would leave out %d commits or more that were acknowledged. Keep copies of both files, and restore a backup if you have a newer one. To go on without those commits, run `sqlite3 %[1]s 'PRAGMA wal_checkpoint(TRUNCATE)'` and start again", path, lost)
@@ -38,13 +38,13 @@ func checkLog(path string) error {
 const (
 	logHeader   = 32
 	frameHeader = 24
-	many        = 2 // commits, which no crash leaves out at once
+	tooMany     = 2 // commits, which no crash leaves out at once
 )
 
 // lostCommits counts the commits behind the first frame that is not whole. Commits that
 // came one after the other are linked by their checksums. What is behind a break and not
 // linked are leftovers of single commits that failed, for want of room perhaps: those
-// don't add up. A damaged header, behind which nothing can be read, counts as many.
+// don't add up. A damaged header, behind which nothing can be read, counts as too many.
 func lostCommits(r io.Reader) (lost int, err error) {
 	head := make([]byte, logHeader)
 	if ok, err := readWhole(r, head); !ok {
@@ -54,7 +54,7 @@ func lostCommits(r io.Reader) (lost int, err error) {
 	if sum := (checksum{order: order}).add(head[:24]); !sum.is(head[24:]) || page < 512 || page > 65536 {
 		ok, err := readWhole(r, make([]byte, frameHeader+512)) // of the smallest page there is
 		if ok {
-			return many, err
+			return tooMany, err
 		}
 		return 0, err
 	}

@@ -1,36 +1,35 @@
-package sqlite
+package rawsqlite
 
 import (
 	"bytes"
-	"errors"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"modernc.org/libc"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // connect opens a connection to a file of its own.
-func connect(t *testing.T) *conn {
+func connect(t *testing.T) *Conn {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "test.db")
-	if err := keepPrivate(path); err != nil {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := openConn(path, "journal_mode = WAL", "synchronous = FULL")
+	c, err := Open(path, "journal_mode = WAL", "synchronous = FULL")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.close() })
+	t.Cleanup(func() { c.Close() })
 	return c
 }
 
-func (c *conn) must(t *testing.T, query string, values ...any) {
+func (c *Conn) must(t *testing.T, query string, values ...any) {
 	t.Helper()
-	if _, err := c.exec(query, values...); err != nil {
+	if _, err := c.Exec(query, values...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -42,32 +41,32 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 		name      string
 		in, out   any
 		ofType    string
-		storeWith value
+		storeWith Value
 	}{
-		{"nothing", nil, nil, "null", value{}},
-		{"nobody", textOrNull(""), nil, "null", textOrNull("")},
-		{"the smallest number", int64(math.MinInt64), int64(math.MinInt64), "integer", num(math.MinInt64)},
-		{"an int", 7, int64(7), "integer", num(7)},
-		{"true", true, int64(1), "integer", num(1)},
-		{"a fraction", 0.25, 0.25, "real", value{kind: isFloat, float: 0.25}},
-		{"a text with an end in it", "a\x00b", "a\x00b", "text", text("a\x00b")},
-		{"an empty text is not NULL", "", "", "text", text("")},
-		{"empty bytes are not NULL", []byte{}, []byte{}, "blob", blob([]byte{})},
-		{"no bytes are empty ones", []byte(nil), []byte{}, "blob", blob(nil)},
-		{"large bytes, for which there was no memory before", large, large, "blob", blob(large)},
-		{"small ones after them", []byte{0}, []byte{0}, "blob", blob([]byte{0})},
+		{"nothing", nil, nil, "null", Value{}},
+		{"nobody", TextOrNull(""), nil, "null", TextOrNull("")},
+		{"the smallest number", int64(math.MinInt64), int64(math.MinInt64), "integer", Int(math.MinInt64)},
+		{"an int", 7, int64(7), "integer", Int(7)},
+		{"true", true, int64(1), "integer", Int(1)},
+		{"a fraction", 0.25, 0.25, "real", Float(0.25)},
+		{"a text with an end in it", "a\x00b", "a\x00b", "text", Text("a\x00b")},
+		{"an empty text is not NULL", "", "", "text", Text("")},
+		{"empty bytes are not NULL", []byte{}, []byte{}, "blob", Blob([]byte{})},
+		{"no bytes are empty ones", []byte(nil), []byte{}, "blob", Blob(nil)},
+		{"large bytes, for which there was no memory before", large, large, "blob", Blob(large)},
+		{"small ones after them", []byte{0}, []byte{0}, "blob", Blob([]byte{0})},
 	} {
-		s, err := c.prepare("SELECT ?, typeof(?)")
+		s, err := c.Prepare("SELECT ?, typeof(?)")
 		if err != nil {
 			t.Fatal(err)
 		}
-		for how, values := range map[string][]value{"any": boxed([]any{tt.in, tt.in}), "typed": {tt.storeWith, tt.storeWith}} {
-			rows := s.query(values...)
-			if !rows.next() {
-				t.Fatalf("%s, %s: no row: %v", tt.name, how, rows.err)
+		for how, values := range map[string][]Value{"any": toValues([]any{tt.in, tt.in}), "typed": {tt.storeWith, tt.storeWith}} {
+			rows := s.Query(values...)
+			if !rows.Next() {
+				t.Fatalf("%s, %s: no row: %v", tt.name, how, rows.Err())
 			}
 			got, ofType := rows.column(0), rows.column(1)
-			rows.close()
+			rows.Close()
 			same := got == nil && tt.out == nil
 			if b, ok := tt.out.([]byte); ok {
 				g, isBytes := got.([]byte)
@@ -79,8 +78,8 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 				t.Errorf("%s, %s: it came back as %T, a %v", tt.name, how, got, ofType)
 			}
 		}
-		if len(s.room) > largest && tt.name == "small ones after them" {
-			t.Errorf("%s: %d bytes are kept for them", tt.name, len(s.room))
+		if len(s.bytes) > keepBytes && tt.name == "small ones after them" {
+			t.Errorf("%s: %d bytes are kept for them", tt.name, len(s.bytes))
 		}
 	}
 }
@@ -89,21 +88,21 @@ func TestErrorsHaveTheirCodeAndLeaveTheStatementUsable(t *testing.T) {
 	c := connect(t)
 	c.must(t, "CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT NOT NULL)")
 	for range 2 {
-		if _, err := c.exec("INSERT INTO t VALUES (?, ?)", 1, nil); codeOf(err) != sqlite3.SQLITE_CONSTRAINT_NOTNULL || !strings.Contains(err.Error(), "NOT NULL constraint failed: t.x (1299)") {
+		if _, err := c.Exec("INSERT INTO t VALUES (?, ?)", 1, nil); codeOf(err) != sqlite3.SQLITE_CONSTRAINT_NOTNULL || !strings.Contains(err.Error(), "NOT NULL constraint failed: t.x (1299)") {
 			t.Errorf("a missing value is %v, with code %d", err, codeOf(err))
 		}
-		if n, err := c.exec("INSERT OR REPLACE INTO t VALUES (?, ?)", 1, "x"); n != 1 || err != nil {
+		if n, err := c.Exec("INSERT OR REPLACE INTO t VALUES (?, ?)", 1, "x"); n != 1 || err != nil {
 			t.Errorf("%d rows, %v", n, err)
 		}
 	}
-	if _, err := c.exec("SELEKT"); err == nil || !strings.Contains(err.Error(), "SELEKT") {
+	if _, err := c.Exec("SELEKT"); err == nil || !strings.Contains(err.Error(), "SELEKT") {
 		t.Errorf("a statement that is none is %v", err)
 	}
 	var n int
-	if err := c.row("SELECT x FROM t").Scan(&n); err == nil || !strings.Contains(err.Error(), "holds string") {
+	if err := c.Row("SELECT x FROM t").Scan(&n); err == nil || !strings.Contains(err.Error(), "holds string") {
 		t.Errorf("a text that is read as a number is %v", err)
 	}
-	if _, err := openConn(filepath.Join(t.TempDir(), "none.db")); codeOf(err)&0xff != sqlite3.SQLITE_CANTOPEN {
+	if _, err := Open(filepath.Join(t.TempDir(), "none.db")); codeOf(err)&0xff != sqlite3.SQLITE_CANTOPEN {
 		t.Errorf("a file that there is not is %v", err)
 	}
 }
@@ -112,14 +111,14 @@ func TestErrorsHaveTheirCodeAndLeaveTheStatementUsable(t *testing.T) {
 func TestStatementsAllocateNothing(t *testing.T) {
 	c := connect(t)
 	c.must(t, "CREATE TABLE t (id BLOB PRIMARY KEY, n INTEGER, x TEXT, payload BLOB) WITHOUT ROWID")
-	s, err := c.prepare("INSERT OR REPLACE INTO t VALUES (?, ?, ?, ?)")
+	s, err := c.Prepare("INSERT OR REPLACE INTO t VALUES (?, ?, ?, ?)")
 	if err != nil {
 		t.Fatal(err)
 	}
 	id, payload := [16]byte{1}, make([]byte, 1024)
 	run := func() {
 		id[15]++
-		if _, e := s.exec(blob(id[:]), num(int64(id[15])), text("user.created"), blob(payload)); e != nil {
+		if _, e := s.Exec(Blob(id[:]), Int(int64(id[15])), Text("user.created"), Blob(payload)); e != nil {
 			err = e
 		}
 	}
@@ -129,47 +128,48 @@ func TestStatementsAllocateNothing(t *testing.T) {
 	}
 }
 
-// full is a write of SQLite's that finds no room.
-var full = *(*uintptr)(unsafe.Pointer(&struct{ f transferFunc }{
-	func(*libc.TLS, uintptr, uintptr, int32, sqlite3.Tsqlite3_int64) int32 { return sqlite3.SQLITE_FULL },
-}))
+// failingWrite is a write of SQLite's that finds no free disk space.
+func failingWrite(*libc.TLS, uintptr, uintptr, int32, sqlite3.Tsqlite3_int64) int32 {
+	return sqlite3.SQLITE_FULL
+}
 
-// failing makes the next write to the log fail as on a full disk.
-func failing(b *logBuffer) (restore func()) {
-	was := b.under.FxWrite
-	b.under.FxWrite = full
-	return func() { b.under.FxWrite = was }
+// failWrites makes writes to the log fail as on a full disk.
+func failWrites(b *LogBuffer) (restore func()) {
+	under := &(*logState)(pointer(b.memory)).under
+	before := under.FxWrite
+	under.FxWrite = addressOfFunc(transferFunc(failingWrite))
+	return func() { under.FxWrite = before }
 }
 
 // What could not be written of a commit fails it, and nothing of it is there.
 func TestACommitThatTheLogHasNoRoomForIsNone(t *testing.T) {
 	c := connect(t)
 	c.must(t, "CREATE TABLE t (id INTEGER PRIMARY KEY, x BLOB)")
-	b, err := c.gatherLog()
+	b, err := c.GatherLog()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, size := range []int{10, 3 * bufferSize} { // it fails where it is synced, and before that
 		c.must(t, "INSERT INTO t VALUES (?, zeroblob(?))", 10*i, size)
 		c.must(t, "BEGIN IMMEDIATE")
-		restore := failing(b)
-		_, err := c.exec("INSERT INTO t VALUES (?, zeroblob(?))", 10*i+1, size)
+		restore := failWrites(b)
+		_, err := c.Exec("INSERT INTO t VALUES (?, zeroblob(?))", 10*i+1, size)
 		if err == nil {
-			_, err = c.exec("COMMIT")
+			_, err = c.Exec("COMMIT")
 		}
 		restore()
-		if !isFull(err) {
+		if !IsFull(err) {
 			t.Errorf("%d bytes: %v; want that it is full", size, err)
 		}
-		c.exec("ROLLBACK")
+		c.Exec("ROLLBACK")
 		c.must(t, "INSERT INTO t VALUES (?, zeroblob(?))", 10*i+2, size)
 	}
 	var n, sum int
-	if err := c.row("SELECT count(*), sum(id) FROM t").Scan(&n, &sum); err != nil || n != 4 || sum != 0+2+10+12 {
+	if err := c.Row("SELECT count(*), sum(id) FROM t").Scan(&n, &sum); err != nil || n != 4 || sum != 0+2+10+12 {
 		t.Errorf("%d rows, the sum of their ids is %d, %v; want 4 and 24", n, sum, err)
 	}
 	var whole string
-	if err := c.row("PRAGMA integrity_check").Scan(&whole); err != nil || whole != "ok" {
+	if err := c.Row("PRAGMA integrity_check").Scan(&whole); err != nil || whole != "ok" {
 		t.Errorf("%s, %v", whole, err)
 	}
 }
@@ -178,21 +178,21 @@ func TestACommitThatTheLogHasNoRoomForIsNone(t *testing.T) {
 func TestOthersSeeWhatIsCommitted(t *testing.T) {
 	c := connect(t)
 	c.must(t, "CREATE TABLE t (x BLOB)")
-	if _, err := c.gatherLog(); err != nil {
+	if _, err := c.GatherLog(); err != nil {
 		t.Fatal(err)
 	}
 	var path string
-	if err := c.row("SELECT file FROM pragma_database_list").Scan(&path); err != nil {
+	if err := c.Row("SELECT file FROM pragma_database_list").Scan(&path); err != nil {
 		t.Fatal(err)
 	}
-	other, err := openConn(path)
+	other, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.close()
+	defer other.Close()
 	count := func() (n int) {
 		t.Helper()
-		if err := other.row("SELECT count(*) FROM t").Scan(&n); err != nil {
+		if err := other.Row("SELECT count(*) FROM t").Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -216,15 +216,15 @@ func TestOthersSeeWhatIsCommitted(t *testing.T) {
 
 func TestTheLogMustBeOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
-	if err := keepPrivate(path); err != nil {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := openConn(path) // with a rollback journal
+	c, err := Open(path) // with a rollback journal
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.close()
-	if _, err := c.gatherLog(); err == nil || errors.Is(err, errClosed) {
+	defer c.Close()
+	if _, err := c.GatherLog(); err == nil || !strings.Contains(err.Error(), "has not opened its log") {
 		t.Errorf("gathering a log that there is not: %v", err)
 	}
 }
