@@ -31,7 +31,7 @@ func BenchmarkIngestHandler(b *testing.B) {
 	for name, keys := range map[string]KeyChecker{"open": nil, "key": &memory{}} {
 		b.Run(name, func(b *testing.B) {
 			o := testOptions(&memory{})
-			o.Ingest, o.Keys = accepting{event.Receipt{EventID: event.NewID(testTime), DeliveryID: event.NewID(testTime)}}, keys
+			o.Ingest, o.Keys = accepting{event.Receipt{Event: event.NewID(testTime), Deliveries: []event.ID{event.NewID(testTime)}}}, keys
 			h := New(o)
 			body := []byte(`{"event":"user.created","data":"` + strings.Repeat("x", 990) + `"}`)
 			reader := bytes.NewReader(body)

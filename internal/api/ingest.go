@@ -87,9 +87,9 @@ func writeAccepted(w http.ResponseWriter, receipt event.Receipt) {
 
 func appendAccepted(b []byte, receipt event.Receipt) []byte {
 	b = append(b, `{"delivery_id":"`...)
-	b, _ = receipt.DeliveryID.AppendText(b)
+	b, _ = receipt.Deliveries[0].AppendText(b)
 	b = append(b, `","event_id":"`...)
-	b, _ = receipt.EventID.AppendText(b)
+	b, _ = receipt.Event.AppendText(b)
 	return append(b, `","status":"pending"}`...)
 }
 

@@ -183,13 +183,13 @@ func (m *memory) Ingest(ctx context.Context, s event.Submission) (event.Submitte
 		old.receipt.Replayed = true
 		return event.Submitted{Receipt: old.receipt}, nil
 	}
-	receipt := event.Receipt{EventID: event.NewID(testTime), DeliveryID: event.NewID(testTime)}
+	receipt := event.Receipt{Event: event.NewID(testTime), Deliveries: []event.ID{event.NewID(testTime)}}
 	if m.replays == nil {
 		m.replays = map[string]replay{}
 	}
 	m.replays[s.IdempotencyKey] = replay{s.Body, receipt}
 	m.deliveries = append(m.deliveries, event.DeliveryReport{EventType: in.Event, Delivery: event.Delivery{
-		ID: receipt.DeliveryID, EventID: receipt.EventID, SubscriptionID: s.SubscriptionID, CreatedAt: testTime, DueAt: testTime,
+		ID: receipt.Deliveries[0], EventID: receipt.Event, SubscriptionID: s.SubscriptionID, CreatedAt: testTime, DueAt: testTime,
 	}})
 	return event.Submitted{Receipt: receipt}, nil
 }

@@ -19,8 +19,8 @@ var audited = map[event.Rule][2]string{
 		"deliveries without the event that they are to bring: they can't be made",
 		"Rows of the table events were lost, by a restore of some tables or by hand: restore all tables from one backup.",
 	},
-	event.RuleEventHasDelivery: {
-		"events that were accepted and have no delivery",
+	event.RuleEventHasDeliveries: {
+		"events that have fewer deliveries than they were accepted with",
 		"Rows of the table deliveries were lost, by a restore of some tables or by hand: restore all tables from one backup, or have the producer send these events again.",
 	},
 	event.RuleAttemptsOnRecord: {
@@ -49,10 +49,10 @@ var audited = map[event.Rule][2]string{
 	},
 }
 
-// examine audits a database.
-func examine(ctx context.Context, s store.Store) (api.Integrity, error) {
+// examine audits a database. What is older than the retention may have expired.
+func examine(ctx context.Context, s store.Store, retention time.Duration) (api.Integrity, error) {
 	began := time.Now()
-	findings, err := s.Audit(ctx, began)
+	findings, err := s.Audit(ctx, began, began.Add(-retention))
 	if err != nil {
 		return api.Integrity{}, err
 	}
@@ -103,7 +103,8 @@ const auditFresh = 30 * time.Second
 
 // auditor makes one report at a time, for all who ask meanwhile.
 type auditor struct {
-	store store.Store
+	store     store.Store
+	retention time.Duration
 
 	mu     sync.Mutex
 	at     time.Time
@@ -116,7 +117,7 @@ func (a *auditor) integrity(ctx context.Context) (api.Integrity, error) {
 	if time.Since(a.at) < auditFresh {
 		return a.report, nil
 	}
-	report, err := examine(ctx, a.store)
+	report, err := examine(ctx, a.store, a.retention)
 	if err == nil {
 		a.at, a.report = time.Now(), report
 	}
@@ -143,7 +144,7 @@ func Examine(ctx context.Context, cfg config.Config) (Examination, error) {
 	if err != nil {
 		return Examination{}, err
 	}
-	report, err := examine(ctx, s)
+	report, err := examine(ctx, s, cfg.Retention)
 	x := Examination{Deliveries: report.Deliveries}
 	for _, f := range report.Findings {
 		found := fmt.Sprintf("%d %s", f.Found, f.What)

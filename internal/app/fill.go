@@ -128,27 +128,22 @@ func fillSubscriptions(ctx context.Context, s store.Store, f Filling) ([]event.I
 
 func fillSettled(ctx context.Context, s store.Store, sub event.ID) (event.ID, error) {
 	now := time.Now()
-	a := event.Acceptance{Event: event.Event{ID: event.NewID(now), Type: "fill.settled", ContentType: "application/json", Payload: []byte(`{"event":"fill.settled","data":{}}`), CreatedAt: now}}
-	a.Delivery = event.Delivery{
-		ID: event.NewID(now), EventID: a.Event.ID, SubscriptionID: sub, Status: event.Delivered, Attempts: 1,
-		DueAt: now, CreatedAt: now, SettledAt: now,
+	e := event.Event{ID: event.NewID(now), Type: "fill.settled", ContentType: "application/json", Payload: []byte(`{"event":"fill.settled","data":{}}`), CreatedAt: now}
+	d := event.Delivery{
+		ID: event.DeliveryID(e.ID, sub), EventID: e.ID, SubscriptionID: sub, DueAt: now, CreatedAt: now,
+		LeaseOwner: "fill", LeasedUntil: now.Add(time.Minute),
 	}
-	if _, err := s.Accept(ctx, a); err != nil {
-		return a.Delivery.ID, err
+	if _, err := s.Accept(ctx, event.Acceptance{Event: e, Deliveries: []event.Delivery{d}}); err != nil {
+		return d.ID, err
 	}
-	return a.Delivery.ID, s.Record(ctx, []event.Settlement{{
-		Delivery: a.Delivery,
-		Attempt: event.Attempt{
-			ID: event.NewID(now), DeliveryID: a.Delivery.ID, SubscriptionID: sub, Number: 1,
-			Outcome: event.Outcome{StartedAt: now, Duration: time.Millisecond, StatusCode: 200, Peer: "127.0.0.1:9"},
-		},
-	}})
+	o := event.Outcome{StartedAt: now, Duration: time.Millisecond, StatusCode: 200, Peer: "127.0.0.1:9"}
+	return d.ID, s.Record(ctx, []event.Settlement{event.Settle(d, o, nil, now, 0.5)})
 }
 
 func fillDue(ctx context.Context, s store.Store, sub event.ID, payload []byte) error {
 	now := time.Now()
-	a := event.Acceptance{Event: event.Event{ID: event.NewID(now), Type: "fill.due", ContentType: "application/json", Payload: payload, CreatedAt: now}}
-	a.Delivery = event.Delivery{ID: event.NewID(now), EventID: a.Event.ID, SubscriptionID: sub, DueAt: now, CreatedAt: now}
-	_, err := s.Accept(ctx, a)
+	e := event.Event{ID: event.NewID(now), Type: "fill.due", ContentType: "application/json", Payload: payload, CreatedAt: now}
+	d := event.Delivery{ID: event.DeliveryID(e.ID, sub), EventID: e.ID, SubscriptionID: sub, DueAt: now, CreatedAt: now}
+	_, err := s.Accept(ctx, event.Acceptance{Event: e, Deliveries: []event.Delivery{d}})
 	return err
 }

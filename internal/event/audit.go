@@ -7,7 +7,7 @@ type Rule string
 // fault of Hookferry or of the database. The others say that work lies undone.
 const (
 	RuleDeliveryHasEvent   Rule = "delivery_has_event"        // and can so be sent
-	RuleEventHasDelivery   Rule = "event_has_delivery"        // and so was not forgotten
+	RuleEventHasDeliveries Rule = "event_has_delivery"        // as many as it was accepted with, or they expired
 	RuleAttemptsOnRecord   Rule = "attempts_on_record"        // as many as the delivery counts
 	RuleSettledIsFree      Rule = "settled_is_free"           // no node holds what is settled
 	RulePendingIsWanted    Rule = "pending_is_wanted"         // its subscription exists

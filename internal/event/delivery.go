@@ -18,12 +18,14 @@ type Event struct {
 // being attempted is still pending.
 type Status uint8
 
-// The only moves are from Pending to one of the others; those are final.
+// The moves: an attempt takes a delivery from Pending to Delivered or Failed (Settle); the
+// service or an operator cancels what is Pending (Cancel); a resend brings what is settled
+// back to Pending (Resend). A success that arrives late makes any of them Delivered (Apply).
 const (
 	Pending   Status = iota // waits for its first or next attempt
-	Delivered               // the receiver answered 200-299
+	Delivered               // the endpoint responded with 200-299
 	Failed                  // no attempts are left, or another would be senseless
-	Cancelled               // its subscription was deleted, or stayed inactive past the retention
+	Cancelled               // by an operator, or its subscription was deleted or stayed inactive past the retention
 )
 
 // Statuses are all of them, in the order of their numbers, which the stores keep.
@@ -46,16 +48,22 @@ func (s Status) String() string {
 // Delivery is one event on its way to one subscription. Its row in the store is
 // its place in the queue.
 type Delivery struct {
-	ID             ID
+	ID             ID // see DeliveryID
 	EventID        ID
 	SubscriptionID ID
 	Status         Status
-	Attempts       int       // how many were made; also the fence: see Settlement
+	Attempts       int       // number of attempts on record
 	DueAt          time.Time // when the next attempt may start; meaningless once settled
 	LeaseOwner     string    // the node that works on it, or ""
 	LeasedUntil    time.Time // when the lease ends unless it is renewed
 	CreatedAt      time.Time
 	SettledAt      time.Time // when it left Pending; zero before
+	DeliveredAt    time.Time // when it was first delivered; zero before. A resend leaves it
+
+	// A round is one pass through the retry schedule; each resend begins another.
+	Round     int // 0 for the first
+	RoundFrom int // attempts that do not count for the schedule of this round
+	Stray     int // attempts that were recorded past the fence; see Apply
 }
 
 // Claimed is a delivery that this node holds the lease of, with what it needs to
@@ -71,26 +79,36 @@ type Attempt struct {
 	ID             ID
 	DeliveryID     ID
 	SubscriptionID ID
-	Number         int // 1 for the first
+	Number         int // 1 for the first; unique within the delivery
 	Outcome        Outcome
 }
 
-// Acceptance is what ingest asks the store to keep in one transaction.
+// Acceptance is what ingest asks the store to keep in one transaction: an event, and
+// its deliveries to any number of subscriptions, or to none.
 type Acceptance struct {
-	Event    Event
-	Delivery Delivery
-	// IdempotencyKey, when not empty, makes the store answer a second acceptance
-	// for the same subscription with the first one's ids, if BodyHash is the same
-	// too, and with ErrKeyReused if it is not.
+	Event      Event
+	Deliveries []Delivery // of this event, each to another subscription
+	// IdempotencyKey, which needs exactly one delivery, makes the store reply to a second
+	// acceptance for the same subscription with the first one's ids if BodyHash is the
+	// same too, and with ErrKeyReused if it is not.
 	IdempotencyKey string
 	BodyHash       [32]byte
 }
 
-// Receipt is the store's answer to an Acceptance: the event is on disk.
+// Receipt is the store's reply to an Acceptance: the event is on disk.
 type Receipt struct {
-	EventID    ID
-	DeliveryID ID
+	Event      ID
+	Deliveries []ID // in the order of the Acceptance
 	Replayed   bool // an earlier acceptance under the same idempotency key; nothing new was stored
+}
+
+// Receipt is the reply to an acceptance that was stored.
+func (a *Acceptance) Receipt() Receipt {
+	ids := make([]ID, len(a.Deliveries))
+	for i := range a.Deliveries {
+		ids[i] = a.Deliveries[i].ID
+	}
+	return Receipt{Event: a.Event.ID, Deliveries: ids}
 }
 
 // ClaimRequest asks for due deliveries that nobody holds.
@@ -117,14 +135,11 @@ type Claim struct {
 }
 
 // Settlement is the record of one attempt: the attempt itself, and the delivery
-// as it stands after it.
-//
-// It is fenced: the delivery is changed only while its row is still pending and
-// stands at Attempt.Number-1 attempts, as it was claimed. The attempt is put on
-// record in any case, because it was made; recording it again changes nothing.
+// as it stands after it if nothing else has changed it since it was claimed. Apply says
+// what becomes of the row. Recording an attempt again changes nothing.
 type Settlement struct {
 	Delivery Delivery
-	Attempt  Attempt
+	Attempt  Attempt // the store sets its Number
 	// DisableReason, when not empty, makes the subscription inactive.
 	DisableReason string
 }

@@ -17,6 +17,10 @@ var (
 	ErrInactive = errors.New("subscription is not active")
 	// ErrKeyReused: the Idempotency-Key was used before, with another body.
 	ErrKeyReused = errors.New("idempotency key was used with another body")
+	// ErrNotSettled: the delivery is pending, so that there is nothing to resend.
+	ErrNotSettled = errors.New("the delivery is still pending")
+	// ErrDelivered: the delivery was delivered, and a resend would bring it twice.
+	ErrDelivered = errors.New("the delivery was delivered already")
 	// ErrUnauthorized: a signature that was needed is missing or wrong.
 	ErrUnauthorized = errors.New("not authorized")
 	// ErrSealed: what it takes the subscription's secrets for can't be done, because they

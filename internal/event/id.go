@@ -2,6 +2,7 @@ package event
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
@@ -23,6 +24,29 @@ func NewID(at time.Time) ID {
 	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80
 	return id
+}
+
+// DeliveryID returns the id of an event's delivery to a subscription. It is derived, so
+// that an event has at most one delivery to a subscription, by primary key: bytes 0 to 7 are
+// the event's, and after the two bits of the variant come the first 62 bits of
+// SHA-256(event id ‖ subscription id). It is a UUIDv7 of the event's millisecond.
+func DeliveryID(event, subscription ID) ID {
+	var both [32]byte
+	copy(both[:16], event[:])
+	copy(both[16:], subscription[:])
+	sum := sha256.Sum256(both[:])
+	id := event
+	binary.BigEndian.PutUint64(id[8:], binary.BigEndian.Uint64(sum[:8])>>2|1<<63)
+	return id
+}
+
+// Deliveries returns the smallest and the largest id that DeliveryID gives a delivery of
+// this event.
+func (id ID) Deliveries() (first, last ID) {
+	first, last = id, id
+	binary.BigEndian.PutUint64(first[8:], 1<<63)
+	binary.BigEndian.PutUint64(last[8:], 1<<63|1<<62-1)
+	return first, last
 }
 
 // FloorID is the smallest id of that millisecond: every id made before it is

@@ -180,3 +180,48 @@ func FuzzParseID(f *testing.F) {
 		}
 	})
 }
+
+// The golden vectors are what other programs that derive ids must find, too. SHA-256 of the two
+// ids together was computed apart.
+func TestDeliveryID(t *testing.T) {
+	for _, tt := range []struct{ event, subscription, want string }{
+		{"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", "0190b2c4-5d6e-7f81-8a1b-2c3d4e5f6072", "0190b2c4-5d6e-7f80-96c1-444e0d7c9fa9"},
+		{"01a21f9f-a7e0-7c0f-ba87-5aa7878d13f8", "01a21f9f-a7cc-7857-94b3-49ee1cfd98de", "01a21f9f-a7e0-7c0f-8c4e-ad5e9aae8bac"},
+	} {
+		e, s := parsed(t, tt.event), parsed(t, tt.subscription)
+		if got := event.DeliveryID(e, s).String(); got != tt.want {
+			t.Errorf("the delivery of %s to %s has the id %s, want %s", tt.event, tt.subscription, got, tt.want)
+		}
+	}
+}
+
+func parsed(t *testing.T, text string) event.ID {
+	t.Helper()
+	id, err := event.ParseID(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func TestDeliveryIDProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		at := anyTime().Draw(t, "time")
+		e, other := event.NewID(at), event.NewID(at.Add(time.Second))
+		a, b := anyID().Draw(t, "subscription"), anyID().Draw(t, "another")
+		id := event.DeliveryID(e, a)
+		if text := id.String(); text[14] != '7' || !strings.ContainsRune("89ab", rune(text[19])) || !id.Time().Equal(e.Time()) {
+			t.Fatalf("%s is not a UUIDv7 of the moment of %s", text, e)
+		}
+		if (id == event.DeliveryID(e, b)) != (a == b) || id == event.DeliveryID(other, a) {
+			t.Fatalf("the id %s is that of another delivery too", id)
+		}
+		first, last := e.Deliveries()
+		if bytes.Compare(first[:], id[:]) > 0 || bytes.Compare(id[:], last[:]) > 0 {
+			t.Fatalf("%s is not between %s and %s", id, first, last)
+		}
+		if foreign := event.DeliveryID(other, a); bytes.Compare(foreign[:], last[:]) <= 0 {
+			t.Fatalf("%s, of a later event, is not after %s", foreign, last)
+		}
+	})
+}

@@ -53,11 +53,12 @@ func (p RetryPolicy) Window() time.Duration {
 	return sum
 }
 
-// Settle is the state machine: it says what becomes of a delivery that was
-// claimed at d, after an attempt that ended at the time given with the outcome o.
+// Settle says what becomes of a delivery that was claimed at d, after an attempt that
+// ended at the time given with the outcome o. The delivery's place in the schedule p is
+// Attempts - RoundFrom, counted before the attempt.
 //
 // jitter is a random number in [0, 1), which moves a retry by up to ±JitterShare
-// of its delay. A receiver's Retry-After makes the wait longer, never shorter.
+// of its delay. An endpoint's Retry-After makes the wait longer, never shorter.
 func Settle(d Delivery, o Outcome, p RetryPolicy, at time.Time, jitter float64) Settlement {
 	d.Attempts++
 	d.LeaseOwner, d.LeasedUntil = "", time.Time{}
@@ -69,9 +70,9 @@ func Settle(d Delivery, o Outcome, p RetryPolicy, at time.Time, jitter float64) 
 		Outcome:        o,
 	}}
 
-	switch retry := d.Attempts - 1; {
+	switch retry := d.Attempts - d.RoundFrom - 1; {
 	case o.Success():
-		d.Status, d.SettledAt = Delivered, at
+		d.deliver(at)
 	case o.Final() || retry >= len(p):
 		d.Status, d.SettledAt = Failed, at
 	default:

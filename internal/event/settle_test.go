@@ -77,6 +77,9 @@ func TestSettle(t *testing.T) {
 			} else {
 				want.SettledAt = ended
 			}
+			if tt.want == event.Delivered {
+				want.DeliveredAt = ended
+			}
 			if diff := cmp.Diff(want, s.Delivery); diff != "" {
 				t.Errorf("delivery (- wanted, + found):\n%s", diff)
 			}

@@ -106,13 +106,16 @@ func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Su
 		Event:          event.Event{ID: event.NewID(now), Type: eventType, ContentType: s.ContentType, Payload: s.Body, CreatedAt: now},
 		IdempotencyKey: s.IdempotencyKey,
 	}
-	a.Delivery = event.Delivery{ID: event.NewID(now), EventID: a.Event.ID, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now}
+	a.Deliveries = []event.Delivery{{
+		ID: event.DeliveryID(a.Event.ID, sub.ID), EventID: a.Event.ID, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now,
+	}}
+	d := &a.Deliveries[0]
 	if a.IdempotencyKey != "" {
 		a.BodyHash = sha256.Sum256(s.Body)
 	}
 	lease, reserved := in.Handoff.Reserve(ctx, sub, len(s.Body))
 	if reserved {
-		a.Delivery.LeaseOwner, a.Delivery.LeasedUntil = lease.Owner, lease.Until
+		d.LeaseOwner, d.LeasedUntil = lease.Owner, lease.Until
 	}
 
 	faultpoint.Reach("ingest: accepting")
@@ -122,7 +125,7 @@ func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Su
 	stored := err == nil && !receipt.Replayed
 	switch {
 	case reserved && stored:
-		in.Handoff.Deliver(event.Claimed{Delivery: a.Delivery, Event: a.Event})
+		in.Handoff.Deliver(event.Claimed{Delivery: *d, Event: a.Event})
 	case reserved:
 		in.Handoff.Cancel(sub.ID, len(s.Body))
 	case stored:

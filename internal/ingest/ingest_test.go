@@ -34,7 +34,7 @@ func newWorld() *world {
 	return &world{
 		sub: event.Subscription{ID: event.NewID(now), Active: true}, now: now, room: true,
 		store: func(a event.Acceptance) (event.Receipt, error) {
-			return event.Receipt{EventID: a.Event.ID, DeliveryID: a.Delivery.ID}, nil
+			return a.Receipt(), nil
 		},
 	}
 }
@@ -129,7 +129,7 @@ func TestEveryRoad(t *testing.T) {
 		if calls := strings.Join(w.calls, ", "); calls != c.calls {
 			t.Errorf("%s: did %q, want %q", c.why, calls, c.calls)
 		}
-		if err != nil && got != (event.Submitted{}) {
+		if err != nil && !cmp.Equal(got, event.Submitted{}) {
 			t.Errorf("%s: an error and an answer: %+v", c.why, got)
 		}
 	}
@@ -154,22 +154,22 @@ func TestWhatIsStored(t *testing.T) {
 				t.Errorf("the payload is not the body: %.80q", a.Event.Payload)
 			}
 			want := event.Acceptance{
-				Event: event.Event{ID: got.Receipt.EventID, Type: a.Event.Type, ContentType: "application/json; charset=utf-8", Payload: []byte(body), CreatedAt: w.now},
-				Delivery: event.Delivery{
-					ID: got.Receipt.DeliveryID, EventID: got.Receipt.EventID, SubscriptionID: w.sub.ID, DueAt: w.now, CreatedAt: w.now,
-				},
+				Event: event.Event{ID: got.Receipt.Event, Type: a.Event.Type, ContentType: "application/json; charset=utf-8", Payload: []byte(body), CreatedAt: w.now},
+				Deliveries: []event.Delivery{{
+					ID: event.DeliveryID(got.Receipt.Event, w.sub.ID), EventID: got.Receipt.Event, SubscriptionID: w.sub.ID, DueAt: w.now, CreatedAt: w.now,
+				}},
 			}
 			if room {
-				want.Delivery.LeaseOwner, want.Delivery.LeasedUntil = "node-a", w.now.Add(15*time.Second)
-				if diff := cmp.Diff(event.Claimed{Delivery: want.Delivery, Event: want.Event}, w.handed); diff != "" {
+				want.Deliveries[0].LeaseOwner, want.Deliveries[0].LeasedUntil = "node-a", w.now.Add(15*time.Second)
+				if diff := cmp.Diff(event.Claimed{Delivery: want.Deliveries[0], Event: want.Event}, w.handed); diff != "" {
 					t.Errorf("handed over (- wanted, + found):\n%s", diff)
 				}
 			}
 			if diff := cmp.Diff(want, a); diff != "" {
 				t.Errorf("stored (- wanted, + found):\n%s", diff)
 			}
-			if a.Event.ID == a.Delivery.ID || !a.Event.ID.Time().Equal(w.now.Truncate(time.Millisecond)) {
-				t.Errorf("the ids %v and %v are the same, or not of this time", a.Event.ID, a.Delivery.ID)
+			if a.Event.ID == a.Deliveries[0].ID || !a.Event.ID.Time().Equal(w.now.Truncate(time.Millisecond)) {
+				t.Errorf("the ids %v and %v are the same, or not of this time", a.Event.ID, a.Deliveries[0].ID)
 			}
 		}
 	}
@@ -193,7 +193,7 @@ func TestFilter(t *testing.T) {
 		if err != nil || got.Filtered != c.want {
 			t.Errorf("%v: filtered %v, want %v: %s (%v)", c.wants, got.Filtered, c.want, c.why, err)
 		}
-		if got.Filtered && (got.Receipt != event.Receipt{} || !strings.Contains(got.Reason, "user.created") || !strings.Contains(got.Reason, c.wants[0])) {
+		if got.Filtered && (len(got.Receipt.Deliveries) > 0 || !strings.Contains(got.Reason, "user.created") || !strings.Contains(got.Reason, c.wants[0])) {
 			t.Errorf("%v: %+v does not say what was wanted and what came", c.wants, got)
 		}
 	}
@@ -209,9 +209,9 @@ func TestIdempotencyKey(t *testing.T) {
 	if w.accepted.IdempotencyKey != "order-1" || w.accepted.BodyHash != sha256.Sum256([]byte(good)) {
 		t.Errorf("with a key: %q with hash %x, want the body's SHA-256", w.accepted.IdempotencyKey, w.accepted.BodyHash)
 	}
-	first := event.Receipt{EventID: event.NewID(w.now), DeliveryID: event.NewID(w.now), Replayed: true}
+	first := event.Receipt{Event: event.NewID(w.now), Deliveries: []event.ID{event.NewID(w.now)}, Replayed: true}
 	w.store = func(event.Acceptance) (event.Receipt, error) { return first, nil }
-	if got, err := w.ingest(good); err != nil || got.Receipt != first {
+	if got, err := w.ingest(good); err != nil || !cmp.Equal(got.Receipt, first) {
 		t.Errorf("a replay answers %+v, %v, want the first one's receipt", got, err)
 	}
 }

@@ -40,7 +40,7 @@ func (f file) accept(sub event.Subscription) event.Delivery {
 	now := time.Now()
 	e := event.Event{ID: event.NewID(now), Type: "user.created", Payload: []byte(`{}`), CreatedAt: now}
 	d := event.Delivery{ID: event.NewID(now), EventID: e.ID, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now}
-	_, err := f.Accept(f.t.Context(), event.Acceptance{Event: e, Delivery: d})
+	_, err := f.Accept(f.t.Context(), event.Acceptance{Event: e, Deliveries: []event.Delivery{d}})
 	f.must(err)
 	return d
 }

@@ -28,7 +28,17 @@ type Dialect struct {
 	Before     string // the time that AuditedBefore returns
 	Deliveries string // what to select deliveries from
 	EventOf    string // the event e is that of the delivery d
-	Orphans    string // selects the ids of the events that should have a delivery and have none
+	Events     string // selects id, delivery_count and key of the events
+	Of         string // the column of Deliveries that holds their event's key
+	Kept       string // the smallest id of an event that has all its deliveries still
+}
+
+// eventsShort finds events with fewer deliveries than they were accepted with (-1 is one, as
+// release 0.1.0 left it). Of older ones some may have expired, but not all.
+func eventsShort(in Dialect) string {
+	return fmt.Sprintf(`SELECT e.id FROM (%s) AS e LEFT JOIN (SELECT %s AS key, count(*) AS n FROM %s GROUP BY 1) AS d ON d.key = e.key
+		WHERE coalesce(d.n, 0) < CASE WHEN e.id < %s AND e.delivery_count <> 0 THEN 1 ELSE abs(e.delivery_count) END
+		ORDER BY 1 LIMIT %d`, in.Events, in.Of, in.Deliveries, in.Kept, event.FindingsMost)
 }
 
 // AuditStatements are the rules in the SQL that both dialects understand.
@@ -41,7 +51,7 @@ func AuditStatements(in Dialect) []AuditStatement {
 	}
 	list := []AuditStatement{
 		{event.RuleDeliveryHasEvent, deliveries(`NOT EXISTS (SELECT 1 FROM events e WHERE ` + in.EventOf + `)`)},
-		{event.RuleEventHasDelivery, fmt.Sprintf(`%s ORDER BY 1 LIMIT %d`, in.Orphans, event.FindingsMost)},
+		{event.RuleEventHasDeliveries, eventsShort(in)},
 		{event.RuleAttemptsOnRecord, deliveries(`d.attempts > (SELECT count(*) FROM delivery_attempts a WHERE a.delivery_id = d.id)`)},
 		{event.RuleSettledIsFree, deliveries(`d.status <> 0 AND d.lease_owner IS NOT NULL`)},
 		{event.RulePendingIsWanted, deliveries(`d.status = 0 AND NOT ` + subscription(in.Living))},

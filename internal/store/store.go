@@ -29,6 +29,7 @@ type Store interface {
 	Subscriptions
 	Intake
 	Queue
+	Operations
 	History
 	Keys
 	Upkeep
@@ -58,13 +59,13 @@ type Subscriptions interface {
 	DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error
 }
 
-// Intake takes events in.
+// Intake accepts events.
 type Intake interface {
-	// Accept keeps an event and its delivery, whose ids are of the same moment. When
-	// it returns without an error, both are on disk. Concurrent calls share a
-	// transaction. The error wraps ErrKeyReused if the idempotency key stands for
-	// another body, and ErrNotFound if the subscription does not exist or was deleted
-	// meanwhile.
+	// Accept keeps an event and all its deliveries, whose ids are derived from the event's
+	// (event.DeliveryID). When it returns without an error, all are on disk. Concurrent
+	// calls share a transaction. If it returns an error, nothing of the acceptance is kept.
+	// The error wraps ErrKeyReused if the idempotency key stands for another body, and
+	// ErrNotFound if a subscription does not exist or was deleted meanwhile.
 	Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error)
 }
 
@@ -74,9 +75,10 @@ type Queue interface {
 	// active, fairly: each subscription with something due gets its turn before
 	// any gets a second one, however many are due.
 	Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error)
-	// Record writes settlements, each fenced as event.Settlement says, and ends
-	// their leases. When it returns without an error, all are on disk. It may be
-	// repeated. The list is the caller's again when it returns.
+	// Record writes attempts and what event.Apply makes of their deliveries' rows. It gives
+	// each attempt its number. When it returns without an error, all are on disk. It may be
+	// repeated: what is on record already changes nothing. An attempt of a delivery that does
+	// not exist any more is not kept. The list is the caller's again when it returns.
 	Record(ctx context.Context, settlements []event.Settlement) error
 	// Renew moves the end of the owner's leases, and returns those that it does
 	// not hold any more. A lease that ran out is still its owner's until Rescue.
@@ -86,6 +88,16 @@ type Queue interface {
 	Release(ctx context.Context, owner string, ids []event.ID) error
 	// Rescue ends leases that ran out before the time given, whoever held them.
 	Rescue(ctx context.Context, now time.Time) (int, error)
+}
+
+// Operations are what an operator asks for. Each decides and writes in one transaction, and
+// returns the delivery as it then stands. ErrNotFound if there is none.
+type Operations interface {
+	// Resend does what event.Resend says, and returns its errors. The error wraps ErrInactive
+	// if the subscription is not active or was deleted.
+	Resend(ctx context.Context, delivery event.ID, at time.Time, force bool) (event.Delivery, error)
+	// Cancel does what event.Cancel says.
+	Cancel(ctx context.Context, delivery event.ID, at time.Time) (event.Delivery, error)
 }
 
 // History answers what became of things.
@@ -105,8 +117,9 @@ type History interface {
 	// all of them and is meant for tests, demonstrations and audits.
 	Count(ctx context.Context) (map[event.Status]int, error)
 	// Audit looks for rows that break a rule, at one moment, and returns what it found
-	// in the order of the rules. It reads everything that is kept.
-	Audit(ctx context.Context, now time.Time) ([]event.Finding, error)
+	// in the order of the rules. It reads everything that is kept. Of events from before
+	// kept, some deliveries may have expired.
+	Audit(ctx context.Context, now, kept time.Time) ([]event.Finding, error)
 }
 
 // Keys keeps the API keys: their hashes, never themselves.
@@ -126,11 +139,12 @@ type Keys interface {
 // Upkeep keeps the database small and says how it is.
 type Upkeep interface {
 	// Expire deletes what settled before the time given, at most limit deliveries
-	// with their events and attempts, and returns how many. A driver that keeps the
-	// deliveries of a few hours apart may delete all of those at once, when the last
-	// of them is old enough, and until then keep the others. What is pending stays,
+	// with their attempts, and returns how many. An event is deleted with its last
+	// delivery, and one without any when it is as old; that counts like a delivery. A driver
+	// that keeps the deliveries of a few hours apart may delete all of those at once, when the
+	// last of them is old enough, and until then keep the others. What is pending stays,
 	// unless its subscription has been inactive since before then: that is
-	// cancelled, and counts as settled now. Idempotency keys of that age go, too.
+	// cancelled, and counts as settled now. Idempotency keys of that age are deleted, too.
 	// Call it until it returns 0.
 	Expire(ctx context.Context, before time.Time, now time.Time, limit int) (int, error)
 	// Ping makes sure that the database answers, is not one that can only be read, and

@@ -13,7 +13,7 @@ import (
 )
 
 // Audit looks for rows that break a rule, as they stand at one moment, on the primary.
-func (s *Store) Audit(ctx context.Context, now time.Time) ([]event.Finding, error) {
+func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()
 	now = s.clock.toDatabase(now)
@@ -29,7 +29,8 @@ func (s *Store) Audit(ctx context.Context, now time.Time) ([]event.Finding, erro
 		for _, rule := range store.AuditStatements(store.Dialect{
 			Living: "s.deleted_at IS NULL", Active: "s.is_active", Before: before,
 			Deliveries: "deliveries", EventOf: "e.id = d.event_id",
-			Orphans: "SELECT id FROM events EXCEPT SELECT event_id FROM deliveries",
+			Events: "SELECT id, delivery_count, id AS key FROM events", Of: "event_id",
+			Kept: fmt.Sprintf("'%s'", event.FloorID(kept)),
 		}) {
 			rows, err := tx.Query(ctx, rule.SQL, pgx.QueryExecModeExec)
 			if err != nil {

@@ -304,7 +304,7 @@ const leaseSQL = `WITH held AS MATERIALIZED (
 	UPDATE deliveries d SET lease_owner = $2, leased_until = $3
 	FROM held h, events e
 	WHERE d.id = ANY($1::uuid[]) AND d.id = h.id AND e.id = d.event_id
-	RETURNING d.id, d.event_id, d.subscription_id, d.attempts, d.due_at, d.created_at,
+	RETURNING d.id, d.event_id, d.subscription_id, d.attempts, d.due_at, d.created_at, d.delivered_at, d.round, d.round_from, d.stray,
 		e.type, e.content_type, e.payload, e.created_at`
 
 // lease leases what was picked, as far as nobody else was faster.
@@ -322,7 +322,7 @@ func (c *claiming) lease(ctx context.Context, picked []event.ID) error {
 		got := event.Claimed{Delivery: event.Delivery{LeaseOwner: r.Owner}}
 		d, e := &got.Delivery, &got.Event
 		if err := rows.Scan(idTo(&d.ID), idTo(&d.EventID), idTo(&d.SubscriptionID), &d.Attempts, timeTo{&d.DueAt}, timeTo{&d.CreatedAt},
-			&e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}); err != nil {
+			timeTo{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}); err != nil {
 			rows.Close()
 			return err
 		}

@@ -170,7 +170,7 @@ func handOver(t *testing.T, one, other node, sub event.ID) {
 	deliver(t, one.Store, one.claimOne(t, time.Minute), one.now())
 
 	a := offer(sub, one.now())
-	a.Delivery.LeaseOwner, a.Delivery.LeasedUntil = one.name, one.now().Add(time.Minute)
+	a.Deliveries[0].LeaseOwner, a.Deliveries[0].LeasedUntil = one.name, one.now().Add(time.Minute)
 	accept(t, one.Store, a)
 	other.rescue(t, time.Minute-doubt, 0)
 	other.rescue(t, time.Minute+doubt, 1)
@@ -193,7 +193,7 @@ func TestTimesComeBackWhereTheyWereWritten(t *testing.T) {
 		}
 		measure()
 		a := offer(sub.ID, n.now())
-		a.Delivery.LeaseOwner, a.Delivery.LeasedUntil = "a", n.now().Add(time.Minute)
+		a.Deliveries[0].LeaseOwner, a.Deliveries[0].LeasedUntil = "a", n.now().Add(time.Minute)
 		want := accept(t, n.Store, a)
 		for range 3 {
 			measure()

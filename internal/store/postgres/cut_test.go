@@ -125,7 +125,7 @@ func TestConnectionCutDuringACommit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := row.when == afterCommit && row.key != ""; got.Replayed != want || want && got.EventID != first.Event.ID {
+			if want := row.when == afterCommit && row.key != ""; got.Replayed != want || want && got.Event != first.Event.ID {
 				t.Errorf("repeated, it is %+v; want a replay of the first: %v", got, want)
 			}
 			if n := query[int](t, direct, `SELECT count(*) FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.subscription_id = $1::uuid`, sub.ID.String())[0]; n != row.stored {

@@ -47,7 +47,7 @@ func TestDiskFull(t *testing.T) {
 			a.Event.Payload[i] = byte(i * i >> 3 * len(taken)) // what PostgreSQL can't make small
 		}
 		if _, err = s.Accept(t.Context(), a); err == nil {
-			taken = append(taken, a.Delivery.ID)
+			taken = append(taken, a.Deliveries[0].ID)
 		}
 	}
 	if !errors.Is(err, event.ErrFull) {

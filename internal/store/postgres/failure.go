@@ -27,7 +27,8 @@ func fail(what string, err error) error {
 
 // isRefusal reports whether an operation was refused by a rule, with nothing written.
 func isRefusal(err error) bool {
-	return errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrKeyReused)
+	return errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrKeyReused) || errors.Is(err, event.ErrInactive) ||
+		errors.Is(err, event.ErrNotSettled) || errors.Is(err, event.ErrDelivered)
 }
 
 func sqlState(err error) string {

@@ -15,8 +15,7 @@ import (
 const (
 	attemptColumns = `a.id, a.delivery_id, a.subscription_id, a.attempt_number, a.started_at, a.duration_us, a.dns_us, a.connect_us,
 		a.tls_us, a.first_byte_us, a.peer, a.status_code, a.code, a.error, a.response`
-	deliverySQL = `SELECT d.event_id, d.subscription_id, d.status, d.attempts, d.due_at,
-		coalesce(d.lease_owner, ''), d.leased_until, d.created_at, d.settled_at, e.type
+	deliverySQL = `SELECT ` + deliveryColumns + `, e.type
 		FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.id = $1`
 	attemptsOfSQL   = `SELECT ` + attemptColumns + ` FROM delivery_attempts a WHERE a.delivery_id = $1 ORDER BY a.attempt_number, a.id`
 	listAttemptsSQL = `SELECT ` + attemptColumns + `,
@@ -51,8 +50,7 @@ func readDelivery(ctx context.Context, pool *pgxpool.Pool, id event.ID) (event.D
 	b := &pgx.Batch{}
 	b.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`) // both as they were at one moment
 	b.Queue(deliverySQL, uuid(id)).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(idTo(&d.EventID), idTo(&d.SubscriptionID), &d.Status, &d.Attempts, timeTo{&d.DueAt},
-			&d.LeaseOwner, timeTo{&d.LeasedUntil}, timeTo{&d.CreatedAt}, timeTo{&d.SettledAt}, &r.EventType)
+		err := row.Scan(append(deliveryTo(d), &r.EventType)...)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("%w: delivery %s", event.ErrNotFound, id)
 		}

@@ -19,7 +19,7 @@ import (
 // where locking the subscriptions' rows would cost a write each.
 const deletionLock = 0x686f6f6b_00000001
 
-// Accept keeps an event and its delivery in one transaction.
+// Accept keeps an event and its deliveries in one transaction.
 func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error) {
 	o := &op{acceptance: a}
 	if err := s.writer.write(ctx, o); err != nil {
@@ -29,50 +29,73 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 }
 
 // In braces stand the tables whose partition it names; see nameTables.
-const insertSQL = `WITH stored AS (
+// An event is stored with all its deliveries, or, if one of their subscriptions does not
+// exist any more, not at all.
+const insertSQL = `WITH gone AS MATERIALIZED (
+		SELECT d.event_id FROM unnest($2::uuid[], $3::uuid[]) AS d (event_id, subscription_id)
+		WHERE NOT EXISTS (SELECT FROM subscriptions s WHERE s.id = d.subscription_id AND s.deleted_at IS NULL)),
+	stored AS (
 		INSERT INTO {deliveries} (id, event_id, subscription_id, due_at, created_at, leased_until, attempts, status, lease_owner)
 		SELECT d.id, d.event_id, d.subscription_id, d.due_at, d.created_at, d.leased_until, 0, 0, d.lease_owner
 		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::text[])
 			AS d (id, event_id, subscription_id, due_at, created_at, leased_until, lease_owner)
-		WHERE EXISTS (SELECT FROM subscriptions s WHERE s.id = d.subscription_id AND s.deleted_at IS NULL)
-		RETURNING event_id)
-	INSERT INTO {events} (id, created_at, type, content_type, payload)
-	SELECT e.id, e.created_at, e.type, e.content_type, e.payload
-	FROM unnest($2::uuid[], $8::timestamptz[], $9::text[], $10::text[], $11::bytea[])
-		AS e (id, created_at, type, content_type, payload)
-	WHERE e.id IN (SELECT event_id FROM stored)`
+		WHERE d.event_id NOT IN (SELECT event_id FROM gone))
+	INSERT INTO {events} (id, created_at, type, content_type, payload, delivery_count)
+	SELECT e.id, e.created_at, e.type, e.content_type, e.payload, e.delivery_count
+	FROM unnest($8::uuid[], $9::timestamptz[], $10::text[], $11::text[], $12::bytea[], $13::int4[])
+		AS e (id, created_at, type, content_type, payload, delivery_count)
+	WHERE e.id NOT IN (SELECT event_id FROM gone)`
 
-// insert stores events and deliveries. Those of a subscription that is gone are
-// left out, which shows in the number of rows.
+// insert stores events and their deliveries. That some were left out shows in the number
+// of rows.
 func (t *transaction) insert(fresh []*op) *pgx.QueuedQuery {
+	t.next.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, int64(deletionLock))
+	return t.next.Queue(t.in.insert, append(t.deliveryColumns(fresh), eventColumns(fresh)...)...)
+}
+
+func (t *transaction) deliveryColumns(fresh []*op) []any {
+	n := 0
+	for _, o := range fresh {
+		n += len(o.acceptance.Deliveries)
+	}
+	id, eventID, subscription := make(ids, 0, n), make(ids, 0, n), make(ids, 0, n)
+	due, created, until, owner := make(times, 0, n), make(times, 0, n), make(maybes, 0, n), make(names, 0, n)
+	for _, o := range fresh {
+		for i := range o.acceptance.Deliveries {
+			d := &o.acceptance.Deliveries[i]
+			id, eventID, subscription = append(id, d.ID), append(eventID, d.EventID), append(subscription, d.SubscriptionID)
+			due, created = append(due, t.clock.toDatabase(d.DueAt)), append(created, d.CreatedAt)
+			until, owner = append(until, t.clock.toDatabase(d.LeasedUntil)), append(owner, d.LeaseOwner)
+			if d.LeaseOwner == "" {
+				t.stored++
+			}
+		}
+	}
+	return []any{id, eventID, subscription, due, created, until, owner}
+}
+
+func eventColumns(fresh []*op) []any {
 	n := len(fresh)
-	id, eventID, subscription := make(ids, n), make(ids, n), make(ids, n)
-	due, created, until, owner := make(times, n), make(times, n), make(maybes, n), make(names, n)
-	at, kind, content, payload := make(times, n), make(texts, n), make(texts, n), make(blobs, n)
+	id, at, kind, content, payload, deliveries := make(ids, n), make(times, n), make(texts, n), make(texts, n), make(blobs, n), make(ints, n)
 	for i, o := range fresh {
-		d, e := &o.acceptance.Delivery, &o.acceptance.Event
-		id[i], eventID[i], subscription[i] = d.ID, e.ID, d.SubscriptionID
-		due[i], created[i], until[i], owner[i] = t.clock.toDatabase(d.DueAt), d.CreatedAt, t.clock.toDatabase(d.LeasedUntil), d.LeaseOwner
-		at[i], kind[i], content[i], payload[i] = e.CreatedAt, clean(e.Type), clean(e.ContentType), e.Payload
+		e := &o.acceptance.Event
+		id[i], at[i], kind[i], content[i], payload[i] = e.ID, e.CreatedAt, clean(e.Type), clean(e.ContentType), e.Payload
 		if payload[i] == nil {
 			payload[i] = []byte{} // a nil slice would be NULL
 		}
-		if d.LeaseOwner == "" {
-			t.stored++
-		}
+		deliveries[i] = int32(len(o.acceptance.Deliveries))
 	}
-	t.next.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, int64(deletionLock))
-	return t.next.Queue(t.in.insert, id, eventID, subscription, due, created, until, owner, at, kind, content, payload)
+	return []any{id, at, kind, content, payload, deliveries}
 }
 
-const storedSQL = `SELECT id FROM deliveries WHERE id = ANY($1::uuid[])`
+const storedSQL = `SELECT id FROM events WHERE id = ANY($1::uuid[])`
 
 // findRefused finds the acceptances that were left out.
 func (t *transaction) findRefused(ctx context.Context, batch []*op) error {
 	var all ids
 	for _, o := range batch {
 		if o.fresh() {
-			all = append(all, o.acceptance.Delivery.ID)
+			all = append(all, o.acceptance.Event.ID)
 		}
 	}
 	rows, err := t.conn.Query(ctx, storedSQL, all)
@@ -88,8 +111,11 @@ func (t *transaction) findRefused(ctx context.Context, batch []*op) error {
 		found[id] = true
 	}
 	for _, o := range batch {
-		if o.fresh() && !found[o.acceptance.Delivery.ID] {
-			o.err = fmt.Errorf("%w: subscription %s", event.ErrNotFound, o.acceptance.Delivery.SubscriptionID)
+		if o.fresh() && !found[o.acceptance.Event.ID] {
+			o.err = fmt.Errorf("%w: a subscription of the event %s", event.ErrNotFound, o.acceptance.Event.ID)
+			if len(o.acceptance.Deliveries) == 1 {
+				o.err = fmt.Errorf("%w: subscription %s", event.ErrNotFound, o.acceptance.Deliveries[0].SubscriptionID)
+			}
 		}
 	}
 	return nil
@@ -129,7 +155,7 @@ func (o *op) replay(before event.Receipt, hash []byte) {
 	before.Replayed = true
 	o.receipt, o.keyHash = before, hash
 	if !bytes.Equal(hash, o.acceptance.BodyHash[:]) {
-		o.err = fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, before.EventID)
+		o.err = fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, before.Event)
 	}
 }
 
@@ -164,7 +190,7 @@ func (t *transaction) keys(ctx context.Context, batch []*op) (twins, error) {
 
 // keyText is the key along with its subscription, in the order of the table's key.
 func (o *op) keyText() string {
-	return string(o.acceptance.Delivery.SubscriptionID[:]) + o.acceptance.IdempotencyKey
+	return string(o.acceptance.Deliveries[0].SubscriptionID[:]) + o.acceptance.IdempotencyKey
 }
 
 const (
@@ -184,8 +210,8 @@ func (t *transaction) takeKeys(keyed []*op, byKey map[string]*op) {
 	eventID, delivery, created := make(ids, n), make(ids, n), make(times, n)
 	for i, o := range keyed {
 		a := &o.acceptance
-		subscription[i], key[i], hash[i] = a.Delivery.SubscriptionID, []byte(a.IdempotencyKey), a.BodyHash[:]
-		eventID[i], delivery[i], created[i] = a.Event.ID, a.Delivery.ID, a.Delivery.CreatedAt
+		subscription[i], key[i], hash[i] = a.Deliveries[0].SubscriptionID, []byte(a.IdempotencyKey), a.BodyHash[:]
+		eventID[i], delivery[i], created[i] = a.Event.ID, a.Deliveries[0].ID, a.Deliveries[0].CreatedAt
 	}
 	t.next.Queue(takeKeysSQL, subscription, key, hash, eventID, delivery, created)
 	t.next.Queue(readKeysSQL, subscription, key).Query(func(rows pgx.Rows) error {
@@ -193,8 +219,8 @@ func (t *transaction) takeKeys(keyed []*op, byKey map[string]*op) {
 		var key, hash []byte
 		_, err := pgx.ForEachRow(rows, []any{idTo(&sub), &key, &hash, idTo(&eventID), idTo(&delivery)}, func() error {
 			o := byKey[string(sub[:])+string(key)]
-			if delivery != o.acceptance.Delivery.ID { // another's
-				o.replay(event.Receipt{EventID: eventID, DeliveryID: delivery}, hash)
+			if delivery != o.acceptance.Deliveries[0].ID { // another's
+				o.replay(event.Receipt{Event: eventID, Deliveries: []event.ID{delivery}}, hash)
 			}
 			return nil
 		})

@@ -95,7 +95,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	}
 	h.awaitDue(t, "a released delivery")
 	a := offer(sub.ID, now)
-	a.Delivery.LeaseOwner, a.Delivery.LeasedUntil = "a", now
+	a.Deliveries[0].LeaseOwner, a.Deliveries[0].LeasedUntil = "a", now
 	accept(t, here, a)
 	if n, err := here.Rescue(t.Context(), now.Add(time.Minute)); err != nil || n != 1 {
 		t.Fatalf("rescued %d, %v", n, err)

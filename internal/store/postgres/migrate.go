@@ -29,7 +29,7 @@ func Migrations(ctx context.Context, url string) ([]string, error) {
 	}
 	var names []string
 	for _, source := range p.ListSources() {
-		names = append(names, filepath.Base(source.Path))
+		names = append(names, nameOf(source))
 	}
 	if !exists { // asking goose would make its table
 		return names, nil
@@ -41,14 +41,22 @@ func Migrations(ctx context.Context, url string) ([]string, error) {
 	names = names[:0]
 	for _, m := range status {
 		if m.State == goose.StatePending {
-			names = append(names, filepath.Base(m.Source.Path))
+			names = append(names, nameOf(m.Source))
 		}
 	}
 	return names, nil
 }
 
-// migrate makes what is missing, each migration in a transaction, under a lock
-// that makes other nodes wait.
+// nameOf is a migration's file, or what this package calls one that is a function.
+func nameOf(s *goose.Source) string {
+	if s.Version == hotTablesVersion {
+		return hotTablesName
+	}
+	return filepath.Base(s.Path)
+}
+
+// migrate makes what is missing, each migration of the directory in a transaction, under a
+// lock that makes other nodes wait.
 func migrate(ctx context.Context, url string) error {
 	db, p, err := provider(url)
 	if err != nil {
@@ -76,7 +84,7 @@ func provider(url string) (*sql.DB, *goose.Provider, error) {
 		return nil, nil, err
 	}
 	db := stdlib.OpenDB(*cfg.ConnConfig)
-	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(locker))
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(locker), goose.WithGoMigrations(hotTables()))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the migrations: %w", err)
 	}

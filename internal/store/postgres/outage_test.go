@@ -46,7 +46,7 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 					default:
 					}
 					a := offer(sub.ID, time.Now())
-					a.Delivery.LeaseOwner, a.Delivery.LeasedUntil = "a", time.Now().Add(time.Minute)
+					a.Deliveries[0].LeaseOwner, a.Deliveries[0].LeasedUntil = "a", time.Now().Add(time.Minute)
 					if _, err := s.Accept(t.Context(), a); err != nil {
 						if !errors.Is(err, event.ErrUnavailable) {
 							t.Errorf("accept while the server is killed: %v", err)
@@ -54,12 +54,12 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 						continue
 					}
 					mu.Lock()
-					accepted[a.Delivery.ID] = true
+					accepted[a.Deliveries[0].ID] = true
 					mu.Unlock()
-					settlement := event.Settle(a.Delivery, event.Outcome{StartedAt: time.Now(), StatusCode: 200}, nil, time.Now(), 0.5)
+					settlement := event.Settle(a.Deliveries[0], event.Outcome{StartedAt: time.Now(), StatusCode: 200}, nil, time.Now(), 0.5)
 					if err := s.Record(t.Context(), []event.Settlement{settlement}); err == nil {
 						mu.Lock()
-						settled[a.Delivery.ID] = true
+						settled[a.Deliveries[0].ID] = true
 						mu.Unlock()
 					}
 				}
@@ -222,7 +222,7 @@ func TestWithoutPreparedStatements(t *testing.T) {
 	if err != nil || len(list) != 1 || !strings.HasPrefix(list[0].Attempt.Outcome.Error, "bytes ") {
 		t.Errorf("attempts: %+v, %v", list, err)
 	}
-	if _, err := s.Renew(t.Context(), "a", []event.ID{a.Delivery.ID}, time.Now()); err != nil {
+	if _, err := s.Renew(t.Context(), "a", []event.ID{a.Deliveries[0].ID}, time.Now()); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.Depth(t.Context(), time.Now()); err != nil {

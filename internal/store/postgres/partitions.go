@@ -48,8 +48,7 @@ func windowsOf(batch []*op) map[time.Time]bool {
 	windows := make(map[time.Time]bool)
 	for _, o := range batch {
 		if o.settlements == nil {
-			windows[windowOf(o.acceptance.Event.ID)] = true
-			windows[windowOf(o.acceptance.Delivery.ID)] = true
+			windows[windowOf(o.acceptance.Event.ID)] = true // and of its deliveries
 		}
 		for i := range o.settlements {
 			windows[windowOf(o.settlements[i].Attempt.DeliveryID)] = true
@@ -63,7 +62,7 @@ func windowsOf(batch []*op) map[time.Time]bool {
 // which costs more the longer events are kept.
 type writes struct {
 	of                      time.Time // the window; zero is any
-	insert, settle, attempt string
+	insert, settle, attempt string    // attempt for one whose delivery is written apart
 }
 
 // everywhere are the statements that name the tables themselves, for any window.

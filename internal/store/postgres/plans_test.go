@@ -48,19 +48,21 @@ func TestPlans(t *testing.T) {
 		bs[i] = []byte{1}
 	}
 	here := writesIn(windowOf(id))
+	attempt := []any{some, some, some, ts, make(longs, n), is, is, is, is, is, is, xs, xs, xs, bs}
+	attempt = attempt[:len(attempt):len(attempt)] // so that append copies it
 	for _, tt := range []struct {
 		name, sql string
 		args      []any
 		uses      []string // indexes, each of which must be in the plan
 	}{
-		{"store new events", everywhere.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), ts, xs, xs, bs}, []string{"subscriptions_pkey"}},
+		{"store new events", everywhere.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), some, ts, xs, xs, bs, is}, []string{"subscriptions_pkey"}},
 		{"take keys", takeKeysSQL, []any{some, bs, bs, some, some, ts}, []string{"subscriptions_pkey"}},
 		{"read keys", readKeysSQL, []any{some, bs}, []string{"idempotency_keys_pkey"}},
-		{"store new events of a window", here.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), ts, xs, xs, bs}, []string{"subscriptions_pkey"}},
-		{"settle in a window", here.settle, []any{some, make(shorts, n), is, ts, maybes(ts), is}, []string{"pkey"}},
-		{"insert attempts in a window", here.attempt, []any{some, some, some, ts, make(longs, n), is, is, is, is, is, is, xs, xs, xs, bs}, nil},
-		{"settle", everywhere.settle, []any{some, make(shorts, n), is, ts, maybes(ts), is}, []string{"pkey"}},
-		{"insert attempts", everywhere.attempt, []any{some, some, some, ts, make(longs, n), is, is, is, is, is, is, xs, xs, xs, bs}, nil},
+		{"store new events of a window", here.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), some, ts, xs, xs, bs, is}, []string{"subscriptions_pkey"}},
+		{"settle in a window", here.settle, append(attempt, make(shorts, n), ts, maybes(ts), is, is), []string{"pkey"}},
+		{"insert attempts in a window", here.attempt, attempt, nil},
+		{"settle", everywhere.settle, append(attempt, make(shorts, n), ts, maybes(ts), is, is), []string{"pkey"}},
+		{"insert attempts", everywhere.attempt, attempt, nil},
 		{"renew", renewSQL, []any{some, "a", now}, []string{"pkey"}},
 		{"release", releaseSQL, []any{some, "a"}, []string{"pkey"}},
 		{"rescue", rescueSQL, []any{now, rescueMost}, []string{"leased_until_idx", "pkey"}},
@@ -76,7 +78,10 @@ func TestPlans(t *testing.T) {
 		{"list subscriptions", listSubscriptionsSQL, []any{uuid(last), 50}, []string{"subscriptions_pkey"}},
 		{"cancel what waits", cancelSQL + "NULL", []any{now, uuid(id)}, []string{"subscription_id_due_at_id_idx"}},
 		{"cancel what is leased", cancelSQL + "NOT NULL", []any{now, uuid(id)}, []string{"leased_until_idx"}},
-		{"expire deliveries", expireSQL, []any{uuid(id), now, 100}, []string{"pkey"}},
+		{"what is old", oldSQL, []any{uuid(id), now, 100}, []string{"pkey"}},
+		{"expire events without deliveries left", bareEventsSQL, rangesOf(some), []string{"pkey"}},
+		{"expire events that had none", withoutSQL, []any{uuid(last), 100}, []string{"id_idx", "pkey"}},
+		{"which attempts are not on record", unrecordedSQL, []any{some, some}, []string{"pkey"}},
 		{"cancel what is forgotten", forgottenSQL, []any{now, now, uuid(id), 100}, []string{"subscription_id_due_at_id_idx", "pkey"}},
 		{"expire keys", expireKeysSQL, []any{now, 100}, []string{"idempotency_keys_age"}},
 		{"find a key", keyByHashSQL, []any{make([]byte, 32)}, []string{"api_keys_hash_key"}},

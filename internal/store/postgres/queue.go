@@ -2,16 +2,18 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Record writes settlements. The fence is in the statement: a row that has moved
-// on is left alone, and the attempt is kept all the same.
+// Record writes settlements. The fence is in the statement: what does not pass it is
+// written afterwards, by recordStray.
 func (s *Store) Record(ctx context.Context, settlements []event.Settlement) error {
 	if len(settlements) == 0 {
 		return nil
@@ -32,19 +34,28 @@ func (s *Store) Record(ctx context.Context, settlements []event.Settlement) erro
 // Statements that know their rows by id say "status < 1" instead of "status = 0", so
 // that no plan can take a way through the partial indexes instead of by the ids; and
 // they name all ids once more for the table itself, so that partitions without any
-// are not looked into. In braces stand the tables whose partition they name; see
-// nameTables.
-const settleSQL = `UPDATE {deliveries} d SET status = u.status, attempts = u.attempts, due_at = u.due_at,
-		lease_owner = NULL, leased_until = NULL, settled_at = u.settled_at
-	FROM unnest($1::uuid[], $2::int2[], $3::int4[], $4::timestamptz[], $5::timestamptz[], $6::int4[])
-		AS u (id, status, attempts, due_at, settled_at, number)
-	WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1 AND d.attempts = u.number - 1`
+// are not looked into.
+//
+// settleSQL writes what passes the fence, and its attempts. A delivery that had a stray
+// since it was claimed does not pass here either: its attempt needs another number.
+const settleSQL = `WITH passed AS (
+		UPDATE {deliveries} d SET status = u.status, attempts = u.attempts, due_at = u.due_at,
+			lease_owner = NULL, leased_until = NULL, settled_at = u.settled_at
+		FROM unnest($1::uuid[], $16::int2[], $10::int4[], $17::timestamptz[], $18::timestamptz[], $19::int4[], $20::int4[])
+			AS u (id, status, attempts, due_at, settled_at, round, stray)
+		WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1
+			AND d.attempts = u.attempts - 1 AND d.round = u.round AND d.stray = u.stray
+		RETURNING d.id)
+	INSERT INTO {delivery_attempts} (` + attemptInsertColumns + `)
+	SELECT a.* FROM ` + attemptArrays + ` AS a (` + attemptInsertColumns + `) WHERE a.delivery_id IN (SELECT id FROM passed)`
 
-const attemptSQL = `INSERT INTO {delivery_attempts} (delivery_id, id, subscription_id, started_at, duration_us,
-		dns_us, connect_us, tls_us, first_byte_us, attempt_number, status_code, peer, code, error, response)
-	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::int8[], $6::int4[], $7::int4[],
-		$8::int4[], $9::int4[], $10::int4[], $11::int4[], $12::text[], $13::text[], $14::text[], $15::bytea[])
-	ON CONFLICT DO NOTHING`
+const (
+	attemptInsertColumns = `delivery_id, id, subscription_id, started_at, duration_us,
+		dns_us, connect_us, tls_us, first_byte_us, attempt_number, status_code, peer, code, error, response`
+	attemptArrays = `unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::int8[], $6::int4[], $7::int4[],
+		$8::int4[], $9::int4[], $10::int4[], $11::int4[], $12::text[], $13::text[], $14::text[], $15::bytea[])`
+	attemptSQL = `INSERT INTO {delivery_attempts} (` + attemptInsertColumns + `) SELECT * FROM ` + attemptArrays
+)
 
 // settle queues settlements. Those of one delivery go one after the other; all
 // else goes together, in the order of the ids, so that no two transactions wait
@@ -64,25 +75,26 @@ func (t *transaction) settle(all []*event.Settlement) {
 		slices.SortFunc(all, func(a, b *event.Settlement) int {
 			return slices.Compare(a.Delivery.ID[:], b.Delivery.ID[:])
 		})
-		t.settleDeliveries(all)
-		t.insertAttempts(all)
+		t.settleTogether(all)
 		all = later
 	}
 }
 
-func (t *transaction) settleDeliveries(list []*event.Settlement) *pgx.QueuedQuery {
+func (t *transaction) settleTogether(list []*event.Settlement) {
 	n := len(list)
-	id, status, attempts := make(ids, n), make(shorts, n), make(ints, n)
-	due, settled, number := make(times, n), make(maybes, n), make(ints, n)
+	status, due, settled, round, stray := make(shorts, n), make(times, n), make(maybes, n), make(ints, n), make(ints, n)
 	for i, s := range list {
 		d := &s.Delivery
-		id[i], status[i], attempts[i] = d.ID, int16(d.Status), int32(d.Attempts)
-		due[i], settled[i], number[i] = t.clock.toDatabase(d.DueAt), d.SettledAt, int32(s.Attempt.Number)
+		status[i], due[i], settled[i] = int16(d.Status), t.clock.toDatabase(d.DueAt), d.SettledAt
+		round[i], stray[i] = int32(d.Round), int32(d.Stray)
 	}
-	return t.next.Queue(t.in.settle, id, status, attempts, due, settled, number)
+	t.next.Queue(t.in.settle, append(attemptColumnsOf(list), status, due, settled, round, stray)...).Exec(func(tag pgconn.CommandTag) error {
+		t.strays = t.strays || int(tag.RowsAffected()) < n
+		return nil
+	})
 }
 
-func (t *transaction) insertAttempts(list []*event.Settlement) *pgx.QueuedQuery {
+func attemptColumnsOf(list []*event.Settlement) []any {
 	n := len(list)
 	delivery, id, subscription, started, took := make(ids, n), make(ids, n), make(ids, n), make(times, n), make(longs, n)
 	dns, connect, tls, firstByte := make(ints, n), make(ints, n), make(ints, n), make(ints, n)
@@ -91,13 +103,15 @@ func (t *transaction) insertAttempts(list []*event.Settlement) *pgx.QueuedQuery 
 	for i, s := range list {
 		a, o := &s.Attempt, &s.Attempt.Outcome
 		delivery[i], id[i], subscription[i] = a.DeliveryID, a.ID, a.SubscriptionID
-		started[i], took[i], number[i], status[i] = o.StartedAt, o.Duration.Microseconds(), int32(a.Number), int32(o.StatusCode)
+		started[i], took[i], number[i], status[i] = o.StartedAt, o.Duration.Microseconds(), int32(s.Delivery.Attempts), int32(o.StatusCode)
 		dns[i], connect[i] = micros(o.Phases.DNS), micros(o.Phases.Connect)
 		tls[i], firstByte[i] = micros(o.Phases.TLS), micros(o.Phases.FirstByte)
 		peer[i], code[i], text[i], response[i] = clean(o.Peer), clean(string(o.Code)), clean(o.Error), o.Response
 	}
-	return t.next.Queue(t.in.attempt, delivery, id, subscription, started, took,
-		dns, connect, tls, firstByte, number, status, peer, code, text, response)
+	return []any{
+		delivery, id, subscription, started, took,
+		dns, connect, tls, firstByte, number, status, peer, code, text, response,
+	}
 }
 
 // recordDisabling writes settlements of which some make their subscription
@@ -127,14 +141,26 @@ func (s *Store) recordDisabling(ctx context.Context, settlements []event.Settlem
 }
 
 func (s *Store) recordOne(ctx context.Context, tx pgx.Tx, one *event.Settlement) error {
-	t := &transaction{conn: tx.Conn(), clock: s.clock, next: &pgx.Batch{}, in: everywhere}
-	t.settleDeliveries([]*event.Settlement{one})
-	if err := t.flush(ctx); err != nil {
+	row, err := s.lockDelivery(ctx, tx, one.Delivery.ID)
+	if errors.Is(err, event.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	q := t.insertAttempts([]*event.Settlement{one})
-	inserted, err := tx.Exec(ctx, q.SQL, q.Arguments...)
-	if err != nil || one.DisableReason == "" || inserted.RowsAffected() == 0 {
+	var known bool
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM delivery_attempts WHERE delivery_id = $1 AND id = $2)`,
+		uuid(one.Attempt.DeliveryID), uuid(one.Attempt.ID)).Scan(&known)
+	if err != nil || known {
+		return err
+	}
+	after := event.Apply(row, *one)
+	if err := s.writeDelivery(ctx, tx, after); err != nil {
+		return err
+	}
+	written := *one
+	written.Delivery = after
+	if _, err := tx.Exec(ctx, everywhere.attempt, attemptColumnsOf([]*event.Settlement{&written})...); err != nil || one.DisableReason == "" {
 		return err
 	}
 	_, err = tx.Exec(ctx, `UPDATE subscriptions SET is_active = false, disabled_reason = $1, updated_at = $2, inactive_since = $2
@@ -143,6 +169,34 @@ func (s *Store) recordOne(ctx context.Context, tx pgx.Tx, one *event.Settlement)
 		return err
 	}
 	return announceChange(ctx, tx, one.Attempt.SubscriptionID)
+}
+
+const unrecordedSQL = `SELECT u.n FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS u (delivery_id, id, n)
+	WHERE NOT EXISTS (SELECT FROM delivery_attempts a WHERE a.delivery_id = u.delivery_id AND a.id = u.id) ORDER BY u.n`
+
+// recordStrays writes those of the settlements whose attempts are not on record, each by
+// itself.
+func (s *Store) recordStrays(ctx context.Context, list []event.Settlement) error {
+	delivery, id := make(ids, len(list)), make(ids, len(list))
+	for i := range list {
+		delivery[i], id[i] = list[i].Attempt.DeliveryID, list[i].Attempt.ID
+	}
+	return s.inTx(ctx, quick, "record attempts that came late", func(ctx context.Context, tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, unrecordedSQL, delivery, id)
+		if err != nil {
+			return err
+		}
+		missing, err := pgx.CollectRows(rows, pgx.RowTo[int])
+		if err != nil {
+			return err
+		}
+		for _, n := range missing {
+			if err := s.recordOne(ctx, tx, &list[n-1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 const (

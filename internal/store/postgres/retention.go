@@ -24,8 +24,8 @@ const (
 	scanTime = 10 * time.Minute
 )
 
-// settledWindow is what is known of a window that holds nothing pending. Nothing in
-// it changes any more.
+// settledWindow is what is known of a window that held nothing pending. It is a hint: a
+// resend may have changed it since, which dropInTx finds in the table window_touched.
 type settledWindow struct {
 	rows   int
 	latest time.Time // when the last of them settled
@@ -51,7 +51,7 @@ func (s *Store) dropPartitions(ctx context.Context, before time.Time) (int, erro
 		if !ok || !found.latest.Before(before) {
 			continue
 		}
-		dropped, err := s.dropWindow(ctx, start)
+		dropped, err := s.dropWindow(ctx, start, before)
 		if err != nil {
 			return 0, err
 		}
@@ -114,10 +114,10 @@ func pendingIn(start time.Time) string {
 		OR EXISTS (SELECT FROM ` + table + ` WHERE status = 0 AND lease_owner IS NOT NULL)`
 }
 
-// dropWindow drops a window, unless something pending has come into it.
-func (s *Store) dropWindow(ctx context.Context, start time.Time) (dropped bool, err error) {
+// dropWindow drops a window, unless something in it has changed since the time given.
+func (s *Store) dropWindow(ctx context.Context, start, before time.Time) (dropped bool, err error) {
 	err = s.inTx(ctx, quick, "drop a partition", func(ctx context.Context, tx pgx.Tx) error {
-		dropped, err = dropInTx(ctx, tx, start)
+		dropped, err = dropInTx(ctx, tx, start, before)
 		return err
 	})
 	s.mu.Lock()
@@ -132,7 +132,7 @@ func (s *Store) dropWindow(ctx context.Context, start time.Time) (dropped bool, 
 }
 
 // dropInTx gives up soon where it has to wait for a lock: everybody waits behind it.
-func dropInTx(ctx context.Context, tx pgx.Tx, start time.Time) (bool, error) {
+func dropInTx(ctx context.Context, tx pgx.Tx, start, before time.Time) (bool, error) {
 	b := &pgx.Batch{}
 	b.Queue(`SET LOCAL lock_timeout = '100ms'`)
 	b.Queue(`SELECT pg_advisory_xact_lock($1)`, int64(ddlLock))
@@ -140,11 +140,18 @@ func dropInTx(ctx context.Context, tx pgx.Tx, start time.Time) (bool, error) {
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return false, err
 	}
-	var there, pending bool
+	var there, touched, pending bool
 	if err := tx.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, "deliveries"+suffix(start)).Scan(&there); err != nil || !there {
 		return false, err // another node has dropped it
 	}
 	if err := tx.QueryRow(ctx, pendingIn(start)).Scan(&pending); err != nil || pending {
+		return false, err
+	}
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM window_touched WHERE start = $1 AND at >= $2)`, start, before).Scan(&touched)
+	if err != nil || touched {
+		return false, err
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM window_touched WHERE start = $1`, start); err != nil {
 		return false, err
 	}
 	for _, parent := range parents {

@@ -51,8 +51,8 @@ func subscribed(t testing.TB, s *postgres.Store) event.Subscription {
 func offer(sub event.ID, at time.Time) event.Acceptance {
 	id := event.NewID(at)
 	return event.Acceptance{
-		Event:    event.Event{ID: id, Type: "user.created", ContentType: "application/json", Payload: []byte(`{}`), CreatedAt: at},
-		Delivery: event.Delivery{ID: event.NewID(at), EventID: id, SubscriptionID: sub, DueAt: at, CreatedAt: at},
+		Event:      event.Event{ID: id, Type: "user.created", ContentType: "application/json", Payload: []byte(`{}`), CreatedAt: at},
+		Deliveries: []event.Delivery{{ID: event.DeliveryID(id, sub), EventID: id, SubscriptionID: sub, DueAt: at, CreatedAt: at}},
 	}
 }
 
@@ -61,7 +61,7 @@ func accept(t testing.TB, s *postgres.Store, a event.Acceptance) event.Delivery 
 	if _, err := s.Accept(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	return a.Delivery
+	return a.Deliveries[0]
 }
 
 func deliver(t testing.TB, s *postgres.Store, d event.Delivery, at time.Time) {

@@ -21,11 +21,15 @@ type transaction struct {
 	in     writes     // its statements
 	begun  bool       // by BEGIN
 	stored int        // deliveries that were stored as due and held by nobody
+	strays bool       // some settlements did not pass the fence, and are not written
 }
 
 func (t *transaction) write(ctx context.Context, batch []*op) error {
 	for _, o := range batch {
-		o.err, o.keyHash, o.receipt = nil, nil, event.Receipt{EventID: o.acceptance.Event.ID, DeliveryID: o.acceptance.Delivery.ID}
+		o.err, o.keyHash = nil, nil
+		if o.settlements == nil {
+			o.receipt = o.acceptance.Receipt()
+		}
 	}
 	twins, err := t.keys(ctx, batch)
 	if err != nil {

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -42,18 +43,56 @@ func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (i
 	return 0, fail("delete old keys and subscriptions", s.expireRest(ctx, before))
 }
 
-const expireSQL = `WITH old AS MATERIALIZED (
-		SELECT id, event_id FROM deliveries WHERE id < $1 AND status <> 0 AND settled_at < $2 ORDER BY id LIMIT $3),
-	attempts AS (DELETE FROM delivery_attempts WHERE delivery_id = ANY(ARRAY(SELECT id FROM old))),
-	bodies AS (DELETE FROM events WHERE id = ANY(ARRAY(SELECT event_id FROM old)))
-	DELETE FROM deliveries WHERE id = ANY(ARRAY(SELECT id FROM old))`
+const (
+	oldSQL = `SELECT id, event_id FROM deliveries WHERE id < $1 AND status <> 0 AND settled_at < $2 ORDER BY id LIMIT $3`
+	// An event goes when it has no delivery left, which is looked for in the range of the ids
+	// that are derived from its own. Deliveries of release 0.1.0 have any id of its millisecond.
+	bareEventsSQL = `DELETE FROM events e USING unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[])
+			AS u (id, first, last, earliest, latest)
+		WHERE e.id = ANY($1::uuid[]) AND e.id = u.id AND NOT EXISTS (SELECT FROM deliveries d
+			WHERE d.id >= CASE WHEN e.delivery_count < 0 THEN u.earliest ELSE u.first END
+			AND d.id <= CASE WHEN e.delivery_count < 0 THEN u.latest ELSE u.last END AND d.event_id = u.id)`
+	withoutSQL = `DELETE FROM events WHERE id = ANY(ARRAY(SELECT id FROM events WHERE delivery_count = 0 AND id < $1 ORDER BY id LIMIT $2))`
+)
 
 func expireDeliveries(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (int, error) {
 	// What settled before then was made before then, and what was made shortly before
 	// goes with its partition.
 	floor := event.FloorID(before.Add(-stays))
-	tag, err := tx.Exec(ctx, expireSQL, uuid(floor), before, limit)
-	return int(tag.RowsAffected()), err
+	rows, err := tx.Query(ctx, oldSQL, uuid(floor), before, limit)
+	if err != nil {
+		return 0, err
+	}
+	var old, of ids
+	var id, eventID event.ID
+	_, err = pgx.ForEachRow(rows, []any{idTo(&id), idTo(&eventID)}, func() error {
+		old, of = append(old, id), append(of, eventID)
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if len(old) == 0 {
+		tag, err := tx.Exec(ctx, withoutSQL, uuid(floor), limit)
+		return int(tag.RowsAffected()), err
+	}
+	b := &pgx.Batch{}
+	b.Queue(`DELETE FROM delivery_attempts WHERE delivery_id = ANY($1::uuid[])`, old)
+	b.Queue(`DELETE FROM deliveries WHERE id = ANY($1::uuid[])`, old)
+	b.Queue(bareEventsSQL, rangesOf(of)...)
+	return len(old), tx.SendBatch(ctx, b).Close()
+}
+
+// rangesOf returns events, each once, and the bounds of their deliveries' ids.
+func rangesOf(of ids) []any {
+	of = slices.Compact(sorted(of))
+	n := len(of)
+	first, last, earliest, latest := make(ids, n), make(ids, n), make(ids, n), make(ids, n)
+	for i, id := range of {
+		first[i], last[i] = id.Deliveries()
+		earliest[i], latest[i] = event.FloorID(id.Time()), event.FloorID(id.Time().Add(time.Millisecond))
+	}
+	return []any{of, first, last, earliest, latest}
 }
 
 const forgottenSQL = `UPDATE deliveries SET status = 3, settled_at = $1 WHERE id = ANY(ARRAY(

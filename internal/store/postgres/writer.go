@@ -50,7 +50,7 @@ const (
 	withdrawn
 )
 
-func (o *op) rows() int { return max(1, len(o.settlements)) }
+func (o *op) rows() int { return max(1, len(o.settlements), len(o.acceptance.Deliveries)) }
 
 // fresh reports whether it is an acceptance that is still to be stored.
 func (o *op) fresh() bool {
@@ -261,5 +261,18 @@ func (w *writer) try(ctx context.Context, batch []*op) error {
 		return err
 	}
 	w.store.hints.hintDue(t.stored > 0)
+	if t.strays {
+		w.recordStrays(ctx, batch)
+	}
 	return nil
+}
+
+// recordStrays is rare: a lease was lost, or an operator cancelled or resent what was under
+// way. The rest of the batch is on disk.
+func (w *writer) recordStrays(ctx context.Context, batch []*op) {
+	for _, o := range batch {
+		if o.settlements != nil && o.err == nil {
+			o.err = w.store.recordStrays(ctx, o.settlements)
+		}
+	}
 }

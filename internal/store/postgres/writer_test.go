@@ -31,15 +31,15 @@ func TestOneBadRowFailsAlone(t *testing.T) {
 		id := event.NewID(now)
 		return &op{done: make(chan struct{}, 1), acceptance: event.Acceptance{
 			Event:          event.Event{ID: id, Type: "a", CreatedAt: now},
-			Delivery:       event.Delivery{ID: event.NewID(now), EventID: id, SubscriptionID: sub, DueAt: now, CreatedAt: now},
+			Deliveries:     []event.Delivery{{ID: event.DeliveryID(id, sub), EventID: id, SubscriptionID: sub, DueAt: now, CreatedAt: now}},
 			IdempotencyKey: key, BodyHash: [32]byte{body},
 		}}
 	}
 	first := offer(sub.ID, "kept", 1)
 	s.writer.commit([]*op{first})
 	poison := offer(sub.ID, "", 0)
-	poison.acceptance.Delivery.ID, poison.acceptance.Event.ID = first.acceptance.Delivery.ID, first.acceptance.Event.ID
-	poison.acceptance.Delivery.EventID = poison.acceptance.Event.ID
+	poison.acceptance.Deliveries[0].ID, poison.acceptance.Event.ID = first.acceptance.Deliveries[0].ID, first.acceptance.Event.ID
+	poison.acceptance.Deliveries[0].EventID = poison.acceptance.Event.ID
 	for _, bad := range []*op{nil, poison} {
 		batch := []*op{
 			offer(sub.ID, "", 0), offer(event.NewID(now), "", 0), offer(sub.ID, "kept", 2), offer(sub.ID, "kept", 1),
@@ -61,7 +61,7 @@ func TestOneBadRowFailsAlone(t *testing.T) {
 				t.Errorf("%d: got %v, replayed is %v; want %v and %v", i, o.err, o.receipt.Replayed, want.err, want.replayed)
 			}
 			if want.err == nil {
-				if _, err := s.Delivery(t.Context(), o.receipt.DeliveryID); err != nil {
+				if _, err := s.Delivery(t.Context(), o.receipt.Deliveries[0]); err != nil {
 					t.Errorf("%d: the receipt's delivery: %v", i, err)
 				}
 			}

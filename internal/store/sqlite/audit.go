@@ -11,7 +11,7 @@ import (
 )
 
 // Audit looks for rows that break a rule, in one read transaction.
-func (s *Store) Audit(ctx context.Context, now time.Time) ([]event.Finding, error) {
+func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding, error) {
 	tx, err := s.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return nil, unavailable("examine what is kept", err)
@@ -22,7 +22,8 @@ func (s *Store) Audit(ctx context.Context, now time.Time) ([]event.Finding, erro
 	for _, rule := range store.AuditStatements(store.Dialect{
 		Living: "s.deleted_at = 0", Active: "s.is_active = 1", Before: before,
 		Deliveries: "all_deliveries", EventOf: "e.seq = d.event_seq",
-		Orphans: "SELECT id FROM events WHERE seq < (SELECT seq FROM filed) AND seq NOT IN (SELECT event_seq FROM deliveries)",
+		Events: "SELECT id, delivery_count, seq AS key FROM events", Of: "event_seq",
+		Kept: fmt.Sprintf("x'%x'", event.FloorID(kept)),
 	}) {
 		f, err := breaches(ctx, tx, rule)
 		if err != nil {

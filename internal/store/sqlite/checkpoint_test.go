@@ -36,8 +36,8 @@ func (f filling) megabyte() (log int64) {
 	f.t.Helper()
 	now := time.Now()
 	e := event.Event{ID: event.NewID(now), Type: "user.created", ContentType: "application/json", Payload: make([]byte, 1<<20), CreatedAt: now}
-	d := event.Delivery{ID: event.NewID(now), EventID: e.ID, SubscriptionID: f.sub, DueAt: now, CreatedAt: now}
-	if _, err := f.s.Accept(f.t.Context(), event.Acceptance{Event: e, Delivery: d}); err != nil {
+	d := event.Delivery{ID: event.DeliveryID(e.ID, f.sub), EventID: e.ID, SubscriptionID: f.sub, DueAt: now, CreatedAt: now}
+	if _, err := f.s.Accept(f.t.Context(), event.Acceptance{Event: e, Deliveries: []event.Delivery{d}}); err != nil {
 		f.t.Fatal(err)
 	}
 	if err := f.s.write(f.t.Context(), 0, func(w *writer) error { log = w.log.Size(); return nil }); err != nil {

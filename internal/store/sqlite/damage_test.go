@@ -42,8 +42,8 @@ func crash(t *testing.T, events int) crashed {
 	for range events {
 		id := event.NewID(time.Now())
 		a := event.Acceptance{
-			Event:    event.Event{ID: id, Type: "user.created", ContentType: "application/json", Payload: make([]byte, 9000), CreatedAt: now},
-			Delivery: event.Delivery{ID: id, EventID: id, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now},
+			Event:      event.Event{ID: id, Type: "user.created", ContentType: "application/json", Payload: make([]byte, 9000), CreatedAt: now},
+			Deliveries: []event.Delivery{{ID: event.DeliveryID(id, sub.ID), EventID: id, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now}},
 		}
 		if _, err := s.Accept(t.Context(), a); err != nil {
 			t.Fatal(err)
@@ -52,7 +52,7 @@ func crash(t *testing.T, events int) crashed {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.accepted, c.logAfter = append(c.accepted, id), append(c.logAfter, log.Size())
+		c.accepted, c.logAfter = append(c.accepted, a.Deliveries[0].ID), append(c.logAfter, log.Size())
 	}
 	for _, name := range []string{"hookferry.db", "hookferry.db-wal"} {
 		c.put(t, name, read(t, filepath.Join(dir, name)))

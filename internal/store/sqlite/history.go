@@ -15,7 +15,7 @@ const attemptColumns = `a.id, a.delivery_id, a.subscription_id, a.attempt_number
 
 // Delivery reads a delivery with its attempts, both as they were at one moment.
 func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error) {
-	seq, unfiled := s.writer.unfiled.seq(id) // before the look into the file: it may be filed in between
+	seq, implicit := s.writer.implicit.eventSeq(id) // before the look into the database: it may be written in between
 	tx, err := s.reads.BeginTx(ctx, nil)
 	if err != nil {
 		return event.DeliveryReport{}, unavailable("read a delivery", err)
@@ -24,16 +24,13 @@ func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport
 	r := event.DeliveryReport{Delivery: event.Delivery{ID: id}}
 	d := &r.Delivery
 	from, args := "deliveries d", []any{id[:]}
-	if unfiled {
+	if implicit {
 		from, args = "(SELECT * FROM all_deliveries WHERE event_seq = ?2) d", append(args, seq)
 	} else if s.shared {
 		from = "all_deliveries d"
 	}
-	err = tx.QueryRowContext(ctx, `SELECT e.id, d.subscription_id, d.status, d.attempts, d.due_at,
-		coalesce(d.lease_owner, ''), d.leased_until, d.created_at, d.settled_at, e.type
-		FROM `+from+` JOIN events e ON e.seq = d.event_seq WHERE d.id = ?1`, args...).
-		Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Status, &d.Attempts, timeScan{&d.DueAt},
-			&d.LeaseOwner, timeScan{&d.LeasedUntil}, timeScan{&d.CreatedAt}, timeScan{&d.SettledAt}, &r.EventType)
+	err = tx.QueryRowContext(ctx, `SELECT e.id, e.type, `+deliveryColumns+` FROM `+from+` JOIN events e ON e.seq = d.event_seq WHERE d.id = ?1`, args...).
+		Scan(append([]any{idScan{&d.EventID}, &r.EventType}, deliveryInto(d)...)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return event.DeliveryReport{}, fmt.Errorf("%w: delivery %s", event.ErrNotFound, id)
 	}
@@ -99,7 +96,7 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	if err != nil {
 		return event.Depth{}, unavailable("count what is pending", err)
 	}
-	d.Leased += s.writer.unfiled.count()
+	d.Leased += s.writer.implicit.count()
 	d.Pending = waiting + d.Leased
 	if d.Due > 0 {
 		d.OldestDue = now.Sub(fromMicros(oldest))

@@ -6,16 +6,17 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// Accept keeps an event and its delivery in one transaction.
+// Accept keeps an event and its deliveries in one transaction.
 func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error) {
 	var receipt event.Receipt
 	err := s.write(ctx, 1, func(w *writer) error {
-		receipt = event.Receipt{EventID: a.Event.ID, DeliveryID: a.Delivery.ID}
+		receipt = a.Receipt()
 		if a.IdempotencyKey != "" {
 			before, err := w.receiptFor(&a)
 			if err != nil || before.Replayed {
@@ -38,58 +39,76 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 // the only one that makes keys, so none can come in between.
 func (w *writer) receiptFor(a *event.Acceptance) (event.Receipt, error) {
 	var hash []byte
+	var delivery event.ID
 	r := event.Receipt{Replayed: true}
-	err := w.stmts.findKey.Row(rawsqlite.Blob(a.Delivery.SubscriptionID[:]), rawsqlite.Text(a.IdempotencyKey)).Scan(&hash, idScan{&r.EventID}, idScan{&r.DeliveryID})
+	err := w.stmts.findKey.Row(rawsqlite.Blob(a.Deliveries[0].SubscriptionID[:]), rawsqlite.Text(a.IdempotencyKey)).
+		Scan(&hash, idScan{&r.Event}, idScan{&delivery})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 		return event.Receipt{}, nil
 	case err != nil:
 		return event.Receipt{}, err
 	case !bytes.Equal(hash, a.BodyHash[:]):
-		return event.Receipt{}, fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, r.EventID)
+		return event.Receipt{}, fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, r.Event)
 	}
+	r.Deliveries = []event.ID{delivery}
 	return r, nil
 }
 
 func (w *writer) insert(a *event.Acceptance) error {
-	e, d := &a.Event, &a.Delivery
 	if w.nextSeq == 0 {
 		return errBeside
 	}
-	if err := w.mustLive(d.SubscriptionID); err != nil {
-		return err
+	for i := range a.Deliveries { // first, because a refusal must leave nothing
+		if err := w.mustLive(a.Deliveries[i].SubscriptionID); err != nil {
+			return err
+		}
 	}
 	seq := w.nextSeq
 	w.nextSeq++
-	if _, err := w.stmts.insertEvent.Exec(rawsqlite.Int(seq), rawsqlite.Blob(e.ID[:]), rawsqlite.Blob(d.ID[:]), rawsqlite.Blob(d.SubscriptionID[:]), rawsqlite.Text(e.Type), rawsqlite.Text(e.ContentType),
-		rawsqlite.Blob(e.Payload), rawsqlite.Int(micros(e.CreatedAt)), rawsqlite.TextOrNull(d.LeaseOwner), rawsqlite.Int(micros(d.LeasedUntil))); err != nil {
+	only := event.Delivery{}
+	if len(a.Deliveries) == 1 {
+		only = a.Deliveries[0]
+	}
+	if err := w.insertEvent(seq, a, &only); err != nil {
 		return err
 	}
-	filing := entry{seq: seq, subscription: d.SubscriptionID, createdAt: micros(d.CreatedAt), owner: d.LeaseOwner, until: d.LeasedUntil}
-	w.unfiled.add(d.ID, filing)
-	if !mayWait(a) {
-		if err := w.file(d.ID, filing, standing{
-			status: int64(d.Status), attempts: int64(d.Attempts), dueAt: micros(d.DueAt),
-			owner: d.LeaseOwner, leasedUntil: micros(d.LeasedUntil), settledAt: micros(d.SettledAt),
-		}); err != nil {
-			return err
+	if isImplicit(&only, a.Event.CreatedAt) {
+		w.implicit.add(only.ID, implicitRow{
+			seq: seq, subscription: only.SubscriptionID, createdAt: only.CreatedAt, owner: only.LeaseOwner, until: only.LeasedUntil,
+		})
+	} else {
+		for i := range a.Deliveries {
+			if err := w.insertRow(seq, &a.Deliveries[i]); err != nil {
+				return err
+			}
 		}
 	}
 	if a.IdempotencyKey == "" {
 		return nil
 	}
-	_, err := w.stmts.insertKey.Exec(rawsqlite.Blob(d.SubscriptionID[:]), rawsqlite.Text(a.IdempotencyKey), rawsqlite.Blob(a.BodyHash[:]), rawsqlite.Blob(e.ID[:]), rawsqlite.Blob(d.ID[:]), rawsqlite.Int(micros(d.CreatedAt)))
+	_, err := w.stmts.insertKey.Exec(rawsqlite.Blob(only.SubscriptionID[:]), rawsqlite.Text(a.IdempotencyKey), rawsqlite.Blob(a.BodyHash[:]),
+		rawsqlite.Blob(a.Event.ID[:]), rawsqlite.Blob(only.ID[:]), rawsqlite.Int(micros(only.CreatedAt)))
+	return err
+}
+
+// insertEvent writes an event, and with it its only delivery, which is zero if it has several
+// or none.
+func (w *writer) insertEvent(seq int64, a *event.Acceptance, only *event.Delivery) error {
+	e := &a.Event
+	_, err := w.stmts.insertEvent.Exec(rawsqlite.Int(seq), rawsqlite.Blob(e.ID[:]), rawsqlite.Blob(only.ID[:]), rawsqlite.Blob(only.SubscriptionID[:]),
+		rawsqlite.Text(e.Type), rawsqlite.Text(e.ContentType), rawsqlite.Blob(e.Payload), rawsqlite.Int(micros(e.CreatedAt)),
+		rawsqlite.TextOrNull(only.LeaseOwner), rawsqlite.Int(micros(only.LeasedUntil)), rawsqlite.Int(int64(len(a.Deliveries))))
 	return err
 }
 
 // errBeside is a mistake of this program's: who opens the file beside its holder takes nothing in.
 var errBeside = errors.New("the database was opened beside the process that takes events")
 
-// mayWait reports whether the event's row says all about its delivery.
-func mayWait(a *event.Acceptance) bool {
-	d := &a.Delivery
-	return d.LeaseOwner != "" && d.Status == event.Pending && d.Attempts == 0 &&
-		d.DueAt.Equal(d.CreatedAt) && d.CreatedAt.Equal(a.Event.CreatedAt)
+// isImplicit reports whether the event's row says all about its only delivery.
+func isImplicit(only *event.Delivery, eventAt time.Time) bool {
+	return only.LeaseOwner != "" && only.Status == event.Pending && only.Attempts == 0 &&
+		only.DueAt.Equal(only.CreatedAt) && only.CreatedAt.Equal(eventAt)
 }
 
 // mostLiving bounds how many subscriptions the writer remembers as not deleted.

@@ -147,8 +147,8 @@ func TestUnfiledDeliveriesAreFiledByTheNextProcess(t *testing.T) {
 	accept := func() event.Delivery {
 		t.Helper()
 		e := event.Event{ID: event.NewID(now), Type: "user.created", ContentType: "application/json", Payload: []byte("{}"), CreatedAt: now}
-		d := event.Delivery{ID: event.NewID(now), EventID: e.ID, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now, LeaseOwner: "node", LeasedUntil: now.Add(time.Minute)}
-		if _, err := s.Accept(t.Context(), event.Acceptance{Event: e, Delivery: d}); err != nil {
+		d := event.Delivery{ID: event.DeliveryID(e.ID, sub.ID), EventID: e.ID, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now, LeaseOwner: "node", LeasedUntil: now.Add(time.Minute)}
+		if _, err := s.Accept(t.Context(), event.Acceptance{Event: e, Deliveries: []event.Delivery{d}}); err != nil {
 			t.Fatal(err)
 		}
 		return d
@@ -192,7 +192,7 @@ func TestUnfiledDeliveriesAreFiledByTheNextProcess(t *testing.T) {
 	if err != nil || len(c.Deliveries) != len(left) {
 		t.Errorf("%d deliveries are due, %v; want %d", len(c.Deliveries), err, len(left))
 	}
-	if findings, err := s.Audit(t.Context(), now); err != nil || len(findings) > 0 {
+	if findings, err := s.Audit(t.Context(), now, now.Add(-time.Hour)); err != nil || len(findings) > 0 {
 		t.Errorf("%v, %v", findings, err)
 	}
 }

@@ -2,14 +2,14 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// Record writes settlements. The fence is in the statement: a row that has moved
-// on is left alone, and the attempt is kept all the same.
+// Record writes settlements.
 func (s *Store) Record(ctx context.Context, settlements []event.Settlement) error {
 	err := s.write(ctx, len(settlements), func(w *writer) error {
 		for i := range settlements {
@@ -24,15 +24,16 @@ func (s *Store) Record(ctx context.Context, settlements []event.Settlement) erro
 }
 
 func (w *writer) record(s *event.Settlement) error {
-	a, o := &s.Attempt, &s.Attempt.Outcome
-	if err := w.settle(&s.Delivery, a.Number); err != nil {
+	number, err := w.settle(s)
+	if err != nil || number == 0 {
 		return err
 	}
+	a, o := &s.Attempt, &s.Attempt.Outcome
 	response := rawsqlite.Value{}
 	if o.Response != nil {
 		response = rawsqlite.Blob(o.Response)
 	}
-	inserted, err := w.stmts.insertAttempt.Exec(rawsqlite.Blob(a.DeliveryID[:]), rawsqlite.Blob(a.ID[:]), rawsqlite.Blob(a.SubscriptionID[:]), rawsqlite.Int(int64(a.Number)),
+	inserted, err := w.stmts.insertAttempt.Exec(rawsqlite.Blob(a.DeliveryID[:]), rawsqlite.Blob(a.ID[:]), rawsqlite.Blob(a.SubscriptionID[:]), rawsqlite.Int(int64(number)),
 		rawsqlite.Int(micros(o.StartedAt)), rawsqlite.Int(o.Duration.Microseconds()), rawsqlite.Int(o.Phases.DNS.Microseconds()), rawsqlite.Int(o.Phases.Connect.Microseconds()),
 		rawsqlite.Int(o.Phases.TLS.Microseconds()), rawsqlite.Int(o.Phases.FirstByte.Microseconds()), rawsqlite.Text(o.Peer), rawsqlite.Int(int64(o.StatusCode)), rawsqlite.Text(string(o.Code)),
 		rawsqlite.Text(o.Error), response)
@@ -46,16 +47,39 @@ func (w *writer) record(s *event.Settlement) error {
 	return err
 }
 
-// settle writes how a delivery stands after an attempt.
-func (w *writer) settle(d *event.Delivery, attempt int) error {
-	if e, unfiled := w.unfiled.of(d.ID); unfiled && attempt == 1 {
-		return w.file(d.ID, e, standing{
-			status: int64(d.Status), attempts: int64(d.Attempts), dueAt: micros(d.DueAt), settledAt: micros(d.SettledAt),
+// settle writes how a delivery stands after an attempt, and returns the attempt's number, or 0
+// if it is on record already or its delivery does not exist any more.
+func (w *writer) settle(s *event.Settlement) (number int, err error) {
+	d := &s.Delivery
+	if r, implicit := w.implicit.get(d.ID); implicit && d.Attempts == 1 {
+		return 1, w.writeImplicit(r, &event.Delivery{
+			ID: d.ID, SubscriptionID: r.subscription, Status: d.Status, Attempts: 1, DueAt: d.DueAt, CreatedAt: r.createdAt, SettledAt: d.SettledAt,
 		})
 	}
-	_, err := w.stmts.settle.Exec(rawsqlite.Int(int64(d.Status)), rawsqlite.Int(int64(d.Attempts)), rawsqlite.Int(micros(d.DueAt)), rawsqlite.Int(micros(d.SettledAt)),
-		rawsqlite.Blob(d.ID[:]), rawsqlite.Int(int64(attempt-1)))
-	return err
+	passed, err := w.stmts.settle.Exec(rawsqlite.Int(int64(d.Status)), rawsqlite.Int(int64(d.Attempts)), rawsqlite.Int(micros(d.DueAt)), rawsqlite.Int(micros(d.SettledAt)),
+		rawsqlite.Blob(d.ID[:]), rawsqlite.Int(int64(d.Attempts-1)), rawsqlite.Int(int64(d.Round)), rawsqlite.Int(int64(d.Stray)))
+	if err != nil || passed > 0 {
+		return d.Attempts, err
+	}
+	return w.settleSlowly(s)
+}
+
+// settleSlowly writes what does not pass the fence as it stands in the statement.
+func (w *writer) settleSlowly(s *event.Settlement) (number int, err error) {
+	row, err := w.row(s.Delivery.ID)
+	if errors.Is(err, event.ErrNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	var known bool
+	err = w.conn.Row(`SELECT EXISTS (SELECT 1 FROM delivery_attempts WHERE delivery_id = ? AND id = ?)`, s.Attempt.DeliveryID[:], s.Attempt.ID[:]).Scan(&known)
+	if err != nil || known {
+		return 0, err
+	}
+	after := event.Apply(row, *s)
+	return after.Attempts, w.update(&after)
 }
 
 // Renew moves the end of the owner's leases.
@@ -63,11 +87,8 @@ func (s *Store) Renew(ctx context.Context, owner string, ids []event.ID, until t
 	err = s.write(ctx, len(ids), func(w *writer) error {
 		lost = lost[:0]
 		for i := range ids {
-			if e, unfiled := w.unfiled.of(ids[i]); unfiled && e.owner == owner {
-				if err := w.file(ids[i], e, standing{dueAt: e.createdAt, owner: owner, leasedUntil: micros(until)}); err != nil {
-					return err
-				}
-				continue
+			if err := w.ensureRow(ids[i]); err != nil {
+				return err
 			}
 			n, err := w.stmts.renew.Exec(rawsqlite.Int(micros(until)), rawsqlite.Blob(ids[i][:]), rawsqlite.Text(owner))
 			if err != nil {
@@ -86,11 +107,8 @@ func (s *Store) Renew(ctx context.Context, owner string, ids []event.ID, until t
 func (s *Store) Release(ctx context.Context, owner string, ids []event.ID) error {
 	return s.write(ctx, len(ids), func(w *writer) error {
 		for i := range ids {
-			if e, unfiled := w.unfiled.of(ids[i]); unfiled && e.owner == owner {
-				if err := w.file(ids[i], e, asDue(e)); err != nil {
-					return err
-				}
-				continue
+			if err := w.ensureRow(ids[i]); err != nil {
+				return err
 			}
 			if _, err := w.stmts.release.Exec(rawsqlite.Blob(ids[i][:]), rawsqlite.Text(owner)); err != nil {
 				return err
@@ -103,15 +121,14 @@ func (s *Store) Release(ctx context.Context, owner string, ids []event.ID) error
 // Rescue ends leases that ran out.
 func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
 	return s.update(ctx, func(w *writer) (int64, error) {
-		unfiled, err := w.fileAll(func(e entry) bool { return e.until.Before(now) }, asDue)
+		if err := w.ensureRows(func(r implicitRow) bool { return r.until.Before(now) }); err != nil {
+			return 0, err
+		}
+		n, err := w.stmts.rescue.Exec(rawsqlite.Int(micros(now)))
 		if err != nil {
 			return 0, err
 		}
-		filed, err := w.stmts.rescue.Exec(rawsqlite.Int(micros(now)))
-		if err != nil {
-			return 0, err
-		}
-		return unfiled + filed, w.noteFiled() // here, because this is called now and then
+		return n, w.noteFiled() // here, because this is called now and then
 	})
 }
 
@@ -121,6 +138,6 @@ func (s *Store) takeOver(ctx context.Context) error {
 		if _, err := w.stmts.endAll.Exec(); err != nil {
 			return err
 		}
-		return w.fileLeftOver()
+		return w.writeOrphans()
 	})
 }

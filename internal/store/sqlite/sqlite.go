@@ -10,8 +10,8 @@
 // because the dispatcher works by them; those found at Open belong to a process
 // that is no more and are ended.
 //
-// A delivery that is stored as claimed has no row of its own until its first attempt
-// has ended (unfiled.go).
+// The only delivery of an event, if it is stored as claimed, has no row of its own until its
+// first attempt has ended (implicit.go).
 //
 // Start with Open, then writer.go.
 package sqlite

@@ -27,13 +27,13 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 		{&s.commit, `COMMIT`},
 		{&s.rollback, `ROLLBACK`},
 		{&s.insertEvent, `INSERT INTO events (seq, id, delivery_id, subscription_id, type, content_type, payload, created_at,
-			lease_owner, leased_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+			lease_owner, leased_until, delivery_count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.insertDelivery, `INSERT INTO deliveries (id, event_seq, subscription_id, status, attempts, due_at,
 			lease_owner, leased_until, created_at, settled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.insertKey, `INSERT INTO idempotency_keys (subscription_id, key, body_hash, event_id, delivery_id, created_at)
 			VALUES (?, ?, ?, ?, ?, ?)`},
 		{&s.settle, `UPDATE deliveries SET status = ?, attempts = ?, due_at = ?, lease_owner = NULL, leased_until = 0, settled_at = ?
-			WHERE id = ? AND status = 0 AND attempts = ?`},
+			WHERE id = ? AND status = 0 AND attempts = ? AND round = ? AND stray = ?`},
 		{&s.insertAttempt, `INSERT INTO delivery_attempts (delivery_id, id, subscription_id, attempt_number, started_at,
 			duration_us, dns_us, connect_us, tls_us, first_byte_us, peer, status_code, code, error, response)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
@@ -56,7 +56,7 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 			WHERE status = 0 AND lease_owner IS NULL AND subscription_id > ? ORDER BY subscription_id LIMIT 1`},
 		{&s.isActive, `SELECT is_active FROM subscriptions WHERE id = ?`},
 		{&s.isLiving, `SELECT deleted_at = 0 FROM subscriptions WHERE id = ?`},
-		{&s.claimed, `SELECT e.id, d.subscription_id, d.attempts, d.due_at, d.created_at,
+		{&s.claimed, `SELECT e.id, d.subscription_id, d.attempts, d.due_at, d.created_at, d.delivered_at, d.round, d.round_from, d.stray,
 			e.type, e.content_type, e.payload, e.created_at
 			FROM deliveries d JOIN events e ON e.seq = d.event_seq WHERE d.id = ?`},
 	} {

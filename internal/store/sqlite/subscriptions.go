@@ -106,12 +106,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Tim
 			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, id)
 		}
 		delete(w.living, id)
-		if _, err := w.fileAll(
-			func(e entry) bool { return e.subscription == id },
-			func(e entry) standing {
-				return standing{status: int64(event.Cancelled), dueAt: e.createdAt, settledAt: micros(at)}
-			},
-		); err != nil {
+		if err := w.ensureRows(func(r implicitRow) bool { return r.subscription == id }); err != nil {
 			return err
 		}
 		for _, rows := range []string{"lease_owner IS NULL", "lease_owner IS NOT NULL"} { // a partial index each

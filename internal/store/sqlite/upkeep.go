@@ -29,20 +29,40 @@ func (w *writer) expireDeliveries(before time.Time, limit int) (int64, error) {
 		return 0, err
 	}
 	for _, d := range old {
-		for _, del := range []struct {
-			sql string
-			key any
-		}{
-			{`DELETE FROM delivery_attempts WHERE delivery_id = ?`, d.id[:]},
-			{`DELETE FROM deliveries WHERE id = ?`, d.id[:]},
-			{`DELETE FROM events WHERE seq = ?`, d.seq}, // an event has one delivery
-		} {
-			if _, err := w.conn.Exec(del.sql, del.key); err != nil {
-				return 0, err
-			}
+		if err := w.expire(d); err != nil {
+			return 0, err
 		}
 	}
-	return int64(len(old)), nil
+	if len(old) > 0 {
+		return int64(len(old)), nil
+	}
+	return w.conn.Exec(`DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE delivery_count = 0 AND id < ? ORDER BY id LIMIT ?)`, floor[:], limit)
+}
+
+// expire deletes a delivery, and its event if that has no other.
+func (w *writer) expire(d settled) error {
+	first, last := d.id.Deliveries()
+	earliest, latest := event.FloorID(d.id.Time()), event.FloorID(d.id.Time().Add(time.Millisecond))
+	for _, del := range []struct {
+		sql    string
+		values []any
+	}{
+		{`DELETE FROM delivery_attempts WHERE delivery_id = ?`, []any{d.id[:]}},
+		{`DELETE FROM deliveries WHERE id = ?`, []any{d.id[:]}},
+		// Another is looked for in the range of the ids that are derived from the event's.
+		// Deliveries of release 0.1.0 have any id of its millisecond.
+		{
+			`DELETE FROM events AS e WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM deliveries d
+			WHERE d.id >= CASE WHEN e.delivery_count < 0 THEN ?4 ELSE ?2 END
+			AND d.id <= CASE WHEN e.delivery_count < 0 THEN ?5 ELSE ?3 END AND d.event_seq = ?1)`,
+			[]any{d.seq, first[:], last[:], earliest[:], latest[:]},
+		},
+	} {
+		if _, err := w.conn.Exec(del.sql, del.values...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settled is a delivery and its event.

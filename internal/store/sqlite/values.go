@@ -47,6 +47,17 @@ func (s timeScan) Scan(src any) error {
 	return nil
 }
 
+type statusScan struct{ to *event.Status }
+
+func (s statusScan) Scan(src any) error {
+	n, ok := src.(int64)
+	if !ok {
+		return fmt.Errorf("a column holds %T, not a status", src)
+	}
+	*s.to = event.Status(n)
+	return nil
+}
+
 // jsonScan reads a list or map that is kept as JSON text; NULL leaves it nil.
 type jsonScan struct{ to any }
 

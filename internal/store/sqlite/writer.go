@@ -46,10 +46,10 @@ type writer struct {
 	log         *rawsqlite.LogBuffer
 	checkpoints *rawsqlite.Checkpointer
 
-	living  map[event.ID]bool // subscriptions that are not deleted, as far as they were looked for
-	unfiled *unfiled
-	nextSeq int64 // of the next event
-	filedTo int64 // what the table filed says, at most
+	living   map[event.ID]bool // subscriptions that are not deleted, as far as they were looked for
+	implicit *implicitRows
+	nextSeq  int64 // of the next event
+	filedTo  int64 // what the table filed says, at most
 }
 
 func startWriter(path string, o Options) (_ *writer, err error) {
@@ -60,7 +60,7 @@ func startWriter(path string, o Options) (_ *writer, err error) {
 	w := &writer{
 		conn: conn, ops: make(chan *op, 2*commitRows), onCommit: o.OnCommit,
 		quit: make(chan struct{}), finished: make(chan struct{}),
-		living: map[event.ID]bool{}, unfiled: &unfiled{byID: map[event.ID]entry{}},
+		living: map[event.ID]bool{}, implicit: &implicitRows{byID: map[event.ID]implicitRow{}},
 	}
 	w.spare.New = func() any { return &op{done: make(chan error, 1)} }
 	if err := w.assertDurable(); err != nil {
@@ -233,18 +233,19 @@ func (w *writer) transact(batch []*op) error {
 		w.rollBack()
 		return unavailable("commit to disk", err)
 	}
-	w.unfiled.committed()
+	w.implicit.committed()
 	faultpoint.Reach("store: committed")
 	return nil
 }
 
 func (w *writer) rollBack() {
 	w.stmts.rollback.Exec() // fails if SQLite has rolled back by itself, which is as well
-	w.unfiled.rolledBack()
+	w.implicit.rolledBack()
 	clear(w.living) // one may have been made in what is undone
 }
 
 // isRefusal reports whether an operation was refused by a rule, with nothing written.
 func isRefusal(err error) bool {
-	return errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrKeyReused)
+	return errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrKeyReused) || errors.Is(err, event.ErrInactive) ||
+		errors.Is(err, event.ErrNotSettled) || errors.Is(err, event.ErrDelivered)
 }

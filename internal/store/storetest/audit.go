@@ -17,7 +17,7 @@ var auditCases = []testCase{
 
 func (r rig) audit(now time.Time) []event.Finding {
 	r.t.Helper()
-	findings, err := r.s.Audit(r.t.Context(), now)
+	findings, err := r.s.Audit(r.t.Context(), now, r.now.Add(-day))
 	r.must("audit", err)
 	return findings
 }
@@ -33,7 +33,7 @@ func auditLease(r rig) {
 	first := r.accept(s.ID, leased("node-a", r.now.Add(15*time.Second)))
 	r.accept(s.ID, leased("node-b", r.now.Add(20*time.Second)))
 	same(r.t, "findings in time", r.audit(r.now.Add(time.Minute)), []event.Finding(nil))
-	same(r.t, "findings", r.audit(r.now.Add(90*time.Second)), []event.Finding{{Rule: event.RuleLeasesAreEnded, Found: 2, Oldest: first.Delivery.ID}})
+	same(r.t, "findings", r.audit(r.now.Add(90*time.Second)), []event.Finding{{Rule: event.RuleLeasesAreEnded, Found: 2, Oldest: first.Deliveries[0].ID}})
 }
 
 func auditDue(r rig) {
@@ -41,7 +41,7 @@ func auditDue(r rig) {
 	r.accept(s.ID, due(r.now.Add(time.Hour)))
 	late := r.accept(s.ID)
 	same(r.t, "findings in time", r.audit(r.now.Add(time.Minute)), []event.Finding(nil))
-	same(r.t, "findings", r.audit(r.now.Add(2*time.Minute)), []event.Finding{{Rule: event.RuleDueIsClaimed, Found: 1, Oldest: late.Delivery.ID}})
+	same(r.t, "findings", r.audit(r.now.Add(2*time.Minute)), []event.Finding{{Rule: event.RuleDueIsClaimed, Found: 1, Oldest: late.Deliveries[0].ID}})
 }
 
 func auditInactive(r rig) {
@@ -57,7 +57,7 @@ func Audit(t *testing.T, open func(t *testing.T) (s store.Store, exec func(sql s
 		want event.Rule
 	}{
 		{`DELETE FROM events`, event.RuleDeliveryHasEvent},
-		{`DELETE FROM deliveries`, event.RuleEventHasDelivery},
+		{`DELETE FROM deliveries`, event.RuleEventHasDeliveries},
 		{`DELETE FROM delivery_attempts`, event.RuleAttemptsOnRecord},
 		{`UPDATE deliveries SET lease_owner = 'node-x' WHERE status = 1`, event.RuleSettledIsFree},
 		{`DELETE FROM subscriptions`, event.RulePendingIsWanted},
@@ -73,14 +73,14 @@ func Audit(t *testing.T, open func(t *testing.T) (s store.Store, exec func(sql s
 			r.must("rescue", err)
 			same(t, "findings before", r.audit(r.now), []event.Finding(nil))
 			exec(damage.sql)
-			want := event.Finding{Rule: damage.want, Found: 1, Oldest: made.Delivery.ID}
+			want := event.Finding{Rule: damage.want, Found: 1, Oldest: made.Deliveries[0].ID}
 			switch damage.want {
 			case event.RuleDeliveryHasEvent:
 				want.Found = 2
-			case event.RuleEventHasDelivery:
+			case event.RuleEventHasDeliveries:
 				want.Found, want.Oldest = 2, made.Event.ID
 			case event.RulePendingIsWanted:
-				want.Oldest = waits.Delivery.ID
+				want.Oldest = waits.Deliveries[0].ID
 			}
 			same(t, "findings", r.audit(r.now), []event.Finding{want})
 		})

@@ -31,10 +31,10 @@ func Cycle(b *testing.B, s store.Store) {
 			now := time.Now()
 			e := event.Event{ID: event.NewID(now), Type: "user.created", ContentType: "application/json", Payload: payload, CreatedAt: now}
 			d := event.Delivery{
-				ID: event.NewID(now), EventID: e.ID, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now,
+				ID: event.DeliveryID(e.ID, sub.ID), EventID: e.ID, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now,
 				LeaseOwner: "bench", LeasedUntil: now.Add(time.Minute),
 			}
-			if _, err := s.Accept(ctx, event.Acceptance{Event: e, Delivery: d}); err != nil {
+			if _, err := s.Accept(ctx, event.Acceptance{Event: e, Deliveries: []event.Delivery{d}}); err != nil {
 				b.Error(err)
 				return
 			}

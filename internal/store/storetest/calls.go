@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -30,11 +31,19 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 		{"Record", func(ctx context.Context) error {
 			return r.s.Record(ctx, []event.Settlement{settle(held, r.now, failure())})
 		}},
+		{"Cancel", func(ctx context.Context) error { return ignore(r.s.Cancel(ctx, held.ID, r.now)) }},
+		{"Resend", func(ctx context.Context) error {
+			_, err := r.s.Resend(ctx, held.ID, r.now, true)
+			if errors.Is(err, event.ErrNotSettled) {
+				return nil
+			}
+			return err
+		}},
 		{"Delivery", func(ctx context.Context) error { return ignore(r.s.Delivery(ctx, held.ID)) }},
 		{"ListAttempts", func(ctx context.Context) error { return ignore(r.s.ListAttempts(ctx, s.ID, event.ID{}, 10)) }},
 		{"Depth", func(ctx context.Context) error { return ignore(r.s.Depth(ctx, r.now)) }},
 		{"Waiting", func(ctx context.Context) error { return ignore(r.s.Waiting(ctx, 1)) }},
-		{"Audit", func(ctx context.Context) error { return ignore(r.s.Audit(ctx, r.now)) }},
+		{"Audit", func(ctx context.Context) error { return ignore(r.s.Audit(ctx, r.now, r.now.Add(-day))) }},
 		{"Count", func(ctx context.Context) error { return ignore(r.s.Count(ctx)) }},
 		{"CreateKey", func(ctx context.Context) error { return r.s.CreateKey(ctx, k) }},
 		{"KeyByHash", func(ctx context.Context) error { return ignore(r.s.KeyByHash(ctx, k.Hash)) }},

@@ -127,9 +127,9 @@ func (n *node) accept() error {
 	if receipt.Replayed {
 		return nil
 	}
-	n.accepted[a.Delivery.ID] = s.ID
-	if a.Delivery.LeaseOwner != "" {
-		n.hands = append(n.hands, a.Delivery)
+	n.accepted[a.Deliveries[0].ID] = s.ID
+	if a.Deliveries[0].LeaseOwner != "" {
+		n.hands = append(n.hands, a.Deliveries[0])
 	}
 	return nil
 }

@@ -51,8 +51,8 @@ func claimLeases(r rig) {
 	want := make(map[event.ID]event.Claimed)
 	for i := range 9 {
 		a := r.accept(subs[i%3], payload([]byte{byte(i)}))
-		a.Delivery.LeaseOwner, a.Delivery.LeasedUntil = "node-c", r.now.Add(42*time.Second)
-		want[a.Delivery.ID] = event.Claimed{Delivery: a.Delivery, Event: a.Event}
+		a.Deliveries[0].LeaseOwner, a.Deliveries[0].LeasedUntil = "node-c", r.now.Add(42*time.Second)
+		want[a.Deliveries[0].ID] = event.Claimed{Delivery: a.Deliveries[0], Event: a.Event}
 	}
 	got := make(map[event.ID]event.Claimed)
 	for _, c := range r.claim(owner("node-c"), until(r.now.Add(42*time.Second))).Deliveries {
@@ -75,13 +75,13 @@ func claimNotDue(r rig) {
 	s := r.subscribe()
 	late := r.accept(s.ID, due(r.now.Add(2*time.Hour)))
 	soon := r.accept(s.ID, due(r.now.Add(time.Hour+time.Microsecond)))
-	same(r.t, "claim", r.claim(), event.Claim{NextDue: soon.Delivery.DueAt})
-	same(r.t, "claim a microsecond early", r.claim(asOf(soon.Delivery.DueAt.Add(-time.Microsecond))),
-		event.Claim{NextDue: soon.Delivery.DueAt})
+	same(r.t, "claim", r.claim(), event.Claim{NextDue: soon.Deliveries[0].DueAt})
+	same(r.t, "claim a microsecond early", r.claim(asOf(soon.Deliveries[0].DueAt.Add(-time.Microsecond))),
+		event.Claim{NextDue: soon.Deliveries[0].DueAt})
 
-	now := r.claim(asOf(soon.Delivery.DueAt))
-	same(r.t, "claimed at the very moment", ids(now), []event.ID{soon.Delivery.ID})
-	same(r.t, "next due", now.NextDue, late.Delivery.DueAt)
+	now := r.claim(asOf(soon.Deliveries[0].DueAt))
+	same(r.t, "claimed at the very moment", ids(now), []event.ID{soon.Deliveries[0].ID})
+	same(r.t, "next due", now.NextDue, late.Deliveries[0].DueAt)
 	if now.More {
 		r.t.Error("the claim says there is more, but it is not due")
 	}
@@ -92,7 +92,7 @@ func nextDueSkips(r rig) {
 	r.accept(s.ID, due(r.now.Add(time.Minute)), leased("node-b", r.now.Add(time.Hour)))
 	same(r.t, "claim beside a delivery that is leased", r.claim(), event.Claim{})
 	free := r.accept(s.ID, due(r.now.Add(2*time.Minute)))
-	same(r.t, "claim beside one that is not", r.claim(), event.Claim{NextDue: free.Delivery.DueAt})
+	same(r.t, "claim beside one that is not", r.claim(), event.Claim{NextDue: free.Deliveries[0].DueAt})
 }
 
 func claimInOrder(r rig) {
@@ -100,7 +100,7 @@ func claimInOrder(r rig) {
 	var want []event.ID
 	for _, ago := range []int{3, 1, 5, 2, 4} {
 		a := r.accept(s.ID, due(r.now.Add(-time.Duration(ago)*time.Minute)))
-		want = append(want, a.Delivery.ID)
+		want = append(want, a.Deliveries[0].ID)
 	}
 	byDue := []event.ID{want[2], want[4], want[0], want[3], want[1]}
 	same(r.t, "first claim", ids(r.claim(limit(2))), byDue[:2])
@@ -201,7 +201,7 @@ func claimInactive(r rig) {
 		r.t.Errorf("claimed %d, more is %v: an inactive subscription has nothing to claim", len(got.Deliveries), got.More)
 	}
 	r.activate(s, true, r.tick())
-	same(r.t, "claimed when it is active again", ids(r.claim()), []event.ID{waiting.Delivery.ID})
+	same(r.t, "claimed when it is active again", ids(r.claim()), []event.ID{waiting.Deliveries[0].ID})
 }
 
 // A claimer that is told of more asks again at once.
@@ -210,7 +210,7 @@ func claimInactiveMany(r rig) {
 	r.acceptAll(r.offers(s.ID, 20))
 	r.activate(s, false, r.tick())
 	active := r.accept(r.subscribe().ID)
-	for _, want := range [][]event.ID{{active.Delivery.ID}, {}} {
+	for _, want := range [][]event.ID{{active.Deliveries[0].ID}, {}} {
 		got := r.claim(limit(5))
 		same(r.t, "claimed", ids(got), want)
 		if got.More {

@@ -88,7 +88,7 @@ func acceptGivenUp(r rig) {
 		a := r.offer(s.ID, key("key", byte(1)), due(r.now))
 		a.IdempotencyKey += string(rune('a' + i))
 		_, given := r.s.Accept(ctx, a)
-		_, kept := r.s.Delivery(r.t.Context(), a.Delivery.ID)
+		_, kept := r.s.Delivery(r.t.Context(), a.Deliveries[0].ID)
 		if given == nil {
 			r.must("read what was accepted", kept)
 		} else if kept != nil {
@@ -97,10 +97,10 @@ func acceptGivenUp(r rig) {
 		twin := r.offer(s.ID, key(a.IdempotencyKey, 1))
 		got, err := r.s.Accept(r.t.Context(), twin)
 		r.must("try again under the same key", err)
-		if got.Replayed && got.DeliveryID != a.Delivery.ID || !got.Replayed && got.DeliveryID != twin.Delivery.ID {
+		if got.Replayed && got.Deliveries[0] != a.Deliveries[0].ID || !got.Replayed && got.Deliveries[0] != twin.Deliveries[0].ID {
 			r.t.Errorf("the second try got %+v", got)
 		}
-		r.delivery(got.DeliveryID)
+		r.delivery(got.Deliveries[0])
 	}
 	r.counted(map[event.Status]int{event.Pending: 20})
 	for _, c := range r.claim().Deliveries {
@@ -127,7 +127,7 @@ func givesUpAlone(r rig) {
 				cancel()
 				switch {
 				case err == nil:
-					if _, err := r.s.Delivery(r.t.Context(), a.Delivery.ID); err != nil {
+					if _, err := r.s.Delivery(r.t.Context(), a.Deliveries[0].ID); err != nil {
 						r.t.Errorf("read what was accepted: %v", err)
 					}
 				case i%2 == 1:

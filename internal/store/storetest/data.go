@@ -79,14 +79,14 @@ func (r rig) offer(subscription event.ID, edits ...func(*event.Acceptance)) even
 			Payload:     []byte(`{"event": "user.created", "data": {"id": 123}}`),
 			CreatedAt:   at,
 		},
-		Delivery: event.Delivery{
-			ID:             event.NewID(at),
+		Deliveries: []event.Delivery{{
+			ID:             event.DeliveryID(id, subscription),
 			EventID:        id,
 			SubscriptionID: subscription,
 			Status:         event.Pending,
 			DueAt:          r.now,
 			CreatedAt:      at,
-		},
+		}},
 	}
 	for _, edit := range edits {
 		edit(&a)
@@ -100,16 +100,20 @@ func (r rig) accept(subscription event.ID, edits ...func(*event.Acceptance)) eve
 	a := r.offer(subscription, edits...)
 	receipt, err := r.s.Accept(r.t.Context(), a)
 	r.must("accept an event", err)
-	same(r.t, "receipt", receipt, event.Receipt{EventID: a.Event.ID, DeliveryID: a.Delivery.ID})
+	same(r.t, "receipt", receipt, a.Receipt())
 	return a
 }
 
 func due(at time.Time) func(*event.Acceptance) {
-	return func(a *event.Acceptance) { a.Delivery.DueAt = at }
+	return func(a *event.Acceptance) { a.Deliveries[0].DueAt = at }
 }
 
 func leased(owner string, until time.Time) func(*event.Acceptance) {
-	return func(a *event.Acceptance) { a.Delivery.LeaseOwner, a.Delivery.LeasedUntil = owner, until }
+	return func(a *event.Acceptance) {
+		for i := range a.Deliveries {
+			a.Deliveries[i].LeaseOwner, a.Deliveries[i].LeasedUntil = owner, until
+		}
+	}
 }
 
 func payload(b []byte) func(*event.Acceptance) {

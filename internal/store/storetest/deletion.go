@@ -51,8 +51,8 @@ func deletionCancels(r rig) {
 	at := r.delete(s.ID)
 
 	for reason, id := range map[string]event.ID{
-		"claimed": held.ID, "stored as leased": stored.Delivery.ID,
-		"not due yet": later.Delivery.ID, "due": waiting.Delivery.ID,
+		"claimed": held.ID, "stored as leased": stored.Deliveries[0].ID,
+		"not due yet": later.Deliveries[0].ID, "due": waiting.Deliveries[0].ID,
 	} {
 		if d := r.delivery(id).Delivery; d.Status != event.Cancelled || !d.SettledAt.Equal(at) {
 			r.t.Errorf("the delivery that was %s is %v, settled at %v; want cancelled at %v", reason, d.Status, d.SettledAt, at)
@@ -102,5 +102,5 @@ func deletionLeavesOthers(r rig) {
 	pending := r.accept(other.ID)
 	r.delete(s.ID)
 	same(r.t, "the other subscription", r.subscription(other.ID), other)
-	sameDelivery(r.t, r.delivery(pending.Delivery.ID).Delivery, pending.Delivery)
+	sameDelivery(r.t, r.delivery(pending.Deliveries[0].ID).Delivery, pending.Deliveries[0])
 }

@@ -7,45 +7,62 @@ import (
 )
 
 var fenceCases = []testCase{
-	{"a settled delivery stays as it is", fenceSettled},
-	{"an attempt that was overtaken by another changes nothing", fenceOvertaken},
+	{"a late failure leaves a settled delivery as it is", fenceSettled},
+	{"a late success makes a failed delivery delivered", lateSuccess},
+	{"an attempt that was overtaken by another takes no step of the schedule", fenceOvertaken},
 	{"an attempt that was only claimed away still counts", fenceClaimedAway},
-	{"a cancelled delivery stays cancelled", fenceCancelled},
-	{"an attempt from the future changes nothing", fenceAhead},
+	{"a late failure leaves a cancelled delivery cancelled", fenceCancelled},
+	{"a failure from the future leaves the row as it is", fenceAhead},
 	{"recording a settlement again changes nothing", recordAgain},
 	{"recording a reason again does not disable again", recordReasonAgain},
 	{"a fenced settlement does not hold up its neighbours", fenceNeighbours},
 }
 
-// unchanged records a settlement that the fence must keep off its delivery, and
-// checks that the attempt is on record all the same.
-func (r rig) unchanged(late event.Settlement) {
+// strays records a settlement that the fence must keep off its delivery, twice, and
+// checks that the attempt counts once, and not for the schedule.
+func (r rig) strays(late event.Settlement) event.Delivery {
 	r.t.Helper()
 	before := r.delivery(late.Delivery.ID)
-	r.record(late)
-	after := r.delivery(late.Delivery.ID)
-	same(r.t, "delivery behind the fence", after.Delivery, before.Delivery)
-	if len(after.Attempts) != len(before.Attempts)+1 {
-		r.t.Fatalf("%d attempts are on record, want %d: the late one was made too", len(after.Attempts), len(before.Attempts)+1)
+	want := event.Apply(before.Delivery, late)
+	if want.Stray != before.Delivery.Stray+1 {
+		r.t.Fatalf("the attempt is no stray: %+v", before.Delivery)
 	}
-	for _, a := range after.Attempts {
-		if a.ID == late.Attempt.ID {
-			same(r.t, "late attempt", a, late.Attempt)
-			return
-		}
+	late.Attempt.Number = want.Attempts
+	for range 2 {
+		r.record(late)
+		after := r.delivery(late.Delivery.ID)
+		sameDelivery(r.t, after.Delivery, want)
+		same(r.t, "attempts", after.Attempts, append(before.Attempts, late.Attempt))
 	}
-	r.t.Error("the late attempt is not on record")
+	return want
 }
 
 func fenceSettled(r rig) {
-	for _, first := range []event.Outcome{success(), {Code: event.CodeBlocked, Error: "not a public address"}} {
+	for _, tt := range []struct {
+		first event.Outcome
+		late  []event.Outcome
+	}{
+		{success(), []event.Outcome{failure(), success()}},
+		{event.Outcome{Code: event.CodeBlocked, Error: "not a public address"}, []event.Outcome{failure(), failure()}},
+	} {
 		r.accept(r.subscribe().ID)
 		held := r.claimOne()
-		r.record(settle(held, r.tick(), first))
-		for _, late := range []event.Outcome{failure(), success()} {
-			r.unchanged(settle(held, r.tick(), late))
+		done := settle(held, r.tick(), tt.first)
+		r.record(done)
+		for _, late := range tt.late {
+			if got := r.strays(settle(held, r.tick(), late)); got.Status != done.Delivery.Status || !got.SettledAt.Equal(done.Delivery.SettledAt) {
+				r.t.Errorf("a late attempt made it %v at %v", got.Status, got.SettledAt)
+			}
 		}
 	}
+}
+
+func lateSuccess(r rig) {
+	r.accept(r.subscribe().ID)
+	held := r.claimOne()
+	r.record(settle(held, r.tick(), event.Outcome{Code: event.CodeBlocked, Error: "not a public address"}))
+	r.strays(settle(held, r.tick(), success()))
+	r.counted(map[event.Status]int{event.Delivered: 1})
 }
 
 // The first node was paused past its lease; the second has tried meanwhile.
@@ -55,10 +72,18 @@ func fenceOvertaken(r rig) {
 	r.rescued(r.now.Add(2*time.Minute), 1)
 	retry := settle(r.claimOne(owner("node-b"), asOf(r.now.Add(2*time.Minute))), r.tick(), failure())
 	r.record(retry)
-	r.unchanged(settle(paused, r.tick(), success()))
-	r.claimOne(owner("node-b"), asOf(retry.Delivery.DueAt.Add(time.Minute)))
-	r.unchanged(settle(paused, r.tick(), failure())) // and node-b keeps its lease
-	r.counted(map[event.Status]int{event.Pending: 1})
+	r.strays(settle(paused, r.tick(), failure()))
+	second := r.claimOne(owner("node-b"), asOf(retry.Delivery.DueAt.Add(time.Minute)))
+	r.strays(settle(paused, r.tick(), failure())) // and node-b keeps its lease
+	last := settle(second, r.tick(), failure())
+	want := event.Apply(r.delivery(second.ID).Delivery, last)
+	if want.Status != event.Pending {
+		r.t.Errorf("the second step of the schedule is gone: the delivery is %v", want.Status)
+	}
+	r.record(last)
+	same(r.t, "delivery", r.delivery(second.ID).Delivery, want)
+	r.strays(settle(paused, r.tick(), success())) // the endpoint has it, so nobody sends it again
+	r.counted(map[event.Status]int{event.Delivered: 1})
 }
 
 // The row still stands at the attempt that was claimed, so what the first node
@@ -72,7 +97,7 @@ func fenceClaimedAway(r rig) {
 	r.record(done)
 	sameDelivery(r.t, r.delivery(paused.ID).Delivery, done.Delivery)
 	same(r.t, "leases that node-b lost", r.renew("node-b", r.now.Add(time.Hour), second.ID), []event.ID{second.ID})
-	r.unchanged(settle(second, r.tick(), failure()))
+	r.strays(settle(second, r.tick(), failure()))
 	r.counted(map[event.Status]int{event.Delivered: 1})
 }
 
@@ -81,7 +106,7 @@ func fenceCancelled(r rig) {
 	r.accept(s.ID)
 	held := r.claimOne()
 	r.delete(s.ID)
-	r.unchanged(settle(held, r.tick(), success()))
+	r.strays(settle(held, r.tick(), failure()))
 	r.counted(map[event.Status]int{event.Cancelled: 1})
 }
 
@@ -89,7 +114,8 @@ func fenceAhead(r rig) {
 	r.accept(r.subscribe().ID)
 	ahead := r.claimOne()
 	ahead.Attempts = 1
-	r.unchanged(settle(ahead, r.tick(), success()))
+	r.strays(settle(ahead, r.tick(), failure()))
+	r.counted(map[event.Status]int{event.Pending: 1})
 }
 
 func fenceNeighbours(r rig) {

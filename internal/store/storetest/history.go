@@ -36,13 +36,13 @@ func unknownDelivery(r rig) {
 
 func otherKindOfID(r rig) {
 	a := r.accept(r.subscribe().ID)
-	for _, id := range []event.ID{a.Event.ID, a.Delivery.SubscriptionID} {
+	for _, id := range []event.ID{a.Event.ID, a.Deliveries[0].SubscriptionID} {
 		_, err := r.s.Delivery(r.t.Context(), id)
 		r.mustFail("read a delivery by another id", err, event.ErrNotFound)
 	}
-	_, err := r.s.Subscription(r.t.Context(), a.Delivery.ID)
+	_, err := r.s.Subscription(r.t.Context(), a.Deliveries[0].ID)
 	r.mustFail("read a subscription by another id", err, event.ErrNotFound)
-	if got := r.attempts(a.Delivery.ID, event.ID{}, 10); len(got) != 0 {
+	if got := r.attempts(a.Deliveries[0].ID, event.ID{}, 10); len(got) != 0 {
 		r.t.Errorf("listed %d attempts by another id", len(got))
 	}
 }

@@ -19,18 +19,18 @@ var idempotencyCases = []testCase{
 // with the first one's ids.
 func (r rig) again(first event.Acceptance) {
 	r.t.Helper()
-	twin := r.offer(first.Delivery.SubscriptionID, key(first.IdempotencyKey, first.BodyHash[0]))
+	twin := r.offer(first.Deliveries[0].SubscriptionID, key(first.IdempotencyKey, first.BodyHash[0]))
 	got, err := r.s.Accept(r.t.Context(), twin)
 	r.must("accept a replay", err)
 	same(r.t, "receipt of a replay", got,
-		event.Receipt{EventID: first.Event.ID, DeliveryID: first.Delivery.ID, Replayed: true})
+		event.Receipt{Event: first.Event.ID, Deliveries: first.Receipt().Deliveries, Replayed: true})
 	r.absent(twin)
 }
 
 // absent checks that an offer left nothing behind.
 func (r rig) absent(a event.Acceptance) {
 	r.t.Helper()
-	_, err := r.s.Delivery(r.t.Context(), a.Delivery.ID)
+	_, err := r.s.Delivery(r.t.Context(), a.Deliveries[0].ID)
 	r.mustFail("read a delivery that was not taken in", err, event.ErrNotFound)
 }
 
@@ -39,8 +39,8 @@ func replayed(r rig) {
 	r.again(first)
 	r.again(first)
 	r.counted(map[event.Status]int{event.Pending: 1})
-	if got := r.claimOne(); got.ID != first.Delivery.ID {
-		r.t.Errorf("claimed %v, want %v", got.ID, first.Delivery.ID)
+	if got := r.claimOne(); got.ID != first.Deliveries[0].ID {
+		r.t.Errorf("claimed %v, want %v", got.ID, first.Deliveries[0].ID)
 	}
 }
 
@@ -48,7 +48,7 @@ func replayedLater(r rig) {
 	s := r.subscribe()
 	first := r.accept(s.ID, key("key-1", 1), leased("node-a", r.now.Add(time.Minute)))
 	r.again(first)
-	r.record(settle(first.Delivery, r.tick(), success()))
+	r.record(settle(first.Deliveries[0], r.tick(), success()))
 	r.again(first)
 	r.counted(map[event.Status]int{event.Delivered: 1})
 }
@@ -62,8 +62,8 @@ func keyReused(r rig) {
 	r.absent(other)
 	r.counted(map[event.Status]int{event.Pending: 1})
 	r.again(first)
-	if got := r.claimOne(); got.ID != first.Delivery.ID {
-		r.t.Errorf("claimed %v, want %v", got.ID, first.Delivery.ID)
+	if got := r.claimOne(); got.ID != first.Deliveries[0].ID {
+		r.t.Errorf("claimed %v, want %v", got.ID, first.Deliveries[0].ID)
 	}
 }
 

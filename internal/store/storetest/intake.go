@@ -25,7 +25,7 @@ func acceptedIsVisible(r rig) {
 		due(r.now), due(r.now.Add(time.Hour)), leased("node-a", r.now.Add(time.Minute)),
 	} {
 		a := r.accept(s.ID, edit)
-		same(r.t, "report", r.delivery(a.Delivery.ID), event.DeliveryReport{Delivery: a.Delivery, EventType: a.Event.Type})
+		same(r.t, "report", r.delivery(a.Deliveries[0].ID), event.DeliveryReport{Delivery: a.Deliveries[0], EventType: a.Event.Type})
 	}
 	r.counted(map[event.Status]int{event.Pending: 3})
 }
@@ -33,7 +33,7 @@ func acceptedIsVisible(r rig) {
 func acceptedIsDue(r rig) {
 	a := r.accept(r.subscribe().ID)
 	got := r.claim()
-	want := a.Delivery
+	want := a.Deliveries[0]
 	want.LeaseOwner, want.LeasedUntil = "node-a", r.now.Add(time.Minute)
 	same(r.t, "claim", got, event.Claim{Deliveries: []event.Claimed{{Delivery: want, Event: a.Event}}})
 	same(r.t, "delivery as it stands", r.delivery(want.ID).Delivery, want)
@@ -48,16 +48,16 @@ func acceptedIsLeased(r rig) {
 		}
 	}
 	r.rescued(end.Add(time.Second), 1)
-	if got := r.claimOne(asOf(end.Add(time.Second))); got.ID != a.Delivery.ID || got.Attempts != 0 {
-		r.t.Errorf("claimed %v with %d attempts, want %v with none", got.ID, got.Attempts, a.Delivery.ID)
+	if got := r.claimOne(asOf(end.Add(time.Second))); got.ID != a.Deliveries[0].ID || got.Attempts != 0 {
+		r.t.Errorf("claimed %v with %d attempts, want %v with none", got.ID, got.Attempts, a.Deliveries[0].ID)
 	}
 }
 
 func acceptedLeasedSettles(r rig) {
 	a := r.accept(r.subscribe().ID, leased("node-b", r.now.Add(time.Minute)))
-	done := settle(a.Delivery, r.tick(), success())
+	done := settle(a.Deliveries[0], r.tick(), success())
 	r.record(done)
-	got := r.delivery(a.Delivery.ID)
+	got := r.delivery(a.Deliveries[0].ID)
 	sameDelivery(r.t, got.Delivery, done.Delivery)
 	same(r.t, "attempts", got.Attempts, []event.Attempt{done.Attempt})
 }
@@ -83,7 +83,7 @@ func payloadsExact(r rig) {
 	} {
 		a := r.accept(s.ID, payload(tt.payload))
 		got := r.claim().Deliveries
-		if len(got) != 1 || got[0].Delivery.ID != a.Delivery.ID || !bytes.Equal(got[0].Event.Payload, tt.payload) {
+		if len(got) != 1 || got[0].Delivery.ID != a.Deliveries[0].ID || !bytes.Equal(got[0].Event.Payload, tt.payload) {
 			r.t.Errorf("%s: %d bytes did not come back as they were", tt.reason, len(tt.payload))
 		}
 	}
@@ -107,7 +107,7 @@ func typesExact(r rig) {
 				r.t.Fatalf("claimed %d deliveries, want 1", len(got))
 			}
 			same(r.t, "event", got[0].Event, a.Event)
-			same(r.t, "event type in the history", r.delivery(a.Delivery.ID).EventType, eventType)
+			same(r.t, "event type in the history", r.delivery(a.Deliveries[0].ID).EventType, eventType)
 		}
 	}
 }
@@ -117,8 +117,8 @@ func deliveryTimesInUTC(r rig) {
 	a := r.offer(r.subscribe().ID, due(r.now.In(elsewhere)), leased("node-b", r.now.Add(time.Minute).In(elsewhere)))
 	_, err := r.s.Accept(r.t.Context(), a)
 	r.must("accept", err)
-	got := r.delivery(a.Delivery.ID).Delivery
-	same(r.t, "delivery", got, a.Delivery)
+	got := r.delivery(a.Deliveries[0].ID).Delivery
+	same(r.t, "delivery", got, a.Deliveries[0])
 	inUTC(r.t, map[string]time.Time{
 		"DueAt": got.DueAt, "LeasedUntil": got.LeasedUntil, "CreatedAt": got.CreatedAt, "SettledAt": got.SettledAt,
 	})

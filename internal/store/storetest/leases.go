@@ -47,7 +47,7 @@ func renewMoves(r rig) {
 	stored := r.accept(s.ID, leased("node-a", r.now.Add(time.Minute)))
 	held := r.claimOne(owner("node-a"))
 	end := r.now.Add(time.Hour)
-	if lost := r.renew("node-a", end, held.ID, stored.Delivery.ID); len(lost) > 0 {
+	if lost := r.renew("node-a", end, held.ID, stored.Deliveries[0].ID); len(lost) > 0 {
 		r.t.Errorf("lost %v", lost)
 	}
 	want := held
@@ -119,7 +119,7 @@ func releaseKeepsDue(r rig) {
 	a := r.accept(r.subscribe().ID, due(r.now.Add(-90*time.Second)))
 	held := r.claimOne(owner("node-a"))
 	r.release("node-a", held.ID)
-	same(r.t, "delivery", r.delivery(held.ID).Delivery, a.Delivery)
+	same(r.t, "delivery", r.delivery(held.ID).Delivery, a.Deliveries[0])
 	if got := r.claimOne(owner("node-b")); got.ID != held.ID || got.Attempts != 0 {
 		r.t.Errorf("claimed %v with %d attempts, want %v with none", got.ID, got.Attempts, held.ID)
 	}
@@ -156,8 +156,8 @@ func rescueRanOut(r rig) {
 	r.rescued(r.now.Add(time.Minute-time.Microsecond), 0)
 	r.rescued(r.now.Add(time.Minute+time.Microsecond), 2)
 	r.rescued(r.now.Add(time.Minute+time.Microsecond), 0)
-	same(r.t, "delivery whose lease goes on", r.delivery(long.Delivery.ID).Delivery, long.Delivery)
-	sameSet(r, "claimed", ids(r.claim()), []event.ID{short.Delivery.ID, other.Delivery.ID, free.Delivery.ID})
+	same(r.t, "delivery whose lease goes on", r.delivery(long.Deliveries[0].ID).Delivery, long.Deliveries[0])
+	sameSet(r, "claimed", ids(r.claim()), []event.ID{short.Deliveries[0].ID, other.Deliveries[0].ID, free.Deliveries[0].ID})
 }
 
 func rescueRestores(r rig) {

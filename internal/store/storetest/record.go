@@ -67,7 +67,7 @@ func recordToTheEnd(r rig) {
 		want = append(want, last.Attempt)
 		now = last.Delivery.DueAt
 	}
-	got := r.delivery(a.Delivery.ID)
+	got := r.delivery(a.Deliveries[0].ID)
 	if got.Delivery.Status != event.Failed {
 		r.t.Errorf("after %d attempts the delivery is %v, want failed", len(want), got.Delivery.Status)
 	}
@@ -170,7 +170,7 @@ func recordDisables(r rig) {
 	if got := r.claim(asOf(r.now.Add(time.Minute))); len(got.Deliveries) != 0 {
 		r.t.Error("what was waiting for a disabled subscription can still be claimed")
 	}
-	sameDelivery(r.t, r.delivery(waiting.Delivery.ID).Delivery, waiting.Delivery)
+	sameDelivery(r.t, r.delivery(waiting.Deliveries[0].ID).Delivery, waiting.Deliveries[0])
 }
 
 func recordDisablesOne(r rig) {

@@ -50,7 +50,7 @@ func (r rig) expire(days int, limit int) int {
 func (r rig) settled(subscription event.ID, days int, edits ...func(*event.Acceptance)) event.Settlement {
 	r.t.Helper()
 	a := r.accept(subscription, append(edits, leased("node-a", r.now.Add(time.Minute)))...)
-	s := settle(a.Delivery, r.now.Add(time.Duration(days)*day), success())
+	s := settle(a.Deliveries[0], r.now.Add(time.Duration(days)*day), success())
 	r.record(s)
 	return s
 }
@@ -83,11 +83,11 @@ func expireSettled(r rig) {
 		r.t.Errorf("expired %d deliveries, want the 2 that settled before", n)
 	}
 	r.gone("what was delivered before", old.Delivery.ID)
-	r.gone("what was cancelled before", doomed.Delivery.ID)
+	r.gone("what was cancelled before", doomed.Deliveries[0].ID)
 	sameDelivery(r.t, r.delivery(later.Delivery.ID).Delivery, later.Delivery)
-	sameDelivery(r.t, r.delivery(waiting.Delivery.ID).Delivery, waiting.Delivery)
-	sameDelivery(r.t, r.delivery(held.Delivery.ID).Delivery, held.Delivery)
-	if got := r.delivery(kept.Delivery.ID).Delivery; got.Status != event.Cancelled {
+	sameDelivery(r.t, r.delivery(waiting.Deliveries[0].ID).Delivery, waiting.Deliveries[0])
+	sameDelivery(r.t, r.delivery(held.Deliveries[0].ID).Delivery, held.Deliveries[0])
+	if got := r.delivery(kept.Deliveries[0].ID).Delivery; got.Status != event.Cancelled {
 		r.t.Errorf("what was cancelled later is %v", got.Status)
 	}
 	got := r.claim().Deliveries
@@ -113,13 +113,13 @@ func expireAttempts(r rig) {
 func expireWhole(r rig) {
 	s := r.subscribe()
 	a := r.accept(s.ID, leased("node-a", r.now.Add(time.Minute)))
-	retry := settle(a.Delivery, r.now, failure())
+	retry := settle(a.Deliveries[0], r.now, failure())
 	r.record(retry, settle(retry.Delivery, r.now.Add(9*day), success()))
 	r.expire(10, 100)
-	r.gone("what was delivered before", a.Delivery.ID)
+	r.gone("what was delivered before", a.Deliveries[0].ID)
 	_, err := r.s.Accept(r.t.Context(), a)
 	r.must("accept an event with the ids of one that has gone", err)
-	same(r.t, "report", r.delivery(a.Delivery.ID), event.DeliveryReport{Delivery: a.Delivery, EventType: a.Event.Type})
+	same(r.t, "report", r.delivery(a.Deliveries[0].ID), event.DeliveryReport{Delivery: a.Deliveries[0], EventType: a.Event.Type})
 }
 
 func expireKeys(r rig) {
@@ -134,7 +134,7 @@ func expireKeepsKeys(r rig) {
 	s := r.subscribe()
 	waiting := r.accept(s.ID, key("waits", 1))
 	done := r.accept(s.ID, key("is settled", 1), leased("node-a", r.now.Add(time.Minute)))
-	r.record(settle(done.Delivery, r.now, success()))
+	r.record(settle(done.Deliveries[0], r.now, success()))
 	r.expire(-1, 100)
 	r.again(waiting)
 	r.again(done)
@@ -170,12 +170,12 @@ func (r rig) inactiveSince(days int) map[string][]event.ID {
 	pending := make(map[string][]event.ID)
 	for reason, s := range map[string]event.Subscription{"by its caller": byCaller, "by 410 Gone": byGone} {
 		for range 3 {
-			pending[reason] = append(pending[reason], r.accept(s.ID).Delivery.ID)
+			pending[reason] = append(pending[reason], r.accept(s.ID).Deliveries[0].ID)
 		}
 	}
 	r.activate(byCaller, false, at)
 	last := r.accept(byGone.ID, leased("node-a", at.Add(time.Minute)))
-	r.record(settle(last.Delivery, at, gone()))
+	r.record(settle(last.Deliveries[0], at, gone()))
 	return pending
 }
 
@@ -191,7 +191,7 @@ func expireCancels(r rig) {
 			}
 		}
 	}
-	sameDelivery(r.t, r.delivery(active.Delivery.ID).Delivery, active.Delivery)
+	sameDelivery(r.t, r.delivery(active.Deliveries[0].ID).Delivery, active.Deliveries[0])
 }
 
 func expireKeepsInactive(r rig) {
@@ -200,12 +200,12 @@ func expireKeepsInactive(r rig) {
 	again := r.subscribe()
 	r.activate(again, false, r.now.Add(8*day))
 	r.activate(again, true, r.now.Add(9*day))
-	pending["in between, and active again"] = []event.ID{r.accept(again.ID).Delivery.ID}
+	pending["in between, and active again"] = []event.ID{r.accept(again.ID).Deliveries[0].ID}
 
 	relapsed := r.subscribe()
 	r.activate(relapsed, false, r.now.Add(8*day))
 	r.activate(relapsed, true, r.now.Add(9*day))
-	pending["again, but only since later"] = []event.ID{r.accept(relapsed.ID).Delivery.ID}
+	pending["again, but only since later"] = []event.ID{r.accept(relapsed.ID).Deliveries[0].ID}
 	r.activate(relapsed, false, r.now.Add(11*day))
 
 	r.expire(10, 100)
@@ -226,7 +226,7 @@ func expireEdited(r rig) {
 	s.Description = "still inactive"
 	r.activate(s, false, r.now.Add(11*day))
 	r.expire(10, 100)
-	if d := r.delivery(waiting.Delivery.ID).Delivery; d.Status != event.Cancelled {
+	if d := r.delivery(waiting.Deliveries[0].ID).Delivery; d.Status != event.Cancelled {
 		r.t.Errorf("inactive since day 9 and changed on day 11: its delivery is %v when day 10 expires, want cancelled", d.Status)
 	}
 }

@@ -175,7 +175,7 @@ func (s *scene) nothingLost(p *process, at map[event.ID]moment) {
 		s.t.Errorf("%d are still pending a minute after the restart", n[event.Pending])
 	}
 	for _, a := range s.acked {
-		if _, found := at[a.Receipt.DeliveryID]; !found {
+		if _, found := at[a.Receipt.Deliveries[0]]; !found {
 			s.t.Errorf("a delivery that was acknowledged is lost (a replay: %v)", a.Receipt.Replayed)
 		}
 	}

@@ -118,7 +118,7 @@ func TestDay(t *testing.T) {
 						w.t.Fatalf("hour %d, the one that %s: %v", h, list[i].why, err)
 					}
 					if err == nil {
-						posted[i] = append(posted[i], got.Receipt.DeliveryID)
+						posted[i] = append(posted[i], got.Receipt.Deliveries[0])
 						accepted++
 					}
 				}

@@ -83,7 +83,7 @@ func (s gated) step(kind string, f func() error) (err error) {
 
 func (s gated) Accept(ctx context.Context, a event.Acceptance) (r event.Receipt, err error) {
 	err = s.step("accept", func() (err error) {
-		s.g.note(a.Delivery.ID)
+		s.g.note(a.Deliveries[0].ID)
 		r, err = s.Store.Accept(ctx, a)
 		return err
 	})

@@ -142,17 +142,21 @@ func (w *world) account() {
 	for _, c := range w.callers {
 		w.told(c)
 	}
+	events := map[event.ID]bool{}
 	for i, seen := range w.watched {
 		r := w.store.rows[i]
-		w.demand(r.d.Attempts <= len(r.attempts), "%s counts %d attempts, %d are on record", seen.name, r.d.Attempts, len(r.attempts))
+		w.demand(r.d.Attempts == len(r.attempts), "%s counts %d attempts, %d are on record", seen.name, r.d.Attempts, len(r.attempts))
 		w.demand((r.d.Status != event.Delivered) || seen.successes > 0, "%s is delivered, and no request for it succeeded", seen.name)
-		w.demand(seen.successes <= 1+seen.rescued+seen.lapsed, "%s was delivered %d times, and %d of its leases ran out", seen.name, seen.successes, seen.rescued)
+		w.demand(seen.successes <= 1+seen.rescued+seen.lapsed+seen.d.Round, "%s was delivered %d times, %d of its leases ran out, and it was resent %d times", seen.name, seen.successes, seen.rescued, seen.d.Round)
 		for _, q := range seen.requests {
 			w.demand(q.n.lost || recorded(r, q), "%s: %s got %v, and it is not on record", seen.name, q.n.name, q.outcome)
 		}
 		s.duplicates += max(0, seen.successes-1)
 		s.rescued += seen.rescued
+		s.resends += seen.d.Round
+		events[seen.d.EventID] = true
 	}
+	w.demand(len(w.store.events) == len(events)+w.bare, "%d events are stored, want %d with deliveries and %d without", len(w.store.events), len(events), w.bare)
 }
 
 func recorded(r *row, q request) bool {
@@ -165,8 +169,8 @@ func (w *world) told(c *caller) {
 	for _, tr := range c.tries {
 		w.mu.Lock()
 		if tr.ended && tr.err == nil {
-			ids[tr.got.Receipt.DeliveryID] = true
-			w.demand(w.store.row(tr.got.Receipt.DeliveryID) != nil, "%s was told of a delivery that is not there: it is lost", c.name)
+			ids[tr.got.Receipt.Deliveries[0]] = true
+			w.demand(w.store.row(tr.got.Receipt.Deliveries[0]) != nil, "%s was told of a delivery that is not there: it is lost", c.name)
 		}
 		w.mu.Unlock()
 	}

@@ -111,8 +111,12 @@ func (w *world) act() {
 	switch dice := w.dice.IntN(100); {
 	case again >= 0 && dice < 50:
 		w.post(w.callers[again])
-	case dice < 45:
+	case dice < 40:
 		w.post(w.newCaller(e))
+	case dice < 43:
+		w.publish()
+	case dice < 45:
+		w.operate()
 	case dice < 51 || w.siege && dice < 76:
 		for range 5 + w.dice.IntN(10) {
 			w.post(w.newCaller(other))
@@ -229,6 +233,51 @@ func (w *world) remove(e *endpoint) {
 	err := w.store.DeleteSubscription(w.t.Context(), e.id, time.Now())
 	w.log("%s is deleted (%v)", e.name, err == nil)
 	w.settle(&call{node: &node{name: "api"}, kind: "delete"})
+}
+
+// publish has an event accepted for none or several of the endpoints, due and held by nobody.
+func (w *world) publish() {
+	now := time.Now()
+	e := event.Event{ID: event.NewID(now), Type: "user.created", ContentType: "application/json", Payload: []byte(`{"event":"user.created","data":{"id":1}}`), CreatedAt: now}
+	a := event.Acceptance{Event: e}
+	w.fans++
+	for _, to := range w.endpoints {
+		if to.quiet || w.store.sub(to.id).Deleted() || w.chance(0.4) {
+			continue
+		}
+		id := event.DeliveryID(e.ID, to.id)
+		w.mu.Lock()
+		w.names[id] = fmt.Sprintf("f%d/%s", w.fans, to.name)
+		w.mu.Unlock()
+		a.Deliveries = append(a.Deliveries, event.Delivery{ID: id, EventID: e.ID, SubscriptionID: to.id, DueAt: now, CreatedAt: now})
+	}
+	if len(a.Deliveries) == 0 {
+		w.bare++
+	}
+	_, err := w.store.Accept(w.t.Context(), a)
+	w.must(err)
+	w.log("f%d is published to %d", w.fans, len(a.Deliveries))
+	w.settle(&call{node: &node{name: "api"}, kind: "accept"})
+}
+
+// operate cancels a delivery, or resends it, or does both, as an operator may at any moment.
+func (w *world) operate() {
+	i := w.dice.IntN(len(w.watched) + 1)
+	if i == len(w.watched) || w.endpoint(w.watched[i].d.SubscriptionID).quiet {
+		return
+	}
+	seen := w.watched[i]
+	if w.chance(0.6) {
+		_, err := w.store.Cancel(w.t.Context(), seen.d.ID, time.Now())
+		w.must(err)
+		w.log("%s is cancelled", seen.name)
+		w.settle(&call{node: &node{name: "api"}, kind: "cancel"})
+	}
+	if w.chance(0.6) {
+		_, err := w.store.Resend(w.t.Context(), seen.d.ID, time.Now(), w.chance(0.3))
+		w.log("%s is resent: %v", seen.name, err == nil)
+		w.settle(&call{node: &node{name: "api"}, kind: "resend"})
+	}
 }
 
 // hint wakes a node, as a notification does.

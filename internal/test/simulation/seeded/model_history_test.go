@@ -90,9 +90,9 @@ func (m *model) Count(context.Context) (n map[event.Status]int, err error) {
 	return n, err
 }
 
-// Audit leaves out that a delivery has its event and an event its delivery: here they
-// are one row.
-func (m *model) Audit(_ context.Context, now time.Time) (findings []event.Finding, err error) {
+// Audit leaves out that a delivery has its event, to which a row points here, and that an
+// event has its deliveries, which TestSeeds sees by its own account.
+func (m *model) Audit(_ context.Context, now, _ time.Time) (findings []event.Finding, err error) {
 	before := store.AuditedBefore(now)
 	err = m.do(func() error {
 		for _, rule := range []struct {
@@ -201,6 +201,12 @@ func (m *model) Expire(_ context.Context, before, now time.Time, limit int) (n i
 		m.rows = slices.DeleteFunc(m.rows, func(r *row) bool {
 			return step(r.d.Status != event.Pending && r.d.SettledAt.Before(before))
 		})
+		with := n
+		m.events = slices.DeleteFunc(m.events, func(e *stored) bool {
+			last := with > 0 && e.deliveries > 0 // goes with its last delivery
+			none := e.deliveries == 0 && e.CreatedAt.Before(before)
+			return (last || none) && !m.hasDeliveries(e) && (last || step(true))
+		})
 		if n > 0 {
 			return nil
 		}
@@ -217,6 +223,10 @@ func (m *model) Expire(_ context.Context, before, now time.Time, limit int) (n i
 		return nil
 	})
 	return n, err
+}
+
+func (m *model) hasDeliveries(e *stored) bool {
+	return slices.ContainsFunc(m.rows, func(r *row) bool { return r.e == e })
 }
 
 func (m *model) expireRest(before time.Time) {

@@ -13,23 +13,25 @@ import (
 func (m *model) Accept(_ context.Context, a event.Acceptance) (receipt event.Receipt, err error) {
 	err = m.do(func() error {
 		for _, k := range m.keys {
-			if a.IdempotencyKey == "" || k.text != a.IdempotencyKey || k.subscription != a.Delivery.SubscriptionID {
+			if a.IdempotencyKey == "" || k.text != a.IdempotencyKey || k.subscription != a.Deliveries[0].SubscriptionID {
 				continue
 			}
 			if k.hash != a.BodyHash {
-				return fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, k.receipt.EventID)
+				return fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, k.receipt.Event)
 			}
 			receipt = k.receipt
 			receipt.Replayed = true
 			return nil
 		}
-		if sub := m.sub(a.Delivery.SubscriptionID); sub == nil || sub.Deleted() {
-			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, a.Delivery.SubscriptionID)
+		for _, d := range a.Deliveries {
+			if sub := m.sub(d.SubscriptionID); sub == nil || sub.Deleted() {
+				return fmt.Errorf("%w: subscription %s", event.ErrNotFound, d.SubscriptionID)
+			}
+			if m.row(d.ID) != nil {
+				return errors.New("there is a delivery of that id")
+			}
 		}
-		if m.row(a.Delivery.ID) != nil {
-			return errors.New("there is a delivery of that id")
-		}
-		receipt = event.Receipt{EventID: a.Event.ID, DeliveryID: a.Delivery.ID}
+		receipt = a.Receipt()
 		m.insert(a, receipt)
 		return nil
 	})
@@ -37,16 +39,20 @@ func (m *model) Accept(_ context.Context, a event.Acceptance) (receipt event.Rec
 }
 
 func (m *model) insert(a event.Acceptance, receipt event.Receipt) {
-	r := &row{d: keptDelivery(a.Delivery), e: a.Event}
-	r.e.CreatedAt, r.e.Payload = kept(r.e.CreatedAt), slices.Clone(r.e.Payload)
-	m.rows = append(m.rows, r)
+	e := &stored{a.Event, len(a.Deliveries)}
+	e.CreatedAt, e.Payload = kept(e.CreatedAt), slices.Clone(e.Payload)
+	m.events = append(m.events, e)
+	for _, d := range a.Deliveries {
+		m.rows = append(m.rows, &row{d: keptDelivery(d), e: e})
+	}
 	if a.IdempotencyKey != "" {
-		m.keys = append(m.keys, &key{r.d.SubscriptionID, a.IdempotencyKey, a.BodyHash, receipt, r.d.CreatedAt})
+		m.keys = append(m.keys, &key{a.Deliveries[0].SubscriptionID, a.IdempotencyKey, a.BodyHash, receipt, e.CreatedAt})
 	}
 }
 
 func keptDelivery(d event.Delivery) event.Delivery {
-	d.DueAt, d.LeasedUntil, d.CreatedAt, d.SettledAt = kept(d.DueAt), kept(d.LeasedUntil), kept(d.CreatedAt), kept(d.SettledAt)
+	d.DueAt, d.LeasedUntil, d.CreatedAt = kept(d.DueAt), kept(d.LeasedUntil), kept(d.CreatedAt)
+	d.SettledAt, d.DeliveredAt = kept(d.SettledAt), kept(d.DeliveredAt)
 	return d
 }
 
@@ -69,7 +75,7 @@ func (m *model) Claim(_ context.Context, q event.ClaimRequest) (c event.Claim, e
 				r := due[s.ID][rank]
 				r.d.LeaseOwner, r.d.LeasedUntil = q.Owner, kept(q.Until)
 				size += len(r.e.Payload)
-				c.Deliveries = append(c.Deliveries, event.Claimed{Delivery: r.d, Event: r.e})
+				c.Deliveries = append(c.Deliveries, event.Claimed{Delivery: r.d, Event: r.e.Event})
 			}
 		}
 		return nil
@@ -122,17 +128,14 @@ func (m *model) settle(s event.Settlement) {
 	if r == nil {
 		return
 	}
-	if r.d.Status == event.Pending && r.d.Attempts == s.Attempt.Number-1 {
-		r.d.Status, r.d.Attempts = s.Delivery.Status, s.Delivery.Attempts
-		r.d.DueAt, r.d.SettledAt = kept(s.Delivery.DueAt), kept(s.Delivery.SettledAt)
-		r.free()
-	}
 	for _, a := range r.attempts {
 		if a.ID == s.Attempt.ID {
 			return
 		}
 	}
+	r.d = keptDelivery(event.Apply(r.d, s))
 	a := s.Attempt
+	a.Number = r.d.Attempts
 	a.Outcome.StartedAt, a.Outcome.RetryAfter, a.Outcome.Detail = kept(a.Outcome.StartedAt), 0, ""
 	r.attempts = append(r.attempts, a)
 	if sub := m.sub(a.SubscriptionID); s.DisableReason != "" && sub != nil && sub.Active {
@@ -172,6 +175,37 @@ func (m *model) Release(_ context.Context, owner string, ids []event.ID) error {
 		}
 		return nil
 	})
+}
+
+func (m *model) Resend(_ context.Context, id event.ID, at time.Time, force bool) (event.Delivery, error) {
+	return m.move(id, func(r *row) error {
+		if sub := m.sub(r.d.SubscriptionID); sub == nil || sub.Deleted() || !sub.Active {
+			return fmt.Errorf("%w: subscription %s", event.ErrInactive, r.d.SubscriptionID)
+		}
+		d, err := event.Resend(r.d, kept(at), force)
+		r.d = d
+		return err
+	})
+}
+
+func (m *model) Cancel(_ context.Context, id event.ID, at time.Time) (event.Delivery, error) {
+	return m.move(id, func(r *row) error {
+		r.d = event.Cancel(r.d, kept(at))
+		return nil
+	})
+}
+
+func (m *model) move(id event.ID, do func(*row) error) (d event.Delivery, err error) {
+	err = m.do(func() error {
+		r := m.row(id)
+		if r == nil {
+			return fmt.Errorf("%w: delivery %s", event.ErrNotFound, id)
+		}
+		err := do(r)
+		d = r.d
+		return err
+	})
+	return d, err
 }
 
 func (m *model) Rescue(_ context.Context, now time.Time) (n int, err error) {

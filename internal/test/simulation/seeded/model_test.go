@@ -20,6 +20,7 @@ type model struct {
 	mu     sync.Mutex
 	closed bool
 	subs   []*subscription
+	events []*stored
 	rows   []*row
 	keys   []*key
 	api    []*event.APIKey
@@ -32,10 +33,16 @@ type subscription struct {
 	inactiveSince time.Time
 }
 
+// stored is an event, and with how many deliveries it was accepted.
+type stored struct {
+	event.Event
+	deliveries int
+}
+
 // row is a delivery with its event and its attempts.
 type row struct {
 	d        event.Delivery
-	e        event.Event
+	e        *stored
 	attempts []event.Attempt
 }
 

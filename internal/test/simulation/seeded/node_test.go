@@ -93,7 +93,7 @@ func (n *node) call(c *call, effect func() error) error {
 func (n *node) Accept(ctx context.Context, a event.Acceptance) (r event.Receipt, err error) {
 	of := ctx.Value(marked{}).(string)
 	n.w.mu.Lock()
-	n.w.names[a.Delivery.ID], n.w.names[a.Event.ID] = of, of
+	n.w.names[a.Deliveries[0].ID] = of
 	n.w.mu.Unlock()
 	err = n.call(&call{kind: "accept", of: of}, func() (err error) { r, err = n.w.store.Accept(ctx, a); return err })
 	if err != nil {
@@ -162,7 +162,7 @@ func (n *node) Take(context.Context, event.ID, time.Duration) time.Duration { re
 
 // Send is a request to an endpoint, which ends when its answer comes.
 func (n *node) Send(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome {
-	c := &call{node: n, kind: "request", of: n.w.nameOf(e.ID), event: e.ID, sub: sub, ctx: ctx}
+	c := &call{node: n, kind: "request", of: n.w.nameOf(event.DeliveryID(e.ID, sub.ID)), event: e.ID, sub: sub, ctx: ctx}
 	if n.w.wait(c) == cut {
 		return event.Outcome{StartedAt: time.Now(), Code: event.CodeConnectionClosed, Error: "cut"}
 	}

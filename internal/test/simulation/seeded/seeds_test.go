@@ -101,5 +101,8 @@ func (s *stats) add(o stats) {
 	s.overtaken += o.overtaken
 	s.rescued += o.rescued
 	s.duplicates += o.duplicates
+	s.strays += o.strays
+	s.resends += o.resends
+	s.requests += o.requests
 	s.longest = max(s.longest, o.longest)
 }

@@ -41,9 +41,15 @@ type call struct {
 	loose    bool           // a release that may end another lease than it means
 	delivery event.Delivery // of a start
 	event    event.ID       // of a request
+	claimed  event.Delivery // of a request
 	ctx      context.Context
 	sub      event.Subscription
 	outcome  event.Outcome // what the request will get
+}
+
+// toDelivery reports whether a request is for the delivery.
+func (c *call) toDelivery(d event.Delivery) bool {
+	return d.EventID == c.event && d.SubscriptionID == c.sub.ID
 }
 
 func (c *call) name() string { return c.node.name + " " + c.kind + " " + c.of }

@@ -24,6 +24,7 @@ type watched struct {
 // request is one that an endpoint got.
 type request struct {
 	n            *node
+	claimed      event.Delivery // as its node let it go
 	began, ended time.Time
 	outcome      event.Outcome
 }
@@ -45,7 +46,8 @@ func (w *world) look(step *call) {
 		}
 		seen := w.watched[i]
 		if seen.d != r.d {
-			w.log("  %s: %v %d %q → %v %d %q", seen.name, seen.d.Status, seen.d.Attempts, seen.d.LeaseOwner, r.d.Status, r.d.Attempts, r.d.LeaseOwner)
+			w.log("  %s: %v %d/%d %q → %v %d/%d %q", seen.name, seen.d.Status, seen.d.Round, seen.d.Attempts, seen.d.LeaseOwner,
+				r.d.Status, r.d.Round, r.d.Attempts, r.d.LeaseOwner)
 			w.moved(seen, r, kind)
 			w.leased(seen, r, kind, by)
 			if kind == "release" && seen.d.LeaseOwner != r.d.LeaseOwner {
@@ -69,51 +71,90 @@ func (w *world) isTakingOver(n *node) bool {
 	})
 }
 
-// moved checks that statuses and attempts go one way.
+// moved checks that a delivery moved only as it may, and that each attempt counts once.
 func (w *world) moved(seen *watched, r *row, kind string) {
 	before, now := seen.d, r.d
 	w.demand(now.Status == event.Pending || now.LeaseOwner == "", "%s is %v and leased", seen.name, now.Status)
-	if before.Status != now.Status {
-		w.demand(before.Status == event.Pending, "%s was %v and is %v", seen.name, before.Status, now.Status)
-		w.demand((kind == "delete") == (now.Status == event.Cancelled), "%s became %v by %s", seen.name, now.Status, kind)
+	w.demand(before.Status == now.Status || mayMove(before.Status, now.Status, kind), "%s was %v and is %v by %s", seen.name, before.Status, now.Status, kind)
+	w.demand(now.Attempts == len(r.attempts), "%s counts %d attempts, %d are on record", seen.name, now.Attempts, len(r.attempts))
+	if kind == "resend" {
+		w.demand(now.Round == before.Round+1 && now.RoundFrom == now.Attempts, "%s is in round %d from %d after a resend in round %d", seen.name, now.Round, now.RoundFrom, before.Round)
+		return
 	}
+	w.demand(now.Round == before.Round, "%s changed its round by %s", seen.name, kind)
 	if before.Attempts == now.Attempts {
 		w.demand(before.DueAt.Equal(now.DueAt) || now.Status != event.Pending, "%s is due at another time without an attempt", seen.name)
 		return
 	}
-	w.demand(kind == "record" && before.Status == event.Pending, "%s was %v with %d attempts, and has %d by %s", seen.name, before.Status, before.Attempts, now.Attempts, kind)
-	grown := now.Attempts - before.Attempts
-	w.demand(grown > 0 && grown <= len(r.attempts)-seen.recorded, "%s had %d attempts and has %d, with %d on record", seen.name, before.Attempts, now.Attempts, len(r.attempts))
-	if grown == 1 && len(r.attempts) == seen.recorded+1 {
+	w.demand(kind == "record", "%s had %d attempts and has %d by %s", seen.name, before.Attempts, now.Attempts, kind)
+	if now.Attempts == before.Attempts+1 {
 		w.settled(seen, now, r.attempts[len(r.attempts)-1])
 	}
 }
 
+// mayMove reports whether a step may change a status so.
+func mayMove(from, to event.Status, kind string) bool {
+	switch to {
+	case event.Pending:
+		return kind == "resend"
+	case event.Cancelled:
+		return from == event.Pending && (kind == "delete" || kind == "cancel")
+	case event.Failed:
+		return from == event.Pending && kind == "record"
+	}
+	return kind == "record"
+}
+
 // settled checks what became of a delivery by one attempt against the request that the
-// endpoint saw: the rule in other words than event.Settle's.
+// endpoint saw: the rules in other words than event.Settle's and event.Apply's.
 func (w *world) settled(seen *watched, now event.Delivery, a event.Attempt) {
 	i := slices.IndexFunc(seen.requests, func(r request) bool { return kept(r.began).Equal(a.Outcome.StartedAt) })
 	if i < 0 {
 		w.demand(false, "%s: an attempt is on record that no endpoint saw", seen.name)
 		return
 	}
-	r := seen.requests[i]
+	w.demand(a.Number == now.Attempts, "%s: attempt %d has the number %d", seen.name, now.Attempts, a.Number)
+	r, before := seen.requests[i], seen.d
+	if before.Status != event.Pending || !sameStep(before, r.claimed) {
+		w.strayed(seen, now, r)
+		return
+	}
+	w.demand(now.RoundFrom == before.RoundFrom && now.Stray == before.Stray, "%s: attempt %d is no stray and counts as one", seen.name, now.Attempts)
 	p := w.store.sub(now.SubscriptionID).Policy(policy)
+	step := now.Attempts - now.RoundFrom
 	want := event.Pending
 	switch o := r.outcome; {
 	case o.Code == "":
 		want = event.Delivered
-	case o.Code == event.CodeGone || o.Code == event.CodeBlocked || now.Attempts > len(p):
+	case o.Code == event.CodeGone || o.Code == event.CodeBlocked || step > len(p):
 		want = event.Failed
 	}
 	w.demand(now.Status == want, "%s is %v after attempt %d got %v, want %v", seen.name, now.Status, now.Attempts, r.outcome, want)
 	if now.Status != event.Pending || want != event.Pending {
 		return
 	}
-	delay := p[now.Attempts-1]
+	delay := p[step-1]
 	least, most := max(delay*9/10, r.outcome.RetryAfter), max(delay*11/10, r.outcome.RetryAfter)
 	wait := now.DueAt.Sub(r.ended)
 	w.demand(wait >= least-time.Microsecond && wait <= most, "%s is due %v after attempt %d, want %v to %v", seen.name, wait, now.Attempts, least, most)
+}
+
+// sameStep reports whether a delivery stands where it stood when it was claimed.
+func sameStep(now, claimed event.Delivery) bool {
+	return now.Round == claimed.Round && now.Attempts-now.Stray == claimed.Attempts-claimed.Stray
+}
+
+// strayed checks what an attempt may do whose delivery has moved on: deliver it, or nothing.
+func (w *world) strayed(seen *watched, now event.Delivery, r request) {
+	w.stats.strays++
+	want := seen.d
+	want.Attempts, want.RoundFrom, want.Stray = want.Attempts+1, want.RoundFrom+1, want.Stray+1
+	if r.outcome.Success() && want.Status != event.Delivered {
+		w.demand(now.Status == event.Delivered && !now.DeliveredAt.IsZero(), "%s is %v after a late success", seen.name, now.Status)
+		want.Status, want.SettledAt, want.DeliveredAt = now.Status, now.SettledAt, now.DeliveredAt
+		want.LeaseOwner, want.LeasedUntil = "", time.Time{}
+	}
+	w.demand(now == want, "%s: a stray attempt made %+v of %+v", seen.name, now, seen.d)
 }
 
 // leased checks that a lease begins where there is none, and ends as it may.
@@ -134,7 +175,7 @@ func (w *world) leased(seen *watched, r *row, kind, by string) {
 		seen.rescued++
 		w.demand(before.LeasedUntil.Before(time.Now()), "%s was taken from %s, whose lease had not ended", seen.name, before.LeaseOwner)
 	default:
-		w.demand(kind == "release" || kind == "record" || kind == "delete", "%s: its lease ended by %s", seen.name, kind)
+		w.demand(slices.Contains([]string{"release", "record", "delete", "cancel"}, kind), "%s: its lease ended by %s", seen.name, kind)
 	}
 }
 
@@ -147,9 +188,22 @@ func (w *world) arrive(c *call) {
 	case "release":
 		c.loose = w.isTakingOver(c.node)
 	case "request":
+		w.stats.requests++
+		for w.isTwin(c) {
+			c.since = c.since.Add(time.Microsecond)
+		}
 		w.visit(c)
 		w.requested(c)
 	}
+}
+
+// isTwin reports whether a request to the same delivery began at the same moment, by which
+// requests and the attempts on record are told apart.
+func (w *world) isTwin(c *call) bool {
+	seen := w.find(c.toDelivery)
+	return slices.ContainsFunc(w.calls(), func(other *call) bool {
+		return other != c && other.kind == "request" && other.arrived && other.event == c.event && other.sub.ID == c.sub.ID && kept(other.since).Equal(kept(c.since))
+	}) || seen != nil && slices.ContainsFunc(seen.requests, func(r request) bool { return kept(r.began).Equal(kept(c.since)) })
 }
 
 // started checks the rate of a node that keeps to it alone. (Where others have a say,
@@ -172,11 +226,12 @@ func (w *world) find(is func(d event.Delivery) bool) *watched {
 
 // requested checks that an attempt is one that its node may make.
 func (w *world) requested(c *call) {
-	seen := w.find(func(d event.Delivery) bool { return d.EventID == c.event })
+	seen := w.find(c.toDelivery)
 	if seen == nil {
 		w.demand(false, "%s: an attempt at an event that is not stored", c.name())
 		return
 	}
+	c.claimed = w.begun[c.node.name+c.of].delivery
 	if seen.first.IsZero() {
 		seen.first = c.since
 		w.waited(seen)
@@ -196,7 +251,7 @@ func (w *world) requested(c *call) {
 	if began.read != outdated {
 		w.demand(sub.Active && !sub.Deleted(), "%s: an attempt for a subscription that is not active, or no more", c.name())
 	}
-	if d := seen.d; d.Status == event.Pending && d.Attempts == began.delivery.Attempts {
+	if d := seen.d; d.Status == event.Pending && sameStep(d, began.delivery) {
 		mine := d.LeaseOwner == began.delivery.LeaseOwner && time.Now().Before(d.LeasedUntil.Add(time.Microsecond))
 		w.demand(mine || seen.lapsed > 0, "%s: an attempt while the lease is %q's until %v", c.name(), d.LeaseOwner, d.LeasedUntil.Sub(w.began))
 		w.demand(!d.DueAt.After(c.since), "%s: an attempt %v before it is due", c.name(), d.DueAt.Sub(c.since))

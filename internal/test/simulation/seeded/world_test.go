@@ -43,6 +43,8 @@ type world struct {
 	waiting []*call
 	names   map[event.ID]string
 	stream  []event.Claimed // what nodes have passed on
+	fans    int             // events that were accepted for none or several
+	bare    int             // those for none
 	over    bool
 }
 
@@ -54,7 +56,7 @@ type begun struct {
 
 type stats struct {
 	steps, faults, kills, accepted, delivered, failed, cancelled, pending int
-	overtaken, rescued, duplicates                                        int
+	overtaken, rescued, duplicates, strays, resends, requests             int
 	longest                                                               time.Duration // that a quiet endpoint waited
 }
 
@@ -251,11 +253,11 @@ func (w *world) letStart(c *call, f fate) {
 
 func (w *world) letAnswer(c *call) {
 	c.node.jitter = w.dice.Float64()
-	seen := w.find(func(d event.Delivery) bool { return d.EventID == c.event })
+	seen := w.find(c.toDelivery)
 	if seen == nil || c.ctx.Err() != nil {
 		return
 	}
-	seen.requests = append(seen.requests, request{c.node, c.since, time.Now(), c.outcome})
+	seen.requests = append(seen.requests, request{c.node, c.claimed, c.since, time.Now(), c.outcome})
 	if c.outcome.Success() {
 		seen.successes++
 	}

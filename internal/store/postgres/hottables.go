@@ -1,0 +1,161 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+)
+
+// This migration changes the tables that are large and in use, while nodes, older ones too,
+// write to them. So it runs in no transaction, takes a lock that others wait for only for
+// moments, and can be broken off anywhere and run again: each step looks whether it is done.
+//
+// A column with a constant default is added without writing to the rows. An index is created
+// on the parent alone, which makes it invalid, then on each partition CONCURRENTLY, and
+// attached; with the last one PostgreSQL makes the parent's valid.
+const (
+	hotTablesVersion = 3
+	hotTablesName    = "0003_several_deliveries_per_event"
+	// lockWait is how long one try waits for a lock. Everyone who comes later waits as long.
+	lockWait = "200ms"
+	// lockPause is the time between two tries. Those who write catch up meanwhile.
+	lockPause = time.Second
+)
+
+// newColumns are by table, in the order in which they are added.
+var newColumns = [...]struct{ table, columns string }{
+	{"events", `
+		ADD COLUMN IF NOT EXISTS tenant_no       integer NOT NULL DEFAULT 0,     -- 0 is the tenant "default"
+		ADD COLUMN IF NOT EXISTS delivery_count  integer NOT NULL DEFAULT -1,    -- made with it; -1: one, by release 0.1.0, with an id of its own
+		ADD COLUMN IF NOT EXISTS data_at         integer NOT NULL DEFAULT 0,     -- where data lies in the payload, in bytes
+		ADD COLUMN IF NOT EXISTS data_len        integer NOT NULL DEFAULT 0,     -- 0: not known
+		ADD COLUMN IF NOT EXISTS metadata        text NOT NULL DEFAULT '',       -- a JSON object
+		ADD COLUMN IF NOT EXISTS idempotency_key text NOT NULL DEFAULT '',
+		ADD COLUMN IF NOT EXISTS traceparent     text NOT NULL DEFAULT '',
+		ADD COLUMN IF NOT EXISTS retry           boolean NOT NULL DEFAULT true,  -- false: one attempt and no more
+		ADD COLUMN IF NOT EXISTS erased_at       timestamptz`},
+	{"deliveries", `
+		ADD COLUMN IF NOT EXISTS round        integer NOT NULL DEFAULT 0,        -- one more with each resend
+		ADD COLUMN IF NOT EXISTS round_from   integer NOT NULL DEFAULT 0,        -- attempts that the schedule of the round does not count
+		ADD COLUMN IF NOT EXISTS stray        integer NOT NULL DEFAULT 0,        -- attempts recorded past the fence
+		ADD COLUMN IF NOT EXISTS delivered_at timestamptz,                       -- the first success, once settled_at does not say it
+		ADD COLUMN IF NOT EXISTS replay_id    uuid`},
+	{"delivery_attempts", `
+		ADD COLUMN IF NOT EXISTS url              text NOT NULL DEFAULT '',
+		ADD COLUMN IF NOT EXISTS trigger          smallint NOT NULL DEFAULT 0,   -- 0 scheduled, 1 manual, 2 test, 3 replay
+		ADD COLUMN IF NOT EXISTS response_headers text NOT NULL DEFAULT '',      -- a JSON object
+		ADD COLUMN IF NOT EXISTS reused           boolean NOT NULL DEFAULT false,
+		ADD COLUMN IF NOT EXISTS protocol         text NOT NULL DEFAULT '',
+		ADD COLUMN IF NOT EXISTS tls_version      text NOT NULL DEFAULT ''`},
+}
+
+// newIndexes hold nothing of an event of the default tenant whose deliveries succeed.
+var newIndexes = [...]struct{ name, table, on string }{
+	{"events_tenant", "events", `(tenant_no, id) WHERE tenant_no <> 0`},
+	{"events_without_deliveries", "events", `(id) WHERE delivery_count = 0`},
+	{"deliveries_failed", "deliveries", `(id) WHERE status = 2`},
+	{"deliveries_failed_of", "deliveries", `(subscription_id, id) WHERE status = 2`},
+	{"deliveries_unattempted", "deliveries", `(subscription_id, id) WHERE attempts = 0 AND status >= 2`},
+}
+
+func hotTables() *goose.Migration {
+	return goose.NewGoMigration(hotTablesVersion, &goose.GoFunc{RunDB: migrateHotTables}, nil)
+}
+
+func migrateHotTables(ctx context.Context, db *sql.DB) error {
+	for _, sql := range []string{
+		// window is the beginning of a partition's time, at the time of the last change after its end.
+		`CREATE TABLE IF NOT EXISTS window_touched (start timestamptz PRIMARY KEY, at timestamptz NOT NULL)`,
+		// settings is a JSON object with what has no column of its own.
+		`ALTER TABLE subscriptions ADD COLUMN IF NOT EXISTS settings text NOT NULL DEFAULT '{}'`,
+	} {
+		if err := withLock(ctx, db, sql); err != nil {
+			return err
+		}
+	}
+	for _, t := range newColumns {
+		if err := withLock(ctx, db, "ALTER TABLE "+t.table+t.columns); err != nil {
+			return err
+		}
+	}
+	for _, i := range newIndexes {
+		if err := withLock(ctx, db, fmt.Sprintf(`CREATE INDEX IF NOT EXISTS %s ON ONLY %s %s`, i.name, i.table, i.on)); err != nil {
+			return err
+		}
+		if err := indexPartitions(ctx, db, i.name, i.table, i.on); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withLock runs a statement that needs a lock which others hold at times, until it gets it.
+func withLock(ctx context.Context, db *sql.DB, statement string) error {
+	for {
+		err := lockOnce(ctx, db, statement)
+		if sqlState(err) != lockNotAvailable {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("others kept the lock that this needs, %.60s…: %w", strings.Join(strings.Fields(statement), " "), ctx.Err())
+		case <-time.After(lockPause):
+		}
+	}
+}
+
+func lockOnce(ctx context.Context, db *sql.DB, statement string) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // after a commit it does nothing
+	if _, err := tx.ExecContext(ctx, `SET LOCAL lock_timeout = '`+lockWait+`'`); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, statement); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// indexPartitions indexes partitions until none is left without: others make new ones.
+func indexPartitions(ctx context.Context, db *sql.DB, index, table, on string) error {
+	for {
+		var partition string
+		err := db.QueryRowContext(ctx, `SELECT coalesce(min(c.relname), '') FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+			WHERE i.inhparent = $1::text::regclass AND NOT EXISTS (
+				SELECT FROM pg_inherits x JOIN pg_index p ON p.indexrelid = x.inhrelid
+				WHERE x.inhparent = $2::text::regclass AND p.indrelid = i.inhrelid)`, table, index).Scan(&partition)
+		if err != nil || partition == "" {
+			return err
+		}
+		err = indexPartition(ctx, db, partition, index, on)
+		if err != nil && sqlState(err) != undefinedTable { // another node has dropped it
+			return err
+		}
+	}
+}
+
+func indexPartition(ctx context.Context, db *sql.DB, partition, index, on string) error {
+	name := partition + strings.TrimPrefix(index, strings.SplitN(partition, "_p2", 2)[0])
+	// What a process that died has left is invalid.
+	var invalid bool
+	err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid)`, name).Scan(&invalid)
+	if err != nil {
+		return err
+	}
+	if invalid {
+		if _, err := db.ExecContext(ctx, `DROP INDEX CONCURRENTLY IF EXISTS `+name); err != nil {
+			return err
+		}
+	}
+	if _, err := db.ExecContext(ctx, fmt.Sprintf(`CREATE INDEX CONCURRENTLY IF NOT EXISTS %s ON %s %s`, name, partition, on)); err != nil {
+		return err
+	}
+	return withLock(ctx, db, fmt.Sprintf(`ALTER INDEX %s ATTACH PARTITION %s`, index, name))
+}
