@@ -19,5 +19,15 @@ func (s *Store) MeasureClock(ctx context.Context) error { return s.clock.measure
 // UsableOffset is the rule of what is used of an offset that was measured.
 var UsableOffset = usable
 
+// NameTables replaces the placeholders of a statement with the names of partitions.
+var NameTables = nameTables
+
+// WritesIn are the statements of a commit whose ids are all of one moment's window, and
+// what the names of its partitions end in.
+func WritesIn(at time.Time) (suffixed string, statements []string) {
+	in := writesIn(at.UTC().Truncate(window))
+	return suffix(in.of), []string{in.insert, in.settle, in.attempt}
+}
+
 // Fail is how an error of the driver's becomes one of the store's.
 var Fail = fail

@@ -28,14 +28,15 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 	return o.receipt, nil
 }
 
+// In braces stand the tables whose partition it names; see nameTables.
 const insertSQL = `WITH stored AS (
-		INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, leased_until, attempts, status, lease_owner)
+		INSERT INTO {deliveries} (id, event_id, subscription_id, due_at, created_at, leased_until, attempts, status, lease_owner)
 		SELECT d.id, d.event_id, d.subscription_id, d.due_at, d.created_at, d.leased_until, 0, 0, d.lease_owner
 		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::text[])
 			AS d (id, event_id, subscription_id, due_at, created_at, leased_until, lease_owner)
 		WHERE EXISTS (SELECT FROM subscriptions s WHERE s.id = d.subscription_id AND s.deleted_at IS NULL)
 		RETURNING event_id)
-	INSERT INTO events (id, created_at, type, content_type, payload)
+	INSERT INTO {events} (id, created_at, type, content_type, payload)
 	SELECT e.id, e.created_at, e.type, e.content_type, e.payload
 	FROM unnest($2::uuid[], $8::timestamptz[], $9::text[], $10::text[], $11::bytea[])
 		AS e (id, created_at, type, content_type, payload)

@@ -58,7 +58,7 @@ func windowsOf(batch []*op) map[time.Time]bool {
 	return windows
 }
 
-// writes are the statements of a commit. Those of a window name its partitions: where a
+// writes are the statements of a commit. Those of a window name its partitions: if a
 // statement names the table, PostgreSQL locks and prepares all its partitions each time,
 // which costs more the longer events are kept.
 type writes struct {
@@ -66,13 +66,39 @@ type writes struct {
 	insert, settle, attempt string
 }
 
-var everywhere = writes{insert: insertSQL, settle: settleSQL, attempt: attemptSQL}
+// everywhere are the statements that name the tables themselves, for any window.
+var everywhere = writesWith("")
 
 func writesIn(start time.Time) *writes {
-	s := suffix(start)
-	named := strings.NewReplacer("INTO events ", "INTO events"+s+" ", "INTO deliveries ", "INTO deliveries"+s+" ",
-		"INTO delivery_attempts ", "INTO delivery_attempts"+s+" ", "UPDATE deliveries ", "UPDATE deliveries"+s+" ")
-	return &writes{start, named.Replace(insertSQL), named.Replace(settleSQL), named.Replace(attemptSQL)}
+	in := writesWith(suffix(start))
+	in.of = start
+	return &in
+}
+
+func writesWith(suffix string) writes {
+	return writes{
+		insert:  nameTables(insertSQL, suffix),
+		settle:  nameTables(settleSQL, suffix),
+		attempt: nameTables(attemptSQL, suffix),
+	}
+}
+
+// nameTables replaces the placeholders of a statement, such as {deliveries}, with the
+// names of the partitions that end in suffix, or of the tables if suffix is empty. It
+// panics if the statement has no placeholder, or one that stands for no partitioned
+// table. That is a mistake in the program, and everywhere finds it at every start.
+func nameTables(sql, suffix string) string {
+	named := sql
+	for _, parent := range parents {
+		named = strings.ReplaceAll(named, "{"+parent+"}", parent+suffix)
+	}
+	if named == sql {
+		panic("postgres: no placeholder for a partition in the statement: " + sql)
+	}
+	if strings.ContainsAny(named, "{}") {
+		panic("postgres: an unknown placeholder in the statement: " + named)
+	}
+	return named
 }
 
 // writesFor are the statements for a batch. Nearly all have ids of one window.

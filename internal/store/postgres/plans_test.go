@@ -53,14 +53,14 @@ func TestPlans(t *testing.T) {
 		args      []any
 		uses      []string // indexes, each of which must be in the plan
 	}{
-		{"store new events", insertSQL, []any{some, some, some, ts, ts, maybes(ts), names(xs), ts, xs, xs, bs}, []string{"subscriptions_pkey"}},
+		{"store new events", everywhere.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), ts, xs, xs, bs}, []string{"subscriptions_pkey"}},
 		{"take keys", takeKeysSQL, []any{some, bs, bs, some, some, ts}, []string{"subscriptions_pkey"}},
 		{"read keys", readKeysSQL, []any{some, bs}, []string{"idempotency_keys_pkey"}},
 		{"store new events of a window", here.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), ts, xs, xs, bs}, []string{"subscriptions_pkey"}},
 		{"settle in a window", here.settle, []any{some, make(shorts, n), is, ts, maybes(ts), is}, []string{"pkey"}},
 		{"insert attempts in a window", here.attempt, []any{some, some, some, ts, make(longs, n), is, is, is, is, is, is, xs, xs, xs, bs}, nil},
-		{"settle", settleSQL, []any{some, make(shorts, n), is, ts, maybes(ts), is}, []string{"pkey"}},
-		{"insert attempts", attemptSQL, []any{some, some, some, ts, make(longs, n), is, is, is, is, is, is, xs, xs, xs, bs}, nil},
+		{"settle", everywhere.settle, []any{some, make(shorts, n), is, ts, maybes(ts), is}, []string{"pkey"}},
+		{"insert attempts", everywhere.attempt, []any{some, some, some, ts, make(longs, n), is, is, is, is, is, is, xs, xs, xs, bs}, nil},
 		{"renew", renewSQL, []any{some, "a", now}, []string{"pkey"}},
 		{"release", releaseSQL, []any{some, "a"}, []string{"pkey"}},
 		{"rescue", rescueSQL, []any{now, rescueMost}, []string{"leased_until_idx", "pkey"}},

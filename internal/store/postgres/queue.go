@@ -32,14 +32,15 @@ func (s *Store) Record(ctx context.Context, settlements []event.Settlement) erro
 // Statements that know their rows by id say "status < 1" instead of "status = 0", so
 // that no plan can take a way through the partial indexes instead of by the ids; and
 // they name all ids once more for the table itself, so that partitions without any
-// are not looked into.
-const settleSQL = `UPDATE deliveries d SET status = u.status, attempts = u.attempts, due_at = u.due_at,
+// are not looked into. In braces stand the tables whose partition they name; see
+// nameTables.
+const settleSQL = `UPDATE {deliveries} d SET status = u.status, attempts = u.attempts, due_at = u.due_at,
 		lease_owner = NULL, leased_until = NULL, settled_at = u.settled_at
 	FROM unnest($1::uuid[], $2::int2[], $3::int4[], $4::timestamptz[], $5::timestamptz[], $6::int4[])
 		AS u (id, status, attempts, due_at, settled_at, number)
 	WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1 AND d.attempts = u.number - 1`
 
-const attemptSQL = `INSERT INTO delivery_attempts (delivery_id, id, subscription_id, started_at, duration_us,
+const attemptSQL = `INSERT INTO {delivery_attempts} (delivery_id, id, subscription_id, started_at, duration_us,
 		dns_us, connect_us, tls_us, first_byte_us, attempt_number, status_code, peer, code, error, response)
 	SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::int8[], $6::int4[], $7::int4[],
 		$8::int4[], $9::int4[], $10::int4[], $11::int4[], $12::text[], $13::text[], $14::text[], $15::bytea[])
