@@ -144,7 +144,7 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 		CheckTarget:   a.guard().CheckURL,
 		Keys:          keys.checker(),
 		Health:        a.health.report,
-		Integrity:     (&auditor{store: a.store.Store}).integrity,
+		Integrity:     (&auditor{store: a.sealed}).integrity,
 		Ready:         a.ready,
 		Retention:     a.cfg.Retention,
 		MaxBody:       a.cfg.MaxBody,
