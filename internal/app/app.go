@@ -63,16 +63,10 @@ type App struct {
 	health     *health
 	backlog    *ingest.Backlog // nil where no events are taken in
 	keys       *keyring        // nil where nobody calls the API
-	others     listener        // nil where no other node can be
+	others     store.Listener  // nil if there can be no other node
 	stopping   atomic.Bool
 
 	servers []server
-}
-
-// listener is a database by which nodes tell each other that something is due, or
-// that a subscription has changed. What they say are hints, and may be lost.
-type listener interface {
-	Listen(ctx context.Context, due func(), changed func(event.ID)) error
 }
 
 // server is an HTTP server with the listener it serves.
@@ -95,7 +89,7 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	a.others, _ = database.(listener)
+	a.others, _ = database.(store.Listener)
 	a.sealed = store.WithSeal(database, cfg.MasterKeys)
 	if a.store, err = store.WithCache(a.sealed, a.tellOthers); err != nil {
 		return nil, err
@@ -107,7 +101,7 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	}
 	a.assemble(version)
 	a.health = newHealth(a.store, a.redis, version)
-	a.health.clock, _ = database.(clock)
+	a.health.clock, _ = database.(store.Clock)
 	handler, err := a.handler(ctx, version)
 	if err != nil {
 		return nil, err
@@ -144,7 +138,7 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 		CheckTarget:   a.guard().CheckURL,
 		Keys:          keys.checker(),
 		Health:        a.health.report,
-		Integrity:     (&auditor{store: a.store.Store, retention: a.cfg.Retention}).integrity,
+		Integrity:     (&auditor{store: a.sealed, clock: a.health.clock, retention: a.cfg.Retention}).integrity,
 		Ready:         a.ready,
 		Retention:     a.cfg.Retention,
 		MaxBody:       a.cfg.MaxBody,

@@ -29,7 +29,7 @@ const (
 type health struct {
 	store   store.Store
 	redis   *redis.Client // nil where there is none
-	clock   clock         // nil where the database has none of its own
+	clock   store.Clock   // nil if the database has none of its own
 	version string
 	started time.Time
 
@@ -82,9 +82,6 @@ func inWords(err error) string {
 	}
 	return "the database can't be read or written at present"
 }
-
-// clock knows how much the database's clock shows more than this machine's.
-type clock interface{ ClockOffset() time.Duration }
 
 // clockMost is how far the two may be apart before the report says so. The service
 // takes it into account, but receivers refuse what seems to have been signed minutes ago.

@@ -13,9 +13,7 @@ import (
 
 // useRedis opens Redis, and with it the way to the workers where this node is none.
 func (a *App) useRedis(ctx context.Context, database store.Store) error {
-	named, ok := database.(interface {
-		Identity(ctx context.Context) (string, error)
-	})
+	named, ok := database.(store.Identity)
 	if !ok {
 		return errors.New("this database serves one node, and Redis is for several")
 	}

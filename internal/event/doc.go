@@ -6,8 +6,8 @@
 // request made for a delivery, and an Outcome is how that request ended.
 //
 // The rules: Settle (what becomes of a delivery after an attempt), RetryPolicy
-// (when it is tried again), Wants (which event types match a pattern) and the
-// checks of what callers send. Each is a pure function: the package does no I/O,
+// (when it is tried again), TakeTurns (which due deliveries a claim takes), Wants
+// (which event types match a pattern) and the checks of what callers send. Each is a pure function: the package does no I/O,
 // reads no clock and imports nothing but the standard library, so that every
 // other package may import it.
 //

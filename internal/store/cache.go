@@ -16,15 +16,26 @@ const cachedSubscriptions = 50_000
 // Cached answers Subscription from memory: every event needs its subscription
 // twice, and it hardly ever changes. What changes one through this Store is seen
 // at once.
+//
+// It embeds the roles that neither read subscriptions nor change them, and passes them
+// on. Every method of Subscriptions and Queue is written out here, so that a new one does
+// not compile before somebody has said what the cache means for it; so does a new role.
 type Cached struct {
-	Store
+	Intake
+	Operations
+	History
+	Keys
+	Upkeep
+	behind  Store
 	changed func(event.ID) // tells other nodes of a change that was made here
 	cache   *otter.Cache[event.ID, event.Subscription]
-	load    otter.Loader[event.ID, event.Subscription] // from Store; made once, not for each read
+	load    otter.Loader[event.ID, event.Subscription] // from behind; made once, not for each read
 	// writes is how many changes are under way. As long as there is one, what is in
 	// the cache may be older than what is on disk.
 	writes atomic.Int64
 }
+
+var _ Store = (*Cached)(nil)
 
 // WithCache puts a cache before a store. If changed is not nil, it is called with each
 // subscription that is changed through the cache, and must not block.
@@ -33,39 +44,84 @@ func WithCache(s Store, changed func(event.ID)) (*Cached, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cached{Store: s, changed: changed, cache: cache, load: otter.LoaderFunc[event.ID, event.Subscription](s.Subscription)}, nil
+	return &Cached{
+		Intake: s, Operations: s, History: s, Keys: s, Upkeep: s, behind: s,
+		changed: changed, cache: cache, load: otter.LoaderFunc[event.ID, event.Subscription](s.Subscription),
+	}, nil
+}
+
+// CreateSubscription is as in Subscriptions: the cache holds only subscriptions that
+// exist, so it can't hold this one.
+func (c *Cached) CreateSubscription(ctx context.Context, s event.Subscription) error {
+	return c.behind.CreateSubscription(ctx, s)
 }
 
 // Subscription is as in Subscriptions. The maps and lists in it are shared: they
 // are not to be changed.
 func (c *Cached) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
 	if c.writes.Load() > 0 {
-		return c.Store.Subscription(ctx, id)
+		return c.behind.Subscription(ctx, id)
 	}
 	return c.cache.Get(ctx, id, c.load)
+}
+
+// ListSubscriptions is as in Subscriptions. It reads past the cache: a page may hold
+// more subscriptions than fit it, and nobody reads one often.
+func (c *Cached) ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error) {
+	return c.behind.ListSubscriptions(ctx, before, limit)
 }
 
 // ReplaceSubscription is as in Subscriptions.
 func (c *Cached) ReplaceSubscription(ctx context.Context, s event.Subscription) (event.Subscription, error) {
 	defer c.writing(s.ID)()
-	return c.Store.ReplaceSubscription(ctx, s)
+	return c.behind.ReplaceSubscription(ctx, s)
+}
+
+// SwapSecrets is as in Subscriptions. The cache keeps its copy: whoever reads the
+// subscription sees the same secrets as before.
+func (c *Cached) SwapSecrets(ctx context.Context, from, to event.Subscription) (bool, error) {
+	return c.behind.SwapSecrets(ctx, from, to)
 }
 
 // DeleteSubscription is as in Subscriptions.
 func (c *Cached) DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error {
 	defer c.writing(id)()
-	return c.Store.DeleteSubscription(ctx, id, at)
+	return c.behind.DeleteSubscription(ctx, id, at)
 }
 
-// Record is as in Queue.
+// Claim is as in Queue. It reads of subscriptions only which are active, and that from
+// the database.
+func (c *Cached) Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error) {
+	return c.behind.Claim(ctx, r)
+}
+
+// Record is as in Queue. It changes the subscriptions that it disables.
 func (c *Cached) Record(ctx context.Context, settlements []event.Settlement) error {
 	for i := range settlements {
 		if settlements[i].DisableReason != "" {
 			defer c.writing(settlements[i].Delivery.SubscriptionID)()
 		}
 	}
-	return c.Store.Record(ctx, settlements)
+	return c.behind.Record(ctx, settlements)
 }
+
+// Renew is as in Queue.
+func (c *Cached) Renew(ctx context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error) {
+	return c.behind.Renew(ctx, owner, ids, until)
+}
+
+// Release is as in Queue.
+func (c *Cached) Release(ctx context.Context, owner string, ids []event.ID) error {
+	return c.behind.Release(ctx, owner, ids)
+}
+
+// Rescue is as in Queue.
+func (c *Cached) Rescue(ctx context.Context, now time.Time) (int, error) {
+	return c.behind.Rescue(ctx, now)
+}
+
+// Close is as in Store.
+func (c *Cached) Close() error { return c.behind.Close() }
 
 // Forget makes the next read of a subscription go to the store, because another
 // node has changed it; a zero id, the next read of any.

@@ -27,7 +27,7 @@ const (
 func (s *Sealed) Reseal(ctx context.Context) (Resealed, error) {
 	done := Resealed{Locked: map[string]int{}}
 	for before := (event.ID{}); ; {
-		page, err := s.Store.ListSubscriptions(ctx, before, resealPage)
+		page, err := s.driver.ListSubscriptions(ctx, before, resealPage)
 		if err != nil || len(page) == 0 {
 			return done, err
 		}
@@ -58,7 +58,7 @@ func (s *Sealed) resealOne(ctx context.Context, kept event.Subscription, done *R
 		if err != nil {
 			return err
 		}
-		swapped, err := s.Store.SwapSecrets(ctx, kept, sealed)
+		swapped, err := s.driver.SwapSecrets(ctx, kept, sealed)
 		if err != nil {
 			return err
 		}
@@ -67,7 +67,7 @@ func (s *Sealed) resealOne(ctx context.Context, kept event.Subscription, done *R
 			return nil
 		}
 		// It has changed since it was read, or it was read from a replica that lags.
-		kept, err = s.Store.Subscription(ctx, kept.ID)
+		kept, err = s.driver.Subscription(ctx, kept.ID)
 		if errors.Is(err, event.ErrNotFound) {
 			return nil
 		}

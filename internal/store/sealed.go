@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/seal"
@@ -19,13 +20,27 @@ import (
 // Each is sealed for its subscription and its place in it: what is copied to another row
 // does not open there. What lies in the database unsealed is read as it is. What can't be
 // opened makes a subscription without secrets and headers, whose Sealed says why.
+//
+// It embeds the roles that hold no secrets, and passes them on. Every method of
+// Subscriptions is written out here, so that a new one does not compile before somebody
+// has said what sealing means for it; so does a new role.
 type Sealed struct {
-	Store
-	ring seal.Ring
+	Intake
+	Queue
+	Operations
+	History
+	Keys
+	Upkeep
+	driver Store
+	ring   seal.Ring
 }
 
+var _ Store = (*Sealed)(nil)
+
 // WithSeal puts the sealing before a store. A ring without keys seals nothing.
-func WithSeal(s Store, ring seal.Ring) *Sealed { return &Sealed{Store: s, ring: ring} }
+func WithSeal(s Store, ring seal.Ring) *Sealed {
+	return &Sealed{Intake: s, Queue: s, Operations: s, History: s, Keys: s, Upkeep: s, driver: s, ring: ring}
+}
 
 // CreateSubscription is as in Subscriptions.
 func (s *Sealed) CreateSubscription(ctx context.Context, sub event.Subscription) error {
@@ -33,18 +48,18 @@ func (s *Sealed) CreateSubscription(ctx context.Context, sub event.Subscription)
 	if err != nil {
 		return err
 	}
-	return s.Store.CreateSubscription(ctx, sealed)
+	return s.driver.CreateSubscription(ctx, sealed)
 }
 
 // Subscription is as in Subscriptions.
 func (s *Sealed) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
-	sub, err := s.Store.Subscription(ctx, id)
+	sub, err := s.driver.Subscription(ctx, id)
 	return s.open(sub), err
 }
 
 // ListSubscriptions is as in Subscriptions.
 func (s *Sealed) ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error) {
-	list, err := s.Store.ListSubscriptions(ctx, before, limit)
+	list, err := s.driver.ListSubscriptions(ctx, before, limit)
 	for i := range list {
 		list[i] = s.open(list[i])
 	}
@@ -57,13 +72,13 @@ func (s *Sealed) ReplaceSubscription(ctx context.Context, sub event.Subscription
 	if err != nil {
 		return event.Subscription{}, err
 	}
-	after, err := s.Store.ReplaceSubscription(ctx, sealed)
+	after, err := s.driver.ReplaceSubscription(ctx, sealed)
 	return s.open(after), err
 }
 
 // SwapSecrets is as in Subscriptions.
 func (s *Sealed) SwapSecrets(ctx context.Context, from, to event.Subscription) (bool, error) {
-	kept, err := s.Store.Subscription(ctx, from.ID)
+	kept, err := s.driver.Subscription(ctx, from.ID)
 	if errors.Is(err, event.ErrNotFound) {
 		return false, nil
 	}
@@ -75,8 +90,16 @@ func (s *Sealed) SwapSecrets(ctx context.Context, from, to event.Subscription) (
 	if err != nil {
 		return false, err
 	}
-	return s.Store.SwapSecrets(ctx, kept, sealed)
+	return s.driver.SwapSecrets(ctx, kept, sealed)
 }
+
+// DeleteSubscription is as in Subscriptions: it wipes what is sealed, unread.
+func (s *Sealed) DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error {
+	return s.driver.DeleteSubscription(ctx, id, at)
+}
+
+// Close is as in Store.
+func (s *Sealed) Close() error { return s.driver.Close() }
 
 // forSecret and forHeader are the contexts that things are sealed for.
 func forSecret(id event.ID) string              { return id.String() + "/secret" }

@@ -19,12 +19,7 @@ const (
 )
 
 // waiting is the due deliveries of one subscription that may be claimed.
-type waiting struct {
-	subscription event.ID
-	due          []candidate
-	room         int
-	more         bool // it may have more that is due
-}
+type waiting = event.Lane[candidate]
 
 type candidate struct {
 	id   event.ID
@@ -121,10 +116,10 @@ func (c *claiming) allDue(ctx context.Context) (lanes []waiting, all bool, err e
 			if !seen {
 				i = len(lanes)
 				index[sub] = i
-				lanes = append(lanes, waiting{subscription: sub, room: c.request.RoomFor(sub)})
+				lanes = append(lanes, waiting{Subscription: sub, Capacity: c.request.RoomFor(sub)})
 			}
 			if active && size != nil {
-				lanes[i].due = append(lanes[i].due, candidate{id, *size})
+				lanes[i].Due = append(lanes[i].Due, candidate{id, *size})
 			}
 			return nil
 		})
@@ -199,7 +194,7 @@ func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step in
 		n++
 		*at = sub
 		if due != nil && *due {
-			*lanes = append(*lanes, waiting{subscription: sub, room: c.request.RoomFor(sub), more: true})
+			*lanes = append(*lanes, waiting{Subscription: sub, Capacity: c.request.RoomFor(sub), More: true})
 		}
 		return nil
 	})
@@ -220,7 +215,7 @@ func (c *claiming) lockShares(ctx context.Context, lanes []waiting) error {
 	for range fillRounds {
 		var open []int
 		for i := range lanes {
-			if lanes[i].more && len(lanes[i].due) < lanes[i].room {
+			if lanes[i].More && len(lanes[i].Due) < lanes[i].Capacity {
 				open = append(open, i)
 			}
 		}
@@ -242,10 +237,10 @@ func (c *claiming) lockShare(ctx context.Context, lanes []waiting, open []int, s
 	seen := make(map[event.ID]bool)
 	for k, i := range open {
 		l := &lanes[i]
-		lane[k], sub[k], skip[k] = int32(i), l.subscription, int32(len(l.due))
-		most[k] = int32(min(share, l.room-len(l.due)))
-		l.more = false
-		for _, d := range l.due {
+		lane[k], sub[k], skip[k] = int32(i), l.Subscription, int32(len(l.Due))
+		most[k] = int32(min(share, l.Capacity-len(l.Due)))
+		l.More = false
+		for _, d := range l.Due {
 			seen[d.id] = true
 		}
 	}
@@ -261,40 +256,24 @@ func (c *claiming) lockShare(ctx context.Context, lanes []waiting, open []int, s
 		got[i]++
 		// What another node gave back meanwhile moves the rest on by one.
 		if !seen[id] && size != nil {
-			lanes[i].due = append(lanes[i].due, candidate{id, *size})
+			lanes[i].Due = append(lanes[i].Due, candidate{id, *size})
 			n++
 		}
 		return nil
 	})
 	for k, i := range open {
-		lanes[i].more = got[int32(i)] == most[k]
+		lanes[i].More = got[int32(i)] == most[k]
 	}
 	return n, err
 }
 
-// pickInTurn takes the first of each, then the second of each, and so on.
-func (c *claiming) pickInTurn(lanes []waiting) []event.ID {
-	r := c.request
-	var picked []event.ID
-	size := 0
-	for i := range lanes {
-		c.claim.More = c.claim.More || lanes[i].more
-	}
-	for rank, found := 0, true; found; rank++ {
-		found = false
-		for i := range lanes {
-			if rank >= len(lanes[i].due) {
-				continue
-			}
-			if rank >= lanes[i].room || len(picked) == r.Limit || r.Bytes > 0 && size >= r.Bytes {
-				c.claim.More = true
-				continue
-			}
-			found = true
-			size += lanes[i].due[rank].size
-			picked = append(picked, lanes[i].due[rank].id)
-		}
-	}
+// pickInTurn picks what is to be leased.
+func (c *claiming) pickInTurn(lanes []waiting) (picked []event.ID) {
+	more, _ := event.TakeTurns(*c.request, lanes, func(d candidate) (int, error) {
+		picked = append(picked, d.id)
+		return d.size, nil
+	})
+	c.claim.More = c.claim.More || more
 	return picked
 }
 

@@ -9,13 +9,14 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // fail says what was tried. The error is ErrUnavailable unless a rule or the data
 // themselves are why it failed.
 func fail(what string, err error) error {
 	switch {
-	case err == nil, isRefusal(err), errors.Is(err, event.ErrUnavailable):
+	case err == nil, store.IsRefusal(err), errors.Is(err, event.ErrUnavailable):
 		return err
 	case isDataError(err):
 		return fmt.Errorf("%s: %w", what, err)
@@ -23,12 +24,6 @@ func fail(what string, err error) error {
 		return fmt.Errorf("%w: %s: %w", event.ErrFull, what, err)
 	}
 	return fmt.Errorf("%w: %s: %w", event.ErrUnavailable, what, err)
-}
-
-// isRefusal reports whether an operation was refused by a rule, with nothing written.
-func isRefusal(err error) bool {
-	return errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrKeyReused) || errors.Is(err, event.ErrInactive) ||
-		errors.Is(err, event.ErrNotSettled) || errors.Is(err, event.ErrDelivered)
 }
 
 func sqlState(err error) string {

@@ -79,7 +79,13 @@ type Store struct {
 	settled map[time.Time]settledWindow // by its beginning; see retention.go
 }
 
-var _ store.Store = (*Store)(nil)
+// It is a store, and has all the powers beside.
+var (
+	_ store.Store    = (*Store)(nil)
+	_ store.Listener = (*Store)(nil)
+	_ store.Clock    = (*Store)(nil)
+	_ store.Identity = (*Store)(nil)
+)
 
 // Open connects, brings the tables up to date and makes the partitions of these
 // days. Any number of nodes may do so at once.

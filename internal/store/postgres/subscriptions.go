@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 const (
@@ -22,14 +23,17 @@ const (
 		WHERE deleted_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2`
 )
 
+type subscriptionRow = store.SubscriptionRow[[]byte]
+
 // CreateSubscription keeps a new subscription.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
+	r := store.EncodeSubscription[[]byte](sub)
 	return s.inTx(ctx, quick, "create a subscription", func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO subscriptions (`+subscriptionColumns+`, inactive_since)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-			uuid(sub.ID), clean(sub.TargetURL), clean(sub.Description), patterns(sub.EventTypes), bare(sub.Secrets), sub.RequireSignature,
-			jsonText(map[string]string(sub.Headers)), sub.Active, clean(sub.DisabledReason), sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule),
-			sub.MaxInFlight, sub.RatePerSecond, sub.CreatedAt, sub.UpdatedAt, maybe(sub.DeletedAt), sub.CreatedAt)
+			uuid(r.ID), clean(r.TargetURL), clean(r.Description), patterns(r.EventTypes), blobs(r.PlainSecrets), r.RequireSignature,
+			store.JSON(r.PlainHeaders), r.Active, clean(r.DisabledReason), r.TimeoutUS, schedule(r.ScheduleUS),
+			r.MaxInFlight, r.RatePerSecond, r.CreatedAt, r.UpdatedAt, maybe(r.DeletedAt), r.CreatedAt)
 		if err != nil {
 			return err
 		}
@@ -68,8 +72,9 @@ func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit in
 func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription) (event.Subscription, error) {
 	var after event.Subscription
 	var secrets any
-	if len(sub.Secrets) > 0 {
-		secrets = bare(sub.Secrets)
+	r := store.EncodeSubscription[[]byte](sub)
+	if len(r.PlainSecrets) > 0 {
+		secrets = blobs(r.PlainSecrets)
 	}
 	err := s.inTx(ctx, quick, "replace a subscription", func(ctx context.Context, tx pgx.Tx) (err error) {
 		after, err = readSubscription(tx.QueryRow(ctx,
@@ -78,9 +83,9 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 			is_active = $7, disabled_reason = $8, timeout_us = $9, retry_schedule_us = $10, max_in_flight = $11,
 			rate_per_second = $13, updated_at = $12
 			WHERE id = $14 AND deleted_at IS NULL RETURNING `+subscriptionColumns,
-			clean(sub.TargetURL), clean(sub.Description), patterns(sub.EventTypes), secrets, sub.RequireSignature, jsonText(map[string]string(sub.Headers)),
-			sub.Active, clean(sub.DisabledReason), sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule), sub.MaxInFlight,
-			sub.UpdatedAt, sub.RatePerSecond, uuid(sub.ID)), sub.ID)
+			clean(r.TargetURL), clean(r.Description), patterns(r.EventTypes), secrets, r.RequireSignature, store.JSON(r.PlainHeaders),
+			r.Active, clean(r.DisabledReason), r.TimeoutUS, schedule(r.ScheduleUS), r.MaxInFlight,
+			r.UpdatedAt, r.RatePerSecond, uuid(r.ID)), r.ID)
 		if err != nil {
 			return err
 		}
@@ -94,6 +99,7 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 
 // SwapSecrets writes secrets and headers, if they are still what they were.
 func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (swapped bool, err error) {
+	r := store.EncodeSubscription[[]byte](to)
 	err = s.inTx(ctx, quick, "swap a subscription's secrets", func(ctx context.Context, tx pgx.Tx) error {
 		swapped = false
 		now, err := readSubscription(tx.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions
@@ -105,7 +111,7 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE subscriptions SET secrets = $1, headers = $2 WHERE id = $3`,
-			bare(to.Secrets), jsonText(map[string]string(to.Headers)), uuid(from.ID))
+			blobs(r.PlainSecrets), store.JSON(r.PlainHeaders), uuid(from.ID))
 		swapped = err == nil
 		return err
 	})
@@ -174,24 +180,11 @@ func readSubscription(row pgx.Row, id event.ID) (event.Subscription, error) {
 }
 
 func scanSubscription(row pgx.Row) (event.Subscription, error) {
-	var sub event.Subscription
-	var secrets [][]byte
-	var timeout int64
-	var schedule []int64
-	err := row.Scan(idTo(&sub.ID), &sub.TargetURL, &sub.Description, &sub.EventTypes, &secrets,
-		&sub.RequireSignature, (*map[string]string)(&sub.Headers), &sub.Active, &sub.DisabledReason, &timeout, &schedule,
-		&sub.MaxInFlight, &sub.RatePerSecond, timeTo{&sub.CreatedAt}, timeTo{&sub.UpdatedAt}, timeTo{&sub.DeletedAt})
-	sub.Timeout = time.Duration(timeout) * time.Microsecond
-	for _, secret := range secrets {
-		sub.Secrets = append(sub.Secrets, event.Secret(secret))
-	}
-	if schedule != nil {
-		sub.RetrySchedule = make(event.RetryPolicy, len(schedule))
-		for i, us := range schedule {
-			sub.RetrySchedule[i] = time.Duration(us) * time.Microsecond
-		}
-	}
-	return sub, err
+	var r subscriptionRow
+	err := row.Scan(idTo(&r.ID), &r.TargetURL, &r.Description, &r.EventTypes, &r.PlainSecrets,
+		&r.RequireSignature, &r.PlainHeaders, &r.Active, &r.DisabledReason, &r.TimeoutUS, &r.ScheduleUS,
+		&r.MaxInFlight, &r.RatePerSecond, timeTo{&r.CreatedAt}, timeTo{&r.UpdatedAt}, timeTo{&r.DeletedAt})
+	return r.Decode(), err
 }
 
 func patterns(list []string) texts {
@@ -202,22 +195,10 @@ func patterns(list []string) texts {
 	return cleaned
 }
 
-// bare is the secrets' bytes: a Secret writes itself as a placeholder.
-func bare(secrets []event.Secret) blobs {
-	list := make(blobs, len(secrets))
-	for i, secret := range secrets {
-		list[i] = []byte(secret)
-	}
-	return list
-}
-
-func scheduleColumn(p event.RetryPolicy) any {
-	if p == nil {
+// schedule is the column of a retry schedule.
+func schedule(us []int64) any {
+	if us == nil {
 		return nil
 	}
-	us := make(longs, len(p))
-	for i, d := range p {
-		us[i] = d.Microseconds()
-	}
-	return us
+	return longs(us)
 }

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"encoding/json"
 	"math"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // uuid and maybe turn ids and times into what pgx sends.
@@ -39,18 +39,14 @@ func micros(d time.Duration) int32 {
 func duration(us int32) time.Duration { return time.Duration(us) * time.Microsecond }
 
 // last is the largest id there can be.
-var last = event.ID{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+var last = store.PageEnd(event.ID{})
 
-// cursor is the upper bound of a page: everything, where none was given.
+// cursor is what the ids of a page are below.
 func cursor(before event.ID) [16]byte {
-	if before.IsZero() {
-		return last
-	}
-	return before
+	return store.PageEnd(before)
 }
 
-// The columns below are read with these: an id, a time in UTC that may be NULL,
-// JSON.
+// Columns are read with these: an id, and a time in UTC that may be NULL.
 
 func idTo(id *event.ID) *[16]byte { return (*[16]byte)(id) }
 
@@ -62,13 +58,4 @@ func (s timeTo) ScanTimestamptz(v pgtype.Timestamptz) error {
 		*s.t = v.Time.UTC()
 	}
 	return nil
-}
-
-// jsonText can't fail: it is given lists and maps of strings and numbers.
-func jsonText(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(b)
 }

@@ -20,12 +20,7 @@ const (
 )
 
 // waiting is the due deliveries of one subscription that may be claimed.
-type waiting struct {
-	subscription event.ID
-	ids          []event.ID
-	room         int
-	more         bool // it has more that is due than ids
-}
+type waiting = event.Lane[event.ID]
 
 // Claim leases due deliveries fairly.
 //
@@ -55,9 +50,15 @@ func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
 			return err
 		}
 	}
-	if err := w.leaseInTurn(lanes, r, c); err != nil {
+	left, err := event.TakeTurns(*r, lanes, func(id event.ID) (int, error) {
+		claimed, err := w.lease(id, r)
+		c.Deliveries = append(c.Deliveries, claimed)
+		return len(claimed.Event.Payload), err
+	})
+	if err != nil {
 		return err
 	}
+	c.More = c.More || left
 	var next int64
 	if err := w.stmts.nextDue.Row(rawsqlite.Int(micros(r.Now))).Scan(&next); err != nil {
 		return err
@@ -81,18 +82,18 @@ func (w *writer) allDue(r *event.ClaimRequest) (lanes []waiting, all bool, err e
 		if !seen {
 			i = len(lanes)
 			index[sub] = i
-			lanes = append(lanes, waiting{subscription: sub, room: r.RoomFor(sub)})
+			lanes = append(lanes, waiting{Subscription: sub, Capacity: r.RoomFor(sub)})
 		}
-		lanes[i].ids = append(lanes[i].ids, id)
+		lanes[i].Due = append(lanes[i].Due, id)
 	}
 	if rows.Err() != nil || n > r.Limit {
 		return nil, false, rows.Err()
 	}
 	for i := range lanes {
-		if active, err := w.active(lanes[i].subscription); err != nil {
+		if active, err := w.active(lanes[i].Subscription); err != nil {
 			return nil, false, err
 		} else if !active {
-			lanes[i].ids = nil
+			lanes[i].Due = nil
 		}
 	}
 	return lanes, true, nil
@@ -123,7 +124,7 @@ func (s *Store) walkDue(w *writer, r *event.ClaimRequest) (lanes []waiting, more
 		if err != nil {
 			return nil, false, err
 		}
-		if len(lane.ids) > 0 || lane.more {
+		if len(lane.Due) > 0 || lane.More {
 			lanes = append(lanes, lane)
 		}
 		if len(lanes) == r.Limit {
@@ -135,12 +136,12 @@ func (s *Store) walkDue(w *writer, r *event.ClaimRequest) (lanes []waiting, more
 }
 
 func (w *writer) dueOf(sub event.ID, r *event.ClaimRequest) (waiting, error) {
-	lane := waiting{subscription: sub, room: r.RoomFor(sub)}
+	lane := waiting{Subscription: sub, Capacity: r.RoomFor(sub)}
 	active, err := w.active(sub)
 	if err != nil || !active {
 		return lane, err
 	}
-	err = w.appendDue(&lane, r, min(walkFirst, lane.room))
+	err = w.appendDue(&lane, r, min(walkFirst, lane.Capacity))
 	return lane, err
 }
 
@@ -149,17 +150,17 @@ func (w *writer) dueOf(sub event.ID, r *event.ClaimRequest) (waiting, error) {
 func (w *writer) fill(lanes []waiting, r *event.ClaimRequest) error {
 	missing := r.Limit
 	for i := range lanes {
-		missing -= len(lanes[i].ids)
+		missing -= len(lanes[i].Due)
 	}
 	for i := range lanes {
 		lane := &lanes[i]
 		if missing <= 0 {
 			return nil
 		}
-		if !lane.more || lane.room <= walkFirst {
+		if !lane.More || lane.Capacity <= walkFirst {
 			continue
 		}
-		if err := w.appendDue(lane, r, min(missing, lane.room-walkFirst)); err != nil {
+		if err := w.appendDue(lane, r, min(missing, lane.Capacity-walkFirst)); err != nil {
 			return err
 		}
 	}
@@ -168,20 +169,20 @@ func (w *writer) fill(lanes []waiting, r *event.ClaimRequest) error {
 
 // appendDue looks for one more than it may take, to know whether there is more.
 func (w *writer) appendDue(lane *waiting, r *event.ClaimRequest, most int) error {
-	rows := w.stmts.dueOf.Query(rawsqlite.Blob(lane.subscription[:]), rawsqlite.Int(micros(r.Now)), rawsqlite.Int(int64(most)+1), rawsqlite.Int(int64(len(lane.ids))))
+	rows := w.stmts.dueOf.Query(rawsqlite.Blob(lane.Subscription[:]), rawsqlite.Int(micros(r.Now)), rawsqlite.Int(int64(most)+1), rawsqlite.Int(int64(len(lane.Due))))
 	defer rows.Close()
-	most += len(lane.ids)
-	lane.more = false
+	most += len(lane.Due)
+	lane.More = false
 	for rows.Next() {
-		if len(lane.ids) == most {
-			lane.more = true
+		if len(lane.Due) == most {
+			lane.More = true
 			break
 		}
 		var id event.ID
 		if err := rows.Scan(idScan{&id}); err != nil {
 			return err
 		}
-		lane.ids = append(lane.ids, id)
+		lane.Due = append(lane.Due, id)
 	}
 	return rows.Err()
 }
@@ -193,34 +194,6 @@ func (w *writer) active(sub event.ID) (bool, error) {
 		return false, nil
 	}
 	return active, err
-}
-
-// leaseInTurn takes the first of each, then the second of each, and so on.
-func (w *writer) leaseInTurn(lanes []waiting, r *event.ClaimRequest, c *event.Claim) error {
-	size := 0
-	for i := range lanes {
-		c.More = c.More || lanes[i].more
-	}
-	for rank, found := 0, true; found; rank++ {
-		found = false
-		for i := range lanes {
-			if rank >= len(lanes[i].ids) {
-				continue
-			}
-			if rank >= lanes[i].room || len(c.Deliveries) == r.Limit || r.Bytes > 0 && size >= r.Bytes {
-				c.More = true
-				continue
-			}
-			found = true
-			claimed, err := w.lease(lanes[i].ids[rank], r)
-			if err != nil {
-				return err
-			}
-			size += len(claimed.Event.Payload)
-			c.Deliveries = append(c.Deliveries, claimed)
-		}
-	}
-	return nil
 }
 
 func (w *writer) lease(id event.ID, r *event.ClaimRequest) (event.Claimed, error) {

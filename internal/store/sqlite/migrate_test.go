@@ -75,7 +75,7 @@ func TestDeliveriesOfOldTablesAreKept(t *testing.T) {
 	want := map[event.ID]event.Delivery{}
 	events := map[event.ID]event.Event{}
 	for i, d := range []event.Delivery{
-		{Status: event.Delivered, Attempts: 1, SettledAt: now},
+		{Status: event.Delivered, Attempts: 1, SettledAt: now, DeliveredAt: now},
 		{Status: event.Pending, Attempts: 2},
 		{Status: event.Pending, LeaseOwner: "dead", LeasedUntil: now.Add(time.Minute)},
 		{Status: event.Cancelled, SettledAt: now},

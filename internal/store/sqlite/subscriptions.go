@@ -10,18 +10,22 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 const subscriptionColumns = `id, target_url, description, event_types, secrets, require_signature, headers, is_active,
 	disabled_reason, timeout_us, retry_schedule, max_in_flight, rate_per_second, created_at, updated_at, deleted_at`
 
+type subscriptionRow = store.SubscriptionRow[string]
+
 // CreateSubscription keeps a new subscription.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
+	r := store.EncodeSubscription[string](sub)
 	return s.write(ctx, 1, func(w *writer) error {
 		_, err := w.conn.Exec(`INSERT INTO subscriptions (`+subscriptionColumns+`, inactive_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			sub.ID[:], sub.TargetURL, sub.Description, jsonText(sub.EventTypes), jsonText(plain(sub.Secrets)), sub.RequireSignature,
-			jsonText(map[string]string(sub.Headers)), sub.Active, sub.DisabledReason, sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule),
-			sub.MaxInFlight, sub.RatePerSecond, micros(sub.CreatedAt), micros(sub.UpdatedAt), micros(sub.DeletedAt), micros(sub.CreatedAt))
+			r.ID[:], r.TargetURL, r.Description, store.JSON(r.EventTypes), store.JSON(r.PlainSecrets), r.RequireSignature,
+			store.JSON(r.PlainHeaders), r.Active, r.DisabledReason, r.TimeoutUS, schedule(r.ScheduleUS),
+			r.MaxInFlight, r.RatePerSecond, micros(r.CreatedAt), micros(r.UpdatedAt), micros(r.DeletedAt), micros(r.CreatedAt))
 		return err
 	})
 }
@@ -41,28 +45,21 @@ func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit in
 	return collect("list subscriptions", rows, func() (event.Subscription, error) { return scanSubscription(rows) })
 }
 
-// cursor is the upper bound of a page: everything, where none was given.
-func cursor(before event.ID) []byte {
-	if before.IsZero() {
-		return []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
-	}
-	return before[:]
-}
-
 // ReplaceSubscription writes what a caller may set.
 func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription) (event.Subscription, error) {
 	var after event.Subscription
+	r := store.EncodeSubscription[string](sub)
 	err := s.write(ctx, 1, func(w *writer) error {
 		var secrets any
-		if len(sub.Secrets) > 0 {
-			secrets = jsonText(plain(sub.Secrets))
+		if len(r.PlainSecrets) > 0 {
+			secrets = store.JSON(r.PlainSecrets)
 		}
 		n, err := w.conn.Exec(`UPDATE subscriptions SET target_url = ?, description = ?, event_types = ?, secrets = coalesce(?, secrets),
 			require_signature = ?, headers = ?, inactive_since = CASE WHEN is_active THEN ? ELSE inactive_since END,
 			is_active = ?, disabled_reason = ?, timeout_us = ?, retry_schedule = ?, max_in_flight = ?, rate_per_second = ?, updated_at = ? WHERE id = ? AND deleted_at = 0`,
-			sub.TargetURL, sub.Description, jsonText(sub.EventTypes), secrets, sub.RequireSignature, jsonText(map[string]string(sub.Headers)), micros(sub.UpdatedAt), sub.Active,
-			sub.DisabledReason, sub.Timeout.Microseconds(), scheduleColumn(sub.RetrySchedule), sub.MaxInFlight, sub.RatePerSecond,
-			micros(sub.UpdatedAt), sub.ID[:])
+			r.TargetURL, r.Description, store.JSON(r.EventTypes), secrets, r.RequireSignature, store.JSON(r.PlainHeaders), micros(r.UpdatedAt), r.Active,
+			r.DisabledReason, r.TimeoutUS, schedule(r.ScheduleUS), r.MaxInFlight, r.RatePerSecond,
+			micros(r.UpdatedAt), r.ID[:])
 		if err != nil {
 			return err
 		}
@@ -77,6 +74,7 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 
 // SwapSecrets writes secrets and headers, if they are still what they were.
 func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (swapped bool, err error) {
+	r := store.EncodeSubscription[string](to)
 	err = s.write(ctx, 1, func(w *writer) error {
 		swapped = false
 		now, err := readSubscription(w.conn.Row(`SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ? AND deleted_at = 0`, from.ID[:]), from.ID)
@@ -87,7 +85,7 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 			return err
 		}
 		_, err = w.conn.Exec(`UPDATE subscriptions SET secrets = ?, headers = ? WHERE id = ?`,
-			jsonText(plain(to.Secrets)), jsonText(map[string]string(to.Headers)), from.ID[:])
+			store.JSON(r.PlainSecrets), store.JSON(r.PlainHeaders), from.ID[:])
 		swapped = err == nil
 		return err
 	})
@@ -132,42 +130,17 @@ func readSubscription(row scanner, id event.ID) (event.Subscription, error) {
 }
 
 func scanSubscription(row scanner) (event.Subscription, error) {
-	var sub event.Subscription
-	var secrets []string
-	var timeout int64
-	var schedule []int64
-	err := row.Scan(idScan{&sub.ID}, &sub.TargetURL, &sub.Description, jsonScan{&sub.EventTypes}, jsonScan{&secrets},
-		&sub.RequireSignature, jsonScan{(*map[string]string)(&sub.Headers)}, &sub.Active, &sub.DisabledReason, &timeout, jsonScan{&schedule},
-		&sub.MaxInFlight, &sub.RatePerSecond, timeScan{&sub.CreatedAt}, timeScan{&sub.UpdatedAt}, timeScan{&sub.DeletedAt})
-	sub.Timeout = time.Duration(timeout) * time.Microsecond
-	for _, secret := range secrets {
-		sub.Secrets = append(sub.Secrets, event.Secret(secret))
-	}
-	if schedule != nil {
-		sub.RetrySchedule = make(event.RetryPolicy, len(schedule))
-		for i, us := range schedule {
-			sub.RetrySchedule[i] = time.Duration(us) * time.Microsecond
-		}
-	}
-	return sub, err
+	var r subscriptionRow
+	err := row.Scan(idScan{&r.ID}, &r.TargetURL, &r.Description, jsonScan{&r.EventTypes}, jsonScan{&r.PlainSecrets},
+		&r.RequireSignature, jsonScan{&r.PlainHeaders}, &r.Active, &r.DisabledReason, &r.TimeoutUS, jsonScan{&r.ScheduleUS},
+		&r.MaxInFlight, &r.RatePerSecond, timeScan{&r.CreatedAt}, timeScan{&r.UpdatedAt}, timeScan{&r.DeletedAt})
+	return r.Decode(), err
 }
 
-// plain is the secrets' text: a Secret writes itself as a placeholder.
-func plain(secrets []event.Secret) []string {
-	list := make([]string, len(secrets))
-	for i, secret := range secrets {
-		list[i] = string(secret)
-	}
-	return list
-}
-
-func scheduleColumn(p event.RetryPolicy) any {
-	if p == nil {
+// schedule is the column of a retry schedule.
+func schedule(us []int64) any {
+	if us == nil {
 		return nil
 	}
-	us := make([]int64, len(p))
-	for i, d := range p {
-		us[i] = d.Microseconds()
-	}
-	return jsonText(us)
+	return store.JSON(us)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // micros and fromMicros turn times into what the columns hold, and back.
@@ -73,13 +74,10 @@ func (s jsonScan) Scan(src any) error {
 	return fmt.Errorf("a column holds %T, not JSON", src)
 }
 
-// jsonText can't fail: it is given lists and maps of strings and numbers.
-func jsonText(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
-	return string(b)
+// cursor is what the ids of a page are below.
+func cursor(before event.ID) []byte {
+	end := store.PageEnd(before)
+	return end[:]
 }
 
 // scanner is a row, of database/sql or the writer's connection.

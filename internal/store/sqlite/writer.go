@@ -11,6 +11,7 @@ import (
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/faultpoint"
+	"github.com/hookferry/hookferry/internal/store"
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
@@ -223,7 +224,7 @@ func (w *writer) transact(batch []*op) error {
 		return unavailable("begin a transaction", err)
 	}
 	for _, o := range batch {
-		if o.err = o.run(w); o.err != nil && !isRefusal(o.err) {
+		if o.err = o.run(w); o.err != nil && !store.IsRefusal(o.err) {
 			w.rollBack()
 			return unavailable("write to the database", o.err)
 		}
@@ -242,10 +243,4 @@ func (w *writer) rollBack() {
 	w.stmts.rollback.Exec() // fails if SQLite has rolled back by itself, which is as well
 	w.implicit.rolledBack()
 	clear(w.living) // one may have been made in what is undone
-}
-
-// isRefusal reports whether an operation was refused by a rule, with nothing written.
-func isRefusal(err error) bool {
-	return errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrKeyReused) || errors.Is(err, event.ErrInactive) ||
-		errors.Is(err, event.ErrNotSettled) || errors.Is(err, event.ErrDelivered)
 }

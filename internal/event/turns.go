@@ -1,0 +1,56 @@
+package event
+
+import "iter"
+
+// Lane is the due deliveries of one subscription, in the order in which they are
+// claimed. D is what a driver knows of a delivery before it has the lease.
+type Lane[D any] struct {
+	Subscription ID
+	Due          []D
+	Capacity     int  // how many of Due a claim may take
+	More         bool // more may be due than Due holds
+}
+
+// TakeTurns chooses the deliveries that a claim takes, and calls take for each of them.
+// It is fair: each lane gets a turn before any lane gets another. It stops at r.Limit
+// deliveries, and once their payloads add up to r.Bytes or more, if r.Bytes is not 0.
+//
+// take returns the size of the payload. An error of take ends the claim. more reports
+// whether deliveries are due that the claim leaves behind.
+func TakeTurns[D any](r ClaimRequest, lanes []Lane[D], take func(D) (size int, err error)) (more bool, err error) {
+	for _, l := range lanes {
+		more = more || l.More || len(l.Due) > l.Capacity
+	}
+	taken, bytes := 0, 0
+	for d := range inTurn(lanes) {
+		if taken >= r.Limit || r.Bytes > 0 && bytes >= r.Bytes {
+			return true, nil
+		}
+		size, err := take(d)
+		if err != nil {
+			return more, err
+		}
+		taken++
+		bytes += size
+	}
+	return more, nil
+}
+
+// inTurn returns the first delivery of each lane, then the second of each, and so on,
+// up to the capacity of each lane.
+func inTurn[D any](lanes []Lane[D]) iter.Seq[D] {
+	return func(yield func(D) bool) {
+		for turn, found := 0, true; found; turn++ {
+			found = false
+			for _, l := range lanes {
+				if turn >= min(len(l.Due), l.Capacity) {
+					continue
+				}
+				found = true
+				if !yield(l.Due[turn]) {
+					return
+				}
+			}
+		}
+	}
+}

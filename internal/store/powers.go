@@ -1,0 +1,38 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/event"
+)
+
+// What follows are the powers that a driver may have beside Store. Whoever uses one asks
+// the driver itself for it: no decorator passes it on.
+
+// Listener is a driver whose database tells nodes of each other's changes. The driver for
+// PostgreSQL is one; on SQLite there is no other node.
+type Listener interface {
+	// Listen calls due when deliveries may be due that nobody has leased, and changed with
+	// the id of a subscription that may have changed; a zero id means any. The calls must
+	// not block. They are hints: one may come without a reason, and one may be lost. It
+	// returns nil when ctx ends, and connects again by itself until then.
+	Listen(ctx context.Context, due func(), changed func(event.ID)) error
+}
+
+// Clock is a driver whose database has a clock of its own, by which nodes compare leases
+// and due times. The driver for PostgreSQL is one; SQLite uses the machine's clock.
+type Clock interface {
+	// ClockOffset returns how far the database's clock is ahead of this machine's, as it
+	// was last measured. It asks nobody. It is negative if this machine is ahead.
+	ClockOffset() time.Duration
+}
+
+// Identity is a driver that can tell its database from all others, so that several nodes
+// know that they share one. The driver for PostgreSQL is one; only one process uses a
+// SQLite database.
+type Identity interface {
+	// Identity returns the same text on every node, for as long as the database exists. A
+	// copy of the database's files has the same identity.
+	Identity(ctx context.Context) (string, error)
+}

@@ -1,0 +1,78 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
+)
+
+func TestIsRefusal(t *testing.T) {
+	for _, tt := range []struct {
+		reason string
+		err    error
+		want   bool
+	}{
+		{"no error", nil, false},
+		{"what it is about does not exist", fmt.Errorf("%w: subscription 7", event.ErrNotFound), true},
+		{"the idempotency key stands for another body", fmt.Errorf("accept: %w", event.ErrKeyReused), true},
+		{"the subscription takes nothing", event.ErrInactive, true},
+		{"the delivery is still pending", event.ErrNotSettled, true},
+		{"the delivery was delivered", event.ErrDelivered, true},
+		{"the database is away", event.ErrUnavailable, false},
+		{"the disk is full", event.ErrFull, false},
+		{"anything else", errors.New("broken"), false},
+	} {
+		if got := store.IsRefusal(tt.err); got != tt.want {
+			t.Errorf("%s: %v", tt.reason, got)
+		}
+	}
+}
+
+func TestPageEnd(t *testing.T) {
+	now := event.NewID(time.Now())
+	if got := store.PageEnd(now); got != now {
+		t.Errorf("with a cursor: %v, want %v", got, now)
+	}
+	for _, id := range []event.ID{now, event.FloorID(time.Date(2399, 1, 1, 0, 0, 0, 0, time.UTC))} {
+		if end := store.PageEnd(event.ID{}); string(id[:]) >= string(end[:]) {
+			t.Errorf("without a cursor: %v is not below %v", id, end)
+		}
+	}
+}
+
+// What is written comes back, down to the difference between no list and an empty one.
+func TestSubscriptionRow(t *testing.T) {
+	for reason, sub := range map[string]event.Subscription{
+		"nothing set":                {},
+		"everything set":             {TargetURL: "https://example.com", Secrets: []event.Secret{"a", "b"}, Timeout: 1500 * time.Microsecond, RetrySchedule: event.RetryPolicy{time.Second, time.Minute}, Headers: event.Headers{"X-Token": "y"}},
+		"a schedule without retries": {RetrySchedule: event.RetryPolicy{}},
+	} {
+		text, bytes := store.EncodeSubscription[string](sub), store.EncodeSubscription[[]byte](sub)
+		if got := text.Decode(); !reflect.DeepEqual(got, sub) {
+			t.Errorf("%s, with text: %+v, want %+v", reason, got, sub)
+		}
+		if got := bytes.Decode(); !reflect.DeepEqual(got, sub) {
+			t.Errorf("%s, with bytes: %+v, want %+v", reason, got, sub)
+		}
+		if text.PlainSecrets == nil || bytes.PlainSecrets == nil {
+			t.Errorf("%s: the secrets are written as NULL", reason)
+		}
+	}
+}
+
+// Secrets and headers write themselves as placeholders, so that no log shows them. A
+// row must not.
+func TestSubscriptionRowHoldsSecretsPlainly(t *testing.T) {
+	row := store.EncodeSubscription[string](event.Subscription{Secrets: []event.Secret{"whsec_x"}, Headers: event.Headers{"X-Token": "y"}})
+	if got := store.JSON(row.PlainSecrets); got != `["whsec_x"]` {
+		t.Errorf("the column of secrets holds %s", got)
+	}
+	if got := store.JSON(row.PlainHeaders); got != `{"X-Token":"y"}` {
+		t.Errorf("the column of headers holds %s", got)
+	}
+}
