@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"internal/test/simulation": {},
 	"internal/test/chaos":      {},
 	"internal/test/faults":     {},
+	"internal/test/outside":    {},
 	"internal/faultpoint":      {},
 	"internal/test/await":      {},
 	"internal/test/childproc":  {},
