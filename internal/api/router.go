@@ -240,7 +240,7 @@ func (a *api) rescue(w http.ResponseWriter, r *http.Request) {
 	if cause == http.ErrAbortHandler {
 		panic(cause) // net/http's way to cut a connection
 	}
-	a.Log.ErrorContext(r.Context(), "request panicked", "method", r.Method, "path", clip(r.URL.Path, 200),
+	a.Log.ErrorContext(r.Context(), "request panicked", "method", r.Method, "path", event.Clip(r.URL.Path, 200),
 		"panic", inWords(cause), "stack", string(debug.Stack()))
 	a.refuse(w, internalProblem())
 }
