@@ -47,7 +47,12 @@ var mayImport = map[string][]string{
 	"internal/test/redistest":  {"internal/test/childproc"},
 	"internal/bench":           {"client"},
 	"internal/bench/table":     {"internal/bench", "internal/test/redistest", "internal/test/pgtest"},
-	"internal/cli":             {"internal/app", "internal/bench", "internal/config", "internal/hostile", "client"},
+	"internal/terminal":        {},
+	"internal/receiver":        {"internal/terminal"},
+	"internal/demo":            {"internal/receiver", "internal/terminal", "client"},
+	"internal/cli": {
+		"internal/app", "internal/bench", "internal/config", "internal/demo", "internal/hostile", "internal/receiver", "internal/terminal", "client",
+	},
 	"internal/app": {
 		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/redis", "internal/retention",
 		"internal/seal", "internal/send", "internal/store", "internal/store/sqlite", "internal/store/postgres", "internal/telemetry",

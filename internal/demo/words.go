@@ -1,45 +1,46 @@
-package cli
+package demo
 
 import (
 	"fmt"
 	"strings"
 
 	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 // introduction says what there is, before anything happens.
-func (d *demo) introduction() []line {
-	lines := []line{
-		{{"Hookferry " + release, bold}, {": the real service, on a temporary database in " + clean(d.dir), plain}},
-		lineOf(fmt.Sprintf("It takes %d events over its HTTP API and brings them to %d endpoints on this machine.", d.pace.events, len(d.receivers))),
+func (d *demo) introduction() []terminal.Line {
+	lines := []terminal.Line{
+		{terminal.Bold.Of("Hookferry " + d.Release), terminal.Plain.Of(": the real service, on a temporary database in " + terminal.Clean(d.dir))},
+		terminal.LineOf(fmt.Sprintf("It takes %d events over its HTTP API and brings them to %d endpoints on this machine.", d.pace.events, len(d.receivers))),
 		nil,
 	}
-	if d.screen.isTerminal { // else the picture would say it again
+	if d.screen.IsTerminal() { // else the picture would say it again
 		return lines
 	}
 	for _, r := range d.receivers {
-		lines = append(lines, line{{fmt.Sprintf("  %-10s", r.name), bold}, {" " + r.manner, plain}})
+		lines = append(lines, terminal.Line{terminal.Bold.Of(fmt.Sprintf("  %-10s", r.name)), terminal.Plain.Of(" " + r.manner)})
 	}
 	return append(lines, nil)
 }
 
 // report is the end: what happened at each endpoint, and the account.
-func (d *demo) report(a account, faults []string) []line {
-	lines := []line{nil, {{"What happened", bold}}}
+func (d *demo) report(a account, faults []string) []terminal.Line {
+	lines := []terminal.Line{nil, {terminal.Bold.Of("What happened")}}
 	for i, e := range a.endpoints {
-		lines = append(lines, line{{fmt.Sprintf("  %-10s ", e.name), bold}, {clean(a.describe(i)), plain}})
+		lines = append(lines, terminal.Line{terminal.Bold.Of(fmt.Sprintf("  %-10s ", e.name)), terminal.Plain.Of(terminal.Clean(a.describe(i)))})
 		if e.moral != nil {
 			if moral := e.moral(a); moral != "" {
-				lines = append(lines, line{{strings.Repeat(" ", 13) + clean(moral), faint}})
+				lines = append(lines, terminal.Line{terminal.Faint.Of(strings.Repeat(" ", 13) + terminal.Clean(moral))})
 			}
 		}
 	}
 	if a.refusals.target != "" {
 		why, _, _ := strings.Cut(a.refusals.target, ";")
-		lines = append(lines, nil, lineOf("A subscription that calls "+forbiddenTarget+" was refused:"), lineOf("  "+clean(why)))
+		lines = append(lines, nil, terminal.LineOf("A subscription that calls "+forbiddenTarget+" was refused:"), terminal.LineOf("  "+terminal.Clean(why)))
 	}
-	if !d.screen.isTerminal { // else the picture still shows it
-		lines = append(lines, nil, lineOf("Latency, "+latencyWords(a.took)))
+	if !d.screen.IsTerminal() { // else the picture still shows it
+		lines = append(lines, nil, terminal.LineOf("Latency, "+latencyWords(a.took)))
 	}
 	return append(append(lines, nil), a.lines(faults)...)
 }
@@ -79,7 +80,7 @@ func (g *group) add(d client.Delivery) {
 }
 
 func (g *group) words() string {
-	events := number(g.n, "event")
+	events := terminal.Number(g.n, "event")
 	switch {
 	case g.n == 0:
 		return "no events"
@@ -114,37 +115,37 @@ func sum(byStatus map[string]int, separator string) string {
 }
 
 // lines is the account itself.
-func (a account) lines(faults []string) []line {
+func (a account) lines(faults []string) []terminal.Line {
 	told := a.told()
-	lines := []line{
-		{{"The account", bold}},
-		lineOf(fmt.Sprintf("  %d accepted = %d delivered + %d failed + %d pending + %d cancelled",
+	lines := []terminal.Line{
+		{terminal.Bold.Of("The account")},
+		terminal.LineOf(fmt.Sprintf("  %d accepted = %d delivered + %d failed + %d pending + %d cancelled",
 			len(a.entries), told[client.Delivered], told[client.Failed], told[client.Pending], told[client.Cancelled])),
 	}
 	good := []string{
 		"it balances: every event was asked for by its id, and the database counts the same",
 		fmt.Sprintf("nothing is lost: each of the %d delivered was taken by its receiver, byte for byte as it was sent", told[client.Delivered]),
-		fmt.Sprintf("%s carried a signature, and every one was right", number(a.requests, "request")),
+		fmt.Sprintf("%s carried a signature, and every one was right", terminal.Number(a.requests, "request")),
 	}
 	if len(faults) > 0 {
 		good = nil
 	}
 	for _, text := range good {
-		lines = append(lines, line{{"  ✓ ", green}, {text, plain}})
+		lines = append(lines, terminal.Line{terminal.Green.Of("  ✓ "), terminal.Plain.Of(text)})
 	}
 	lines = append(lines, a.duplicateLine())
 	if n := told[client.Pending]; n > 0 {
-		lines = append(lines, line{{"  ! ", yellow}, {number(n, "event") + " still waiting: this machine was too slow to see the end", plain}})
+		lines = append(lines, terminal.Line{terminal.Yellow.Of("  ! "), terminal.Plain.Of(terminal.Number(n, "event") + " still waiting: this machine was too slow to see the end")})
 	}
 	for _, text := range faults {
-		lines = append(lines, line{{"  ✗ ", red}, {clean(text), plain}})
+		lines = append(lines, terminal.Line{terminal.Red.Of("  ✗ "), terminal.Plain.Of(terminal.Clean(text))})
 	}
 	return append(lines, nil)
 }
 
-func (a account) duplicateLine() line {
+func (a account) duplicateLine() terminal.Line {
 	if n := a.duplicates(); n > 0 {
-		return line{{"  ! ", yellow}, {number(n, "event") + " came again after being taken; webhook-id tells a receiver so", plain}}
+		return terminal.Line{terminal.Yellow.Of("  ! "), terminal.Plain.Of(terminal.Number(n, "event") + " came again after being taken; webhook-id tells a receiver so")}
 	}
-	return line{{"  ✓ ", green}, {"nothing came twice", plain}}
+	return terminal.Line{terminal.Green.Of("  ✓ "), terminal.Plain.Of("nothing came twice")}
 }

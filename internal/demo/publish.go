@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"context"
@@ -98,4 +98,16 @@ func (d *demo) publishOne(ctx context.Context, p plannedEvent) error {
 	}
 	d.ledger.accept(publication{receiver: p.receiver, data: sha256.Sum256(p.data), at: at, receipt: receipt})
 	return nil
+}
+
+// sleep waits, unless ctx ends.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

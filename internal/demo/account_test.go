@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"crypto/sha256"
@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 // honest is an account that adds up: two delivered, one failed.
 func honest() account {
-	cast := demoEndpoints(demoPace())
+	cast := endpoints(usualPace())
 	data := sha256.Sum256([]byte("1"))
 	entryOf := func(receiver int, id, status string, taken int) entry {
 		return entry{
@@ -107,10 +108,9 @@ func TestAccountSaysWhatIsOdd(t *testing.T) {
 	}
 }
 
-func textOf(lines []line) string {
+func textOf(lines []terminal.Line) string {
 	var b strings.Builder
-	s := newScreen(&b)
-	s.print(lines...)
+	terminal.NewScreen(&b).Print(lines...)
 	return b.String()
 }
 
@@ -186,7 +186,7 @@ func TestPercentile(t *testing.T) {
 			t.Errorf("p%d of %d is %d, want %d", test.percent, len(test.sorted), got, test.want)
 		}
 	}
-	if got := fmt.Sprint(milliseconds(1234*time.Microsecond), "; ", milliseconds(45*time.Millisecond), "; ", milliseconds(1500*time.Millisecond)); got != "1.2 ms; 45 ms; 1.5 s" {
+	if got := fmt.Sprint(terminal.Milliseconds(1234*time.Microsecond), "; ", terminal.Milliseconds(45*time.Millisecond), "; ", terminal.Milliseconds(1500*time.Millisecond)); got != "1.2 ms; 45 ms; 1.5 s" {
 		t.Error(got)
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package terminal
 
 import (
 	"bytes"
@@ -26,7 +26,7 @@ func TestClean(t *testing.T) {
 		{"not UTF-8", "a\xff\xfeb", `a\xff\xfeb`},
 		{"what stands for such already", "a\ufffdb", "a\ufffdb"},
 	} {
-		if got := clean(test.in); got != test.want {
+		if got := Clean(test.in); got != test.want {
 			t.Errorf("%s: got %q, want %q", test.reason, got, test.want)
 		}
 	}
@@ -35,7 +35,7 @@ func TestClean(t *testing.T) {
 func FuzzClean(f *testing.F) {
 	f.Add("a\x1b]0;title\a\xff\u202e\ufffd")
 	f.Fuzz(func(t *testing.T, in string) {
-		out := clean(in)
+		out := Clean(in)
 		for _, r := range out {
 			if !unicode.IsPrint(r) {
 				t.Fatalf("%q became %q, which holds %q", in, out, r)
@@ -54,7 +54,7 @@ func FuzzJSONLine(f *testing.F) {
 			raw = []byte("null")
 		}
 		var out bytes.Buffer
-		if err := writeJSONLine(&out, map[string]any{"text": text, "raw": json.RawMessage(raw)}); err != nil {
+		if err := WriteJSONLine(&out, map[string]any{"text": text, "raw": json.RawMessage(raw)}); err != nil {
 			t.Fatal(err)
 		}
 		l, found := strings.CutSuffix(out.String(), "\n")
@@ -74,11 +74,11 @@ func FuzzJSONLine(f *testing.F) {
 // In a terminal, lines replace those before, and are cut so that none wraps.
 func TestScreenDraws(t *testing.T) {
 	var out bytes.Buffer
-	s := &screen{w: &out, isTerminal: true, hasColour: true, size: func() (int, int) { return 11, 4 }}
-	s.draw([]line{lineOf("scrolled away"), lineOf("too"), {{"zero", plain}}, {{"one", green}, {" two three", plain}}, {{"████████████", plain}}})
-	s.draw([]line{{{"four", bold}}})
-	s.leave()
-	s.draw([]line{lineOf("five")})
+	s := &Screen{w: &out, isTerminal: true, hasColour: true, size: func() (int, int) { return 11, 4 }}
+	s.Draw([]Line{LineOf("scrolled away"), LineOf("too"), {Plain.Of("zero")}, {Green.Of("one"), Plain.Of(" two three")}, {Plain.Of("████████████")}})
+	s.Draw([]Line{{Bold.Of("four")}})
+	s.Leave()
+	s.Draw([]Line{LineOf("five")})
 	const want = "\r\x1b[Kzero\n\r\x1b[K\x1b[32mone\x1b[0m two th\n\r\x1b[K██████████\n\x1b[J" +
 		"\x1b[3A\r\x1b[K\x1b[1mfour\x1b[0m\n\x1b[J" +
 		"\r\x1b[Kfive\n\x1b[J"
@@ -90,9 +90,9 @@ func TestScreenDraws(t *testing.T) {
 // In a file nothing is drawn, and nothing coloured.
 func TestScreenOfAFile(t *testing.T) {
 	var out bytes.Buffer
-	s := newScreen(&out)
-	s.draw([]line{lineOf("picture")})
-	s.print(line{{"text", red}, {"  ", plain}}, nil)
+	s := NewScreen(&out)
+	s.Draw([]Line{LineOf("picture")})
+	s.Print(Line{Red.Of("text"), Plain.Of("  ")}, nil)
 	if out.String() != "text\n\n" {
 		t.Errorf("got %q", out.String())
 	}

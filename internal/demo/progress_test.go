@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"crypto/sha256"
@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/receiver"
+	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 func TestPicture(t *testing.T) {
-	cast := demoEndpoints(demoPace())
+	cast := endpoints(usualPace())
 	s := standing{
 		elapsed: 3100 * time.Millisecond, planned: 400, endpoints: []endpoint{cast[0], cast[3], cast[4]},
 		tallies: []tally{{planned: 300, accepted: 300, requests: 300, taken: 300}, {planned: 90, accepted: 80, requests: 121, taken: 34, troubled: 20}, {planned: 10, accepted: 8, requests: 12, troubled: 8}},
@@ -28,7 +30,7 @@ func TestPicture(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	const plainWant = "   3.1 s  388 accepted, 334 delivered, 22 retrying, 26 waiting, 6 failed\n"
-	if got := textOf([]line{s.plainLine()}); got != plainWant {
+	if got := textOf([]terminal.Line{s.plainLine()}); got != plainWant {
 		t.Errorf("got  %swant %s", got, plainWant)
 	}
 }
@@ -56,8 +58,8 @@ func TestRetrying(t *testing.T) {
 func TestLedger(t *testing.T) {
 	l := newLedger(2)
 	begin := time.Now()
-	came := func(id, data string) arrival {
-		return arrival{at: begin.Add(time.Second), id: id, data: []byte(data), verdict: verified}
+	came := func(id, data string) receiver.Arrival {
+		return receiver.Arrival{At: begin.Add(time.Second), ID: id, Data: []byte(data), Verdict: receiver.Verified}
 	}
 	l.accept(publication{receiver: 0, data: sha256.Sum256([]byte("1")), at: begin, receipt: client.Receipt{EventID: "a", DeliveryID: "da"}})
 	if n := l.arrived(0, came("a", "1")); n != 1 {
@@ -82,7 +84,7 @@ func TestLedger(t *testing.T) {
 	}
 
 	forged := came("a", "1")
-	forged.verdict = wrong
+	forged.Verdict = receiver.Wrong
 	l.arrived(0, forged)
 	l.arrived(1, came("a", "2"))       // another endpoint, other data
 	l.arrived(1, came("nowhere", "3")) // never accepted

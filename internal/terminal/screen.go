@@ -1,4 +1,4 @@
-package cli
+package terminal
 
 import (
 	"fmt"
@@ -10,32 +10,37 @@ import (
 	"golang.org/x/term"
 )
 
-// style is how a piece of text looks in a terminal: an ANSI code.
-type style string
+// Style is how a piece of text looks in a terminal: an ANSI code.
+type Style string
 
+// The styles.
 const (
-	plain  style = ""
-	bold   style = "1"
-	faint  style = "2"
-	red    style = "31"
-	green  style = "32"
-	yellow style = "33"
-	blue   style = "36"
+	Plain  Style = ""
+	Bold   Style = "1"
+	Faint  Style = "2"
+	Red    Style = "31"
+	Green  Style = "32"
+	Yellow Style = "33"
+	Blue   Style = "36"
 )
 
-// span is a piece of a line.
-type span struct {
+// Of is text in this style.
+func (s Style) Of(text string) Span { return Span{text: text, style: s} }
+
+// Span is a piece of a line.
+type Span struct {
 	text  string
-	style style
+	style Style
 }
 
-// line is one line of output.
-type line []span
+// Line is one line of output.
+type Line []Span
 
-func lineOf(text string) line { return line{{text: text}} }
+// LineOf is a line of plain text.
+func LineOf(text string) Line { return Line{Plain.Of(text)} }
 
-// screen writes lines to a terminal, or plain ones to anything else.
-type screen struct {
+// Screen writes lines to a terminal, or plain ones to anything else.
+type Screen struct {
 	w          io.Writer
 	isTerminal bool
 	hasColour  bool
@@ -44,10 +49,10 @@ type screen struct {
 	failed     error // the first write that failed
 }
 
-// newScreen takes w for what it is: a terminal of a kind that can move its
+// NewScreen takes w for what it is: a terminal of a kind that can move its
 // cursor, or a file or pipe. NO_COLOR, where it is set, is honoured.
-func newScreen(w io.Writer) *screen {
-	s := &screen{w: w}
+func NewScreen(w io.Writer) *Screen {
+	s := &Screen{w: w}
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) || os.Getenv("TERM") == "dumb" {
 		return s
@@ -64,8 +69,14 @@ func newScreen(w io.Writer) *screen {
 	return s
 }
 
-// print writes lines that stay.
-func (s *screen) print(lines ...line) {
+// IsTerminal reports whether it can draw.
+func (s *Screen) IsTerminal() bool { return s.isTerminal }
+
+// Failed is why the first line that could not be printed was not, or nil.
+func (s *Screen) Failed() error { return s.failed }
+
+// Print writes lines that stay.
+func (s *Screen) Print(lines ...Line) {
 	var b strings.Builder
 	for _, l := range lines {
 		b.WriteString(s.render(l, 0) + "\n")
@@ -75,10 +86,10 @@ func (s *screen) print(lines ...line) {
 	}
 }
 
-// draw replaces the lines that were drawn last. On what is no terminal it does
+// Draw replaces the lines that were drawn last. On what is no terminal it does
 // nothing. Lines are cut to the terminal's width, and are no more than it shows,
 // because what wraps or scrolls away could not be replaced.
-func (s *screen) draw(lines []line) {
+func (s *Screen) Draw(lines []Line) {
 	if !s.isTerminal {
 		return
 	}
@@ -96,20 +107,20 @@ func (s *screen) draw(lines []line) {
 	io.WriteString(s.w, b.String())
 }
 
-// leave lets what was drawn last stay: the next draw comes below it.
-func (s *screen) leave() { s.drawn = 0 }
+// Leave lets what was drawn last stay: the next draw comes below it.
+func (s *Screen) Leave() { s.drawn = 0 }
 
 // render makes text of a line, cut to width characters if that is not 0.
-func (s *screen) render(l line, width int) string {
+func (s *Screen) render(l Line, width int) string {
 	var b strings.Builder
 	left := width
 	for _, sp := range l {
 		text := sp.text
 		if width > 0 {
-			text = firstRunes(text, left)
+			text = FirstRunes(text, left)
 			left -= utf8.RuneCountInString(text)
 		}
-		if s.hasColour && sp.style != plain && text != "" {
+		if s.hasColour && sp.style != Plain && text != "" {
 			text = "\x1b[" + string(sp.style) + "m" + text + "\x1b[0m"
 		}
 		b.WriteString(text)

@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"cmp"
@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 // account is what became of every event: what the service says, beside what the
@@ -124,7 +125,7 @@ func (a account) sumFaults() (faults []string) {
 		}
 	}
 	if accepted := len(a.entries); sum != accepted || counted != accepted {
-		faults = append(faults, fmt.Sprintf("%s accepted, but there are %d deliveries, and the database counts %d", number(accepted, "event")+" were", sum, counted))
+		faults = append(faults, fmt.Sprintf("%s accepted, but there are %d deliveries, and the database counts %d", terminal.Number(accepted, "event")+" were", sum, counted))
 	}
 	return faults
 }
@@ -141,7 +142,7 @@ func (a account) entryFaults() (faults []string) {
 		}
 	}
 	for kind, n := range count {
-		faults = append(faults, fmt.Sprintf("%s %s, for example delivery %s", number(n, "event"), kind, example[kind]))
+		faults = append(faults, fmt.Sprintf("%s %s, for example delivery %s", terminal.Number(n, "event"), kind, example[kind]))
 	}
 	slices.SortFunc(faults, cmp.Compare[string])
 	return faults
@@ -170,10 +171,10 @@ func (a account) requestFaults() (faults []string) {
 		faults = append(faults, fmt.Sprintf("of %d requests, %d had no right signature", a.requests, a.unproven))
 	}
 	if a.strays > 0 {
-		faults = append(faults, fmt.Sprintf("a redirect was followed: %s came to where nobody should", number(a.strays, "request")))
+		faults = append(faults, fmt.Sprintf("a redirect was followed: %s came to where nobody should", terminal.Number(a.strays, "request")))
 	}
 	if a.unknown > 0 {
-		faults = append(faults, fmt.Sprintf("%s came that the service had not accepted", number(a.unknown, "event")))
+		faults = append(faults, fmt.Sprintf("%s came that the service had not accepted", terminal.Number(a.unknown, "event")))
 	}
 	return faults
 }

@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"bytes"
@@ -10,8 +10,8 @@ import (
 )
 
 func TestPlan(t *testing.T) {
-	cast := demoEndpoints(demoPace())
-	for _, n := range []int{fewestDemoEvents, 21, 399, 400, mostDemoEvents} {
+	cast := endpoints(usualPace())
+	for _, n := range []int{FewestEvents, 21, 399, 400, MostEvents} {
 		plan := planEvents(n, cast)
 		if len(plan) != n {
 			t.Errorf("%d events were planned, not %d", len(plan), n)
@@ -46,7 +46,7 @@ func TestPlan(t *testing.T) {
 
 // The same events every time, and hardly two alike.
 func TestPlanIsTheSameEveryTime(t *testing.T) {
-	cast := demoEndpoints(demoPace())
+	cast := endpoints(usualPace())
 	first, second := planEvents(400, cast), planEvents(400, cast)
 	kinds, all := map[string]bool{}, map[string]bool{}
 	for i, p := range first {

@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"crypto/sha256"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/receiver"
 )
 
 // ledger is what the demonstration knows from its own eyes: which events the
@@ -52,7 +53,7 @@ type tally struct {
 
 // news is an answer that a receiver gave.
 type news struct {
-	arrival
+	receiver.Arrival
 	status int
 	number int
 }
@@ -77,31 +78,31 @@ func (l *ledger) accept(p publication) {
 }
 
 // arrived books a request and returns the number of its event's attempt.
-func (l *ledger) arrived(receiver int, a arrival) int {
+func (l *ledger) arrived(at int, a receiver.Arrival) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.tallies[receiver].requests++
-	if a.verdict != verified {
+	l.tallies[at].requests++
+	if a.Verdict != receiver.Verified {
 		l.unproven++
 		return 0
 	}
-	data := sha256.Sum256(a.data)
-	r := l.seen[a.id]
+	data := sha256.Sum256(a.Data)
+	r := l.seen[a.ID]
 	if r == nil {
-		r = &reception{receiver: receiver, data: data, first: a.at}
-		l.seen[a.id] = r
+		r = &reception{receiver: at, data: data, first: a.At}
+		l.seen[a.ID] = r
 	}
 	r.requests++
 	r.altered = r.altered || r.data != data
-	r.strayed = r.strayed || r.receiver != receiver
+	r.strayed = r.strayed || r.receiver != at
 	return r.requests
 }
 
 // answered books the answer to a request that arrived.
-func (l *ledger) answered(receiver int, a arrival, status int) {
+func (l *ledger) answered(at int, a receiver.Arrival, status int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	r, t := l.seen[a.id], &l.tallies[receiver]
+	r, t := l.seen[a.ID], &l.tallies[at]
 	switch isTaken := status >= 200 && status <= 299; {
 	case isTaken:
 		if r.taken++; r.taken == 1 {
@@ -115,7 +116,7 @@ func (l *ledger) answered(receiver int, a arrival, status int) {
 		t.troubled++
 	}
 	if l.observe != nil {
-		l.observe(receiver, news{arrival: a, status: status, number: r.requests})
+		l.observe(at, news{Arrival: a, status: status, number: r.requests})
 	}
 }
 

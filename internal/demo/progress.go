@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 // standing is how the demonstration stands.
@@ -58,15 +59,15 @@ func (d *demo) watch(ctx context.Context, sent <-chan error) error {
 		case <-end:
 			return nil
 		case <-lines.C:
-			if s, err := d.standing(ctx); err == nil && !d.screen.isTerminal {
-				d.screen.print(s.plainLine())
+			if s, err := d.standing(ctx); err == nil && !d.screen.IsTerminal() {
+				d.screen.Print(s.plainLine())
 			}
 		case <-look.C:
 			s, err := d.standing(ctx)
 			if err != nil {
 				return err
 			}
-			d.screen.draw(s.lines())
+			d.screen.Draw(s.lines())
 			if sent == nil && s.settled() {
 				return nil
 			}
@@ -75,7 +76,7 @@ func (d *demo) watch(ctx context.Context, sent <-chan error) error {
 }
 
 func (d *demo) standing(ctx context.Context) (standing, error) {
-	counted, err := d.service.app.Account(ctx)
+	counted, err := d.service.Account(ctx)
 	if err != nil {
 		return standing{}, fmt.Errorf("count the deliveries: %w", err)
 	}
@@ -86,55 +87,55 @@ func (d *demo) standing(ctx context.Context) (standing, error) {
 }
 
 // lines is the picture for a terminal.
-func (s standing) lines() []line {
-	var lines []line
+func (s standing) lines() []terminal.Line {
+	var lines []terminal.Line
 	for i, e := range s.endpoints {
 		lines = append(lines, endpointLine(e, s.tallies[i]))
 	}
 	settled := s.counted[client.Delivered] + s.counted[client.Failed]
 	return append(lines,
 		nil,
-		line{{"  ", plain}, bar(settled, s.planned, 40, blue), {fmt.Sprintf("  %d of %d settled", settled, s.planned), bold}, {fmt.Sprintf("  %.1f s", s.elapsed.Seconds()), faint}},
-		line{
-			{fmt.Sprintf("  %d accepted", s.accepted()), plain},
-			{fmt.Sprintf("   %d delivered", s.counted[client.Delivered]), green},
-			{fmt.Sprintf("   %d retrying", s.retrying()), yellow},
-			{fmt.Sprintf("   %d waiting", s.counted[client.Pending]-s.retrying()), plain},
-			{fmt.Sprintf("   %d failed", s.counted[client.Failed]), red},
+		terminal.Line{terminal.Plain.Of("  "), bar(settled, s.planned, 40, terminal.Blue), terminal.Bold.Of(fmt.Sprintf("  %d of %d settled", settled, s.planned)), terminal.Faint.Of(fmt.Sprintf("  %.1f s", s.elapsed.Seconds()))},
+		terminal.Line{
+			terminal.Plain.Of(fmt.Sprintf("  %d accepted", s.accepted())),
+			terminal.Green.Of(fmt.Sprintf("   %d delivered", s.counted[client.Delivered])),
+			terminal.Yellow.Of(fmt.Sprintf("   %d retrying", s.retrying())),
+			terminal.Plain.Of(fmt.Sprintf("   %d waiting", s.counted[client.Pending]-s.retrying())),
+			terminal.Red.Of(fmt.Sprintf("   %d failed", s.counted[client.Failed])),
 		},
-		line{{"  " + latencyWords(s.took), plain}},
+		terminal.Line{terminal.Plain.Of("  " + latencyWords(s.took))},
 	)
 }
 
-func endpointLine(e endpoint, t tally) line {
-	colour := green
+func endpointLine(e endpoint, t tally) terminal.Line {
+	colour := terminal.Green
 	if t.troubled > 0 {
-		colour = yellow
+		colour = terminal.Yellow
 	}
-	l := line{
-		{fmt.Sprintf("  %-10s", e.name), bold},
-		{fmt.Sprintf(" %-28s ", e.manner), plain},
+	l := terminal.Line{
+		terminal.Bold.Of(fmt.Sprintf("  %-10s", e.name)),
+		terminal.Plain.Of(fmt.Sprintf(" %-28s ", e.manner)),
 		bar(t.taken, t.planned, 20, colour),
-		{fmt.Sprintf(" %4d of %d", t.taken, t.planned), plain},
+		terminal.Plain.Of(fmt.Sprintf(" %4d of %d", t.taken, t.planned)),
 	}
 	if t.troubled > 0 {
-		l = append(l, span{fmt.Sprintf("  %d failing, %s", t.troubled, number(t.requests, "request")), yellow})
+		l = append(l, terminal.Yellow.Of(fmt.Sprintf("  %d failing, %s", t.troubled, terminal.Number(t.requests, "request"))))
 	}
 	return l
 }
 
 // bar shows how much of a whole there is.
-func bar(part, whole, width int, looks style) span {
+func bar(part, whole, width int, looks terminal.Style) terminal.Span {
 	full := 0
 	if whole > 0 {
 		full = min(width, part*width/whole)
 	}
-	return span{strings.Repeat("█", full) + strings.Repeat("░", width-full), looks}
+	return looks.Of(strings.Repeat("█", full) + strings.Repeat("░", width-full))
 }
 
 // plainLine is the same for what is no terminal, in short.
-func (s standing) plainLine() line {
-	return lineOf(fmt.Sprintf("  %4.1f s  %d accepted, %d delivered, %d retrying, %d waiting, %d failed",
+func (s standing) plainLine() terminal.Line {
+	return terminal.LineOf(fmt.Sprintf("  %4.1f s  %d accepted, %d delivered, %d retrying, %d waiting, %d failed",
 		s.elapsed.Seconds(), s.accepted(), s.counted[client.Delivered], s.retrying(),
 		s.counted[client.Pending]-s.retrying(), s.counted[client.Failed]))
 }
@@ -145,5 +146,5 @@ func latencyWords(took []time.Duration) string {
 		return "POST → disk → receiver: nothing yet"
 	}
 	return fmt.Sprintf("POST → disk → receiver, where that answers at once: p50 %s   p95 %s   p99 %s",
-		milliseconds(percentile(took, 50)), milliseconds(percentile(took, 95)), milliseconds(percentile(took, 99)))
+		terminal.Milliseconds(percentile(took, 50)), terminal.Milliseconds(percentile(took, 95)), terminal.Milliseconds(percentile(took, 99)))
 }

@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"fmt"
@@ -65,9 +65,9 @@ func moved(r *http.Request, _ int) reply {
 	return reply{status: http.StatusFound, location: "http://" + r.Host + strayPath}
 }
 
-// demoEndpoints are the endpoints of the demonstration. The first takes what the
+// endpoints are the endpoints of the demonstration. The first takes what the
 // shares of the others leave.
-func demoEndpoints(p pace) []endpoint {
+func endpoints(p pace) []endpoint {
 	few := func(n int) []float64 {
 		var seconds []float64
 		for _, d := range p.retries[:n] {

@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/hookferry/hookferry/internal/receiver"
 	"github.com/hookferry/hookferry/webhook"
 )
 
@@ -17,9 +18,9 @@ const (
 	strayPath   = "/elsewhere" // where the redirect leads, and nobody may come
 )
 
-// receiver is an endpoint of the demonstration, running on a port of its own. It
+// endpointServer is an endpoint of the demonstration, running on a port of its own. It
 // does what a careful receiver does: it checks the signature before all else.
-type receiver struct {
+type endpointServer struct {
 	endpoint
 	index        int
 	secret       string
@@ -30,8 +31,8 @@ type receiver struct {
 	addr         string
 }
 
-func startReceiver(ctx context.Context, index int, e endpoint, l *ledger) (*receiver, error) {
-	r := &receiver{endpoint: e, index: index, secret: webhook.NewSecret(), ledger: l}
+func startEndpoint(ctx context.Context, index int, e endpoint, l *ledger) (*endpointServer, error) {
+	r := &endpointServer{endpoint: e, index: index, secret: webhook.NewSecret(), ledger: l}
 	var err error
 	if r.verifier, err = webhook.NewVerifier([]string{r.secret}, webhook.StandardOnly()); err != nil {
 		return nil, err
@@ -46,13 +47,13 @@ func startReceiver(ctx context.Context, index int, e endpoint, l *ledger) (*rece
 	return r, nil
 }
 
-func (r *receiver) url() string { return "http://" + r.addr + webhookPath }
+func (r *endpointServer) url() string { return "http://" + r.addr + webhookPath }
 
 // close cuts the connections too: those that hang would never end.
-func (r *receiver) close() { r.server.Close() }
+func (r *endpointServer) close() { r.server.Close() }
 
-func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	a, err := readArrival(req, r.verifier)
+func (r *endpointServer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	a, err := receiver.Read(req, r.verifier)
 	if err != nil {
 		panic(http.ErrAbortHandler) // the sender broke off; it will come again
 	}
@@ -62,8 +63,8 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	number := r.ledger.arrived(r.index, a)
-	if a.verdict != verified {
-		http.Error(w, "the signature is "+string(a.verdict), http.StatusUnauthorized)
+	if a.Verdict != receiver.Verified {
+		http.Error(w, "the signature is "+string(a.Verdict), http.StatusUnauthorized)
 		return
 	}
 	reply := r.answer(req, number)

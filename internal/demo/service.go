@@ -1,4 +1,4 @@
-package cli
+package demo
 
 import (
 	"context"
@@ -7,23 +7,19 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/hookferry/hookferry/internal/app"
-	"github.com/hookferry/hookferry/internal/config"
 )
 
-// demoService is the real service, as `hookferry serve --dev` would start it, on a
-// database of its own.
-type demoService struct {
-	app   *app.App
+// service is a service that runs on a database of its own.
+type service struct {
+	Service
 	log   *os.File
 	end   context.CancelFunc
 	ended chan error
 }
 
-// demoSettings are the settings that the demonstration changes: its retries would
+// settings are the settings that the demonstration changes: its retries would
 // take half an hour otherwise.
-func demoSettings(p pace) []string {
+func settings(p pace) []string {
 	schedule := make([]string, len(p.retries))
 	for i, d := range p.retries {
 		schedule[i] = d.String()
@@ -38,17 +34,14 @@ func demoSettings(p pace) []string {
 	}
 }
 
-// startDemoService starts the service. It calls fail if the service ends by itself.
-func startDemoService(ctx context.Context, dir string, p pace, fail context.CancelCauseFunc) (*demoService, error) {
-	cfg, err := config.Load(demoSettings(p), "", config.Overrides{Addr: "127.0.0.1:0", Data: dir, Dev: true})
-	if err != nil {
-		return nil, err
-	}
-	s := &demoService{ended: make(chan error, 1)}
+// startService starts the service. It calls fail if the service ends by itself.
+func startService(ctx context.Context, o Options, dir string, p pace, fail context.CancelCauseFunc) (*service, error) {
+	s := &service{ended: make(chan error, 1)}
+	var err error
 	if s.log, err = os.Create(filepath.Join(dir, "service.log")); err != nil {
 		return nil, fmt.Errorf("make the service's log: %w", err)
 	}
-	if s.app, err = app.New(ctx, cfg, Version(), app.NewLogger(s.log, cfg)); err != nil {
+	if s.Service, err = o.Start(ctx, settings(p), dir, s.log); err != nil {
 		s.log.Close()
 		return nil, err
 	}
@@ -56,7 +49,7 @@ func startDemoService(ctx context.Context, dir string, p pace, fail context.Canc
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.end = end
 	go func() {
-		err := s.app.Run(running)
+		err := s.Run(running)
 		if running.Err() == nil {
 			fail(fmt.Errorf("the service ended by itself: %v", err))
 			err = nil // it is told
@@ -66,11 +59,11 @@ func startDemoService(ctx context.Context, dir string, p pace, fail context.Canc
 	return s, nil
 }
 
-func (s *demoService) url() string   { return "http://" + s.app.Addr() }
-func (s *demoService) admin() string { return "http://" + s.app.AdminAddr() }
+func (s *service) url() string   { return "http://" + s.Addr() }
+func (s *service) admin() string { return "http://" + s.AdminAddr() }
 
 // stop ends the service and waits until it has.
-func (s *demoService) stop() error {
+func (s *service) stop() error {
 	s.end()
 	select {
 	case err := <-s.ended:
