@@ -1,8 +1,8 @@
-package app
+package fill
 
 import "testing"
 
-func TestFillSpreadsEvenly(t *testing.T) {
+func TestWriteSpreadsEvenly(t *testing.T) {
 	for _, f := range []Filling{
 		{Settled: 10, Subscriptions: 3},             // not to be divided evenly
 		{Settled: 3, Subscriptions: 10},             // fewer than subscriptions

@@ -1,19 +1,26 @@
-package app
+// Package fill writes deliveries into a database as the service would have, so that a full
+// one can be measured. It is told which database, and opens none.
+//
+// Start with Write.
+package fill
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
-	"github.com/hookferry/hookferry/internal/config"
 	"github.com/hookferry/hookferry/internal/event"
-	"github.com/hookferry/hookferry/internal/store"
-	"github.com/hookferry/hookferry/internal/store/postgres"
 )
 
-// Filling is what Fill writes into a database.
+// Store is a database that is filled; package store says what each method promises.
+type Store interface {
+	CreateSubscription(ctx context.Context, s event.Subscription) error
+	Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error)
+	Record(ctx context.Context, settlements []event.Settlement) error
+}
+
+// Filling is what Write writes into a database.
 type Filling struct {
 	Settled       int    // deliveries that were delivered, with an attempt each
 	Subscriptions int    // over which those are spread
@@ -42,25 +49,8 @@ func (f *Filling) subscription(n int) int {
 	return first + n%min(atOnce, f.Subscriptions-first)
 }
 
-// Fill writes deliveries into the database that the settings name, as the service would
-// have, for measurements on a full one. Of settled ones it leaves the database as it is some
-// time after they were made: vacuumed and written back. It returns the ids of some of them.
-func Fill(ctx context.Context, cfg config.Config, f Filling) (some []string, err error) {
-	s, err := openStore(ctx, cfg, nil)
-	if err != nil {
-		return nil, err
-	}
-	some, err = fill(ctx, s, f)
-	if err := errors.Join(err, s.Close()); err != nil {
-		return nil, err
-	}
-	if f.Settled > 0 && cfg.Database.Engine == config.Postgres {
-		return some, postgres.Tidy(ctx, string(cfg.Database.URL))
-	}
-	return some, nil
-}
-
-func fill(ctx context.Context, s store.Store, f Filling) (some []string, err error) {
+// Write writes deliveries into a database. It returns the ids of some of the settled ones.
+func Write(ctx context.Context, s Store, f Filling) (some []string, err error) {
 	subs, err := fillSubscriptions(ctx, s, f)
 	if err != nil {
 		return nil, err
@@ -111,7 +101,7 @@ func inParallel(n int, do func(n int) error) error {
 }
 
 // fillSubscriptions makes those for the settled deliveries and one more, the last.
-func fillSubscriptions(ctx context.Context, s store.Store, f Filling) ([]event.ID, error) {
+func fillSubscriptions(ctx context.Context, s Store, f Filling) ([]event.ID, error) {
 	now := time.Now()
 	ids := make([]event.ID, f.Subscriptions+1)
 	for i := range ids {
@@ -126,7 +116,7 @@ func fillSubscriptions(ctx context.Context, s store.Store, f Filling) ([]event.I
 	})
 }
 
-func fillSettled(ctx context.Context, s store.Store, sub event.ID) (event.ID, error) {
+func fillSettled(ctx context.Context, s Store, sub event.ID) (event.ID, error) {
 	now := time.Now()
 	a := event.Acceptance{Event: event.Event{ID: event.NewID(now), Type: "fill.settled", ContentType: "application/json", Payload: []byte(`{"event":"fill.settled","data":{}}`), CreatedAt: now}}
 	a.Delivery = event.Delivery{
@@ -145,7 +135,7 @@ func fillSettled(ctx context.Context, s store.Store, sub event.ID) (event.ID, er
 	}})
 }
 
-func fillDue(ctx context.Context, s store.Store, sub event.ID, payload []byte) error {
+func fillDue(ctx context.Context, s Store, sub event.ID, payload []byte) error {
 	now := time.Now()
 	a := event.Acceptance{Event: event.Event{ID: event.NewID(now), Type: "fill.due", ContentType: "application/json", Payload: payload, CreatedAt: now}}
 	a.Delivery = event.Delivery{ID: event.NewID(now), EventID: a.Event.ID, SubscriptionID: sub, DueAt: now, CreatedAt: now}
