@@ -83,6 +83,8 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
+// clip keeps what a stranger's server says short. It is written out here because a
+// public package imports nothing of this module that others can't import, too.
 func clip(s string) string {
 	if len(s) <= maxDetail {
 		return s

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -78,8 +79,9 @@ type api struct {
 	elsewhere string // the answer to a path that there is not
 }
 
-// New returns the handler of the whole API.
-func New(o Options) http.Handler {
+// New returns the handler of the whole API. It fails where two of its routes are in
+// each other's way.
+func New(o Options) (http.Handler, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = DefaultMaxBody
 	}
@@ -93,26 +95,41 @@ func New(o Options) http.Handler {
 		o.Bodies = max(DefaultBodies, 2*o.MaxBody)
 	}
 	a := &api{Options: o, memory: budget{most: o.Bodies}, elsewhere: "There is nothing at this path; /docs lists all that there is."}
-	operations, document := a.describe(o.Version)
+	operations, document, err := a.describe(o.Version)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.addAll(operations, docsPages(document)); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *api) addAll(operations []operation, pages []docsPage) error {
 	for _, op := range operations {
-		a.add(op.Method, op.Path, endpoint{serve: op.serve, needs: op.needs})
+		if err := a.add(op.Method, op.Path, endpoint{serve: op.serve, needs: op.needs}); err != nil {
+			return fmt.Errorf("add the API's routes: %w", err)
+		}
 	}
-	for _, p := range docsPages(document) {
-		a.add(http.MethodGet, p.path, endpoint{serve: p.serve, needs: anybody})
+	for _, p := range pages {
+		if err := a.add(http.MethodGet, p.path, endpoint{serve: p.serve, needs: anybody}); err != nil {
+			return fmt.Errorf("add the documentation's pages: %w", err)
+		}
 	}
-	return a
+	return nil
 }
 
 // NewProbes returns the handler of a node that takes no events in: it answers
 // orchestrators' probes and says how it is. Of the options it uses the version, Health,
 // Ready and the log.
-func NewProbes(o Options) http.Handler {
+func NewProbes(o Options) (http.Handler, error) {
 	a := &api{Options: o}
-	for _, op := range a.healthOperations(huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)) {
-		a.add(op.Method, op.Path, endpoint{serve: op.serve, needs: op.needs})
-	}
 	a.elsewhere = "This node delivers, and answers /livez, /readyz and /health only; the API is on the nodes with the role api or all."
-	return a
+	operations := a.healthOperations(huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer))
+	if err := a.addAll(operations, nil); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // now is the present time as it is stored and shown: to the millisecond, so that

@@ -65,8 +65,8 @@ func showAttempt(a event.Attempt) Attempt {
 }
 
 // listAttempts answers for deleted subscriptions too, as long as their history is kept.
-func (a *api) listAttempts(w http.ResponseWriter, r *http.Request, id string) error {
-	subscription, err := event.ParseID(id)
+func (a *api) listAttempts(w http.ResponseWriter, r *http.Request, path params) error {
+	subscription, err := path.id("subscription_id")
 	if err != nil {
 		return err
 	}

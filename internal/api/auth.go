@@ -49,7 +49,7 @@ func keyProblem(detail string) Problem {
 func scopeProblem(needed, held event.Scope) Problem {
 	return newProblem(http.StatusForbidden, "forbidden", fmt.Sprintf(
 		"This needs an API key with the scope %s, and this one has %s. `hookferry keys create --scope %s` makes one.",
-		either(needed), clip(fmt.Sprintf("%q", held), 40), needed))
+		either(needed), event.Clip(fmt.Sprintf("%q", held), 40), needed))
 }
 
 // challengeFor names the scope as RFC 6750 has it.

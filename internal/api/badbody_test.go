@@ -178,7 +178,7 @@ func FuzzSubscriptionBody(f *testing.F) {
 	for _, e := range subscriptionExamples {
 		f.Add([]byte(e.body))
 	}
-	h := New(testOptions(&memory{}))
+	h := newHandler(f, testOptions(&memory{}))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		req := httptest.NewRequest("POST", "/subscriptions/", strings.NewReader(string(body)))
 		req.Header.Set("Content-Type", "application/json")

@@ -32,7 +32,7 @@ func BenchmarkIngestHandler(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			o := testOptions(&memory{})
 			o.Ingest, o.Keys = accepting{event.Receipt{Event: event.NewID(testTime), Deliveries: []event.ID{event.NewID(testTime)}}}, keys
-			h := New(o)
+			h := newHandler(b, o)
 			body := []byte(`{"event":"user.created","data":"` + strings.Repeat("x", 990) + `"}`)
 			reader := bytes.NewReader(body)
 			req, err := http.NewRequest("POST", "/webhooks/ingest/"+event.NewID(testTime).String(), reader)

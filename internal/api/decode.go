@@ -32,7 +32,7 @@ func decode(body []byte, into any) error {
 	for name, value := range members {
 		field, found := known[name]
 		if !found {
-			faults = append(faults, event.FieldError{Field: clip(name, 64), Message: "is not known here; these are: " + strings.Join(names(known), ", ")})
+			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not known here; these are: " + strings.Join(names(known), ", ")})
 			continue
 		}
 		if fault := decodeField(name, value, field); fault.Message != "" {
@@ -146,7 +146,7 @@ func fieldName(p jsontext.Pointer) string {
 	var name string
 	level := 0
 	for token := range p.Tokens() {
-		token = clip(token, 64)
+		token = event.Clip(token, event.MaxQuoted)
 		switch _, err := strconv.ParseUint(token, 10, 31); {
 		case level == 0:
 			name = token

@@ -22,12 +22,12 @@ type Delivery struct {
 	Attempts       []Attempt  `json:"attempts" nullable:"false" doc:"The first attempt first."`
 }
 
-func (a *api) getDelivery(w http.ResponseWriter, r *http.Request, id string) error {
-	parsed, err := event.ParseID(id)
+func (a *api) getDelivery(w http.ResponseWriter, r *http.Request, path params) error {
+	id, err := path.id("delivery_id")
 	if err != nil {
 		return err
 	}
-	report, err := a.History.Delivery(r.Context(), parsed)
+	report, err := a.History.Delivery(r.Context(), id)
 	if err != nil {
 		return err
 	}

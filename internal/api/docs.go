@@ -45,15 +45,15 @@ func docsPages(document *huma.OpenAPI) []docsPage {
 		text, err := writeDocument(document)
 		return newAsset("application/json", text, false), err
 	})
-	openapi := func(w http.ResponseWriter, r *http.Request, _ string) error {
+	openapi := func(w http.ResponseWriter, r *http.Request, _ params) error {
 		f, err := written()
 		if err != nil {
 			return err
 		}
-		return f.serve(w, r, "")
+		return f.serve(w, r, params{})
 	}
 	return []docsPage{
-		{"/", func(w http.ResponseWriter, r *http.Request, _ string) error {
+		{"/", func(w http.ResponseWriter, r *http.Request, _ params) error {
 			http.Redirect(w, r, "/docs", http.StatusFound) // whoever opens the address in a browser wants to read
 			return nil
 		}},
@@ -81,7 +81,7 @@ func newAsset(contentType string, body []byte, zipped bool) asset {
 
 // serve lets browsers keep the file, and ask each time whether it is still the
 // same: after an update no old script meets a new document.
-func (f asset) serve(w http.ResponseWriter, r *http.Request, _ string) error {
+func (f asset) serve(w http.ResponseWriter, r *http.Request, _ params) error {
 	h := w.Header()
 	h.Set("Content-Type", f.contentType)
 	h.Set("Content-Security-Policy", docsPolicy)

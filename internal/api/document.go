@@ -16,12 +16,15 @@ import (
 // OpenAPI is the OpenAPI 3.1 document of the API, made from the table of
 // operations and the types of their bodies.
 func OpenAPI(version string) ([]byte, error) {
-	_, document := (&api{}).describe(version)
+	_, document, err := (&api{}).describe(version)
+	if err != nil {
+		return nil, err
+	}
 	return writeDocument(document)
 }
 
 // describe returns the table of operations and the document made from it.
-func (a *api) describe(version string) ([]operation, *huma.OpenAPI) {
+func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 	types := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	document := &huma.OpenAPI{
 		OpenAPI: "3.1.0",
@@ -47,11 +50,13 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI) {
 	}
 	operations := a.operations(types)
 	for i := range operations {
-		complete(&operations[i])
+		if err := complete(&operations[i]); err != nil {
+			return nil, nil, fmt.Errorf("describe %s: %w", operations[i].OperationID, err)
+		}
 		document.AddOperation(&operations[i].Operation)
 	}
 	openAnswers(types)
-	return operations, document
+	return operations, document, nil
 }
 
 // openAnswers lets clients expect more fields in answers than there are now, so
@@ -71,13 +76,18 @@ const introduction = `Hookferry takes webhooks in, keeps them safe, and brings e
 Every path works with and without a slash at its end. Times are RFC 3339 in UTC. Errors are problem+json (RFC 9457) whose code is stable; a method that a path does not take is answered 405 with Allow.`
 
 // complete adds what follows from an operation's path and from whether it needs a key.
-func complete(op *operation) {
-	if _, after, found := strings.Cut(op.Path, "{"); found {
-		op.Parameters = append([]*huma.Param{{
-			Name: strings.TrimSuffix(after, "}"), In: "path", Required: true,
-			Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"},
-		}}, op.Parameters...)
+func complete(op *operation) error {
+	path, err := parsePattern(op.Path)
+	if err != nil {
+		return err
 	}
+	var inPath []*huma.Param
+	for _, name := range path.parameters() {
+		inPath = append(inPath, &huma.Param{
+			Name: name, In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"},
+		})
+	}
+	op.Parameters = append(inPath, op.Parameters...)
 	if op.needs != anybody {
 		op.Security = []map[string][]string{{bearerScheme: {string(op.needs)}}, {}}
 		op.Description = strings.TrimSpace(op.Description + "\n\nThe key's scope: " + either(op.needs) + ".")
@@ -86,6 +96,7 @@ func complete(op *operation) {
 	if op.Method != http.MethodGet {
 		responses(op.Responses, http.StatusInsufficientStorage)
 	}
+	return nil
 }
 
 // problemResponses describes each problem, with an example made by the code that

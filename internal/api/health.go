@@ -42,7 +42,7 @@ type Alive struct {
 	Status string `json:"status" const:"ok"`
 }
 
-func (a *api) getHealth(w http.ResponseWriter, r *http.Request, _ string) error {
+func (a *api) getHealth(w http.ResponseWriter, r *http.Request, _ params) error {
 	h := a.Health(r.Context())
 	status := http.StatusOK
 	if h.Status == StatusDown {
@@ -52,11 +52,11 @@ func (a *api) getHealth(w http.ResponseWriter, r *http.Request, _ string) error 
 	return writeJSON(w, status, h)
 }
 
-func (a *api) getLiveness(w http.ResponseWriter, _ *http.Request, _ string) error {
+func (a *api) getLiveness(w http.ResponseWriter, _ *http.Request, _ params) error {
 	return writeJSON(w, http.StatusOK, Alive{Status: StatusOK})
 }
 
-func (a *api) getReadiness(w http.ResponseWriter, _ *http.Request, _ string) error {
+func (a *api) getReadiness(w http.ResponseWriter, _ *http.Request, _ params) error {
 	if err := a.Ready(); err != nil {
 		return newProblem(http.StatusServiceUnavailable, "not_ready", "Events can't be taken at present: "+err.Error())
 	}

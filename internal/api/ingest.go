@@ -31,8 +31,8 @@ type Filtered struct {
 
 // ingest is the hot path: it looks at the body's size and type, hands it on, and
 // writes an answer that needs no encoder.
-func (a *api) ingest(w http.ResponseWriter, r *http.Request, id string) error {
-	subscription, err := event.ParseID(id)
+func (a *api) ingest(w http.ResponseWriter, r *http.Request, path params) error {
+	subscription, err := path.id("subscription_id")
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ type Finding struct {
 	Advice   string     `json:"advice" doc:"What to do."`
 }
 
-func (a *api) getIntegrity(w http.ResponseWriter, r *http.Request, _ string) error {
+func (a *api) getIntegrity(w http.ResponseWriter, r *http.Request, _ params) error {
 	report, err := a.Integrity(r.Context())
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 )
 
 func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
-	h := LocalOnly(New(testOptions(&memory{})))
+	h := LocalOnly(newHandler(t, testOptions(&memory{})))
 	for _, c := range []struct {
 		why, method, host, header string
 		status                    int

@@ -41,7 +41,7 @@ func readPage(r *http.Request) (page, error) {
 	}
 	for name := range query {
 		if name != "limit" && name != "cursor" {
-			faults = append(faults, event.FieldError{Field: clip(name, 64), Message: "is not known; a list takes limit and cursor"})
+			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not known; a list takes limit and cursor"})
 		}
 	}
 	if len(faults) > 0 {

@@ -91,7 +91,7 @@ func problemOf(err error) (p Problem, known bool) {
 		return newProblem(http.StatusTooManyRequests, "backlog_full",
 			"Nothing was stored, because too much waits to be delivered already: "+withoutPrefix(err, event.ErrBacklog)+". Send it again later."), true
 	case errors.Is(err, event.ErrSealed):
-		return newProblem(http.StatusServiceUnavailable, "secrets_sealed", clip("Nothing was done: "+withoutPrefix(err, event.ErrSealed)+".", 600)), true
+		return newProblem(http.StatusServiceUnavailable, "secrets_sealed", event.Clip("Nothing was done: "+withoutPrefix(err, event.ErrSealed)+".", 600)), true
 	case errors.Is(err, event.ErrFull):
 		return newProblem(http.StatusInsufficientStorage, "storage_full", "Nothing was stored: the disk that holds the database is full. Whoever runs the service has to make room; it then goes on by itself, and what was acknowledged before is not lost. Try again later."), true
 	case errors.Is(err, event.ErrUnavailable):
@@ -102,14 +102,14 @@ func problemOf(err error) (p Problem, known bool) {
 
 // withoutPrefix is what an error says beyond the kind of error it is.
 func withoutPrefix(err, kind error) string {
-	return clip(strings.TrimPrefix(err.Error(), kind.Error()+": "), 500)
+	return event.Clip(strings.TrimPrefix(err.Error(), kind.Error()+": "), 500)
 }
 
 // fail answers a request that ended with an error.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p, known := problemOf(err)
 	if gone := errors.Is(err, context.Canceled) && r.Context().Err() != nil; !known && !gone {
-		a.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", clip(r.URL.Path, 200), "error", err)
+		a.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", event.Clip(r.URL.Path, 200), "error", err)
 	}
 	a.refuse(w, p)
 }
@@ -147,12 +147,4 @@ func writeProblem(w http.ResponseWriter, p Problem) {
 	body, _ := encode(p) // strings and numbers: nothing that could fail
 	w.WriteHeader(p.Status)
 	w.Write(body)
-}
-
-// clip keeps text that a caller may have written short.
-func clip(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
 }

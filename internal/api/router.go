@@ -2,7 +2,9 @@ package api
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -10,69 +12,178 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// handler serves one operation. id is the path's last part where the path has a
-// parameter, else "". An error is answered by api.fail; nothing may have been
-// written then.
-type handler func(w http.ResponseWriter, r *http.Request, id string) error
+// handler serves one operation. An error is answered by api.fail; nothing may have
+// been written then.
+type handler func(w http.ResponseWriter, r *http.Request, path params) error
 
 type endpoint struct {
 	serve handler
 	needs event.Scope // of the key; "" is what admin alone covers
+	route string      // method and path, as they were registered
 }
 
 // resource is what stands at one path: an endpoint for each method.
 type resource struct {
+	pattern   pattern
+	route     string // of the endpoint that was added first
 	endpoints map[string]endpoint
 	allow     string // the methods, as the Allow header says them
 }
 
-// router finds resources. Every path has at most one parameter and that as its
-// last part, so that two maps do, and a request for an event costs two look-ups
-// and no allocation. (http.ServeMux would redirect unclean paths and answer
-// wrong methods itself, in plain text.)
-type router struct {
-	exact  map[string]*resource // by path
-	parent map[string]*resource // by the path before the parameter
+// router finds resources by the segments of a path. A literal segment wins over a
+// parameter, and the first segment that differs decides. The path alone decides which
+// resource a request is for: a method that this one does not take is refused, even
+// where another pattern that fits has it.
+//
+// A segment is what stands between two slashes before anything is decoded, so that an
+// encoded slash (%2F) is part of a segment. What is decoded is then compared, and handed
+// to the handler. (http.ServeMux would redirect unclean paths and refuse wrong methods
+// itself, in plain text.)
+type router struct{ root node }
+
+// node is where the patterns with one beginning meet.
+type node struct {
+	literals  map[string]*node
+	parameter *node
+	resource  *resource // of the pattern that ends here, or nil
 }
 
-// add takes paths as the OpenAPI document writes them: "/subscriptions/{id}".
-func (t *router) add(method, path string, e endpoint) {
-	if t.exact == nil {
-		t.exact, t.parent = map[string]*resource{}, map[string]*resource{}
+// add takes paths as the OpenAPI document writes them: "/subscriptions/{id}". Its error
+// names both routes where one would take the place of another.
+func (t *router) add(method, path string, e endpoint) error {
+	p, err := parsePattern(path)
+	if err != nil {
+		return err
 	}
-	in, key := t.exact, strings.TrimSuffix(path, "/")
-	if i := strings.IndexByte(path, '{'); i >= 0 {
-		in, key = t.parent, path[:i-1]
+	e.route = method + " " + path
+	n := t.root.grow(p)
+	if n.resource == nil {
+		n.resource = &resource{pattern: p, route: e.route, endpoints: map[string]endpoint{}}
 	}
-	res := in[key]
-	if res == nil {
-		res = &resource{endpoints: map[string]endpoint{}}
-		in[key] = res
+	return n.resource.add(method, p, e)
+}
+
+// grow returns the node at which a pattern ends, and makes what is missing on the way.
+func (n *node) grow(p pattern) *node {
+	for _, one := range p {
+		n = n.child(one)
 	}
-	res.endpoints[method] = e
+	return n
+}
+
+func (n *node) child(one part) *node {
+	if one.isParameter {
+		if n.parameter == nil {
+			n.parameter = &node{}
+		}
+		return n.parameter
+	}
+	if n.literals == nil {
+		n.literals = map[string]*node{}
+	}
+	if n.literals[one.text] == nil {
+		n.literals[one.text] = &node{}
+	}
+	return n.literals[one.text]
+}
+
+func (res *resource) add(method string, p pattern, e endpoint) error {
+	if !slices.Equal(res.pattern, p) {
+		return fmt.Errorf("%s and %s name a parameter at the same place differently: choose one name", res.route, e.route)
+	}
+	methods := []string{method}
 	if method == http.MethodGet {
-		res.endpoints[http.MethodHead] = e // net/http leaves the body out
+		methods = append(methods, http.MethodHead) // net/http leaves the body out
 	}
-	methods := []string{http.MethodOptions}
-	for m := range res.endpoints {
-		methods = append(methods, m)
+	for _, m := range methods {
+		if other, found := res.endpoints[m]; found {
+			return fmt.Errorf("%s and %s both answer %s at the same path: one would never be called", other.route, e.route, m)
+		}
 	}
-	slices.Sort(methods)
-	res.allow = strings.Join(methods, ", ")
+	for _, m := range methods {
+		res.endpoints[m] = e
+	}
+	allowed := slices.AppendSeq([]string{http.MethodOptions}, maps.Keys(res.endpoints))
+	slices.Sort(allowed)
+	res.allow = strings.Join(allowed, ", ")
+	return nil
 }
 
-// find takes paths with and without a slash at their end.
-func (t *router) find(path string) (res *resource, id string) {
-	path = strings.TrimSuffix(path, "/")
-	if res := t.exact[path]; res != nil {
-		return res, ""
+// find takes paths with and without a slash at their end. It returns nil where nothing
+// stands at the path.
+func (t *router) find(u *url.URL) (*resource, params) {
+	in := params{path: u.Path}
+	if u.RawPath != "" { // only then is a slash in Path not certainly one between segments
+		in = params{path: u.EscapedPath(), isEscaped: true}
 	}
-	i := strings.LastIndexByte(path, '/')
-	if i < 0 || i+1 == len(path) {
-		return nil, ""
+	in.path = strings.TrimSuffix(in.path, "/")
+	res := t.root.find(in.path, in.isEscaped)
+	if res != nil {
+		in.pattern = res.pattern
 	}
-	return t.parent[path[:i]], path[i+1:]
+	return res, in
 }
+
+// find looks at each node once at most, however long the path is.
+func (n *node) find(path string, isEscaped bool) *resource {
+	if path == "" {
+		return n.resource
+	}
+	segment, rest, ok := cutSegment(path, isEscaped)
+	if !ok {
+		return nil
+	}
+	if next := n.literals[segment]; next != nil {
+		if res := next.find(rest, isEscaped); res != nil {
+			return res
+		}
+	}
+	if n.parameter == nil || !isValue(segment) {
+		return nil
+	}
+	return n.parameter.find(rest, isEscaped)
+}
+
+// cutSegment takes the first segment off a path that begins with a slash, and decodes it.
+func cutSegment(path string, isEscaped bool) (segment, rest string, ok bool) {
+	if path == "" || path[0] != '/' {
+		return "", "", false
+	}
+	segment = path[1:]
+	if i := strings.IndexByte(segment, '/'); i >= 0 {
+		segment, rest = segment[:i], segment[i:]
+	}
+	if !isEscaped {
+		return segment, rest, true
+	}
+	segment, err := url.PathUnescape(segment)
+	return segment, rest, err == nil
+}
+
+// params are the parameters in the path of a request. They are cut out when they are
+// asked for, so that nothing is allocated for a request.
+type params struct {
+	pattern   pattern
+	path      string
+	isEscaped bool
+}
+
+// get returns the parameter of that name. A name that the path does not have is a
+// mistake in this package, and panics.
+func (in params) get(name string) string {
+	rest := in.path
+	for _, one := range in.pattern {
+		var segment string
+		segment, rest, _ = cutSegment(rest, in.isEscaped)
+		if one.isParameter && one.text == name {
+			return segment
+		}
+	}
+	panic("the path has no parameter " + name)
+}
+
+// id returns the parameter of that name as an id.
+func (in params) id(name string) (event.ID, error) { return event.ParseID(in.get(name)) }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.rescue(w, r)
@@ -89,7 +200,7 @@ var (
 )
 
 func (a *api) route(w http.ResponseWriter, r *http.Request) error {
-	res, id := a.find(r.URL.Path)
+	res, in := a.find(r.URL)
 	if res == nil {
 		return newProblem(http.StatusNotFound, "not_found", a.elsewhere)
 	}
@@ -105,7 +216,7 @@ func (a *api) route(w http.ResponseWriter, r *http.Request) error {
 	if err := a.authorize(w, r, e.needs); err != nil {
 		return err
 	}
-	return e.serve(w, r, id)
+	return e.serve(w, r, in)
 }
 
 // inWords is what is logged of a panic's cause: the text of an error or a string. Of
@@ -129,7 +240,7 @@ func (a *api) rescue(w http.ResponseWriter, r *http.Request) {
 	if cause == http.ErrAbortHandler {
 		panic(cause) // net/http's way to cut a connection
 	}
-	a.Log.ErrorContext(r.Context(), "request panicked", "method", r.Method, "path", clip(r.URL.Path, 200),
+	a.Log.ErrorContext(r.Context(), "request panicked", "method", r.Method, "path", event.Clip(r.URL.Path, 200),
 		"panic", inWords(cause), "stack", string(debug.Stack()))
 	a.refuse(w, internalProblem())
 }

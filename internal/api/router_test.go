@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -23,6 +24,14 @@ func TestPathsThatAreNone(t *testing.T) {
 		{"/docs/../../etc/passwd", "outside"},
 		{"/docs/nope.js", "no such file"},
 		{"/HEALTH", "paths have a case"},
+		{"/subscriptions/..", "not cleaned, and no id"},
+		{"/subscriptions/./", "the same"},
+		{"/subscriptions/%2e%2E", "the same, escaped"},
+		{"/subscriptions%2F" + id, "an escaped slash is part of its segment"},
+		{"/docs%2Finit.js", "the same in a path without parameters"},
+		{"/%2Fhealth", "the same at the beginning"},
+		{"/webhooks/ingest/" + id + "/" + strings.Repeat("x/", 8000), "very many parts"},
+		{"/" + strings.Repeat("x", 16000), "a very long part"},
 	} {
 		for _, method := range []string{"GET", "POST", "OPTIONS"} {
 			if r := s.do(method, c.path, ""); r.status != 404 || r.code() != "not_found" {

@@ -44,7 +44,7 @@ func newServer(t *testing.T, change ...func(*Options)) *server {
 	for _, c := range change {
 		c(&o)
 	}
-	s.Server = httptest.NewServer(New(o))
+	s.Server = httptest.NewServer(newHandler(t, o))
 	t.Cleanup(s.Server.Close)
 	t.Cleanup(func() {
 		if text := s.log.String(); strings.Contains(text, testSecret) || strings.Contains(text, testCredential) || strings.Contains(text, testKey) {
@@ -52,6 +52,15 @@ func newServer(t *testing.T, change ...func(*Options)) *server {
 		}
 	})
 	return s
+}
+
+func newHandler(t testing.TB, o Options) http.Handler {
+	t.Helper()
+	h, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
 
 // handler is what the server serves.

@@ -36,7 +36,7 @@ func keepHidden(given, stored map[string]string) (map[string]string, []event.Fie
 		if value == hidden && isCredential(name) {
 			var found bool
 			if value, found = lookUp(stored, name); !found {
-				faults = append(faults, event.FieldError{Field: "headers." + clip(name, 64), Message: "is [hidden], which keeps a stored value, but none is stored; send the value"})
+				faults = append(faults, event.FieldError{Field: "headers." + event.Clip(name, event.MaxQuoted), Message: "is [hidden], which keeps a stored value, but none is stored; send the value"})
 			}
 		}
 		kept[name] = value

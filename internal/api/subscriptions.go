@@ -9,7 +9,7 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ string) error {
+func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ params) error {
 	in := newSubscriptionInput()
 	if err := a.readInto(r, &in); err != nil {
 		return err
@@ -26,7 +26,7 @@ func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ strin
 	return writeSubscription(w, http.StatusCreated, s, in)
 }
 
-func (a *api) listSubscriptions(w http.ResponseWriter, r *http.Request, _ string) error {
+func (a *api) listSubscriptions(w http.ResponseWriter, r *http.Request, _ params) error {
 	p, err := readPage(r)
 	if err != nil {
 		return err
@@ -43,16 +43,16 @@ func (a *api) listSubscriptions(w http.ResponseWriter, r *http.Request, _ string
 	return writeJSON(w, http.StatusOK, list)
 }
 
-func (a *api) getSubscription(w http.ResponseWriter, r *http.Request, id string) error {
-	s, err := a.existing(r, id)
+func (a *api) getSubscription(w http.ResponseWriter, r *http.Request, path params) error {
+	s, err := a.existing(r, path)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, show(s))
 }
 
-func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, id string) error {
-	stored, err := a.existing(r, id)
+func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, path params) error {
+	stored, err := a.existing(r, path)
 	if err != nil {
 		return err
 	}
@@ -81,25 +81,25 @@ func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, id str
 	return writeSubscription(w, http.StatusOK, s, in.SubscriptionInput)
 }
 
-func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, id string) error {
-	parsed, err := event.ParseID(id)
+func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, path params) error {
+	id, err := path.id("id")
 	if err != nil {
 		return err
 	}
-	if err := a.Subscriptions.DeleteSubscription(r.Context(), parsed, a.now()); err != nil {
+	if err := a.Subscriptions.DeleteSubscription(r.Context(), id, a.now()); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// existing is the subscription of that id, unless only its history is left.
-func (a *api) existing(r *http.Request, id string) (event.Subscription, error) {
-	parsed, err := event.ParseID(id)
+// existing is the subscription that the path names, unless only its history is left.
+func (a *api) existing(r *http.Request, path params) (event.Subscription, error) {
+	id, err := path.id("id")
 	if err != nil {
 		return event.Subscription{}, err
 	}
-	s, err := a.Subscriptions.Subscription(r.Context(), parsed)
+	s, err := a.Subscriptions.Subscription(r.Context(), id)
 	if err == nil && s.Deleted() {
 		err = fmt.Errorf("%w: subscription %s was deleted", event.ErrNotFound, s.ID)
 	}

@@ -65,8 +65,10 @@ type App struct {
 	keys       *keyring        // nil where nobody calls the API
 	others     store.Listener  // nil if there can be no other node
 	stopping   atomic.Bool
+	makeAPI    func(api.Options) (http.Handler, error)
 
-	servers []server
+	servers  []server
+	cleanups []cleanup
 }
 
 // server is an HTTP server with the listener it serves.
@@ -77,24 +79,29 @@ type server struct {
 
 // New opens the store and the listeners. The addresses are final when it returns;
 // nothing is answered before Run.
-func New(ctx context.Context, cfg config.Config, version string, log *slog.Logger) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log}
+func New(ctx context.Context, cfg config.Config, version string, log *slog.Logger) (*App, error) {
+	return open(ctx, &App{cfg: cfg, log: log, makeAPI: api.New}, version)
+}
+
+// open opens what a needs, or leaves nothing open.
+func open(ctx context.Context, a *App, version string) (_ *App, err error) {
 	defer func() {
 		if err != nil {
 			a.close()
 		}
 	}()
 	a.metrics = telemetry.NewMetrics(version, func(ctx context.Context) (event.Depth, error) { return a.store.Depth(ctx, time.Now()) })
-	database, err := openStore(ctx, cfg, a.metrics.Commit)
+	database, err := openStore(ctx, a.cfg, a.metrics.Commit)
 	if err != nil {
 		return nil, err
 	}
+	a.onClose("the database", database.Close)
 	a.others, _ = database.(store.Listener)
-	a.sealed = store.WithSeal(database, cfg.MasterKeys)
+	a.sealed = store.WithSeal(database, a.cfg.MasterKeys)
 	if a.store, err = store.WithCache(a.sealed, a.tellOthers); err != nil {
 		return nil, err
 	}
-	if cfg.Redis != "" {
+	if a.cfg.Redis != "" {
 		if err := a.useRedis(ctx, database); err != nil {
 			return nil, err
 		}
@@ -106,11 +113,11 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	if err := a.listen(ctx, "HOOKFERRY_ADDR", cfg.Addr, handler); err != nil {
+	if err := a.listen(ctx, "HOOKFERRY_ADDR", a.cfg.Addr, handler); err != nil {
 		return nil, err
 	}
-	if cfg.AdminAddr != "" {
-		if err := a.listen(ctx, "HOOKFERRY_ADMIN_ADDR", cfg.AdminAddr, telemetry.AdminHandler(a.metrics)); err != nil {
+	if a.cfg.AdminAddr != "" {
+		if err := a.listen(ctx, "HOOKFERRY_ADMIN_ADDR", a.cfg.AdminAddr, telemetry.AdminHandler(a.metrics)); err != nil {
 			return nil, err
 		}
 	}
@@ -120,7 +127,7 @@ func New(ctx context.Context, cfg config.Config, version string, log *slog.Logge
 // handler is the API, or of a worker what it answers to probes.
 func (a *App) handler(ctx context.Context, version string) (http.Handler, error) {
 	if a.cfg.Role == config.RoleWorker {
-		return api.NewProbes(api.Options{Version: version, Health: a.health.report, Ready: a.ready, Log: a.log}), nil
+		return api.NewProbes(api.Options{Version: version, Health: a.health.report, Ready: a.ready, Log: a.log})
 	}
 	keys, err := newKeyring(ctx, a.cfg, a.store, a.log)
 	if err != nil {
@@ -128,7 +135,7 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 	}
 	a.backlog = &ingest.Backlog{Store: a.store, Most: a.cfg.MaxPending, MostOfOne: a.cfg.MaxPendingOfOne, Log: a.log}
 	a.keys = keys
-	return api.New(api.Options{
+	return a.makeAPI(api.Options{
 		Version: version,
 		Ingest: &ingest.Ingest{
 			Subscriptions: a.store, Store: a.store, Handoff: a.handoff(), Observer: a.metrics, Backlog: a.backlog, Now: time.Now,
@@ -145,7 +152,7 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 		Refused:       a.metrics.Refused,
 		Now:           time.Now,
 		Log:           a.log,
-	}), nil
+	})
 }
 
 // assemble makes what delivers, unless other nodes do.
@@ -155,6 +162,7 @@ func (a *App) assemble(version string) {
 		return
 	}
 	a.sender = send.New(send.Options{UserAgent: "Hookferry/" + version, Timeout: a.cfg.Timeout, Guard: a.guard(), Proxy: send.Proxy(a.cfg.Proxy)})
+	a.onClose("the connections to endpoints", func() error { a.sender.Close(); return nil })
 	options := dispatch.Options{
 		Node:          nodeName(),
 		Store:         a.store,
@@ -195,6 +203,7 @@ func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) 
 	if err != nil {
 		return fmt.Errorf("%s: %w", setting, err)
 	}
+	a.onClose("the listener on "+addr, func() error { return unlessClosed(l.Close()) })
 	if a.cfg.Dev {
 		h = api.LocalOnly(h)
 	}
@@ -207,8 +216,8 @@ func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) 
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // clients that break off are no errors of ours
 	}
-	l = &crowd{Listener: l, most: int64(a.cfg.MaxConnections), refused: a.metrics.Crowded}
-	a.servers = append(a.servers, server{s, l})
+	bounded := &crowd{Listener: l, most: int64(a.cfg.MaxConnections), refused: a.metrics.Crowded}
+	a.servers = append(a.servers, server{s, bounded})
 	return nil
 }
 
@@ -305,23 +314,6 @@ func (a *App) shutdown() {
 	for _, s := range a.servers {
 		if err := s.http.Shutdown(ctx); err != nil {
 			s.http.Close()
-		}
-	}
-}
-
-func (a *App) close() {
-	for _, s := range a.servers {
-		s.listener.Close()
-	}
-	if a.sender != nil {
-		a.sender.Close()
-	}
-	if a.redis != nil {
-		a.redis.Close()
-	}
-	if a.store != nil {
-		if err := a.store.Close(); err != nil {
-			a.log.Error("could not close the database", "error", err)
 		}
 	}
 }

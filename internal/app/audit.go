@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -90,10 +89,13 @@ func shownFinding(f event.Finding) api.Finding {
 	return shown
 }
 
+// RuleClocksAgree is the rule that no row can break.
+const RuleClocksAgree = "clocks_agree"
+
 func clockFinding(c store.Clock) (f api.Finding, apart bool) {
 	offset := c.ClockOffset().Round(time.Second)
 	return api.Finding{
-		Rule: "clocks_agree", Found: 1, What: fmt.Sprintf("this machine's clock is %s from the database's", offset.Abs()),
+		Rule: RuleClocksAgree, Found: 1, What: fmt.Sprintf("this machine's clock is %s from the database's", offset.Abs()),
 		Advice: "Set both by NTP: receivers refuse what seems to have been signed minutes ago.",
 	}, offset.Abs() > clockMost
 }
@@ -126,42 +128,12 @@ func (a *auditor) integrity(ctx context.Context) (api.Integrity, error) {
 	return report, err
 }
 
-// Examination is what Examine found.
-type Examination struct {
-	Deliveries map[string]int // by status
-	Findings   []Finding
-}
-
-// Finding is one thing that is not as it should be.
-type Finding struct {
-	Found    string // how many, of what
-	Oldest   string // an id, or ""
-	OldestAt time.Time
-	Advice   string
-}
-
 // Examine audits the database that the settings name. A service may be running on it.
-func Examine(ctx context.Context, cfg config.Config) (Examination, error) {
-	s, err := openBeside(ctx, cfg)
-	if err != nil {
-		return Examination{}, err
-	}
-	clock, _ := s.(store.Clock)
-	report, err := examine(ctx, s, clock, cfg.Retention)
-	x := Examination{Deliveries: report.Deliveries}
-	for _, f := range report.Findings {
-		found := fmt.Sprintf("%d %s", f.Found, f.What)
-		switch {
-		case f.AtLeast:
-			found = "at least " + found
-		case f.Rule == "clocks_agree":
-			found = f.What
-		}
-		shown := Finding{Found: found, Oldest: f.Oldest, Advice: f.Advice}
-		if f.OldestAt != nil {
-			shown.OldestAt = *f.OldestAt
-		}
-		x.Findings = append(x.Findings, shown)
-	}
-	return x, errors.Join(err, s.Close())
+func Examine(ctx context.Context, cfg config.Config) (report api.Integrity, err error) {
+	err = withStore(ctx, cfg, func(s store.Store) (err error) {
+		clock, _ := s.(store.Clock)
+		report, err = examine(ctx, s, clock, cfg.Retention)
+		return err
+	})
+	return report, err
 }

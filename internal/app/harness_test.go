@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,9 +14,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hookferry/hookferry/internal/app"
 	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/keys"
+	"github.com/hookferry/hookferry/internal/store"
 	"github.com/hookferry/hookferry/internal/test/await"
 	"github.com/hookferry/hookferry/webhook"
 )
@@ -68,6 +73,29 @@ func load(t *testing.T, dir string, settings ...string) config.Config {
 		t.Fatal(err)
 	}
 	return cfg
+}
+
+// beside uses the database while a service may be running on it.
+func beside(t *testing.T, cfg config.Config, use func(store.Store) error) {
+	t.Helper()
+	s, err := app.OpenBeside(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(use(s), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// makeKey makes an API key, as the command line does.
+func makeKey(t *testing.T, cfg config.Config, wanted keys.Wanted) (text string, k event.APIKey) {
+	t.Helper()
+	text, k, err := keys.New(wanted, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside(t, cfg, func(s store.Store) error { return s.CreateKey(t.Context(), k) })
+	return text, k
 }
 
 // testLog shows what a service logs where a test fails.

@@ -22,10 +22,14 @@ func (a *App) useRedis(ctx context.Context, database store.Store) error {
 		return err
 	}
 	a.redis, err = redis.Open(redis.Options{URL: string(a.cfg.Redis), Namespace: namespace, Log: a.log, Observer: a.metrics.Redis()})
-	if err == nil && a.cfg.Role == config.RoleAPI {
+	if err != nil {
+		return err
+	}
+	a.onClose("the connections to Redis", a.redis.Close)
+	if a.cfg.Role == config.RoleAPI {
 		a.passOn = redis.NewHandoff(a.redis, redis.HandoffOptions{Owner: nodeName(), Lease: lease, Release: a.store.Release})
 	}
-	return err
+	return nil
 }
 
 // handoff is where what was taken in goes: to this node's dispatcher, or through Redis

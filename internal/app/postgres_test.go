@@ -7,6 +7,8 @@ import (
 
 	"github.com/hookferry/hookferry/internal/app"
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/keys"
+	"github.com/hookferry/hookferry/internal/store"
 	"github.com/hookferry/hookferry/internal/test/await"
 	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
@@ -124,11 +126,9 @@ func TestKeysAndMigrationsOnPostgreSQL(t *testing.T) {
 	if again, err := app.Migrate(t.Context(), cfg, false); err != nil || len(again) != 0 {
 		t.Errorf("migrate again: %v, %v", again, err)
 	}
-	_, key, err := app.CreateKey(t.Context(), cfg, app.NewKey{Name: "billing", Scope: "publish", Expires: "90d"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := app.ListKeys(t.Context(), cfg)
+	_, key := makeKey(t, cfg, keys.Wanted{Name: "billing", Scope: "publish", Expires: "90d"})
+	var list []event.APIKey
+	beside(t, cfg, func(s store.Store) (err error) { list, err = s.ListKeys(t.Context()); return err })
 	if err != nil || len(list) != 1 || list[0].ID != key.ID {
 		t.Errorf("keys %v, %v, want %v", list, err, key)
 	}

@@ -13,8 +13,8 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hookferry/hookferry/internal/app"
 	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/keys"
 	"github.com/hookferry/hookferry/internal/test/await"
 	"github.com/hookferry/hookferry/webhook"
 )
@@ -94,10 +94,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	settings := []string{"HOOKFERRY_API_KEY=" + p["the first API key"], "HOOKFERRY_MASTER_KEY=" + master}
 	log, dir := &journal{}, t.TempDir()
 	cfg := secretive(t, dir, settings...)
-	made, _, err := app.CreateKey(t.Context(), cfg, app.NewKey{Name: "reader", Scope: "read", Expires: "1h"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	made, _ := makeKey(t, cfg, keys.Wanted{Name: "reader", Scope: "read", Expires: "1h"})
 	p["a key that was made"] = made
 	s := launch(t, cfg, log)
 

@@ -14,6 +14,8 @@ import (
 
 	"github.com/hookferry/hookferry/internal/app"
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/keys"
+	"github.com/hookferry/hookferry/internal/store"
 	"github.com/hookferry/hookferry/internal/store/sqlite"
 	"github.com/hookferry/hookferry/internal/test/await"
 	"github.com/hookferry/hookferry/webhook"
@@ -301,10 +303,7 @@ func TestStartNeedsAKey(t *testing.T) {
 	if _, err := app.New(t.Context(), cfg, "test", slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "hookferry keys create") {
 		t.Fatalf("without a key: %v", err)
 	}
-	text, key, err := app.CreateKey(t.Context(), cfg, app.NewKey{Name: "test", Scope: "admin"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	text, key := makeKey(t, cfg, keys.Wanted{Name: "test", Scope: "admin"})
 	a, err := app.New(t.Context(), cfg, "test", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -343,9 +342,7 @@ func TestStartNeedsAKey(t *testing.T) {
 		}
 	}
 	// A running service is no obstacle to the command line.
-	if err := app.RevokeKey(t.Context(), cfg, key.ID); err != nil {
-		t.Fatal(err)
-	}
+	beside(t, cfg, func(s store.Store) error { return keys.Revoke(t.Context(), s, key.ID.String()) })
 	await.NoError(t, func() error {
 		if got := status(text); got != http.StatusUnauthorized {
 			return fmt.Errorf("a revoked key gets %d", got)

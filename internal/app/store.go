@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/config"
@@ -22,13 +23,37 @@ func openStore(ctx context.Context, cfg config.Config, onCommit func(int, time.D
 	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{OnCommit: onCommit})
 }
 
-// openBeside opens the database for a short command, while a service may be
+// OpenStore opens the database that the settings name, as a service would. On SQLite it
+// then belongs to this process alone.
+func OpenStore(ctx context.Context, cfg config.Config) (store.Store, error) {
+	return openStore(ctx, cfg, nil)
+}
+
+// OpenBeside opens the database for a short command, while a service may be
 // running on it.
-func openBeside(ctx context.Context, cfg config.Config) (store.Store, error) {
+func OpenBeside(ctx context.Context, cfg config.Config) (store.Store, error) {
 	if cfg.Database.Engine == config.Postgres {
 		return openStore(ctx, cfg, nil)
 	}
 	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{Shared: true})
+}
+
+// Tidy leaves the database, after much was written into it, as it is some time later:
+// vacuumed and written back. SQLite does that as it writes.
+func Tidy(ctx context.Context, cfg config.Config) error {
+	if cfg.Database.Engine != config.Postgres {
+		return nil
+	}
+	return postgres.Tidy(ctx, string(cfg.Database.URL))
+}
+
+// withStore opens the database beside a service that may be running on it.
+func withStore(ctx context.Context, cfg config.Config, use func(store.Store) error) error {
+	s, err := OpenBeside(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(s), s.Close())
 }
 
 // Migrate brings the database's tables up to date and returns what it did; with

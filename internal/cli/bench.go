@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/hookferry/hookferry/internal/app"
 	"github.com/hookferry/hookferry/internal/bench"
+	"github.com/hookferry/hookferry/internal/bench/fill"
 	"github.com/hookferry/hookferry/internal/config"
 )
 
@@ -52,7 +54,7 @@ Generator and receiver share the processors with what they measure.`,
 			if err != nil {
 				return err
 			}
-			o.Self, o.Env, o.Key, o.Fill.Write = program, os.Environ(), os.Getenv("HOOKFERRY_API_KEY"), fill
+			o.Self, o.Env, o.Key, o.Fill.Write = program, os.Environ(), os.Getenv("HOOKFERRY_API_KEY"), fillDatabase
 			if o.Program == "" {
 				o.Program = program
 			}
@@ -117,11 +119,22 @@ func newBenchRelay() *cobra.Command {
 	return cmd
 }
 
-// fill writes what the database is to hold before a run.
-func fill(ctx context.Context, f bench.Fill, env []string, dir, target string) ([]string, error) {
+// fillDatabase writes what the database is to hold before a run.
+func fillDatabase(ctx context.Context, f bench.Fill, env []string, dir, target string) ([]string, error) {
 	cfg, err := config.Load(env, "", config.Overrides{Data: dir, Dev: true})
 	if err != nil {
 		return nil, err
 	}
-	return app.Fill(ctx, cfg, app.Filling{Settled: f.Retained, Subscriptions: f.Subscriptions, Due: f.Backlog, Target: target, Payload: f.Body})
+	s, err := app.OpenStore(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	some, err := fill.Write(ctx, s, fill.Filling{Settled: f.Retained, Subscriptions: f.Subscriptions, Due: f.Backlog, Target: target, Payload: f.Body})
+	if err := errors.Join(err, s.Close()); err != nil {
+		return nil, err
+	}
+	if f.Retained == 0 {
+		return some, nil
+	}
+	return some, app.Tidy(ctx, cfg)
 }

@@ -1,5 +1,5 @@
 // Package cli is the command line: one file per command, each a thin layer that
-// reads flags, calls package app or the public client, and prints for people.
+// reads flags, calls the package that does the work, and prints for people.
 //
 // Start with Run, which knows all commands.
 package cli

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hookferry/hookferry/internal/api"
 	"github.com/hookferry/hookferry/internal/app"
 	"github.com/hookferry/hookferry/internal/config"
 )
@@ -43,7 +44,7 @@ be running meanwhile. It reads everything that is kept, and gives up after a min
 	return cmd
 }
 
-func printExamination(s streams, database string, x app.Examination) {
+func printExamination(s streams, database string, x api.Integrity) {
 	d := x.Deliveries
 	fmt.Fprintf(s.out, "%s\n", database)
 	fmt.Fprintf(s.out, "%d accepted = %d delivered + %d failed + %d pending + %d cancelled, in the time that is kept\n",
@@ -52,10 +53,21 @@ func printExamination(s streams, database string, x app.Examination) {
 		fmt.Fprintln(s.out, "nothing is wrong")
 	}
 	for _, f := range x.Findings {
-		fmt.Fprintf(s.out, "\n%s\n", f.Found)
-		if f.Oldest != "" {
+		fmt.Fprintf(s.out, "\n%s\n", found(f))
+		if f.OldestAt != nil {
 			fmt.Fprintf(s.out, "  the oldest is %s of %s\n", f.Oldest, f.OldestAt.Format(time.RFC3339))
 		}
 		fmt.Fprintf(s.out, "  %s\n", f.Advice)
 	}
+}
+
+// found says how many of what.
+func found(f api.Finding) string {
+	switch {
+	case f.Rule == app.RuleClocksAgree:
+		return f.What
+	case f.AtLeast:
+		return fmt.Sprintf("at least %d %s", f.Found, f.What)
+	}
+	return fmt.Sprintf("%d %s", f.Found, f.What)
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -9,6 +11,8 @@ import (
 
 	"github.com/hookferry/hookferry/internal/app"
 	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/keys"
 )
 
 func newKeys(s streams) *cobra.Command {
@@ -30,6 +34,19 @@ its time.`,
 	return cmd
 }
 
+// withKeys opens the database beside a service that may be running on it.
+func withKeys(ctx context.Context, o config.Overrides, use func(keys.Store) error) error {
+	cfg, err := loadConfig(o)
+	if err != nil {
+		return err
+	}
+	s, err := app.OpenBeside(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(s), s.Close())
+}
+
 func newKeysList(s streams, o *config.Overrides) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
@@ -38,11 +55,11 @@ func newKeysList(s streams, o *config.Overrides) *cobra.Command {
 		Example: "  hookferry keys list",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := loadConfig(*o)
-			if err != nil {
+			var list []event.APIKey
+			err := withKeys(cmd.Context(), *o, func(s keys.Store) (err error) {
+				list, err = s.ListKeys(cmd.Context())
 				return err
-			}
-			list, err := app.ListKeys(cmd.Context(), cfg)
+			})
 			if err != nil {
 				return err
 			}
@@ -71,11 +88,8 @@ func newKeysRevoke(s streams, o *config.Overrides) *cobra.Command {
 		Example: "  hookferry keys revoke 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071",
 		Args:    exactArgs("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := loadConfig(*o)
+			err := withKeys(cmd.Context(), *o, func(s keys.Store) error { return keys.Revoke(cmd.Context(), s, args[0]) })
 			if err != nil {
-				return err
-			}
-			if err := app.RevokeKey(cmd.Context(), cfg, args[0]); err != nil {
 				return fmt.Errorf("%w; `hookferry keys list` prints those there are", err)
 			}
 			_, err = fmt.Fprintf(s.out, "revoked %s\n", args[0])

@@ -6,12 +6,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hookferry/hookferry/internal/app"
 	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/keys"
 )
 
 func newKeysCreate(s streams, o *config.Overrides) *cobra.Command {
-	var wanted app.NewKey
+	var wanted keys.Wanted
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Make a key and print it, this once",
@@ -26,12 +26,12 @@ again. Its scope says what it may do:
   hookferry keys create support --scope read --expires 2027-01-31`,
 		Args: exactArgs("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := loadConfig(*o)
+			wanted.Name = args[0]
+			text, key, err := keys.New(wanted, time.Now())
 			if err != nil {
 				return err
 			}
-			wanted.Name = args[0]
-			text, key, err := app.CreateKey(cmd.Context(), cfg, wanted)
+			err = withKeys(cmd.Context(), *o, func(s keys.Store) error { return s.CreateKey(cmd.Context(), key) })
 			if err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hookferry/hookferry/internal/hostile"
+	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 // hostileHelp lists the kinds for --help.
@@ -51,19 +52,19 @@ func listenHostile(ctx context.Context, s streams, addr, name string) error {
 	if err != nil {
 		return usageError{fmt.Errorf("--hostile: %w", err)}
 	}
-	out := newScreen(s.out)
-	server, err := hostile.Listen(kind, hostile.Options{Addr: addr, Ended: func(e hostile.Ended) { out.print(lineOf(hostileLine(e))) }})
+	out := terminal.NewScreen(s.out)
+	server, err := hostile.Listen(kind, hostile.Options{Addr: addr, Ended: func(e hostile.Ended) { out.Print(terminal.LineOf(hostileLine(e))) }})
 	if err != nil {
 		return usageError{fmt.Errorf("%w; choose another address with --addr", err)}
 	}
-	notes := newScreen(s.err)
-	notes.print(lineOf("A hostile receiver at "+server.URL()), lineOf("  "+kind.Name+": "+kind.About), lineOf("Ctrl-C stops it."), lineOf(""))
+	notes := terminal.NewScreen(s.err)
+	notes.Print(terminal.LineOf("A hostile receiver at "+server.URL()), terminal.LineOf("  "+kind.Name+": "+kind.About), terminal.LineOf("Ctrl-C stops it."), terminal.LineOf(""))
 	<-ctx.Done()
 	server.Close()
-	notes.print(lineOf(""), lineOf(fmt.Sprintf("Stopped after %s.", number(server.Count().Accepted, "connection"))))
+	notes.Print(terminal.LineOf(""), terminal.LineOf(fmt.Sprintf("Stopped after %s.", terminal.Number(server.Count().Accepted, "connection"))))
 	return nil
 }
 
 func hostileLine(e hostile.Ended) string {
-	return fmt.Sprintf("%s  %s was here for %v and was sent %s", e.Began.Format(time.TimeOnly), e.Peer, e.Took.Round(time.Millisecond), number(int(e.Wrote), "byte"))
+	return fmt.Sprintf("%s  %s was here for %v and was sent %s", e.Began.Format(time.TimeOnly), e.Peer, e.Took.Round(time.Millisecond), terminal.Number(int(e.Wrote), "byte"))
 }

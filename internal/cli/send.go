@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 // sendOptions are the flags of `hookferry send`.
@@ -43,7 +44,7 @@ HOOKFERRY_API_KEY, which other users of the machine can't see.`,
 			if len(args) == 2 || len(args) == 3 {
 				return nil
 			}
-			return usageError{fmt.Errorf("%s takes SUBSCRIPTION_ID EVENT_TYPE [DATA], not %s", cmd.CommandPath(), number(len(args), "argument"))}
+			return usageError{fmt.Errorf("%s takes SUBSCRIPTION_ID EVENT_TYPE [DATA], not %s", cmd.CommandPath(), terminal.Number(len(args), "argument"))}
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.key == "" {
@@ -90,18 +91,18 @@ func (s *sender) run(ctx context.Context, args []string) error {
 	case s.wait && !receipt.Filtered():
 		return s.follow(ctx, c, receipt)
 	case s.asJSON:
-		return writeJSONLine(s.out, receipt)
+		return terminal.WriteJSONLine(s.out, receipt)
 	case receipt.Filtered():
-		fmt.Fprintf(s.out, "filtered: %s; nothing is sent\n", clean(receipt.Reason))
+		fmt.Fprintf(s.out, "filtered: %s; nothing is sent\n", terminal.Clean(receipt.Reason))
 		return nil
 	}
 	s.printReceipt(receipt)
-	fmt.Fprintf(s.out, "  curl \"%s/status/delivery/%s\"\n", clean(s.url), clean(receipt.DeliveryID))
+	fmt.Fprintf(s.out, "  curl \"%s/status/delivery/%s\"\n", terminal.Clean(s.url), terminal.Clean(receipt.DeliveryID))
 	return nil
 }
 
 func (s *sender) printReceipt(r client.Receipt) {
-	fmt.Fprintf(s.out, "accepted: event %s, delivery %s\n", clean(r.EventID), clean(r.DeliveryID))
+	fmt.Fprintf(s.out, "accepted: event %s, delivery %s\n", terminal.Clean(r.EventID), terminal.Clean(r.DeliveryID))
 }
 
 // explain says what to do about an error. What the service says is a stranger's
@@ -117,15 +118,15 @@ func (s *sender) explain(err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens on %s: is `hookferry serve --dev` running? --url says where the service is", hostOf(s.url))
 	case isNetwork:
-		return fmt.Errorf("the service could not be reached: %s; --url says where it is", clean(err.Error()))
+		return fmt.Errorf("the service could not be reached: %s; --url says where it is", terminal.Clean(err.Error()))
 	}
-	return errors.New(clean(err.Error()))
+	return errors.New(terminal.Clean(err.Error()))
 }
 
 func hostOf(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		return clean(rawURL)
+		return terminal.Clean(rawURL)
 	}
 	return u.Host
 }

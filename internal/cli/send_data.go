@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 // maxData is the most that a service can be set to take.
@@ -62,7 +64,7 @@ func checkData(what, text string) (json.RawMessage, error) {
 	if !strings.Contains(syntax.Error(), "unexpected end") {
 		at = int(syntax.Offset) - 1
 	}
-	return nil, fmt.Errorf("%s is not JSON: %s\n%s", what, clean(syntax.Error()), pointAt(text, at))
+	return nil, fmt.Errorf("%s is not JSON: %s\n%s", what, terminal.Clean(syntax.Error()), pointAt(text, at))
 }
 
 // pointAt shows the line of text that holds the byte at, with a mark below it.
@@ -74,7 +76,7 @@ func pointAt(text string, at int) string {
 	if i := strings.IndexByte(text[at:], '\n'); i >= 0 {
 		end = at + i
 	}
-	before, after := clean(lastRunes(text[start:at], 40)), clean(firstRunes(text[at:end], 30))
+	before, after := terminal.Clean(lastRunes(text[start:at], 40)), terminal.Clean(terminal.FirstRunes(text[at:end], 30))
 	where := fmt.Sprintf("  line %d, column %d:  ", row, utf8.RuneCountInString(text[start:at])+1)
 	return where + before + after + "\n" + strings.Repeat(" ", utf8.RuneCountInString(where+before)) + "^"
 }

@@ -12,27 +12,35 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/receiver"
+	"github.com/hookferry/hookferry/internal/test/await"
 )
 
 // service is the real one, with short retries.
 func service(t *testing.T) (url string, c *client.Client) {
 	t.Helper()
-	_, cancel := context.WithCancelCause(t.Context())
-	s, err := startDemoService(t.Context(), t.TempDir(), quick(0), cancel)
+	settings := []string{"HOOKFERRY_ADMIN_ADDR=off", "WEBHOOK_RETRY_SCHEDULE=1ms,2ms,3ms"}
+	s, err := startDemonstrated(t.Context(), settings, t.TempDir(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
 	t.Cleanup(func() {
-		if err := s.stop(); err != nil {
+		stop()
+		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
-	if c, err = client.New(s.url()); err != nil {
+	url = "http://" + s.Addr()
+	if c, err = client.New(url); err != nil {
 		t.Fatal(err)
 	}
-	return s.url(), c
+	return url, c
 }
 
 // run runs a command and returns what it printed.
@@ -47,12 +55,16 @@ func run(t *testing.T, in io.Reader, args ...string) (code int, out, errOut stri
 func TestSend(t *testing.T) {
 	t.Setenv("HOOKFERRY_API_KEY", "")
 	url, c := service(t)
-	l, heard := listening(t, listenOptions{secret: "geheim", failFirst: 1})
-	receiver := httptest.NewServer(l)
-	defer receiver.Close()
+	var heard await.Output
+	l, err := receiver.New(&heard, io.Discard, receiver.Options{Status: http.StatusOK, Secret: "geheim", FailFirst: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listening := httptest.NewServer(l)
+	defer listening.Close()
 	gone := httptest.NewServer(http.NotFoundHandler())
 	defer gone.Close()
-	good := subscribe(t, c, client.SubscriptionInput{TargetURL: receiver.URL, Secret: "geheim", EventTypes: []string{"user.*"}})
+	good := subscribe(t, c, client.SubscriptionInput{TargetURL: listening.URL, Secret: "geheim", EventTypes: []string{"user.*"}})
 	bad := subscribe(t, c, client.SubscriptionInput{TargetURL: gone.URL, RetryScheduleSeconds: []float64{0.001}})
 	const anyID = `[0-9a-f-]{36}`
 
@@ -99,9 +111,9 @@ See .hookferry send --help.\.
 			t.Errorf("%s: exit status %d\n%s%s\nwant %d\n%s%s", test.reason, code, out, errOut, test.code, test.out, test.errOut)
 		}
 	}
-	receiver.Close() // it waits until the last request is printed
+	listening.Close() // it waits until the last request is printed
 	if !strings.Contains(heard.String(), "signature verified") {
-		t.Errorf("heard\n%s", heard)
+		t.Errorf("heard\n%s", &heard)
 	}
 }
 
@@ -121,10 +133,9 @@ func matches(pattern, text string) bool {
 // The same key with the same data is the same event.
 func TestSendAgain(t *testing.T) {
 	url, c := service(t)
-	l, _ := listening(t, listenOptions{})
-	receiver := httptest.NewServer(l)
-	defer receiver.Close()
-	id := subscribe(t, c, client.SubscriptionInput{TargetURL: receiver.URL})
+	listening := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer listening.Close()
+	id := subscribe(t, c, client.SubscriptionInput{TargetURL: listening.URL})
 	args := []string{"send", "--url", url, "--json", "--idempotency-key", "order 7", id, "order.paid"}
 	_, first, _ := run(t, nil, append(args, "7")...)
 	_, second, _ := run(t, nil, append(args, "7")...)
@@ -260,11 +271,21 @@ func FuzzCheckData(f *testing.F) {
 		if err == nil && !json.Valid(data) {
 			t.Fatalf("%q was taken", text)
 		}
-		if err != nil && strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), isUnfit) {
+		if err != nil && strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Fatalf("the error %q is not fit for a terminal", err)
 		}
 	})
 }
+
+// endless is an input that never ends.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// broken is an input that breaks off.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestSendArguments(t *testing.T) {
 	for _, args := range [][]string{{}, {"s"}, {"s", "a", "1", "2"}} {

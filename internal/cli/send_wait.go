@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 // Looks at a delivery come fast at first, because most are delivered at once.
@@ -32,7 +33,7 @@ func (s *sender) follow(ctx context.Context, c *client.Client, r client.Receipt)
 			return s.settle(d)
 		}
 		if err != nil || s.pause(ctx, wait) != nil {
-			return fmt.Errorf("stopped waiting; the delivery goes on: curl \"%s/status/delivery/%s\"", clean(s.url), clean(r.DeliveryID))
+			return fmt.Errorf("stopped waiting; the delivery goes on: curl \"%s/status/delivery/%s\"", terminal.Clean(s.url), terminal.Clean(r.DeliveryID))
 		}
 	}
 }
@@ -43,7 +44,7 @@ func (s *sender) printAttempts(d client.Delivery, printed int) int {
 		return 0
 	}
 	for _, a := range d.Attempts[min(printed, len(d.Attempts)):] {
-		fmt.Fprintf(s.out, "attempt %d: %s (%s)", a.AttemptNumber, clean(wordsOf(a)), milliseconds(a.Duration()))
+		fmt.Fprintf(s.out, "attempt %d: %s (%s)", a.AttemptNumber, terminal.Clean(wordsOf(a)), terminal.Milliseconds(a.Duration()))
 		if last := a.AttemptNumber == len(d.Attempts); last && d.Status == client.Pending && !d.NextAttemptAt.IsZero() {
 			fmt.Fprintf(s.out, "; the next one is due at %s", d.NextAttemptAt.Local().Format(time.TimeOnly))
 		}
@@ -63,11 +64,11 @@ func wordsOf(a client.Attempt) string {
 // settle says how it ended, and fails the command where the delivery failed.
 func (s *sender) settle(d client.Delivery) error {
 	if s.asJSON {
-		if err := writeJSONLine(s.out, d); err != nil {
+		if err := terminal.WriteJSONLine(s.out, d); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintf(s.out, "%s\n", clean(d.Status))
+		fmt.Fprintf(s.out, "%s\n", terminal.Clean(d.Status))
 	}
 	if d.Status != client.Delivered {
 		return errSaid

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"slices"
+
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // contradiction is something that each of some settings may say, but not all of
@@ -72,18 +74,18 @@ func (c Config) servingContradictions() []contradiction {
 		{
 			between: []string{"HOOKFERRY_ADDR"},
 			found:   c.Dev && !isLoopback(c.Addr),
-			fault:   fmt.Sprintf(outside, addr, clip(c.Addr)),
+			fault:   fmt.Sprintf(outside, addr, event.Clip(c.Addr, event.MaxQuoted)),
 		},
 		{
 			between: []string{"HOOKFERRY_ADMIN_ADDR"},
 			found:   c.Dev && c.AdminAddr != "" && !isLoopback(c.AdminAddr),
-			fault:   fmt.Sprintf(outside, "HOOKFERRY_ADMIN_ADDR", clip(c.AdminAddr)),
+			fault:   fmt.Sprintf(outside, "HOOKFERRY_ADMIN_ADDR", event.Clip(c.AdminAddr, event.MaxQuoted)),
 		},
 		{
 			between: []string{"HOOKFERRY_ADDR", "HOOKFERRY_ADMIN_ADDR"},
 			found:   c.AdminAddr != "" && collide(c.Addr, c.AdminAddr),
 			fault: fmt.Sprintf("%s is %q and HOOKFERRY_ADMIN_ADDR is %q, and both can't be listened on: give them different ports.",
-				addr, clip(c.Addr), clip(c.AdminAddr)),
+				addr, event.Clip(c.Addr, event.MaxQuoted), event.Clip(c.AdminAddr, event.MaxQuoted)),
 		},
 	}
 }

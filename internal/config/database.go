@@ -38,7 +38,7 @@ func parseDatabase(text string) (Database, error) {
 		return Database{Engine: Postgres, URL: event.Secret(text)}, nil
 	}
 	if strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
-		return Database{}, fmt.Errorf("begins with %q, which is no database that Hookferry knows: %w", clip(scheme)+"://", errNoDatabase)
+		return Database{}, fmt.Errorf("begins with %q, which is no database that Hookferry knows: %w", event.Clip(scheme, event.MaxQuoted)+"://", errNoDatabase)
 	}
 	return Database{}, fmt.Errorf("is not a URL: %w", errNoDatabase)
 }

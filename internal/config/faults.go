@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Faults is everything that is wrong with the settings: a sentence each, which
@@ -21,14 +23,5 @@ func (f found) sentence(d declaration, why error) string {
 	if d.secret {
 		return fmt.Sprintf("%s has a value that %v.", f.label, why)
 	}
-	return fmt.Sprintf("%s is %q, which %v.", f.label, clip(f.text), why)
-}
-
-// clip keeps a text in a sentence short.
-func clip(s string) string {
-	const most = 64
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
+	return fmt.Sprintf("%s is %q, which %v.", f.label, event.Clip(f.text, event.MaxQuoted), why)
 }

@@ -25,7 +25,7 @@ var errNotAProxy = errors.New("is not the address of a proxy: write it like http
 func parseProxy(text string) (Proxy, error) {
 	scheme, _, found := strings.Cut(text, "://")
 	if found && !strings.EqualFold(scheme, "http") && strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789") == "" {
-		return Proxy{}, fmt.Errorf("begins with %q: only http:// is understood, and what goes through to https targets is encrypted all the same", clip(scheme)+"://")
+		return Proxy{}, fmt.Errorf("begins with %q: only http:// is understood, and what goes through to https targets is encrypted all the same", event.Clip(scheme, event.MaxQuoted)+"://")
 	}
 	u, err := url.Parse(text)
 	switch {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // Source says where a setting's value comes from.
@@ -101,9 +103,9 @@ func (l layer) label(d declaration) string {
 
 func (l layer) place(name string) string {
 	if l.source == FromDotEnv {
-		return fmt.Sprintf("%s (%s, line %d)", clip(name), l.path, l.entries[name].line)
+		return fmt.Sprintf("%s (%s, line %d)", event.Clip(name, event.MaxQuoted), l.path, l.entries[name].line)
 	}
-	return clip(name)
+	return event.Clip(name, event.MaxQuoted)
 }
 
 // maxFile bounds what is read of a .env file or of one that holds a secret.

@@ -41,7 +41,7 @@ func parseNetworks(text string, parse func(string) (netip.Prefix, error)) ([]net
 	for part := range strings.SplitSeq(text, ",") {
 		network, err := parse(strings.TrimSpace(part))
 		if err != nil {
-			return nil, fmt.Errorf("has the entry %q, which %w", clip(part), err)
+			return nil, fmt.Errorf("has the entry %q, which %w", event.Clip(part, event.MaxQuoted), err)
 		}
 		networks = append(networks, network)
 	}
@@ -119,7 +119,7 @@ func parsePorts(text string) ([]event.PortRange, error) {
 	for part := range strings.SplitSeq(text, ",") {
 		r, ok := parsePortRange(strings.TrimSpace(part))
 		if !ok {
-			return nil, fmt.Errorf("has the entry %q, which is not a port or a range of them: write it like 443 or 1024-65535, or write the word all alone", clip(part))
+			return nil, fmt.Errorf("has the entry %q, which is not a port or a range of them: write it like 443 or 1024-65535, or write the word all alone", event.Clip(part, event.MaxQuoted))
 		}
 		ports = append(ports, r)
 	}

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/hookferry/hookferry/internal/event"
 )
 
 // unknown finds variables that look like settings and are none: most likely a
@@ -60,7 +62,7 @@ func nearest(name string, known map[string]bool) (best string, fewest int) {
 		if !known[candidate] {
 			continue
 		}
-		if n := distance(clip(name), candidate); n < fewest {
+		if n := distance(event.Clip(name, event.MaxQuoted), candidate); n < fewest {
 			best, fewest = candidate, n
 		}
 	}

@@ -125,7 +125,7 @@ func (c *checker) checkHeaders(headers map[string]string) {
 		value := headers[name]
 		size += len(name) + len(value)
 		lower := strings.ToLower(name)
-		field := "headers." + clip(name)
+		field := "headers." + Clip(name, MaxQuoted)
 		c.check(field, checkHeader(name, value))
 		if seen[lower] {
 			c.check(field, "is given twice, in different case")
@@ -161,13 +161,4 @@ func checkHeader(name, value string) string {
 		}
 	}
 	return ""
-}
-
-// clip keeps a caller's text in an error message short.
-func clip(s string) string {
-	const most = 64
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "…"
 }

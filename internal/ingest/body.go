@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -72,7 +71,7 @@ func (d *decoder) envelope() (string, error) {
 		case name == "event" || name == "data":
 			err = event.Invalid(name, "is given twice")
 		default:
-			err = event.Invalid(clip(name), `is not known; only "event" and "data" are, so put it inside "data"`)
+			err = event.Invalid(event.Clip(name, event.MaxQuoted), `is not known; only "event" and "data" are, so put it inside "data"`)
 		}
 		if err != nil {
 			return "", err
@@ -139,12 +138,4 @@ func malformed(err error) error {
 		return fmt.Errorf("%w: the JSON breaks at byte %d: %v", event.ErrMalformed, syntax.ByteOffset, syntax.Err)
 	}
 	return fmt.Errorf("%w: the JSON can't be read", event.ErrMalformed)
-}
-
-// clip keeps a caller's text in an error message short.
-func clip(s string) string {
-	if len(s) > 64 {
-		return strings.ToValidUTF8(s[:64], "") + "…"
-	}
-	return s
 }

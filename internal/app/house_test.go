@@ -1,0 +1,167 @@
+package app_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The table in ARCHITECTURE.md says what mayImport says, no more and no less.
+func TestARCHITECTURESaysWhoMayImportWhom(t *testing.T) {
+	written := writtenTable(t)
+	for _, name := range slices.Sorted(maps.Keys(mayImport)) {
+		says, found := written[name]
+		if !found {
+			t.Errorf("ARCHITECTURE.md's table lacks %s, which may import %v", name, mayImport[name])
+			continue
+		}
+		if may := slices.Sorted(slices.Values(mayImport[name])); !slices.Equal(says, may) {
+			t.Errorf("%s may import %v; ARCHITECTURE.md says %v", name, may, says)
+		}
+	}
+	for name := range written {
+		if _, found := mayImport[name]; !found {
+			t.Errorf("ARCHITECTURE.md's table has %s, which has no place in mayImport", name)
+		}
+	}
+}
+
+// writtenTable reads the block below "Who may import whom": each line has packages, an
+// arrow and what these may import, and one that begins with a blank goes on with the line
+// before.
+func writtenTable(t *testing.T) map[string][]string {
+	t.Helper()
+	text, err := os.ReadFile("../../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, found := strings.Cut(string(text), "\nWho may import whom")
+	_, after, opened := strings.Cut(after, "\n```\n")
+	block, _, closed := strings.Cut(after, "\n```\n")
+	if !found || !opened || !closed {
+		t.Fatal(`ARCHITECTURE.md has no block of code below "Who may import whom"`)
+	}
+	table := map[string][]string{}
+	for line := range strings.SplitSeq(strings.ReplaceAll(block, "\n ", " "), "\n") {
+		from, to, found := strings.Cut(line, "→")
+		if !found {
+			t.Fatalf("ARCHITECTURE.md's table has a line without an arrow: %q", line)
+		}
+		imports := []string{}
+		if strings.TrimSpace(to) != "nothing of ours" {
+			imports = namesIn(to)
+		}
+		for _, name := range namesIn(from) {
+			if _, twice := table[name]; twice {
+				t.Errorf("ARCHITECTURE.md's table has %s twice", name)
+			}
+			table[name] = imports
+		}
+	}
+	return table
+}
+
+// namesIn are the packages in a part of the table, by their paths, sorted.
+func namesIn(list string) (names []string) {
+	for name := range strings.SplitSeq(list, ",") {
+		switch name = strings.TrimSpace(name); name {
+		case "cmd":
+			name = "cmd/hookferry"
+		case "client", "webhook":
+		default:
+			name = "internal/" + name
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// importGraph is which packages of ours each of them imports, without its tests.
+func importGraph(t *testing.T) map[string][]string {
+	t.Helper()
+	graph := map[string][]string{}
+	for _, file := range shippedFiles(t) {
+		from := path.Dir(file)
+		graph[from] = append(graph[from], ownImports(t, file)...)
+	}
+	return graph
+}
+
+// What may be imported is imported: a line that nothing needs any more is taken out.
+func TestMayImportHasNothingTooMuch(t *testing.T) {
+	graph := importGraph(t)
+	for name, allowed := range mayImport {
+		if _, found := graph[name]; !found {
+			t.Errorf("mayImport has %s, which is no package", name)
+		}
+		for _, one := range allowed {
+			if !slices.Contains(graph[name], one) {
+				t.Errorf("%s may import %s, and does not", name, one)
+			}
+		}
+	}
+}
+
+// Whoever follows the program from its beginning goes through few packages.
+func TestNoChainOfImportsIsLong(t *testing.T) {
+	const most = 5
+	chain := longestChain(importGraph(t), "cmd/hookferry")
+	if steps := len(chain) - 1; steps > most || steps < 3 {
+		t.Errorf("the longest chain of imports has %d steps, want 3 to %d: %s", steps, most, strings.Join(chain, " → "))
+	}
+}
+
+func longestChain(graph map[string][]string, from string) []string {
+	var longest []string
+	for _, next := range graph[from] {
+		if chain := longestChain(graph, next); len(chain) > len(longest) {
+			longest = chain
+		}
+	}
+	return append([]string{from}, longest...)
+}
+
+func TestNoFunctionIsLong(t *testing.T) {
+	const most = 100
+	longest := 0
+	for _, file := range shippedFiles(t) {
+		set, parsed := parse(t, file, parser.SkipObjectResolution)
+		for _, d := range parsed.Decls {
+			f, ok := d.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			lines := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1
+			longest = max(longest, lines)
+			if lines > most {
+				t.Errorf("%s: %s has %d lines, want %d at most: give its parts names", file, f.Name, lines, most)
+			}
+		}
+	}
+	if longest < 20 {
+		t.Errorf("the longest function has %d lines: were all read?", longest)
+	}
+}
+
+// maySkip are the tests that may be skipped, by the file and with the reason. There are
+// none: a test that is skipped where it matters says nothing.
+var maySkip = map[string]string{}
+
+func TestNothingIsSkipped(t *testing.T) {
+	for _, file := range goFiles(t) {
+		_, parsed := parse(t, file, parser.SkipObjectResolution)
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if ok && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, s.Sel.Name) && maySkip[file] == "" {
+				t.Errorf("%s skips a test: have it fail, and say what is missing", file)
+			}
+			return true
+		})
+	}
+}

@@ -1,0 +1,150 @@
+package demo
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/terminal"
+)
+
+// standing is how the demonstration stands.
+type standing struct {
+	elapsed   time.Duration
+	planned   int
+	endpoints []endpoint
+	tallies   []tally
+	counted   map[string]int  // deliveries by status, as the service's database counts them
+	took      []time.Duration // of the timed webhooks, sorted
+}
+
+func (s standing) accepted() (n int) {
+	for _, t := range s.tallies {
+		n += t.accepted
+	}
+	return n
+}
+
+// retrying is how many failed at least once and are still to be delivered.
+func (s standing) retrying() (n int) {
+	for _, t := range s.tallies {
+		n += t.troubled
+	}
+	return max(0, min(n-s.counted[client.Failed], s.counted[client.Pending]))
+}
+
+// settled reports whether nothing is left to be done.
+func (s standing) settled() bool { return s.counted[client.Pending] == 0 }
+
+// watch shows how it goes, until everything was sent and is settled. It gives up
+// waiting some time after the last event was sent: what is pending then is
+// counted as that.
+func (d *demo) watch(ctx context.Context, sent <-chan error) error {
+	look := time.NewTicker(d.pace.look)
+	defer look.Stop()
+	lines := time.NewTicker(20 * d.pace.look)
+	defer lines.Stop()
+	var end <-chan time.Time
+	for {
+		select {
+		case err := <-sent:
+			if err != nil {
+				return err
+			}
+			sent, end = nil, time.After(d.pace.most)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-end:
+			return nil
+		case <-lines.C:
+			if s, err := d.standing(ctx); err == nil && !d.screen.IsTerminal() {
+				d.screen.Print(s.plainLine())
+			}
+		case <-look.C:
+			s, err := d.standing(ctx)
+			if err != nil {
+				return err
+			}
+			d.screen.Draw(s.lines())
+			if sent == nil && s.settled() {
+				return nil
+			}
+		}
+	}
+}
+
+func (d *demo) standing(ctx context.Context) (standing, error) {
+	counted, err := d.service.Account(ctx)
+	if err != nil {
+		return standing{}, fmt.Errorf("count the deliveries: %w", err)
+	}
+	tallies, took := d.ledger.progress(func(receiver int) bool { return d.cast[receiver].prompt })
+	return standing{
+		elapsed: time.Since(d.started), planned: d.pace.events, endpoints: d.cast, tallies: tallies, counted: counted, took: took,
+	}, nil
+}
+
+// lines is the picture for a terminal.
+func (s standing) lines() []terminal.Line {
+	var lines []terminal.Line
+	for i, e := range s.endpoints {
+		lines = append(lines, endpointLine(e, s.tallies[i]))
+	}
+	settled := s.counted[client.Delivered] + s.counted[client.Failed]
+	return append(lines,
+		nil,
+		terminal.Line{terminal.Plain.Of("  "), bar(settled, s.planned, 40, terminal.Blue), terminal.Bold.Of(fmt.Sprintf("  %d of %d settled", settled, s.planned)), terminal.Faint.Of(fmt.Sprintf("  %.1f s", s.elapsed.Seconds()))},
+		terminal.Line{
+			terminal.Plain.Of(fmt.Sprintf("  %d accepted", s.accepted())),
+			terminal.Green.Of(fmt.Sprintf("   %d delivered", s.counted[client.Delivered])),
+			terminal.Yellow.Of(fmt.Sprintf("   %d retrying", s.retrying())),
+			terminal.Plain.Of(fmt.Sprintf("   %d waiting", s.counted[client.Pending]-s.retrying())),
+			terminal.Red.Of(fmt.Sprintf("   %d failed", s.counted[client.Failed])),
+		},
+		terminal.Line{terminal.Plain.Of("  " + latencyWords(s.took))},
+	)
+}
+
+func endpointLine(e endpoint, t tally) terminal.Line {
+	colour := terminal.Green
+	if t.troubled > 0 {
+		colour = terminal.Yellow
+	}
+	l := terminal.Line{
+		terminal.Bold.Of(fmt.Sprintf("  %-10s", e.name)),
+		terminal.Plain.Of(fmt.Sprintf(" %-28s ", e.manner)),
+		bar(t.taken, t.planned, 20, colour),
+		terminal.Plain.Of(fmt.Sprintf(" %4d of %d", t.taken, t.planned)),
+	}
+	if t.troubled > 0 {
+		l = append(l, terminal.Yellow.Of(fmt.Sprintf("  %d failing, %s", t.troubled, terminal.Number(t.requests, "request"))))
+	}
+	return l
+}
+
+// bar shows how much of a whole there is.
+func bar(part, whole, width int, looks terminal.Style) terminal.Span {
+	full := 0
+	if whole > 0 {
+		full = min(width, part*width/whole)
+	}
+	return looks.Of(strings.Repeat("█", full) + strings.Repeat("░", width-full))
+}
+
+// plainLine is the same for what is no terminal, in short.
+func (s standing) plainLine() terminal.Line {
+	return terminal.LineOf(fmt.Sprintf("  %4.1f s  %d accepted, %d delivered, %d retrying, %d waiting, %d failed",
+		s.elapsed.Seconds(), s.accepted(), s.counted[client.Delivered], s.retrying(),
+		s.counted[client.Pending]-s.retrying(), s.counted[client.Failed]))
+}
+
+// latencyWords says how long the timed webhooks took.
+func latencyWords(took []time.Duration) string {
+	if len(took) == 0 {
+		return "POST → disk → receiver: nothing yet"
+	}
+	return fmt.Sprintf("POST → disk → receiver, where that answers at once: p50 %s   p95 %s   p99 %s",
+		terminal.Milliseconds(percentile(took, 50)), terminal.Milliseconds(percentile(took, 95)), terminal.Milliseconds(percentile(took, 99)))
+}

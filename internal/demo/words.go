@@ -1,0 +1,151 @@
+package demo
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/terminal"
+)
+
+// introduction says what there is, before anything happens.
+func (d *demo) introduction() []terminal.Line {
+	lines := []terminal.Line{
+		{terminal.Bold.Of("Hookferry " + d.Release), terminal.Plain.Of(": the real service, on a temporary database in " + terminal.Clean(d.dir))},
+		terminal.LineOf(fmt.Sprintf("It takes %d events over its HTTP API and brings them to %d endpoints on this machine.", d.pace.events, len(d.receivers))),
+		nil,
+	}
+	if d.screen.IsTerminal() { // else the picture would say it again
+		return lines
+	}
+	for _, r := range d.receivers {
+		lines = append(lines, terminal.Line{terminal.Bold.Of(fmt.Sprintf("  %-10s", r.name)), terminal.Plain.Of(" " + r.manner)})
+	}
+	return append(lines, nil)
+}
+
+// report is the end: what happened at each endpoint, and the account.
+func (d *demo) report(a account, faults []string) []terminal.Line {
+	lines := []terminal.Line{nil, {terminal.Bold.Of("What happened")}}
+	for i, e := range a.endpoints {
+		lines = append(lines, terminal.Line{terminal.Bold.Of(fmt.Sprintf("  %-10s ", e.name)), terminal.Plain.Of(terminal.Clean(a.describe(i)))})
+		if e.moral != nil {
+			if moral := e.moral(a); moral != "" {
+				lines = append(lines, terminal.Line{terminal.Faint.Of(strings.Repeat(" ", 13) + terminal.Clean(moral))})
+			}
+		}
+	}
+	if a.refusals.target != "" {
+		why, _, _ := strings.Cut(a.refusals.target, ";")
+		lines = append(lines, nil, terminal.LineOf("A subscription that calls "+forbiddenTarget+" was refused:"), terminal.LineOf("  "+terminal.Clean(why)))
+	}
+	if !d.screen.IsTerminal() { // else the picture still shows it
+		lines = append(lines, nil, terminal.LineOf("Latency, "+latencyWords(a.took)))
+	}
+	return append(append(lines, nil), a.lines(faults)...)
+}
+
+// describe says what became of an endpoint's events.
+func (a account) describe(index int) string {
+	g := group{byStatus: map[string]int{}}
+	for _, e := range a.entries {
+		if e.receiver == index {
+			g.add(e.delivery)
+		}
+	}
+	return g.words()
+}
+
+// group is the deliveries of one endpoint.
+type group struct {
+	n            int
+	byStatus     map[string]int
+	fewest, most int    // attempts
+	reason       string // why an attempt failed; the last one seen
+}
+
+func (g *group) add(d client.Delivery) {
+	if tries := len(d.Attempts); g.n == 0 {
+		g.fewest, g.most = tries, tries
+	} else {
+		g.fewest, g.most = min(g.fewest, tries), max(g.most, tries)
+	}
+	g.n++
+	g.byStatus[d.Status]++
+	for _, attempt := range d.Attempts {
+		if !attempt.Success {
+			g.reason = attempt.Error
+		}
+	}
+}
+
+func (g *group) words() string {
+	events := terminal.Number(g.n, "event")
+	switch {
+	case g.n == 0:
+		return "no events"
+	case g.byStatus[client.Delivered] == g.n && g.most == 1:
+		return events + ", all delivered at the first attempt"
+	case g.byStatus[client.Delivered] == g.n:
+		return fmt.Sprintf("%s, all delivered, at attempt %s; those before failed: %s", events, g.tries(), g.reason)
+	case g.byStatus[client.Failed] == g.n && g.most == 1:
+		return fmt.Sprintf("%s, failed at once: %s", events, g.reason)
+	case g.byStatus[client.Failed] == g.n:
+		return fmt.Sprintf("%s, each tried %s times, then failed: %s", events, g.tries(), g.reason)
+	}
+	return fmt.Sprintf("%s: %s; attempts: %s; trouble: %s", events, sum(g.byStatus, ", "), g.tries(), g.reason)
+}
+
+func (g *group) tries() string {
+	if g.fewest == g.most {
+		return fmt.Sprint(g.most)
+	}
+	return fmt.Sprintf("%d to %d", g.fewest, g.most)
+}
+
+// sum names the counts: "3 delivered, 1 failed".
+func sum(byStatus map[string]int, separator string) string {
+	var parts []string
+	for _, status := range statuses {
+		if n := byStatus[status]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, status))
+		}
+	}
+	return strings.Join(parts, separator)
+}
+
+// lines is the account itself.
+func (a account) lines(faults []string) []terminal.Line {
+	told := a.told()
+	lines := []terminal.Line{
+		{terminal.Bold.Of("The account")},
+		terminal.LineOf(fmt.Sprintf("  %d accepted = %d delivered + %d failed + %d pending + %d cancelled",
+			len(a.entries), told[client.Delivered], told[client.Failed], told[client.Pending], told[client.Cancelled])),
+	}
+	good := []string{
+		"it balances: every event was asked for by its id, and the database counts the same",
+		fmt.Sprintf("nothing is lost: each of the %d delivered was taken by its receiver, byte for byte as it was sent", told[client.Delivered]),
+		fmt.Sprintf("%s carried a signature, and every one was right", terminal.Number(a.requests, "request")),
+	}
+	if len(faults) > 0 {
+		good = nil
+	}
+	for _, text := range good {
+		lines = append(lines, terminal.Line{terminal.Green.Of("  ✓ "), terminal.Plain.Of(text)})
+	}
+	lines = append(lines, a.duplicateLine())
+	if n := told[client.Pending]; n > 0 {
+		lines = append(lines, terminal.Line{terminal.Yellow.Of("  ! "), terminal.Plain.Of(terminal.Number(n, "event") + " still waiting: this machine was too slow to see the end")})
+	}
+	for _, text := range faults {
+		lines = append(lines, terminal.Line{terminal.Red.Of("  ✗ "), terminal.Plain.Of(terminal.Clean(text))})
+	}
+	return append(lines, nil)
+}
+
+func (a account) duplicateLine() terminal.Line {
+	if n := a.duplicates(); n > 0 {
+		return terminal.Line{terminal.Yellow.Of("  ! "), terminal.Plain.Of(terminal.Number(n, "event") + " came again after being taken; webhook-id tells a receiver so")}
+	}
+	return terminal.Line{terminal.Green.Of("  ✓ "), terminal.Plain.Of("nothing came twice")}
+}

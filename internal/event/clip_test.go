@@ -1,0 +1,52 @@
+package event
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func TestClip(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		most int
+		want string
+		why  string
+	}{
+		{"", 4, "", "nothing"},
+		{"name", 4, "name", "as long as may be"},
+		{"names", 4, "name…", "one byte more"},
+		{"naïve", 3, "na…", "the ï has two bytes, and one would be left"},
+		{"naïve", 4, "naï…", "both fit"},
+		{"日本", 3, "日…", "between two characters"},
+		{"日本", 5, "日…", "in the last byte of one"},
+		{"🎁🎁", 3, "…", "not one fits"},
+		{"a\xffb\xffc", 4, "ab…", "bytes that are no UTF-8 are left out"},
+		{"a\xff", 4, "a\xff", "but not of what is short enough"},
+		{"name", 0, "…", "no room at all"},
+	} {
+		if got := Clip(c.text, c.most); got != c.want {
+			t.Errorf("%q to %d (%s): %q, want %q", c.text, c.most, c.why, got, c.want)
+		}
+	}
+}
+
+func FuzzClip(f *testing.F) {
+	f.Add("naïve 日本 🎁", uint8(8))
+	f.Fuzz(func(t *testing.T, text string, most uint8) {
+		got := Clip(text, int(most))
+		if len(text) <= int(most) {
+			if got != text {
+				t.Errorf("%q is short enough, and becomes %q", text, got)
+			}
+			return
+		}
+		kept, short := strings.CutSuffix(got, "…")
+		if !short || len(kept) > int(most) || !utf8.ValidString(got) {
+			t.Errorf("%q to %d becomes %q", text, most, got)
+		}
+		if utf8.ValidString(text) && (!strings.HasPrefix(text, kept) || len(kept) < int(most)-3) {
+			t.Errorf("%q to %d becomes %q, which is not as much of it as there is room for", text, most, got)
+		}
+	})
+}

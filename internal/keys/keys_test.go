@@ -1,0 +1,77 @@
+package keys_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/keys"
+)
+
+var now = time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+
+func TestNew(t *testing.T) {
+	for _, c := range []struct {
+		why    string
+		wanted keys.Wanted
+		ends   time.Time
+		words  string // of the error; "": none
+	}{
+		{"for good", keys.Wanted{Name: "a", Scope: "admin"}, time.Time{}, ""},
+		{"for some time", keys.Wanted{Name: "a", Scope: "publish", Expires: "12h"}, now.Add(12 * time.Hour), ""},
+		{"until a day", keys.Wanted{Name: strings.Repeat("a", 100), Scope: "read", Expires: "2027-01-31"}, time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC), ""},
+		{"no name", keys.Wanted{Scope: "admin"}, time.Time{}, "1 to 100 characters"},
+		{"a name that is too long", keys.Wanted{Name: strings.Repeat("a", 101), Scope: "admin"}, time.Time{}, "this one has 101"},
+		{"no such scope", keys.Wanted{Name: "a", Scope: "write"}, time.Time{}, `"write" is no scope`},
+		{"an end that is none", keys.Wanted{Name: "a", Scope: "admin", Expires: "soon"}, time.Time{}, `a key that expires "soon"`},
+	} {
+		text, k, err := keys.New(c.wanted, now)
+		if c.words != "" {
+			if err == nil || !strings.Contains(err.Error(), c.words) || text != "" {
+				t.Errorf("%s: %q, %v, want %q", c.why, text, err, c.words)
+			}
+			continue
+		}
+		if err != nil || !strings.HasPrefix(text, "hf_") || len(text) != 46 {
+			t.Errorf("%s: %q, %v", c.why, text, err)
+			continue
+		}
+		want := event.APIKey{
+			ID: k.ID, Name: c.wanted.Name, Prefix: text[:10], Hash: sha256.Sum256([]byte(text)),
+			Scope: event.Scope(c.wanted.Scope), CreatedAt: now, ExpiresAt: c.ends,
+		}
+		if k != want {
+			t.Errorf("%s: %+v, want %+v", c.why, k, want)
+		}
+	}
+}
+
+// holder is a database with one key.
+type holder struct {
+	keys.Store
+	has event.ID
+}
+
+func (h holder) RevokeKey(_ context.Context, id event.ID, _ time.Time) error {
+	if id != h.has {
+		return event.ErrNotFound
+	}
+	return nil
+}
+
+func TestRevoke(t *testing.T) {
+	h := holder{has: event.NewID(now)}
+	for _, c := range []struct{ id, words, why string }{
+		{h.has.String(), "", "it is there"},
+		{event.NewID(now).String(), "there is no key", "it is not"},
+		{"hf_something", "is not a key's id", "the key itself is no id"},
+	} {
+		err := keys.Revoke(t.Context(), h, c.id)
+		if (err == nil) != (c.words == "") || err != nil && !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s: %v, want %q", c.why, err, c.words)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+// Package receiver receives webhooks on this machine, for people who try things out: it
+// reads a request, checks its signature, prints it and answers as it is told. `hookferry
+// listen` runs it; the demonstration's endpoints read with it, too.
+//
+// It takes any request, whether its signature is right or wrong. A receiver that does its
+// work is written with package webhook alone.
+//
+// Start with Receiver; arrival.go reads a request.
+package receiver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/terminal"
+	"github.com/hookferry/hookferry/webhook"
+)
+
+// Options say how a receiver answers and what it prints. The errors about them name the
+// flags of `hookferry listen`.
+type Options struct {
+	Addr      string
+	Secret    string        // to check signatures with; "" checks none
+	Status    int           // of the answer
+	Delay     time.Duration // before it
+	Body      string        // of it
+	FailFirst int           // attempts of each webhook-id that are answered 500 at first
+	AsJSON    bool          // prints one JSON object a line
+}
+
+// Receiver is an HTTP server that prints what it gets.
+type Receiver struct {
+	Options
+	verifier *webhook.Verifier // nil without a secret
+	printer  printer
+	notes    *terminal.Screen // what is said beside the webhooks
+	ended    <-chan struct{}  // delays end with it
+
+	mu    sync.Mutex
+	tries tries
+	count int
+}
+
+// New makes a receiver that prints what comes to out, and what it says beside to notes.
+func New(out, notes io.Writer, o Options) (*Receiver, error) {
+	switch {
+	case o.Status < 200 || o.Status > 599:
+		return nil, fmt.Errorf("--status is %d; an answer's status is between 200 and 599", o.Status)
+	case o.Body != "" && (o.Status == http.StatusNoContent || o.Status == http.StatusNotModified):
+		return nil, fmt.Errorf("--status %d has no body: leave out --body, or choose another status", o.Status)
+	case o.Delay < 0:
+		return nil, fmt.Errorf("--delay is %v; write one like 500ms or 3s", o.Delay)
+	case o.FailFirst < 0:
+		return nil, fmt.Errorf("--fail-first is %d; write how many attempts are to fail", o.FailFirst)
+	}
+	l := &Receiver{Options: o, notes: terminal.NewScreen(notes), tries: tries{most: maxTries}}
+	l.printer = printer{terminal.NewScreen(out), out, o.AsJSON}
+	if o.Secret == "" {
+		return l, nil
+	}
+	verifier, err := webhook.NewVerifier([]string{o.Secret})
+	if err != nil {
+		return nil, fmt.Errorf("the secret can't be used: %w", err)
+	}
+	l.verifier = verifier
+	return l, nil
+}
+
+// Run listens until ctx ends.
+func (l *Receiver) Run(ctx context.Context) error {
+	socket, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.Addr)
+	if err != nil {
+		return fmt.Errorf("%w; choose another address with --addr", err)
+	}
+	l.ended = ctx.Done()
+	server := &http.Server{
+		Handler:           l,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          log.New(io.Discard, "", 0), // about clients that break off
+	}
+	l.notes.Print(l.greeting(socket.Addr().String())...)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(socket) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	// Delays end with ctx, so this takes no longer than writing the last answers.
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if errors.Is(server.Shutdown(last), context.DeadlineExceeded) {
+		server.Close()
+	}
+	l.notes.Print(terminal.LineOf(""), terminal.LineOf(fmt.Sprintf("Stopped after %s.", terminal.Number(l.count, "webhook"))))
+	return nil
+}
+
+// ServeHTTP takes one webhook, prints it and answers.
+func (l *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a, err := Read(r, l.verifier)
+	if err != nil {
+		status := http.StatusBadRequest
+		if errors.Is(err, ErrTooLarge) {
+			status = http.StatusRequestEntityTooLarge
+		}
+		l.print(shown{Arrival: a, answer: status, note: err.Error()})
+		http.Error(w, err.Error(), status)
+		return
+	}
+	s := l.print(shown{Arrival: a, answer: l.Status, delay: l.Delay})
+	if !l.wait(r) {
+		return
+	}
+	w.WriteHeader(s.answer)
+	if body := l.bodyOf(s); body != "" {
+		io.WriteString(w, body)
+	}
+}
+
+// print counts the webhook, settles how it is answered, and prints it.
+func (l *Receiver) print(s shown) shown {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count++
+	if s.ID != "" && s.note == "" {
+		s.attempt = l.tries.next(s.ID)
+		if s.attempt <= l.FailFirst {
+			s.answer = http.StatusInternalServerError
+		}
+	}
+	l.printer.print(s)
+	return s
+}
+
+func (l *Receiver) bodyOf(s shown) string {
+	if s.attempt > 0 && s.attempt <= l.FailFirst {
+		return "fails at first, as --fail-first says"
+	}
+	return l.Body
+}
+
+// wait waits out the delay. It returns false when the sender did not wait as long.
+func (l *Receiver) wait(r *http.Request) bool {
+	if l.Delay == 0 {
+		return true
+	}
+	timer := time.NewTimer(l.Delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.ended:
+	case <-r.Context().Done():
+		return false
+	}
+	return true
+}
+
+const (
+	maxTries = 10_000 // webhook-ids that are remembered
+	maxTryID = 256    // bytes of one that tell it from others
+)
+
+// tries counts how often each webhook-id came. It forgets the oldest ids once
+// there are too many.
+type tries struct {
+	most  int
+	count map[string]int
+	order []string
+}
+
+func (t *tries) next(id string) int {
+	id = id[:min(len(id), maxTryID)]
+	if t.count == nil {
+		t.count = map[string]int{}
+	}
+	if t.count[id] == 0 {
+		if len(t.order) == t.most {
+			delete(t.count, t.order[0])
+			t.order = t.order[1:]
+		}
+		t.order = append(t.order, id)
+	}
+	t.count[id]++
+	return t.count[id]
+}
