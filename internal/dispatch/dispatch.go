@@ -125,7 +125,9 @@ func New(o Options) *Dispatcher {
 	d.pace = time.AfterFunc(time.Hour, d.goOn)
 	d.pace.Stop()
 	d.attempts, d.abort = context.WithCancel(context.Background())
-	d.recorder = newRecorder(d)
+	d.recorder = newRecorder(recorderOptions{
+		record: o.Store.Record, recorded: d.recordedAll, release: d.releaseAll, log: o.Log, gather: o.Gather,
+	})
 	return d
 }
 

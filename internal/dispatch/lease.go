@@ -114,6 +114,44 @@ func (d *Dispatcher) dropAll(list []*work) {
 	}
 }
 
+// releaseAll makes deliveries due again in the store and forgets them.
+func (d *Dispatcher) releaseAll(released []*work) {
+	defer d.dropAll(released)
+	for _, list := range byOwner(d.inTime(released)) {
+		if err := d.o.Store.Release(context.Background(), list[0].claimed.Delivery.LeaseOwner, ids(list)); err != nil {
+			d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(list))
+		}
+	}
+}
+
+// inTime leaves out what it is too late to give back: that lease has ended by itself,
+// and where this node has claimed the delivery again since, its new one must not.
+func (d *Dispatcher) inTime(released []*work) (list []*work) {
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range released {
+		if !w.lost && now.Before(w.until) {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// recordedAll forgets deliveries whose outcome is on disk, and sees to it that
+// retries are claimed when they are due: Run would find those that are due later
+// by itself.
+func (d *Dispatcher) recordedAll(done []recorded) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range done {
+		d.held.remove(done[i].work)
+		if s := &done[i].settlement.Delivery; s.Status == event.Pending && time.Until(s.DueAt) < pollEvery {
+			d.hint() // Run asks the store when the next one is due
+		}
+	}
+}
+
 // stop ends everything that waits, lets what is in flight end, and returns an
 // error if that took longer than the grace.
 func (d *Dispatcher) stop() error {

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -24,10 +25,22 @@ const (
 	gatherEnough = 64
 )
 
+// recorderOptions are what a recorder needs of the dispatcher.
+type recorderOptions struct {
+	// record writes settlements to the store, all or none.
+	record func(ctx context.Context, settlements []event.Settlement) error
+	// recorded is called once outcomes are in the store.
+	recorded func(done []recorded)
+	// release makes deliveries due again in the store.
+	release func(list []*work)
+	log     *slog.Logger
+	gather  time.Duration // see Options.Gather
+}
+
 // recorder writes outcomes to the store: whatever has come together while the last
 // write was under way goes into the next.
 type recorder struct {
-	d *Dispatcher
+	o recorderOptions
 	// What is being written, in memory that is used again: by run alone. A store keeps
 	// nothing of what it is given.
 	done        []recorded
@@ -47,8 +60,8 @@ type recorded struct {
 	settlement event.Settlement
 }
 
-func newRecorder(d *Dispatcher) *recorder {
-	r := &recorder{d: d}
+func newRecorder(o recorderOptions) *recorder {
+	r := &recorder{o: o}
 	r.changed = sync.NewCond(&r.mu)
 	return r
 }
@@ -111,9 +124,9 @@ func (r *recorder) take() (released []*work, ok bool) {
 		}
 		r.changed.Wait()
 	}
-	if gather := r.d.o.Gather; gather > 0 && len(r.waiting) < gatherEnough && len(r.released) == 0 && !r.stopping {
+	if r.o.gather > 0 && len(r.waiting) < gatherEnough && len(r.released) == 0 && !r.stopping {
 		r.mu.Unlock()
-		time.Sleep(gather)
+		time.Sleep(r.o.gather)
 		r.mu.Lock()
 	}
 	n := min(len(r.waiting), recordMost)
@@ -139,21 +152,15 @@ func (r *recorder) write(released []*work) bool {
 			break
 		}
 		if r.failures%lastTries == 0 { // some seconds apart: the log may be on the disk that is full
-			r.d.o.Log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(r.settlements))
+			r.o.log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(r.settlements))
 		}
 		if r.giveUp() {
 			return false // their leases run out, and they are attempted again
 		}
 	}
-	r.d.recordedAll(r.done)
-	if len(released) == 0 {
-		return true
-	}
-	defer r.d.dropAll(released)
-	for _, list := range byOwner(r.d.inTime(released)) {
-		if err := r.d.o.Store.Release(context.Background(), list[0].claimed.Delivery.LeaseOwner, ids(list)); err != nil {
-			r.d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(list))
-		}
+	r.o.recorded(r.done)
+	if len(released) > 0 {
+		r.o.release(released)
 	}
 	return true
 }
@@ -162,27 +169,26 @@ func (r *recorder) write(released []*work) bool {
 // reason than that it is away, it writes one by one, so that one it can't keep does not
 // keep the others from the disk, and that one without the receiver's words.
 func (r *recorder) record(settlements []event.Settlement) error {
-	store := r.d.o.Store
 	faultpoint.Reach("dispatch: recording")
-	err := store.Record(context.Background(), settlements)
+	err := r.o.record(context.Background(), settlements)
 	faultpoint.Reach("dispatch: recorded")
 	if err == nil || errors.Is(err, event.ErrUnavailable) {
 		return err
 	}
 	for _, s := range settlements {
-		err := store.Record(context.Background(), []event.Settlement{s})
+		err := r.o.record(context.Background(), []event.Settlement{s})
 		if err == nil {
 			continue
 		}
 		if !errors.Is(err, event.ErrUnavailable) {
-			r.d.o.Log.Error("the store refuses the record of an attempt; recording it without the receiver's words", "error", err, "delivery", s.Delivery.ID.String())
-			err = store.Record(context.Background(), []event.Settlement{withoutWords(s)})
+			r.o.log.Error("the store refuses the record of an attempt; recording it without the receiver's words", "error", err, "delivery", s.Delivery.ID.String())
+			err = r.o.record(context.Background(), []event.Settlement{withoutWords(s)})
 		}
 		if errors.Is(err, event.ErrUnavailable) {
 			return err
 		}
 		if err != nil {
-			r.d.o.Log.Error("the store refuses that, too: the attempt is not on record, and will be made again", "error", err, "delivery", s.Delivery.ID.String())
+			r.o.log.Error("the store refuses that, too: the attempt is not on record, and will be made again", "error", err, "delivery", s.Delivery.ID.String())
 		}
 	}
 	return nil
@@ -207,32 +213,4 @@ func (r *recorder) giveUp() bool {
 		r.failures++
 	}
 	return r.failures >= lastTries
-}
-
-// inTime leaves out what it is too late to give back: that lease has ended by itself,
-// and where this node has claimed the delivery again since, its new one must not.
-func (d *Dispatcher) inTime(released []*work) (list []*work) {
-	now := time.Now()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, w := range released {
-		if !w.lost && now.Before(w.until) {
-			list = append(list, w)
-		}
-	}
-	return list
-}
-
-// recordedAll forgets deliveries whose outcome is on disk, and sees to it that
-// retries are claimed when they are due: Run would find those that are due later
-// by itself.
-func (d *Dispatcher) recordedAll(done []recorded) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := range done {
-		d.held.remove(done[i].work)
-		if s := &done[i].settlement.Delivery; s.Status == event.Pending && time.Until(s.DueAt) < pollEvery {
-			d.hint() // Run asks the store when the next one is due
-		}
-	}
 }
