@@ -44,7 +44,7 @@ func BenchmarkDelivery(b *testing.B) {
 	i := instant{make(chan int, batch)}
 	d := New(Options{
 		Node: "node-a", Store: i, Subscriptions: i, Sender: i, Observer: i, Log: slog.New(slog.DiscardHandler), Lease: time.Minute,
-		Limits: Limits{InFlight: 64, LaneInFlight: 64, LaneDepth: 4 * batch, Held: 10_000, HeldBytes: 1 << 20},
+		Limits: Limits{InFlight: 64, LaneInFlight: 64, LaneDepth: 4 * batch, Buffered: 10_000, BufferedBytes: 1 << 20},
 	})
 	ctx, stop := context.WithCancel(b.Context())
 	ended := make(chan error, 1)

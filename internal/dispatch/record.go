@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// recordMost is how many settlements are recorded at once.
-	recordMost = 512
-	// unrecordedMost is how many may wait. Whoever adds one more waits: a store that
+	// maxRecord is how many settlements are recorded at once.
+	maxRecord = 512
+	// maxUnrecorded is how many may wait. Whoever adds one more waits: a store that
 	// is away stops the attempts, instead of filling memory with their outcomes.
-	unrecordedMost = 4096
-	// recordAgain is the pause after a failure, and lastTries how many failures in a
+	maxUnrecorded = 4096
+	// recordRetryInterval is the pause after a failure, and maxFailures how many failures in a
 	// row are the end once the dispatcher is to stop.
-	recordAgain = 200 * time.Millisecond
-	lastTries   = 25
-	// gatherEnough outcomes are written without waiting for more; see Options.Gather.
-	gatherEnough = 64
+	recordRetryInterval = 200 * time.Millisecond
+	maxFailures         = 25
+	// enoughToRecord outcomes are written without waiting for more; see Options.Gather.
+	enoughToRecord = 64
 )
 
 // recorderOptions are what a recorder needs of the dispatcher.
@@ -43,16 +43,16 @@ type recorder struct {
 	o recorderOptions
 	// What is being written, in memory that is used again: by run alone. A store keeps
 	// nothing of what it is given.
-	done        []recorded
+	batch       []recorded
 	settlements []event.Settlement
 
-	mu       sync.Mutex
-	changed  *sync.Cond
-	waiting  []recorded
-	released []*work
-	open     bool // no bound: no attempts will follow those under way
-	stopping bool
-	failures int // in a row, since it is to stop
+	mu         sync.Mutex
+	changed    *sync.Cond
+	unrecorded []recorded
+	released   []*work
+	unbounded  bool // no bound: no attempts will follow those under way
+	stopping   bool
+	failures   int // in a row, since it is to stop
 }
 
 type recorded struct {
@@ -70,10 +70,10 @@ func newRecorder(o recorderOptions) *recorder {
 func (r *recorder) add(w *work, s event.Settlement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.waiting) >= unrecordedMost && !r.open {
+	for len(r.unrecorded) >= maxUnrecorded && !r.unbounded {
 		r.changed.Wait()
 	}
-	r.waiting = append(r.waiting, recorded{w, s})
+	r.unrecorded = append(r.unrecorded, recorded{w, s})
 	r.changed.Broadcast()
 }
 
@@ -87,11 +87,11 @@ func (r *recorder) release(list ...*work) {
 	r.changed.Broadcast()
 }
 
-// unbound lets everyone through who waits to add an outcome.
-func (r *recorder) unbound() {
+// removeBound lets everyone through who waits to add an outcome.
+func (r *recorder) removeBound() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.open = true
+	r.unbounded = true
 	r.changed.Broadcast()
 }
 
@@ -105,35 +105,35 @@ func (r *recorder) stop() {
 
 func (r *recorder) run() {
 	for {
-		released, ok := r.take()
+		released, ok := r.nextBatch()
 		if !ok || !r.write(released) {
 			return
 		}
-		clear(r.done)
+		clear(r.batch)
 		clear(r.settlements)
 	}
 }
 
-// take waits for something to write; ok is false when there will be nothing more.
-func (r *recorder) take() (released []*work, ok bool) {
+// nextBatch waits for something to write; ok is false when there will be nothing more.
+func (r *recorder) nextBatch() (released []*work, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.waiting) == 0 && len(r.released) == 0 {
+	for len(r.unrecorded) == 0 && len(r.released) == 0 {
 		if r.stopping {
 			return nil, false
 		}
 		r.changed.Wait()
 	}
-	if r.o.gather > 0 && len(r.waiting) < gatherEnough && len(r.released) == 0 && !r.stopping {
+	if r.o.gather > 0 && len(r.unrecorded) < enoughToRecord && len(r.released) == 0 && !r.stopping {
 		r.mu.Unlock()
 		time.Sleep(r.o.gather)
 		r.mu.Lock()
 	}
-	n := min(len(r.waiting), recordMost)
-	r.done = append(r.done[:0], r.waiting[:n]...)
-	rest := copy(r.waiting, r.waiting[n:])
-	clear(r.waiting[rest:])
-	r.waiting = r.waiting[:rest]
+	n := min(len(r.unrecorded), maxRecord)
+	r.batch = append(r.batch[:0], r.unrecorded[:n]...)
+	rest := copy(r.unrecorded, r.unrecorded[n:])
+	clear(r.unrecorded[rest:])
+	r.unrecorded = r.unrecorded[:rest]
 	released, r.released = r.released, nil
 	r.changed.Broadcast()
 	return released, true
@@ -142,8 +142,8 @@ func (r *recorder) take() (released []*work, ok bool) {
 // write reports false if it gave up.
 func (r *recorder) write(released []*work) bool {
 	r.settlements = r.settlements[:0]
-	for i := range r.done {
-		r.settlements = append(r.settlements, r.done[i].settlement)
+	for i := range r.batch {
+		r.settlements = append(r.settlements, r.batch[i].settlement)
 	}
 	for len(r.settlements) > 0 {
 		err := r.record(r.settlements)
@@ -151,14 +151,14 @@ func (r *recorder) write(released []*work) bool {
 			r.failures = 0
 			break
 		}
-		if r.failures%lastTries == 0 { // some seconds apart: the log may be on the disk that is full
+		if r.failures%maxFailures == 0 { // some seconds apart: the log may be on the disk that is full
 			r.o.log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(r.settlements))
 		}
-		if r.giveUp() {
+		if r.pauseOrGiveUp() {
 			return false // their leases run out, and they are attempted again
 		}
 	}
-	r.o.recorded(r.done)
+	r.o.recorded(r.batch)
 	if len(released) > 0 {
 		r.o.release(released)
 	}
@@ -204,13 +204,13 @@ func withoutWords(s event.Settlement) event.Settlement {
 	return s
 }
 
-// giveUp pauses after a failed try, and reports whether it was the last.
-func (r *recorder) giveUp() bool {
-	time.Sleep(recordAgain)
+// pauseOrGiveUp pauses after a failed try, and reports whether it was the last.
+func (r *recorder) pauseOrGiveUp() bool {
+	time.Sleep(recordRetryInterval)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopping {
 		r.failures++
 	}
-	return r.failures >= lastTries
+	return r.failures >= maxFailures
 }
