@@ -1,4 +1,4 @@
-// Package dispatch is station 3: it brings deliveries to their endpoints.
+// Package dispatch is station 3: it delivers events to their endpoints.
 //
 // A delivery comes in by one of three doors: ingest hands over what it has just
 // stored, or a node that only takes events in passes it on (both handoff.go), or Run
@@ -74,10 +74,10 @@ type Options struct {
 	// nobody waits for a record, and a commit costs the same for one and for many. A process
 	// that dies meanwhile makes those attempts again.
 	Gather time.Duration
-	// A simulation needs to replay what happened, and has these two. Jitter is where the
-	// random share of a retry's delay comes from; nil: the runtime's generator. Starting
-	// is called by each delivery's goroutine before anything else is done for it, and
-	// tells by it which of them is which; nil: nobody is told.
+	// Jitter and Starting are for a simulation that replays a run. Jitter returns the
+	// random part of a retry's delay; nil means the runtime's generator. Starting is the
+	// first call that the goroutine of a delivery makes, and tells the simulation which
+	// goroutine that is; nil means no call.
 	Jitter   func() float64
 	Starting func(d event.Delivery)
 }
@@ -85,12 +85,12 @@ type Options struct {
 const (
 	maxClaim     = 256             // deliveries in one claim
 	pollInterval = 1 * time.Second // claims at least so often: the store is the truth, wake-ups are hints
-	// rescueInterval is how often leases that ran out are looked for: so much longer than
-	// its lease may what a dead node held lie there.
+	// rescueInterval is the time between two looks for leases that ran out, so a dead
+	// node's work waits at most this much longer than its lease.
 	rescueInterval = 2 * time.Second
 )
 
-// Dispatcher brings deliveries to their endpoints. Its methods may be called from
+// Dispatcher delivers events to their endpoints. Its methods may be called from
 // many goroutines at once.
 type Dispatcher struct {
 	o    Options
@@ -100,7 +100,7 @@ type Dispatcher struct {
 	lanes        *lanes
 	leases       leaseList
 	inFlight     int
-	idleWorkers  []chan *work           // of the goroutines that have nothing to do, the last one that had at the end
+	idleWorkers  []chan *work           // the most recently used last
 	stopping     bool                   // no reservations, no claims, no further attempts
 	waiters      int                    // requests that wait for room
 	noneInFlight chan struct{}          // closed when stopping and nothing is in flight

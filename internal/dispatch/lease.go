@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -149,68 +148,5 @@ func (d *Dispatcher) noteRecorded(done []recorded) {
 		if s := &done[i].settlement.Delivery; s.Status == event.Pending && time.Until(s.DueAt) < pollInterval {
 			d.hint() // Run asks the store when the next one is due
 		}
-	}
-}
-
-// stop ends everything that waits, lets what is in flight end, and returns an
-// error if that took longer than the grace.
-func (d *Dispatcher) stop() error {
-	d.recorder.removeBound()
-	d.mu.Lock()
-	d.stopping = true
-	d.resume.Stop()
-	if waiting := d.lanes.removeQueued(); len(waiting) > 0 {
-		d.recorder.release(waiting...)
-	}
-	for _, l := range d.lanes.byID {
-		d.serveWaiters(l) // that is, out
-	}
-	for _, next := range d.idleWorkers {
-		close(next)
-	}
-	d.idleWorkers = nil
-	inFlight := d.inFlight
-	if inFlight == 0 {
-		close(d.noneInFlight)
-	}
-	d.mu.Unlock()
-
-	err := d.awaitAttempts()
-	d.abort()
-	<-d.noneInFlight // the sender returns at once
-	return err
-}
-
-// awaitAttempts waits for the attempts under way. Their leases are kept alive: another
-// node would attempt them too.
-func (d *Dispatcher) awaitAttempts() error {
-	now := time.Now()
-	end, renewAt := now.Add(d.o.Grace), now.Add(d.o.Lease/3)
-	timer := time.NewTimer(d.o.Grace)
-	defer timer.Stop()
-	for ; !d.attemptsEnded(); now = time.Now() {
-		switch {
-		case !now.Before(end):
-			return fmt.Errorf("some attempts were still under way after the grace of %v and were broken off; they are due again", d.o.Grace)
-		case !now.Before(renewAt):
-			d.renew(d.attempts)
-			renewAt = time.Now().Add(d.o.Lease / 3)
-		default:
-			timer.Reset(min(end.Sub(now), renewAt.Sub(now)))
-			select {
-			case <-d.noneInFlight:
-			case <-timer.C:
-			}
-		}
-	}
-	return nil
-}
-
-func (d *Dispatcher) attemptsEnded() bool {
-	select {
-	case <-d.noneInFlight:
-		return true
-	default:
-		return false
 	}
 }

@@ -9,7 +9,8 @@ import (
 
 const (
 	// shortPause is how long a delivery waits for which this machine had no descriptor,
-	// say. It keeps its slot: as many as too many were in flight then are not.
+	// say. It keeps its slot, which lowers
+	// concurrency by as much as was too much.
 	shortPause = time.Second
 	// shortWarnInterval is the pause between two warnings.
 	shortWarnInterval = 10 * time.Second
