@@ -34,11 +34,11 @@ const (
 	// lease is how long a delivery is a node's own without a sign of life. It bounds
 	// how long a dead node's work waits.
 	lease = 12 * time.Second
-	// laneDepth is how many deliveries of one subscription wait in memory, and held
-	// and heldBytes how many in all; the rest waits in the database.
-	laneDepth = 512
-	held      = 16_384
-	heldBytes = 64 << 20
+	// laneDepth is how many deliveries of one subscription wait in memory, and buffered
+	// and bufferedBytes how many in all; the rest waits in the database.
+	laneDepth     = 512
+	buffered      = 16_384
+	bufferedBytes = 64 << 20
 	// gather is how long the outcome of an attempt may wait for others before it is recorded.
 	gather = 2 * time.Millisecond
 )
@@ -173,13 +173,13 @@ func (a *App) assemble(version string) {
 		Policy:        a.cfg.RetryPolicy(),
 		Limits: dispatch.Limits{
 			InFlight: a.cfg.MaxInFlight, LaneInFlight: a.cfg.LaneInFlight,
-			LaneDepth: laneDepth, Held: held, HeldBytes: heldBytes,
+			LaneDepth: laneDepth, Buffered: buffered, BufferedBytes: bufferedBytes,
 		},
 		Lease: lease,
 		Grace: a.drain(), Gather: gather,
 	}
 	if a.redis != nil {
-		options.Pace = a.redis
+		options.RateLimiter = a.redis
 	}
 	a.dispatcher = dispatch.New(options)
 }

@@ -1,4 +1,4 @@
-// Package dispatch is station 3: it brings deliveries to their endpoints.
+// Package dispatch is station 3: it delivers events to their endpoints.
 //
 // A delivery comes in by one of three doors: ingest hands over what it has just
 // stored, or a node that only takes events in passes it on (both handoff.go), or Run
@@ -43,8 +43,8 @@ type Sender interface {
 	Send(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome
 }
 
-// Pace shares the rates of subscriptions with other nodes.
-type Pace interface {
+// RateLimiter shares the rates of subscriptions with other nodes.
+type RateLimiter interface {
 	// Take asks whether one more attempt may start now at a rate of one in each
 	// interval. If not, it says how long to wait before the next try. It is quick, or
 	// lets the attempt start.
@@ -63,7 +63,7 @@ type Options struct {
 	Store         Store
 	Subscriptions Subscriptions
 	Sender        Sender
-	Pace          Pace // nil: each node keeps to the rates by itself
+	RateLimiter   RateLimiter // nil: each node keeps to the rates by itself
 	Observer      Observer
 	Log           *slog.Logger
 	Policy        event.RetryPolicy
@@ -74,39 +74,39 @@ type Options struct {
 	// nobody waits for a record, and a commit costs the same for one and for many. A process
 	// that dies meanwhile makes those attempts again.
 	Gather time.Duration
-	// A simulation needs to replay what happened, and has these two. Jitter is where the
-	// random share of a retry's delay comes from; nil: the runtime's generator. Starting
-	// is called by each delivery's goroutine before anything else is done for it, and
-	// tells by it which of them is which; nil: nobody is told.
+	// Jitter and Starting are for a simulation that replays a run. Jitter returns the
+	// random part of a retry's delay; nil means the runtime's generator. Starting is the
+	// first call that the goroutine of a delivery makes, and tells the simulation which
+	// goroutine that is; nil means no call.
 	Jitter   func() float64
 	Starting func(d event.Delivery)
 }
 
 const (
-	claimMost = 256             // deliveries in one claim
-	pollEvery = 1 * time.Second // claims at least so often: the store is the truth, wake-ups are hints
-	// rescueEvery is how often leases that ran out are looked for: so much longer than
-	// its lease may what a dead node held lie there.
-	rescueEvery = 2 * time.Second
+	maxClaim     = 256             // deliveries in one claim
+	pollInterval = 1 * time.Second // claims at least so often: the store is the truth, wake-ups are hints
+	// rescueInterval is the time between two looks for leases that ran out, so a dead
+	// node's work waits at most this much longer than its lease.
+	rescueInterval = 2 * time.Second
 )
 
-// Dispatcher brings deliveries to their endpoints. Its methods may be called from
+// Dispatcher delivers events to their endpoints. Its methods may be called from
 // many goroutines at once.
 type Dispatcher struct {
 	o    Options
 	wake chan struct{} // a hint to Run that a claim would find something
 
-	mu        sync.Mutex
-	lanes     *lanes
-	held      held
-	inFlight  int
-	spare     []chan *work           // of the goroutines that have nothing to do, the last one that had at the end
-	stopping  bool                   // no reservations, no claims, no further attempts
-	waiting   int                    // requests that wait for room
-	idle      chan struct{}          // closed when stopping and nothing is in flight
-	pace      *time.Timer            // starts lanes that their rate holds back
-	shortTold time.Time              // when it was last said that the machine has nothing left; see short.go
-	sealed    map[event.ID]time.Time // until when nothing of a subscription is claimed; see sealed.go
+	mu           sync.Mutex
+	lanes        *lanes
+	leases       leaseList
+	inFlight     int
+	idleWorkers  []chan *work           // the most recently used last
+	stopping     bool                   // no reservations, no claims, no further attempts
+	waiters      int                    // requests that wait for room
+	noneInFlight chan struct{}          // closed when stopping and nothing is in flight
+	resume       *time.Timer            // starts lanes that their rate holds back
+	shortWarned  time.Time              // when it was last said that the machine has nothing left; see short.go
+	sealedUntil  map[event.ID]time.Time // until when nothing of a subscription is claimed; see sealed.go
 
 	attempts context.Context // of all attempts; ended when the grace is over
 	abort    context.CancelFunc
@@ -121,11 +121,13 @@ func New(o Options) *Dispatcher {
 	if o.Starting == nil {
 		o.Starting = func(event.Delivery) {}
 	}
-	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), idle: make(chan struct{}), sealed: map[event.ID]time.Time{}}
-	d.pace = time.AfterFunc(time.Hour, d.goOn)
-	d.pace.Stop()
+	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), noneInFlight: make(chan struct{}), sealedUntil: map[event.ID]time.Time{}}
+	d.resume = time.AfterFunc(time.Hour, d.resumeThrottled)
+	d.resume.Stop()
 	d.attempts, d.abort = context.WithCancel(context.Background())
-	d.recorder = newRecorder(d)
+	d.recorder = newRecorder(recorderOptions{
+		record: o.Store.Record, recorded: d.noteRecorded, release: d.releaseAll, log: o.Log, gather: o.Gather,
+	})
 	return d
 }
 
@@ -148,8 +150,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 // would choose at random: a simulation could not be replayed.
 func (d *Dispatcher) loop(ctx context.Context) {
 	now := time.Now()
-	tendAt, rescueAt, claimAt := now.Add(d.o.Lease/3), now.Add(rescueEvery), now
-	timer := time.NewTimer(pollEvery)
+	tendAt, rescueAt, claimAt := now.Add(d.o.Lease/3), now.Add(rescueInterval), now
+	timer := time.NewTimer(pollInterval)
 	defer timer.Stop()
 	for ; ctx.Err() == nil; now = time.Now() {
 		switch {
@@ -158,9 +160,9 @@ func (d *Dispatcher) loop(ctx context.Context) {
 			tendAt = time.Now().Add(d.o.Lease / 3)
 		case !now.Before(rescueAt):
 			d.rescue(ctx)
-			rescueAt = time.Now().Add(rescueEvery)
-		case !now.Before(claimAt) || d.hinted():
-			d.hinted() // this claim is for any hint so far
+			rescueAt = time.Now().Add(rescueInterval)
+		case !now.Before(claimAt) || d.takeHint():
+			d.takeHint() // this claim is for any hint so far
 			wait := d.claim(ctx)
 			claimAt = time.Now().Add(wait)
 		default:
@@ -181,7 +183,7 @@ func (d *Dispatcher) loop(ctx context.Context) {
 func (d *Dispatcher) claim(ctx context.Context) time.Duration {
 	wait, err := d.claimOnce(ctx)
 	if err != nil && ctx.Err() == nil {
-		d.o.Log.WarnContext(ctx, "could not claim due deliveries; trying again", "error", err, "in", pollEvery.String())
+		d.o.Log.WarnContext(ctx, "could not claim due deliveries; trying again", "error", err, "in", pollInterval.String())
 	}
 	return wait
 }
@@ -189,21 +191,21 @@ func (d *Dispatcher) claim(ctx context.Context) time.Duration {
 func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err error) {
 	now := time.Now()
 	d.mu.Lock()
-	total, one, roomOf := d.lanes.room()
-	d.lanes.more = total <= 0
-	d.leaveSealed(roomOf, now)
+	total, one, roomOf := d.lanes.capacity()
+	d.lanes.overflowed = total <= 0
+	d.excludeSealed(roomOf, now)
 	d.mu.Unlock()
 	if total <= 0 {
-		return pollEvery, nil
+		return pollInterval, nil
 	}
 	r := event.ClaimRequest{
 		Owner: d.o.Node, Now: now, Until: now.Add(d.o.Lease),
-		Limit: min(total, claimMost), Room: one, RoomOf: roomOf, Bytes: d.o.Limits.HeldBytes / 4,
+		Limit: min(total, maxClaim), Room: one, RoomOf: roomOf, Bytes: d.o.Limits.BufferedBytes / 4,
 	}
 	// Not broken off when ctx ends: leases that are committed unseen would be left behind.
 	claim, err := d.o.Store.Claim(context.WithoutCancel(ctx), r)
 	if err != nil {
-		return pollEvery, err
+		return pollInterval, err
 	}
 	size, admitted := 0, 0
 	for _, c := range claim.Deliveries {
@@ -214,59 +216,59 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 	}
 	if claim.More {
 		d.mu.Lock()
-		d.lanes.left(r, claim.Deliveries)
+		d.lanes.markOverflowed(r, claim.Deliveries)
 		d.mu.Unlock()
 		if admitted == r.Limit || admitted == len(claim.Deliveries) && size >= r.Bytes {
 			return 0, nil // the limits of one claim left the rest, not want of room
 		}
 	}
 	if claim.NextDue.IsZero() {
-		return pollEvery, nil
+		return pollInterval, nil
 	}
-	return min(pollEvery, max(0, time.Until(claim.NextDue))), nil
+	return min(pollInterval, max(0, time.Until(claim.NextDue))), nil
 }
 
-// start lets every lane whose turn it is begin, as far as the node's limit goes. The
+// startReady lets every lane whose turn it is begin, as far as the node's limit goes. The
 // caller holds the lock.
-func (d *Dispatcher) start(now time.Time) {
+func (d *Dispatcher) startReady(now time.Time) {
 	for d.inFlight < d.o.Limits.InFlight && !d.stopping {
 		w := d.lanes.next(now)
 		if w == nil {
 			if at := d.lanes.nextStart(); !at.IsZero() {
-				d.pace.Reset(time.Until(at))
+				d.resume.Reset(time.Until(at))
 			}
 			return
 		}
 		d.inFlight++
-		if last := len(d.spare) - 1; last >= 0 {
-			d.spare[last] <- w
-			d.spare = d.spare[:last]
+		if last := len(d.idleWorkers) - 1; last >= 0 {
+			d.idleWorkers[last] <- w
+			d.idleWorkers = d.idleWorkers[:last]
 		} else {
-			go d.work(w)
+			go d.runWorker(w)
 		}
 	}
 }
 
-// goOn starts what its rate has held back.
-func (d *Dispatcher) goOn() {
+// resumeThrottled starts what its rate has held back.
+func (d *Dispatcher) resumeThrottled() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.start(time.Now())
+	d.startReady(time.Now())
 }
 
-// spareMost bounds how many goroutines are kept. A new one for each delivery would cost 2 % of
+// maxIdleWorkers bounds how many goroutines are kept. A new one for each delivery would cost 2 % of
 // it, most of that for its stack, which has to grow first.
-const spareMost = 128
+const maxIdleWorkers = 128
 
-// work delivers one after the other, until there has been too little to do for so many.
-func (d *Dispatcher) work(w *work) {
+// runWorker delivers one after the other, until there has been too little to do for so many.
+func (d *Dispatcher) runWorker(w *work) {
 	next := make(chan *work, 1)
 	for w != nil {
-		d.workOff(w)
+		d.drain(w)
 		d.mu.Lock()
-		kept := !d.stopping && len(d.spare) < spareMost
+		kept := !d.stopping && len(d.idleWorkers) < maxIdleWorkers
 		if kept {
-			d.spare = append(d.spare, next)
+			d.idleWorkers = append(d.idleWorkers, next)
 		}
 		d.mu.Unlock()
 		if !kept {
@@ -276,88 +278,88 @@ func (d *Dispatcher) work(w *work) {
 	}
 }
 
-// workOff delivers one after the other as long as there is something to do.
-func (d *Dispatcher) workOff(w *work) {
+// drain delivers one after the other as long as there is something to do.
+func (d *Dispatcher) drain(w *work) {
 	d.o.Observer.InFlight(1)
 	defer d.o.Observer.InFlight(-1)
 	for w != nil {
 		d.o.Starting(w.claimed.Delivery)
-		if wait := d.shareRate(w); wait > 0 {
+		if wait := d.rateLimitDelay(w); wait > 0 {
 			w = d.postpone(w, wait)
 			continue
 		}
 		ended := d.deliver(w)
-		if ended == endedShort && d.rest(w) {
+		if ended == resultUnsent && d.pauseUnsent(w) {
 			continue
 		}
 		w = d.finish(w, ended)
 	}
 }
 
-// shareRate asks the other nodes whether a delivery's rate lets it start; the lane
+// rateLimitDelay asks the other nodes whether a delivery's rate lets it start; the lane
 // keeps to it by itself already. It returns how long they want it to wait.
-func (d *Dispatcher) shareRate(w *work) time.Duration {
-	if d.o.Pace == nil || w.interval == 0 {
+func (d *Dispatcher) rateLimitDelay(w *work) time.Duration {
+	if d.o.RateLimiter == nil || w.interval == 0 {
 		return 0
 	}
-	return d.o.Pace.Take(d.attempts, w.claimed.Delivery.SubscriptionID, w.interval)
+	return d.o.RateLimiter.Take(d.attempts, w.claimed.Delivery.SubscriptionID, w.interval)
 }
 
 // deliver makes one attempt and has its outcome recorded.
-func (d *Dispatcher) deliver(w *work) ending {
+func (d *Dispatcher) deliver(w *work) result {
 	sub, err := d.o.Subscriptions.Subscription(d.attempts, w.claimed.Delivery.SubscriptionID)
 	switch {
 	case errors.Is(err, event.ErrNotFound) || err == nil && sub.Deleted():
-		d.drop(w) // the store has cancelled it
-		return endedNeutral
+		d.forget(w) // the store has cancelled it
+		return resultNeutral
 	case err != nil || !sub.Active:
 		d.recorder.release(w)
-		return endedNeutral
+		return resultNeutral
 	case sub.Sealed != "":
-		d.holdBack(w, sub)
-		return endedNeutral
+		d.releaseSealed(w, sub)
+		return resultNeutral
 	case !d.mayAttempt(w):
-		d.drop(w) // its lease is another's, or will be
-		return endedNeutral
+		d.forget(w) // its lease is another's, or will be
+		return resultNeutral
 	}
 
 	faultpoint.Reach("dispatch: attempting")
 	outcome := d.o.Sender.Send(d.attempts, sub, w.claimed.Event)
 	if d.attempts.Err() != nil && !outcome.Success() && outcome.StatusCode == 0 {
 		d.recorder.release(w) // we broke it off ourselves: that says nothing about the endpoint
-		return endedNeutral
+		return resultNeutral
 	}
 	if outcome.Short {
 		d.warnShort(outcome)
-		return endedShort
+		return resultUnsent
 	}
 
 	settlement := event.Settle(w.claimed.Delivery, outcome, sub.Policy(d.o.Policy), time.Now(), d.o.Jitter())
 	d.o.Observer.Attempt(settlement)
-	d.log(w, sub, settlement)
+	d.logAttempt(w, sub, settlement)
 	d.recorder.add(w, settlement)
 	switch {
 	case outcome.Success():
-		return endedWell
+		return resultSuccess
 	case outcome.Overloaded():
-		return endedOverloaded
+		return resultOverloaded
 	}
-	return endedNeutral
+	return resultNeutral
 }
 
 // finish frees the slot that w had and returns what this goroutine delivers next,
 // or nil if there is nothing.
-func (d *Dispatcher) finish(w *work, ended ending) *work {
+func (d *Dispatcher) finish(w *work, ended result) *work {
 	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lanes.finish(w, ended, now)
 	w.claimed.Event.Payload = nil // its outcome may wait for the store for long
-	if d.lanes.refill(w.lane) {
+	if d.lanes.clearOverflow(w.lane) {
 		d.hint()
 	}
-	next := d.following(now)
-	d.letIn(w.lane)
+	next := d.reuseSlot(now)
+	d.serveWaiters(w.lane)
 	return next
 }
 
@@ -368,27 +370,27 @@ func (d *Dispatcher) postpone(w *work, wait time.Duration) *work {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.stopping {
-		d.lanes.finish(w, endedNeutral, now)
+		d.lanes.finish(w, resultNeutral, now)
 		d.recorder.release(w)
 	} else {
 		d.lanes.postpone(w, wait, now)
 	}
-	return d.following(now)
+	return d.reuseSlot(now)
 }
 
-// following is what a goroutine whose slot is free delivers next, or nil if there is
+// reuseSlot is what a goroutine whose slot is free delivers next, or nil if there is
 // nothing. The caller holds the lock.
-func (d *Dispatcher) following(now time.Time) *work {
+func (d *Dispatcher) reuseSlot(now time.Time) *work {
 	if !d.stopping {
 		if next := d.lanes.next(now); next != nil {
-			d.start(now) // the lane may have grown
+			d.startReady(now) // the lane may have grown
 			return next
 		}
 	}
 	d.inFlight--
-	d.start(now) // nothing: but it sees to what its rate holds back
+	d.startReady(now) // nothing: but it sees to what its rate holds back
 	if d.stopping && d.inFlight == 0 {
-		close(d.idle)
+		close(d.noneInFlight)
 	}
 	return nil
 }
@@ -401,8 +403,8 @@ func (d *Dispatcher) hint() {
 	}
 }
 
-// hinted takes a hint, if there is one.
-func (d *Dispatcher) hinted() bool {
+// takeHint takes a hint, if there is one.
+func (d *Dispatcher) takeHint() bool {
 	select {
 	case <-d.wake:
 		return true

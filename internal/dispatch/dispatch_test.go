@@ -39,7 +39,7 @@ func TestFindsWhatNobodyMentions(t *testing.T) {
 		r.run()
 		r.wait(1500 * time.Millisecond)
 		id := r.due(r.subscribe(), 0)
-		r.wait(pollEvery)
+		r.wait(pollInterval)
 		r.is(id, event.Delivered, 1)
 		r.stop()
 	})
@@ -186,7 +186,7 @@ func TestOneEndpointNeverSlowsAnother(t *testing.T) {
 
 // A lane that overflows is filled from the store again as it empties, without
 // waiting for the next look: its endpoint is never idle.
-func TestOverflowIsFetchedAsRoomComes(t *testing.T) {
+func TestOverflowIsFetchedAsTheLaneEmpties(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits.LaneDepth, r.o.Limits.LaneInFlight = 8, 2
 		r.endpoint = answers(200, 10*time.Millisecond)
@@ -233,9 +233,9 @@ func TestOverflowOfALaneThatHasEmptied(t *testing.T) {
 
 // Twenty endpoints that hang are flooded, by new events and out of the store. What
 // they fill leaves room for a quiet one's new events and for its retries.
-func TestFloodLeavesRoomForOthers(t *testing.T) {
+func TestFloodLeavesCapacityForOthers(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.o.Limits = Limits{InFlight: 1000, LaneInFlight: 10, LaneDepth: 400, Held: 4000, HeldBytes: 1 << 20}
+		r.o.Limits = Limits{InFlight: 1000, LaneInFlight: 10, LaneDepth: 400, Buffered: 4000, BufferedBytes: 1 << 20}
 		quiet := r.subscribe()
 		r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Event) event.Outcome {
 			if sub.ID == quiet.ID {
@@ -294,7 +294,7 @@ func TestHangingEndpointsLeaveSlots(t *testing.T) {
 			t.Errorf("the quiet endpoint's retry was attempted after %v, want after 3s", at)
 		}
 		r.wait(5 * time.Minute)
-		if n := r.heldNow(); n > 0 {
+		if n := r.leasesNow(); n > 0 {
 			t.Errorf("%d deliveries wait for a turn that does not come", n)
 		}
 		r.stop()

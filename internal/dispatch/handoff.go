@@ -10,22 +10,22 @@ import (
 // Deliver takes over what was stored with a reservation's lease. Where that took longer
 // than the lease, it is left to whoever ends the lease: it may be another's already.
 func (d *Dispatcher) Deliver(c event.Claimed) {
-	w, now := &work{claimed: c, until: c.Delivery.LeasedUntil}, time.Now()
+	w, now := &work{claimed: c, leasedUntil: c.Delivery.LeasedUntil}, time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.lanes.byID[c.Delivery.SubscriptionID]
-	if !now.Before(w.until) {
+	if !now.Before(w.leasedUntil) {
 		d.lanes.cancel(l, len(c.Event.Payload))
 		return
 	}
-	d.held.add(w)
+	d.leases.add(w)
 	if d.stopping {
 		d.lanes.cancel(l, len(c.Event.Payload))
 		d.recorder.release(w)
 		return
 	}
 	d.lanes.push(l, w, true, now)
-	d.start(now)
+	d.startReady(now)
 }
 
 // Cancel gives a reservation back.
@@ -34,7 +34,7 @@ func (d *Dispatcher) Cancel(subscription event.ID, size int) {
 	defer d.mu.Unlock()
 	l := d.lanes.byID[subscription]
 	d.lanes.cancel(l, size)
-	d.letIn(l)
+	d.serveWaiters(l)
 }
 
 // Overflow says that a delivery was stored that there was no room for.
@@ -46,16 +46,16 @@ func (d *Dispatcher) Overflow(subscription event.ID) {
 		d.hint()
 		return
 	}
-	if l.more = true; d.lanes.refill(l) { // it has emptied since
+	if l.overflowed = true; d.lanes.clearOverflow(l) { // it has emptied since
 		d.hint()
 	}
 }
 
-// Room is how many deliveries Offer has room for, at a guess: as many as could start now.
-func (d *Dispatcher) Room() int {
+// Capacity is how many deliveries Offer has room for, at a guess: as many as could start now.
+func (d *Dispatcher) Capacity() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopping || d.lanes.full(0) {
+	if d.stopping || d.lanes.isFull(0) {
 		return 0
 	}
 	return d.o.Limits.InFlight - d.inFlight
@@ -67,10 +67,10 @@ func (d *Dispatcher) Offer(ctx context.Context, c event.Claimed) bool {
 	return d.takeOver(ctx, c, true)
 }
 
-// GiveBack makes what another node has passed on due again in the store.
-func (d *Dispatcher) GiveBack(c event.Claimed) {
-	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
-	d.hold(w)
+// Release makes what another node has passed on due again in the store.
+func (d *Dispatcher) Release(c event.Claimed) {
+	w := &work{claimed: c, leasedUntil: c.Delivery.LeasedUntil}
+	d.addLease(w)
 	d.recorder.release(w)
 }
 
@@ -87,38 +87,38 @@ func (d *Dispatcher) admit(ctx context.Context, c event.Claimed) bool {
 // takeOver puts a delivery that is leased into its lane, or gives it back to the store.
 // What was claimed was claimed for the room there is; what was offered needs some.
 func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool) bool {
-	w := &work{claimed: c, until: c.Delivery.LeasedUntil}
+	w := &work{claimed: c, leasedUntil: c.Delivery.LeasedUntil}
 	sub, err := d.o.Subscriptions.Subscription(ctx, c.Delivery.SubscriptionID)
 	if err == nil && sub.Sealed != "" {
-		d.hold(w)
-		d.holdBack(w, sub)
+		d.addLease(w)
+		d.releaseSealed(w, sub)
 		return false
 	}
 	now := time.Now()
-	if !now.Before(w.until) {
+	if !now.Before(w.leasedUntil) {
 		return false // the answer took too long: as with Deliver
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held.add(w)
+	d.leases.add(w)
 	if err != nil || d.stopping {
 		d.recorder.release(w)
 		return false
 	}
-	l := d.lanes.of(sub)
+	l := d.lanes.laneOf(sub)
 	if offered && !d.lanes.reserve(l, len(c.Event.Payload)) {
-		l.more = true
+		l.overflowed = true
 		d.recorder.release(w)
 		return false
 	}
 	d.lanes.push(l, w, offered, now)
-	d.start(now)
+	d.startReady(now)
 	return true
 }
 
-// hold keeps the lease of a delivery alive that is about to be given back.
-func (d *Dispatcher) hold(w *work) {
+// addLease keeps the lease of a delivery alive that is about to be given back.
+func (d *Dispatcher) addLease(w *work) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held.add(w)
+	d.leases.add(w)
 }

@@ -10,11 +10,11 @@ import (
 
 // Limits bounds what one node holds in memory and has under way.
 type Limits struct {
-	InFlight     int // requests under way in all
-	LaneInFlight int // requests under way to one endpoint, unless its subscription says otherwise
-	LaneDepth    int // deliveries that wait in one lane
-	Held         int // deliveries in memory in all, waiting and under way
-	HeldBytes    int // their payloads together
+	InFlight      int // requests under way in all
+	LaneInFlight  int // requests under way to one endpoint, unless its subscription says otherwise
+	LaneDepth     int // deliveries that wait in one lane
+	Buffered      int // deliveries in memory in all, waiting and under way
+	BufferedBytes int // their payloads together
 }
 
 // startInFlight is how many requests a lane that is new may have under way. Each
@@ -22,8 +22,8 @@ type Limits struct {
 // halves it, down to fewestInFlight: a receiver that hangs holds two slots, not
 // sixty-four.
 const (
-	startInFlight  = 8
-	fewestInFlight = 2
+	initialInFlight = 8
+	minInFlight     = 2
 )
 
 // lane is the deliveries of one subscription that are in memory.
@@ -34,54 +34,54 @@ type lane struct {
 	reserved     int     // promised to ingest, not yet there
 	inFlight     int
 	allowed      int           // how many may be in flight now
-	most         int           // how far allowed may grow
+	maxAllowed   int           // how far allowed may grow
 	interval     time.Duration // least time between two starts; 0 without a rate limit
 	lastStart    time.Time
-	more         bool      // the store was left with deliveries that it had no room for
-	isReady      bool      // it stands in lanes.ready, lanes.parked or lanes.throttled
-	pace         pace      // see pressure.go
-	waiters      []*waiter // for room, in turn
+	overflowed   bool       // the store was left with deliveries that it had no room for
+	isScheduled  bool       // it stands in lanes.ready, lanes.parked or lanes.throttled
+	throughput   throughput // see pressure.go
+	waiters      []*waiter  // for room, in turn
 	idleSince    time.Time
 }
 
-func (l *lane) waiting() int { return len(l.queue) - l.head }
+func (l *lane) queued() int { return len(l.queue) - l.head }
 
-// mayStart is when its rate lets it start the next one.
-func (l *lane) mayStart() time.Time { return l.lastStart.Add(l.interval) }
+// earliestStart is when its rate lets it start the next one.
+func (l *lane) earliestStart() time.Time { return l.lastStart.Add(l.interval) }
 
 // lanes says whose turn it is. It is pure: no goroutine, no lock, no clock.
 //
 // A lane is ready when something waits in it and it may have one more in flight.
 // Ready lanes take turns, one delivery each.
 type lanes struct {
-	limits    Limits
-	byID      map[event.ID]*lane
-	ready     []*lane // in turn
-	readyHead int
-	parked    []*lane   // would be ready but for the slots that are kept for others, in turn
-	throttled throttled // would be ready but for their rate, by the time they may go on
-	inFlight  int
-	held      int // waiting, reserved and in flight, in all
-	bytes     int
-	more      bool // as lane.more, for want of room in the node
+	limits     Limits
+	byID       map[event.ID]*lane
+	ready      []*lane // in turn
+	readyHead  int
+	parked     []*lane   // would be ready but for the slots that are kept for others, in turn
+	throttled  throttled // would be ready but for their rate, by the time they may go on
+	inFlight   int
+	buffered   int // waiting, reserved and in flight, in all
+	bytes      int
+	overflowed bool // as lane.overflowed, for want of room in the node
 }
 
 func newLanes(limits Limits) *lanes {
 	return &lanes{limits: limits, byID: map[event.ID]*lane{}}
 }
 
-// of returns a subscription's lane, with its limits as the subscription has them now.
-func (ls *lanes) of(sub event.Subscription) *lane {
+// laneOf returns a subscription's lane, with its limits as the subscription has them now.
+func (ls *lanes) laneOf(sub event.Subscription) *lane {
 	l := ls.byID[sub.ID]
 	if l == nil {
-		l = &lane{subscription: sub.ID, allowed: startInFlight}
+		l = &lane{subscription: sub.ID, allowed: initialInFlight}
 		ls.byID[sub.ID] = l
 	}
-	l.most = ls.limits.LaneInFlight
+	l.maxAllowed = ls.limits.LaneInFlight
 	if sub.MaxInFlight > 0 {
-		l.most = sub.MaxInFlight
+		l.maxAllowed = sub.MaxInFlight
 	}
-	l.allowed = min(l.allowed, l.most)
+	l.allowed = min(l.allowed, l.maxAllowed)
 	if interval := intervalOf(sub.RatePerSecond); interval != l.interval {
 		l.interval = interval
 		heap.Init(&ls.throttled) // it may stand there
@@ -97,48 +97,48 @@ func intervalOf(perSecond float64) time.Duration {
 	return time.Duration(min(float64(time.Second)/perSecond, float64(24*time.Hour)))
 }
 
-// crowded reports that the last quarter of the node is in use. It is for lanes that
+// isNearlyFull reports that the last quarter of the node is in use. It is for lanes that
 // hold little: however many endpoints hang and are flooded, the others find room.
-func (ls *lanes) crowded() bool {
-	return ls.held >= ls.limits.Held*3/4 || ls.bytes >= ls.limits.HeldBytes*3/4
+func (ls *lanes) isNearlyFull() bool {
+	return ls.buffered >= ls.limits.Buffered*3/4 || ls.bytes >= ls.limits.BufferedBytes*3/4
 }
 
 // depth is how many may wait in a lane now, and used how many count towards that.
 func (ls *lanes) depth() int {
-	if ls.crowded() {
-		return min(startInFlight, ls.limits.LaneDepth)
+	if ls.isNearlyFull() {
+		return min(initialInFlight, ls.limits.LaneDepth)
 	}
 	return ls.limits.LaneDepth
 }
 
 func (ls *lanes) used(l *lane) int {
-	if ls.crowded() {
-		return l.waiting() + l.reserved + l.inFlight
+	if ls.isNearlyFull() {
+		return l.queued() + l.reserved + l.inFlight
 	}
-	return l.waiting() + l.reserved
+	return l.queued() + l.reserved
 }
 
 // reserve makes room for one delivery that is about to be stored. Half of a lane
 // and an eighth of the node are kept for what already waits in the store, so that
 // new events never keep old ones out.
 func (ls *lanes) reserve(l *lane, size int) bool {
-	if ls.used(l) >= ls.depth()/2 || ls.full(size) {
+	if ls.used(l) >= ls.depth()/2 || ls.isFull(size) {
 		return false
 	}
 	l.reserved++
-	ls.held++
+	ls.buffered++
 	ls.bytes += size
 	return true
 }
 
-func (ls *lanes) full(size int) bool {
-	return ls.held >= ls.limits.Held*7/8 || ls.bytes+size > ls.limits.HeldBytes*7/8 && ls.held > 0
+func (ls *lanes) isFull(size int) bool {
+	return ls.buffered >= ls.limits.Buffered*7/8 || ls.bytes+size > ls.limits.BufferedBytes*7/8 && ls.buffered > 0
 }
 
 // cancel gives a reservation back.
 func (ls *lanes) cancel(l *lane, size int) {
 	l.reserved--
-	ls.held--
+	ls.buffered--
 	ls.bytes -= size
 }
 
@@ -147,40 +147,40 @@ func (ls *lanes) push(l *lane, w *work, reserved bool, now time.Time) {
 	if reserved {
 		l.reserved--
 	} else {
-		ls.held++
+		ls.buffered++
 		ls.bytes += len(w.claimed.Event.Payload)
 	}
 	w.lane = l
 	l.queue = append(l.queue, w)
-	ls.enqueue(l, now)
+	ls.schedule(l, now)
 }
 
-// enqueue puts a lane where it belongs after something about it changed.
-func (ls *lanes) enqueue(l *lane, now time.Time) {
-	if l.isReady || l.waiting() == 0 || l.inFlight >= l.allowed {
+// schedule puts a lane where it belongs after something about it changed.
+func (ls *lanes) schedule(l *lane, now time.Time) {
+	if l.isScheduled || l.queued() == 0 || l.inFlight >= l.allowed {
 		return
 	}
-	l.isReady = true
-	if l.interval > 0 && l.mayStart().After(now) {
+	l.isScheduled = true
+	if l.interval > 0 && l.earliestStart().After(now) {
 		heap.Push(&ls.throttled, l)
 		return
 	}
 	ls.ready = append(ls.ready, l)
 }
 
-// scarce reports that the last quarter of the slots is in use. It is for lanes that
+// slotsAreScarce reports that the last quarter of the slots is in use. It is for lanes that
 // have hardly any: when many endpoints begin to hang at once, the others go on.
-func (ls *lanes) scarce() bool { return ls.inFlight >= ls.limits.InFlight*3/4 }
+func (ls *lanes) slotsAreScarce() bool { return ls.inFlight >= ls.limits.InFlight*3/4 }
 
 // next takes the delivery whose turn it is, or nil if there is none now.
 func (ls *lanes) next(now time.Time) *work {
-	for len(ls.throttled) > 0 && !ls.throttled[0].mayStart().After(now) {
+	for len(ls.throttled) > 0 && !ls.throttled[0].earliestStart().After(now) {
 		ls.ready = append(ls.ready, heap.Pop(&ls.throttled).(*lane))
 	}
-	for !ls.scarce() && len(ls.parked) > 0 {
+	for !ls.slotsAreScarce() && len(ls.parked) > 0 {
 		l := ls.parked[0]
 		ls.parked = slices.Delete(ls.parked, 0, 1)
-		if w := ls.take(l, now); w != nil {
+		if w := ls.startFrom(l, now); w != nil {
 			return w
 		}
 	}
@@ -189,23 +189,23 @@ func (ls *lanes) next(now time.Time) *work {
 		ls.ready[ls.readyHead] = nil
 		ls.readyHead++
 		ls.ready, ls.readyHead = compact(ls.ready, ls.readyHead)
-		if ls.scarce() && l.inFlight >= fewestInFlight {
+		if ls.slotsAreScarce() && l.inFlight >= minInFlight {
 			ls.parked = append(ls.parked, l)
 			continue
 		}
-		if w := ls.take(l, now); w != nil {
+		if w := ls.startFrom(l, now); w != nil {
 			return w
 		}
 	}
 	return nil
 }
 
-// take starts the oldest delivery of a lane that was in line, unless the lane has
+// startFrom starts the oldest delivery of a lane that was in line, unless the lane has
 // been slowed down since it got there.
-func (ls *lanes) take(l *lane, now time.Time) *work {
-	l.isReady = false
-	if l.inFlight >= l.allowed || l.interval > 0 && l.mayStart().After(now) {
-		ls.enqueue(l, now)
+func (ls *lanes) startFrom(l *lane, now time.Time) *work {
+	l.isScheduled = false
+	if l.inFlight >= l.allowed || l.interval > 0 && l.earliestStart().After(now) {
+		ls.schedule(l, now)
 		return nil
 	}
 	w := l.queue[l.head]
@@ -216,7 +216,7 @@ func (ls *lanes) take(l *lane, now time.Time) *work {
 	ls.inFlight++
 	l.lastStart = now
 	w.interval = l.interval
-	ls.enqueue(l, now)
+	ls.schedule(l, now)
 	return w
 }
 
@@ -225,31 +225,31 @@ func (ls *lanes) nextStart() time.Time {
 	if len(ls.throttled) == 0 {
 		return time.Time{}
 	}
-	return ls.throttled[0].mayStart()
+	return ls.throttled[0].earliestStart()
 }
 
 // finish is told how a delivery in flight ended.
-func (ls *lanes) finish(w *work, ended ending, now time.Time) {
+func (ls *lanes) finish(w *work, ended result, now time.Time) {
 	l := w.lane
 	l.inFlight--
 	ls.inFlight--
-	ls.held--
+	ls.buffered--
 	ls.bytes -= len(w.claimed.Event.Payload)
 	switch ended {
-	case endedWell:
-		l.pace.count(now)
-		l.allowed = min(l.allowed+1, l.most)
-	case endedOverloaded:
-		l.allowed = max(l.allowed/2, min(fewestInFlight, l.most))
+	case resultSuccess:
+		l.throughput.add(now)
+		l.allowed = min(l.allowed+1, l.maxAllowed)
+	case resultOverloaded:
+		l.allowed = max(l.allowed/2, min(minInFlight, l.maxAllowed))
 	}
 	ls.unpark(l)
-	ls.enqueue(l, now)
+	ls.schedule(l, now)
 }
 
 // unpark lets a lane that has hardly any requests under way have another one, though
 // slots are scarce.
 func (ls *lanes) unpark(l *lane) {
-	if i := slices.Index(ls.parked, l); i >= 0 && l.inFlight < fewestInFlight {
+	if i := slices.Index(ls.parked, l); i >= 0 && l.inFlight < minInFlight {
 		ls.parked = slices.Delete(ls.parked, i, i+1)
 		ls.ready = append(ls.ready, l)
 	}
@@ -265,22 +265,22 @@ func (ls *lanes) postpone(w *work, wait time.Duration, now time.Time) {
 	l.lastStart = now.Add(wait - l.interval)
 	heap.Init(&ls.throttled) // it may stand there
 	ls.unpark(l)
-	ls.enqueue(l, now)
+	ls.schedule(l, now)
 }
 
-// ending is what a delivery's end says about its endpoint.
-type ending int
+// result is what a delivery's end says about its endpoint.
+type result int
 
 const (
-	endedNeutral ending = iota
-	endedWell
-	endedOverloaded
-	endedShort // nothing was sent, for want of something on this machine
+	resultNeutral result = iota
+	resultSuccess
+	resultOverloaded
+	resultUnsent // nothing was sent, for want of something on this machine
 )
 
-// room is how many more deliveries may be claimed: in all, of one lane, and the
+// capacity is how many more deliveries may be claimed: in all, of one lane, and the
 // lanes that are partly filled.
-func (ls *lanes) room() (total, one int, of map[event.ID]int) {
+func (ls *lanes) capacity() (total, one int, of map[event.ID]int) {
 	one = ls.depth()
 	of = make(map[event.ID]int)
 	for id, l := range ls.byID {
@@ -289,16 +289,16 @@ func (ls *lanes) room() (total, one int, of map[event.ID]int) {
 		}
 	}
 	switch {
-	case ls.bytes >= ls.limits.HeldBytes:
+	case ls.bytes >= ls.limits.BufferedBytes:
 		return 0, one, of
-	case ls.crowded():
-		return ls.limits.Held - ls.held, one, of
+	case ls.isNearlyFull():
+		return ls.limits.Buffered - ls.buffered, one, of
 	}
-	return max(1, ls.limits.Held*3/4-ls.held), one, of
+	return max(1, ls.limits.Buffered*3/4-ls.buffered), one, of
 }
 
-// left notes which lanes had no room for all that was due in the store.
-func (ls *lanes) left(r event.ClaimRequest, claimed []event.Claimed) {
+// markOverflowed notes which lanes had no room for all that was due in the store.
+func (ls *lanes) markOverflowed(r event.ClaimRequest, claimed []event.Claimed) {
 	got := make(map[event.ID]int)
 	for i := range claimed {
 		got[claimed[i].Delivery.SubscriptionID]++
@@ -308,44 +308,44 @@ func (ls *lanes) left(r event.ClaimRequest, claimed []event.Claimed) {
 	}
 	for id, n := range got {
 		if l := ls.byID[id]; l != nil && n >= r.RoomFor(id) {
-			l.more = true
+			l.overflowed = true
 		}
 	}
 }
 
-// refill reports, once, that there is room again for what was left in the store.
-func (ls *lanes) refill(l *lane) bool {
+// clearOverflow reports, once, that there is room again for what was left in the store.
+func (ls *lanes) clearOverflow(l *lane) bool {
 	switch {
-	case l.more && l.waiting() <= ls.depth()/4:
-		l.more = false
-	case ls.more && ls.held <= ls.limits.Held/2 && ls.bytes <= ls.limits.HeldBytes/2:
-		ls.more = false
+	case l.overflowed && l.queued() <= ls.depth()/4:
+		l.overflowed = false
+	case ls.overflowed && ls.buffered <= ls.limits.Buffered/2 && ls.bytes <= ls.limits.BufferedBytes/2:
+		ls.overflowed = false
 	default:
 		return false
 	}
 	return true
 }
 
-// drain takes everything that waits out of all lanes.
-func (ls *lanes) drain() []*work {
+// removeQueued takes everything that waits out of all lanes.
+func (ls *lanes) removeQueued() []*work {
 	var all []*work
 	for _, l := range ls.byID {
 		for _, w := range l.queue[l.head:] {
-			ls.held--
+			ls.buffered--
 			ls.bytes -= len(w.claimed.Event.Payload)
 			all = append(all, w)
 		}
-		l.queue, l.head, l.isReady = nil, 0, false
+		l.queue, l.head, l.isScheduled = nil, 0, false
 	}
 	ls.ready, ls.readyHead, ls.parked, ls.throttled = nil, 0, nil, nil
 	return all
 }
 
-// sweep forgets lanes that have had nothing to do since the sweep before the last.
-func (ls *lanes) sweep(now time.Time, idle time.Duration) {
+// forgetIdle forgets lanes that have had nothing to do since the sweep before the last.
+func (ls *lanes) forgetIdle(now time.Time, idle time.Duration) {
 	for id, l := range ls.byID {
 		switch {
-		case l.waiting() > 0 || l.reserved > 0 || len(l.waiters) > 0 || l.inFlight > 0 || l.interval > 0 && l.mayStart().After(now):
+		case l.queued() > 0 || l.reserved > 0 || len(l.waiters) > 0 || l.inFlight > 0 || l.interval > 0 && l.earliestStart().After(now):
 			l.idleSince = time.Time{}
 		case l.idleSince.IsZero():
 			l.idleSince = now
@@ -369,7 +369,7 @@ func compact[T any](queue []T, head int) ([]T, int) {
 type throttled []*lane
 
 func (t throttled) Len() int           { return len(t) }
-func (t throttled) Less(i, j int) bool { return t[i].mayStart().Before(t[j].mayStart()) }
+func (t throttled) Less(i, j int) bool { return t[i].earliestStart().Before(t[j].earliestStart()) }
 func (t throttled) Swap(i, j int)      { t[i], t[j] = t[j], t[i] }
 func (t *throttled) Push(l any)        { *t = append(*t, l.(*lane)) }
 func (t *throttled) Pop() any {

@@ -30,7 +30,7 @@ const propSize = 3 // bytes of every payload
 func TestLanesHoldTheirRules(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{
-			ls:  newLanes(Limits{InFlight: 6, LaneInFlight: 10, LaneDepth: 12, Held: 40, HeldBytes: 100}),
+			ls:  newLanes(Limits{InFlight: 6, LaneInFlight: 10, LaneDepth: 12, Buffered: 40, BufferedBytes: 100}),
 			now: start, pushed: map[event.ID]int{}, started: map[event.ID]int{}, at: map[event.ID]time.Time{},
 			rate: map[event.ID]time.Duration{}, passed: map[event.ID]map[event.ID]int{},
 		}
@@ -51,12 +51,12 @@ func (m *machine) change(t *rapid.T) {
 	s := &m.subs[m.sub(t)]
 	s.MaxInFlight = rapid.IntRange(0, 12).Draw(t, "max")
 	s.RatePerSecond = rapid.SampledFrom([]float64{0, 0, 1, 10, 100}).Draw(t, "rate")
-	m.ls.of(*s)
+	m.ls.laneOf(*s)
 }
 
 func (m *machine) reserve(t *rapid.T) {
 	i := m.sub(t)
-	if m.ls.reserve(m.ls.of(m.subs[i]), propSize) {
+	if m.ls.reserve(m.ls.laneOf(m.subs[i]), propSize) {
 		m.reserved = append(m.reserved, i)
 	}
 }
@@ -87,7 +87,7 @@ func (m *machine) deliver(t *rapid.T) {
 func (m *machine) claim(t *rapid.T) {
 	s := m.subs[m.sub(t)]
 	for range rapid.IntRange(1, 5).Draw(t, "n") {
-		total, _, of := m.ls.room()
+		total, _, of := m.ls.capacity()
 		if room, partly := of[s.ID]; total > 0 && (room > 0 || !partly) {
 			m.push(s, false)
 		}
@@ -100,16 +100,16 @@ func (m *machine) push(s event.Subscription, reserved bool) {
 		Delivery: event.Delivery{SubscriptionID: s.ID, Attempts: m.pushed[s.ID]}, Event: event.Event{Payload: make([]byte, propSize)},
 	}}
 	m.pushed[s.ID]++
-	m.ls.push(m.ls.of(s), w, reserved, m.now)
+	m.ls.push(m.ls.laneOf(s), w, reserved, m.now)
 }
 
 // mayStart is the rule in other words than those of lanes.
 func (m *machine) mayStart(l *lane) bool {
-	if len(m.flying) >= m.ls.limits.InFlight*3/4 && l.inFlight >= fewestInFlight {
+	if len(m.flying) >= m.ls.limits.InFlight*3/4 && l.inFlight >= minInFlight {
 		return false // the last quarter of the slots is for those that have hardly any
 	}
 	free := !m.now.Before(m.at[l.subscription].Add(l.interval))
-	return l.waiting() > 0 && l.inFlight < l.allowed && (l.interval == 0 || m.at[l.subscription].IsZero() || free)
+	return l.queued() > 0 && l.inFlight < l.allowed && (l.interval == 0 || m.at[l.subscription].IsZero() || free)
 }
 
 func (m *machine) next(t *rapid.T) {
@@ -163,7 +163,7 @@ func (m *machine) finish(t *rapid.T) {
 		return
 	}
 	i := rapid.IntRange(0, len(m.flying)-1).Draw(t, "which")
-	end := rapid.SampledFrom([]ending{endedNeutral, endedWell, endedOverloaded}).Draw(t, "end")
+	end := rapid.SampledFrom([]result{resultNeutral, resultSuccess, resultOverloaded}).Draw(t, "end")
 	m.ls.finish(m.flying[i], end, m.now)
 	m.flying = slices.Delete(m.flying, i, i+1)
 }
@@ -175,21 +175,21 @@ func (m *machine) wait(t *rapid.T) {
 func (m *machine) check(t *rapid.T) {
 	held, soonest := len(m.flying)+len(m.reserved), time.Time{}
 	for id, l := range m.ls.byID {
-		held += l.waiting()
-		if l.allowed < 1 || l.allowed > l.most {
-			t.Fatalf("lane %x may have %d under way, of 1 to %d", id[15], l.allowed, l.most)
+		held += l.queued()
+		if l.allowed < 1 || l.allowed > l.maxAllowed {
+			t.Fatalf("lane %x may have %d under way, of 1 to %d", id[15], l.allowed, l.maxAllowed)
 		}
-		if l.waiting()+l.reserved > m.ls.limits.LaneDepth+len(m.reserved) {
-			t.Fatalf("lane %x holds %d", id[15], l.waiting())
+		if l.queued()+l.reserved > m.ls.limits.LaneDepth+len(m.reserved) {
+			t.Fatalf("lane %x holds %d", id[15], l.queued())
 		}
 		// One that is in line for a slot is looked at before anything starts.
-		inLine := l.isReady && !slices.Contains(m.ls.throttled, l)
-		if at := m.at[id].Add(l.interval); l.waiting() > 0 && l.inFlight < l.allowed && !inLine && (soonest.IsZero() || at.Before(soonest)) {
+		inLine := l.isScheduled && !slices.Contains(m.ls.throttled, l)
+		if at := m.at[id].Add(l.interval); l.queued() > 0 && l.inFlight < l.allowed && !inLine && (soonest.IsZero() || at.Before(soonest)) {
 			soonest = at
 		}
 	}
-	if m.ls.held != held || m.ls.bytes != propSize*held {
-		t.Fatalf("counts %d held and %d bytes, want %d and %d", m.ls.held, m.ls.bytes, held, propSize*held)
+	if m.ls.buffered != held || m.ls.bytes != propSize*held {
+		t.Fatalf("counts %d held and %d bytes, want %d and %d", m.ls.buffered, m.ls.bytes, held, propSize*held)
 	}
 	if at := m.ls.nextStart(); !soonest.IsZero() && (at.IsZero() || at.After(soonest)) {
 		t.Fatalf("the next start is at %v, want %v or before: a lane would wait too long", at, soonest)
@@ -197,9 +197,9 @@ func (m *machine) check(t *rapid.T) {
 }
 
 func (m *machine) finishAll(t *rapid.T) {
-	waiting := m.ls.drain()
+	waiting := m.ls.removeQueued()
 	for _, w := range m.flying {
-		m.ls.finish(w, endedNeutral, m.now)
+		m.ls.finish(w, resultNeutral, m.now)
 	}
 	for _, i := range m.reserved {
 		m.ls.cancel(m.ls.byID[m.subs[i].ID], propSize)
@@ -208,14 +208,14 @@ func (m *machine) finishAll(t *rapid.T) {
 	for id := range m.pushed {
 		total += m.started[id] - m.pushed[id]
 	}
-	if total != 0 || m.ls.held != 0 || m.ls.bytes != 0 {
-		t.Fatalf("at the end %d are missing, and %d with %d bytes are held", -total, m.ls.held, m.ls.bytes)
+	if total != 0 || m.ls.buffered != 0 || m.ls.bytes != 0 {
+		t.Fatalf("at the end %d are missing, and %d with %d bytes are held", -total, m.ls.buffered, m.ls.bytes)
 	}
 	if at := m.ls.nextStart(); !at.IsZero() {
 		t.Fatalf("something is to start at %v, though all was drained", at)
 	}
-	m.ls.sweep(m.now.Add(time.Hour), time.Minute)
-	m.ls.sweep(m.now.Add(2*time.Hour), time.Minute)
+	m.ls.forgetIdle(m.now.Add(time.Hour), time.Minute)
+	m.ls.forgetIdle(m.now.Add(2*time.Hour), time.Minute)
 	if len(m.ls.byID) != 0 {
 		t.Fatalf("%d lanes are never forgotten", len(m.ls.byID))
 	}

@@ -13,7 +13,7 @@ import (
 // start is where the tests of lanes, which know no clock, begin to count.
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-var roomy = Limits{InFlight: 1000, LaneInFlight: 100, LaneDepth: 1000, Held: 1000, HeldBytes: 1 << 20}
+var roomy = Limits{InFlight: 1000, LaneInFlight: 100, LaneDepth: 1000, Buffered: 1000, BufferedBytes: 1 << 20}
 
 func named(name byte) event.Subscription {
 	return event.Subscription{ID: event.ID{15: name}, Active: true}
@@ -21,7 +21,7 @@ func named(name byte) event.Subscription {
 
 // put claims one delivery for the lane. Its payload names it.
 func (ls *lanes) put(sub event.Subscription, payload string, now time.Time) {
-	ls.push(ls.of(sub), &work{claimed: event.Claimed{
+	ls.push(ls.laneOf(sub), &work{claimed: event.Claimed{
 		Delivery: event.Delivery{SubscriptionID: sub.ID}, Event: event.Event{Payload: []byte(payload)},
 	}}, false, now)
 }
@@ -54,7 +54,7 @@ func TestLanesTakeTurns(t *testing.T) {
 }
 
 func TestLaneLearns(t *testing.T) {
-	limits := Limits{LaneInFlight: 12, LaneDepth: 100, Held: 100, HeldBytes: 1000}
+	limits := Limits{LaneInFlight: 12, LaneDepth: 100, Buffered: 100, BufferedBytes: 1000}
 	for _, c := range []struct {
 		max  int // of the subscription itself
 		ends string
@@ -78,9 +78,9 @@ func TestLaneLearns(t *testing.T) {
 		sub.MaxInFlight = c.max
 		for _, end := range c.ends {
 			ls.put(sub, "x", start)
-			ls.finish(ls.next(start), map[rune]ending{'w': endedWell, 'n': endedNeutral, 'o': endedOverloaded}[end], start)
+			ls.finish(ls.next(start), map[rune]result{'w': resultSuccess, 'n': resultNeutral, 'o': resultOverloaded}[end], start)
 		}
-		if got := ls.of(sub).allowed; got != c.want {
+		if got := ls.laneOf(sub).allowed; got != c.want {
 			t.Errorf("max %d, %q: %d may be under way, want %d: %s", c.max, c.ends, got, c.want, c.why)
 		}
 	}
@@ -96,9 +96,9 @@ func TestLaneThatSlowsDownInLine(t *testing.T) {
 	for range 6 { // b and c wait in line, as they do on a node that has no slot free
 		ls.put(named('b'), "b", start)
 	}
-	ls.finish(taken[0], endedNeutral, start) // a has a slot again and stands in line, behind b
+	ls.finish(taken[0], resultNeutral, start) // a has a slot again and stands in line, behind b
 	for _, w := range taken[1:4] {
-		ls.finish(w, endedOverloaded, start) // and now it may have two under way, and has four
+		ls.finish(w, resultOverloaded, start) // and now it may have two under way, and has four
 	}
 	if _, got := ls.takeAll(start); strings.Contains(got, "a") {
 		t.Errorf("took %s: four of a are under way, and it may have two", got)
@@ -159,7 +159,7 @@ func TestRateThatChanges(t *testing.T) {
 			t.Errorf("%v a second: %d start at once: %s", c.before, len(taken), c.why)
 		}
 		sub.RatePerSecond = c.after
-		ls.of(sub)
+		ls.laneOf(sub)
 		if taken, _ := ls.takeAll(start.Add(c.at)); len(taken) != c.want {
 			t.Errorf("from %v to %v a second, after %v: %d start, want %d: %s", c.before, c.after, c.at, len(taken), c.want, c.why)
 		}
@@ -168,8 +168,8 @@ func TestRateThatChanges(t *testing.T) {
 
 // What ingest may reserve leaves room for what waits in the store, in a lane and
 // in the node.
-func TestReserveLeavesRoom(t *testing.T) {
-	limits := Limits{LaneInFlight: 4, LaneDepth: 8, Held: 40, HeldBytes: 400}
+func TestReserveLeavesCapacity(t *testing.T) {
+	limits := Limits{LaneInFlight: 4, LaneDepth: 8, Buffered: 40, BufferedBytes: 400}
 	for _, c := range []struct {
 		lanes, size int
 		least, most int
@@ -185,7 +185,7 @@ func TestReserveLeavesRoom(t *testing.T) {
 		got := 0
 		for range 10 {
 			for i := range c.lanes {
-				if ls.reserve(ls.of(named(byte(i))), c.size) {
+				if ls.reserve(ls.laneOf(named(byte(i))), c.size) {
 					got++
 				}
 			}
@@ -198,40 +198,40 @@ func TestReserveLeavesRoom(t *testing.T) {
 
 // A lane that is flooded, by ingest and out of the store, leaves the others some
 // room: few large payloads fill a node as well as many small ones.
-func TestFloodedLaneLeavesRoom(t *testing.T) {
+func TestFloodedLaneLeavesCapacity(t *testing.T) {
 	for _, c := range []struct {
 		limits Limits
 		size   int
 	}{
-		{Limits{LaneInFlight: 4, LaneDepth: 100, Held: 100, HeldBytes: 1 << 20}, 1},
-		{Limits{LaneInFlight: 4, LaneDepth: 100, Held: 10_000, HeldBytes: 1000}, 20},
+		{Limits{LaneInFlight: 4, LaneDepth: 100, Buffered: 100, BufferedBytes: 1 << 20}, 1},
+		{Limits{LaneInFlight: 4, LaneDepth: 100, Buffered: 10_000, BufferedBytes: 1000}, 20},
 	} {
 		ls := newLanes(c.limits)
 		for range 200 {
-			ls.reserve(ls.of(named('f')), c.size)
-			total, _, of := ls.room()
+			ls.reserve(ls.laneOf(named('f')), c.size)
+			total, _, of := ls.capacity()
 			if room, partly := of[named('f').ID]; total > 0 && (room > 0 || !partly) {
 				ls.put(named('f'), strings.Repeat("f", c.size), start)
 			}
 		}
 		for range 3 {
-			if !ls.reserve(ls.of(named('q')), c.size) {
+			if !ls.reserve(ls.laneOf(named('q')), c.size) {
 				t.Errorf("%d bytes each: a flooded lane keeps new events of a quiet one out", c.size)
 				break
 			}
 		}
-		if total, _, _ := ls.room(); total < 5 {
+		if total, _, _ := ls.capacity(); total < 5 {
 			t.Errorf("%d bytes each: the node has room for %d more out of the store", c.size, total)
 		}
 	}
 }
 
-func TestRoomIsNeverNegative(t *testing.T) {
-	ls := newLanes(Limits{LaneInFlight: 1, LaneDepth: 2, Held: 100, HeldBytes: 100})
+func TestCapacityIsNeverNegative(t *testing.T) {
+	ls := newLanes(Limits{LaneInFlight: 1, LaneDepth: 2, Buffered: 100, BufferedBytes: 100})
 	for range 5 { // a store that gives more than it was asked for
 		ls.put(named('a'), "a", start)
 	}
-	if _, _, of := ls.room(); of[named('a').ID] != 0 {
+	if _, _, of := ls.capacity(); of[named('a').ID] != 0 {
 		t.Errorf("a lane that is over-full has room for %d", of[named('a').ID])
 	}
 }
@@ -244,9 +244,9 @@ func TestDrain(t *testing.T) {
 		ls.put(named('a'), fmt.Sprint("a", i), start)
 		ls.put(limited, fmt.Sprint("l", i), start)
 	}
-	ls.reserve(ls.of(named('r')), 5)
+	ls.reserve(ls.laneOf(named('r')), 5)
 	taken, _ := ls.takeAll(start)
-	waiting := ls.drain()
+	waiting := ls.removeQueued()
 	if len(taken)+len(waiting) != 24 {
 		t.Fatalf("%d were under way and %d drained, of 24", len(taken), len(waiting))
 	}
@@ -254,11 +254,11 @@ func TestDrain(t *testing.T) {
 		t.Errorf("%d can be taken after everything was drained", len(again))
 	}
 	for _, w := range taken {
-		ls.finish(w, endedWell, start)
+		ls.finish(w, resultSuccess, start)
 	}
-	ls.cancel(ls.of(named('r')), 5)
-	if ls.held != 0 || ls.bytes != 0 {
-		t.Errorf("%d held and %d bytes, though nothing is left", ls.held, ls.bytes)
+	ls.cancel(ls.laneOf(named('r')), 5)
+	if ls.buffered != 0 || ls.bytes != 0 {
+		t.Errorf("%d held and %d bytes, though nothing is left", ls.buffered, ls.bytes)
 	}
 }
 
@@ -270,23 +270,23 @@ func TestSweepForgetsIdleLanesOnly(t *testing.T) {
 		kept bool
 		lane func(ls *lanes)
 	}{
-		{"nothing to do", false, func(ls *lanes) { ls.of(named('a')) }},
+		{"nothing to do", false, func(ls *lanes) { ls.laneOf(named('a')) }},
 		{"something waits", true, func(ls *lanes) { ls.put(named('a'), "x", start) }},
 		{"something is under way", true, func(ls *lanes) { ls.put(named('a'), "x", start); ls.next(start) }},
-		{"ingest is about to deliver", true, func(ls *lanes) { ls.reserve(ls.of(named('a')), 1) }},
+		{"ingest is about to deliver", true, func(ls *lanes) { ls.reserve(ls.laneOf(named('a')), 1) }},
 		{"it is done", false, func(ls *lanes) {
 			ls.put(named('a'), "x", start)
-			ls.finish(ls.next(start), endedWell, start)
+			ls.finish(ls.next(start), resultSuccess, start)
 		}},
 		{"its rate forbids the next one still", true, func(ls *lanes) {
 			ls.put(limited, "x", start)
-			ls.finish(ls.next(start), endedWell, start)
+			ls.finish(ls.next(start), resultSuccess, start)
 		}},
 	} {
 		ls := newLanes(roomy)
 		c.lane(ls)
 		for _, s := range []int{0, 30, 60, 90} {
-			ls.sweep(start.Add(time.Duration(s)*time.Second), time.Minute)
+			ls.forgetIdle(start.Add(time.Duration(s)*time.Second), time.Minute)
 		}
 		if kept := len(ls.byID) > 0; kept != c.kept {
 			t.Errorf("%s: kept %v", c.why, kept)
@@ -296,13 +296,13 @@ func TestSweepForgetsIdleLanesOnly(t *testing.T) {
 
 func TestSweepCountsFromTheLastWork(t *testing.T) {
 	ls := newLanes(roomy)
-	ls.of(named('a'))
-	ls.sweep(start, time.Minute)
+	ls.laneOf(named('a'))
+	ls.forgetIdle(start, time.Minute)
 	ls.put(named('a'), "x", start)
-	ls.sweep(start.Add(50*time.Second), time.Minute)
-	ls.finish(ls.next(start), endedWell, start)
-	ls.sweep(start.Add(70*time.Second), time.Minute)
-	ls.sweep(start.Add(120*time.Second), time.Minute)
+	ls.forgetIdle(start.Add(50*time.Second), time.Minute)
+	ls.finish(ls.next(start), resultSuccess, start)
+	ls.forgetIdle(start.Add(70*time.Second), time.Minute)
+	ls.forgetIdle(start.Add(120*time.Second), time.Minute)
 	if len(ls.byID) == 0 {
 		t.Error("forgot a lane that had been idle for 50 seconds of a minute")
 	}

@@ -63,7 +63,7 @@ func TestLateReleaseIsLeftAlone(t *testing.T) {
 		c := r.claimed(r.subscribe(func(s *event.Subscription) { s.Description = "slow" }))
 		c.Delivery.LeaseOwner, c.Delivery.LeasedUntil = r.o.Node, time.Now().Add(r.o.Lease)
 		r.store.add(c)
-		r.d.GiveBack(c)
+		r.d.Release(c)
 		r.wait(r.o.Lease + 3*time.Second)
 		back.Store(true)
 		r.wait(time.Second)

@@ -2,25 +2,24 @@ package dispatch
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// renewMost is how many leases one statement renews.
-const renewMost = 512
+// maxRenew is how many leases one statement renews.
+const maxRenew = 512
 
-// laneIdle is how long a lane without work is remembered, with what it learnt
+// laneIdleTimeout is how long a lane without work is remembered, with what it learnt
 // about its endpoint.
-const laneIdle = time.Minute
+const laneIdleTimeout = time.Minute
 
 // tendLeases renews the leases that will end soon, and forgets idle lanes.
 func (d *Dispatcher) tendLeases(ctx context.Context) {
 	d.renew(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lanes.sweep(time.Now(), laneIdle)
+	d.lanes.forgetIdle(time.Now(), laneIdleTimeout)
 }
 
 // rescue ends the leases of nodes that are no more. It renews before, so that a node
@@ -48,7 +47,7 @@ func (d *Dispatcher) renew(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		now := time.Now()
 		d.mu.Lock()
-		ending := d.held.endingBefore(now.Add(d.o.Lease*2/3), renewMost)
+		ending := d.leases.expiringBefore(now.Add(d.o.Lease*2/3), maxRenew)
 		d.mu.Unlock()
 		if len(ending) == 0 {
 			return true
@@ -60,18 +59,18 @@ func (d *Dispatcher) renew(ctx context.Context) bool {
 				d.o.Log.WarnContext(ctx, "could not renew leases; trying again", "error", err, "leases", len(list))
 				return false
 			}
-			d.renewed(list, lost, until)
+			d.noteRenewed(list, lost, until)
 		}
-		if len(ending) < renewMost {
+		if len(ending) < maxRenew {
 			return true
 		}
 	}
 	return false
 }
 
-// renewed notes the new end of leases. What was lost is not to be attempted; what
+// noteRenewed notes the new end of leases. What was lost is not to be attempted; what
 // was recorded meanwhile is not held any more and counts as lost, which is right.
-func (d *Dispatcher) renewed(list []*work, lost []event.ID, until time.Time) {
+func (d *Dispatcher) noteRenewed(list []*work, lost []event.ID, until time.Time) {
 	gone := make(map[event.ID]bool, len(lost))
 	for _, id := range lost {
 		gone[id] = true
@@ -79,13 +78,13 @@ func (d *Dispatcher) renewed(list []*work, lost []event.ID, until time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, w := range list {
-		if w.prev == nil && w.next == nil && d.held.first != w {
+		if w.prev == nil && w.next == nil && d.leases.first != w {
 			continue // not held any more
 		}
-		d.held.remove(w)
+		d.leases.remove(w)
 		if w.lost = gone[w.claimed.Delivery.ID]; !w.lost {
-			w.until = until
-			d.held.add(w)
+			w.leasedUntil = until
+			d.leases.add(w)
 		}
 	}
 }
@@ -95,84 +94,59 @@ func (d *Dispatcher) renewed(list []*work, lost []event.ID, until time.Time) {
 func (d *Dispatcher) mayAttempt(w *work) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return !w.lost && time.Now().Before(w.until)
+	return !w.lost && time.Now().Before(w.leasedUntil)
 }
 
-// drop forgets a delivery that is not this node's matter any more.
-func (d *Dispatcher) drop(w *work) {
+// forget forgets a delivery that is not this node's matter any more.
+func (d *Dispatcher) forget(w *work) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held.remove(w)
+	d.leases.remove(w)
 }
 
-// dropAll forgets deliveries that were given back.
-func (d *Dispatcher) dropAll(list []*work) {
+// forgetAll forgets deliveries that were given back.
+func (d *Dispatcher) forgetAll(list []*work) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, w := range list {
-		d.held.remove(w)
+		d.leases.remove(w)
 	}
 }
 
-// stop ends everything that waits, lets what is in flight end, and returns an
-// error if that took longer than the grace.
-func (d *Dispatcher) stop() error {
-	d.recorder.unbound()
-	d.mu.Lock()
-	d.stopping = true
-	d.pace.Stop()
-	if waiting := d.lanes.drain(); len(waiting) > 0 {
-		d.recorder.release(waiting...)
-	}
-	for _, l := range d.lanes.byID {
-		d.letIn(l) // that is, out
-	}
-	for _, next := range d.spare {
-		close(next)
-	}
-	d.spare = nil
-	inFlight := d.inFlight
-	if inFlight == 0 {
-		close(d.idle)
-	}
-	d.mu.Unlock()
-
-	err := d.awaitIdle()
-	d.abort()
-	<-d.idle // the sender returns at once
-	return err
-}
-
-// awaitIdle waits for the attempts under way. Their leases are kept alive: another
-// node would attempt them too.
-func (d *Dispatcher) awaitIdle() error {
-	now := time.Now()
-	end, renewAt := now.Add(d.o.Grace), now.Add(d.o.Lease/3)
-	timer := time.NewTimer(d.o.Grace)
-	defer timer.Stop()
-	for ; !d.isIdle(); now = time.Now() {
-		switch {
-		case !now.Before(end):
-			return fmt.Errorf("some attempts were still under way after the grace of %v and were broken off; they are due again", d.o.Grace)
-		case !now.Before(renewAt):
-			d.renew(d.attempts)
-			renewAt = time.Now().Add(d.o.Lease / 3)
-		default:
-			timer.Reset(min(end.Sub(now), renewAt.Sub(now)))
-			select {
-			case <-d.idle:
-			case <-timer.C:
-			}
+// releaseAll makes deliveries due again in the store and forgets them.
+func (d *Dispatcher) releaseAll(released []*work) {
+	defer d.forgetAll(released)
+	for _, list := range byOwner(d.stillLeased(released)) {
+		if err := d.o.Store.Release(context.Background(), list[0].claimed.Delivery.LeaseOwner, ids(list)); err != nil {
+			d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(list))
 		}
 	}
-	return nil
 }
 
-func (d *Dispatcher) isIdle() bool {
-	select {
-	case <-d.idle:
-		return true
-	default:
-		return false
+// stillLeased leaves out what it is too late to give back: that lease has ended by itself,
+// and where this node has claimed the delivery again since, its new one must not.
+func (d *Dispatcher) stillLeased(released []*work) (list []*work) {
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range released {
+		if !w.lost && now.Before(w.leasedUntil) {
+			list = append(list, w)
+		}
+	}
+	return list
+}
+
+// noteRecorded forgets deliveries whose outcome is on disk, and sees to it that
+// retries are claimed when they are due: Run would find those that are due later
+// by itself.
+func (d *Dispatcher) noteRecorded(done []recorded) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i := range done {
+		d.leases.remove(done[i].work)
+		if s := &done[i].settlement.Delivery; s.Status == event.Pending && time.Until(s.DueAt) < pollInterval {
+			d.hint() // Run asks the store when the next one is due
+		}
 	}
 }

@@ -158,16 +158,16 @@ func TestTakesOverWhatADeadNodeHeld(t *testing.T) {
 // Hundreds of leases are renewed in one turn, in statements of a bounded size.
 func TestManyLeases(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.o.Limits = Limits{InFlight: 10, LaneInFlight: 10, LaneDepth: 2000, Held: 2000, HeldBytes: 1 << 20}
+		r.o.Limits = Limits{InFlight: 10, LaneInFlight: 10, LaneDepth: 2000, Buffered: 2000, BufferedBytes: 1 << 20}
 		r.endpoint = answers(200, 30*time.Second)
 		stop := r.otherNode()
 		r.run()
 		sub := r.subscribe(func(s *event.Subscription) { s.MaxInFlight = 1 })
-		for range 2*renewMost + 100 {
+		for range 2*maxRenew + 100 {
 			r.due(sub, 0)
 		}
 		r.wait(time.Minute)
-		if held := r.heldNow(); r.store.tookOver() != 0 || held < 1000 {
+		if held := r.leasesNow(); r.store.tookOver() != 0 || held < 1000 {
 			t.Errorf("%d leases ran out while %d are held", r.store.tookOver(), held)
 		}
 		r.end()

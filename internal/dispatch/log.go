@@ -7,8 +7,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// log writes the one line that says all about an attempt.
-func (d *Dispatcher) log(w *work, sub event.Subscription, s event.Settlement) {
+// logAttempt writes the one line that says all about an attempt.
+func (d *Dispatcher) logAttempt(w *work, sub event.Subscription, s event.Settlement) {
 	o := &s.Attempt.Outcome
 	level := slog.LevelInfo
 	if !o.Success() {

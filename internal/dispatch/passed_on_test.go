@@ -41,7 +41,7 @@ func TestPassedOnDeliveryIsMade(t *testing.T) {
 }
 
 // What there is no room for is due again in the store, and is made from there.
-func TestPassedOnBeyondTheRoomIsGivenBack(t *testing.T) {
+func TestPassedOnBeyondTheCapacityIsReleased(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, time.Second)
 		r.run()
@@ -87,7 +87,7 @@ func TestPassedOnWhileStopping(t *testing.T) {
 		r.wait(time.Second)
 		r.end()
 		r.wait(time.Second)
-		if room := r.d.Room(); room != 0 {
+		if room := r.d.Capacity(); room != 0 {
 			t.Errorf("room for %d while stopping", room)
 		}
 		after, taken := r.passedOn(sub)
@@ -97,7 +97,7 @@ func TestPassedOnWhileStopping(t *testing.T) {
 		late := r.claimed(sub)
 		late.Delivery.LeaseOwner, late.Delivery.LeasedUntil = "node-api", time.Now().Add(r.o.Lease)
 		r.store.add(late)
-		r.d.GiveBack(late)
+		r.d.Release(late)
 		if err := <-r.ended; err != nil {
 			t.Error(err)
 		}
@@ -111,12 +111,12 @@ func TestPassedOnWhileStopping(t *testing.T) {
 }
 
 // Room is what could start now: a full lane takes nothing from it, full slots all.
-func TestRoom(t *testing.T) {
+func TestCapacity(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, time.Hour)
 		r.run()
 		r.wait(time.Second)
-		if room := r.d.Room(); room != r.o.Limits.InFlight {
+		if room := r.d.Capacity(); room != r.o.Limits.InFlight {
 			t.Errorf("an idle node has room for %d, want %d", room, r.o.Limits.InFlight)
 		}
 		sub := r.subscribe()
@@ -124,8 +124,8 @@ func TestRoom(t *testing.T) {
 			r.passedOn(sub)
 		}
 		r.wait(time.Second)
-		if room := r.d.Room(); room != r.o.Limits.InFlight-startInFlight {
-			t.Errorf("with %d under way there is room for %d of %d", startInFlight, room, r.o.Limits.InFlight)
+		if room := r.d.Capacity(); room != r.o.Limits.InFlight-initialInFlight {
+			t.Errorf("with %d under way there is room for %d of %d", initialInFlight, room, r.o.Limits.InFlight)
 		}
 		r.end()
 		r.wait(time.Hour)

@@ -11,10 +11,10 @@ import (
 )
 
 // Forty connections post to an endpoint as fast as they are answered, four times as fast as it
-// takes them. They must get its pace, and no event may wait for long.
-func TestFastProducersAreSlowedToThePace(t *testing.T) {
+// takes them. They must be slowed down to its throughput, and no event may wait for long.
+func TestFastProducersAreSlowedDown(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 10, LaneDepth: 40, Held: 10_000, HeldBytes: 1 << 20}
+		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 10, LaneDepth: 40, Buffered: 10_000, BufferedBytes: 1 << 20}
 		r.endpoint = answers(200, 10*time.Millisecond) // 1,000 a second
 		r.run()
 		sub := r.subscribe()
@@ -57,7 +57,7 @@ func TestFastProducersAreSlowedToThePace(t *testing.T) {
 	})
 }
 
-// Whose endpoint does not keep pace must not hold up those who post.
+// An endpoint that does not keep up must not delay its producers.
 func TestSlowEndpointsHoldNobodyUp(t *testing.T) {
 	for name, test := range map[string]struct {
 		endpoint func(context.Context, event.Subscription, event.Event) event.Outcome
@@ -89,13 +89,13 @@ func TestSlowEndpointsHoldNobodyUp(t *testing.T) {
 }
 
 // What waits for room when the dispatcher stops, or when its producer goes away, goes on without.
-func TestWaitersAreLetGo(t *testing.T) {
+func TestWaitersAreRefused(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits.LaneDepth = 4
 		r.endpoint = answers(200, time.Millisecond)
 		r.run()
 		sub := r.subscribe()
-		for range 400 { // so that its pace is known
+		for range 400 { // so that its throughput is known
 			r.ingest(sub)
 			r.wait(time.Millisecond)
 		}
@@ -114,8 +114,8 @@ func TestWaitersAreLetGo(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		r.d.mu.Lock()
-		if r.d.waiting != 2 {
-			t.Errorf("%d wait, want 2", r.d.waiting)
+		if r.d.waiters != 2 {
+			t.Errorf("%d wait, want 2", r.d.waiters)
 		}
 		r.d.mu.Unlock()
 		gone()
@@ -130,8 +130,8 @@ func TestWaitersAreLetGo(t *testing.T) {
 			t.Errorf("they were let go after %v", time.Since(began))
 		}
 		<-r.ended
-		if r.d.waiting != 0 {
-			t.Errorf("%d are counted as waiting still", r.d.waiting)
+		if r.d.waiters != 0 {
+			t.Errorf("%d are counted as waiting still", r.d.waiters)
 		}
 	})
 }

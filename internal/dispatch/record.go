@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -11,35 +12,47 @@ import (
 )
 
 const (
-	// recordMost is how many settlements are recorded at once.
-	recordMost = 512
-	// unrecordedMost is how many may wait. Whoever adds one more waits: a store that
+	// maxRecord is how many settlements are recorded at once.
+	maxRecord = 512
+	// maxUnrecorded is how many may wait. Whoever adds one more waits: a store that
 	// is away stops the attempts, instead of filling memory with their outcomes.
-	unrecordedMost = 4096
-	// recordAgain is the pause after a failure, and lastTries how many failures in a
+	maxUnrecorded = 4096
+	// recordRetryInterval is the pause after a failure, and maxFailures how many failures in a
 	// row are the end once the dispatcher is to stop.
-	recordAgain = 200 * time.Millisecond
-	lastTries   = 25
-	// gatherEnough outcomes are written without waiting for more; see Options.Gather.
-	gatherEnough = 64
+	recordRetryInterval = 200 * time.Millisecond
+	maxFailures         = 25
+	// enoughToRecord outcomes are written without waiting for more; see Options.Gather.
+	enoughToRecord = 64
 )
+
+// recorderOptions are what a recorder needs of the dispatcher.
+type recorderOptions struct {
+	// record writes settlements to the store, all or none.
+	record func(ctx context.Context, settlements []event.Settlement) error
+	// recorded is called once outcomes are in the store.
+	recorded func(done []recorded)
+	// release makes deliveries due again in the store.
+	release func(list []*work)
+	log     *slog.Logger
+	gather  time.Duration // see Options.Gather
+}
 
 // recorder writes outcomes to the store: whatever has come together while the last
 // write was under way goes into the next.
 type recorder struct {
-	d *Dispatcher
+	o recorderOptions
 	// What is being written, in memory that is used again: by run alone. A store keeps
 	// nothing of what it is given.
-	done        []recorded
+	batch       []recorded
 	settlements []event.Settlement
 
-	mu       sync.Mutex
-	changed  *sync.Cond
-	waiting  []recorded
-	released []*work
-	open     bool // no bound: no attempts will follow those under way
-	stopping bool
-	failures int // in a row, since it is to stop
+	mu         sync.Mutex
+	changed    *sync.Cond
+	unrecorded []recorded
+	released   []*work
+	unbounded  bool // no bound: no attempts will follow those under way
+	stopping   bool
+	failures   int // in a row, since it is to stop
 }
 
 type recorded struct {
@@ -47,8 +60,8 @@ type recorded struct {
 	settlement event.Settlement
 }
 
-func newRecorder(d *Dispatcher) *recorder {
-	r := &recorder{d: d}
+func newRecorder(o recorderOptions) *recorder {
+	r := &recorder{o: o}
 	r.changed = sync.NewCond(&r.mu)
 	return r
 }
@@ -57,10 +70,10 @@ func newRecorder(d *Dispatcher) *recorder {
 func (r *recorder) add(w *work, s event.Settlement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.waiting) >= unrecordedMost && !r.open {
+	for len(r.unrecorded) >= maxUnrecorded && !r.unbounded {
 		r.changed.Wait()
 	}
-	r.waiting = append(r.waiting, recorded{w, s})
+	r.unrecorded = append(r.unrecorded, recorded{w, s})
 	r.changed.Broadcast()
 }
 
@@ -74,11 +87,11 @@ func (r *recorder) release(list ...*work) {
 	r.changed.Broadcast()
 }
 
-// unbound lets everyone through who waits to add an outcome.
-func (r *recorder) unbound() {
+// removeBound lets everyone through who waits to add an outcome.
+func (r *recorder) removeBound() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.open = true
+	r.unbounded = true
 	r.changed.Broadcast()
 }
 
@@ -92,35 +105,35 @@ func (r *recorder) stop() {
 
 func (r *recorder) run() {
 	for {
-		released, ok := r.take()
+		released, ok := r.nextBatch()
 		if !ok || !r.write(released) {
 			return
 		}
-		clear(r.done)
+		clear(r.batch)
 		clear(r.settlements)
 	}
 }
 
-// take waits for something to write; ok is false when there will be nothing more.
-func (r *recorder) take() (released []*work, ok bool) {
+// nextBatch waits for something to write; ok is false when there will be nothing more.
+func (r *recorder) nextBatch() (released []*work, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.waiting) == 0 && len(r.released) == 0 {
+	for len(r.unrecorded) == 0 && len(r.released) == 0 {
 		if r.stopping {
 			return nil, false
 		}
 		r.changed.Wait()
 	}
-	if gather := r.d.o.Gather; gather > 0 && len(r.waiting) < gatherEnough && len(r.released) == 0 && !r.stopping {
+	if r.o.gather > 0 && len(r.unrecorded) < enoughToRecord && len(r.released) == 0 && !r.stopping {
 		r.mu.Unlock()
-		time.Sleep(gather)
+		time.Sleep(r.o.gather)
 		r.mu.Lock()
 	}
-	n := min(len(r.waiting), recordMost)
-	r.done = append(r.done[:0], r.waiting[:n]...)
-	rest := copy(r.waiting, r.waiting[n:])
-	clear(r.waiting[rest:])
-	r.waiting = r.waiting[:rest]
+	n := min(len(r.unrecorded), maxRecord)
+	r.batch = append(r.batch[:0], r.unrecorded[:n]...)
+	rest := copy(r.unrecorded, r.unrecorded[n:])
+	clear(r.unrecorded[rest:])
+	r.unrecorded = r.unrecorded[:rest]
 	released, r.released = r.released, nil
 	r.changed.Broadcast()
 	return released, true
@@ -129,8 +142,8 @@ func (r *recorder) take() (released []*work, ok bool) {
 // write reports false if it gave up.
 func (r *recorder) write(released []*work) bool {
 	r.settlements = r.settlements[:0]
-	for i := range r.done {
-		r.settlements = append(r.settlements, r.done[i].settlement)
+	for i := range r.batch {
+		r.settlements = append(r.settlements, r.batch[i].settlement)
 	}
 	for len(r.settlements) > 0 {
 		err := r.record(r.settlements)
@@ -138,22 +151,16 @@ func (r *recorder) write(released []*work) bool {
 			r.failures = 0
 			break
 		}
-		if r.failures%lastTries == 0 { // some seconds apart: the log may be on the disk that is full
-			r.d.o.Log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(r.settlements))
+		if r.failures%maxFailures == 0 { // some seconds apart: the log may be on the disk that is full
+			r.o.log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(r.settlements))
 		}
-		if r.giveUp() {
+		if r.pauseOrGiveUp() {
 			return false // their leases run out, and they are attempted again
 		}
 	}
-	r.d.recordedAll(r.done)
-	if len(released) == 0 {
-		return true
-	}
-	defer r.d.dropAll(released)
-	for _, list := range byOwner(r.d.inTime(released)) {
-		if err := r.d.o.Store.Release(context.Background(), list[0].claimed.Delivery.LeaseOwner, ids(list)); err != nil {
-			r.d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(list))
-		}
+	r.o.recorded(r.batch)
+	if len(released) > 0 {
+		r.o.release(released)
 	}
 	return true
 }
@@ -162,27 +169,26 @@ func (r *recorder) write(released []*work) bool {
 // reason than that it is away, it writes one by one, so that one it can't keep does not
 // keep the others from the disk, and that one without the receiver's words.
 func (r *recorder) record(settlements []event.Settlement) error {
-	store := r.d.o.Store
 	faultpoint.Reach("dispatch: recording")
-	err := store.Record(context.Background(), settlements)
+	err := r.o.record(context.Background(), settlements)
 	faultpoint.Reach("dispatch: recorded")
 	if err == nil || errors.Is(err, event.ErrUnavailable) {
 		return err
 	}
 	for _, s := range settlements {
-		err := store.Record(context.Background(), []event.Settlement{s})
+		err := r.o.record(context.Background(), []event.Settlement{s})
 		if err == nil {
 			continue
 		}
 		if !errors.Is(err, event.ErrUnavailable) {
-			r.d.o.Log.Error("the store refuses the record of an attempt; recording it without the receiver's words", "error", err, "delivery", s.Delivery.ID.String())
-			err = store.Record(context.Background(), []event.Settlement{withoutWords(s)})
+			r.o.log.Error("the store refuses the record of an attempt; recording it without the receiver's words", "error", err, "delivery", s.Delivery.ID.String())
+			err = r.o.record(context.Background(), []event.Settlement{withoutWords(s)})
 		}
 		if errors.Is(err, event.ErrUnavailable) {
 			return err
 		}
 		if err != nil {
-			r.d.o.Log.Error("the store refuses that, too: the attempt is not on record, and will be made again", "error", err, "delivery", s.Delivery.ID.String())
+			r.o.log.Error("the store refuses that, too: the attempt is not on record, and will be made again", "error", err, "delivery", s.Delivery.ID.String())
 		}
 	}
 	return nil
@@ -198,41 +204,13 @@ func withoutWords(s event.Settlement) event.Settlement {
 	return s
 }
 
-// giveUp pauses after a failed try, and reports whether it was the last.
-func (r *recorder) giveUp() bool {
-	time.Sleep(recordAgain)
+// pauseOrGiveUp pauses after a failed try, and reports whether it was the last.
+func (r *recorder) pauseOrGiveUp() bool {
+	time.Sleep(recordRetryInterval)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stopping {
 		r.failures++
 	}
-	return r.failures >= lastTries
-}
-
-// inTime leaves out what it is too late to give back: that lease has ended by itself,
-// and where this node has claimed the delivery again since, its new one must not.
-func (d *Dispatcher) inTime(released []*work) (list []*work) {
-	now := time.Now()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, w := range released {
-		if !w.lost && now.Before(w.until) {
-			list = append(list, w)
-		}
-	}
-	return list
-}
-
-// recordedAll forgets deliveries whose outcome is on disk, and sees to it that
-// retries are claimed when they are due: Run would find those that are due later
-// by itself.
-func (d *Dispatcher) recordedAll(done []recorded) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for i := range done {
-		d.held.remove(done[i].work)
-		if s := &done[i].settlement.Delivery; s.Status == event.Pending && time.Until(s.DueAt) < pollEvery {
-			d.hint() // Run asks the store when the next one is due
-		}
-	}
+	return r.failures >= maxFailures
 }

@@ -27,17 +27,17 @@ func (r *rig) away(until time.Duration) func() error {
 // are recorded, and the rest goes on.
 func TestOutcomesWaitForTheStore(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 100, LaneDepth: 10_000, Held: 10_000, HeldBytes: 1 << 20}
+		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 100, LaneDepth: 10_000, Buffered: 10_000, BufferedBytes: 1 << 20}
 		r.store.onRecord = r.away(time.Minute)
 		sub := r.subscribe()
-		const all = unrecordedMost + 2000
+		const all = maxUnrecorded + 2000
 		for range all {
 			r.due(sub, 0)
 		}
 		r.run()
 		r.wait(50 * time.Second)
-		most := unrecordedMost + recordMost + r.o.Limits.InFlight
-		if n := r.allSent(); n > most || n < unrecordedMost {
+		most := maxUnrecorded + maxRecord + r.o.Limits.InFlight
+		if n := r.allSent(); n > most || n < maxUnrecorded {
 			t.Errorf("%d attempts were made while none could be recorded, want at most %d", n, most)
 		}
 		if n := r.payloadsKept(); n > 0 {
@@ -56,7 +56,7 @@ func TestOutcomesWaitForTheStore(t *testing.T) {
 func (r *rig) payloadsKept() (n int) {
 	r.d.recorder.mu.Lock()
 	defer r.d.recorder.mu.Unlock()
-	for _, w := range r.d.recorder.waiting {
+	for _, w := range r.d.recorder.unrecorded {
 		n += len(w.work.claimed.Event.Payload)
 	}
 	return n

@@ -42,7 +42,7 @@ func inBubble(t *testing.T, play func(r *rig)) {
 		r.o = Options{
 			Node: "node-a", Store: r.store, Subscriptions: r.store, Sender: r, Observer: r, Log: slog.New(slog.DiscardHandler),
 			Policy: event.RetryPolicy{10 * time.Second, time.Minute}, Lease: 15 * time.Second, Grace: 30 * time.Second,
-			Limits: Limits{InFlight: 100, LaneInFlight: 10, LaneDepth: 40, Held: 10_000, HeldBytes: 1 << 20},
+			Limits: Limits{InFlight: 100, LaneInFlight: 10, LaneDepth: 40, Buffered: 10_000, BufferedBytes: 1 << 20},
 		}
 		play(r)
 	})
@@ -209,10 +209,10 @@ func (r *rig) claimed(sub event.Subscription) event.Claimed {
 }
 
 // heldNow is how many leases the dispatcher holds.
-func (r *rig) heldNow() int {
+func (r *rig) leasesNow() int {
 	r.d.mu.Lock()
 	defer r.d.mu.Unlock()
-	return r.d.held.n
+	return r.d.leases.n
 }
 
 // is checks where a delivery stands in the store.
@@ -230,9 +230,9 @@ func (r *rig) empty() {
 	r.t.Helper()
 	synctest.Wait()
 	d := r.d
-	if d.inFlight != 0 || d.lanes.held != 0 || d.lanes.bytes != 0 || d.held.n != 0 || r.inFlight != 0 {
+	if d.inFlight != 0 || d.lanes.buffered != 0 || d.lanes.bytes != 0 || d.leases.n != 0 || r.inFlight != 0 {
 		r.t.Errorf("left: %d in flight, %d in lanes with %d bytes, %d leases, the gauge at %d",
-			d.inFlight, d.lanes.held, d.lanes.bytes, d.held.n, r.inFlight)
+			d.inFlight, d.lanes.buffered, d.lanes.bytes, d.leases.n, r.inFlight)
 	}
 	if n := r.store.leased(); n != 0 {
 		r.t.Errorf("%d leases are left in the store", n)

@@ -7,19 +7,19 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// sealedFor is how long nothing of a subscription is claimed whose secrets can't be
+// sealedPause is how long nothing of a subscription is claimed whose secrets can't be
 // opened. It is looked at again then: it may have got new ones.
-const sealedFor = 30 * time.Second
+const sealedPause = 30 * time.Second
 
-// holdBack gives a delivery back whose subscription's secrets can't be opened: it would
+// releaseSealed gives a delivery back whose subscription's secrets can't be opened: it would
 // go out unsigned. No attempt is made and none is counted, so that nothing fails for
 // want of a key. Its other deliveries are left in the store for a while.
-func (d *Dispatcher) holdBack(w *work, sub event.Subscription) {
+func (d *Dispatcher) releaseSealed(w *work, sub event.Subscription) {
 	now := time.Now()
 	d.mu.Lock()
-	known := now.Before(d.sealed[sub.ID])
+	known := now.Before(d.sealedUntil[sub.ID])
 	if !known {
-		d.sealed[sub.ID] = now.Add(sealedFor)
+		d.sealedUntil[sub.ID] = now.Add(sealedPause)
 	}
 	d.mu.Unlock()
 	d.recorder.release(w)
@@ -28,14 +28,14 @@ func (d *Dispatcher) holdBack(w *work, sub event.Subscription) {
 	}
 }
 
-// leaveSealed keeps a claim from taking what would be held back. The caller holds the
+// excludeSealed keeps a claim from taking what would be held back. The caller holds the
 // lock.
-func (d *Dispatcher) leaveSealed(roomOf map[event.ID]int, now time.Time) {
-	for id, until := range d.sealed {
+func (d *Dispatcher) excludeSealed(roomOf map[event.ID]int, now time.Time) {
+	for id, until := range d.sealedUntil {
 		if now.Before(until) {
 			roomOf[id] = 0
 		} else {
-			delete(d.sealed, id)
+			delete(d.sealedUntil, id)
 		}
 	}
 }

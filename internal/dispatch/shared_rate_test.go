@@ -44,7 +44,7 @@ func (b *budget) use(subscription event.ID, interval time.Duration) {
 func TestSharedRate(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		shared := &budget{next: map[event.ID]time.Time{}}
-		r.o.Pace = shared
+		r.o.RateLimiter = shared
 		r.o.Limits.InFlight = 4
 		r.run()
 		limited := r.subscribe(func(s *event.Subscription) { s.RatePerSecond = 1 })
@@ -85,7 +85,7 @@ func TestSharedRate(t *testing.T) {
 // What waits for its turn when the node stops is released.
 func TestSharedRateWhileStopping(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.o.Pace = &budget{next: map[event.ID]time.Time{}}
+		r.o.RateLimiter = &budget{next: map[event.ID]time.Time{}}
 		r.run()
 		sub := r.subscribe(func(s *event.Subscription) { s.RatePerSecond = 0.01 })
 		first, _ := r.ingest(sub)

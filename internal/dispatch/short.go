@@ -9,15 +9,16 @@ import (
 
 const (
 	// shortPause is how long a delivery waits for which this machine had no descriptor,
-	// say. It keeps its slot: as many as too many were in flight then are not.
+	// say. It keeps its slot, which lowers
+	// concurrency by as much as was too much.
 	shortPause = time.Second
-	// shortWarn is the pause between two warnings.
-	shortWarn = 10 * time.Second
+	// shortWarnInterval is the pause between two warnings.
+	shortWarnInterval = 10 * time.Second
 )
 
-// rest waits before a delivery is attempted again that nobody was called for. It reports
+// pauseUnsent waits before a delivery is attempted again that nobody was called for. It reports
 // false, and gives the delivery back, if the dispatcher is to stop meanwhile.
-func (d *Dispatcher) rest(w *work) bool {
+func (d *Dispatcher) pauseUnsent(w *work) bool {
 	t := time.NewTimer(shortPause)
 	defer t.Stop()
 	select {
@@ -37,9 +38,9 @@ func (d *Dispatcher) rest(w *work) bool {
 func (d *Dispatcher) warnShort(o event.Outcome) {
 	now := time.Now()
 	d.mu.Lock()
-	silent := now.Before(d.shortTold.Add(shortWarn))
+	silent := now.Before(d.shortWarned.Add(shortWarnInterval))
 	if !silent {
-		d.shortTold = now
+		d.shortWarned = now
 	}
 	d.mu.Unlock()
 	if !silent {

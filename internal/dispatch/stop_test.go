@@ -141,10 +141,10 @@ func TestStopKeepsLeases(t *testing.T) {
 // stop, and no longer than its tries take.
 func TestStopWhileTheStoreIsAway(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 100, LaneDepth: 10_000, Held: 10_000, HeldBytes: 1 << 20}
+		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 100, LaneDepth: 10_000, Buffered: 10_000, BufferedBytes: 1 << 20}
 		r.store.onRecord = r.away(time.Hour)
 		sub := r.subscribe()
-		for range unrecordedMost + 2000 {
+		for range maxUnrecorded + 2000 {
 			r.due(sub, 0)
 		}
 		r.run()
@@ -157,7 +157,7 @@ func TestStopWhileTheStoreIsAway(t *testing.T) {
 			t.Error("it has not stopped after half an hour")
 			<-r.ended
 		}
-		if took := time.Since(began); took > r.o.Grace+2*lastTries*recordAgain {
+		if took := time.Since(began); took > r.o.Grace+2*maxFailures*recordRetryInterval {
 			t.Errorf("it stopped after %v", took)
 		}
 	})

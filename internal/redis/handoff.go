@@ -20,7 +20,7 @@ const (
 	bytesMost = 16 << 20
 	// batchMost is how many are passed on in one exchange.
 	batchMost = 128
-	// fullPause is for how long a subscription without room at a worker is left to the
+	// fullPause is how long a subscription without capacity at a worker is left to the
 	// database, and refusedPause all of them after Redis has refused one, for want of
 	// memory as a rule, or after nobody read one.
 	fullPause    = 250 * time.Millisecond
@@ -64,7 +64,7 @@ type Handoff struct {
 
 	mu      sync.Mutex
 	refused time.Time              // when Redis last refused one, or one was taken back
-	full    map[event.ID]time.Time // since when a subscription has no room at a worker
+	full    map[event.ID]time.Time // since when a subscription has no capacity at a worker
 }
 
 // NewHandoff makes a Handoff. Nothing is passed on before Run.
@@ -100,7 +100,7 @@ func (h *Handoff) paused(subscription event.ID) bool {
 	return full
 }
 
-// Full notes that a worker had no room for one of a subscription's deliveries.
+// Full notes that a worker had no capacity for one of a subscription's deliveries.
 func (h *Handoff) Full(subscription event.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

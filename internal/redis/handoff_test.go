@@ -87,7 +87,7 @@ func TestReserveRefuses(t *testing.T) {
 		{"an empty event is one, too", 0, nil, true},
 		{"it is as large as may be", maxEntry, nil, true},
 		{"it is too large: the database carries it", maxEntry + 1, nil, false},
-		{"a worker has no room for the subscription", 1, func() { s.Full(theSub) }, false},
+		{"a worker has no capacity for the subscription", 1, func() { s.Full(theSub) }, false},
 		{"that is over", 1, func() { s.full[theSub] = time.Now().Add(-fullPause) }, true},
 		{"and was forgotten", 1, func() { s.wantNotPaused(t) }, true},
 		{"Redis has just refused one", 1, func() { s.refused = time.Now() }, false},
@@ -124,7 +124,7 @@ func (s *sender) wantNotPaused(t *testing.T) {
 	}
 }
 
-// What is remembered of subscriptions without room is bounded.
+// What is remembered of subscriptions without capacity is bounded.
 func TestFullIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
@@ -211,7 +211,7 @@ func TestStreamFullAndEmptyAgain(t *testing.T) {
 	}
 }
 
-// A worker without room for a subscription says so: then no more of it is passed on,
+// A worker without capacity for a subscription says so: then no more of it is passed on,
 // for a moment. That of others is.
 func TestFullNoticePauses(t *testing.T) {
 	t.Parallel()
@@ -288,14 +288,14 @@ func TestReceiverDeletesAtTheEnd(t *testing.T) {
 	}
 }
 
-// A worker without any room reads nothing: others may.
-func TestNoRoomReadsNothing(t *testing.T) {
+// A worker without capacity reads nothing: others may.
+func TestNoCapacityReadsNothing(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
 	s := newSender(t, up(t, shared.URL()), l)
 	s.run(t)
 	busy, idle := newWorker(l), newWorker(l)
-	busy.room.Store(0)
+	busy.capacity.Store(0)
 	receive(t, up(t, shared.URL()), busy)
 	receive(t, up(t, shared.URL()), idle)
 	for range 100 {
@@ -303,9 +303,9 @@ func TestNoRoomReadsNothing(t *testing.T) {
 	}
 	l.wantKnown(t)
 	if busy.took.Load() != 0 || idle.took.Load() == 0 {
-		t.Errorf("the one without room took %d, the other %d", busy.took.Load(), idle.took.Load())
+		t.Errorf("the one without capacity took %d, the other %d", busy.took.Load(), idle.took.Load())
 	}
-	busy.room.Store(1)
+	busy.capacity.Store(1)
 	await.NoError(t, func() error {
 		s.deliver(theSub, 10)
 		if busy.took.Load() == 0 {

@@ -206,7 +206,7 @@ func TestOneOwner(t *testing.T) {
 	}
 }
 
-// Workers that now and then have no room for longer than anything may wait: then it is
+// Workers that now and then have no capacity for longer than anything may wait: then it is
 // taken back, and nothing of that is offered, nor lost.
 func TestOfferedOrTakenBack(t *testing.T) {
 	t.Parallel()
@@ -225,7 +225,7 @@ func TestOfferedOrTakenBack(t *testing.T) {
 	}
 	for i := range 4 {
 		for _, w := range workers {
-			w.room.Store(int64(i % 2 * 64))
+			w.capacity.Store(int64(i % 2 * 64))
 		}
 		before := l.account()
 		await.NoError(t, func() error {

@@ -15,7 +15,7 @@ type notice string
 
 const (
 	changedNotice notice = "changed" // it is not as it was
-	fullNotice    notice = "full"    // a worker has no room for its deliveries at present
+	fullNotice    notice = "full"    // a worker has no capacity for its deliveries now
 )
 
 // Changed tells all nodes that a subscription has changed. It does not wait for them.

@@ -16,20 +16,20 @@ const (
 	// block is how long a worker waits in Redis for something to come, and so, when it
 	// is to stop, at most for that: what comes while it waits is read.
 	block = 500 * time.Millisecond
-	// readMost is how many are taken in one exchange, and noRoom how long a worker waits
-	// that has no room at all.
-	readMost = 128
-	noRoom   = 5 * time.Millisecond
+	// readMost is how many are taken in one exchange, and noCapacityPause how long a worker
+	// without capacity waits.
+	readMost        = 128
+	noCapacityPause = 5 * time.Millisecond
 )
 
 // Dispatcher delivers what is read.
 type Dispatcher interface {
-	// Room is about how many deliveries there is room for.
-	Room() int
-	// Offer takes a delivery over, or gives it back to the store and reports false.
+	// Capacity estimates how many deliveries Offer would take over.
+	Capacity() int
+	// Offer takes over a delivery, or releases it in the store and reports false.
 	Offer(ctx context.Context, c event.Claimed) bool
-	// GiveBack makes a delivery due again.
-	GiveBack(c event.Claimed)
+	// Release makes a delivery due again in the store.
+	Release(c event.Claimed)
 }
 
 // Receiver reads what other nodes pass on, and hands it to this node's dispatcher.
@@ -42,7 +42,7 @@ type Dispatcher interface {
 type Receiver struct {
 	c    *Client
 	d    Dispatcher
-	told map[event.ID]time.Time // when the others were told that there is no room for a subscription
+	told map[event.ID]time.Time // when the other nodes were told that a subscription has no capacity here
 }
 
 // entry is what was read of the stream.
@@ -59,13 +59,13 @@ func NewReceiver(c *Client, d Dispatcher) *Receiver {
 // Run reads until ctx ends.
 func (r *Receiver) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		switch room := r.d.Room(); {
+		switch capacity := r.d.Capacity(); {
 		case !r.c.up.Load():
 			pause(ctx, tryEvery/5)
-		case room <= 0:
-			pause(ctx, noRoom)
+		case capacity <= 0:
+			pause(ctx, noCapacityPause)
 		default:
-			r.readOnce(ctx, min(room, readMost))
+			r.readOnce(ctx, min(capacity, readMost))
 		}
 	}
 	return nil
@@ -173,7 +173,7 @@ func (r *Receiver) take(ctx context.Context, e entry) {
 	c.Delivery.LeasedUntil = time.Now().Add(c.Delivery.LeasedUntil.Sub(now))
 	if now.Sub(sent) > r.c.late() {
 		r.c.o.Observer.Returned(1)
-		r.d.GiveBack(c)
+		r.d.Release(c)
 		return
 	}
 	if !r.d.Offer(ctx, c) {

@@ -176,20 +176,20 @@ func claim(sub event.ID, size int) event.Claimed {
 
 // worker is a node's dispatcher: it notes what it is offered.
 type worker struct {
-	ledger *ledger
-	room   atomic.Int64
-	full   atomic.Bool // no lane has room
-	took   atomic.Int64
-	hold   chan struct{} // if not nil, Offer waits until it is closed
+	ledger   *ledger
+	capacity atomic.Int64
+	full     atomic.Bool // no lane has room
+	took     atomic.Int64
+	hold     chan struct{} // if not nil, Offer waits until it is closed
 }
 
 func newWorker(l *ledger) *worker {
 	w := &worker{ledger: l}
-	w.room.Store(64)
+	w.capacity.Store(64)
 	return w
 }
 
-func (w *worker) Room() int { return int(w.room.Load()) }
+func (w *worker) Capacity() int { return int(w.capacity.Load()) }
 
 func (w *worker) Offer(_ context.Context, c event.Claimed) bool {
 	if w.hold != nil {
@@ -204,7 +204,7 @@ func (w *worker) Offer(_ context.Context, c event.Claimed) bool {
 	return true
 }
 
-func (w *worker) GiveBack(c event.Claimed) {
+func (w *worker) Release(c event.Claimed) {
 	w.ledger.note(c.Delivery.ID, func(f *fate) { f.given++ })
 }
 

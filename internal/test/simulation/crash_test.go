@@ -26,7 +26,7 @@ type scene struct {
 
 var sceneOptions = dispatch.Options{
 	Policy: event.RetryPolicy{2 * time.Second}, Lease: 6 * time.Second, Grace: 30 * time.Second,
-	Limits: dispatch.Limits{InFlight: 64, LaneInFlight: 16, LaneDepth: 4, Held: 200, HeldBytes: 1 << 20},
+	Limits: dispatch.Limits{InFlight: 64, LaneInFlight: 16, LaneDepth: 4, Buffered: 200, BufferedBytes: 1 << 20},
 }
 
 // stage makes the scene's file, with its subscriptions and nothing else.

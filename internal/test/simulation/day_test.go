@@ -100,7 +100,7 @@ func TestDay(t *testing.T) {
 		began := time.Now()
 		p := w.start(newGate(0, false), dispatch.Options{
 			Policy: policy, Lease: 15 * time.Second, Grace: 30 * time.Second,
-			Limits: dispatch.Limits{InFlight: 64, LaneInFlight: 16, LaneDepth: 8, Held: 200, HeldBytes: 1 << 20},
+			Limits: dispatch.Limits{InFlight: 64, LaneInFlight: 16, LaneDepth: 8, Buffered: 200, BufferedBytes: 1 << 20},
 		})
 		list := endpoints(began)
 		subs := make([]event.Subscription, len(list))

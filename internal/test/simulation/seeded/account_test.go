@@ -95,9 +95,9 @@ func (w *world) endAll() {
 // come to its turn: what waited for a subscription that is not active any more.
 func (w *world) idle(n *node) {
 	fresh := w.room(dispatch.New(n.options()))
-	for w.wrong == "" && (!slices.Equal(w.room(n.d), fresh) || n.d.Room() != w.limits.InFlight) {
+	for w.wrong == "" && (!slices.Equal(w.room(n.d), fresh) || n.d.Capacity() != w.limits.InFlight) {
 		w.step()
-		w.demand(time.Since(w.healedAt) < healing, "%s has room for %v and a new one for %v, and could start %d: slots were not given back", n.name, w.room(n.d), fresh, n.d.Room())
+		w.demand(time.Since(w.healedAt) < healing, "%s has room for %v and a new one for %v, and could start %d: slots were not given back", n.name, w.room(n.d), fresh, n.d.Capacity())
 	}
 }
 

@@ -16,7 +16,7 @@ const lease = 6 * time.Second
 var policy = event.RetryPolicy{1 * time.Second, 3 * time.Second, 7 * time.Second}
 
 // node is one process of the service. It is its own neighbour: store, subscriptions,
-// sender, pace. Each call waits for its turn.
+// sender, rate limiter. Each call waits for its turn.
 type node struct {
 	w     *world
 	name  string
@@ -32,7 +32,7 @@ type node struct {
 	lame           bool      // a call of it failed, or came too late
 	// What the delivery that was just let go finds.
 	read   fate
-	pace   time.Duration
+	wait   time.Duration // what the rate limiter says
 	jitter float64
 	seen   map[event.ID]event.Subscription // what it read the last time
 }
@@ -65,7 +65,7 @@ func (w *world) start(role string) *node {
 
 func (n *node) options() dispatch.Options {
 	return dispatch.Options{
-		Node: n.name, Store: n, Subscriptions: n, Sender: n, Pace: n, Observer: n, Log: slog.New(slog.DiscardHandler),
+		Node: n.name, Store: n, Subscriptions: n, Sender: n, RateLimiter: n, Observer: n, Log: slog.New(slog.DiscardHandler),
 		Policy: policy, Limits: n.w.limits, Lease: lease, Grace: 8 * time.Second,
 		Jitter: func() float64 { return n.jitter }, Starting: n.starting,
 	}
@@ -158,7 +158,7 @@ func (n *node) starting(d event.Delivery) {
 }
 
 // Take is the rate that nodes share.
-func (n *node) Take(context.Context, event.ID, time.Duration) time.Duration { return n.pace }
+func (n *node) Take(context.Context, event.ID, time.Duration) time.Duration { return n.wait }
 
 // Send is a request to an endpoint, which ends when its answer comes.
 func (n *node) Send(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome {

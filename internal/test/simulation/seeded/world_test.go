@@ -65,7 +65,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		t: t, dice: rand.New(rand.NewPCG(seed, 0)), store: &model{}, began: time.Now(), //nolint:gosec // chance that can be repeated
 		begun: map[string]begun{}, lastStart: map[string]time.Time{}, names: map[event.ID]string{},
 	}
-	w.limits = dispatch.Limits{InFlight: 12, LaneInFlight: 4, LaneDepth: 8, Held: 40, HeldBytes: 8 << 10}
+	w.limits = dispatch.Limits{InFlight: 12, LaneInFlight: 4, LaneDepth: 8, Buffered: 40, BufferedBytes: 8 << 10}
 	w.calm = w.chance(0.25)
 	w.siege = w.calm && w.chance(0.3)
 	if !w.calm && w.chance(0.3) {
@@ -244,9 +244,9 @@ func (w *world) fate(c *call) fate {
 
 func (w *world) letStart(c *call, f fate) {
 	n, e := c.node, w.endpoint(c.delivery.SubscriptionID)
-	n.pace = 0
+	n.wait = 0
 	if w.paced && e.every > 0 && w.healedAt.IsZero() && w.chance(0.2) {
-		n.pace = w.between(20*time.Millisecond, 900*time.Millisecond)
+		n.wait = w.between(20*time.Millisecond, 900*time.Millisecond)
 	}
 	w.begun[n.name+c.of] = begun{c.delivery, f}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // all walks the list forwards and backwards, which must agree.
-func (h *held) all(t interface{ Fatalf(string, ...any) }) []*work {
+func (h *leaseList) all(t interface{ Fatalf(string, ...any) }) []*work {
 	var forth, back []*work
 	for w := h.first; w != nil; w = w.next {
 		forth = append(forth, w)
@@ -27,9 +27,9 @@ func (h *held) all(t interface{ Fatalf(string, ...any) }) []*work {
 }
 
 // A slice says what the list must hold, whatever is added and removed.
-func TestHeldIsAList(t *testing.T) {
+func TestLeaseList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var h held
+		var h leaseList
 		var want, out []*work
 		for range rapid.IntRange(0, 60).Draw(t, "steps") {
 			switch rapid.IntRange(0, 2).Draw(t, "step") {
@@ -66,11 +66,11 @@ func TestHeldIsAList(t *testing.T) {
 	})
 }
 
-func TestHeldEndingBefore(t *testing.T) {
-	var h held
+func TestExpiringBefore(t *testing.T) {
+	var h leaseList
 	start := time.Now()
 	for i := range 5 {
-		h.add(&work{claimed: event.Claimed{Delivery: event.Delivery{ID: event.NewID(start)}}, until: start.Add(time.Duration(i) * time.Second)})
+		h.add(&work{claimed: event.Claimed{Delivery: event.Delivery{ID: event.NewID(start)}}, leasedUntil: start.Add(time.Duration(i) * time.Second)})
 	}
 	for _, c := range []struct {
 		after time.Duration
@@ -83,12 +83,12 @@ func TestHeldEndingBefore(t *testing.T) {
 		{time.Hour, 9, 5, "all"},
 		{time.Hour, 2, 2, "no more than asked for"},
 	} {
-		list := h.endingBefore(start.Add(c.after), c.most)
+		list := h.expiringBefore(start.Add(c.after), c.most)
 		if len(list) != c.want {
 			t.Errorf("before %v: %d, want %d: %s", c.after, len(list), c.want, c.why)
 		}
 		for i, w := range list {
-			if !w.until.Equal(start.Add(time.Duration(i) * time.Second)) {
+			if !w.leasedUntil.Equal(start.Add(time.Duration(i) * time.Second)) {
 				t.Errorf("before %v: entry %d is out of order", c.after, i)
 			}
 		}

@@ -10,17 +10,17 @@ import (
 
 // work is one delivery that this node holds the lease of.
 type work struct {
-	claimed    event.Claimed
-	lane       *lane
-	interval   time.Duration // the lane's, when this one was started
-	until      time.Time     // when the lease ends
-	lost       bool          // another node has it: no attempt may be made
-	prev, next *work         // in held
+	claimed     event.Claimed
+	lane        *lane
+	interval    time.Duration // the lane's, when this one was started
+	leasedUntil time.Time     // when the lease ends
+	lost        bool          // another node has it: no attempt may be made
+	prev, next  *work         // in the leaseList
 }
 
-// held is the deliveries that this node holds, in the order in which their leases
+// leaseList is the deliveries that this node holds, in the order in which their leases
 // end: a list, because almost all are gone long before anyone looks.
-type held struct {
+type leaseList struct {
 	first, last *work
 	n           int
 	byID        map[event.ID]*work
@@ -28,7 +28,7 @@ type held struct {
 
 // add puts one at the end: its lease is the newest. Where the same delivery was held
 // before, that lease is no more, and what is left of it must not touch the new one.
-func (h *held) add(w *work) {
+func (h *leaseList) add(w *work) {
 	id := w.claimed.Delivery.ID
 	if before := h.byID[id]; before != nil {
 		h.remove(before)
@@ -49,7 +49,7 @@ func (h *held) add(w *work) {
 }
 
 // remove takes one out. One that is not in the list is left alone.
-func (h *held) remove(w *work) {
+func (h *leaseList) remove(w *work) {
 	if w.prev == nil && h.first != w {
 		return
 	}
@@ -68,13 +68,13 @@ func (h *held) remove(w *work) {
 	delete(h.byID, w.claimed.Delivery.ID)
 }
 
-// endingBefore lists those whose lease ends before the time given, at most so many:
+// expiringBefore lists those whose lease ends before the time given, at most so many:
 // by the monotonic clock, or by the one on the wall, which the store goes by and
 // which may have been set forward.
-func (h *held) endingBefore(t time.Time, most int) []*work {
+func (h *leaseList) expiringBefore(t time.Time, most int) []*work {
 	var list []*work
 	wall := t.Round(0)
-	for w := h.first; w != nil && (w.until.Before(t) || w.until.Before(wall)) && len(list) < most; w = w.next {
+	for w := h.first; w != nil && (w.leasedUntil.Before(t) || w.leasedUntil.Before(wall)) && len(list) < most; w = w.next {
 		list = append(list, w)
 	}
 	return list
