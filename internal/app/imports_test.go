@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"internal/test/release010": {"internal/event", "internal/store", "internal/test/pgtest"},
 	"internal/bench":           {"client"},
 	"internal/bench/table":     {"internal/bench", "internal/test/redistest", "internal/test/pgtest"},
+	"internal/bench/compare":   {"internal/bench", "internal/test/pgtest"},
 	"internal/cli":             {"internal/app", "internal/bench", "internal/config", "internal/hostile", "client"},
 	"internal/app": {
 		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/redis", "internal/retention",
