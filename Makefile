@@ -84,7 +84,7 @@ microbench: ## the hot functions
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./webhook
 
 BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD~1)
-compare: build ## CPU a delivery and allocations of this tree beside those of BASE, the last release, for people to read
+compare: deps build ## CPU a delivery, rate and allocations of this tree beside those of BASE, the last release, for people to read
 	@./scripts/compare $(BASE)
 
 $(TOOLS)/%: tools/go.mod tools/go.sum
