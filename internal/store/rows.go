@@ -3,6 +3,9 @@ package store
 import (
 	"encoding/json"
 	"errors"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -82,4 +85,73 @@ func (r *SubscriptionRow[S]) Decode() event.Subscription {
 		sub.RetrySchedule[i] = time.Duration(us) * time.Microsecond
 	}
 	return sub
+}
+
+// Column is one column of a row: its name, the value to write to it, and what reads it.
+// A driver lists the columns of a table once, in one function, and its statements are
+// made from that list.
+type Column struct {
+	Name  string
+	Value any
+	Into  any
+}
+
+// Columns are the columns of a row in their order.
+type Columns []Column
+
+// Names returns the names, as INSERT and SELECT list them.
+func (cs Columns) Names() string {
+	return cs.join(func(_ int, name string) string { return name })
+}
+
+// Parameters returns a parameter for each column, numbered from 1: with the mark "$", it
+// returns "$1, $2".
+func (cs Columns) Parameters(mark string) string {
+	return cs.join(func(n int, _ string) string { return mark + strconv.Itoa(n) })
+}
+
+// Assignments returns what UPDATE sets, with the parameters that Parameters returns.
+func (cs Columns) Assignments(mark string) string {
+	return cs.join(func(n int, name string) string { return name + " = " + mark + strconv.Itoa(n) })
+}
+
+func (cs Columns) join(f func(n int, name string) string) string {
+	list := make([]string, len(cs))
+	for i, c := range cs {
+		list[i] = f(i+1, c.Name)
+	}
+	return strings.Join(list, ", ")
+}
+
+// Values returns what to write, followed by the values of further parameters.
+func (cs Columns) Values(more ...any) []any {
+	list := make([]any, 0, len(cs)+len(more))
+	for _, c := range cs {
+		list = append(list, c.Value)
+	}
+	return append(list, more...)
+}
+
+// Into returns what reads the columns.
+func (cs Columns) Into() []any {
+	list := make([]any, len(cs))
+	for i, c := range cs {
+		list[i] = c.Into
+	}
+	return list
+}
+
+// Without returns the columns that have none of the names.
+func (cs Columns) Without(names ...string) Columns {
+	return slices.DeleteFunc(slices.Clone(cs), func(c Column) bool { return slices.Contains(names, c.Name) })
+}
+
+// Replaced returns the columns of a subscription that ReplaceSubscription writes. The
+// secrets are among them only if there are any.
+func (r *SubscriptionRow[S]) Replaced(all Columns) Columns {
+	replaced := all.Without("id", "created_at", "deleted_at")
+	if len(r.PlainSecrets) == 0 {
+		return replaced.Without("secrets")
+	}
+	return replaced
 }

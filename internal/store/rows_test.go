@@ -76,3 +76,42 @@ func TestSubscriptionRowHoldsSecretsPlainly(t *testing.T) {
 		t.Errorf("the column of headers holds %s", got)
 	}
 }
+
+func TestColumns(t *testing.T) {
+	var name string
+	var size int
+	columns := store.Columns{{Name: "name", Value: "a", Into: &name}, {Name: "size", Value: 7, Into: &size}}
+	for what, row := range map[string][2]string{
+		"names":        {columns.Names(), "name, size"},
+		"parameters":   {columns.Parameters("$"), "$1, $2"},
+		"assignments":  {columns.Assignments("?"), "name = ?1, size = ?2"},
+		"without one":  {columns.Without("name").Assignments("?"), "size = ?1"},
+		"without both": {columns.Without("size", "name").Names(), ""},
+	} {
+		if row[0] != row[1] {
+			t.Errorf("%s: %q, want %q", what, row[0], row[1])
+		}
+	}
+	if got := columns.Values("more"); !reflect.DeepEqual(got, []any{"a", 7, "more"}) {
+		t.Errorf("the values are %v", got)
+	}
+	if got := columns.Into(); !reflect.DeepEqual(got, []any{&name, &size}) {
+		t.Errorf("they are read into %v", got)
+	}
+}
+
+func TestReplacedColumns(t *testing.T) {
+	all := store.Columns{{Name: "id"}, {Name: "target_url"}, {Name: "secrets"}, {Name: "created_at"}, {Name: "updated_at"}, {Name: "deleted_at"}}
+	for reason, row := range map[string]struct {
+		secrets []event.Secret
+		want    string
+	}{
+		"without secrets, the old ones are kept": {nil, "target_url, updated_at"},
+		"with secrets, they are replaced":        {[]event.Secret{"a"}, "target_url, secrets, updated_at"},
+	} {
+		r := store.EncodeSubscription[string](event.Subscription{Secrets: row.secrets})
+		if got := r.Replaced(all).Names(); got != row.want {
+			t.Errorf("%s: %s, want %s", reason, got, row.want)
+		}
+	}
+}

@@ -15,25 +15,44 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-const (
-	subscriptionColumns = `id, target_url, description, event_types, secrets, require_signature, headers, is_active,
-	disabled_reason, timeout_us, retry_schedule_us, max_in_flight, rate_per_second, created_at, updated_at, deleted_at`
-	subscriptionSQL      = `SELECT ` + subscriptionColumns + ` FROM subscriptions WHERE id = $1`
-	listSubscriptionsSQL = `SELECT ` + subscriptionColumns + ` FROM subscriptions
+type subscriptionRow = store.SubscriptionRow[[]byte]
+
+// subscriptionColumns are the columns of a subscription, for reading one to r or for
+// writing r.
+func subscriptionColumns(r *subscriptionRow) store.Columns {
+	return store.Columns{
+		{Name: "id", Value: uuid(r.ID), Into: idTo(&r.ID)},
+		{Name: "target_url", Value: clean(r.TargetURL), Into: &r.TargetURL},
+		{Name: "description", Value: clean(r.Description), Into: &r.Description},
+		{Name: "event_types", Value: patterns(r.EventTypes), Into: &r.EventTypes},
+		{Name: "secrets", Value: blobs(r.PlainSecrets), Into: &r.PlainSecrets},
+		{Name: "require_signature", Value: r.RequireSignature, Into: &r.RequireSignature},
+		{Name: "headers", Value: store.JSON(r.PlainHeaders), Into: &r.PlainHeaders},
+		{Name: "is_active", Value: r.Active, Into: &r.Active},
+		{Name: "disabled_reason", Value: clean(r.DisabledReason), Into: &r.DisabledReason},
+		{Name: "timeout_us", Value: r.TimeoutUS, Into: &r.TimeoutUS},
+		{Name: "retry_schedule_us", Value: schedule(r.ScheduleUS), Into: &r.ScheduleUS},
+		{Name: "max_in_flight", Value: r.MaxInFlight, Into: &r.MaxInFlight},
+		{Name: "rate_per_second", Value: r.RatePerSecond, Into: &r.RatePerSecond},
+		{Name: "created_at", Value: r.CreatedAt, Into: timeTo{&r.CreatedAt}},
+		{Name: "updated_at", Value: r.UpdatedAt, Into: timeTo{&r.UpdatedAt}},
+		{Name: "deleted_at", Value: maybe(r.DeletedAt), Into: timeTo{&r.DeletedAt}},
+	}
+}
+
+var (
+	subscriptionNames    = subscriptionColumns(&subscriptionRow{}).Names()
+	subscriptionSQL      = `SELECT ` + subscriptionNames + ` FROM subscriptions WHERE id = $1`
+	listSubscriptionsSQL = `SELECT ` + subscriptionNames + ` FROM subscriptions
 		WHERE deleted_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2`
 )
-
-type subscriptionRow = store.SubscriptionRow[[]byte]
 
 // CreateSubscription keeps a new subscription.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
 	r := store.EncodeSubscription[[]byte](sub)
+	columns := append(subscriptionColumns(&r), store.Column{Name: "inactive_since", Value: r.CreatedAt})
 	return s.inTx(ctx, quick, "create a subscription", func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO subscriptions (`+subscriptionColumns+`, inactive_since)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-			uuid(r.ID), clean(r.TargetURL), clean(r.Description), patterns(r.EventTypes), blobs(r.PlainSecrets), r.RequireSignature,
-			store.JSON(r.PlainHeaders), r.Active, clean(r.DisabledReason), r.TimeoutUS, schedule(r.ScheduleUS),
-			r.MaxInFlight, r.RatePerSecond, r.CreatedAt, r.UpdatedAt, maybe(r.DeletedAt), r.CreatedAt)
+		_, err := tx.Exec(ctx, `INSERT INTO subscriptions (`+columns.Names()+`) VALUES (`+columns.Parameters("$")+`)`, columns.Values()...)
 		if err != nil {
 			return err
 		}
@@ -71,21 +90,12 @@ func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit in
 // ReplaceSubscription writes what a caller may set.
 func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription) (event.Subscription, error) {
 	var after event.Subscription
-	var secrets any
 	r := store.EncodeSubscription[[]byte](sub)
-	if len(r.PlainSecrets) > 0 {
-		secrets = blobs(r.PlainSecrets)
-	}
+	columns := r.Replaced(subscriptionColumns(&r))
+	sql := fmt.Sprintf(`UPDATE subscriptions SET %s, inactive_since = CASE WHEN is_active THEN $%d ELSE inactive_since END
+		WHERE id = $%d AND deleted_at IS NULL RETURNING %s`, columns.Assignments("$"), len(columns)+1, len(columns)+2, subscriptionNames)
 	err := s.inTx(ctx, quick, "replace a subscription", func(ctx context.Context, tx pgx.Tx) (err error) {
-		after, err = readSubscription(tx.QueryRow(ctx,
-			`UPDATE subscriptions SET target_url = $1, description = $2, event_types = $3, secrets = coalesce($4, secrets),
-			require_signature = $5, headers = $6, inactive_since = CASE WHEN is_active THEN $12 ELSE inactive_since END,
-			is_active = $7, disabled_reason = $8, timeout_us = $9, retry_schedule_us = $10, max_in_flight = $11,
-			rate_per_second = $13, updated_at = $12
-			WHERE id = $14 AND deleted_at IS NULL RETURNING `+subscriptionColumns,
-			clean(r.TargetURL), clean(r.Description), patterns(r.EventTypes), secrets, r.RequireSignature, store.JSON(r.PlainHeaders),
-			r.Active, clean(r.DisabledReason), r.TimeoutUS, schedule(r.ScheduleUS), r.MaxInFlight,
-			r.UpdatedAt, r.RatePerSecond, uuid(r.ID)), r.ID)
+		after, err = readSubscription(tx.QueryRow(ctx, sql, columns.Values(r.UpdatedAt, uuid(r.ID))...), r.ID)
 		if err != nil {
 			return err
 		}
@@ -102,7 +112,7 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 	r := store.EncodeSubscription[[]byte](to)
 	err = s.inTx(ctx, quick, "swap a subscription's secrets", func(ctx context.Context, tx pgx.Tx) error {
 		swapped = false
-		now, err := readSubscription(tx.QueryRow(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions
+		now, err := readSubscription(tx.QueryRow(ctx, `SELECT `+subscriptionNames+` FROM subscriptions
 			WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE`, uuid(from.ID)), from.ID)
 		if errors.Is(err, event.ErrNotFound) {
 			return nil
@@ -181,9 +191,7 @@ func readSubscription(row pgx.Row, id event.ID) (event.Subscription, error) {
 
 func scanSubscription(row pgx.Row) (event.Subscription, error) {
 	var r subscriptionRow
-	err := row.Scan(idTo(&r.ID), &r.TargetURL, &r.Description, &r.EventTypes, &r.PlainSecrets,
-		&r.RequireSignature, &r.PlainHeaders, &r.Active, &r.DisabledReason, &r.TimeoutUS, &r.ScheduleUS,
-		&r.MaxInFlight, &r.RatePerSecond, timeTo{&r.CreatedAt}, timeTo{&r.UpdatedAt}, timeTo{&r.DeletedAt})
+	err := row.Scan(subscriptionColumns(&r).Into()...)
 	return r.Decode(), err
 }
 

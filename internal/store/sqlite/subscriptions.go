@@ -13,32 +13,52 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-const subscriptionColumns = `id, target_url, description, event_types, secrets, require_signature, headers, is_active,
-	disabled_reason, timeout_us, retry_schedule, max_in_flight, rate_per_second, created_at, updated_at, deleted_at`
-
 type subscriptionRow = store.SubscriptionRow[string]
+
+// subscriptionColumns are the columns of a subscription, for reading one to r or for
+// writing r.
+func subscriptionColumns(r *subscriptionRow) store.Columns {
+	return store.Columns{
+		{Name: "id", Value: r.ID[:], Into: idScan{&r.ID}},
+		{Name: "target_url", Value: r.TargetURL, Into: &r.TargetURL},
+		{Name: "description", Value: r.Description, Into: &r.Description},
+		{Name: "event_types", Value: store.JSON(r.EventTypes), Into: jsonScan{&r.EventTypes}},
+		{Name: "secrets", Value: store.JSON(r.PlainSecrets), Into: jsonScan{&r.PlainSecrets}},
+		{Name: "require_signature", Value: r.RequireSignature, Into: &r.RequireSignature},
+		{Name: "headers", Value: store.JSON(r.PlainHeaders), Into: jsonScan{&r.PlainHeaders}},
+		{Name: "is_active", Value: r.Active, Into: &r.Active},
+		{Name: "disabled_reason", Value: r.DisabledReason, Into: &r.DisabledReason},
+		{Name: "timeout_us", Value: r.TimeoutUS, Into: &r.TimeoutUS},
+		{Name: "retry_schedule", Value: schedule(r.ScheduleUS), Into: jsonScan{&r.ScheduleUS}},
+		{Name: "max_in_flight", Value: r.MaxInFlight, Into: &r.MaxInFlight},
+		{Name: "rate_per_second", Value: r.RatePerSecond, Into: &r.RatePerSecond},
+		{Name: "created_at", Value: micros(r.CreatedAt), Into: timeScan{&r.CreatedAt}},
+		{Name: "updated_at", Value: micros(r.UpdatedAt), Into: timeScan{&r.UpdatedAt}},
+		{Name: "deleted_at", Value: micros(r.DeletedAt), Into: timeScan{&r.DeletedAt}},
+	}
+}
+
+// selectSubscriptions is how a statement begins that reads subscriptions.
+var selectSubscriptions = `SELECT ` + subscriptionColumns(&subscriptionRow{}).Names() + ` FROM subscriptions `
 
 // CreateSubscription keeps a new subscription.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
 	r := store.EncodeSubscription[string](sub)
+	columns := append(subscriptionColumns(&r), store.Column{Name: "inactive_since", Value: micros(r.CreatedAt)})
 	return s.write(ctx, 1, func(w *writer) error {
-		_, err := w.conn.Exec(`INSERT INTO subscriptions (`+subscriptionColumns+`, inactive_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			r.ID[:], r.TargetURL, r.Description, store.JSON(r.EventTypes), store.JSON(r.PlainSecrets), r.RequireSignature,
-			store.JSON(r.PlainHeaders), r.Active, r.DisabledReason, r.TimeoutUS, schedule(r.ScheduleUS),
-			r.MaxInFlight, r.RatePerSecond, micros(r.CreatedAt), micros(r.UpdatedAt), micros(r.DeletedAt), micros(r.CreatedAt))
+		_, err := w.conn.Exec(`INSERT INTO subscriptions (`+columns.Names()+`) VALUES (`+columns.Parameters("?")+`)`, columns.Values()...)
 		return err
 	})
 }
 
 // Subscription reads one, a deleted one too.
 func (s *Store) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
-	return readSubscription(s.reads.QueryRowContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ?`, id[:]), id)
+	return readSubscription(s.reads.QueryRowContext(ctx, selectSubscriptions+`WHERE id = ?`, id[:]), id)
 }
 
 // ListSubscriptions reads a page of those that exist, newest first.
 func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error) {
-	rows, err := s.reads.QueryContext(ctx, `SELECT `+subscriptionColumns+` FROM subscriptions
-		WHERE deleted_at = 0 AND id < ? ORDER BY id DESC LIMIT ?`, cursor(before), limit)
+	rows, err := s.reads.QueryContext(ctx, selectSubscriptions+`WHERE deleted_at = 0 AND id < ? ORDER BY id DESC LIMIT ?`, cursor(before), limit)
 	if err != nil {
 		return nil, unavailable("list subscriptions", err)
 	}
@@ -49,24 +69,18 @@ func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit in
 func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription) (event.Subscription, error) {
 	var after event.Subscription
 	r := store.EncodeSubscription[string](sub)
+	columns := r.Replaced(subscriptionColumns(&r))
 	err := s.write(ctx, 1, func(w *writer) error {
-		var secrets any
-		if len(r.PlainSecrets) > 0 {
-			secrets = store.JSON(r.PlainSecrets)
-		}
-		n, err := w.conn.Exec(`UPDATE subscriptions SET target_url = ?, description = ?, event_types = ?, secrets = coalesce(?, secrets),
-			require_signature = ?, headers = ?, inactive_since = CASE WHEN is_active THEN ? ELSE inactive_since END,
-			is_active = ?, disabled_reason = ?, timeout_us = ?, retry_schedule = ?, max_in_flight = ?, rate_per_second = ?, updated_at = ? WHERE id = ? AND deleted_at = 0`,
-			r.TargetURL, r.Description, store.JSON(r.EventTypes), secrets, r.RequireSignature, store.JSON(r.PlainHeaders), micros(r.UpdatedAt), r.Active,
-			r.DisabledReason, r.TimeoutUS, schedule(r.ScheduleUS), r.MaxInFlight, r.RatePerSecond,
-			micros(r.UpdatedAt), r.ID[:])
+		n, err := w.conn.Exec(`UPDATE subscriptions SET `+columns.Assignments("?")+`,
+			inactive_since = CASE WHEN is_active THEN ? ELSE inactive_since END WHERE id = ? AND deleted_at = 0`,
+			columns.Values(micros(r.UpdatedAt), r.ID[:])...)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
 			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, sub.ID)
 		}
-		after, err = readSubscription(w.conn.Row(`SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ?`, sub.ID[:]), sub.ID)
+		after, err = readSubscription(w.conn.Row(selectSubscriptions+`WHERE id = ?`, sub.ID[:]), sub.ID)
 		return err
 	})
 	return after, err
@@ -77,7 +91,7 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 	r := store.EncodeSubscription[string](to)
 	err = s.write(ctx, 1, func(w *writer) error {
 		swapped = false
-		now, err := readSubscription(w.conn.Row(`SELECT `+subscriptionColumns+` FROM subscriptions WHERE id = ? AND deleted_at = 0`, from.ID[:]), from.ID)
+		now, err := readSubscription(w.conn.Row(selectSubscriptions+`WHERE id = ? AND deleted_at = 0`, from.ID[:]), from.ID)
 		if errors.Is(err, event.ErrNotFound) {
 			return nil
 		}
@@ -131,9 +145,7 @@ func readSubscription(row scanner, id event.ID) (event.Subscription, error) {
 
 func scanSubscription(row scanner) (event.Subscription, error) {
 	var r subscriptionRow
-	err := row.Scan(idScan{&r.ID}, &r.TargetURL, &r.Description, jsonScan{&r.EventTypes}, jsonScan{&r.PlainSecrets},
-		&r.RequireSignature, jsonScan{&r.PlainHeaders}, &r.Active, &r.DisabledReason, &r.TimeoutUS, jsonScan{&r.ScheduleUS},
-		&r.MaxInFlight, &r.RatePerSecond, timeScan{&r.CreatedAt}, timeScan{&r.UpdatedAt}, timeScan{&r.DeletedAt})
+	err := row.Scan(subscriptionColumns(&r).Into()...)
 	return r.Decode(), err
 }
 
