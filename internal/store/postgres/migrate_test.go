@@ -20,7 +20,7 @@ func TestKeysFromBeforeScopesAreForAdmins(t *testing.T) {
 	defer db.Close(t.Context())
 	hash := sha256.Sum256([]byte("old"))
 	_, err = db.Exec(t.Context(), `ALTER TABLE api_keys DROP COLUMN scope, DROP COLUMN expires_at, DROP COLUMN used_at;
-		DELETE FROM goose_db_version WHERE version_id = 2`)
+		DELETE FROM goose_db_version WHERE version_id >= 2`)
 	if err == nil {
 		_, err = db.Exec(t.Context(), `INSERT INTO api_keys (id, name, prefix, hash, created_at) VALUES (gen_random_uuid(), 'old', 'hf_', $1, now())`, hash[:])
 	}
