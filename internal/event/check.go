@@ -44,7 +44,7 @@ func (s Subscription) Check(retention time.Duration) error {
 		c.check("require_signature", "needs a secret to check signatures with; give one in secret")
 	}
 	c.checkHeaders(s.Headers)
-	c.checkOverrides(s, retention)
+	c.checkSettings(s, retention)
 	if len(c.fields) > 0 {
 		return &InvalidError{Fields: c.fields}
 	}
@@ -79,7 +79,7 @@ func checkSecret(secret Secret) string {
 	return ""
 }
 
-func (c *checker) checkOverrides(s Subscription, retention time.Duration) {
+func (c *checker) checkSettings(s Subscription, retention time.Duration) {
 	if s.Timeout < 0 || s.Timeout > MaxTimeout {
 		c.check("timeout_seconds", fmt.Sprintf("must be between 0 (the service's setting) and %v", MaxTimeout.Seconds()))
 	}

@@ -103,7 +103,7 @@ func TestCheckSubscription(t *testing.T) {
 		{"everything wrong at once is named at once", func(s *event.Subscription) {
 			*s = event.Subscription{
 				Description: strings.Repeat("d", 2000), EventTypes: []string{"*.*"}, RequireSignature: true,
-				Headers: map[string]string{"Host": "x"}, Timeout: -1, MaxInFlight: -1, RatePerSecond: -1, RetrySchedule: event.RetryPolicy{0},
+				Headers: map[string]string{"Host": "x"}, Settings: event.Settings{Timeout: -1, MaxInFlight: -1, RatePerSecond: -1, RetrySchedule: event.RetryPolicy{0}},
 			}
 		}, []string{
 			"target_url", "description", "event_types[0]", "require_signature", "headers.Host",

@@ -141,7 +141,7 @@ func TestPolicyOfSubscription(t *testing.T) {
 		{"its own", event.RetryPolicy{time.Hour}, event.RetryPolicy{time.Hour}},
 	}
 	for _, tt := range tests {
-		if got := (event.Subscription{RetrySchedule: tt.own}).Policy(service); !slices.Equal(got, tt.want) {
+		if got := (event.Subscription{Settings: event.Settings{RetrySchedule: tt.own}}).Policy(service); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.reason, got, tt.want)
 		}
 	}

@@ -106,7 +106,7 @@ func TestSecretHidesFromEncodings(t *testing.T) {
 
 func TestSecretHidesFromErrors(t *testing.T) {
 	secret := event.Secret(secretText + strings.Repeat("x", event.MaxSecretBytes))
-	s := event.Subscription{TargetURL: "bad", Secrets: []event.Secret{secret, ""}, Timeout: -1}
+	s := event.Subscription{TargetURL: "bad", Secrets: []event.Secret{secret, ""}, Settings: event.Settings{Timeout: -1}}
 	hides(t, "a refusal", s.Check(retention).Error())
 	hides(t, "a refusal with its fields", fmt.Sprintf("%+v %#v", s.Check(retention), s.Check(retention)))
 }

@@ -52,11 +52,7 @@ type Subscription struct {
 	// back without new ones.
 	Sealed string
 
-	// Overrides of the service's settings; zero means the setting.
-	Timeout       time.Duration
-	RetrySchedule RetryPolicy // nil means the setting; empty means no retries
-	MaxInFlight   int
-	RatePerSecond float64
+	Settings
 }
 
 // Deleted reports whether only its history is left.

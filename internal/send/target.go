@@ -37,7 +37,8 @@ var ports = map[string]string{"http": "80", "https": "443"}
 func (t *target) madeOf(sub *event.Subscription) bool {
 	return t.of.TargetURL == sub.TargetURL &&
 		slices.Equal(t.of.Secrets, sub.Secrets) &&
-		maps.Equal(t.of.Headers, sub.Headers)
+		maps.Equal(t.of.Headers, sub.Headers) &&
+		t.of.Settings.Equal(&sub.Settings)
 }
 
 func prepare(sub *event.Subscription, userAgent string, guard *Guard) *target {
@@ -45,6 +46,7 @@ func prepare(sub *event.Subscription, userAgent string, guard *Guard) *target {
 		TargetURL: sub.TargetURL,
 		Secrets:   slices.Clone(sub.Secrets),
 		Headers:   maps.Clone(sub.Headers),
+		Settings:  sub.Settings,
 	}}
 	if t.problem = event.CheckTarget(sub.TargetURL); t.problem != "" {
 		t.problem = "the target URL " + t.problem

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,12 +51,14 @@ type SubscriptionRow[S string | []byte] struct {
 	PlainHeaders       map[string]string
 	TimeoutUS          int64   // microseconds
 	ScheduleUS         []int64 // microseconds; nil if the subscription has no schedule of its own
+	SettingsJSON       string  // the settings that have no column
 }
 
 // EncodeSubscription returns the row to write.
 func EncodeSubscription[S string | []byte](sub event.Subscription) SubscriptionRow[S] {
 	r := SubscriptionRow[S]{
 		Subscription: sub, PlainSecrets: make([]S, len(sub.Secrets)), PlainHeaders: sub.Headers, TimeoutUS: sub.Timeout.Microseconds(),
+		SettingsJSON: JSON(sub.Settings),
 	}
 	for i, secret := range sub.Secrets {
 		r.PlainSecrets[i] = S(secret)
@@ -69,9 +72,13 @@ func EncodeSubscription[S string | []byte](sub event.Subscription) SubscriptionR
 	return r
 }
 
-// Decode returns the subscription of a row that was read.
-func (r *SubscriptionRow[S]) Decode() event.Subscription {
+// Decode returns the subscription of a row that was read. A setting that this release does not
+// know is left out.
+func (r *SubscriptionRow[S]) Decode() (event.Subscription, error) {
 	sub := r.Subscription
+	if err := json.Unmarshal([]byte(r.SettingsJSON), &sub.Settings); err != nil {
+		return sub, fmt.Errorf("read the settings of subscription %s: %w", sub.ID, err)
+	}
 	sub.Headers = r.PlainHeaders
 	sub.Timeout = time.Duration(r.TimeoutUS) * time.Microsecond
 	sub.Secrets, sub.RetrySchedule = nil, nil
@@ -84,7 +91,7 @@ func (r *SubscriptionRow[S]) Decode() event.Subscription {
 	for i, us := range r.ScheduleUS {
 		sub.RetrySchedule[i] = time.Duration(us) * time.Microsecond
 	}
-	return sub
+	return sub, nil
 }
 
 // Column is one column of a row: its name, the value to write to it, and what reads it.

@@ -34,6 +34,7 @@ func subscriptionColumns(r *subscriptionRow) store.Columns {
 		{Name: "retry_schedule_us", Value: schedule(r.ScheduleUS), Into: &r.ScheduleUS},
 		{Name: "max_in_flight", Value: r.MaxInFlight, Into: &r.MaxInFlight},
 		{Name: "rate_per_second", Value: r.RatePerSecond, Into: &r.RatePerSecond},
+		{Name: "settings", Value: r.SettingsJSON, Into: &r.SettingsJSON},
 		{Name: "created_at", Value: r.CreatedAt, Into: timeTo{&r.CreatedAt}},
 		{Name: "updated_at", Value: r.UpdatedAt, Into: timeTo{&r.UpdatedAt}},
 		{Name: "deleted_at", Value: maybe(r.DeletedAt), Into: timeTo{&r.DeletedAt}},
@@ -191,8 +192,10 @@ func readSubscription(row pgx.Row, id event.ID) (event.Subscription, error) {
 
 func scanSubscription(row pgx.Row) (event.Subscription, error) {
 	var r subscriptionRow
-	err := row.Scan(subscriptionColumns(&r).Into()...)
-	return r.Decode(), err
+	if err := row.Scan(subscriptionColumns(&r).Into()...); err != nil {
+		return event.Subscription{}, err
+	}
+	return r.Decode()
 }
 
 func patterns(list []string) texts {

@@ -32,6 +32,7 @@ func subscriptionColumns(r *subscriptionRow) store.Columns {
 		{Name: "retry_schedule", Value: schedule(r.ScheduleUS), Into: jsonScan{&r.ScheduleUS}},
 		{Name: "max_in_flight", Value: r.MaxInFlight, Into: &r.MaxInFlight},
 		{Name: "rate_per_second", Value: r.RatePerSecond, Into: &r.RatePerSecond},
+		{Name: "settings", Value: r.SettingsJSON, Into: &r.SettingsJSON},
 		{Name: "created_at", Value: micros(r.CreatedAt), Into: timeScan{&r.CreatedAt}},
 		{Name: "updated_at", Value: micros(r.UpdatedAt), Into: timeScan{&r.UpdatedAt}},
 		{Name: "deleted_at", Value: micros(r.DeletedAt), Into: timeScan{&r.DeletedAt}},
@@ -145,8 +146,10 @@ func readSubscription(row scanner, id event.ID) (event.Subscription, error) {
 
 func scanSubscription(row scanner) (event.Subscription, error) {
 	var r subscriptionRow
-	err := row.Scan(subscriptionColumns(&r).Into()...)
-	return r.Decode(), err
+	if err := row.Scan(subscriptionColumns(&r).Into()...); err != nil {
+		return event.Subscription{}, err
+	}
+	return r.Decode()
 }
 
 // schedule is the column of a retry schedule.

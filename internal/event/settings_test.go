@@ -1,0 +1,44 @@
+package event_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/event"
+)
+
+// other are values that differ from the zero value, by type. A setting of another type needs
+// one here.
+var other = map[reflect.Type]any{
+	reflect.TypeFor[time.Duration]():     time.Second,
+	reflect.TypeFor[event.RetryPolicy](): event.RetryPolicy{},
+	reflect.TypeFor[int]():               1,
+	reflect.TypeFor[float64]():           0.5,
+}
+
+// A setting that Equal forgets would be used stale: what was prepared for a subscription is
+// kept as long as its settings are equal.
+func TestSettingsEqualSeesEveryField(t *testing.T) {
+	settings := reflect.TypeFor[event.Settings]()
+	for i := range settings.NumField() {
+		field := settings.Field(i)
+		value, known := other[field.Type]
+		if !known {
+			t.Errorf("%s is a %v, of which this test has no value", field.Name, field.Type)
+			continue
+		}
+		var a, b event.Settings
+		reflect.ValueOf(&b).Elem().Field(i).Set(reflect.ValueOf(value))
+		if a.Equal(&b) || b.Equal(&a) {
+			t.Errorf("settings that differ in %s are equal", field.Name)
+		}
+		if !b.Equal(&b) {
+			t.Errorf("settings with %s differ from themselves", field.Name)
+		}
+	}
+	a, b := event.Settings{RetrySchedule: event.RetryPolicy{1, 2}}, event.Settings{RetrySchedule: event.RetryPolicy{1, 3}}
+	if a.Equal(&b) {
+		t.Error("settings with other schedules are equal")
+	}
+}
