@@ -25,6 +25,7 @@ type Subscription struct {
 	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitzero"` // nil: the service's; empty: no retries
 	MaxInFlight          int               `json:"max_in_flight,omitzero"`          // 0: the service's setting
 	RatePerSecond        float64           `json:"rate_per_second,omitzero"`        // 0: no limit
+	Body                 string            `json:"body"`                            // what a request carries: BodyEnvelope or BodyData
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
 	Warnings             []string          `json:"warnings,omitzero"` // what was taken but is unwise; in the answer to a create or replace
@@ -43,7 +44,14 @@ type SubscriptionInput struct {
 	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitzero"` // nil: the service's; empty: no retries
 	MaxInFlight          int               `json:"max_in_flight,omitzero"`          // 0: the service's setting
 	RatePerSecond        float64           `json:"rate_per_second,omitzero"`        // 0: no limit
+	Body                 string            `json:"body,omitzero"`                   // BodyEnvelope or BodyData; "": BodyEnvelope
 }
+
+// What a request to the endpoint carries.
+const (
+	BodyEnvelope = "envelope" // the event as it was posted, byte for byte
+	BodyData     = "data"     // the value of data alone; the header webhook-event holds the type
+)
 
 // Input is what was set of the subscription, to change and to give to
 // [Client.ReplaceSubscription]. The secret is not in it, and so stays as it is.
@@ -51,7 +59,7 @@ func (s Subscription) Input() SubscriptionInput {
 	return SubscriptionInput{
 		TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes, IsActive: &s.IsActive,
 		RequireSignature: s.RequireSignature, Headers: s.Headers, TimeoutSeconds: s.TimeoutSeconds,
-		RetryScheduleSeconds: s.RetryScheduleSeconds, MaxInFlight: s.MaxInFlight, RatePerSecond: s.RatePerSecond,
+		RetryScheduleSeconds: s.RetryScheduleSeconds, MaxInFlight: s.MaxInFlight, RatePerSecond: s.RatePerSecond, Body: s.Body,
 	}
 }
 

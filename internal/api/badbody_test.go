@@ -96,6 +96,8 @@ var badBodies = []struct {
 	{"a number past float64", `{` + good + `, "timeout_seconds": 1e400}`, 422, "timeout_seconds"},
 	{"a whole number past float64", `{` + good + `, "max_in_flight": 1` + strings.Repeat("0", 400) + `}`, 422, "max_in_flight"},
 	{"a whole number past int64", `{` + good + `, "max_in_flight": 9223372036854775808}`, 422, "max_in_flight"},
+	{"a body of another kind", `{` + good + `, "body": "Data"}`, 422, "body"},
+	{"a body that is a number", `{` + good + `, "body": 1}`, 422, "body"},
 	{"half a request", `{` + good + `, "max_in_flight": 1.5}`, 422, "max_in_flight"},
 	{"a negative time-out", `{` + good + `, "timeout_seconds": -1}`, 422, "timeout_seconds"},
 	{"a tiny negative time-out", `{` + good + `, "timeout_seconds": -1e-300}`, 422, "timeout_seconds"},

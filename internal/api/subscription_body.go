@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"math"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ type Subscription struct {
 	RetryScheduleSeconds *[]float64        `json:"retry_schedule_seconds" doc:"The delay before each retry; empty: no retries; null: the service's schedule."`
 	MaxInFlight          *int              `json:"max_in_flight" doc:"null: the service's setting."`
 	RatePerSecond        *float64          `json:"rate_per_second" doc:"null: no limit."`
+	Body                 string            `json:"body" enum:"envelope,data" doc:"What a request carries: the event as it was posted, or its data alone."`
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
 	Warnings             []string          `json:"warnings,omitempty" nullable:"false" doc:"Only in the answer to a create or replace: what was taken but is unwise."`
@@ -49,6 +51,7 @@ type SubscriptionInput struct {
 	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitempty" nullable:"true" maxItems:"50" doc:"The delay before each retry; empty: no retries; absent or null: the service's schedule."`
 	MaxInFlight          int               `json:"max_in_flight,omitempty" nullable:"true" minimum:"0" maximum:"1000" doc:"How many requests to the target may be under way at once; absent, null or 0: the service's setting."`
 	RatePerSecond        float64           `json:"rate_per_second,omitempty" nullable:"true" minimum:"0" maximum:"100000" doc:"How many deliveries a second are begun at most; absent, null or 0: no limit."`
+	Body                 string            `json:"body,omitempty" nullable:"true" enum:"envelope,data" default:"envelope" doc:"What a request carries. envelope: the event as it was posted, byte for byte. data: the value of data alone, byte for byte; then the header webhook-event holds the type, and webhook-attempt the number of the attempt, 1 for the first. Signatures are over what is sent."`
 }
 
 // SubscriptionReplaceInput is a SubscriptionInput that may also hold what only the
@@ -80,6 +83,9 @@ func (in SubscriptionInput) apply(s event.Subscription) (event.Subscription, []e
 		s.DisabledReason = ""
 	}
 	s.Timeout, s.MaxInFlight, s.RatePerSecond = duration(in.TimeoutSeconds), in.MaxInFlight, in.RatePerSecond
+	if s.Body = event.Body(in.Body); s.Body == event.BodyEnvelope {
+		s.Body = "" // the default, kept in one form
+	}
 	s.RetrySchedule = nil
 	if in.RetryScheduleSeconds != nil {
 		s.RetrySchedule = event.RetryPolicy{}
@@ -97,6 +103,7 @@ func show(s event.Subscription) Subscription {
 		IsActive: s.Active, DisabledReason: orNull(s.DisabledReason),
 		RequireSignature: s.RequireSignature, HasSecret: len(s.Secrets) > 0 || s.Sealed != "", HeldReason: s.Sealed, Headers: hideCredentials(s.Headers),
 		TimeoutSeconds: orNull(s.Timeout.Seconds()), MaxInFlight: orNull(s.MaxInFlight), RatePerSecond: orNull(s.RatePerSecond),
+		Body:      string(cmp.Or(s.Body, event.BodyEnvelope)),
 		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(),
 	}
 	if s.RetrySchedule != nil {

@@ -56,7 +56,7 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 var subscriptionExamples = []namedExample{
 	{"basic", "A target on the internet", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "event_types": ["user.created", "user.updated"]}`},
 	{"local", "A target on this machine, for serve --dev", `{"target_url": "http://localhost:9000/webhook", "secret": "my_secret_key", "event_types": ["user.*"]}`},
-	{"every_field", "Every field", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "description": "Orders for the shop", "event_types": ["order.*"], "is_active": true, "require_signature": false, "headers": {"X-Team": "shop"}, "timeout_seconds": 5, "retry_schedule_seconds": [10, 60, 600], "max_in_flight": 4, "rate_per_second": 20}`},
+	{"every_field", "Every field", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "description": "Orders for the shop", "event_types": ["order.*"], "is_active": true, "require_signature": false, "headers": {"X-Team": "shop"}, "timeout_seconds": 5, "retry_schedule_seconds": [10, 60, 600], "max_in_flight": 4, "rate_per_second": 20, "body": "data"}`},
 }
 
 const exampleSubscriptionID = "019ab2c4-5d6e-7f80-9a1b-2c3d4e5f6071"

@@ -16,13 +16,13 @@ func TestCreateAnswersWithEveryField(t *testing.T) {
 	r := s.want(201, s.do("POST", "/subscriptions/", `{
 		"target_url": "https://example.com/hook", "secret": "`+testSecret+`", "description": "orders",
 		"event_types": ["order.*"], "require_signature": true, "headers": {"X-Team": "shop", "Authorization": "`+testCredential+`"},
-		"timeout_seconds": 2.5, "retry_schedule_seconds": [0.5, 60], "max_in_flight": 4, "rate_per_second": 20}`))
+		"timeout_seconds": 2.5, "retry_schedule_seconds": [0.5, 60], "max_in_flight": 4, "rate_per_second": 20, "body": "data"}`))
 	id := r.json["id"].(string)
 	want := map[string]any{
 		"id": id, "target_url": "https://example.com/hook", "description": "orders", "event_types": []any{"order.*"},
 		"is_active": true, "disabled_reason": nil, "require_signature": true, "has_secret": true,
 		"headers":         map[string]any{"X-Team": "shop", "Authorization": "[hidden]"},
-		"timeout_seconds": 2.5, "retry_schedule_seconds": []any{0.5, 60.0}, "max_in_flight": 4.0, "rate_per_second": 20.0,
+		"timeout_seconds": 2.5, "retry_schedule_seconds": []any{0.5, 60.0}, "max_in_flight": 4.0, "rate_per_second": 20.0, "body": "data",
 		"created_at": "2026-11-23T17:44:01Z", "updated_at": "2026-11-23T17:44:01Z",
 	}
 	if diff := cmp.Diff(want, r.json); diff != "" {
@@ -39,13 +39,13 @@ func TestCreateAnswersWithEveryField(t *testing.T) {
 func TestCreateFillsInDefaults(t *testing.T) {
 	absent := newServer(t).do("POST", "/subscriptions", minimal)
 	null := newServer(t).do("POST", "/subscriptions/", `{"target_url": "https://example.com/hook", "secret": null, "description": null, "event_types": null,
-		"is_active": null, "require_signature": null, "headers": null, "timeout_seconds": null, "retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null}`)
+		"is_active": null, "require_signature": null, "headers": null, "timeout_seconds": null, "retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null, "body": null}`)
 	for _, r := range []reply{absent, null} {
 		delete(r.json, "id")
 		want := map[string]any{
 			"target_url": "https://example.com/hook", "description": "", "event_types": []any{}, "is_active": true, "disabled_reason": nil,
 			"require_signature": false, "has_secret": false, "headers": map[string]any{}, "timeout_seconds": nil, "retry_schedule_seconds": nil,
-			"max_in_flight": nil, "rate_per_second": nil, "created_at": "2026-11-23T17:44:01Z", "updated_at": "2026-11-23T17:44:01Z",
+			"max_in_flight": nil, "rate_per_second": nil, "body": "envelope", "created_at": "2026-11-23T17:44:01Z", "updated_at": "2026-11-23T17:44:01Z",
 		}
 		if diff := cmp.Diff(want, r.json); diff != "" {
 			t.Error(diff)

@@ -56,6 +56,36 @@ func TestEventIsDeliveredSignedAndAccountedFor(t *testing.T) {
 	}
 }
 
+func TestDataAloneIsDelivered(t *testing.T) {
+	r := receive(t, "my_secret_key", func(w http.ResponseWriter, _ *http.Request, n int) {
+		if n == 1 {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	s := start(t, t.TempDir())
+	sub := s.subscribe(map[string]any{"target_url": r.URL, "secret": "my_secret_key", "retry_schedule_seconds": []float64{0.05}, "body": "data"})
+	if shown := s.want(http.StatusOK, "GET", "/subscriptions/"+sub, nil); shown["body"] != "data" {
+		t.Errorf("the subscription shows the body %v", shown["body"])
+	}
+	answer := s.want(http.StatusAccepted, "POST", "/webhooks/ingest/"+sub, created)
+	if d := s.settled(answer["delivery_id"].(string)); d["status"] != "delivered" {
+		t.Errorf("delivery %v", d)
+	}
+	got := r.got()
+	if len(got) != 2 {
+		t.Fatalf("the endpoint got %d requests, want 2", len(got))
+	}
+	for i, request := range got {
+		const data = `{"id": 123, "name": "John Doe", "email": "john@example.com"}`
+		if request.body != data || request.id != answer["event_id"] || request.verdict != nil {
+			t.Errorf("request %d: %+v", i+1, request)
+		}
+		if request.header.Get("webhook-event") != "user.created" || request.header.Get("webhook-attempt") != fmt.Sprint(i+1) {
+			t.Errorf("request %d has the header %v", i+1, request.header)
+		}
+	}
+}
+
 func TestFailureIsRetriedOnScheduleAndSaysWhy(t *testing.T) {
 	r := receive(t, "", func(w http.ResponseWriter, _ *http.Request, n int) {
 		if n <= 2 {

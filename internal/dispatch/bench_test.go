@@ -33,7 +33,7 @@ func (instant) Subscription(_ context.Context, id event.ID) (event.Subscription,
 	return event.Subscription{ID: id, Active: true}, nil
 }
 
-func (instant) Send(context.Context, event.Subscription, event.Event) event.Outcome {
+func (instant) Send(context.Context, event.Subscription, event.Claimed) event.Outcome {
 	return event.Outcome{StatusCode: 200}
 }
 

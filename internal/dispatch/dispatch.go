@@ -40,7 +40,7 @@ type Subscriptions interface {
 
 // Sender makes one attempt. It never fails: what goes wrong is the outcome.
 type Sender interface {
-	Send(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome
+	Send(ctx context.Context, sub event.Subscription, c event.Claimed) event.Outcome
 }
 
 // RateLimiter shares the rates of subscriptions with other nodes.
@@ -324,7 +324,7 @@ func (d *Dispatcher) deliver(w *work) result {
 	}
 
 	faultpoint.Reach("dispatch: attempting")
-	outcome := d.o.Sender.Send(d.attempts, sub, w.claimed.Event)
+	outcome := d.o.Sender.Send(d.attempts, sub, w.claimed)
 	if d.attempts.Err() != nil && !outcome.Success() && outcome.StatusCode == 0 {
 		d.recorder.release(w) // we broke it off ourselves: that says nothing about the endpoint
 		return resultNeutral

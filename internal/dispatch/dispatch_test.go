@@ -125,14 +125,14 @@ const gap = 5 * time.Millisecond
 
 // nine posts an event every 10 ms to each of nine endpoints for two seconds, and
 // to a tenth, if there is one; it returns when each of the nine's events arrived.
-func nine(t *testing.T, tenth func(context.Context, event.Subscription, event.Event) event.Outcome) map[string]string {
+func nine(t *testing.T, tenth func(context.Context, event.Subscription, event.Claimed) event.Outcome) map[string]string {
 	arrived := map[string]string{}
 	inBubble(t, func(r *rig) {
 		subs := make([]event.Subscription, 10)
 		for i := range subs {
 			subs[i] = r.subscribe()
 		}
-		r.endpoint = func(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome {
+		r.endpoint = func(ctx context.Context, sub event.Subscription, e event.Claimed) event.Outcome {
 			if sub.ID == subs[9].ID {
 				return tenth(ctx, sub, e)
 			}
@@ -167,7 +167,7 @@ func nine(t *testing.T, tenth func(context.Context, event.Subscription, event.Ev
 // tenth endpoint were not there.
 func TestOneEndpointNeverSlowsAnother(t *testing.T) {
 	alone := nine(t, nil)
-	for why, tenth := range map[string]func(context.Context, event.Subscription, event.Event) event.Outcome{
+	for why, tenth := range map[string]func(context.Context, event.Subscription, event.Claimed) event.Outcome{
 		"hangs":   answers(0, 10*time.Second),
 		"refuses": answers(503, 0),
 		"is slow": answers(200, 300*time.Millisecond),
@@ -237,7 +237,7 @@ func TestFloodLeavesCapacityForOthers(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits = Limits{InFlight: 1000, LaneInFlight: 10, LaneDepth: 400, Buffered: 4000, BufferedBytes: 1 << 20}
 		quiet := r.subscribe()
-		r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Event) event.Outcome {
+		r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Claimed) event.Outcome {
 			if sub.ID == quiet.ID {
 				return answer(ctx, 200, 0)
 			}
@@ -270,7 +270,7 @@ func TestFloodLeavesCapacityForOthers(t *testing.T) {
 func TestHangingEndpointsLeaveSlots(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		quiet := r.subscribe()
-		r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Event) event.Outcome {
+		r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Claimed) event.Outcome {
 			if sub.ID == quiet.ID {
 				return answer(ctx, 200, 0)
 			}

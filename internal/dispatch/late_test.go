@@ -51,7 +51,7 @@ func TestLateReleaseIsLeftAlone(t *testing.T) {
 			}
 			return errAway
 		}
-		r.endpoint = func(ctx context.Context, s event.Subscription, _ event.Event) event.Outcome {
+		r.endpoint = func(ctx context.Context, s event.Subscription, _ event.Claimed) event.Outcome {
 			if s.Description == "slow" {
 				return answer(ctx, 200, 25*time.Second)
 			}

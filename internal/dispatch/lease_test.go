@@ -52,7 +52,7 @@ func TestLeaseIsRenewedAsLongAsAnAttemptTakes(t *testing.T) {
 func TestLeasesAreRenewedDuringABacklog(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		hangs, busy := r.subscribe(), r.subscribe()
-		r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Event) event.Outcome {
+		r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Claimed) event.Outcome {
 			if sub.ID == hangs.ID {
 				return answer(ctx, 200, time.Minute)
 			}
@@ -182,7 +182,7 @@ func TestManyLeases(t *testing.T) {
 // from whoever has claimed the delivery since, which may be this very node.
 func TestGivingBackLate(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.endpoint = func(ctx context.Context, _ event.Subscription, _ event.Event) event.Outcome {
+		r.endpoint = func(ctx context.Context, _ event.Subscription, _ event.Claimed) event.Outcome {
 			if time.Since(r.began) < 10*time.Second {
 				return answer(ctx, 200, 3*time.Second)
 			}

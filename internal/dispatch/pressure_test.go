@@ -60,7 +60,7 @@ func TestFastProducersAreSlowedDown(t *testing.T) {
 // An endpoint that does not keep up must not delay its producers.
 func TestSlowEndpointsHoldNobodyUp(t *testing.T) {
 	for name, test := range map[string]struct {
-		endpoint func(context.Context, event.Subscription, event.Event) event.Outcome
+		endpoint func(context.Context, event.Subscription, event.Claimed) event.Outcome
 		edit     func(*event.Subscription)
 	}{
 		"one that hangs":        {answers(0, 10*time.Second), func(*event.Subscription) {}},

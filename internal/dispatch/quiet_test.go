@@ -39,7 +39,7 @@ func TestFewClaims(t *testing.T) {
 		}, 2},
 		{"an endpoint that hangs has a backlog", func(r *rig) {
 			hangs := r.subscribe()
-			r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Event) event.Outcome {
+			r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Claimed) event.Outcome {
 				if sub.ID == hangs.ID {
 					return answer(ctx, 0, 10*time.Second)
 				}
@@ -92,7 +92,7 @@ func TestRateWithoutAFreeSlot(t *testing.T) {
 		r.o.Limits.InFlight = 3
 		hangs := r.subscribe()
 		limited := r.subscribe(func(s *event.Subscription) { s.RatePerSecond = 1 })
-		r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Event) event.Outcome {
+		r.endpoint = func(ctx context.Context, sub event.Subscription, _ event.Claimed) event.Outcome {
 			if sub.ID == hangs.ID {
 				return answer(ctx, 0, 30*time.Second)
 			}

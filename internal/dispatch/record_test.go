@@ -120,8 +120,8 @@ func TestGoneDisables(t *testing.T) {
 // recorded without what the receiver said.
 func TestRefusedRecord(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.endpoint = func(_ context.Context, _ event.Subscription, e event.Event) event.Outcome {
-			if string(e.Payload) == `"poison"` {
+		r.endpoint = func(_ context.Context, _ event.Subscription, e event.Claimed) event.Outcome {
+			if string(e.Event.Payload) == `"poison"` {
 				return event.Outcome{StatusCode: 500, Code: event.CodeStatus, Error: "poison", Response: []byte("poison")}
 			}
 			return event.Outcome{StatusCode: 200}
@@ -165,7 +165,7 @@ func TestTheLogSaysWhatCallersMayNotRead(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		var log bytes.Buffer
 		r.o.Log = slog.New(slog.NewTextHandler(&log, nil))
-		r.endpoint = func(context.Context, event.Subscription, event.Event) event.Outcome {
+		r.endpoint = func(context.Context, event.Subscription, event.Claimed) event.Outcome {
 			return event.Outcome{Code: event.CodeBlocked, Error: "a name leads to a private address", Detail: "10.1.2.3 is a private address"}
 		}
 		r.run()

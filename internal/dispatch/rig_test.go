@@ -18,7 +18,7 @@ type rig struct {
 	t        *testing.T
 	o        Options
 	store    *memory
-	endpoint func(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome
+	endpoint func(ctx context.Context, sub event.Subscription, e event.Claimed) event.Outcome
 	d        *Dispatcher
 	began    time.Time
 	end      context.CancelFunc
@@ -70,10 +70,10 @@ func (r *rig) wait(d time.Duration) {
 }
 
 // Send is the rig as a Sender.
-func (r *rig) Send(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome {
+func (r *rig) Send(ctx context.Context, sub event.Subscription, e event.Claimed) event.Outcome {
 	began := time.Now()
 	r.mu.Lock()
-	r.sent = append(r.sent, sent{e.ID, began.Sub(r.began)})
+	r.sent = append(r.sent, sent{e.Event.ID, began.Sub(r.began)})
 	r.mu.Unlock()
 	o := r.endpoint(ctx, sub, e)
 	o.StartedAt, o.Duration = began, time.Since(began)
@@ -109,8 +109,8 @@ func (r *rig) allSent() int {
 }
 
 // answers is an endpoint that answers after a time, or not if the attempt is broken off.
-func answers(status int, after time.Duration) func(context.Context, event.Subscription, event.Event) event.Outcome {
-	return func(ctx context.Context, _ event.Subscription, _ event.Event) event.Outcome {
+func answers(status int, after time.Duration) func(context.Context, event.Subscription, event.Claimed) event.Outcome {
+	return func(ctx context.Context, _ event.Subscription, _ event.Claimed) event.Outcome {
 		return answer(ctx, status, after)
 	}
 }

@@ -13,7 +13,7 @@ import (
 func TestShortageIsNoAttempt(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Policy = nil // the first attempt that fails is the last
-		r.endpoint = func(ctx context.Context, _ event.Subscription, _ event.Event) event.Outcome {
+		r.endpoint = func(ctx context.Context, _ event.Subscription, _ event.Claimed) event.Outcome {
 			if time.Since(r.began) < 40*time.Second { // longer than a lease
 				return event.Outcome{Code: event.CodeNetwork, Error: "too many open files", Short: true}
 			}
@@ -37,7 +37,7 @@ func TestShortageIsNoAttempt(t *testing.T) {
 // A dispatcher that is to stop does not wait for descriptors.
 func TestShortageWhileStopping(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.endpoint = func(context.Context, event.Subscription, event.Event) event.Outcome {
+		r.endpoint = func(context.Context, event.Subscription, event.Claimed) event.Outcome {
 			return event.Outcome{Code: event.CodeNetwork, Error: "too many open files", Short: true}
 		}
 		sub := r.subscribe()

@@ -65,7 +65,7 @@ func TestStopBreaksOffAfterTheGrace(t *testing.T) {
 func TestStopKeepsAnswers(t *testing.T) {
 	for status, want := range map[int]event.Status{200: event.Delivered, 500: event.Pending, 410: event.Failed} {
 		inBubble(t, func(r *rig) {
-			r.endpoint = func(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome {
+			r.endpoint = func(ctx context.Context, sub event.Subscription, e event.Claimed) event.Outcome {
 				<-ctx.Done() // the answer comes as the grace ends
 				return answer(context.Background(), status, 0)
 			}

@@ -89,6 +89,9 @@ func (c *checker) checkSettings(s Subscription, retention time.Duration) {
 	if s.RatePerSecond < 0 || s.RatePerSecond > MaxRate || math.IsNaN(s.RatePerSecond) {
 		c.check("rate_per_second", fmt.Sprintf("must be between 0 (no limit) and %v", MaxRate))
 	}
+	if s.Body != "" && s.Body != BodyEnvelope && s.Body != BodyData {
+		c.check("body", fmt.Sprintf("is %q; it may be %q or %q", Clip(string(s.Body), MaxQuoted), BodyEnvelope, BodyData))
+	}
 	if len(s.RetrySchedule) > MaxRetries {
 		c.check("retry_schedule_seconds", fmt.Sprintf("has %d entries; at most %d are allowed", len(s.RetrySchedule), MaxRetries))
 		return

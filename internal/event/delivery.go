@@ -1,6 +1,8 @@
 package event
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -12,6 +14,32 @@ type Event struct {
 	ContentType string
 	Payload     []byte // exactly as received: signatures are over bytes
 	CreatedAt   time.Time
+
+	// DataAt and DataLen are where the value of data lies in the payload, in bytes. A DataLen
+	// of 0 says that it is not known, as for events that release 0.1.0 stored; see Data.
+	DataAt, DataLen int
+}
+
+// Data returns the value of data in the payload, or nil if there is none.
+func (e *Event) Data() []byte {
+	if e.DataLen > 0 && e.DataAt >= 0 && e.DataAt+e.DataLen <= len(e.Payload) {
+		return e.Payload[e.DataAt : e.DataAt+e.DataLen]
+	}
+	d := json.NewDecoder(bytes.NewReader(e.Payload))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return nil
+	}
+	for d.More() {
+		name, err := d.Token()
+		var value json.RawMessage
+		if err != nil || d.Decode(&value) != nil {
+			return nil
+		}
+		if name == "data" {
+			return value
+		}
+	}
+	return nil
 }
 
 // Status is where a delivery stands. A lease is not a status: a delivery that is

@@ -16,12 +16,24 @@ type Settings struct {
 	RetrySchedule RetryPolicy   `json:"-"` // nil means the service's; empty means no retries
 	MaxInFlight   int           `json:"-"`
 	RatePerSecond float64       `json:"-"`
+
+	Body Body `json:"body,omitempty"`
 }
+
+// Body is what of an event a request carries.
+type Body string
+
+// The bodies. The zero Body is BodyEnvelope.
+const (
+	BodyEnvelope Body = "envelope" // {"event": …, "data": …}, byte for byte as it was posted
+	BodyData     Body = "data"     // the value of data alone, with the type in the header webhook-event
+)
 
 // Equal reports whether nothing differs.
 func (s *Settings) Equal(o *Settings) bool {
 	return s.Timeout == o.Timeout &&
 		(s.RetrySchedule == nil) == (o.RetrySchedule == nil) && slices.Equal(s.RetrySchedule, o.RetrySchedule) &&
 		s.MaxInFlight == o.MaxInFlight &&
-		s.RatePerSecond == o.RatePerSecond
+		s.RatePerSecond == o.RatePerSecond &&
+		s.Body == o.Body
 }

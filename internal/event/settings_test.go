@@ -15,6 +15,7 @@ var other = map[reflect.Type]any{
 	reflect.TypeFor[event.RetryPolicy](): event.RetryPolicy{},
 	reflect.TypeFor[int]():               1,
 	reflect.TypeFor[float64]():           0.5,
+	reflect.TypeFor[event.Body]():        event.BodyData,
 }
 
 // A setting that Equal forgets would be used stale: what was prepared for a subscription is

@@ -13,25 +13,31 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// readEventType checks that a body is one JSON object with the members "event", a
-// string, and "data", any value, and returns the event type.
+// envelope is what readEnvelope found.
+type envelope struct {
+	eventType       string
+	dataAt, dataLen int // where the value of data lies in the body, in bytes
+}
+
+// readEnvelope checks that a body is one JSON object with the members "event", a
+// string, and "data", any value, and returns the event type and where data lies.
 //
 // The body is delivered as it is, so nothing is decoded further: "data" may hold
 // whatever is valid JSON (RFC 8259), duplicate names and numbers of any size
 // included. In the outer object a duplicate is refused: a receiver might read the
 // other one than was matched here.
-func readEventType(body []byte) (string, error) {
+func readEnvelope(body []byte) (envelope, error) {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
-		return "", fmt.Errorf(`%w: the body is empty; send {"event": "user.created", "data": {…}}`, event.ErrMalformed)
+		return envelope{}, fmt.Errorf(`%w: the body is empty; send {"event": "user.created", "data": {…}}`, event.ErrMalformed)
 	}
 	if !utf8.Valid(body) {
-		return "", fmt.Errorf("%w: the body is not valid UTF-8", event.ErrMalformed)
+		return envelope{}, fmt.Errorf("%w: the body is not valid UTF-8", event.ErrMalformed)
 	}
 	d := decoders.Get().(*decoder)
 	defer d.free()
 	d.in.Reset(body)
 	d.json.Reset(&d.in, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) // "\ud800" is valid JSON
-	return d.envelope()
+	return d.envelope(body)
 }
 
 type decoder struct {
@@ -46,46 +52,56 @@ func (d *decoder) free() {
 	decoders.Put(d)
 }
 
-func (d *decoder) envelope() (string, error) {
+func (d *decoder) envelope(body []byte) (e envelope, err error) {
 	if d.json.PeekKind() != '{' {
 		if _, err := d.json.ReadToken(); err != nil {
-			return "", malformed(err)
+			return envelope{}, malformed(err)
 		}
-		return "", event.Invalid("body", `must be a JSON object like {"event": "user.created", "data": {…}}`)
+		return envelope{}, event.Invalid("body", `must be a JSON object like {"event": "user.created", "data": {…}}`)
 	}
 	d.json.ReadToken() // cannot fail after PeekKind
-	var eventType string
 	var hasEvent, hasData bool
 	for d.json.PeekKind() != '}' {
 		name, err := d.json.ReadToken()
 		if err != nil {
-			return "", malformed(err)
+			return envelope{}, malformed(err)
 		}
 		switch name := name.String(); {
 		case name == "event" && !hasEvent:
 			hasEvent = true
-			eventType, err = d.eventType()
+			e.eventType, err = d.eventType()
 		case name == "data" && !hasData:
 			hasData = true
-			err = d.skip()
+			e.dataAt, e.dataLen, err = d.data(body)
 		case name == "event" || name == "data":
 			err = event.Invalid(name, "is given twice")
 		default:
 			err = event.Invalid(event.Clip(name, event.MaxQuoted), `is not known; only "event" and "data" are, so put it inside "data"`)
 		}
 		if err != nil {
-			return "", err
+			return envelope{}, err
 		}
 	}
 	if _, err := d.json.ReadToken(); err != nil {
-		return "", malformed(err)
+		return envelope{}, malformed(err)
 	}
 	if _, err := d.json.ReadToken(); err == nil {
-		return "", fmt.Errorf("%w: there is more after the JSON object; send one object a request", event.ErrMalformed)
+		return envelope{}, fmt.Errorf("%w: there is more after the JSON object; send one object a request", event.ErrMalformed)
 	} else if !errors.Is(err, io.EOF) {
-		return "", malformed(err)
+		return envelope{}, malformed(err)
 	}
-	return eventType, required(hasEvent, hasData)
+	return e, required(hasEvent, hasData)
+}
+
+// data skips the value after a name, and returns where it lies.
+func (d *decoder) data(body []byte) (at, size int, err error) {
+	from := int(d.json.InputOffset())
+	if err := d.skip(); err != nil {
+		return 0, 0, err
+	}
+	end := int(d.json.InputOffset())
+	at = end - len(bytes.TrimLeft(body[from:end], ": \t\r\n"))
+	return at, end - at, nil
 }
 
 func (d *decoder) eventType() (string, error) {

@@ -103,8 +103,8 @@ func TestReadEventType(t *testing.T) {
 		{`{"` + strings.Repeat("ü", 40) + `x":1}`, strings.Repeat("ü", 32) + "…", "a long name of two bytes a letter"},
 		{`{"x` + strings.Repeat("ü", 40) + `":1}`, "x" + strings.Repeat("ü", 31) + "…", "and one that 64 bytes would cut inside a letter"},
 	} {
-		got, err := readEventType([]byte(c.body))
-		if result := describe(got, err); result != c.want {
+		got, err := readEnvelope([]byte(c.body))
+		if result := describe(got.eventType, err); result != c.want {
 			t.Errorf("%.60q: got %.80q, want %.80q: %s (%v)", c.body, result, c.want, c.why, err)
 		}
 		if err != nil && (len(err.Error()) > 300 || !utf8.ValidString(err.Error())) {
@@ -136,7 +136,7 @@ func describe(eventType string, err error) string {
 func TestEveryPrefixIsMalformed(t *testing.T) {
 	body := `{"event": "user.created", "data": {"a": [1.5e3, "\u00fc", true, null, {}], "b": -2}}`
 	for i := range len(body) {
-		if _, err := readEventType([]byte(body[:i])); !errors.Is(err, event.ErrMalformed) {
+		if _, err := readEnvelope([]byte(body[:i])); !errors.Is(err, event.ErrMalformed) {
 			t.Errorf("%q: %v", body[:i], err)
 		}
 	}
@@ -150,10 +150,10 @@ func TestReadersAreIndependent(t *testing.T) {
 			t.Parallel()
 			for k := range 200 {
 				want := fmt.Sprintf("t%d.k%d", i, k)
-				readEventType([]byte(`{"event":"broken` + strings.Repeat("[", k)))
-				got, err := readEventType([]byte(`{"data":[` + deep(k) + `],"event":"` + want + `"}`))
-				if got != want || err != nil {
-					t.Fatalf("got %q, %v, want %q", got, err, want)
+				readEnvelope([]byte(`{"event":"broken` + strings.Repeat("[", k)))
+				got, err := readEnvelope([]byte(`{"data":[` + deep(k) + `],"event":"` + want + `"}`))
+				if got.eventType != want || err != nil {
+					t.Fatalf("got %q, %v, want %q", got.eventType, err, want)
 				}
 			}
 		})

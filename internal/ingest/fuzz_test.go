@@ -23,7 +23,7 @@ func FuzzReadEventType(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		before := string(body)
-		got, err := readEventType(body)
+		got, err := readEnvelope(body)
 		if string(body) != before {
 			t.Fatal("the body was changed")
 		}
@@ -44,7 +44,8 @@ func FuzzReadEventType(f *testing.F) {
 	})
 }
 
-func checkAccepted(t *testing.T, body []byte, got string) {
+func checkAccepted(t *testing.T, body []byte, e envelope) {
+	got := e.eventType
 	if !json.Valid(body) {
 		t.Fatal("accepted what is not valid JSON")
 	}
@@ -55,6 +56,12 @@ func checkAccepted(t *testing.T, body []byte, got string) {
 	}
 	if err := json.Unmarshal(fields["event"], &want); err != nil || want != got || len(fields) != 2 || fields["data"] == nil {
 		t.Errorf("read the event type %q from fields %v, want %q", got, fields, want)
+	}
+	if data := body[e.dataAt : e.dataAt+e.dataLen]; string(data) != string(fields["data"]) {
+		t.Errorf("data lies at %d and is %q, want %q", e.dataAt, data, fields["data"])
+	}
+	if data := (&event.Event{Payload: body}).Data(); string(data) != string(fields["data"]) {
+		t.Errorf("without knowing where it lies, data is %q, want %q", data, fields["data"])
 	}
 	if problem := event.CheckEventType(got); problem != "" {
 		t.Errorf("accepted the event type %q, which %s", got, problem)
@@ -71,7 +78,7 @@ func BenchmarkReadEventType(b *testing.B) {
 	b.SetBytes(1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := readEventType(body); err != nil {
+		if _, err := readEnvelope(body); err != nil {
 			b.Fatal(err)
 		}
 	}

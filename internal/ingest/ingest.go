@@ -80,18 +80,18 @@ func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitt
 	if !sub.Active {
 		return event.Submitted{}, inactive(sub)
 	}
-	eventType, err := readEventType(s.Body)
+	e, err := readEnvelope(s.Body)
 	if err != nil {
 		return event.Submitted{}, err
 	}
-	if !event.Wants(sub.EventTypes, eventType) {
+	if !event.Wants(sub.EventTypes, e.eventType) {
 		in.Observer.Filtered()
-		return event.Submitted{Filtered: true, Reason: fmt.Sprintf("the subscription wants %q, not %q", sub.EventTypes, eventType)}, nil
+		return event.Submitted{Filtered: true, Reason: fmt.Sprintf("the subscription wants %q, not %q", sub.EventTypes, e.eventType)}, nil
 	}
 	if err := in.Backlog.check(sub.ID); err != nil {
 		return event.Submitted{}, err
 	}
-	receipt, err := in.accept(ctx, sub, s, eventType)
+	receipt, err := in.accept(ctx, sub, s, e)
 	if err != nil {
 		return event.Submitted{}, err
 	}
@@ -100,10 +100,12 @@ func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitt
 
 // accept stores the event as already claimed where the dispatcher has room, and as
 // due and unclaimed where it has none.
-func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Submission, eventType string) (event.Receipt, error) {
+func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Submission, e envelope) (event.Receipt, error) {
 	now := in.Now()
 	a := event.Acceptance{
-		Event:          event.Event{ID: event.NewID(now), Type: eventType, ContentType: s.ContentType, Payload: s.Body, CreatedAt: now},
+		Event: event.Event{
+			ID: event.NewID(now), Type: e.eventType, ContentType: s.ContentType, Payload: s.Body, CreatedAt: now, DataAt: e.dataAt, DataLen: e.dataLen,
+		},
 		IdempotencyKey: s.IdempotencyKey,
 	}
 	a.Deliveries = []event.Delivery{{

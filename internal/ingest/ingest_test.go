@@ -154,7 +154,7 @@ func TestWhatIsStored(t *testing.T) {
 				t.Errorf("the payload is not the body: %.80q", a.Event.Payload)
 			}
 			want := event.Acceptance{
-				Event: event.Event{ID: got.Receipt.Event, Type: a.Event.Type, ContentType: "application/json; charset=utf-8", Payload: []byte(body), CreatedAt: w.now},
+				Event: event.Event{ID: got.Receipt.Event, Type: a.Event.Type, ContentType: "application/json; charset=utf-8", Payload: []byte(body), CreatedAt: w.now, DataAt: a.Event.DataAt, DataLen: a.Event.DataLen},
 				Deliveries: []event.Delivery{{
 					ID: event.DeliveryID(got.Receipt.Event, w.sub.ID), EventID: got.Receipt.Event, SubscriptionID: w.sub.ID, DueAt: w.now, CreatedAt: w.now,
 				}},

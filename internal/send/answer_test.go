@@ -35,7 +35,7 @@ func TestBrokenAnswers(t *testing.T) {
 			r := receive(t, tt.handle)
 			sub := subscription(r.url())
 			sub.Timeout = short
-			o := newSender(t).Send(t.Context(), sub, someEvent())
+			o := newSender(t).Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 			if words := strings.ReplaceAll(tt.words, "ADDR", r.addr); o.Code != tt.code || o.Error != words {
 				t.Errorf("got %s: %q\nwant %s: %q", o.Code, o.Error, tt.code, words)
 			}
@@ -77,11 +77,11 @@ func TestBodiesThatAreLateCutOrEndless(t *testing.T) {
 				sub := subscription(r.url())
 				sub.Timeout = short
 				s := newSender(t)
-				o := s.Send(t.Context(), sub, someEvent())
+				o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 				if o.Code != status.code || o.Error != status.words || string(o.Response) != tt.kept {
 					t.Errorf("got %q %q and %d bytes of body; want %q %q and %d", o.Code, o.Error, len(o.Response), status.code, status.words, len(tt.kept))
 				}
-				s.Send(t.Context(), sub, someEvent())
+				s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 				if n := r.connections(); n != 2 {
 					t.Errorf("%d connections for two attempts: one whose body did not end was used again", n)
 				}
@@ -103,7 +103,7 @@ func TestWordsHoldNothingConfidential(t *testing.T) {
 		sub := subscription(r.url() + "?token=confidential")
 		sub.Headers = map[string]string{"X-Key": "confidential", "Authorization": "Bearer confidential"}
 		sub.Secrets = []event.Secret{"confidential"}
-		o := newSender(t).Send(t.Context(), sub, someEvent())
+		o := newSender(t).Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 		if o.Success() || strings.Contains(o.Error, "confidential") {
 			t.Errorf("%q", o.Error)
 		}

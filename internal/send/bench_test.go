@@ -75,7 +75,7 @@ func BenchmarkSend(b *testing.B) {
 	b.SetParallelism(16)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if o := s.Send(context.Background(), sub, ev); !o.Success() {
+			if o := s.Send(context.Background(), sub, event.Claimed{Event: ev}); !o.Success() {
 				b.Error(o.Error)
 				return
 			}

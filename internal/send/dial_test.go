@@ -128,7 +128,7 @@ func TestNames(t *testing.T) {
 			s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) { return tt.addrs, tt.rcode })
 			sub := subscription("http://x.example:" + tt.port + "/")
 			sub.Timeout = short
-			o := s.Send(t.Context(), sub, someEvent())
+			o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 			if o.Code != tt.code || !strings.HasPrefix(o.Error, tt.words) {
 				t.Errorf("got %s: %q\nwant %s: %q", o.Code, o.Error, tt.code, tt.words)
 			}
@@ -158,12 +158,12 @@ func TestRebinding(t *testing.T) {
 		return addrs("127.0.0.1"), 0
 	})
 	sub := subscription("http://x.example:" + port + "/")
-	if o := s.Send(t.Context(), sub, someEvent()); !o.Success() {
+	if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); !o.Success() {
 		t.Fatal(o.Error)
 	}
 	moved.Store(true)
 	s.Close() // the kept connection still leads to where the name was
-	if o := s.Send(t.Context(), sub, someEvent()); o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name x.example leads to a loopback address") || !strings.HasPrefix(o.Detail, "127.0.0.2 is a loopback address") {
+	if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name x.example leads to a loopback address") || !strings.HasPrefix(o.Detail, "127.0.0.2 is a loopback address") {
 		t.Errorf("got %s: %q", o.Code, o.Error)
 	}
 }

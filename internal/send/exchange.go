@@ -55,8 +55,17 @@ func (x *exchange) free() {
 }
 
 // prepare writes the request, or says why it can't.
-func (x *exchange) prepare(t *target, ev *event.Event, at time.Time) (problem string) {
+func (x *exchange) prepare(t *target, c *event.Claimed, at time.Time) (problem string) {
+	ev := &c.Event
 	b := append(x.head[:0], t.head...)
+	body := ev.Payload
+	if t.of.Body == event.BodyData {
+		if body = ev.Data(); body == nil {
+			return "the event's payload holds no data"
+		}
+		b = appendField(b, headerEvent, ev.Type)
+		b = appendField(b, headerAttempt, strconv.Itoa(c.Delivery.Attempts+1))
+	}
 	contentType := ev.ContentType
 	switch {
 	case contentType == "":
@@ -66,13 +75,13 @@ func (x *exchange) prepare(t *target, ev *event.Event, at time.Time) (problem st
 	}
 	b = appendField(b, "Content-Type", contentType)
 	b = append(b, "Content-Length: "...)
-	b = append(strconv.AppendInt(b, int64(len(ev.Payload)), 10), "\r\n"...)
+	b = append(strconv.AppendInt(b, int64(len(body)), 10), "\r\n"...)
 	if t.signer == nil {
 		b = appendField(b, webhook.HeaderID, ev.ID.String())
 		b = appendField(b, webhook.HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
 	} else {
 		clear(x.signed)
-		if err := t.signer.SignHeader(x.signed, ev.ID.String(), at, ev.Payload); err != nil {
+		if err := t.signer.SignHeader(x.signed, ev.ID.String(), at, body); err != nil {
 			return "the event can't be signed: " + err.Error()
 		}
 		for _, name := range signedFields {
@@ -80,13 +89,19 @@ func (x *exchange) prepare(t *target, ev *event.Event, at time.Time) (problem st
 		}
 	}
 	b = append(b, "\r\n"...)
-	x.rest = ev.Payload
+	x.rest = body
 	if len(b)+len(x.rest) <= oneWrite {
 		b, x.rest = append(b, x.rest...), nil
 	}
 	x.head = b
 	return ""
 }
+
+// What a request says of its event if its body does not.
+const (
+	headerEvent   = "webhook-event"   // the event's type
+	headerAttempt = "webhook-attempt" // the number of the attempt, 1 for the first
+)
 
 var signedFields = []string{webhook.HeaderID, webhook.HeaderTimestamp, webhook.HeaderSignature, webhook.HeaderHubSignature}
 

@@ -30,7 +30,7 @@ func TestRefusedAddressesBehindNamesAreKept(t *testing.T) {
 	} {
 		s := New(Options{Guard: NewGuard(Rules{Deny: prefixes("203.0.114.0/24")})})
 		s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) { return addrs(tt.addr), 0 })
-		o := s.Send(t.Context(), subscription("https://db.internal/"), someEvent())
+		o := s.Send(t.Context(), subscription("https://db.internal/"), event.Claimed{Event: someEvent()})
 		if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name db.internal leads to "+tt.rule) || !strings.HasPrefix(o.Detail, tt.detail) {
 			t.Errorf("%s: %s: %q, and for the log %q", tt.addr, o.Code, o.Error, o.Detail)
 		}
@@ -40,7 +40,7 @@ func TestRefusedAddressesBehindNamesAreKept(t *testing.T) {
 		s.Close()
 	}
 	// An address that the caller wrote is no secret from him.
-	o := New(Options{}).Send(t.Context(), subscription("http://10.1.2.3/"), someEvent())
+	o := New(Options{}).Send(t.Context(), subscription("http://10.1.2.3/"), event.Claimed{Event: someEvent()})
 	if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "10.1.2.3 is a private address (RFC 1918)") || o.Detail != "" {
 		t.Errorf("%s: %q, and for the log %q", o.Code, o.Error, o.Detail)
 	}
@@ -60,7 +60,7 @@ func TestTheNameServerIsNotNamed(t *testing.T) {
 		var d net.Dialer
 		return d.DialContext(ctx, "udp", c.LocalAddr().String())
 	}}
-	o := s.Send(t.Context(), subscription("http://x.example/"), someEvent())
+	o := s.Send(t.Context(), subscription("http://x.example/"), event.Claimed{Event: someEvent()})
 	if o.Code != event.CodeDNS || o.Error != "the name x.example could not be resolved: the name server can't be asked" {
 		t.Errorf("%s: %q", o.Code, o.Error)
 	}
@@ -97,7 +97,7 @@ func TestOnlySomeAddressesOfANameAreTried(t *testing.T) {
 			}
 			return err
 		}
-		o := s.Send(t.Context(), subscription("http://x.example:"+port+"/"), someEvent())
+		o := s.Send(t.Context(), subscription("http://x.example:"+port+"/"), event.Claimed{Event: someEvent()})
 		if o.Code != tt.code || tried.Load() != maxAddresses {
 			t.Errorf("%s: %d were tried, %s: %q", tt.why, tried.Load(), o.Code, o.Error)
 		}
@@ -157,7 +157,7 @@ func TestHiddenFormsReachNobody(t *testing.T) {
 	for _, host := range hosts {
 		for _, scheme := range []string{"http", "https"} {
 			target := scheme + "://" + host + ":" + port + "/"
-			if o := s.Send(t.Context(), subscription(target), someEvent()); o.Code != event.CodeBlocked && o.Code != event.CodeBadTarget {
+			if o := s.Send(t.Context(), subscription(target), event.Claimed{Event: someEvent()}); o.Code != event.CodeBlocked && o.Code != event.CodeBadTarget {
 				t.Errorf("%s: %s: %q", target, o.Code, o.Error)
 			}
 		}
@@ -245,7 +245,7 @@ func FuzzTargets(f *testing.F) {
 			mu.Lock()
 			dialled = nil
 			mu.Unlock()
-			o := s.Send(t.Context(), subscription(raw), someEvent())
+			o := s.Send(t.Context(), subscription(raw), event.Claimed{Event: someEvent()})
 			mu.Lock()
 			all := slices.Clone(dialled)
 			mu.Unlock()

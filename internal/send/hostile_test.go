@@ -129,7 +129,7 @@ func TestHostileReceivers(t *testing.T) {
 			if n := bad.Count(); n.Accepted != attempts || n.Wrote > attempts*mostWritten {
 				t.Errorf("%d attempts made %d connections, on which %d bytes were written", attempts, n.Accepted, n.Wrote)
 			}
-			if o := s.Send(t.Context(), subscription(healthy.url()), someEvent()); !o.Success() {
+			if o := s.Send(t.Context(), subscription(healthy.url()), event.Claimed{Event: someEvent()}); !o.Success() {
 				t.Errorf("afterwards a healthy endpoint has: %s", o.Error)
 			}
 			hasLetGo(t, bad, k.Name)
@@ -152,7 +152,7 @@ func attack(t *testing.T, s *Sender, bad *hostile.Server, kind string) {
 	sub := subscription(bad.URL())
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	o := s.Send(t.Context(), sub, someEvent())
+	o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 	runtime.ReadMemStats(&after)
 
 	if o.Duration > mostDuration {

@@ -37,7 +37,7 @@ func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
 				}
 			})
 			s, sub := newSender(t), subscription(r.url())
-			s.Send(t.Context(), sub, someEvent())
+			s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 			kept := s.pool.idle["http://"+r.addr][0]
 			close(idle)
 			await.NoError(t, func() error {
@@ -46,7 +46,7 @@ func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
 				}
 				return nil
 			})
-			if o := s.Send(t.Context(), sub, someEvent()); !o.Success() {
+			if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); !o.Success() {
 				t.Errorf("%s: %s", o.Code, o.Error)
 			}
 			if requests.Load() != 2 || r.connections() != 2 {
@@ -68,7 +68,7 @@ func TestALargePayloadMayBeAnsweredUnread(t *testing.T) {
 		s := New(Options{Guard: allowLoopback(), Timeout: patientTimeout})
 		ev := someEvent()
 		ev.Payload = []byte(strings.Repeat("1", payload))
-		if o := s.Send(t.Context(), subscription(r.url()), ev); o.StatusCode != 413 {
+		if o := s.Send(t.Context(), subscription(r.url()), event.Claimed{Event: ev}); o.StatusCode != 413 {
 			t.Errorf("%s: %s: %s", name, o.Code, o.Error)
 		}
 		s.Close()
@@ -91,7 +91,7 @@ func TestALargePayloadComesWholeAndKeepsItsConnection(t *testing.T) {
 	s, sub, ev := newSender(t), subscription(r.url()), someEvent()
 	ev.Payload = []byte(strings.Repeat("1", 4<<20))
 	for range 3 {
-		if o := s.Send(t.Context(), sub, ev); !o.Success() {
+		if o := s.Send(t.Context(), sub, event.Claimed{Event: ev}); !o.Success() {
 			t.Errorf("%s: %s", o.Code, o.Error)
 		}
 	}
@@ -117,10 +117,10 @@ func TestAStopBreaksOffAKeptConnection(t *testing.T) {
 		}
 	})
 	s, sub := newSender(t), subscription(r.url())
-	s.Send(t.Context(), sub, someEvent())
+	s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-second; cancel() }()
-	o := s.Send(ctx, sub, someEvent())
+	o := s.Send(ctx, sub, event.Claimed{Event: someEvent()})
 	if !strings.Contains(o.Error, "the service stopped") || o.Code != event.CodeNetwork || requests.Load() != 2 {
 		t.Errorf("%d requests, %s: %s", requests.Load(), o.Code, o.Error)
 	}

@@ -96,12 +96,12 @@ func TestProxy(t *testing.T) {
 		_, port, _ := net.SplitHostPort(addr)
 		sub := subscription(scheme + "://x.example:" + port + "/webhook")
 		for range 3 {
-			o := s.Send(t.Context(), sub, someEvent())
+			o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 			if !o.Success() || o.Peer != addr {
 				t.Errorf("%s: %s: %q, peer %q", scheme, o.Code, o.Error, o.Peer)
 			}
 		}
-		if o := s.Send(t.Context(), sub, someEvent()); o.Phases.Connect != 0 {
+		if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); o.Phases.Connect != 0 {
 			t.Error("a connection through the proxy is not kept")
 		}
 		if got := p.targets(); got[len(got)-1] != addr {
@@ -150,7 +150,7 @@ func TestTheGuardJudgesBehindTheProxy(t *testing.T) {
 		p.asked = nil
 		p.mu.Unlock()
 		s := through(t, p.addr, tt.answer...)
-		o := s.Send(t.Context(), subscription(tt.target), someEvent())
+		o := s.Send(t.Context(), subscription(tt.target), event.Claimed{Event: someEvent()})
 		want := ""
 		if tt.asked != "" {
 			want = tt.asked + ":" + port
@@ -178,11 +178,11 @@ func TestRebindingBehindTheProxy(t *testing.T) {
 		return addrs("127.0.0.2"), 0
 	})
 	sub := subscription("http://x.example:" + port + "/")
-	if o := s.Send(t.Context(), sub, someEvent()); !o.Success() || n.Load() != 1 {
+	if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); !o.Success() || n.Load() != 1 {
 		t.Fatalf("%s: %q", o.Code, o.Error)
 	}
 	s.Close() // and with it the tunnel
-	if o := s.Send(t.Context(), sub, someEvent()); o.Code != event.CodeBlocked || len(p.targets()) != 1 {
+	if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); o.Code != event.CodeBlocked || len(p.targets()) != 1 {
 		t.Errorf("%s: %q, the proxy was asked for %v", o.Code, o.Error, p.targets())
 	}
 }
@@ -195,7 +195,7 @@ func TestProxyTriesTheNextAddress(t *testing.T) {
 	p := newConnectProxy(t, "127.0.0.1")
 	s := through(t, p.addr, "127.0.0.3", "127.0.0.1")
 	s.targets.guard = NewGuard(Rules{Allow: prefixes("127.0.0.0/24")})
-	if o := s.Send(t.Context(), subscription("http://x.example:"+port+"/"), someEvent()); !o.Success() || !slices.Equal(p.targets(), []string{"127.0.0.3:" + port, "127.0.0.1:" + port}) {
+	if o := s.Send(t.Context(), subscription("http://x.example:"+port+"/"), event.Claimed{Event: someEvent()}); !o.Success() || !slices.Equal(p.targets(), []string{"127.0.0.3:" + port, "127.0.0.1:" + port}) {
 		t.Errorf("%s: %q, the proxy was asked for %v", o.Code, o.Error, p.targets())
 	}
 }
@@ -247,7 +247,7 @@ func TestProxiesInTrouble(t *testing.T) {
 			if strings.HasPrefix(tt.words, "no answer") {
 				sub.Timeout = short
 			}
-			o := s.Send(t.Context(), sub, someEvent())
+			o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 			if o.Code != tt.code || !strings.HasPrefix(o.Error, tt.words) {
 				t.Errorf("got %s: %q\nwant %s: %q", o.Code, o.Error, tt.code, tt.words)
 			}
@@ -271,7 +271,7 @@ func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
 	defer s.Close()
 	s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) { return addrs("127.0.0.1"), 0 })
 	for _, scheme := range []string{"http", "https"} { // Go would go to localhost without a proxy, but not to this name
-		s.Send(t.Context(), subscription(scheme+"://x.example:"+port+"/"), someEvent())
+		s.Send(t.Context(), subscription(scheme+"://x.example:"+port+"/"), event.Claimed{Event: someEvent()})
 	}
 	if n.Load() != 1 || p.connections() != 0 {
 		t.Errorf("%d requests came, and %d connections at the proxy", n.Load(), p.connections())

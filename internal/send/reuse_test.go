@@ -46,7 +46,7 @@ func TestConnectionsAreKept(t *testing.T) {
 		r := receive(t, answers(&requests, a, a, a))
 		s := newSender(t)
 		for range 3 {
-			s.Send(t.Context(), subscription(r.url()), someEvent())
+			s.Send(t.Context(), subscription(r.url()), event.Claimed{Event: someEvent()})
 		}
 		if requests.Load() != 3 || r.connections() != 1 {
 			t.Errorf("%s: %d requests on %d connections", name, requests.Load(), r.connections())
@@ -62,7 +62,7 @@ func TestADeadKeptConnectionIsNotAFailure(t *testing.T) {
 	r := receive(t, answers(&requests, okAnswer, ""))
 	s, sub := newSender(t), subscription(r.url())
 	for i := range 2 {
-		if o := s.Send(t.Context(), sub, someEvent()); !o.Success() {
+		if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); !o.Success() {
 			t.Errorf("attempt %d: %s: %s", i+1, o.Code, o.Error)
 		}
 	}
@@ -89,8 +89,8 @@ func TestABegunAnswerIsNotRepeated(t *testing.T) {
 	r := receive(t, answers(&requests, okAnswer, "HTTP/1.1 200 OK\r\nX-A: b\r\n", ""))
 	s, sub := newSender(t), subscription(r.url())
 	sub.Timeout = short
-	s.Send(t.Context(), sub, someEvent())
-	o := s.Send(t.Context(), sub, someEvent())
+	s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
+	o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 	if requests.Load() != 2 || o.Code != event.CodeTimeout || o.Error != "no complete answer within 500ms" {
 		t.Errorf("%d requests, %s: %s", requests.Load(), o.Code, o.Error)
 	}
@@ -112,7 +112,7 @@ func TestManyAtOnce(t *testing.T) {
 			for range 20 {
 				ev := someEvent()
 				ev.Payload = []byte(`"` + ev.ID.String() + `"`)
-				o := s.Send(t.Context(), sub, ev)
+				o := s.Send(t.Context(), sub, event.Claimed{Event: ev})
 				if _, came := got.Load(ev.ID.String()); !came || string(o.Response) != string(ev.Payload) {
 					t.Errorf("%v: came %v, answered %q, %s", ev.ID, came, o.Response, o.Error)
 				}

@@ -72,7 +72,7 @@ func (s *Sender) Close() { s.pool.close() }
 // Send makes one attempt. It never takes longer than the time-out. When ctx ends,
 // the attempt is broken off: that is for a process that must stop now, and the
 // Outcome says so.
-func (s *Sender) Send(ctx context.Context, sub event.Subscription, ev event.Event) event.Outcome {
+func (s *Sender) Send(ctx context.Context, sub event.Subscription, c event.Claimed) event.Outcome {
 	o := event.Outcome{StartedAt: s.now()}
 	t := s.targets.get(&sub)
 	if t.problem != "" {
@@ -81,7 +81,7 @@ func (s *Sender) Send(ctx context.Context, sub event.Subscription, ev event.Even
 	}
 	x := exchanges.Get().(*exchange)
 	defer x.free()
-	if problem := x.prepare(t, &ev, o.StartedAt); problem != "" {
+	if problem := x.prepare(t, &c, o.StartedAt); problem != "" {
 		o.Code, o.Error = event.CodeBadTarget, problem
 		return o
 	}

@@ -62,7 +62,7 @@ func TestRequestOnTheWire(t *testing.T) {
 	sub.Secrets = []event.Secret{event.Secret(newSecret), oldSecret}
 	sub.Headers = map[string]string{"authorization": "Bearer abc", "X-Tenant": "acme"}
 	ev := event.Event{ID: id, ContentType: "application/json; charset=utf-8", Payload: []byte(payload)}
-	o := s.Send(t.Context(), sub, ev)
+	o := s.Send(t.Context(), sub, event.Claimed{Event: ev})
 	if !o.Success() || o.StatusCode != 200 || string(o.Response) != "ok" || o.Peer != r.addr {
 		t.Fatalf("got %+v", o)
 	}
@@ -125,7 +125,7 @@ func TestPayloadIsSentByteForByte(t *testing.T) {
 		sub.Secrets = []event.Secret{"my_secret_key"}
 		ev := someEvent()
 		ev.Payload = payload
-		if o := s.Send(t.Context(), sub, ev); !o.Success() {
+		if o := s.Send(t.Context(), sub, event.Claimed{Event: ev}); !o.Success() {
 			t.Errorf("%s: %s", name, o.Error)
 		}
 		server.Close()
@@ -139,7 +139,7 @@ func TestWithoutASecretNothingIsSigned(t *testing.T) {
 	defer server.Close()
 	ev := someEvent()
 	s := newSender(t)
-	o := s.Send(t.Context(), subscription(server.URL), ev)
+	o := s.Send(t.Context(), subscription(server.URL), event.Claimed{Event: ev})
 	if !o.Success() {
 		t.Fatal(o.Error)
 	}
@@ -169,7 +169,7 @@ func TestHeadersOfTheSubscription(t *testing.T) {
 		"x-key": "1", "Idempotency-Key": "theirs", "Accept": "*/*",
 		"User-Agent": "theirs", "Content-Type": "theirs", "webhook-id": "theirs", // refused at the door, and here overwritten
 	}
-	if o := newSender(t).Send(t.Context(), sub, someEvent()); !o.Success() {
+	if o := newSender(t).Send(t.Context(), sub, event.Claimed{Event: someEvent()}); !o.Success() {
 		t.Fatal(o.Error)
 	}
 	for name, value := range map[string]string{"X-Key": "1", "Idempotency-Key": "theirs", "Accept": "*/*", "User-Agent": "Hookferry/test", "Content-Type": "application/json"} {
@@ -216,7 +216,7 @@ func TestStatuses(t *testing.T) {
 			}
 			w.WriteHeader(tt.status)
 		}))
-		o := s.Send(t.Context(), subscription(server.URL), someEvent())
+		o := s.Send(t.Context(), subscription(server.URL), event.Claimed{Event: someEvent()})
 		if o.StatusCode != tt.status || o.Code != tt.code || o.Error != tt.words || o.RetryAfter != tt.wait {
 			t.Errorf("%d: got %d, %q, %q, %v", tt.status, o.StatusCode, o.Code, o.Error, o.RetryAfter)
 		}
@@ -230,7 +230,7 @@ func TestExcerpt(t *testing.T) {
 	for _, size := range []int{0, 1, event.ExcerptLimit - 1, event.ExcerptLimit, event.ExcerptLimit + 1, maxBody} {
 		body := strings.Repeat("a", size)
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }))
-		o := s.Send(t.Context(), subscription(server.URL), someEvent())
+		o := s.Send(t.Context(), subscription(server.URL), event.Claimed{Event: someEvent()})
 		if want := body[:min(size, event.ExcerptLimit)]; string(o.Response) != want || !o.Success() {
 			t.Errorf("%d bytes: %d were kept, %s", size, len(o.Response), o.Error)
 		}
@@ -257,7 +257,7 @@ func TestTargetsThatCannotBeCalled(t *testing.T) {
 	}
 	s := newSender(t)
 	for _, tt := range tests {
-		o := s.Send(t.Context(), tt.sub, tt.ev)
+		o := s.Send(t.Context(), tt.sub, event.Claimed{Event: tt.ev})
 		if o.Code != event.CodeBadTarget || !strings.HasPrefix(o.Error, tt.words) {
 			t.Errorf("got %s: %q, want %q", o.Code, o.Error, tt.words)
 		}
@@ -280,7 +280,7 @@ func TestTheProcessStops(t *testing.T) {
 		<-came
 		stop()
 	}()
-	o := newSender(t).Send(ctx, subscription(r.url()), someEvent())
+	o := newSender(t).Send(ctx, subscription(r.url()), event.Claimed{Event: someEvent()})
 	if o.Code != event.CodeNetwork || o.Error != "the attempt was broken off because the service stopped" {
 		t.Errorf("got %s: %q", o.Code, o.Error)
 	}
@@ -292,7 +292,59 @@ func TestOptionsHaveDefaults(t *testing.T) {
 	if s.timeout != DefaultTimeout || s.dialLimit >= s.timeout || s.targets.userAgent != "Hookferry" {
 		t.Errorf("time-out %v, to connect %v, user agent %q", s.timeout, s.dialLimit, s.targets.userAgent)
 	}
-	if o := s.Send(t.Context(), subscription("http://127.0.0.1:1/"), someEvent()); o.Code != event.CodeBlocked {
+	if o := s.Send(t.Context(), subscription("http://127.0.0.1:1/"), event.Claimed{Event: someEvent()}); o.Code != event.CodeBlocked {
 		t.Errorf("without a guard, loopback: %s: %q", o.Code, o.Error)
+	}
+}
+
+// The data alone goes out byte for byte, signed as it goes out; what the body does not say any
+// more stands in the header. testdata/request-data.golden holds the bytes.
+func TestDataOnTheWire(t *testing.T) {
+	t.Parallel()
+	const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+	const data = "{\"z\": 1.10,\t\"n\":12345678901234567890}"
+	payload := "{\"event\": \"user.created\",\n \"data\" : " + data + " }"
+	id, err := event.ParseID("01942f5e-6d00-7abc-8def-0123456789ab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/request-data.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for reason, at := range map[string][2]int{
+		"where it lies is known":                          {strings.Index(payload, data), len(data)},
+		"where it lies is not known, as of release 0.1.0": {0, 0},
+		"it can't lie where it is said to":                {len(payload) - 3, len(data)},
+	} {
+		r, wire := record(t, len(data))
+		s := newSender(t)
+		s.now = func() time.Time { return time.Unix(1_767_323_045, 0) }
+		sub := subscription("http://" + r.addr + "/hook")
+		sub.Secrets, sub.Body = []event.Secret{secret}, event.BodyData
+		ev := event.Event{ID: id, Type: "user.created", ContentType: "application/json", Payload: []byte(payload), DataAt: at[0], DataLen: at[1]}
+		if o := s.Send(t.Context(), sub, event.Claimed{Delivery: event.Delivery{Attempts: 2}, Event: ev}); !o.Success() {
+			t.Fatalf("%s: %+v", reason, o)
+		}
+		if got := strings.ReplaceAll(<-wire, r.addr, "ADDR"); got != string(want) {
+			t.Errorf("%s: on the wire:\n%q\nwant:\n%q", reason, got, want)
+		}
+	}
+	h := hmac.New(sha256.New, []byte("0123456789abcdef0123456789abcdef"))
+	h.Write([]byte(id.String() + ".1767323045." + data))
+	if signature := "v1," + base64.StdEncoding.EncodeToString(h.Sum(nil)); !strings.Contains(string(want), signature) {
+		t.Errorf("the golden file does not hold the signature %s of the data", signature)
+	}
+}
+
+// An event without data, which ingest never stores, ends its delivery with a reason.
+func TestNoDataIsSaid(t *testing.T) {
+	sub := subscription("http://127.0.0.1:1/")
+	sub.Body = event.BodyData
+	for _, payload := range []string{``, `{}`, `{"event":"a"}`, `[]`, `{"data"`, `{"event":{"data":1}}`} {
+		o := newSender(t).Send(t.Context(), sub, event.Claimed{Event: event.Event{ID: event.NewID(time.Now()), Payload: []byte(payload)}})
+		if o.Code != event.CodeBadTarget || !strings.Contains(o.Error, "holds no data") || !o.Final() {
+			t.Errorf("%q: %+v", payload, o)
+		}
 	}
 }

@@ -40,7 +40,7 @@ func someEvent() event.Event {
 // send makes one attempt at the target with a sender of its own.
 func send(t *testing.T, target string) event.Outcome {
 	t.Helper()
-	return newSender(t).Send(t.Context(), subscription(target), someEvent())
+	return newSender(t).Send(t.Context(), subscription(target), event.Claimed{Event: someEvent()})
 }
 
 // receiver is a listener whose connections are handled byte by byte. All are

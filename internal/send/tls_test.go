@@ -89,14 +89,14 @@ func TestTLS(t *testing.T) {
 	s := newSender(t)
 	s.tls.RootCAs = a.pool
 
-	first := s.Send(t.Context(), subscription(server.URL), someEvent())
+	first := s.Send(t.Context(), subscription(server.URL), event.Claimed{Event: someEvent()})
 	if !first.Success() || string(first.Response) != "HTTP/1.1" {
 		t.Fatalf("%s, over %s", first.Error, first.Response)
 	}
 	if p := first.Phases; p.DNS != 0 || p.Connect <= 0 || p.TLS <= 0 || p.FirstByte <= 0 || first.Duration < p.Connect+p.TLS {
 		t.Errorf("the first attempt took %v: %+v", first.Duration, p)
 	}
-	second := s.Send(t.Context(), subscription(server.URL), someEvent())
+	second := s.Send(t.Context(), subscription(server.URL), event.Claimed{Event: someEvent()})
 	if p := second.Phases; p.DNS != 0 || p.Connect != 0 || p.TLS != 0 || p.FirstByte <= 0 {
 		t.Errorf("the second attempt, on the same connection: %+v", p)
 	}
@@ -142,7 +142,7 @@ func TestCertificates(t *testing.T) {
 			server := tlsReceiver(t, &tls.Config{Certificates: []tls.Certificate{tt.cert}})
 			s := newSender(t)
 			s.tls.RootCAs = known.pool
-			o := s.Send(t.Context(), subscription(server.URL), someEvent())
+			o := s.Send(t.Context(), subscription(server.URL), event.Claimed{Event: someEvent()})
 			if o.Code != tt.code || o.Error != tt.words {
 				t.Errorf("got %s: %q\nwant %s: %q", o.Code, o.Error, tt.code, tt.words)
 			}
@@ -178,7 +178,7 @@ func TestHandshakes(t *testing.T) {
 			r := receive(t, tt.handle)
 			sub := subscription("https://" + r.addr + "/")
 			sub.Timeout = short
-			o := newSender(t).Send(t.Context(), sub, someEvent())
+			o := newSender(t).Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 			if words := strings.ReplaceAll(tt.words, "ADDR", r.addr); o.Code != tt.code || !strings.HasPrefix(o.Error, words) {
 				t.Errorf("got %s: %q\nwant %s: %q", o.Code, o.Error, tt.code, words)
 			}

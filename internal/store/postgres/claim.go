@@ -284,7 +284,7 @@ const leaseSQL = `WITH held AS MATERIALIZED (
 	FROM held h, events e
 	WHERE d.id = ANY($1::uuid[]) AND d.id = h.id AND e.id = d.event_id
 	RETURNING d.id, d.event_id, d.subscription_id, d.attempts, d.due_at, d.created_at, d.delivered_at, d.round, d.round_from, d.stray,
-		e.type, e.content_type, e.payload, e.created_at`
+		e.type, e.content_type, e.payload, e.created_at, e.data_at, e.data_len`
 
 // lease leases what was picked, as far as nobody else was faster.
 func (c *claiming) lease(ctx context.Context, picked []event.ID) error {
@@ -301,7 +301,7 @@ func (c *claiming) lease(ctx context.Context, picked []event.ID) error {
 		got := event.Claimed{Delivery: event.Delivery{LeaseOwner: r.Owner}}
 		d, e := &got.Delivery, &got.Event
 		if err := rows.Scan(idTo(&d.ID), idTo(&d.EventID), idTo(&d.SubscriptionID), &d.Attempts, timeTo{&d.DueAt}, timeTo{&d.CreatedAt},
-			timeTo{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}); err != nil {
+			timeTo{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}, &e.DataAt, &e.DataLen); err != nil {
 			rows.Close()
 			return err
 		}

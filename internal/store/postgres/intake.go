@@ -40,10 +40,10 @@ const insertSQL = `WITH gone AS MATERIALIZED (
 		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::text[])
 			AS d (id, event_id, subscription_id, due_at, created_at, leased_until, lease_owner)
 		WHERE d.event_id NOT IN (SELECT event_id FROM gone))
-	INSERT INTO {events} (id, created_at, type, content_type, payload, delivery_count)
-	SELECT e.id, e.created_at, e.type, e.content_type, e.payload, e.delivery_count
-	FROM unnest($8::uuid[], $9::timestamptz[], $10::text[], $11::text[], $12::bytea[], $13::int4[])
-		AS e (id, created_at, type, content_type, payload, delivery_count)
+	INSERT INTO {events} (id, created_at, type, content_type, payload, delivery_count, data_at, data_len)
+	SELECT e.id, e.created_at, e.type, e.content_type, e.payload, e.delivery_count, e.data_at, e.data_len
+	FROM unnest($8::uuid[], $9::timestamptz[], $10::text[], $11::text[], $12::bytea[], $13::int4[], $14::int4[], $15::int4[])
+		AS e (id, created_at, type, content_type, payload, delivery_count, data_at, data_len)
 	WHERE e.id NOT IN (SELECT event_id FROM gone)`
 
 // insert stores events and their deliveries. That some were left out shows in the number
@@ -77,15 +77,16 @@ func (t *transaction) deliveryColumns(fresh []*op) []any {
 func eventColumns(fresh []*op) []any {
 	n := len(fresh)
 	id, at, kind, content, payload, deliveries := make(ids, n), make(times, n), make(texts, n), make(texts, n), make(blobs, n), make(ints, n)
+	dataAt, dataLen := make(ints, n), make(ints, n)
 	for i, o := range fresh {
 		e := &o.acceptance.Event
 		id[i], at[i], kind[i], content[i], payload[i] = e.ID, e.CreatedAt, clean(e.Type), clean(e.ContentType), e.Payload
 		if payload[i] == nil {
 			payload[i] = []byte{} // a nil slice would be NULL
 		}
-		deliveries[i] = int32(len(o.acceptance.Deliveries))
+		deliveries[i], dataAt[i], dataLen[i] = int32(len(o.acceptance.Deliveries)), int32(e.DataAt), int32(e.DataLen)
 	}
-	return []any{id, at, kind, content, payload, deliveries}
+	return []any{id, at, kind, content, payload, deliveries, dataAt, dataLen}
 }
 
 const storedSQL = `SELECT id FROM events WHERE id = ANY($1::uuid[])`

@@ -55,10 +55,10 @@ func TestPlans(t *testing.T) {
 		args      []any
 		uses      []string // indexes, each of which must be in the plan
 	}{
-		{"store new events", everywhere.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), some, ts, xs, xs, bs, is}, []string{"subscriptions_pkey"}},
+		{"store new events", everywhere.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), some, ts, xs, xs, bs, is, is, is}, []string{"subscriptions_pkey"}},
 		{"take keys", takeKeysSQL, []any{some, bs, bs, some, some, ts}, []string{"subscriptions_pkey"}},
 		{"read keys", readKeysSQL, []any{some, bs}, []string{"idempotency_keys_pkey"}},
-		{"store new events of a window", here.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), some, ts, xs, xs, bs, is}, []string{"subscriptions_pkey"}},
+		{"store new events of a window", here.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), some, ts, xs, xs, bs, is, is, is}, []string{"subscriptions_pkey"}},
 		{"settle in a window", here.settle, append(attempt, make(shorts, n), ts, maybes(ts), is, is), []string{"pkey"}},
 		{"insert attempts in a window", here.attempt, attempt, nil},
 		{"settle", everywhere.settle, append(attempt, make(shorts, n), ts, maybes(ts), is, is), []string{"pkey"}},

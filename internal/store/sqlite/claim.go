@@ -200,7 +200,7 @@ func (w *writer) lease(id event.ID, r *event.ClaimRequest) (event.Claimed, error
 	c := event.Claimed{Delivery: event.Delivery{ID: id, LeaseOwner: r.Owner, LeasedUntil: r.Until}}
 	d, e := &c.Delivery, &c.Event
 	if err := w.stmts.claimed.Row(rawsqlite.Blob(id[:])).Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Attempts,
-		timeScan{&d.DueAt}, timeScan{&d.CreatedAt}, timeScan{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeScan{&e.CreatedAt}); err != nil {
+		timeScan{&d.DueAt}, timeScan{&d.CreatedAt}, timeScan{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeScan{&e.CreatedAt}, &e.DataAt, &e.DataLen); err != nil {
 		return c, err
 	}
 	e.ID = d.EventID

@@ -78,6 +78,8 @@ func (r rig) offer(subscription event.ID, edits ...func(*event.Acceptance)) even
 			ContentType: "application/json",
 			Payload:     []byte(`{"event": "user.created", "data": {"id": 123}}`),
 			CreatedAt:   at,
+			DataAt:      34,
+			DataLen:     11,
 		},
 		Deliveries: []event.Delivery{{
 			ID:             event.DeliveryID(id, subscription),

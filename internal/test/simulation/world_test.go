@@ -143,10 +143,10 @@ func (p *process) stop() {
 }
 
 // Send is the process as a Sender, with the time-out that a real one has.
-func (p *process) Send(ctx context.Context, sub event.Subscription, e event.Event) (o event.Outcome) {
+func (p *process) Send(ctx context.Context, sub event.Subscription, c event.Claimed) (o event.Outcome) {
 	alive := p.gate.pass("send", func() {
 		var takes time.Duration
-		takes, o = p.w.visit(sub, e)
+		takes, o = p.w.visit(sub, c.Event)
 		t := time.NewTimer(takes)
 		defer t.Stop()
 		select {

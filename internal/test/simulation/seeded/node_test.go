@@ -161,8 +161,8 @@ func (n *node) starting(d event.Delivery) {
 func (n *node) Take(context.Context, event.ID, time.Duration) time.Duration { return n.wait }
 
 // Send is a request to an endpoint, which ends when its answer comes.
-func (n *node) Send(ctx context.Context, sub event.Subscription, e event.Event) event.Outcome {
-	c := &call{node: n, kind: "request", of: n.w.nameOf(event.DeliveryID(e.ID, sub.ID)), event: e.ID, sub: sub, ctx: ctx}
+func (n *node) Send(ctx context.Context, sub event.Subscription, claimed event.Claimed) event.Outcome {
+	c := &call{node: n, kind: "request", of: n.w.nameOf(claimed.Delivery.ID), event: claimed.Event.ID, sub: sub, ctx: ctx}
 	if n.w.wait(c) == cut {
 		return event.Outcome{StartedAt: time.Now(), Code: event.CodeConnectionClosed, Error: "cut"}
 	}
