@@ -20,8 +20,8 @@ RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 test: deps ## all tests, with the race detector where there is a C compiler
 	@[ -n "$(RACE)" ] || echo "no C compiler: running the tests without the race detector"
 	$(GO) test $(RACE) -timeout 10m ./...
-	@[ -z "$(RACE)" ] || echo "the simulation's seeds, without the race detector"
-	@[ -z "$(RACE)" ] || $(GO) test -timeout 10m ./internal/test/simulation/seeded
+	@[ -z "$(RACE)" ] || echo "the simulation's seeds and the power losses, without the race detector"
+	@[ -z "$(RACE)" ] || $(GO) test -timeout 10m ./internal/test/simulation/seeded ./internal/test/powerloss
 
 check: lint test build demo ## what CI runs
 
@@ -52,10 +52,12 @@ fuzz: ## each fuzz target in turn, FUZZTIME each
 CHAOS_ROUNDS ?= 10
 KILLS ?= 50
 BACKLOG ?= 10000000
-chaos: deps ## all faults under load, CHAOS_ROUNDS times: on several nodes four to five minutes each, on one process half a minute
+POWER_LOSSES ?= 1000000
+chaos: deps ## all faults under load, CHAOS_ROUNDS times: on several nodes four to five minutes each, on one process half a minute; and POWER_LOSSES, which are some three hours of two cores
 	HOOKFERRY_TEST_CHAOS=$(CHAOS_ROUNDS) $(GO) test $(RACE) -v -count=1 -timeout 0 ./internal/test/chaos
 	$(GO) test -v -count=$(CHAOS_ROUNDS) -timeout 0 ./internal/test/faults
 	HOOKFERRY_TEST_KILLS=$(KILLS) $(GO) test -v -count=1 -timeout 0 -run NothingAcknowledgedIsLostByKills ./internal/app
+	HOOKFERRY_TEST_POWERLOSS=$(POWER_LOSSES) $(GO) test -v -count=1 -timeout 0 -run 'TestPowerLoss$$' ./internal/test/powerloss
 	HOOKFERRY_TEST_BACKLOG=$(BACKLOG) $(GO) test -v -count=1 -timeout 0 -run Backlog ./internal/test/faults
 
 licenses: ## each module in the binary with its licence; fails on one that nobody has decided about
