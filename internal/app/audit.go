@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,6 +47,10 @@ var audited = map[event.Rule][2]string{
 		"partitions missing for the hours to come",
 		"A node makes them each hour, and each commit that needs one. Look for \"make partitions\" in the logs: the database's user must own the tables.",
 	},
+	event.RuleDatabaseIsSound: {
+		"faults in the pages or indexes of the SQLite database: the disk, or another program, has damaged the file",
+		"Stop the service, keep copies of the database and its -wal, look for faults of the disk, and restore a backup, or read what can be read with `sqlite3 hookferry.db .recover`.",
+	},
 }
 
 // examine audits a database, and compares its clock with this machine's if it has one. What
@@ -57,7 +62,7 @@ func examine(ctx context.Context, s store.Store, clock store.Clock, retention ti
 		return api.Integrity{}, err
 	}
 	counts, err := s.Count(ctx)
-	if err != nil {
+	if err != nil && !slices.ContainsFunc(findings, isDamage) { // what is damaged may not be readable
 		return api.Integrity{}, err
 	}
 	report := api.Integrity{Status: api.StatusOK, CheckedAt: began.UTC().Truncate(time.Millisecond), Deliveries: map[string]int{}, Findings: []api.Finding{}}
@@ -79,9 +84,14 @@ func examine(ctx context.Context, s store.Store, clock store.Clock, retention ti
 	return report, nil
 }
 
+func isDamage(f event.Finding) bool { return f.Rule == event.RuleDatabaseIsSound }
+
 func shownFinding(f event.Finding) api.Finding {
 	words := audited[f.Rule]
 	shown := api.Finding{Rule: string(f.Rule), Found: f.Found, AtLeast: f.Found == event.FindingsMost, What: words[0], Advice: words[1]}
+	if f.Detail != "" {
+		shown.What += ": " + f.Detail
+	}
 	if !f.Oldest.IsZero() {
 		at := f.Oldest.Time().UTC()
 		shown.Oldest, shown.OldestAt = f.Oldest.String(), &at

@@ -2,6 +2,9 @@ package app_test
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -23,5 +26,30 @@ func TestIntegrity(t *testing.T) {
 				t.Errorf("integrity %v", report)
 			}
 		})
+	}
+}
+
+// What the disk did to the pages of the database is told, and the service goes on with the rest.
+func TestIntegrityOfADamagedDatabase(t *testing.T) {
+	dir := t.TempDir()
+	s := start(t, dir)
+	s.stop()
+	path := filepath.Join(dir, "hookferry.db")
+	database, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	database[len(database)-4096] ^= 0x80 // the type of the last page
+	if err := os.WriteFile(path, database, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report := start(t, dir).want(http.StatusOK, "GET", "/health/integrity", nil)
+	findings := report["findings"].([]any)
+	if report["status"] != "degraded" || len(findings) == 0 {
+		t.Fatalf("integrity %v", report)
+	}
+	first := findings[0].(map[string]any)
+	if first["rule"] != string(event.RuleDatabaseIsSound) || !strings.Contains(first["what"].(string), "has damaged the file: ") {
+		t.Errorf("it finds %v", first)
 	}
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
 // Audit looks for rows that break a rule, in one read transaction.
@@ -18,15 +20,16 @@ func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding
 	}
 	defer func() { _ = tx.Rollback() }() // it only reads
 	var findings []event.Finding
-	before := fmt.Sprint(micros(store.AuditedBefore(now)))
-	for _, rule := range store.AuditStatements(store.Dialect{
-		Living: "s.deleted_at = 0", Active: "s.is_active = 1", Before: before,
-		Deliveries: "all_deliveries", EventOf: "e.seq = d.event_seq",
-		Events: "SELECT id, delivery_count, seq AS key FROM events", Of: "event_seq",
-		Kept: fmt.Sprintf("x'%x'", event.FloorID(kept)),
-	}) {
+	sound, err := soundness(ctx, tx)
+	if err != nil {
+		return nil, unavailable("examine what is kept", err)
+	}
+	if sound.Found > 0 {
+		findings = append(findings, sound)
+	}
+	for _, rule := range rules(now, kept) {
 		f, err := breaches(ctx, tx, rule)
-		if err != nil {
+		if err != nil && (sound.Found == 0 || !rawsqlite.IsDamaged(err)) {
 			return nil, unavailable("examine what is kept", err)
 		}
 		if f.Found > 0 {
@@ -34,6 +37,48 @@ func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding
 		}
 	}
 	return findings, nil
+}
+
+// rules are those that SQL can tell of.
+func rules(now, kept time.Time) []store.AuditStatement {
+	return store.AuditStatements(store.Dialect{
+		Living: "s.deleted_at = 0", Active: "s.is_active = 1", Before: fmt.Sprint(micros(store.AuditedBefore(now))),
+		Deliveries: "all_deliveries", EventOf: "e.seq = d.event_seq",
+		Events: "SELECT id, delivery_count, seq AS key FROM events", Of: "event_seq",
+		Kept: fmt.Sprintf("x'%x'", event.FloorID(kept)),
+	})
+}
+
+// soundness has SQLite read every page, and compare every index with its table. It can't know what
+// the bytes of a payload should be.
+func soundness(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
+	f := event.Finding{Rule: event.RuleDatabaseIsSound}
+	faults, err := integrityCheck(ctx, tx)
+	switch {
+	case rawsqlite.IsDamaged(err): // by so much that the check can't go on
+		faults = append(faults, err.Error())
+	case err != nil || len(faults) == 1 && faults[0] == "ok":
+		return f, err
+	}
+	f.Found, f.Detail = len(faults), strings.Join(strings.Fields(faults[0]), " ") // it has lines
+	return f, nil
+}
+
+// integrityCheck returns what SQLite finds: "ok" alone, or faults.
+func integrityCheck(ctx context.Context, tx *sql.Tx) (found []string, err error) {
+	rows, err := tx.QueryContext(ctx, fmt.Sprintf("PRAGMA integrity_check(%d)", event.FindingsMost))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return found, err
+		}
+		found = append(found, text)
+	}
+	return found, rows.Err()
 }
 
 func breaches(ctx context.Context, tx *sql.Tx, rule store.AuditStatement) (event.Finding, error) {

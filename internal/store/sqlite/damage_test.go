@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -160,12 +161,7 @@ func TestDamagedFiles(t *testing.T) {
 	}
 
 	// With its log written back, the database is all there is.
-	s, err := c.open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Close()
-	database := read(t, filepath.Join(c.dir, "hookferry.db"))
+	database := c.closed(t)
 	for why, damaged := range map[string][]byte{
 		"another file is in its place":  noise(1 << 16),
 		"cut off":                       database[:len(database)/3],
@@ -180,6 +176,90 @@ func TestDamagedFiles(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "is damaged, or no file of SQLite's") {
 			t.Errorf("%s: %v", why, err)
 		}
+	}
+}
+
+// closed is a store's database with its log written back.
+func (c crashed) closed(t *testing.T) []byte {
+	t.Helper()
+	s, err := c.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	return read(t, filepath.Join(c.dir, "hookferry.db"))
+}
+
+// finds reports whether a damaged database is refused at the start, or an audit finds that it is
+// not sound. Then serve looks at what the store serves.
+func (c crashed) finds(t *testing.T, database []byte, serve func(*sqlite.Store)) bool {
+	t.Helper()
+	one := c.copy(t)
+	one.put(t, "hookferry.db", database)
+	s, err := one.open()
+	if err != nil {
+		return strings.Contains(err.Error(), "is damaged")
+	}
+	defer s.Close()
+	findings, err := s.Audit(t.Context(), time.Now())
+	if err != nil {
+		t.Errorf("an audit ends with %v", err)
+	}
+	serve(s)
+	return slices.ContainsFunc(findings, func(f event.Finding) bool { return f.Rule == event.RuleDatabaseIsSound && f.Detail != "" })
+}
+
+// flip is a copy of b with one bit turned.
+func flip(b []byte, at int, bit byte) []byte {
+	b = slices.Clone(b)
+	b[at] ^= bit
+	return b
+}
+
+// A bit that turns in what SQLite builds its tables from is found, on every page, and what can't be
+// read because of it is an error, not an answer.
+func TestAFlippedBitInAnyPageIsFound(t *testing.T) {
+	t.Parallel()
+	const page = 4096
+	c := crash(t, 4)
+	database := c.closed(t)
+	serve := func(s *sqlite.Store) {
+		for _, id := range c.accepted {
+			if d, err := s.Delivery(t.Context(), id); err == nil && d.Delivery.EventID != id || err != nil && !errors.Is(err, event.ErrUnavailable) {
+				t.Errorf("delivery %s is that of event %s: %v", id, d.Delivery.EventID, err)
+			}
+		}
+	}
+	for at := 0; at < len(database); at += page {
+		first := at // of a table's page its type, of an overflow page the next one's number
+		if at == 0 {
+			first = 100 // behind the database's header
+		}
+		if !c.finds(t, flip(database, first, 0x80), serve) {
+			t.Errorf("page %d of %d: a flipped bit in its first byte is not found", at/page+1, len(database)/page)
+		}
+	}
+}
+
+// A bit that turns in a value is found if the value is kept twice: in a table and in its indexes.
+// What is kept once, such as a payload, has nothing that could tell.
+func TestAFlippedBitInAnIndexIsFound(t *testing.T) {
+	t.Parallel()
+	c := crash(t, 4)
+	database := c.closed(t)
+	found, id := 0, c.accepted[1][:]
+	for at := 0; ; at++ {
+		next := bytes.Index(database[at:], id)
+		if next < 0 {
+			break
+		}
+		at += next
+		if c.finds(t, flip(database, at+len(id)-1, 1), func(*sqlite.Store) {}) {
+			found++
+		}
+	}
+	if found != 3 {
+		t.Errorf("of the flipped ids %d are found, want those of the delivery and of its place in two indexes", found)
 	}
 }
 

@@ -127,9 +127,10 @@ func keepPrivate(path string) error {
 }
 
 // openPool opens connections whose transactions begin as begin says: one that is to
-// write must lock at once, because SQLite refuses to turn a reader into a writer.
+// write must lock at once, because SQLite refuses to turn a reader into a writer. They look at each
+// page that they read for damage, a little closer than SQLite does by itself.
 func openPool(path string, size int, begin string, pragmas ...string) (*sql.DB, error) {
-	q := url.Values{"_txlock": {begin}, "_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)"}, pragmas...)}
+	q := url.Values{"_txlock": {begin}, "_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "cell_size_check(1)"}, pragmas...)}
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
@@ -177,7 +178,13 @@ func migrate(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.Up(ctx)
+	if _, err = p.Up(ctx); err == nil {
+		return nil
+	}
+	// The library takes a table of versions that it can't read for one that is missing.
+	if read := db.QueryRowContext(ctx, "SELECT count(*) FROM goose_db_version").Scan(new(int)); rawsqlite.IsDamaged(read) {
+		return errors.Join(read, err)
+	}
 	return err
 }
 
