@@ -78,8 +78,17 @@ var fenced = map[string]string{
 
 // TestImportsFollowTheHouse reads the imports of all files but tests.
 func TestImportsFollowTheHouse(t *testing.T) {
+	behindFence := map[string]bool{}
 	for _, file := range shippedFiles(t) {
 		checkImports(t, file)
+		for _, name := range importsOf(t, file) {
+			behindFence[name] = true
+		}
+	}
+	for name := range fenced {
+		if !behindFence[name] {
+			t.Errorf("nobody imports %s: is the fence still needed, and looked at?", name)
+		}
 	}
 }
 
