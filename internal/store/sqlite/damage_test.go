@@ -201,7 +201,7 @@ func (c crashed) finds(t *testing.T, database []byte, serve func(*sqlite.Store))
 		return strings.Contains(err.Error(), "is damaged")
 	}
 	defer s.Close()
-	findings, err := s.Audit(t.Context(), time.Now())
+	findings, err := s.Audit(t.Context(), time.Now(), time.Time{})
 	if err != nil {
 		t.Errorf("an audit ends with %v", err)
 	}

@@ -119,7 +119,7 @@ func checkRows(db *sql.DB, want ledger) error {
 
 // alwaysHold are the rules that no crash may break. The others say that work lies undone.
 var alwaysHold = []event.Rule{
-	event.RuleDeliveryHasEvent, event.RuleEventHasDelivery, event.RuleAttemptsOnRecord, event.RuleSettledIsFree, event.RulePendingIsWanted,
+	event.RuleDeliveryHasEvent, event.RuleEventHasDeliveries, event.RuleAttemptsOnRecord, event.RuleSettledIsFree, event.RulePendingIsWanted,
 	event.RuleDatabaseIsSound,
 }
 
@@ -132,7 +132,7 @@ func checkStore(path string, want ledger) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	now := epoch(1000)
-	findings, err := s.Audit(ctx, now)
+	findings, err := s.Audit(ctx, now, now)
 	if err != nil {
 		return err
 	}

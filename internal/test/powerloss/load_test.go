@@ -144,12 +144,12 @@ func (w *worker) accept() {
 		payload[i] = byte(w.rand.Uint32())
 	}
 	e := event.Event{ID: w.id(now), Type: "user.created", ContentType: "application/json", Payload: payload, CreatedAt: now}
-	d := event.Delivery{ID: w.id(now), EventID: e.ID, SubscriptionID: w.sub, DueAt: now, CreatedAt: now}
+	d := event.Delivery{ID: event.DeliveryID(e.ID, w.sub), EventID: e.ID, SubscriptionID: w.sub, DueAt: now, CreatedAt: now}
 	leased := w.rand.IntN(3) > 0
 	if leased {
 		d.LeaseOwner, d.LeasedUntil = owner, now.Add(time.Minute)
 	}
-	a := event.Acceptance{Event: e, Delivery: d}
+	a := event.Acceptance{Event: e, Deliveries: []event.Delivery{d}}
 	if w.rand.IntN(4) == 0 {
 		a.IdempotencyKey = d.ID.String()
 	}
