@@ -20,11 +20,11 @@ func (i instant) Record(_ context.Context, settlements []event.Settlement) error
 	return nil
 }
 
-func (instant) Renew(context.Context, string, []event.ID, time.Time) (lost []event.ID, err error) {
+func (instant) Renew(context.Context, []event.LeaseKey, time.Time) (lost []event.LeaseKey, err error) {
 	return nil, nil
 }
 
-func (instant) Release(context.Context, string, []event.ID) error  { return nil }
+func (instant) Release(context.Context, []event.LeaseKey) error    { return nil }
 func (instant) Rescue(context.Context, time.Time) (n int, e error) { return 0, nil }
 func (instant) InFlight(int)                                       {}
 func (instant) Attempt(event.Settlement)                           {}

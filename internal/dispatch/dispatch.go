@@ -28,8 +28,8 @@ import (
 type Store interface {
 	Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error)
 	Record(ctx context.Context, settlements []event.Settlement) error
-	Renew(ctx context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error)
-	Release(ctx context.Context, owner string, ids []event.ID) error
+	Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error)
+	Release(ctx context.Context, leases []event.LeaseKey) error
 	Rescue(ctx context.Context, now time.Time) (int, error)
 }
 
@@ -59,7 +59,7 @@ type Observer interface {
 
 // Options are what a dispatcher is made of.
 type Options struct {
-	Node          string // names this node's leases
+	Node          string // names this node's leases; no other process may have it, not even an earlier one
 	Store         Store
 	Subscriptions Subscriptions
 	Sender        Sender
@@ -107,6 +107,8 @@ type Dispatcher struct {
 	resume       *time.Timer            // starts lanes that their rate holds back
 	shortWarned  time.Time              // when it was last said that the machine has nothing left; see short.go
 	sealedUntil  map[event.ID]time.Time // until when nothing of a subscription is claimed; see sealed.go
+
+	claims int // made so far; of Run alone
 
 	attempts context.Context // of all attempts; ended when the grace is over
 	abort    context.CancelFunc
@@ -199,7 +201,7 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 		return pollInterval, nil
 	}
 	r := event.ClaimRequest{
-		Owner: d.o.Node, Now: now, Until: now.Add(d.o.Lease),
+		Owner: d.nextOwner(), Now: now, Until: now.Add(d.o.Lease),
 		Limit: min(total, maxClaim), Room: one, RoomOf: roomOf, Bytes: d.o.Limits.BufferedBytes / 4,
 	}
 	// Not broken off when ctx ends: leases that are committed unseen would be left behind.

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,8 +31,8 @@ func TestLateHandOverIsLeftAlone(t *testing.T) {
 		r.wait(10 * time.Second)
 		r.end()
 		r.wait(time.Second)
-		if row := r.store.row(c.Delivery.ID); row.d.LeaseOwner != r.o.Node {
-			t.Errorf("it is leased by %q while its attempt is under way", row.d.LeaseOwner)
+		if row := r.store.row(c.Delivery.ID); !strings.HasPrefix(row.d.LeaseOwner, r.o.Node+"/") {
+			t.Errorf("it is leased by %q while its attempt is under way, want the lease of the claim", row.d.LeaseOwner)
 		}
 		if err := <-r.ended; err != nil {
 			t.Error(err)
@@ -67,8 +68,40 @@ func TestLateReleaseIsLeftAlone(t *testing.T) {
 		r.wait(r.o.Lease + 3*time.Second)
 		back.Store(true)
 		r.wait(time.Second)
-		if row := r.store.row(c.Delivery.ID); row.d.LeaseOwner != r.o.Node {
-			t.Errorf("it is leased by %q while its attempt is under way", row.d.LeaseOwner)
+		if row := r.store.row(c.Delivery.ID); !strings.HasPrefix(row.d.LeaseOwner, r.o.Node+"/") {
+			t.Errorf("it is leased by %q while its attempt is under way, want the lease of the claim", row.d.LeaseOwner)
+		}
+		r.wait(30 * time.Second)
+		r.is(c.Delivery.ID, event.Delivered, 1)
+		r.stop()
+		r.empty()
+	})
+}
+
+// The release was asked for in time and reached the store after the lease.
+func TestLateReleaseLeavesTheNewLease(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.endpoint = answers(200, 25*time.Second)
+		r.store.onRelease = func() error {
+			time.Sleep(r.o.Lease + 3*time.Second)
+			return nil
+		}
+		r.store.onRenew = func() error {
+			if time.Since(r.began) < r.o.Lease+2*time.Second {
+				return errAway
+			}
+			return nil
+		}
+		r.run()
+		c := r.claimed(r.subscribe())
+		c.Delivery.LeaseOwner, c.Delivery.LeasedUntil = r.o.Node, time.Now().Add(r.o.Lease)
+		r.store.add(c)
+		stop := r.otherNode()
+		defer stop()
+		r.d.Release(c)
+		r.wait(r.o.Lease + 4*time.Second)
+		if row := r.store.row(c.Delivery.ID); !strings.HasPrefix(row.d.LeaseOwner, r.o.Node+"/") {
+			t.Errorf("it is leased by %q while its attempt is under way, want the lease of the claim", row.d.LeaseOwner)
 		}
 		r.wait(30 * time.Second)
 		r.is(c.Delivery.ID, event.Delivered, 1)

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -13,6 +14,16 @@ const maxRenew = 512
 // laneIdleTimeout is how long a lane without work is remembered, with what it learnt
 // about its endpoint.
 const laneIdleTimeout = time.Minute
+
+// nextOwner returns the owner of the next claim's leases, which is another one for each
+// claim: a renewal or a release of what was claimed before can't touch them, however late
+// it reaches the store. The number begins at 1 in each process, whose node name is new.
+// The lease that a delivery is stored with (Reserve) has the node name alone, because no
+// delivery has two of those.
+func (d *Dispatcher) nextOwner() string {
+	d.claims++
+	return d.o.Node + "/" + strconv.Itoa(d.claims)
+}
 
 // tendLeases renews the leases that will end soon, and forgets idle lanes.
 func (d *Dispatcher) tendLeases(ctx context.Context) {
@@ -53,14 +64,12 @@ func (d *Dispatcher) renew(ctx context.Context) bool {
 			return true
 		}
 		until := now.Add(d.o.Lease)
-		for _, list := range byOwner(ending) {
-			lost, err := d.o.Store.Renew(ctx, list[0].claimed.Delivery.LeaseOwner, ids(list), until)
-			if err != nil {
-				d.o.Log.WarnContext(ctx, "could not renew leases; trying again", "error", err, "leases", len(list))
-				return false
-			}
-			d.noteRenewed(list, lost, until)
+		lost, err := d.o.Store.Renew(ctx, leaseKeys(ending), until)
+		if err != nil {
+			d.o.Log.WarnContext(ctx, "could not renew leases; trying again", "error", err, "leases", len(ending))
+			return false
 		}
+		d.noteRenewed(ending, lost, until)
 		if len(ending) < maxRenew {
 			return true
 		}
@@ -70,10 +79,10 @@ func (d *Dispatcher) renew(ctx context.Context) bool {
 
 // noteRenewed notes the new end of leases. What was lost is not to be attempted; what
 // was recorded meanwhile is not held any more and counts as lost, which is right.
-func (d *Dispatcher) noteRenewed(list []*work, lost []event.ID, until time.Time) {
-	gone := make(map[event.ID]bool, len(lost))
-	for _, id := range lost {
-		gone[id] = true
+func (d *Dispatcher) noteRenewed(list []*work, lost []event.LeaseKey, until time.Time) {
+	gone := make(map[event.LeaseKey]bool, len(lost))
+	for _, lease := range lost {
+		gone[lease] = true
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -82,7 +91,7 @@ func (d *Dispatcher) noteRenewed(list []*work, lost []event.ID, until time.Time)
 			continue // not held any more
 		}
 		d.leases.remove(w)
-		if w.lost = gone[w.claimed.Delivery.ID]; !w.lost {
+		if w.lost = gone[w.claimed.Delivery.LeaseKey()]; !w.lost {
 			w.leasedUntil = until
 			d.leases.add(w)
 		}
@@ -116,25 +125,9 @@ func (d *Dispatcher) forgetAll(list []*work) {
 // releaseAll makes deliveries due again in the store and forgets them.
 func (d *Dispatcher) releaseAll(released []*work) {
 	defer d.forgetAll(released)
-	for _, list := range byOwner(d.stillLeased(released)) {
-		if err := d.o.Store.Release(context.Background(), list[0].claimed.Delivery.LeaseOwner, ids(list)); err != nil {
-			d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(list))
-		}
+	if err := d.o.Store.Release(context.Background(), leaseKeys(released)); err != nil {
+		d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(released))
 	}
-}
-
-// stillLeased leaves out what it is too late to give back: that lease has ended by itself,
-// and where this node has claimed the delivery again since, its new one must not.
-func (d *Dispatcher) stillLeased(released []*work) (list []*work) {
-	now := time.Now()
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, w := range released {
-		if !w.lost && now.Before(w.leasedUntil) {
-			list = append(list, w)
-		}
-	}
-	return list
 }
 
 // noteRecorded forgets deliveries whose outcome is on disk, and sees to it that

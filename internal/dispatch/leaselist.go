@@ -1,8 +1,6 @@
 package dispatch
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -80,31 +78,10 @@ func (h *leaseList) expiringBefore(t time.Time, most int) []*work {
 	return list
 }
 
-// byOwner groups deliveries by whose lease they are held under: this node's, or that
-// of the one that passed them on. The groups are in the order of their owners, whatever
-// the order of the list: a run can be replayed.
-func byOwner(list []*work) (groups [][]*work) {
-	index := make(map[string]int)
-	for _, w := range list {
-		owner := w.claimed.Delivery.LeaseOwner
-		i, seen := index[owner]
-		if !seen {
-			i = len(groups)
-			index[owner] = i
-			groups = append(groups, nil)
-		}
-		groups[i] = append(groups[i], w)
-	}
-	slices.SortFunc(groups, func(a, b []*work) int {
-		return cmp.Compare(a[0].claimed.Delivery.LeaseOwner, b[0].claimed.Delivery.LeaseOwner)
-	})
-	return groups
-}
-
-func ids(list []*work) []event.ID {
-	all := make([]event.ID, len(list))
+func leaseKeys(list []*work) []event.LeaseKey {
+	keys := make([]event.LeaseKey, len(list))
 	for i, w := range list {
-		all[i] = w.claimed.Delivery.ID
+		keys[i] = w.claimed.Delivery.LeaseKey()
 	}
-	return all
+	return keys
 }

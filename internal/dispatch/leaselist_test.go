@@ -95,10 +95,11 @@ func TestExpiringBefore(t *testing.T) {
 	}
 }
 
-func TestIDs(t *testing.T) {
-	a, b := event.NewID(time.Now()), event.NewID(time.Now())
-	list := []*work{{claimed: event.Claimed{Delivery: event.Delivery{ID: a}}}, {claimed: event.Claimed{Delivery: event.Delivery{ID: b}}}}
-	if got := ids(list); !slices.Equal(got, []event.ID{a, b}) {
-		t.Errorf("got %v, want %v", got, []event.ID{a, b})
+func TestLeaseKeys(t *testing.T) {
+	a := event.Delivery{ID: event.NewID(time.Now()), LeaseOwner: "node-a"}
+	b := event.Delivery{ID: event.NewID(time.Now()), LeaseOwner: "node-a/17"}
+	list := []*work{{claimed: event.Claimed{Delivery: a}}, {claimed: event.Claimed{Delivery: b}}}
+	if got, want := leaseKeys(list), []event.LeaseKey{{Delivery: a.ID, Owner: "node-a"}, {Delivery: b.ID, Owner: "node-a/17"}}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

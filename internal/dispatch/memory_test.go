@@ -173,30 +173,30 @@ func (m *memory) Record(_ context.Context, settlements []event.Settlement) error
 	return nil
 }
 
-func (m *memory) Renew(_ context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error) {
+func (m *memory) Renew(_ context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error) {
 	if err := run(m.onRenew); err != nil {
 		return nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, id := range ids {
-		if d := &m.rows[id].d; d.Status == event.Pending && d.LeaseOwner == owner {
+	for _, lease := range leases {
+		if d := &m.rows[lease.Delivery].d; d.Status == event.Pending && d.LeaseOwner == lease.Owner {
 			d.LeasedUntil = until
 		} else {
-			lost = append(lost, id)
+			lost = append(lost, lease)
 		}
 	}
 	return lost, nil
 }
 
-func (m *memory) Release(_ context.Context, owner string, ids []event.ID) error {
+func (m *memory) Release(_ context.Context, leases []event.LeaseKey) error {
 	if err := run(m.onRelease); err != nil {
 		return err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, id := range ids {
-		if d := &m.rows[id].d; d.LeaseOwner == owner {
+	for _, lease := range leases {
+		if d := &m.rows[lease.Delivery].d; d.LeaseOwner == lease.Owner {
 			d.LeaseOwner, d.LeasedUntil = "", time.Time{}
 		}
 	}

@@ -82,7 +82,7 @@ type Delivery struct {
 	Status         Status
 	Attempts       int       // number of attempts on record
 	DueAt          time.Time // when the next attempt may start; meaningless once settled
-	LeaseOwner     string    // the node that works on it, or ""
+	LeaseOwner     string    // who works on it, or ""; with ID it names the lease, see LeaseKey
 	LeasedUntil    time.Time // when the lease ends unless it is renewed
 	CreatedAt      time.Time
 	SettledAt      time.Time // when it left Pending; zero before
@@ -141,7 +141,7 @@ func (a *Acceptance) Receipt() Receipt {
 
 // ClaimRequest asks for due deliveries that nobody holds.
 type ClaimRequest struct {
-	Owner string
+	Owner string // of the leases; no other claim has it, see LeaseKey
 	Now   time.Time
 	Until time.Time // when the lease ends
 	Limit int       // at most so many in all
@@ -203,3 +203,14 @@ type Lease struct {
 	Owner string
 	Until time.Time
 }
+
+// LeaseKey names one lease. A delivery never has two leases with the same owner: each claim
+// has an owner of its own, which is the name of a node and a number. So a call that arrives
+// late can't touch a later lease of the same node.
+type LeaseKey struct {
+	Delivery ID
+	Owner    string
+}
+
+// LeaseKey returns the name of the lease that d has.
+func (d *Delivery) LeaseKey() LeaseKey { return LeaseKey{Delivery: d.ID, Owner: d.LeaseOwner} }

@@ -43,7 +43,7 @@ type HandoffOptions struct {
 	Owner string        // names the leases of what is passed on
 	Lease time.Duration // how long one is
 	// Release makes deliveries due again that could not be passed on.
-	Release func(ctx context.Context, owner string, ids []event.ID) error
+	Release func(ctx context.Context, leases []event.LeaseKey) error
 }
 
 // Handoff passes on what a node takes in and does not deliver itself. A delivery is
@@ -182,11 +182,11 @@ func (h *Handoff) passOn(batch []event.Claimed) {
 	if length.Err() == nil {
 		h.backlog.Store(length.Val())
 	}
-	var refused []event.ID
+	var refused []event.LeaseKey
 	for i, c := range batch {
 		h.Cancel(c.Delivery.SubscriptionID, len(c.Event.Payload))
 		if added[i].Val() == "" {
-			refused = append(refused, c.Delivery.ID)
+			refused = append(refused, c.Delivery.LeaseKey())
 		}
 	}
 	h.c.o.Observer.PassedOn(len(batch) - len(refused))
@@ -194,15 +194,15 @@ func (h *Handoff) passOn(batch []event.Claimed) {
 }
 
 // release makes due what could not be passed on.
-func (h *Handoff) release(ids []event.ID, why error) {
-	if len(ids) == 0 {
+func (h *Handoff) release(leases []event.LeaseKey, why error) {
+	if len(leases) == 0 {
 		return
 	}
 	if !away(why) {
-		h.c.warn("Redis refuses new deliveries; the database carries them for a moment", "error", why, "deliveries", len(ids))
+		h.c.warn("Redis refuses new deliveries; the database carries them for a moment", "error", why, "deliveries", len(leases))
 	}
 	h.pauseAll()
-	h.makeDue(h.o.Owner, ids)
+	h.makeDue(leases)
 }
 
 // pauseAll leaves everything to the database for a moment.
@@ -212,11 +212,11 @@ func (h *Handoff) pauseAll() {
 	h.refused = time.Now()
 }
 
-func (h *Handoff) makeDue(owner string, ids []event.ID) {
-	if err := h.o.Release(context.Background(), owner, ids); err != nil {
-		h.c.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(ids))
+func (h *Handoff) makeDue(leases []event.LeaseKey) {
+	if err := h.o.Release(context.Background(), leases); err != nil {
+		h.c.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(leases))
 	}
-	h.c.o.Observer.Returned(len(ids))
+	h.c.o.Observer.Returned(len(leases))
 }
 
 // look sees whether the stream has emptied, and takes back what nobody reads, so that
@@ -252,14 +252,14 @@ func (h *Handoff) takeBack(ctx context.Context, old []goredis.XMessage) {
 	if away(err) {
 		h.c.failed(err)
 	}
-	owned := make(map[string][]event.ID)
+	var unread []event.LeaseKey
 	for i, m := range old {
 		text, _ := m.Values[field].(string)
 		if c, _, err := decode(text); err == nil && deleted[i] {
-			owned[c.Delivery.LeaseOwner] = append(owned[c.Delivery.LeaseOwner], c.Delivery.ID)
+			unread = append(unread, c.Delivery.LeaseKey())
 		}
 	}
-	for owner, ids := range owned {
-		h.makeDue(owner, ids)
+	if len(unread) > 0 {
+		h.makeDue(unread)
 	}
 }

@@ -158,9 +158,13 @@ func TestTakesBackForOthers(t *testing.T) {
 	var owners []string
 	other := newSender(t, n, l)
 	other.o.Owner = "api-2"
-	other.o.Release = func(ctx context.Context, owner string, ids []event.ID) error {
-		owners = append(owners, owner)
-		return l.release(ctx, ownerName, ids)
+	other.o.Release = func(ctx context.Context, leases []event.LeaseKey) error {
+		known := slices.Clone(leases)
+		for i := range known {
+			owners = append(owners, leases[i].Owner)
+			known[i].Owner = ownerName
+		}
+		return l.release(ctx, known)
 	}
 	end := other.run(t)
 	other.mustDeliver(t, theSub, 10)

@@ -53,12 +53,12 @@ func (l *ledger) note(id event.ID, what func(f *fate)) {
 	what(f)
 }
 
-func (l *ledger) release(_ context.Context, owner string, ids []event.ID) error {
-	if owner != ownerName {
-		return fmt.Errorf("release by %q", owner)
-	}
-	for _, id := range ids {
-		l.note(id, func(f *fate) { f.released++ })
+func (l *ledger) release(_ context.Context, leases []event.LeaseKey) error {
+	for _, lease := range leases {
+		if lease.Owner != ownerName {
+			return fmt.Errorf("release of a lease of %q", lease.Owner)
+		}
+		l.note(lease.Delivery, func(f *fate) { f.released++ })
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

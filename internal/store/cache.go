@@ -106,13 +106,13 @@ func (c *Cached) Record(ctx context.Context, settlements []event.Settlement) err
 }
 
 // Renew is as in Queue.
-func (c *Cached) Renew(ctx context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error) {
-	return c.behind.Renew(ctx, owner, ids, until)
+func (c *Cached) Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error) {
+	return c.behind.Renew(ctx, leases, until)
 }
 
 // Release is as in Queue.
-func (c *Cached) Release(ctx context.Context, owner string, ids []event.ID) error {
-	return c.behind.Release(ctx, owner, ids)
+func (c *Cached) Release(ctx context.Context, leases []event.LeaseKey) error {
+	return c.behind.Release(ctx, leases)
 }
 
 // Rescue is as in Queue.

@@ -80,12 +80,12 @@ type Queue interface {
 	// repeated: what is on record already changes nothing. An attempt of a delivery that does
 	// not exist any more is not kept. The list is the caller's again when it returns.
 	Record(ctx context.Context, settlements []event.Settlement) error
-	// Renew moves the end of the owner's leases, and returns those that it does
-	// not hold any more. A lease that ran out is still its owner's until Rescue.
-	Renew(ctx context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error)
-	// Release ends the owner's leases without an attempt having been made; the
-	// deliveries are due when they were.
-	Release(ctx context.Context, owner string, ids []event.ID) error
+	// Renew moves the end of leases, and returns those that have ended. A lease that ran
+	// out lasts until Rescue ends it.
+	Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error)
+	// Release ends leases without an attempt having been made; the deliveries are due when
+	// they were. A later lease of the same delivery stays.
+	Release(ctx context.Context, leases []event.LeaseKey) error
 	// Rescue ends leases that ran out before the time given, whoever held them.
 	Rescue(ctx context.Context, now time.Time) (int, error)
 }

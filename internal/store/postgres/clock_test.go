@@ -157,7 +157,7 @@ func handOver(t *testing.T, one, other node, sub event.ID) {
 	nearly(t, "when it is due, where it was written,", report.Delivery.DueAt, retry.DueAt)
 
 	held := other.claimOne(t, 10*time.Second+doubt)
-	if lost, err := other.Renew(t.Context(), other.name, []event.ID{held.ID}, other.now().Add(2*time.Minute)); err != nil || len(lost) > 0 {
+	if lost, err := other.Renew(t.Context(), []event.LeaseKey{{Delivery: held.ID, Owner: other.name}}, other.now().Add(2*time.Minute)); err != nil || len(lost) > 0 {
 		t.Errorf("renewed: lost %v, %v", lost, err)
 	}
 	one.rescue(t, 2*time.Minute-doubt, 0)

@@ -90,7 +90,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	if _, err := here.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now, Limit: 1, Room: 1}); err != nil {
 		t.Fatal(err)
 	}
-	if err := here.Release(t.Context(), "a", []event.ID{d.ID}); err != nil {
+	if err := here.Release(t.Context(), []event.LeaseKey{{Delivery: d.ID, Owner: "a"}}); err != nil {
 		t.Fatal(err)
 	}
 	h.awaitDue(t, "a released delivery")

@@ -106,8 +106,11 @@ func TestUnavailableIsToldSoon(t *testing.T) {
 			"KeyByHash":    func(ctx context.Context) error { _, err := s.KeyByHash(ctx, [32]byte{}); return err },
 			"Delivery":     func(ctx context.Context) error { _, err := s.Delivery(ctx, d.ID); return err },
 			"Claim":        func(ctx context.Context) error { _, err := s.Claim(ctx, event.ClaimRequest{Limit: 1}); return err },
-			"Renew":        func(ctx context.Context) error { _, err := s.Renew(ctx, "a", []event.ID{d.ID}, time.Now()); return err },
-			"Ping":         s.Ping,
+			"Renew": func(ctx context.Context) error {
+				_, err := s.Renew(ctx, []event.LeaseKey{d.LeaseKey()}, time.Now())
+				return err
+			},
+			"Ping": s.Ping,
 		} {
 			t.Run(what+"/"+name, func(t *testing.T) {
 				t.Parallel()
@@ -222,7 +225,7 @@ func TestWithoutPreparedStatements(t *testing.T) {
 	if err != nil || len(list) != 1 || !strings.HasPrefix(list[0].Attempt.Outcome.Error, "bytes ") {
 		t.Errorf("attempts: %+v, %v", list, err)
 	}
-	if _, err := s.Renew(t.Context(), "a", []event.ID{a.Deliveries[0].ID}, time.Now()); err != nil {
+	if _, err := s.Renew(t.Context(), []event.LeaseKey{a.Deliveries[0].LeaseKey()}, time.Now()); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.Depth(t.Context(), time.Now()); err != nil {

@@ -199,41 +199,67 @@ func (s *Store) recordStrays(ctx context.Context, list []event.Settlement) error
 	})
 }
 
+// renewSQL and releaseSQL change those of the given leases that have not ended: a delivery
+// without a lease has no owner, and a later lease has another one.
 const (
-	renewSQL = `UPDATE deliveries SET leased_until = $3
-		WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner = $2 RETURNING id`
-	releaseSQL = `UPDATE deliveries SET lease_owner = NULL, leased_until = NULL
-		WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner = $2 RETURNING id`
+	renewSQL = `UPDATE deliveries d SET leased_until = $3 FROM unnest($1::uuid[], $2::text[]) AS u (id, owner)
+		WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1 AND d.lease_owner = u.owner RETURNING d.id, d.lease_owner`
+	releaseSQL = `UPDATE deliveries d SET lease_owner = NULL, leased_until = NULL FROM unnest($1::uuid[], $2::text[]) AS u (id, owner)
+		WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1 AND d.lease_owner = u.owner`
 )
 
-// Renew moves the end of the owner's leases.
-func (s *Store) Renew(ctx context.Context, owner string, list []event.ID, until time.Time) (lost []event.ID, err error) {
-	if len(list) == 0 {
+// Renew moves the end of leases.
+func (s *Store) Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error) {
+	if len(leases) == 0 {
 		return nil, nil
 	}
-	held, err := s.touch(ctx, "renew leases", renewSQL, sorted(list), owner, s.clock.toDatabase(until))
-	if err != nil {
-		return nil, err
-	}
-	kept := make(map[event.ID]bool, len(held))
-	for _, id := range held {
-		kept[id] = true
-	}
-	for _, id := range list {
-		if !kept[id] {
-			lost = append(lost, id)
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	id, owner := leaseColumnsOf(leases)
+	var renewed map[event.LeaseKey]bool
+	err = again(ctx, func() error {
+		rows, err := s.pool.Query(ctx, renewSQL, id, owner, s.clock.toDatabase(until))
+		if err != nil {
+			return err
 		}
+		renewed, err = collectLeases(rows)
+		return err
+	})
+	if err != nil {
+		return nil, fail("renew leases", err)
 	}
-	return lost, nil
+	return slices.DeleteFunc(slices.Clone(leases), func(l event.LeaseKey) bool { return renewed[l] }), nil
 }
 
-// Release ends the owner's leases without an attempt.
-func (s *Store) Release(ctx context.Context, owner string, list []event.ID) error {
-	if len(list) == 0 {
+func collectLeases(rows pgx.Rows) (map[event.LeaseKey]bool, error) {
+	found := make(map[event.LeaseKey]bool)
+	var l event.LeaseKey
+	_, err := pgx.ForEachRow(rows, []any{idTo(&l.Delivery), &l.Owner}, func() error {
+		found[l] = true
+		return nil
+	})
+	return found, err
+}
+
+// leaseColumnsOf returns the columns of leases in the order of the deliveries' ids, so that
+// no two statements wait for each other.
+func leaseColumnsOf(leases []event.LeaseKey) (ids, texts) {
+	inOrder := slices.SortedFunc(slices.Values(leases), func(a, b event.LeaseKey) int { return slices.Compare(a.Delivery[:], b.Delivery[:]) })
+	id, owner := make(ids, len(leases)), make(texts, len(leases))
+	for i, l := range inOrder {
+		id[i], owner[i] = l.Delivery, l.Owner
+	}
+	return id, owner
+}
+
+// Release ends leases without an attempt.
+func (s *Store) Release(ctx context.Context, leases []event.LeaseKey) error {
+	if len(leases) == 0 {
 		return nil
 	}
-	released, err := s.touch(ctx, "release leases", releaseSQL, sorted(list), owner)
-	s.hints.hintDue(len(released) > 0)
+	id, owner := leaseColumnsOf(leases)
+	released, err := s.end(ctx, "release leases", releaseSQL, id, owner)
+	s.hints.hintDue(released > 0)
 	return err
 }
 
@@ -243,7 +269,7 @@ const rescueMost = 5000
 const rescueSQL = `WITH ended AS MATERIALIZED (
 		SELECT id FROM deliveries WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until < $1
 		LIMIT $2 FOR UPDATE SKIP LOCKED)
-	UPDATE deliveries SET lease_owner = NULL, leased_until = NULL WHERE id = ANY(ARRAY(SELECT id FROM ended)) RETURNING id`
+	UPDATE deliveries SET lease_owner = NULL, leased_until = NULL WHERE id = ANY(ARRAY(SELECT id FROM ended))`
 
 // Rescue ends leases that ran out. One that is being settled at this moment is
 // passed over.
@@ -251,29 +277,26 @@ func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
 	now = s.clock.toDatabase(now)
 	sum := 0
 	for {
-		ended, err := s.touch(ctx, "end leases that ran out", rescueSQL, now, rescueMost)
-		sum += len(ended)
-		if err != nil || len(ended) < rescueMost {
+		ended, err := s.end(ctx, "end leases that ran out", rescueSQL, now, rescueMost)
+		sum += ended
+		if err != nil || ended < rescueMost {
 			s.hints.hintDue(sum > 0)
 			return sum, err
 		}
 	}
 }
 
-// touch changes leases and returns whose.
-func (s *Store) touch(ctx context.Context, what, sql string, args ...any) ([]event.ID, error) {
+// end ends leases and returns how many.
+func (s *Store) end(ctx context.Context, what, sql string, args ...any) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	var touched []event.ID
+	var ended int
 	err := again(ctx, func() error {
-		rows, err := s.pool.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		touched, err = collectIDs(rows)
+		tag, err := s.pool.Exec(ctx, sql, args...)
+		ended = int(tag.RowsAffected())
 		return err
 	})
-	return touched, fail(what, err)
+	return ended, fail(what, err)
 }
 
 func sorted(list []event.ID) ids {

@@ -82,20 +82,21 @@ func (w *writer) settleSlowly(s *event.Settlement) (number int, err error) {
 	return after.Attempts, w.update(&after)
 }
 
-// Renew moves the end of the owner's leases.
-func (s *Store) Renew(ctx context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error) {
-	err = s.write(ctx, len(ids), func(w *writer) error {
+// Renew moves the end of leases.
+func (s *Store) Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error) {
+	err = s.write(ctx, len(leases), func(w *writer) error {
 		lost = lost[:0]
-		for i := range ids {
-			if err := w.ensureRow(ids[i]); err != nil {
+		for i := range leases {
+			l := &leases[i]
+			if err := w.ensureRow(l.Delivery); err != nil {
 				return err
 			}
-			n, err := w.stmts.renew.Exec(rawsqlite.Int(micros(until)), rawsqlite.Blob(ids[i][:]), rawsqlite.Text(owner))
+			n, err := w.stmts.renew.Exec(rawsqlite.Int(micros(until)), rawsqlite.Blob(l.Delivery[:]), rawsqlite.Text(l.Owner))
 			if err != nil {
 				return err
 			}
 			if n == 0 {
-				lost = append(lost, ids[i])
+				lost = append(lost, *l)
 			}
 		}
 		return nil
@@ -103,14 +104,15 @@ func (s *Store) Renew(ctx context.Context, owner string, ids []event.ID, until t
 	return lost, err
 }
 
-// Release ends the owner's leases without an attempt.
-func (s *Store) Release(ctx context.Context, owner string, ids []event.ID) error {
-	return s.write(ctx, len(ids), func(w *writer) error {
-		for i := range ids {
-			if err := w.ensureRow(ids[i]); err != nil {
+// Release ends leases without an attempt.
+func (s *Store) Release(ctx context.Context, leases []event.LeaseKey) error {
+	return s.write(ctx, len(leases), func(w *writer) error {
+		for i := range leases {
+			l := &leases[i]
+			if err := w.ensureRow(l.Delivery); err != nil {
 				return err
 			}
-			if _, err := w.stmts.release.Exec(rawsqlite.Blob(ids[i][:]), rawsqlite.Text(owner)); err != nil {
+			if _, err := w.stmts.release.Exec(rawsqlite.Blob(l.Delivery[:]), rawsqlite.Text(l.Owner)); err != nil {
 				return err
 			}
 		}

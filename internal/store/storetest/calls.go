@@ -24,9 +24,11 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 		{"Accept", func(ctx context.Context) error { return ignore(r.s.Accept(ctx, offer)) }},
 		{"Claim", func(ctx context.Context) error { return ignore(r.s.Claim(ctx, r.request(owner("node-b")))) }},
 		{"Renew", func(ctx context.Context) error {
-			return ignore(r.s.Renew(ctx, held.LeaseOwner, []event.ID{held.ID}, held.LeasedUntil))
+			return ignore(r.s.Renew(ctx, []event.LeaseKey{held.LeaseKey()}, held.LeasedUntil))
 		}},
-		{"Release", func(ctx context.Context) error { return r.s.Release(ctx, "node-z", []event.ID{held.ID}) }},
+		{"Release", func(ctx context.Context) error {
+			return r.s.Release(ctx, []event.LeaseKey{{Delivery: held.ID, Owner: "node-z"}})
+		}},
 		{"Rescue", func(ctx context.Context) error { return ignore(r.s.Rescue(ctx, r.now)) }},
 		{"Record", func(ctx context.Context) error {
 			return r.s.Record(ctx, []event.Settlement{settle(held, r.now, failure())})

@@ -54,7 +54,7 @@ func churn(r rig) {
 				return
 			}
 		}
-		if err := r.s.Release(r.t.Context(), n.name, idsOf(n.hands)); err != nil {
+		if err := r.s.Release(r.t.Context(), leasesOf(n.hands)); err != nil {
 			r.t.Errorf("%s gives back what it holds: %v", n.name, err)
 		}
 	})
@@ -62,12 +62,12 @@ func churn(r rig) {
 	c.balance()
 }
 
-func idsOf(ds []event.Delivery) []event.ID {
-	ids := make([]event.ID, len(ds))
+func leasesOf(ds []event.Delivery) []event.LeaseKey {
+	leases := make([]event.LeaseKey, len(ds))
 	for i, d := range ds {
-		ids[i] = d.ID
+		leases[i] = d.LeaseKey()
 	}
-	return ids
+	return leases
 }
 
 // step does one thing at random.
@@ -166,18 +166,18 @@ func (n *node) take(most int) []event.Delivery {
 
 // renew finds out what is lost; only a deletion can take it.
 func (n *node) renew() error {
-	lost, err := n.s.Renew(n.t.Context(), n.name, idsOf(n.hands), n.leaseEnds())
-	n.hands = slices.DeleteFunc(n.hands, func(d event.Delivery) bool { return slices.Contains(lost, d.ID) })
+	lost, err := n.s.Renew(n.t.Context(), leasesOf(n.hands), n.leaseEnds())
+	n.hands = slices.DeleteFunc(n.hands, func(d event.Delivery) bool { return slices.Contains(lost, d.LeaseKey()) })
 	return wrap("renew", err)
 }
 
 func (n *node) giveBack() error {
-	return wrap("release", n.s.Release(n.t.Context(), n.name, idsOf(n.take(2))))
+	return wrap("release", n.s.Release(n.t.Context(), leasesOf(n.take(2))))
 }
 
 // die leaves everything as it was in hand, under leases that are about to end.
 func (n *node) die() error {
-	_, err := n.s.Renew(n.t.Context(), n.name, idsOf(n.hands), n.diesAt())
+	_, err := n.s.Renew(n.t.Context(), leasesOf(n.hands), n.diesAt())
 	n.hands = nil
 	return wrap("renew for the last time", err)
 }

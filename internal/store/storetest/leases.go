@@ -15,6 +15,9 @@ var leaseCases = []testCase{
 	{"a released delivery is due when it was", releaseKeepsDue},
 	{"only the owner releases", releaseOthers},
 	{"releasing what is settled or unknown changes nothing", releaseSettled},
+	{"releasing an older lease leaves the newer one", releaseOlder},
+	{"renewing an older lease finds it lost and leaves the newer one", renewOlder},
+	{"an older and a newer lease may be in one call", bothInOneCall},
 	{"rescue ends what ran out, and nothing else", rescueRanOut},
 	{"a rescued delivery is as it was before the claim", rescueRestores},
 	{"rescue leaves what is settled", rescueSettled},
@@ -22,14 +25,29 @@ var leaseCases = []testCase{
 
 func (r rig) renew(owner string, until time.Time, ids ...event.ID) []event.ID {
 	r.t.Helper()
-	lost, err := r.s.Renew(r.t.Context(), owner, ids, until)
+	lost, err := r.s.Renew(r.t.Context(), leasesBy(owner, ids), until)
 	r.must("renew", err)
-	return lost
+	var lostIDs []event.ID
+	for _, lease := range lost {
+		if lease.Owner != owner {
+			r.t.Errorf("lost a lease of %q, which nobody renewed", lease.Owner)
+		}
+		lostIDs = append(lostIDs, lease.Delivery)
+	}
+	return lostIDs
+}
+
+func leasesBy(owner string, ids []event.ID) []event.LeaseKey {
+	leases := make([]event.LeaseKey, len(ids))
+	for i, id := range ids {
+		leases[i] = event.LeaseKey{Delivery: id, Owner: owner}
+	}
+	return leases
 }
 
 func (r rig) release(owner string, ids ...event.ID) {
 	r.t.Helper()
-	r.must("release", r.s.Release(r.t.Context(), owner, ids))
+	r.must("release", r.s.Release(r.t.Context(), leasesBy(owner, ids)))
 }
 
 func (r rig) rescued(now time.Time, want int) {
@@ -145,6 +163,51 @@ func releaseSettled(r rig) {
 	r.release("node-a")
 	same(r.t, "settled delivery", r.delivery(held.ID), before)
 	same(r.t, "claim", r.claim(), event.Claim{})
+}
+
+// leasedAgain returns a delivery as it was under its first lease, which it was stored with,
+// under its second, and as it is under its third: all of one node. Each ran out.
+func (r rig) leasedAgain() (first, second, third event.Delivery) {
+	r.t.Helper()
+	first = r.accept(r.subscribe().ID, leased("node-a", r.now.Add(time.Second))).Deliveries[0]
+	r.rescued(r.now.Add(time.Minute), 1)
+	second = r.claimOne(owner("node-a/1"), until(r.now.Add(2*time.Second)))
+	r.rescued(r.now.Add(time.Minute), 1)
+	third = r.claimOne(owner("node-a/2"), until(r.now.Add(time.Hour)))
+	return first, second, third
+}
+
+func releaseOlder(r rig) {
+	first, second, third := r.leasedAgain()
+	for _, older := range []event.Delivery{first, second} {
+		r.must("release", r.s.Release(r.t.Context(), []event.LeaseKey{older.LeaseKey()}))
+		same(r.t, "delivery after the release of "+older.LeaseOwner, r.delivery(third.ID).Delivery, third)
+	}
+	r.must("release", r.s.Release(r.t.Context(), []event.LeaseKey{third.LeaseKey()}))
+	same(r.t, "claimed again", ids(r.claim()), []event.ID{third.ID})
+}
+
+func renewOlder(r rig) {
+	first, second, third := r.leasedAgain()
+	for _, older := range []event.Delivery{first, second} {
+		lost, err := r.s.Renew(r.t.Context(), []event.LeaseKey{older.LeaseKey()}, r.now.Add(2*time.Hour))
+		r.must("renew", err)
+		same(r.t, "lost", lost, []event.LeaseKey{older.LeaseKey()})
+		same(r.t, "delivery after the renewal of "+older.LeaseOwner, r.delivery(third.ID).Delivery, third)
+	}
+}
+
+func bothInOneCall(r rig) {
+	first, second, third := r.leasedAgain()
+	all := []event.LeaseKey{second.LeaseKey(), third.LeaseKey(), first.LeaseKey()}
+	lost, err := r.s.Renew(r.t.Context(), all, r.now.Add(2*time.Hour))
+	r.must("renew", err)
+	same(r.t, "lost", lost, []event.LeaseKey{second.LeaseKey(), first.LeaseKey()})
+	want := third
+	want.LeasedUntil = r.now.Add(2 * time.Hour)
+	same(r.t, "delivery after the renewal", r.delivery(third.ID).Delivery, want)
+	r.must("release", r.s.Release(r.t.Context(), all))
+	same(r.t, "claimed again", ids(r.claim()), []event.ID{third.ID})
 }
 
 func rescueRanOut(r rig) {

@@ -210,5 +210,5 @@ func (c *cluster) number(sql string, args ...any) int {
 func (c *cluster) leased() string {
 	c.t.Helper()
 	return strings.Join(query(c, pgx.RowTo[string],
-		`SELECT lease_owner || ': ' || count(*) FROM deliveries WHERE lease_owner IS NOT NULL GROUP BY lease_owner ORDER BY 1`), ", ")
+		`SELECT split_part(lease_owner, '/', 1) || ': ' || count(*) FROM deliveries WHERE lease_owner IS NOT NULL GROUP BY split_part(lease_owner, '/', 1) ORDER BY 1`), ", ")
 }

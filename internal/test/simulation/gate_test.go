@@ -102,13 +102,13 @@ func (s gated) Record(ctx context.Context, list []event.Settlement) error {
 	return s.step("record", func() error { return s.Store.Record(ctx, list) })
 }
 
-func (s gated) Renew(ctx context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error) {
-	err = s.step("renew", func() (err error) { lost, err = s.Store.Renew(ctx, owner, ids, until); return err })
+func (s gated) Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error) {
+	err = s.step("renew", func() (err error) { lost, err = s.Store.Renew(ctx, leases, until); return err })
 	return lost, err
 }
 
-func (s gated) Release(ctx context.Context, owner string, ids []event.ID) error {
-	return s.step("release", func() error { return s.Store.Release(ctx, owner, ids) })
+func (s gated) Release(ctx context.Context, leases []event.LeaseKey) error {
+	return s.step("release", func() error { return s.Store.Release(ctx, leases) })
 }
 
 func (s gated) Rescue(ctx context.Context, now time.Time) (n int, err error) {

@@ -122,7 +122,7 @@ func (w *world) room(d *dispatch.Dispatcher) (of []int) {
 // has ended all its leases.
 func (w *world) leftNothing(n *node) {
 	for _, seen := range w.watched {
-		if seen.d.LeaseOwner == n.name && seen.d.LeasedUntil.After(time.Now()) && !n.lame && n.d != nil {
+		if nodeOf(seen.d) == n.name && seen.d.LeasedUntil.After(time.Now()) && !n.lame && n.d != nil {
 			w.demand(false, "%s has stopped and left the lease of %s", n.name, seen.name)
 		}
 	}
@@ -147,7 +147,7 @@ func (w *world) account() {
 		r := w.store.rows[i]
 		w.demand(r.d.Attempts == len(r.attempts), "%s counts %d attempts, %d are on record", seen.name, r.d.Attempts, len(r.attempts))
 		w.demand((r.d.Status != event.Delivered) || seen.successes > 0, "%s is delivered, and no request for it succeeded", seen.name)
-		w.demand(seen.successes <= 1+seen.rescued+seen.lapsed+seen.d.Round, "%s was delivered %d times, %d of its leases ran out, and it was resent %d times", seen.name, seen.successes, seen.rescued, seen.d.Round)
+		w.demand(seen.successes <= 1+seen.rescued+seen.d.Round, "%s was delivered %d times, %d of its leases ran out, and it was resent %d times", seen.name, seen.successes, seen.rescued, seen.d.Round)
 		for _, q := range seen.requests {
 			w.demand(q.n.lost || recorded(r, q), "%s: %s got %v, and it is not on record", seen.name, q.n.name, q.outcome)
 		}

@@ -144,21 +144,21 @@ func (m *model) settle(s event.Settlement) {
 	}
 }
 
-// held is the row if it is pending and leased to the owner, or nil.
-func (m *model) held(id event.ID, owner string) *row {
-	if r := m.row(id); r != nil && r.d.Status == event.Pending && r.d.LeaseOwner == owner {
+// leased is the row if it is pending and has that lease, or nil.
+func (m *model) leased(lease event.LeaseKey) *row {
+	if r := m.row(lease.Delivery); r != nil && r.d.Status == event.Pending && r.d.LeaseOwner == lease.Owner {
 		return r
 	}
 	return nil
 }
 
-func (m *model) Renew(_ context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error) {
+func (m *model) Renew(_ context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error) {
 	err = m.do(func() error {
-		for _, id := range ids {
-			if r := m.held(id, owner); r != nil {
+		for _, lease := range leases {
+			if r := m.leased(lease); r != nil {
 				r.d.LeasedUntil = kept(until)
 			} else {
-				lost = append(lost, id)
+				lost = append(lost, lease)
 			}
 		}
 		return nil
@@ -166,10 +166,10 @@ func (m *model) Renew(_ context.Context, owner string, ids []event.ID, until tim
 	return lost, err
 }
 
-func (m *model) Release(_ context.Context, owner string, ids []event.ID) error {
+func (m *model) Release(_ context.Context, leases []event.LeaseKey) error {
 	return m.do(func() error {
-		for _, id := range ids {
-			if r := m.held(id, owner); r != nil {
+		for _, lease := range leases {
+			if r := m.leased(lease); r != nil {
 				r.free()
 			}
 		}

@@ -114,13 +114,13 @@ func (n *node) Record(ctx context.Context, list []event.Settlement) error {
 	return n.call(&call{kind: "record"}, func() error { return n.w.store.Record(ctx, list) })
 }
 
-func (n *node) Renew(ctx context.Context, owner string, ids []event.ID, until time.Time) (lost []event.ID, err error) {
-	err = n.call(&call{kind: "renew", of: owner}, func() (err error) { lost, err = n.w.store.Renew(ctx, owner, ids, until); return err })
+func (n *node) Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error) {
+	err = n.call(&call{kind: "renew"}, func() (err error) { lost, err = n.w.store.Renew(ctx, leases, until); return err })
 	return lost, err
 }
 
-func (n *node) Release(ctx context.Context, owner string, ids []event.ID) error {
-	return n.call(&call{kind: "release", of: owner, owner: owner, ids: ids}, func() error { return n.w.store.Release(ctx, owner, ids) })
+func (n *node) Release(ctx context.Context, leases []event.LeaseKey) error {
+	return n.call(&call{kind: "release", leases: leases}, func() error { return n.w.store.Release(ctx, leases) })
 }
 
 func (n *node) Rescue(ctx context.Context, now time.Time) (ended int, err error) {

@@ -36,12 +36,10 @@ type call struct {
 	arrived bool // the world has seen it
 	answer  chan fate
 
-	owner    string         // of a release
-	ids      []event.ID     // of a release
-	loose    bool           // a release that may end another lease than it means
-	delivery event.Delivery // of a start
-	event    event.ID       // of a request
-	claimed  event.Delivery // of a request
+	leases   []event.LeaseKey // of a release
+	delivery event.Delivery   // of a start
+	event    event.ID         // of a request
+	claimed  event.Delivery   // of a request
 	ctx      context.Context
 	sub      event.Subscription
 	outcome  event.Outcome // what the request will get

@@ -2,6 +2,7 @@ package seeded
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -16,9 +17,15 @@ type watched struct {
 	since     time.Time
 	first     time.Time // when its first attempt began; zero before
 	rescued   int       // leases of it that ran out
-	lapsed    int       // what was given back may have been its next lease
 	successes int       // requests that a node heard had succeeded
+	owners    []string  // of the leases that it had
 	requests  []request
+}
+
+// nodeOf is the node that a delivery's lease is of: claims have a number behind its name.
+func nodeOf(d event.Delivery) string {
+	name, _, _ := strings.Cut(d.LeaseOwner, "/")
+	return name
 }
 
 // request is one that an endpoint got.
@@ -38,7 +45,7 @@ func (w *world) look(step *call) {
 	}
 	for i, r := range w.store.rows {
 		if i == len(w.watched) {
-			w.watched = append(w.watched, &watched{name: w.nameOf(r.d.ID), d: r.d, since: time.Now()})
+			w.watched = append(w.watched, &watched{name: w.nameOf(r.d.ID), d: r.d, since: time.Now(), owners: []string{r.d.LeaseOwner}})
 			w.log("  %s is stored, owner %q", w.nameOf(r.d.ID), r.d.LeaseOwner)
 			w.demand(kind == "accept", "%s was stored by %s", r.d.ID, kind)
 			w.stats.accepted++
@@ -51,24 +58,11 @@ func (w *world) look(step *call) {
 			w.moved(seen, r, kind)
 			w.leased(seen, r, kind, by)
 			if kind == "release" && seen.d.LeaseOwner != r.d.LeaseOwner {
-				w.demand(seen.d.LeaseOwner == step.owner && slices.Contains(step.ids, r.d.ID), "%s: %s released %s's lease", seen.name, by, seen.d.LeaseOwner)
-				if step.loose || time.Since(step.since) >= lease {
-					seen.lapsed++
-				}
+				w.demand(slices.Contains(step.leases, seen.d.LeaseKey()), "%s: %s released %s's lease", seen.name, by, seen.d.LeaseOwner)
 			}
 		}
 		seen.d, seen.recorded = r.d, len(r.attempts)
 	}
-}
-
-// isTakingOver reports that a node has claimed something and does not hold it yet. What it
-// gives back in this moment may be the lease that it has newly taken, and not the one
-// before: a release names its owner and not which of his leases it means. So much the
-// store's contract leaves open, and also where the call takes longer than a lease.
-func (w *world) isTakingOver(n *node) bool {
-	return slices.ContainsFunc(w.calls(), func(c *call) bool {
-		return c.node == n && (c.kind == "read" && c.of == "loop" || c.kind == "answer" && c.of == "claim ")
-	})
 }
 
 // moved checks that a delivery moved only as it may, and that each attempt counts once.
@@ -164,7 +158,9 @@ func (w *world) leased(seen *watched, r *row, kind, by string) {
 	case before.LeaseOwner == now.LeaseOwner && before.LeasedUntil.Equal(now.LeasedUntil):
 	case before.LeaseOwner == "":
 		sub := w.store.sub(now.SubscriptionID)
-		w.demand(kind == "claim" && now.LeaseOwner == by, "%s is leased to %q by %s of %s", seen.name, now.LeaseOwner, kind, by)
+		w.demand(kind == "claim" && nodeOf(now) == by, "%s is leased to %q by %s of %s", seen.name, now.LeaseOwner, kind, by)
+		w.demand(!slices.Contains(seen.owners, now.LeaseOwner), "%s has a second lease of %q", seen.name, now.LeaseOwner)
+		seen.owners = append(seen.owners, now.LeaseOwner)
 		w.demand(sub.Active && !sub.Deleted(), "%s was claimed for a subscription that is not active", seen.name)
 		w.demand(!before.DueAt.After(time.Now()), "%s was claimed before it is due", seen.name)
 	case before.LeaseOwner == now.LeaseOwner:
@@ -185,8 +181,6 @@ func (w *world) arrive(c *call) {
 	switch c.kind {
 	case "start":
 		w.started(c)
-	case "release":
-		c.loose = w.isTakingOver(c.node)
 	case "request":
 		w.stats.requests++
 		for w.isTwin(c) {
@@ -253,7 +247,7 @@ func (w *world) requested(c *call) {
 	}
 	if d := seen.d; d.Status == event.Pending && sameStep(d, began.delivery) {
 		mine := d.LeaseOwner == began.delivery.LeaseOwner && time.Now().Before(d.LeasedUntil.Add(time.Microsecond))
-		w.demand(mine || seen.lapsed > 0, "%s: an attempt while the lease is %q's until %v", c.name(), d.LeaseOwner, d.LeasedUntil.Sub(w.began))
+		w.demand(mine, "%s: an attempt while the lease is %q's until %v", c.name(), d.LeaseOwner, d.LeasedUntil.Sub(w.began))
 		w.demand(!d.DueAt.After(c.since), "%s: an attempt %v before it is due", c.name(), d.DueAt.Sub(c.since))
 	} else {
 		w.stats.overtaken++
