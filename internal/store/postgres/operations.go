@@ -100,12 +100,13 @@ func (s *Store) writeDelivery(ctx context.Context, tx pgx.Tx, d event.Delivery) 
 }
 
 // touchWindow notes that a row of a window changed after the window's time. The window is
-// kept for the retention from then on.
+// kept for the retention from then on. Each touch has a time of its own, by which others see
+// that there was one, whatever this node's clock says.
 func touchWindow(ctx context.Context, tx pgx.Tx, start, now time.Time) error {
 	if now.Before(start.Add(window)) {
 		return nil
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO window_touched (start, at) VALUES ($1, $2)
-		ON CONFLICT (start) DO UPDATE SET at = greatest(window_touched.at, excluded.at)`, start, now)
+		ON CONFLICT (start) DO UPDATE SET at = greatest(window_touched.at + interval '1 microsecond', excluded.at)`, start, now)
 	return err
 }
