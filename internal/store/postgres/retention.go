@@ -153,6 +153,8 @@ func (s *Store) dropWindow(ctx context.Context, start, before time.Time) (droppe
 	return dropped, err
 }
 
+const wasTouchedSQL = `SELECT EXISTS (SELECT FROM window_touched WHERE start = $1 AND at >= $2)`
+
 // dropInTx gives up soon where it has to wait for a lock: everybody waits behind it.
 func dropInTx(ctx context.Context, tx pgx.Tx, start, before time.Time) (bool, error) {
 	b := &pgx.Batch{}
@@ -169,7 +171,7 @@ func dropInTx(ctx context.Context, tx pgx.Tx, start, before time.Time) (bool, er
 	if err := tx.QueryRow(ctx, pendingIn(start)).Scan(&pending); err != nil || pending {
 		return false, err
 	}
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM window_touched WHERE start = $1 AND at >= $2)`, start, before).Scan(&touched)
+	err := tx.QueryRow(ctx, wasTouchedSQL, start, before).Scan(&touched)
 	if err != nil || touched {
 		return false, err
 	}
