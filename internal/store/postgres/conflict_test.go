@@ -124,3 +124,38 @@ func wantRecorded(t *testing.T, s *postgres.Store, recorded chan error, list []e
 		}
 	}
 }
+
+// Attempts that came late go into one transaction, which locks their deliveries in the order
+// of the ids, whatever the order of the attempts: so that it gets along with those who settle.
+func TestStraysLockInOrder(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t, template)
+	s := open(t, postgres.Options{URL: url})
+	a, b, list := pair(t, s)
+	if err := s.Record(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	var late []event.Settlement
+	for _, one := range []event.Settlement{list[1], list[0]} {
+		d := one.Delivery
+		d.Status, d.Attempts, d.DeliveredAt, d.SettledAt = event.Pending, 0, time.Time{}, time.Time{}
+		late = append(late, event.Settle(d, event.Outcome{StartedAt: time.Now(), StatusCode: 500, Code: event.CodeStatus}, nil, time.Now(), 0.5))
+	}
+	r := newRival(t, url)
+	r.do(`BEGIN`)
+	r.do(touch, a.String())
+	recorded := make(chan error, 1)
+	go func() { recorded <- s.Record(context.Background(), late) }()
+	r.awaitBlocked()
+	r.do(`SELECT FROM deliveries WHERE id = $1::uuid FOR UPDATE NOWAIT`, b.String())
+	r.do(`COMMIT`)
+	if err := <-recorded; err != nil {
+		t.Errorf("attempts that came late: %v", err)
+	}
+	for _, id := range []event.ID{a, b} {
+		got, err := s.Delivery(t.Context(), id)
+		if err != nil || got.Delivery.Status != event.Delivered || got.Delivery.Stray != 1 || len(got.Attempts) != 2 {
+			t.Errorf("%v, %+v with %d attempts; want it delivered, and the late attempt beside", err, got.Delivery, len(got.Attempts))
+		}
+	}
+}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"database/sql"
 	"time"
 )
 
@@ -31,3 +32,26 @@ func WritesIn(at time.Time) (suffixed string, statements []string) {
 
 // Fail is how an error of the driver's becomes one of the store's.
 var Fail = fail
+
+// MigrateHotTables is the migration that adds the columns and indexes of the partitioned
+// tables.
+var MigrateHotTables = migrateHotTables
+
+// NewIndexes returns the indexes that the migration makes, each with its table.
+func NewIndexes() map[string]string {
+	tables := make(map[string]string)
+	for _, i := range newIndexes {
+		tables[i.name] = i.table
+	}
+	return tables
+}
+
+// IndexPartition makes one of the migration's indexes on a partition.
+func IndexPartition(ctx context.Context, db *sql.DB, index, partition string) error {
+	for _, i := range newIndexes {
+		if i.name == index {
+			return untilFree(ctx, index, func() error { return i.onPartition(ctx, db, partition) })
+		}
+	}
+	return nil
+}

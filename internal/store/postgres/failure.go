@@ -57,8 +57,10 @@ func isNoPartition(err error) bool {
 // against another one.
 func passes(err error) bool {
 	state := sqlState(err)
-	return state == "40001" || state == "40P01"
+	return state == "40001" || state == deadlockDetected
 }
+
+const deadlockDetected = "40P01"
 
 const tries = 5
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/pressly/goose/v3"
 )
 
@@ -53,8 +54,16 @@ var newColumns = [...]struct{ table, columns string }{
 		ADD COLUMN IF NOT EXISTS tls_version      text NOT NULL DEFAULT ''`},
 }
 
+// partialIndex is an index of a partitioned table.
+type partialIndex struct{ name, table, on string }
+
+// of is the name of the index of a partition.
+func (i partialIndex) of(partition string) string {
+	return partition + strings.TrimPrefix(i.name, i.table)
+}
+
 // newIndexes hold nothing of an event of the default tenant whose deliveries succeed.
-var newIndexes = [...]struct{ name, table, on string }{
+var newIndexes = [...]partialIndex{
 	{"events_tenant", "events", `(tenant_no, id) WHERE tenant_no <> 0`},
 	{"events_without_deliveries", "events", `(id) WHERE delivery_count = 0`},
 	{"deliveries_failed", "deliveries", `(id) WHERE status = 2`},
@@ -86,18 +95,36 @@ func migrateHotTables(ctx context.Context, db *sql.DB) error {
 		if err := withLock(ctx, db, fmt.Sprintf(`CREATE INDEX IF NOT EXISTS %s ON ONLY %s %s`, i.name, i.table, i.on)); err != nil {
 			return err
 		}
-		if err := indexPartitions(ctx, db, i.name, i.table, i.on); err != nil {
+		if err := i.onPartitions(ctx, db); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// prepareMigration prepares a connection for statements that may take long, whatever limits
+// the operator has set for the others. The server ends a transaction whose node has stopped
+// in the middle of it.
+func prepareMigration(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '10s'`)
+	return err
+}
+
 // withLock runs a statement that needs a lock which others hold at times, until it gets it.
+// The limit is sent along with the statement, which makes both one transaction: nothing is
+// locked while this node and the server talk.
 func withLock(ctx context.Context, db *sql.DB, statement string) error {
+	return untilFree(ctx, statement, func() error {
+		_, err := db.ExecContext(ctx, `SET LOCAL lock_timeout = '`+lockWait+`'; `+statement)
+		return err
+	})
+}
+
+// untilFree repeats f, which runs the statement, as long as others are in its way.
+func untilFree(ctx context.Context, statement string, f func() error) error {
 	for {
-		err := lockOnce(ctx, db, statement)
-		if sqlState(err) != lockNotAvailable {
+		err := f()
+		if state := sqlState(err); state != lockNotAvailable && state != deadlockDetected {
 			return err
 		}
 		select {
@@ -108,42 +135,32 @@ func withLock(ctx context.Context, db *sql.DB, statement string) error {
 	}
 }
 
-func lockOnce(ctx context.Context, db *sql.DB, statement string) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // after a commit it does nothing
-	if _, err := tx.ExecContext(ctx, `SET LOCAL lock_timeout = '`+lockWait+`'`); err != nil {
-		return err
-	}
-	if _, err := tx.ExecContext(ctx, statement); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
-// indexPartitions indexes partitions until none is left without: others make new ones.
-func indexPartitions(ctx context.Context, db *sql.DB, index, table, on string) error {
+// onPartitions indexes partitions until none is left without: others make new ones.
+func (i partialIndex) onPartitions(ctx context.Context, db *sql.DB) error {
 	for {
 		var partition string
 		err := db.QueryRowContext(ctx, `SELECT coalesce(min(c.relname), '') FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 			WHERE i.inhparent = $1::text::regclass AND NOT EXISTS (
 				SELECT FROM pg_inherits x JOIN pg_index p ON p.indexrelid = x.inhrelid
-				WHERE x.inhparent = $2::text::regclass AND p.indrelid = i.inhrelid)`, table, index).Scan(&partition)
-		if err != nil || partition == "" {
+				WHERE x.inhparent = $2::text::regclass AND p.indrelid = i.inhrelid)`, i.table, i.name).Scan(&partition)
+		if err != nil {
 			return err
 		}
-		err = indexPartition(ctx, db, partition, index, on)
+		if partition == "" {
+			return i.validate(ctx, db)
+		}
+		err = untilFree(ctx, "index "+partition, func() error { return i.onPartition(ctx, db, partition) })
 		if err != nil && sqlState(err) != undefinedTable { // another node has dropped it
 			return err
 		}
 	}
 }
 
-func indexPartition(ctx context.Context, db *sql.DB, partition, index, on string) error {
-	name := partition + strings.TrimPrefix(index, strings.SplitN(partition, "_p2", 2)[0])
-	// What a process that died has left is invalid.
+// onPartition indexes a partition. It may be repeated: an index that an earlier try has left
+// unfinished is invalid, and is built again. While a process that died still builds it, for
+// the server has not noticed, one of the two may be the victim of a deadlock.
+func (i partialIndex) onPartition(ctx context.Context, db *sql.DB, partition string) error {
+	name := i.of(partition)
 	var invalid bool
 	err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid)`, name).Scan(&invalid)
 	if err != nil {
@@ -154,8 +171,20 @@ func indexPartition(ctx context.Context, db *sql.DB, partition, index, on string
 			return err
 		}
 	}
-	if _, err := db.ExecContext(ctx, fmt.Sprintf(`CREATE INDEX CONCURRENTLY IF NOT EXISTS %s ON %s %s`, name, partition, on)); err != nil {
+	if _, err := db.ExecContext(ctx, fmt.Sprintf(`CREATE INDEX CONCURRENTLY IF NOT EXISTS %s ON %s %s`, name, partition, i.on)); err != nil {
 		return err
 	}
-	return withLock(ctx, db, fmt.Sprintf(`ALTER INDEX %s ATTACH PARTITION %s`, index, name))
+	return withLock(ctx, db, fmt.Sprintf(`ALTER INDEX %s ATTACH PARTITION %s`, i.name, name))
+}
+
+// validate has PostgreSQL look once more whether every partition has the index. It does so
+// by itself when one is attached, and not when the last one without is dropped instead.
+func (i partialIndex) validate(ctx context.Context, db *sql.DB) error {
+	var attached string
+	err := db.QueryRowContext(ctx, `SELECT coalesce(min(c.relname), '') FROM pg_inherits x JOIN pg_class c ON c.oid = x.inhrelid
+		JOIN pg_index p ON p.indexrelid = x.inhparent WHERE p.indexrelid = $1::text::regclass AND NOT p.indisvalid`, i.name).Scan(&attached)
+	if err != nil || attached == "" {
+		return err
+	}
+	return withLock(ctx, db, fmt.Sprintf(`ALTER INDEX %s ATTACH PARTITION %s`, i.name, attached))
 }

@@ -83,7 +83,7 @@ func provider(url string) (*sql.DB, *goose.Provider, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	db := stdlib.OpenDB(*cfg.ConnConfig)
+	db := stdlib.OpenDB(*cfg.ConnConfig, stdlib.OptionAfterConnect(prepareMigration))
 	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(locker), goose.WithGoMigrations(hotTables()))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the migrations: %w", err)

@@ -11,11 +11,22 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
+const (
+	isActiveSQL     = `SELECT is_active AND deleted_at IS NULL FROM subscriptions WHERE id = $1`
+	lockDeliverySQL = `SELECT ` + deliveryColumns + ` FROM deliveries d WHERE d.id = $1 FOR NO KEY UPDATE`
+	// lockDeliveriesSQL locks in the order in which settleSQL does.
+	lockDeliveriesSQL = `SELECT FROM deliveries WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`
+	writeDeliverySQL  = `UPDATE deliveries SET status = $2, attempts = $3, due_at = $4, lease_owner = $5, leased_until = $6,
+		settled_at = $7, delivered_at = $8, round = $9, round_from = $10, stray = $11 WHERE id = $1`
+	touchWindowSQL = `INSERT INTO window_touched (start, at) VALUES ($1, $2)
+		ON CONFLICT (start) DO UPDATE SET at = greatest(window_touched.at + interval '1 microsecond', excluded.at)`
+)
+
 // Resend makes a settled delivery due again.
 func (s *Store) Resend(ctx context.Context, id event.ID, at time.Time, force bool) (event.Delivery, error) {
 	d, err := s.move(ctx, "resend a delivery", id, func(tx pgx.Tx, row event.Delivery) (event.Delivery, error) {
 		var active bool
-		err := tx.QueryRow(ctx, `SELECT is_active AND deleted_at IS NULL FROM subscriptions WHERE id = $1`, uuid(row.SubscriptionID)).Scan(&active)
+		err := tx.QueryRow(ctx, isActiveSQL, uuid(row.SubscriptionID)).Scan(&active)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && !active {
 			return row, fmt.Errorf("%w: subscription %s", event.ErrInactive, row.SubscriptionID)
 		}
@@ -74,7 +85,7 @@ func deliveryTo(d *event.Delivery) []any {
 // lockDelivery reads a delivery's row, in this node's time, and keeps others from changing it.
 func (s *Store) lockDelivery(ctx context.Context, tx pgx.Tx, id event.ID) (event.Delivery, error) {
 	d := event.Delivery{ID: id}
-	err := tx.QueryRow(ctx, `SELECT `+deliveryColumns+` FROM deliveries d WHERE d.id = $1 FOR NO KEY UPDATE`, uuid(id)).Scan(deliveryTo(&d)...)
+	err := tx.QueryRow(ctx, lockDeliverySQL, uuid(id)).Scan(deliveryTo(&d)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return d, fmt.Errorf("%w: delivery %s", event.ErrNotFound, id)
 	}
@@ -89,8 +100,7 @@ func (s *Store) writeDelivery(ctx context.Context, tx pgx.Tx, d event.Delivery) 
 	if d.LeaseOwner == "" {
 		owner = nil
 	}
-	_, err := tx.Exec(ctx, `UPDATE deliveries SET status = $2, attempts = $3, due_at = $4, lease_owner = $5, leased_until = $6,
-		settled_at = $7, delivered_at = $8, round = $9, round_from = $10, stray = $11 WHERE id = $1`,
+	_, err := tx.Exec(ctx, writeDeliverySQL,
 		uuid(d.ID), int16(d.Status), d.Attempts, s.clock.toDatabase(d.DueAt), owner, maybe(s.clock.toDatabase(d.LeasedUntil)),
 		maybe(d.SettledAt), maybe(d.DeliveredAt), d.Round, d.RoundFrom, d.Stray)
 	if err != nil {
@@ -100,12 +110,12 @@ func (s *Store) writeDelivery(ctx context.Context, tx pgx.Tx, d event.Delivery) 
 }
 
 // touchWindow notes that a row of a window changed after the window's time. The window is
-// kept for the retention from then on.
+// kept for the retention from then on. Each touch has a time of its own, by which others see
+// that there was one, whatever this node's clock says.
 func touchWindow(ctx context.Context, tx pgx.Tx, start, now time.Time) error {
 	if now.Before(start.Add(window)) {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO window_touched (start, at) VALUES ($1, $2)
-		ON CONFLICT (start) DO UPDATE SET at = greatest(window_touched.at, excluded.at)`, start, now)
+	_, err := tx.Exec(ctx, touchWindowSQL, start, now)
 	return err
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // Record writes settlements. The fence is in the statement: what does not pass it is
-// written afterwards, by recordStray.
+// written afterwards, by recordStrays.
 func (s *Store) Record(ctx context.Context, settlements []event.Settlement) error {
 	if len(settlements) == 0 {
 		return nil
@@ -131,13 +131,29 @@ func (s *Store) recordDisabling(ctx context.Context, settlements []event.Settlem
 		if _, err := tx.Exec(ctx, `SELECT FROM subscriptions WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, subscriptions); err != nil {
 			return err
 		}
-		for i := range settlements {
-			if err := s.recordOne(ctx, tx, &settlements[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.recordEach(ctx, tx, settlements)
 	})
+}
+
+// recordEach writes settlements one by one, those of one delivery in their order. It locks
+// all deliveries first, in the order of their ids as settle does, and touches windows only
+// then, as an operator's move does: so no two transactions wait for each other.
+func (s *Store) recordEach(ctx context.Context, tx pgx.Tx, settlements []event.Settlement) error {
+	deliveries := make([]event.ID, len(settlements))
+	for i := range settlements {
+		deliveries[i] = settlements[i].Delivery.ID
+	}
+	if _, err := tx.Exec(ctx, lockDeliveriesSQL, sorted(deliveries)); err != nil {
+		return err
+	}
+	inOrder := slices.Clone(settlements)
+	slices.SortStableFunc(inOrder, func(a, b event.Settlement) int { return slices.Compare(a.Delivery.ID[:], b.Delivery.ID[:]) })
+	for i := range inOrder {
+		if err := s.recordOne(ctx, tx, &inOrder[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) recordOne(ctx context.Context, tx pgx.Tx, one *event.Settlement) error {
@@ -149,8 +165,7 @@ func (s *Store) recordOne(ctx context.Context, tx pgx.Tx, one *event.Settlement)
 		return err
 	}
 	var known bool
-	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM delivery_attempts WHERE delivery_id = $1 AND id = $2)`,
-		uuid(one.Attempt.DeliveryID), uuid(one.Attempt.ID)).Scan(&known)
+	err = tx.QueryRow(ctx, recordedSQL, uuid(one.Attempt.DeliveryID), uuid(one.Attempt.ID)).Scan(&known)
 	if err != nil || known {
 		return err
 	}
@@ -171,6 +186,8 @@ func (s *Store) recordOne(ctx context.Context, tx pgx.Tx, one *event.Settlement)
 	return announceChange(ctx, tx, one.Attempt.SubscriptionID)
 }
 
+const recordedSQL = `SELECT EXISTS (SELECT FROM delivery_attempts WHERE delivery_id = $1 AND id = $2)`
+
 const unrecordedSQL = `SELECT u.n FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS u (delivery_id, id, n)
 	WHERE NOT EXISTS (SELECT FROM delivery_attempts a WHERE a.delivery_id = u.delivery_id AND a.id = u.id) ORDER BY u.n`
 
@@ -190,12 +207,11 @@ func (s *Store) recordStrays(ctx context.Context, list []event.Settlement) error
 		if err != nil {
 			return err
 		}
-		for _, n := range missing {
-			if err := s.recordOne(ctx, tx, &list[n-1]); err != nil {
-				return err
-			}
+		strays := make([]event.Settlement, len(missing))
+		for i, n := range missing {
+			strays[i] = list[n-1]
 		}
-		return nil
+		return s.recordEach(ctx, tx, strays)
 	})
 }
 

@@ -24,11 +24,12 @@ const (
 	scanTime = 10 * time.Minute
 )
 
-// settledWindow is what is known of a window that held nothing pending. It is a hint: a
-// resend may have changed it since, which dropInTx finds in the table window_touched.
+// settledWindow is what is known of a window that held nothing pending. It is true as long
+// as the window was not touched again: what is settled only changes by what touches it.
 type settledWindow struct {
-	rows   int
-	latest time.Time // when the last of them settled
+	rows    int
+	latest  time.Time // when the last of them settled
+	touched time.Time // as window_touched had it before; zero is never
 }
 
 // dropPartitions drops the oldest window in which everything has settled before
@@ -38,13 +39,17 @@ func (s *Store) dropPartitions(ctx context.Context, before time.Time) (int, erro
 	if err != nil {
 		return 0, err
 	}
+	touched, err := s.touchedWindows(ctx)
+	if err != nil {
+		return 0, err
+	}
 	now := s.clock.toDatabase(s.clock.here())
 	for _, start := range windows {
 		end := start.Add(window)
 		if end.After(before) || end.After(now.Add(-lateness)) {
 			return 0, nil // the rest is younger
 		}
-		found, ok, err := s.settledWindow(ctx, start)
+		found, ok, err := s.settledWindow(ctx, start, touched[start])
 		if err != nil {
 			return 0, err
 		}
@@ -62,14 +67,31 @@ func (s *Store) dropPartitions(ctx context.Context, before time.Time) (int, erro
 	return 0, nil
 }
 
-// settledWindow reads a window if nothing in it is pending. It takes a scan, once.
-func (s *Store) settledWindow(ctx context.Context, start time.Time) (settledWindow, bool, error) {
+// touchedWindows reads when rows of windows changed last after the windows' time.
+func (s *Store) touchedWindows(ctx context.Context) (map[time.Time]time.Time, error) {
+	rows, err := s.pool.Query(ctx, `SELECT start, at FROM window_touched`)
+	if err != nil {
+		return nil, err
+	}
+	touched := make(map[time.Time]time.Time)
+	var start, at time.Time
+	_, err = pgx.ForEachRow(rows, []any{timeTo{&start}, timeTo{&at}}, func() error {
+		touched[start] = at
+		return nil
+	})
+	return touched, err
+}
+
+// settledWindow reads a window if nothing in it is pending. It takes a scan, and another one
+// when the window was touched since.
+func (s *Store) settledWindow(ctx context.Context, start, touched time.Time) (settledWindow, bool, error) {
 	s.mu.Lock()
 	found, ok := s.settled[start]
 	s.mu.Unlock()
-	if ok {
+	if ok && found.touched.Equal(touched) {
 		return found, true, nil
 	}
+	found = settledWindow{touched: touched}
 	ctx, cancel := context.WithTimeout(ctx, scanTime)
 	defer cancel()
 	var pending bool
@@ -131,6 +153,8 @@ func (s *Store) dropWindow(ctx context.Context, start, before time.Time) (droppe
 	return dropped, err
 }
 
+const wasTouchedSQL = `SELECT EXISTS (SELECT FROM window_touched WHERE start = $1 AND at >= $2)`
+
 // dropInTx gives up soon where it has to wait for a lock: everybody waits behind it.
 func dropInTx(ctx context.Context, tx pgx.Tx, start, before time.Time) (bool, error) {
 	b := &pgx.Batch{}
@@ -147,7 +171,7 @@ func dropInTx(ctx context.Context, tx pgx.Tx, start, before time.Time) (bool, er
 	if err := tx.QueryRow(ctx, pendingIn(start)).Scan(&pending); err != nil || pending {
 		return false, err
 	}
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM window_touched WHERE start = $1 AND at >= $2)`, start, before).Scan(&touched)
+	err := tx.QueryRow(ctx, wasTouchedSQL, start, before).Scan(&touched)
 	if err != nil || touched {
 		return false, err
 	}

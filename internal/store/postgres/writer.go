@@ -37,6 +37,7 @@ type op struct {
 	receipt     event.Receipt
 	keyHash     []byte             // the body's hash that its idempotency key stood for before; nil if it was free
 	settlements []event.Settlement // nil: it is an acceptance
+	strays      bool               // some of the settlements of its commit are still to be written, maybe its own
 	state       atomic.Int32
 	err         error
 	done        chan struct{} // gets a value once the transaction is on disk, or has failed
@@ -224,12 +225,18 @@ func (w *writer) commit(batch []*op) {
 	}
 	err = fail("write to the database", err)
 	w.store.room.Wrote(err)
+	var strays []*op
 	for _, o := range batch {
 		if err != nil {
 			o.err = err
 		}
+		if o.strays && o.err == nil {
+			strays = append(strays, o)
+			continue
+		}
 		o.done <- struct{}{}
 	}
+	w.recordStrays(ctx, strays)
 }
 
 // transact returns an error if nothing of the batch is done. An operation that
@@ -261,18 +268,17 @@ func (w *writer) try(ctx context.Context, batch []*op) error {
 		return err
 	}
 	w.store.hints.hintDue(t.stored > 0)
-	if t.strays {
-		w.recordStrays(ctx, batch)
+	for _, o := range batch {
+		o.strays = t.strays && o.settlements != nil
 	}
 	return nil
 }
 
 // recordStrays is rare: a lease was lost, or an operator cancelled or resent what was under
-// way. The rest of the batch is on disk.
-func (w *writer) recordStrays(ctx context.Context, batch []*op) {
-	for _, o := range batch {
-		if o.settlements != nil && o.err == nil {
-			o.err = w.store.recordStrays(ctx, o.settlements)
-		}
+// way. The rest of the batch is on disk, and whoever published it has their response.
+func (w *writer) recordStrays(ctx context.Context, ops []*op) {
+	for _, o := range ops {
+		o.err = w.store.recordStrays(ctx, o.settlements)
+		o.done <- struct{}{}
 	}
 }

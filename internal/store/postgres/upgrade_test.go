@@ -1,0 +1,266 @@
+package postgres_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/hookferry/hookferry/internal/store/postgres"
+	"github.com/hookferry/hookferry/internal/test/await"
+	"github.com/hookferry/hookferry/internal/test/release010"
+)
+
+const (
+	columnsSQL = `SELECT format('%s.%s %s %s %s', table_name, column_name, data_type, is_nullable, column_default)
+		FROM information_schema.columns WHERE table_schema = 'public' AND table_name !~ '_p\d{8}_\d\d$' ORDER BY 1`
+	validSQL     = `SELECT indisvalid FROM pg_index WHERE indexrelid = $1::text::regclass`
+	unindexedSQL = `SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+		WHERE i.inhparent = $1::text::regclass AND NOT EXISTS (
+			SELECT FROM pg_inherits x JOIN pg_index p ON p.indexrelid = x.inhrelid
+			WHERE x.inhparent = $2::text::regclass AND p.indrelid = i.inhrelid AND p.indisvalid)`
+	unusedSQL = `SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE NOT i.indisvalid`
+	runsSQL   = `SELECT count(*) FROM goose_db_version WHERE version_id = 3`
+)
+
+// checkUpToDate fails the test unless a database has the tables that a new one has, every
+// index on every partition, and no index that is of no use.
+func checkUpToDate(t *testing.T, url string) {
+	t.Helper()
+	if diff := cmp.Diff(query[string](t, server.URL(template), columnsSQL), query[string](t, url, columnsSQL)); diff != "" {
+		t.Errorf("columns (- of a new database, + of this one):\n%s", diff)
+	}
+	for index, table := range postgres.NewIndexes() {
+		if !slices.Equal(query[bool](t, url, validSQL, index), []bool{true}) {
+			t.Errorf("the index %s is not valid", index)
+		}
+		if without := query[string](t, url, unindexedSQL, table, index); len(without) > 0 {
+			t.Errorf("the index %s is missing on %v", index, without)
+		}
+	}
+	if invalid := query[string](t, url, unusedSQL); len(invalid) > 0 {
+		t.Errorf("invalid indexes are left: %v", invalid)
+	}
+	if n := query[int](t, url, runsSQL)[0]; n != 1 {
+		t.Errorf("the migration is on record %d times, want once", n)
+	}
+}
+
+// stepper is told of each statement on a connection, and breaks the migration off after the
+// first that it has not seen before.
+type stepper struct {
+	seen map[string]bool
+	stop context.CancelFunc
+	last string
+}
+
+func (s *stepper) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	s.last = strings.Join(strings.Fields(data.SQL), " ")
+	return ctx
+}
+
+func (s *stepper) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
+	changes := strings.Contains(s.last, "ALTER ") || strings.Contains(s.last, "CREATE ")
+	if changes && !s.seen[s.last] {
+		s.seen[s.last] = true
+		s.stop()
+	}
+}
+
+// step runs the migration until it has got one statement further than ever before, and
+// reports whether it ended.
+func (s *stepper) step(t *testing.T, url string) (ended bool) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s.stop = cancel
+	err := postgres.MigrateHotTables(ctx, connect(t, url, s))
+	if err != nil && ctx.Err() == nil {
+		t.Fatalf("after %s: %v", s.last, err)
+	}
+	return err == nil
+}
+
+// Each run of the migration is broken off one statement later than the run before, and the
+// last one by nothing. So every state between two statements is one that a run begins with.
+func TestMigrationGoesOnAfterEachStatement(t *testing.T) {
+	t.Parallel()
+	url, content := release010.PostgreSQL(t, server)
+	s := &stepper{seen: map[string]bool{}}
+	steps := 0
+	for !s.step(t, url) {
+		if steps++; steps > 1000 {
+			t.Fatalf("the migration does not come to an end; it was last at %s", s.last)
+		}
+	}
+	partitions := len(partitionsOf(t, url, "events")) // of either table
+	if want := 2 + 3 + 5*(1+2*partitions); steps != want {
+		t.Errorf("the migration was broken off %d times, want %d: its statements", steps, want)
+	}
+	content.Check(t, open(t, postgres.Options{URL: url}))
+	checkUpToDate(t, url)
+}
+
+// buildFailed is what the migration does first to deliveries_failed, up to the partition that is
+// named last.
+func buildFailed(t *testing.T, url string, partitions []string) {
+	t.Helper()
+	query[string](t, url, `CREATE INDEX deliveries_failed ON ONLY deliveries (id) WHERE status = 2`)
+	for _, p := range partitions {
+		query[string](t, url, fmt.Sprintf(`CREATE INDEX %s_failed ON %[1]s (id) WHERE status = 2`, p))
+		query[string](t, url, fmt.Sprintf(`ALTER INDEX deliveries_failed ATTACH PARTITION %s_failed`, p))
+	}
+}
+
+// PostgreSQL makes the index of the table valid when the last partition's is attached. If
+// that partition is dropped instead, somebody has to have it look.
+func TestMigrationAfterTheLastPartitionIsDropped(t *testing.T) {
+	t.Parallel()
+	url, _ := release010.PostgreSQL(t, server)
+	partitions := partitionsOf(t, url, "deliveries")
+	left := partitions[len(partitions)-1]
+	buildFailed(t, url, partitions[:len(partitions)-1])
+	query[string](t, url, `DROP TABLE `+left)
+	if query[bool](t, url, validSQL, "deliveries_failed")[0] {
+		t.Fatal("the index is valid already, so this test shows nothing")
+	}
+	if err := postgres.MigrateHotTables(t.Context(), connect(t, url, nil)); err != nil { // Open would make the partition again
+		t.Fatal(err)
+	}
+	if !query[bool](t, url, validSQL, "deliveries_failed")[0] {
+		t.Error("the index is not valid, though every partition has it")
+	}
+}
+
+// snapshotSQL keeps a snapshot until the end of its transaction.
+const snapshotSQL = `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM subscriptions`
+
+const buildingSQL = `SELECT count(*) FROM pg_stat_activity
+	WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'`
+
+// awaitBuilding waits until somebody builds an index and waits for others to end.
+func awaitBuilding(t *testing.T, url string) {
+	t.Helper()
+	await.NoError(t, func() error {
+		if query[int](t, url, buildingSQL)[0] == 0 {
+			return errors.New("nobody who builds an index is waiting")
+		}
+		return nil
+	})
+}
+
+// A build waits for whoever has an older snapshot, and leaves an index that is not valid when
+// it is broken off meanwhile.
+func TestMigrationReplacesAnInvalidIndex(t *testing.T) {
+	t.Parallel()
+	url, content := release010.PostgreSQL(t, server)
+	partition := partitionsOf(t, url, "deliveries")[0]
+	buildFailed(t, url, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	release := hold(t, url, snapshotSQL)
+	built := startBuild(t, ctx, url, partition)
+	awaitBuilding(t, url)
+	cancel()
+	if err := <-built; err == nil {
+		t.Fatal("the index was built, so this test shows nothing")
+	}
+	release()
+	await.NoError(t, func() error {
+		if !slices.Equal(query[string](t, url, unusedSQL), []string{"deliveries_failed", partition + "_failed"}) {
+			return errors.New("the index is not there, or valid")
+		}
+		return nil
+	})
+	content.Check(t, open(t, postgres.Options{URL: url}))
+	checkUpToDate(t, url)
+}
+
+// A process may die while the server builds an index for it, which the server does not notice
+// before the end. The next process finds an index that is not valid yet.
+func TestMigrationBesideABuildOfADeadProcess(t *testing.T) {
+	t.Parallel()
+	url, _ := release010.PostgreSQL(t, server)
+	partition := partitionsOf(t, url, "deliveries")[0]
+	buildFailed(t, url, nil)
+	release := hold(t, url, `LOCK TABLE ONLY `+partition+` IN ROW EXCLUSIVE MODE`) // as whoever writes to it
+	built := startBuild(t, t.Context(), url, partition)
+	awaitBuilding(t, url)
+	db := connect(t, url, nil)
+	indexed := make(chan error, 1)
+	go func() { indexed <- postgres.IndexPartition(t.Context(), db, "deliveries_failed", partition) }()
+	await.NoError(t, func() error {
+		if query[int](t, url, droppingSQL)[0] == 0 {
+			return errors.New("nobody waits to drop the index")
+		}
+		return nil
+	})
+	release()
+	<-built // PostgreSQL may end either of the two
+	if err := <-indexed; err != nil {
+		t.Errorf("index the partition: %v", err)
+	}
+	if !query[bool](t, url, validSQL, partition+"_failed")[0] {
+		t.Error("the partition's index is not valid")
+	}
+}
+
+const droppingSQL = `SELECT count(*) FROM pg_stat_activity
+	WHERE datname = current_database() AND query LIKE 'DROP INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'`
+
+// connect is a connection of the migration's kind.
+func connect(t *testing.T, url string, tracer pgx.QueryTracer) *sql.DB {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Tracer = tracer
+	db := stdlib.OpenDB(*cfg)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func startBuild(t *testing.T, ctx context.Context, url, partition string) <-chan error {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	built := make(chan error, 1)
+	go func() {
+		_, err := conn.Exec(ctx, fmt.Sprintf(`CREATE INDEX CONCURRENTLY %s_failed ON %[1]s (id) WHERE status = 2`, partition))
+		built <- err
+	}()
+	return built
+}
+
+// All nodes of a new release may start at once. One makes the migration, the others wait.
+func TestNodesUpgradeAtOnce(t *testing.T) {
+	t.Parallel()
+	url, content := release010.PostgreSQL(t, server)
+	var nodes sync.WaitGroup
+	for range 4 {
+		nodes.Go(func() {
+			s, err := postgres.Open(t.Context(), postgres.Options{URL: url, MaxConns: 2, Writers: 1})
+			if err != nil {
+				t.Errorf("a node does not start: %v", err)
+				return
+			}
+			if err := s.Close(); err != nil {
+				t.Errorf("a node does not stop: %v", err)
+			}
+		})
+	}
+	nodes.Wait()
+	content.Check(t, open(t, postgres.Options{URL: url}))
+	checkUpToDate(t, url)
+}
