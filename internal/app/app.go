@@ -91,7 +91,7 @@ func open(ctx context.Context, a *App, version string) (_ *App, err error) {
 		}
 	}()
 	a.metrics = telemetry.NewMetrics(version, func(ctx context.Context) (event.Depth, error) { return a.store.Depth(ctx, time.Now()) })
-	database, err := openStore(ctx, a.cfg, a.metrics.Commit)
+	database, err := openStore(ctx, a.cfg, storeHooks{a.metrics.Commit, a.logCopy})
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +122,11 @@ func open(ctx context.Context, a *App, version string) (_ *App, err error) {
 		}
 	}
 	return a, nil
+}
+
+// logCopy says why the start takes longer than usual.
+func (a *App) logCopy(to string, size int64) {
+	a.log.Info("copying the database before its tables are changed", "to", to, "bytes", size)
 }
 
 // handler is the API, or of a worker what it answers to probes.

@@ -13,29 +13,38 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
+// Release is the version of this source tree. CHANGELOG.md has an entry for it.
+const Release = "0.1.0"
+
+// storeHooks are told what a store does.
+type storeHooks struct {
+	onCommit func(rows int, took time.Duration)
+	onCopy   func(to string, size int64)
+}
+
 // openStore opens the database that the settings name.
-func openStore(ctx context.Context, cfg config.Config, onCommit func(int, time.Duration)) (store.Store, error) {
+func openStore(ctx context.Context, cfg config.Config, hooks storeHooks) (store.Store, error) {
 	if cfg.Database.Engine == config.Postgres {
 		return postgres.Open(ctx, postgres.Options{
-			URL: string(cfg.Database.URL), ReadURL: string(cfg.ReadDatabase.URL), OnCommit: onCommit,
+			URL: string(cfg.Database.URL), ReadURL: string(cfg.ReadDatabase.URL), OnCommit: hooks.onCommit,
 		})
 	}
-	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{OnCommit: onCommit})
+	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{Release: Release, OnCommit: hooks.onCommit, OnCopy: hooks.onCopy})
 }
 
 // OpenStore opens the database that the settings name, as a service would. On SQLite it
 // then belongs to this process alone.
 func OpenStore(ctx context.Context, cfg config.Config) (store.Store, error) {
-	return openStore(ctx, cfg, nil)
+	return openStore(ctx, cfg, storeHooks{})
 }
 
 // OpenBeside opens the database for a short command, while a service may be
 // running on it.
 func OpenBeside(ctx context.Context, cfg config.Config) (store.Store, error) {
 	if cfg.Database.Engine == config.Postgres {
-		return openStore(ctx, cfg, nil)
+		return openStore(ctx, cfg, storeHooks{})
 	}
-	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{Shared: true})
+	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{Shared: true, Release: Release})
 }
 
 // Tidy leaves the database, after much was written into it, as it is some time later:
@@ -63,11 +72,20 @@ func Migrate(ctx context.Context, cfg config.Config, dryRun bool) ([]string, err
 	if err != nil || dryRun {
 		return names, err
 	}
-	s, err := openStore(ctx, cfg, nil)
+	s, err := openStore(ctx, cfg, storeHooks{})
 	if err != nil {
 		return nil, err
 	}
 	return names, s.Close()
+}
+
+// CopyBeforeMigrate returns where Migrate copies the database to before it changes its tables, or
+// "" if it does not: PostgreSQL has backups of its own.
+func CopyBeforeMigrate(ctx context.Context, cfg config.Config) (string, error) {
+	if cfg.Database.Engine == config.Postgres {
+		return "", nil
+	}
+	return sqlite.CopyPath(ctx, cfg.Database.Path, Release)
 }
 
 func missingMigrations(ctx context.Context, cfg config.Config) ([]string, error) {

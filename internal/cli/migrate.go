@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +19,10 @@ func newMigrate(s streams) *cobra.Command {
 		Short: "Bring the database's tables up to date",
 		Long: `Brings the tables up to date. ` + "`hookferry serve`" + ` does the same when it starts;
 this command is for doing it beforehand, or for seeing what would be done.
-Migrations only go forward.`,
+Migrations only go forward. A SQLite database is copied first, to
+hookferry.db.before-VERSION beside it: the way back is to stop, to put that copy
+in place of hookferry.db, to remove hookferry.db-wal and hookferry.db-shm, and to
+start the release before.`,
 		Example: `  hookferry migrate --dry-run
   hookferry migrate --data /var/lib/hookferry`,
 		Args: noArgs,
@@ -26,24 +31,35 @@ Migrations only go forward.`,
 			if err != nil {
 				return err
 			}
-			names, err := app.Migrate(cmd.Context(), cfg, dryRun)
-			if err != nil {
-				return err
-			}
-			if len(names) == 0 {
-				fmt.Fprintf(s.out, "%s is up to date\n", cfg.Database)
-			}
-			verb := "applied"
-			if dryRun {
-				verb = "would apply"
-			}
-			for _, name := range names {
-				fmt.Fprintf(s.out, "%s %s\n", verb, name)
-			}
-			return nil
+			return migrate(cmd.Context(), s.out, cfg, dryRun)
 		},
 	}
 	settingsFlags(cmd, &o)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be applied, and change nothing")
 	return cmd
+}
+
+func migrate(ctx context.Context, out io.Writer, cfg config.Config, dryRun bool) error {
+	copied, err := app.CopyBeforeMigrate(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	names, err := app.Migrate(ctx, cfg, dryRun)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		fmt.Fprintf(out, "%s is up to date\n", cfg.Database)
+	}
+	copying, verb := "copied", "applied"
+	if dryRun {
+		copying, verb = "would copy", "would apply"
+	}
+	if copied != "" {
+		fmt.Fprintf(out, "%s %s to %s, which is the way back\n", copying, cfg.Database.Path, copied)
+	}
+	for _, name := range names {
+		fmt.Fprintf(out, "%s %s\n", verb, name)
+	}
+	return nil
 }

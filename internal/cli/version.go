@@ -6,10 +6,11 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hookferry/hookferry/internal/app"
 )
 
-// release is the version of this source tree. CHANGELOG.md has an entry for it.
-const release = "0.1.0"
+const release = app.Release
 
 // Version is the release, with the commit it was built from where that is known.
 func Version() string {

@@ -55,6 +55,11 @@ func payloads(t *testing.T, path string) map[event.ID][]byte {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	return payloadsOf(t, db)
+}
+
+func payloadsOf(t *testing.T, db *sql.DB) map[event.ID][]byte {
+	t.Helper()
 	rows, err := db.QueryContext(t.Context(), `SELECT id, payload FROM events`)
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ import (
 	"modernc.org/sqlite" // also the database/sql driver "sqlite"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/faultpoint"
 	"github.com/hookferry/hookferry/internal/store"
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
@@ -48,6 +49,11 @@ type Options struct {
 	// Shared opens the file beside a process that holds it, for short commands such
 	// as making an API key. It ends no leases.
 	Shared bool
+	// Release names the copy that is made before this release migrates a file: PATH.before-RELEASE.
+	// Without it, the copy has the number of the first migration that the file needs.
+	Release string
+	// OnCopy, if set, is told when that copy begins, which takes its time: where to, and how many bytes.
+	OnCopy func(to string, size int64)
 	// OnCommit, if set, is told of each commit: how many rows it wrote and how long it took.
 	OnCommit func(rows int, took time.Duration)
 	// LogSize is the size in bytes at which the log is written back, if not rawsqlite.DefaultLogSize.
@@ -101,10 +107,15 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	if alone {
+		if err := keepCopy(ctx, path, o); err != nil {
+			return nil, err
+		}
+		faultpoint.Reach("upgrade: migrating")
 		if err := migrate(ctx, path); err != nil {
 			return nil, fmt.Errorf("bring the tables of %s up to date (if that is no file of Hookferry's, name another directory with HOOKFERRY_DATA): %w", path, err)
 		}
 	}
+	faultpoint.Reach("upgrade: migrated")
 	if s.writer, err = startWriter(path, o); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -131,8 +142,7 @@ func keepPrivate(path string) error {
 // page that they read for damage, a little closer than SQLite does by itself.
 func openPool(path string, size int, begin string, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{"_txlock": {begin}, "_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "cell_size_check(1)"}, pragmas...)}
-	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
-	db, err := sql.Open("sqlite", dsn)
+	db, err := sql.Open("sqlite", dsn(path, q))
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -141,31 +151,59 @@ func openPool(path string, size int, begin string, pragmas ...string) (*sql.DB, 
 	return db, nil
 }
 
-// Migrations returns the migrations that a file still needs, without making them.
-func Migrations(ctx context.Context, path string) ([]string, error) {
+// dsn names a file to the driver.
+func dsn(path string, q url.Values) string {
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
+}
+
+// withPool has use work with a connection that is then closed.
+func withPool(path string, use func(*sql.DB) error, pragmas ...string) error {
+	db, err := openPool(path, 1, "deferred", pragmas...)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(db), db.Close())
+}
+
+// look is withPool for a file that is not opened otherwise. One that does not exist is an empty
+// database.
+func look(path string, use func(*sql.DB) error) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		path = ":memory:"
+		return withPool(":memory:", use)
 	}
-	db, err := openPool(path, 1, "deferred")
+	lock := flock.New(path + ".lock")
+	alone, err := lock.TryLock()
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("lock %s.lock: %w", path, err)
 	}
-	defer db.Close()
-	p, err := provider(db)
-	if err != nil {
-		return nil, err
-	}
-	status, err := p.Status(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("read which migrations %s has: %w", path, err)
-	}
-	var names []string
-	for _, m := range status {
-		if m.State == goose.StatePending {
-			names = append(names, filepath.Base(m.Source.Path))
+	defer lock.Unlock()
+	if alone { // SQLite would leave out what is behind a damage, and then remove the log
+		if err := rawsqlite.CheckLog(path); err != nil {
+			return err
 		}
 	}
-	return names, nil
+	return withPool(path, use)
+}
+
+// Migrations returns the migrations that a file still needs, without making them.
+func Migrations(ctx context.Context, path string) (names []string, err error) {
+	err = look(path, func(db *sql.DB) error {
+		p, err := provider(db)
+		if err != nil {
+			return err
+		}
+		status, err := p.Status(ctx)
+		if err != nil {
+			return fmt.Errorf("read which migrations %s has: %w", path, err)
+		}
+		for _, m := range status {
+			if m.State == goose.StatePending {
+				names = append(names, filepath.Base(m.Source.Path))
+			}
+		}
+		return nil
+	})
+	return names, err
 }
 
 func migrate(ctx context.Context, path string) error {

@@ -119,9 +119,9 @@ func (w *worker) act() {
 	case n < 15:
 		w.claim()
 	case n < 16:
-		w.failed(w.s.Release(w.ctx, owner, w.take(2)))
+		w.failed(w.s.Release(w.ctx, w.take(2)))
 	case n < 17:
-		_, err := w.s.Renew(w.ctx, owner, w.ids(), w.now().Add(time.Minute))
+		_, err := w.s.Renew(w.ctx, w.leases(), w.now().Add(time.Minute))
 		w.failed(err)
 	case n < 18:
 		w.expire()
@@ -213,19 +213,17 @@ func (w *worker) expire() {
 	w.failed(err)
 }
 
-// take gives up to n that are held out of hand.
-func (w *worker) take(n int) (ids []event.ID) {
-	n = min(n, len(w.held))
-	for _, d := range w.held[:n] {
-		ids = append(ids, d.ID)
-	}
+// take gives up to n leases out of hand.
+func (w *worker) take(n int) []event.LeaseKey {
+	all := w.leases()
+	n = min(n, len(all))
 	w.held = w.held[n:]
-	return ids
+	return all[:n]
 }
 
-func (w *worker) ids() (ids []event.ID) {
-	for _, d := range w.held {
-		ids = append(ids, d.ID)
+func (w *worker) leases() (keys []event.LeaseKey) {
+	for i := range w.held {
+		keys = append(keys, w.held[i].LeaseKey())
 	}
-	return ids
+	return keys
 }
