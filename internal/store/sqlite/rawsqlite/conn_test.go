@@ -214,6 +214,49 @@ func TestOthersSeeWhatIsCommitted(t *testing.T) {
 	}
 }
 
+// A transaction that is larger than SQLite's cache is partly gathered before it ends. When it is
+// rolled back, none of that may go out any more: another connection may have written there.
+func TestWhatIsRolledBackIsNotWritten(t *testing.T) {
+	c := connect(t)
+	c.must(t, "CREATE TABLE t (x BLOB)")
+	if _, err := c.GatherLog(); err != nil {
+		t.Fatal(err)
+	}
+	var path string
+	if err := c.Row("SELECT file FROM pragma_database_list").Scan(&path); err != nil {
+		t.Fatal(err)
+	}
+	other, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	for range 20 {
+		c.must(t, "INSERT INTO t VALUES (zeroblob(3000))")
+	}
+	c.must(t, "PRAGMA cache_size = 5")
+	for range 20 {
+		if _, err := c.writeBack(); err != nil { // so that pages are read from the database, not from the log
+			t.Fatal(err)
+		}
+		c.must(t, "BEGIN IMMEDIATE")
+		c.must(t, "UPDATE t SET x = randomblob(3000) WHERE length(x) = 3000") // in their places: no page is new
+		c.must(t, "ROLLBACK")
+		other.must(t, "INSERT INTO t VALUES (randomblob(9000))")
+		c.must(t, "INSERT INTO t VALUES (randomblob(9000))")
+	}
+	for _, reader := range []*Conn{c, other} {
+		var whole string
+		if err := reader.Row("PRAGMA integrity_check").Scan(&whole); err != nil || whole != "ok" {
+			t.Errorf("%s, %v", whole, err)
+		}
+		var n int
+		if err := reader.Row("SELECT count(*) FROM t WHERE length(x) = 9000").Scan(&n); err != nil || n != 40 {
+			t.Errorf("%d rows, %v; want 40", n, err)
+		}
+	}
+}
+
 func TestTheLogMustBeOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "test.db")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {

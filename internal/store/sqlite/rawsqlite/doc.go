@@ -29,7 +29,8 @@
 // they were not promised to be on disk, and no other connection reads frames that are not in the
 // index. The connection itself reads its log through the buffer, which writes what it has gathered
 // first. A write that fails does so in the call that flushes, at the latest in the sync: that fails
-// the COMMIT, as a failed sync does, and the transaction is rolled back. All of this needs
+// the COMMIT, as a failed sync does, and the transaction is rolled back. What is gathered of a
+// transaction that is rolled back is dropped, by SQLite's rollback hook. All of this needs
 // synchronous=FULL, which the store reads back when it opens.
 //
 // Fdatasync, which the store switches on in the driver, syncs data and the size of a file, and not

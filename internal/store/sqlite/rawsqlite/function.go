@@ -7,21 +7,24 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// The types of the methods that the log's buffer replaces, as the translated SQLite calls them.
+// The types of the methods that the log's buffer replaces, and of the hook that it sets, as the
+// translated SQLite calls them.
 type (
 	transferFunc = func(tls *libc.TLS, file, bytes uintptr, n int32, offset sqlite3.Tsqlite3_int64) int32
 	syncFunc     = func(tls *libc.TLS, file uintptr, flags int32) int32
 	truncateFunc = func(tls *libc.TLS, file uintptr, size sqlite3.Tsqlite3_int64) int32
 	fileSizeFunc = func(tls *libc.TLS, file, size uintptr) int32
+	rollbackFunc = func(tls *libc.TLS, state uintptr)
 )
 
-// logMethods are the addresses of the buffer's methods. They never change.
-var logMethods = struct{ read, write, sync, truncate, fileSize uintptr }{
-	read:     addressOfFunc(transferFunc(logRead)),
-	write:    addressOfFunc(transferFunc(logWrite)),
-	sync:     addressOfFunc(syncFunc(logSync)),
-	truncate: addressOfFunc(truncateFunc(logTruncate)),
-	fileSize: addressOfFunc(fileSizeFunc(logFileSize)),
+// logMethods are the addresses of the buffer's methods and hook. They never change.
+var logMethods = struct{ read, write, sync, truncate, fileSize, rolledBack uintptr }{
+	read:       addressOfFunc(transferFunc(logRead)),
+	write:      addressOfFunc(transferFunc(logWrite)),
+	sync:       addressOfFunc(syncFunc(logSync)),
+	truncate:   addressOfFunc(truncateFunc(logTruncate)),
+	fileSize:   addressOfFunc(fileSizeFunc(logFileSize)),
+	rolledBack: addressOfFunc(rollbackFunc(logRolledBack)),
 }
 
 // addressOfFunc is what the translated SQLite has in place of C's function pointer. f must be a

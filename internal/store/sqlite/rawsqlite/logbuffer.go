@@ -57,6 +57,7 @@ func (c *Conn) GatherLog() (*LogBuffer, error) {
 	s.methods.FxRead, s.methods.FxWrite = logMethods.read, logMethods.write
 	s.methods.FxSync, s.methods.FxTruncate, s.methods.FxFileSize = logMethods.sync, logMethods.truncate, logMethods.fileSize
 	(*sqlite3.Tsqlite3_file)(pointer(file)).FpMethods = memory
+	sqlite3.Xsqlite3_rollback_hook(c.tls, c.db, logMethods.rolledBack, memory)
 	c.log = &LogBuffer{memory}
 	return c.log, nil
 }
@@ -104,6 +105,11 @@ func (s *logState) flush(tls *libc.TLS, file uintptr) int32 {
 	s.used, s.end = 0, s.offset+int64(n)
 	return function[transferFunc](s.under.FxWrite)(tls, file, addressOf(s.bytes()), int32(n), s.offset)
 }
+
+// logRolledBack drops what is gathered of a transaction that is rolled back, which is some of it if
+// the transaction was larger than SQLite's cache. Written later, it could overwrite what another
+// process has committed meanwhile.
+func logRolledBack(_ *libc.TLS, state uintptr) { (*logState)(pointer(state)).used = 0 }
 
 func logRead(tls *libc.TLS, file, bytes uintptr, n int32, offset sqlite3.Tsqlite3_int64) int32 {
 	s := stateOf(file)
