@@ -47,6 +47,10 @@ var audited = map[event.Rule][2]string{
 		"partitions missing for the hours to come",
 		"A node makes them each hour, and each commit that needs one. Look for \"make partitions\" in the logs: the database's user must own the tables.",
 	},
+	event.RuleEventIsIntact: {
+		"events that the disk has changed since they were stored: their checksum differs",
+		"Those that were claimed from the database were not sent: their deliveries failed with event_damaged. Replace the disk, restore a backup, and have the producer send these events again.",
+	},
 	event.RuleDatabaseIsSound: {
 		"faults in the pages or indexes of the SQLite database: the disk, or another program, has damaged the file",
 		"Stop the service, keep copies of the database and its -wal, look for faults of the disk, and restore a backup, or read what can be read with `sqlite3 hookferry.db .recover`.",
@@ -84,7 +88,9 @@ func examine(ctx context.Context, s store.Store, clock store.Clock, retention ti
 	return report, nil
 }
 
-func isDamage(f event.Finding) bool { return f.Rule == event.RuleDatabaseIsSound }
+func isDamage(f event.Finding) bool {
+	return f.Rule == event.RuleDatabaseIsSound || f.Rule == event.RuleEventIsIntact
+}
 
 func shownFinding(f event.Finding) api.Finding {
 	words := audited[f.Rule]

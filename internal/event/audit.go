@@ -14,6 +14,7 @@ const (
 	RuleLeasesAreEnded     Rule = "leases_are_ended"          // when they have run out
 	RuleDueIsClaimed       Rule = "due_is_claimed"            // soon
 	RulePartitionsAreAhead Rule = "partitions_are_made_ahead" // of the time that needs them
+	RuleEventIsIntact      Rule = "event_is_intact"           // as it was stored, by its checksum
 	RuleDatabaseIsSound    Rule = "database_is_sound"         // by the database's own check of its pages and indexes
 )
 

@@ -40,6 +40,7 @@ func TestOutcome(t *testing.T) {
 		{"an answer in time", event.Outcome{StatusCode: 200}, true, false, false},
 		{"the guard will refuse again", event.Outcome{Code: event.CodeBlocked}, false, true, false},
 		{"the receiver has said that it is gone", event.Outcome{Code: event.CodeGone, StatusCode: 410}, false, true, false},
+		{"the event is damaged, and would be at the next attempt", event.Outcome{Code: event.CodeDamaged}, false, true, false},
 		{"no request can ever be made", event.Outcome{Code: event.CodeBadTarget}, false, true, false},
 		{"too slow", event.Outcome{Code: event.CodeTimeout}, false, false, true},
 		{"nobody listens", event.Outcome{Code: event.CodeConnectionRefused}, false, false, true},

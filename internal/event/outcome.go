@@ -23,6 +23,7 @@ const (
 	CodeBadResponse       Code = "bad_response"          // what came back is not HTTP, or breaks its limits
 	CodeBlocked           Code = "target_blocked"        // the guard refused the address: ends the delivery
 	CodeBadTarget         Code = "target_invalid"        // no request can be made for this target: ends the delivery
+	CodeDamaged           Code = "event_damaged"         // the database has changed the event: ends the delivery
 	CodeNetwork           Code = "network_error"         // any other failure of the connection
 )
 
@@ -58,7 +59,7 @@ func (o Outcome) Success() bool { return o.Code == "" }
 
 // Final reports whether another attempt would be senseless whatever the policy says.
 func (o Outcome) Final() bool {
-	return o.Code == CodeBlocked || o.Code == CodeGone || o.Code == CodeBadTarget
+	return o.Code == CodeBlocked || o.Code == CodeGone || o.Code == CodeBadTarget || o.Code == CodeDamaged
 }
 
 // Overloaded reports whether the endpoint shows that it can't keep up: it times

@@ -100,7 +100,7 @@ func TestSettle(t *testing.T) {
 var codes = []event.Code{
 	"", event.CodeTimeout, event.CodeDNS, event.CodeConnectionRefused, event.CodeConnectionReset, event.CodeConnectionClosed,
 	event.CodeUnreachable, event.CodeTLSExpired, event.CodeTLSUntrusted, event.CodeTLSWrongHost, event.CodeTLS,
-	event.CodeRedirect, event.CodeGone, event.CodeStatus, event.CodeBadResponse, event.CodeBlocked, event.CodeBadTarget, event.CodeNetwork,
+	event.CodeRedirect, event.CodeGone, event.CodeStatus, event.CodeBadResponse, event.CodeBlocked, event.CodeBadTarget, event.CodeDamaged, event.CodeNetwork,
 }
 
 func anyOutcome() *rapid.Generator[event.Outcome] {

@@ -51,9 +51,12 @@ func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
 		}
 	}
 	left, err := event.TakeTurns(*r, lanes, func(id event.ID) (int, error) {
-		claimed, err := w.lease(id, r)
+		claimed, intact, err := w.lease(id, r)
+		if err != nil || !intact {
+			return 0, err
+		}
 		c.Deliveries = append(c.Deliveries, claimed)
-		return len(claimed.Event.Payload), err
+		return len(claimed.Event.Payload), nil
 	})
 	if err != nil {
 		return err
@@ -196,14 +199,18 @@ func (w *writer) active(sub event.ID) (bool, error) {
 	return active, err
 }
 
-func (w *writer) lease(id event.ID, r *event.ClaimRequest) (event.Claimed, error) {
-	c := event.Claimed{Delivery: event.Delivery{ID: id, LeaseOwner: r.Owner, LeasedUntil: r.Until}}
+// lease leases a delivery, or fails it if its event is not intact.
+func (w *writer) lease(id event.ID, r *event.ClaimRequest) (c event.Claimed, intact bool, err error) {
+	c = event.Claimed{Delivery: event.Delivery{ID: id, LeaseOwner: r.Owner, LeasedUntil: r.Until}}
 	d, e := &c.Delivery, &c.Event
+	var sum int64
 	if err := w.stmts.claimed.Row(rawsqlite.Blob(id[:])).Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Attempts,
-		timeScan{&d.DueAt}, timeScan{&d.CreatedAt}, timeScan{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeScan{&e.CreatedAt}, &e.DataAt, &e.DataLen); err != nil {
-		return c, err
+		timeScan{&d.DueAt}, timeScan{&d.CreatedAt}, timeScan{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeScan{&e.CreatedAt}, &e.DataAt, &e.DataLen, &sum); err != nil {
+		return c, false, err
 	}
-	e.ID = d.EventID
-	_, err := w.stmts.lease.Exec(rawsqlite.Text(r.Owner), rawsqlite.Int(micros(r.Until)), rawsqlite.Blob(id[:]))
-	return c, err
+	if e.ID = d.EventID; !isIntact(e, sum) {
+		return c, false, w.failDamaged(*d, r)
+	}
+	_, err = w.stmts.lease.Exec(rawsqlite.Text(r.Owner), rawsqlite.Int(micros(r.Until)), rawsqlite.Blob(id[:]))
+	return c, true, err
 }

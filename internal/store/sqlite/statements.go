@@ -27,7 +27,7 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 		{&s.commit, `COMMIT`},
 		{&s.rollback, `ROLLBACK`},
 		{&s.insertEvent, `INSERT INTO events (seq, id, delivery_id, subscription_id, type, content_type, payload, created_at,
-			lease_owner, leased_until, delivery_count, data_at, data_len) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+			lease_owner, leased_until, delivery_count, data_at, data_len, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.insertDelivery, `INSERT INTO deliveries (id, event_seq, subscription_id, status, attempts, due_at,
 			lease_owner, leased_until, created_at, settled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.insertKey, `INSERT INTO idempotency_keys (subscription_id, key, body_hash, event_id, delivery_id, created_at)
@@ -57,7 +57,7 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 		{&s.isActive, `SELECT is_active FROM subscriptions WHERE id = ?`},
 		{&s.isLiving, `SELECT deleted_at = 0 FROM subscriptions WHERE id = ?`},
 		{&s.claimed, `SELECT e.id, d.subscription_id, d.attempts, d.due_at, d.created_at, d.delivered_at, d.round, d.round_from, d.stray,
-			e.type, e.content_type, e.payload, e.created_at, e.data_at, e.data_len
+			e.type, e.content_type, e.payload, e.created_at, e.data_at, e.data_len, e.checksum
 			FROM deliveries d JOIN events e ON e.seq = d.event_seq WHERE d.id = ?`},
 	} {
 		var err error

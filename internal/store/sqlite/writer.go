@@ -49,8 +49,9 @@ type writer struct {
 
 	living   map[event.ID]bool // subscriptions that are not deleted, as far as they were looked for
 	implicit *implicitRows
-	nextSeq  int64 // of the next event
-	filedTo  int64 // what the table filed says, at most
+	nextSeq  int64  // of the next event
+	head     []byte // what checksum works with
+	filedTo  int64  // what the table filed says, at most
 }
 
 func startWriter(path string, o Options) (_ *writer, err error) {

@@ -14,6 +14,7 @@ ALTER TABLE events ADD COLUMN idempotency_key TEXT NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN traceparent     TEXT NOT NULL DEFAULT '';
 ALTER TABLE events ADD COLUMN retry           INTEGER NOT NULL DEFAULT 1;   -- 0: one attempt and no more
 ALTER TABLE events ADD COLUMN erased_at       INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE events ADD COLUMN checksum        INTEGER NOT NULL DEFAULT 0;   -- of what is delivered; 0: none
 
 ALTER TABLE deliveries ADD COLUMN round        INTEGER NOT NULL DEFAULT 0;  -- one more with each resend
 ALTER TABLE deliveries ADD COLUMN round_from   INTEGER NOT NULL DEFAULT 0;  -- attempts that the schedule of the round does not count
