@@ -164,7 +164,6 @@ func (d *Dispatcher) loop(ctx context.Context) {
 			d.rescue(ctx)
 			rescueAt = time.Now().Add(rescueInterval)
 		case !now.Before(claimAt) || d.takeHint():
-			d.takeHint() // this claim is for any hint so far
 			wait := d.claim(ctx)
 			claimAt = time.Now().Add(wait)
 		default:
@@ -193,6 +192,9 @@ func (d *Dispatcher) claim(ctx context.Context) time.Duration {
 func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err error) {
 	now := time.Now()
 	d.mu.Lock()
+	// This claim is for all hints so far. Several are given under one lock, and taking them
+	// under the lock, too, makes one claim of them however goroutines are scheduled.
+	d.takeHint()
 	total, one, roomOf := d.lanes.capacity()
 	d.lanes.overflowed = total <= 0
 	d.excludeSealed(roomOf, now)
@@ -395,22 +397,4 @@ func (d *Dispatcher) reuseSlot(now time.Time) *work {
 		close(d.noneInFlight)
 	}
 	return nil
-}
-
-// hint makes Run look into the store soon.
-func (d *Dispatcher) hint() {
-	select {
-	case d.wake <- struct{}{}:
-	default:
-	}
-}
-
-// takeHint takes a hint, if there is one.
-func (d *Dispatcher) takeHint() bool {
-	select {
-	case <-d.wake:
-		return true
-	default:
-		return false
-	}
 }

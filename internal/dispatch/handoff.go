@@ -74,9 +74,27 @@ func (d *Dispatcher) Release(c event.Claimed) {
 	d.recorder.release(w)
 }
 
-// Wake is a hint that something may be due in the store that nobody holds. It never
+// Wake is a hint that the store may have something that is due and unclaimed. It never
 // blocks.
 func (d *Dispatcher) Wake() { d.hint() }
+
+// hint makes Run claim soon. Several hints before that claim count as one.
+func (d *Dispatcher) hint() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// takeHint takes the hint, if there is one, and reports whether there was.
+func (d *Dispatcher) takeHint() bool {
+	select {
+	case <-d.wake:
+		return true
+	default:
+		return false
+	}
+}
 
 // admit puts a delivery that was claimed from the store into its lane. It reports
 // false if it had to give it back.

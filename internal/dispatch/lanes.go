@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"container/heap"
+	"maps"
 	"slices"
 	"time"
 
@@ -326,10 +327,16 @@ func (ls *lanes) clearOverflow(l *lane) bool {
 	return true
 }
 
-// removeQueued takes everything that waits out of all lanes.
+// inOrder returns all lanes in the order of their subscriptions, so that what is done to
+// each of them is done in the same order in each run.
+func (ls *lanes) inOrder() []*lane {
+	return slices.SortedFunc(maps.Values(ls.byID), func(a, b *lane) int { return slices.Compare(a.subscription[:], b.subscription[:]) })
+}
+
+// removeQueued empties the queues of all lanes and returns what was in them.
 func (ls *lanes) removeQueued() []*work {
 	var all []*work
-	for _, l := range ls.byID {
+	for _, l := range ls.inOrder() {
 		for _, w := range l.queue[l.head:] {
 			ls.buffered--
 			ls.bytes -= len(w.claimed.Event.Payload)

@@ -17,10 +17,13 @@ const (
 	// maxUnrecorded is how many may wait. Whoever adds one more waits: a store that
 	// is away stops the attempts, instead of filling memory with their outcomes.
 	maxUnrecorded = 4096
-	// recordRetryInterval is the pause after a failure, and maxFailures how many failures in a
-	// row are the end once the dispatcher is to stop.
+	// recordRetryInterval is the pause after a failure. The recorder gives up after maxFailures
+	// in a row once it is to stop.
 	recordRetryInterval = 200 * time.Millisecond
 	maxFailures         = 25
+	// failureLogInterval is the shortest time between two log lines about failures: the log
+	// may be on the disk that is full.
+	failureLogInterval = 5 * time.Second
 	// enoughToRecord outcomes are written without waiting for more; see Options.Gather.
 	enoughToRecord = 64
 )
@@ -45,6 +48,8 @@ type recorder struct {
 	// nothing of what it is given.
 	batch       []recorded
 	settlements []event.Settlement
+
+	failureLogged time.Time // when it last logged a failure; of run alone
 
 	mu         sync.Mutex
 	changed    *sync.Cond
@@ -151,9 +156,7 @@ func (r *recorder) write(released []*work) bool {
 			r.failures = 0
 			break
 		}
-		if r.failures%maxFailures == 0 { // some seconds apart: the log may be on the disk that is full
-			r.o.log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(r.settlements))
-		}
+		r.logFailure(err)
 		if r.pauseOrGiveUp() {
 			return false // their leases run out, and they are attempted again
 		}
@@ -163,6 +166,14 @@ func (r *recorder) write(released []*work) bool {
 		r.o.release(released)
 	}
 	return true
+}
+
+// logFailure logs that a write failed, unless it has done so recently.
+func (r *recorder) logFailure(err error) {
+	if now := time.Now(); now.Sub(r.failureLogged) >= failureLogInterval {
+		r.failureLogged = now
+		r.o.log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(r.settlements))
+	}
 }
 
 // record writes settlements, all in one. Where the store refuses them for another

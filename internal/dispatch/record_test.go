@@ -178,3 +178,20 @@ func TestTheLogSaysWhatCallersMayNotRead(t *testing.T) {
 		}
 	})
 }
+
+// The recorder tries about five times a second, and the log may be on the disk that is full.
+func TestTheLogTellsOfFailuresNowAndThen(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		var log bytes.Buffer
+		r.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		r.store.onRecord = r.away(12 * time.Second)
+		r.due(r.subscribe(), 0)
+		r.run()
+		r.wait(13 * time.Second)
+		r.stop()
+		if n := strings.Count(log.String(), "could not record"); n != 3 {
+			t.Errorf("the log tells of failures %d times in 12 s, want 3: at once and each 5 s\n%s", n, log.String())
+		}
+		r.empty()
+	})
+}

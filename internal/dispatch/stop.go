@@ -15,7 +15,7 @@ func (d *Dispatcher) stop() error {
 	if queued := d.lanes.removeQueued(); len(queued) > 0 {
 		d.recorder.release(queued...)
 	}
-	for _, l := range d.lanes.byID {
+	for _, l := range d.lanes.inOrder() {
 		d.serveWaiters(l) // refuses them
 	}
 	for _, next := range d.idleWorkers {
