@@ -28,7 +28,7 @@ func TestWorkOfRelease010GoesOn(t *testing.T) {
 	url, content := release010.PostgreSQL(t, server)
 	s := open(t, postgres.Options{URL: url})
 	now := content.KilledAt.Add(24 * time.Hour).Truncate(time.Microsecond) // as a row keeps it
-	pending, failed := map[string]int{}, map[string]int{} // by the state of their subscriptions
+	pending, failed := map[string]int{}, map[string]int{}                  // by the state of their subscriptions
 	for _, sub := range content.Subscriptions {
 		pending[sub.State] += sub.Counts["pending"]
 		failed[sub.State] += sub.Counts["failed"]
