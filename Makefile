@@ -53,12 +53,14 @@ CHAOS_ROUNDS ?= 10
 KILLS ?= 50
 BACKLOG ?= 10000000
 POWER_LOSSES ?= 1000000
+UPGRADE ?= 1000000
 chaos: deps ## all faults under load, CHAOS_ROUNDS times: on several nodes four to five minutes each, on one process half a minute; and POWER_LOSSES, which are some three hours of two cores
 	HOOKFERRY_TEST_CHAOS=$(CHAOS_ROUNDS) $(GO) test $(RACE) -v -count=1 -timeout 0 ./internal/test/chaos
 	$(GO) test -v -count=$(CHAOS_ROUNDS) -timeout 0 ./internal/test/faults
 	HOOKFERRY_TEST_KILLS=$(KILLS) $(GO) test -v -count=1 -timeout 0 -run NothingAcknowledgedIsLostByKills ./internal/app
 	HOOKFERRY_TEST_POWERLOSS=$(POWER_LOSSES) $(GO) test -v -count=1 -timeout 0 -run 'TestPowerLoss$$' ./internal/test/powerloss
 	HOOKFERRY_TEST_BACKLOG=$(BACKLOG) $(GO) test -v -count=1 -timeout 0 -run Backlog ./internal/test/faults
+	HOOKFERRY_TEST_UPGRADE=$(UPGRADE) $(GO) test -v -count=1 -timeout 0 -run UpgradeUnderLoad ./internal/store/postgres
 
 licenses: ## each module in the binary with its licence; fails on one that nobody has decided about
 	@./scripts/licenses

@@ -9,11 +9,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 
+	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/store/postgres"
 	"github.com/hookferry/hookferry/internal/test/await"
 	"github.com/hookferry/hookferry/internal/test/release010"
@@ -137,6 +139,28 @@ func TestMigrationAfterTheLastPartitionIsDropped(t *testing.T) {
 	}
 	if !query[bool](t, url, validSQL, "deliveries_failed")[0] {
 		t.Error("the index is not valid, though every partition has it")
+	}
+}
+
+// Nodes of release 0.1.0 go on making partitions ahead, as copies of the table as it is.
+func TestMigrationMeetsNewPartitions(t *testing.T) {
+	t.Parallel()
+	url, _ := release010.PostgreSQL(t, server)
+	partitions := partitionsOf(t, url, "deliveries")
+	buildFailed(t, url, partitions[:1])
+	start, err := time.Parse("deliveries_p20060102_15", partitions[len(partitions)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	start = start.Add(6 * time.Hour)
+	name := start.Format("deliveries_p20060102_15")
+	query[string](t, url, fmt.Sprintf(`CREATE TABLE %s (LIKE deliveries INCLUDING ALL)`, name))
+	query[string](t, url, fmt.Sprintf(`ALTER TABLE deliveries ATTACH PARTITION %s FOR VALUES FROM ('%s') TO ('%s')`,
+		name, event.FloorID(start), event.FloorID(start.Add(6*time.Hour))))
+	open(t, postgres.Options{URL: url})
+	checkUpToDate(t, url)
+	if !slices.Contains(partitionsOf(t, url, "deliveries"), name) {
+		t.Errorf("the partition %s is gone", name)
 	}
 }
 
