@@ -12,3 +12,6 @@ func (s *Store) LimitPages(ctx context.Context, most int) error {
 		return w.conn.Row(fmt.Sprintf("PRAGMA max_page_count = %d", most)).Scan(&now)
 	})
 }
+
+// DeleteEmptyEvent is the statement that deletes an event after its last delivery.
+const DeleteEmptyEvent = deleteEmptyEvent

@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"bytes"
+	"slices"
 	"sync"
 	"time"
 
@@ -90,7 +92,8 @@ func (i *implicitRows) rolledBack() {
 	i.added, i.written = i.added[:0], i.written[:0]
 }
 
-// matching returns the ids of the deliveries for whose implicit rows match is true.
+// matching returns the ids of the deliveries for whose implicit rows match is true, in order: so
+// their rows are written side by side, and the same each time.
 func (i *implicitRows) matching(match func(implicitRow) bool) (ids []event.ID) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -99,6 +102,7 @@ func (i *implicitRows) matching(match func(implicitRow) bool) (ids []event.ID) {
 			ids = append(ids, id)
 		}
 	}
+	slices.SortFunc(ids, func(a, b event.ID) int { return bytes.Compare(a[:], b[:]) })
 	return ids
 }
 

@@ -49,14 +49,7 @@ func (w *writer) expire(d settled) error {
 	}{
 		{`DELETE FROM delivery_attempts WHERE delivery_id = ?`, []any{d.id[:]}},
 		{`DELETE FROM deliveries WHERE id = ?`, []any{d.id[:]}},
-		// Another is looked for in the range of the ids that are derived from the event's.
-		// Deliveries of release 0.1.0 have any id of its millisecond.
-		{
-			`DELETE FROM events AS e WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM deliveries d
-			WHERE d.id >= CASE WHEN e.delivery_count < 0 THEN ?4 ELSE ?2 END
-			AND d.id <= CASE WHEN e.delivery_count < 0 THEN ?5 ELSE ?3 END AND d.event_seq = ?1)`,
-			[]any{d.seq, first[:], last[:], earliest[:], latest[:]},
-		},
+		{deleteEmptyEvent, []any{d.seq, first[:], last[:], earliest[:], latest[:]}},
 	} {
 		if _, err := w.conn.Exec(del.sql, del.values...); err != nil {
 			return err
@@ -64,6 +57,12 @@ func (w *writer) expire(d settled) error {
 	}
 	return nil
 }
+
+// deleteEmptyEvent looks for another delivery in the range of the ids that are derived from the
+// event's. Deliveries of release 0.1.0 have any id of its millisecond.
+const deleteEmptyEvent = `DELETE FROM events AS e WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM deliveries d
+	WHERE d.id >= CASE WHEN e.delivery_count < 0 THEN ?4 ELSE ?2 END
+	AND d.id <= CASE WHEN e.delivery_count < 0 THEN ?5 ELSE ?3 END AND d.event_seq = ?1)`
 
 // settled is a delivery and its event.
 type settled struct {
