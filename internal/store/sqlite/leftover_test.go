@@ -136,7 +136,11 @@ func TestNoteOfWhatIsFiledPassesOverRows(t *testing.T) {
 	s := reopen(t, path)
 	subs := createSubscriptions(t, s, 5, now)
 	ids := acceptAllKinds(t, s, subs, now)
-	if err := s.Release(t.Context(), "node", ids); err != nil {
+	var leases []event.LeaseKey
+	for _, id := range ids {
+		leases = append(leases, event.LeaseKey{Delivery: id, Owner: "node"})
+	}
+	if err := s.Release(t.Context(), leases); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Rescue(t.Context(), now); err != nil {
