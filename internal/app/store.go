@@ -14,7 +14,7 @@ import (
 )
 
 // Release is the version of this source tree. CHANGELOG.md has an entry for it.
-const Release = "0.1.0"
+const Release = "0.2.0-dev"
 
 // storeHooks are told what a store does.
 type storeHooks struct {
