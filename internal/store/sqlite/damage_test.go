@@ -320,3 +320,18 @@ func TestFullIsToldAndPasses(t *testing.T) {
 		t.Errorf("with room again: %v", err)
 	}
 }
+
+// Looking at the migrations of a file leaves a damaged log as it is, for Open to refuse.
+func TestMigrationsRefuseADamagedLog(t *testing.T) {
+	t.Parallel()
+	c := crash(t, 12)
+	log := read(t, filepath.Join(c.dir, "hookferry.db-wal"))
+	log[c.logAfter[3]+100] ^= 0xff
+	c.put(t, "hookferry.db-wal", log)
+	if _, err := sqlite.Migrations(t.Context(), filepath.Join(c.dir, "hookferry.db")); err == nil || !strings.Contains(err.Error(), "is damaged, and not by a crash") {
+		t.Errorf("it says %v", err)
+	}
+	if s, err := c.open(); err == nil || !strings.Contains(err.Error(), "is damaged, and not by a crash") {
+		t.Errorf("after that, Open: %v, %v", s, err)
+	}
+}
