@@ -23,8 +23,10 @@ const (
 	hotTablesName    = "0003_several_deliveries_per_event"
 	// lockWait is how long one try waits for a lock. Everyone who comes later waits as long.
 	lockWait = "200ms"
-	// lockPause is the time between two tries. Those who write catch up meanwhile.
-	lockPause = time.Second
+	// lockPause is the time between the first two tries, in which those who write catch up.
+	// It doubles, up to lockPauseMost: whoever has kept the lock for long may go on.
+	lockPause     = time.Second
+	lockPauseMost = 8 * time.Second
 )
 
 // newColumns are by table, in the order in which they are added.
@@ -122,7 +124,7 @@ func withLock(ctx context.Context, db *sql.DB, statement string) error {
 
 // untilFree repeats f, which runs the statement, as long as others are in its way.
 func untilFree(ctx context.Context, statement string, f func() error) error {
-	for {
+	for pause := lockPause; ; pause = min(2*pause, lockPauseMost) {
 		err := f()
 		if state := sqlState(err); state != lockNotAvailable && state != deadlockDetected {
 			return err
@@ -130,7 +132,7 @@ func untilFree(ctx context.Context, statement string, f func() error) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("others kept the lock that this needs, %.60s…: %w", strings.Join(strings.Fields(statement), " "), ctx.Err())
-		case <-time.After(lockPause):
+		case <-time.After(pause):
 		}
 	}
 }
