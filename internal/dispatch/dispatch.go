@@ -1,12 +1,11 @@
 // Package dispatch is station 3: it delivers events to their endpoints.
 //
-// A delivery comes in by one of three doors: ingest hands over what it has just
-// stored, or a node that only takes events in passes it on (both handoff.go), or Run
-// claims what is due in the store: retries, overflow, and what a dead node held.
-// Whichever way, it waits in the lane of its subscription
-// (lanes.go) until its turn, is attempted once (deliver, below), and its outcome
-// is recorded (record.go). A retry is the same row becoming due again: there is no
-// second road.
+// A delivery arrives in one of three ways. Ingest hands over what it has just stored; a node
+// that only accepts events passes it on (both in handoff.go); or Run claims what is due in the
+// store: retries, overflow, and what was leased to a dead node. In each case it is queued in
+// the lane of its subscription (lanes.go) until its turn, is attempted once (deliver, below),
+// and its outcome is recorded (record.go). A retry is the same row becoming due again, which
+// Run claims as any other.
 //
 // Read Run first, then deliver. Leases are kept alive in lease.go.
 package dispatch
@@ -102,13 +101,13 @@ type Dispatcher struct {
 	inFlight     int
 	idleWorkers  []chan *work           // the most recently used last
 	stopping     bool                   // no reservations, no claims, no further attempts
-	waiters      int                    // requests that wait for room
+	waiters      int                    // requests that wait for capacity
 	noneInFlight chan struct{}          // closed when stopping and nothing is in flight
-	resume       *time.Timer            // starts lanes that their rate holds back
-	shortWarned  time.Time              // when it was last said that the machine has nothing left; see short.go
-	sealedUntil  map[event.ID]time.Time // until when nothing of a subscription is claimed; see sealed.go
+	resume       *time.Timer            // starts lanes that their rate limits delay
+	shortWarned  time.Time              // when it last warned that the machine lacks descriptors; see short.go
+	sealedUntil  map[event.ID]time.Time // when a subscription is claimed again; see sealed.go
 
-	claims int // made so far; of Run alone
+	claims int // made so far; used by Run alone
 
 	attempts context.Context // of all attempts; ended when the grace is over
 	abort    context.CancelFunc
@@ -147,9 +146,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return err
 }
 
-// loop does one thing after the other, each when it is time, until ctx ends. Where it is
-// time for several, leases come first. That is decided here and not by select, which
-// would choose at random: a simulation could not be replayed.
+// loop tends leases, rescues and claims, each when it is time, until ctx ends. If it is time
+// for several, leases come first. The order is decided here and not by select, which would
+// choose at random: a simulation could not be replayed.
 func (d *Dispatcher) loop(ctx context.Context) {
 	now := time.Now()
 	tendAt, rescueAt, claimAt := now.Add(d.o.Lease/3), now.Add(rescueInterval), now
@@ -178,8 +177,8 @@ func (d *Dispatcher) loop(ctx context.Context) {
 	}
 }
 
-// claim takes one batch of due deliveries out of the store and into the lanes, and
-// says how long to wait before the next: one at a time, so that a long backlog never
+// claim claims one batch of due deliveries and puts them into the lanes. It returns how long
+// to wait before the next batch. It claims one batch at a time, so that a long backlog never
 // keeps Run from tending the leases.
 func (d *Dispatcher) claim(ctx context.Context) time.Duration {
 	wait, err := d.claimOnce(ctx)
@@ -206,7 +205,7 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 		Owner: d.nextOwner(), Now: now, Until: now.Add(d.o.Lease),
 		Limit: min(total, maxClaim), Room: one, RoomOf: roomOf, Bytes: d.o.Limits.BufferedBytes / 4,
 	}
-	// Not broken off when ctx ends: leases that are committed unseen would be left behind.
+	// The claim goes on if ctx ends: otherwise leases could be committed that nobody releases.
 	claim, err := d.o.Store.Claim(context.WithoutCancel(ctx), r)
 	if err != nil {
 		return pollInterval, err
@@ -223,7 +222,7 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 		d.lanes.markOverflowed(r, claim.Deliveries)
 		d.mu.Unlock()
 		if admitted == r.Limit || admitted == len(claim.Deliveries) && size >= r.Bytes {
-			return 0, nil // the limits of one claim left the rest, not want of room
+			return 0, nil // the limits of one claim left the rest; the lanes are not full
 		}
 	}
 	if claim.NextDue.IsZero() {
@@ -232,8 +231,8 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 	return min(pollInterval, max(0, time.Until(claim.NextDue))), nil
 }
 
-// startReady lets every lane whose turn it is begin, as far as the node's limit goes. The
-// caller holds the lock.
+// startReady starts deliveries of all lanes that are ready, up to the node's limit. The caller
+// holds the lock.
 func (d *Dispatcher) startReady(now time.Time) {
 	for d.inFlight < d.o.Limits.InFlight && !d.stopping {
 		w := d.lanes.next(now)
@@ -253,18 +252,18 @@ func (d *Dispatcher) startReady(now time.Time) {
 	}
 }
 
-// resumeThrottled starts what its rate has held back.
+// resumeThrottled starts deliveries that a rate limit has delayed.
 func (d *Dispatcher) resumeThrottled() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.startReady(time.Now())
 }
 
-// maxIdleWorkers bounds how many goroutines are kept. A new one for each delivery would cost 2 % of
-// it, most of that for its stack, which has to grow first.
+// maxIdleWorkers is how many idle goroutines are kept. A new one for each delivery would take
+// 2 % of its CPU time, most of that to grow its stack.
 const maxIdleWorkers = 128
 
-// runWorker delivers one after the other, until there has been too little to do for so many.
+// runWorker delivers w and whatever is ready next, until it is idle and maxIdleWorkers others are.
 func (d *Dispatcher) runWorker(w *work) {
 	next := make(chan *work, 1)
 	for w != nil {
@@ -282,7 +281,7 @@ func (d *Dispatcher) runWorker(w *work) {
 	}
 }
 
-// drain delivers one after the other as long as there is something to do.
+// drain delivers w and then one delivery after the other, until none is ready.
 func (d *Dispatcher) drain(w *work) {
 	d.o.Observer.InFlight(1)
 	defer d.o.Observer.InFlight(-1)
@@ -300,8 +299,8 @@ func (d *Dispatcher) drain(w *work) {
 	}
 }
 
-// rateLimitDelay asks the other nodes whether a delivery's rate lets it start; the lane
-// keeps to it by itself already. It returns how long they want it to wait.
+// rateLimitDelay asks the rate limiter that nodes share whether w may start, and returns how
+// long w has to wait. The lane keeps to the rate of this node alone.
 func (d *Dispatcher) rateLimitDelay(w *work) time.Duration {
 	if d.o.RateLimiter == nil || w.interval == 0 {
 		return 0
@@ -323,14 +322,14 @@ func (d *Dispatcher) deliver(w *work) result {
 		d.releaseSealed(w, sub)
 		return resultNeutral
 	case !d.mayAttempt(w):
-		d.forget(w) // its lease is another's, or will be
+		d.forget(w) // another node has leased it, or will
 		return resultNeutral
 	}
 
 	faultpoint.Reach("dispatch: attempting")
 	outcome := d.o.Sender.Send(d.attempts, sub, w.claimed)
 	if d.attempts.Err() != nil && !outcome.Success() && outcome.StatusCode == 0 {
-		d.recorder.release(w) // we broke it off ourselves: that says nothing about the endpoint
+		d.recorder.release(w) // this node ended the attempt: that says nothing about the endpoint
 		return resultNeutral
 	}
 	if outcome.Short {
@@ -351,14 +350,14 @@ func (d *Dispatcher) deliver(w *work) result {
 	return resultNeutral
 }
 
-// finish frees the slot that w had and returns what this goroutine delivers next,
-// or nil if there is nothing.
+// finish frees the slot of w and returns what this goroutine delivers next, or nil if nothing
+// is ready.
 func (d *Dispatcher) finish(w *work, ended result) *work {
 	now := time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lanes.finish(w, ended, now)
-	w.claimed.Event.Payload = nil // its outcome may wait for the store for long
+	w.claimed.Event.Payload = nil // the outcome may wait long for the store
 	if d.lanes.clearOverflow(w.lane) {
 		d.hint()
 	}
@@ -367,8 +366,8 @@ func (d *Dispatcher) finish(w *work, ended result) *work {
 	return next
 }
 
-// postpone puts a delivery back into its lane, and returns what this goroutine
-// delivers next, or nil if there is nothing.
+// postpone puts w back into its lane and returns what this goroutine delivers next, or nil if
+// nothing is ready.
 func (d *Dispatcher) postpone(w *work, wait time.Duration) *work {
 	now := time.Now()
 	d.mu.Lock()
@@ -382,8 +381,8 @@ func (d *Dispatcher) postpone(w *work, wait time.Duration) *work {
 	return d.reuseSlot(now)
 }
 
-// reuseSlot is what a goroutine whose slot is free delivers next, or nil if there is
-// nothing. The caller holds the lock.
+// reuseSlot returns what a goroutine whose slot is free delivers next. If nothing is ready, it
+// returns nil and gives up the slot. The caller holds the lock.
 func (d *Dispatcher) reuseSlot(now time.Time) *work {
 	if !d.stopping {
 		if next := d.lanes.next(now); next != nil {
@@ -392,7 +391,7 @@ func (d *Dispatcher) reuseSlot(now time.Time) *work {
 		}
 	}
 	d.inFlight--
-	d.startReady(now) // nothing: but it sees to what its rate holds back
+	d.startReady(now) // starts nothing, but sets the resume timer
 	if d.stopping && d.inFlight == 0 {
 		close(d.noneInFlight)
 	}

@@ -7,8 +7,9 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Deliver takes over what was stored with a reservation's lease. Where that took longer
-// than the lease, it is left to whoever ends the lease: it may be another's already.
+// Deliver takes a delivery that was stored with a reservation's lease into its lane. If
+// storing took longer than the lease, Deliver drops it: another node may have claimed it
+// already, and if none has, it is due again once the lease is ended.
 func (d *Dispatcher) Deliver(c event.Claimed) {
 	w, now := &work{claimed: c, leasedUntil: c.Delivery.LeasedUntil}, time.Now()
 	d.mu.Lock()
@@ -28,7 +29,7 @@ func (d *Dispatcher) Deliver(c event.Claimed) {
 	d.startReady(now)
 }
 
-// Cancel gives a reservation back.
+// Cancel ends a reservation for which nothing was stored.
 func (d *Dispatcher) Cancel(subscription event.ID, size int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -37,7 +38,7 @@ func (d *Dispatcher) Cancel(subscription event.ID, size int) {
 	d.serveWaiters(l)
 }
 
-// Overflow says that a delivery was stored that there was no room for.
+// Overflow notes that a delivery was stored, due and unclaimed, because its lane was full.
 func (d *Dispatcher) Overflow(subscription event.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -51,7 +52,7 @@ func (d *Dispatcher) Overflow(subscription event.ID) {
 	}
 }
 
-// Capacity is how many deliveries Offer has room for, at a guess: as many as could start now.
+// Capacity estimates how many deliveries Offer would accept: as many as could start now.
 func (d *Dispatcher) Capacity() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -61,17 +62,19 @@ func (d *Dispatcher) Capacity() int {
 	return d.o.Limits.InFlight - d.inFlight
 }
 
-// Offer takes over what another node has stored with a lease and passed on. If there is
-// no room for it, it is given back to the store, and Offer reports false.
+// Offer takes a delivery that another node has stored with a lease and passed on into its
+// lane. If the lane is full, Offer releases the delivery and reports false.
 func (d *Dispatcher) Offer(ctx context.Context, c event.Claimed) bool {
 	return d.takeOver(ctx, c, true)
 }
 
-// Release makes what another node has passed on due again in the store.
+// Release makes a delivery that another node has passed on due again in the store, unless
+// that lease of it has ended.
 func (d *Dispatcher) Release(c event.Claimed) {
 	w := &work{claimed: c, leasedUntil: c.Delivery.LeasedUntil}
-	d.addLease(w)
-	d.recorder.release(w)
+	if d.addLease(w, true) {
+		d.recorder.release(w)
+	}
 }
 
 // Wake is a hint that the store may have something that is due and unclaimed. It never
@@ -96,29 +99,28 @@ func (d *Dispatcher) takeHint() bool {
 	}
 }
 
-// admit puts a delivery that was claimed from the store into its lane. It reports
-// false if it had to give it back.
+// admit puts a delivery that was claimed into its lane. It reports false if it released
+// the delivery instead.
 func (d *Dispatcher) admit(ctx context.Context, c event.Claimed) bool {
 	return d.takeOver(ctx, c, false)
 }
 
-// takeOver puts a delivery that is leased into its lane, or gives it back to the store.
-// What was claimed was claimed for the room there is; what was offered needs some.
+// takeOver puts a leased delivery into its lane, or releases it unless its lease has ended.
+// A claim asks only for as many as the lanes have capacity for; a delivery that was offered
+// has to reserve it.
 func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool) bool {
 	w := &work{claimed: c, leasedUntil: c.Delivery.LeasedUntil}
 	sub, err := d.o.Subscriptions.Subscription(ctx, c.Delivery.SubscriptionID)
+	if !d.addLease(w, offered) {
+		return false
+	}
 	if err == nil && sub.Sealed != "" {
-		d.addLease(w)
 		d.releaseSealed(w, sub)
 		return false
 	}
 	now := time.Now()
-	if !now.Before(w.leasedUntil) {
-		return false // the answer took too long: as with Deliver
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.leases.add(w)
 	if err != nil || d.stopping {
 		d.recorder.release(w)
 		return false
@@ -134,9 +136,16 @@ func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool
 	return true
 }
 
-// addLease keeps the lease of a delivery alive that is about to be given back.
-func (d *Dispatcher) addLease(w *work) {
+// addLease has the lease of w renewed from now on. It reports false, and leaves w out, if the
+// lease has ended: the response may have taken too long, see Deliver; or this node has
+// claimed the delivery since, and first says that w has the lease that its delivery was
+// stored with, which is older than any claim's.
+func (d *Dispatcher) addLease(w *work, first bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !time.Now().Before(w.leasedUntil) || first && d.leases.byID[w.claimed.Delivery.ID] != nil {
+		return false
+	}
 	d.leases.add(w)
+	return true
 }

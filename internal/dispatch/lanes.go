@@ -9,19 +9,18 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Limits bounds what one node holds in memory and has under way.
+// Limits bounds what one node has in memory and in flight.
 type Limits struct {
-	InFlight      int // requests under way in all
-	LaneInFlight  int // requests under way to one endpoint, unless its subscription says otherwise
-	LaneDepth     int // deliveries that wait in one lane
-	Buffered      int // deliveries in memory in all, waiting and under way
-	BufferedBytes int // their payloads together
+	InFlight      int // requests in flight in all
+	LaneInFlight  int // requests in flight to one endpoint, unless its subscription sets another limit
+	LaneDepth     int // deliveries queued in one lane
+	Buffered      int // deliveries in memory, queued and in flight
+	BufferedBytes int // size of their payloads together
 }
 
-// startInFlight is how many requests a lane that is new may have under way. Each
-// success adds one, up to the limit; each sign that the endpoint can't keep up
-// halves it, down to fewestInFlight: a receiver that hangs holds two slots, not
-// sixty-four.
+// initialInFlight is how many requests a new lane may have in flight. Each success adds
+// one, up to the limit. Each sign that the endpoint is overloaded halves the number, down
+// to minInFlight: an endpoint that hangs takes two slots, not sixty-four.
 const (
 	initialInFlight = 8
 	minInFlight     = 2
@@ -30,48 +29,48 @@ const (
 // lane is the deliveries of one subscription that are in memory.
 type lane struct {
 	subscription event.ID
-	queue        []*work // waits, the oldest first
-	head         int     // queue[:head] is gone
-	reserved     int     // promised to ingest, not yet there
+	queue        []*work // the oldest first
+	head         int     // queue[:head] was taken out
+	reserved     int     // promised to ingest, not queued yet
 	inFlight     int
 	allowed      int           // how many may be in flight now
 	maxAllowed   int           // how far allowed may grow
 	interval     time.Duration // least time between two starts; 0 without a rate limit
 	lastStart    time.Time
-	overflowed   bool       // the store was left with deliveries that it had no room for
-	isScheduled  bool       // it stands in lanes.ready, lanes.parked or lanes.throttled
+	overflowed   bool       // deliveries were left in the store because the lane was full
+	isScheduled  bool       // it is in lanes.ready, lanes.parked or lanes.throttled
 	throughput   throughput // see pressure.go
-	waiters      []*waiter  // for room, in turn
+	waiters      []*waiter  // for capacity, in turn
 	idleSince    time.Time
 }
 
 func (l *lane) queued() int { return len(l.queue) - l.head }
 
-// earliestStart is when its rate lets it start the next one.
+// earliestStart returns when the lane's rate limit lets the next delivery start.
 func (l *lane) earliestStart() time.Time { return l.lastStart.Add(l.interval) }
 
-// lanes says whose turn it is. It is pure: no goroutine, no lock, no clock.
+// lanes decides which delivery starts next. It is pure: no goroutine, no lock, no clock.
 //
-// A lane is ready when something waits in it and it may have one more in flight.
+// A lane is ready if its queue is not empty and it may have one more request in flight.
 // Ready lanes take turns, one delivery each.
 type lanes struct {
 	limits     Limits
 	byID       map[event.ID]*lane
 	ready      []*lane // in turn
 	readyHead  int
-	parked     []*lane   // would be ready but for the slots that are kept for others, in turn
-	throttled  throttled // would be ready but for their rate, by the time they may go on
+	parked     []*lane   // not ready because the last slots are kept for other lanes, in turn
+	throttled  throttled // not ready because of their rate limits, by their earliest start
 	inFlight   int
-	buffered   int // waiting, reserved and in flight, in all
+	buffered   int // queued, reserved and in flight, in all
 	bytes      int
-	overflowed bool // as lane.overflowed, for want of room in the node
+	overflowed bool // as lane.overflowed, because the node was full
 }
 
 func newLanes(limits Limits) *lanes {
 	return &lanes{limits: limits, byID: map[event.ID]*lane{}}
 }
 
-// laneOf returns a subscription's lane, with its limits as the subscription has them now.
+// laneOf returns a subscription's lane, with the limits that the subscription has now.
 func (ls *lanes) laneOf(sub event.Subscription) *lane {
 	l := ls.byID[sub.ID]
 	if l == nil {
@@ -85,12 +84,12 @@ func (ls *lanes) laneOf(sub event.Subscription) *lane {
 	l.allowed = min(l.allowed, l.maxAllowed)
 	if interval := intervalOf(sub.RatePerSecond); interval != l.interval {
 		l.interval = interval
-		heap.Init(&ls.throttled) // it may stand there
+		heap.Init(&ls.throttled) // the lane may be in it
 	}
 	return l
 }
 
-// intervalOf is the time between two starts at a rate; 0 means no limit.
+// intervalOf returns the time between two starts at a rate; 0 means no limit.
 func intervalOf(perSecond float64) time.Duration {
 	if perSecond <= 0 {
 		return 0
@@ -98,13 +97,14 @@ func intervalOf(perSecond float64) time.Duration {
 	return time.Duration(min(float64(time.Second)/perSecond, float64(24*time.Hour)))
 }
 
-// isNearlyFull reports that the last quarter of the node is in use. It is for lanes that
-// hold little: however many endpoints hang and are flooded, the others find room.
+// isNearlyFull reports whether only the last quarter of the node's memory is left. That is
+// kept for lanes with few deliveries: however many endpoints hang while events for them
+// arrive, the others have capacity.
 func (ls *lanes) isNearlyFull() bool {
 	return ls.buffered >= ls.limits.Buffered*3/4 || ls.bytes >= ls.limits.BufferedBytes*3/4
 }
 
-// depth is how many may wait in a lane now, and used how many count towards that.
+// depth returns how many deliveries may be queued in a lane now.
 func (ls *lanes) depth() int {
 	if ls.isNearlyFull() {
 		return min(initialInFlight, ls.limits.LaneDepth)
@@ -112,6 +112,7 @@ func (ls *lanes) depth() int {
 	return ls.limits.LaneDepth
 }
 
+// used returns how many deliveries of a lane count towards its depth.
 func (ls *lanes) used(l *lane) int {
 	if ls.isNearlyFull() {
 		return l.queued() + l.reserved + l.inFlight
@@ -119,9 +120,9 @@ func (ls *lanes) used(l *lane) int {
 	return l.queued() + l.reserved
 }
 
-// reserve makes room for one delivery that is about to be stored. Half of a lane
-// and an eighth of the node are kept for what already waits in the store, so that
-// new events never keep old ones out.
+// reserve reserves capacity for one delivery that is about to be stored, and reports
+// whether there was any. Half of a lane and an eighth of the node are kept for deliveries
+// that are in the store already, so that new events never keep old ones out.
 func (ls *lanes) reserve(l *lane, size int) bool {
 	if ls.used(l) >= ls.depth()/2 || ls.isFull(size) {
 		return false
@@ -136,14 +137,14 @@ func (ls *lanes) isFull(size int) bool {
 	return ls.buffered >= ls.limits.Buffered*7/8 || ls.bytes+size > ls.limits.BufferedBytes*7/8 && ls.buffered > 0
 }
 
-// cancel gives a reservation back.
+// cancel ends a reservation.
 func (ls *lanes) cancel(l *lane, size int) {
 	l.reserved--
 	ls.buffered--
 	ls.bytes -= size
 }
 
-// push adds a delivery, reserved before or claimed from the store.
+// push queues a delivery, for which capacity was reserved or which was claimed.
 func (ls *lanes) push(l *lane, w *work, reserved bool, now time.Time) {
 	if reserved {
 		l.reserved--
@@ -156,7 +157,7 @@ func (ls *lanes) push(l *lane, w *work, reserved bool, now time.Time) {
 	ls.schedule(l, now)
 }
 
-// schedule puts a lane where it belongs after something about it changed.
+// schedule puts a lane among the ready or the throttled ones if it belongs there.
 func (ls *lanes) schedule(l *lane, now time.Time) {
 	if l.isScheduled || l.queued() == 0 || l.inFlight >= l.allowed {
 		return
@@ -169,11 +170,12 @@ func (ls *lanes) schedule(l *lane, now time.Time) {
 	ls.ready = append(ls.ready, l)
 }
 
-// slotsAreScarce reports that the last quarter of the slots is in use. It is for lanes that
-// have hardly any: when many endpoints begin to hang at once, the others go on.
+// slotsAreScarce reports whether only the last quarter of the slots is left. Those are kept
+// for lanes that have fewer than minInFlight: when many endpoints begin to hang at once, the
+// others go on.
 func (ls *lanes) slotsAreScarce() bool { return ls.inFlight >= ls.limits.InFlight*3/4 }
 
-// next takes the delivery whose turn it is, or nil if there is none now.
+// next starts the delivery whose turn it is and returns it, or nil if none may start now.
 func (ls *lanes) next(now time.Time) *work {
 	for len(ls.throttled) > 0 && !ls.throttled[0].earliestStart().After(now) {
 		ls.ready = append(ls.ready, heap.Pop(&ls.throttled).(*lane))
@@ -201,8 +203,8 @@ func (ls *lanes) next(now time.Time) *work {
 	return nil
 }
 
-// startFrom starts the oldest delivery of a lane that was in line, unless the lane has
-// been slowed down since it got there.
+// startFrom starts the oldest delivery of a lane that was ready or parked. It returns nil if
+// the lane may not start one any more, because its limits have become lower since.
 func (ls *lanes) startFrom(l *lane, now time.Time) *work {
 	l.isScheduled = false
 	if l.inFlight >= l.allowed || l.interval > 0 && l.earliestStart().After(now) {
@@ -221,7 +223,8 @@ func (ls *lanes) startFrom(l *lane, now time.Time) *work {
 	return w
 }
 
-// nextStart is when the first throttled lane may go on; zero if there is none.
+// nextStart returns when the first throttled lane may start a delivery; zero if none is
+// throttled.
 func (ls *lanes) nextStart() time.Time {
 	if len(ls.throttled) == 0 {
 		return time.Time{}
@@ -229,7 +232,7 @@ func (ls *lanes) nextStart() time.Time {
 	return ls.throttled[0].earliestStart()
 }
 
-// finish is told how a delivery in flight ended.
+// finish notes how a delivery in flight ended, and frees its slot.
 func (ls *lanes) finish(w *work, ended result, now time.Time) {
 	l := w.lane
 	l.inFlight--
@@ -247,8 +250,8 @@ func (ls *lanes) finish(w *work, ended result, now time.Time) {
 	ls.schedule(l, now)
 }
 
-// unpark lets a lane that has hardly any requests under way have another one, though
-// slots are scarce.
+// unpark makes a parked lane ready again if it has fewer than minInFlight requests in
+// flight, even if slots are scarce.
 func (ls *lanes) unpark(l *lane) {
 	if i := slices.Index(ls.parked, l); i >= 0 && l.inFlight < minInFlight {
 		ls.parked = slices.Delete(ls.parked, i, i+1)
@@ -256,31 +259,31 @@ func (ls *lanes) unpark(l *lane) {
 	}
 }
 
-// postpone puts back a delivery that was just started, at the head of its lane, which
-// may go on when the wait is over.
+// postpone puts a delivery that was just started back at the head of its lane, which may
+// start it again when the wait is over.
 func (ls *lanes) postpone(w *work, wait time.Duration, now time.Time) {
 	l := w.lane
 	l.inFlight--
 	ls.inFlight--
 	l.queue = slices.Insert(l.queue, l.head, w)
 	l.lastStart = now.Add(wait - l.interval)
-	heap.Init(&ls.throttled) // it may stand there
+	heap.Init(&ls.throttled) // the lane may be in it
 	ls.unpark(l)
 	ls.schedule(l, now)
 }
 
-// result is what a delivery's end says about its endpoint.
+// result is what the end of an attempt says about its endpoint.
 type result int
 
 const (
 	resultNeutral result = iota
 	resultSuccess
 	resultOverloaded
-	resultUnsent // nothing was sent, for want of something on this machine
+	resultUnsent // nothing was sent, because this machine lacked descriptors or memory
 )
 
-// capacity is how many more deliveries may be claimed: in all, of one lane, and the
-// lanes that are partly filled.
+// capacity returns how many more deliveries may be claimed: in all, for an empty lane, and
+// for each lane that is not empty.
 func (ls *lanes) capacity() (total, one int, of map[event.ID]int) {
 	one = ls.depth()
 	of = make(map[event.ID]int)
@@ -298,7 +301,7 @@ func (ls *lanes) capacity() (total, one int, of map[event.ID]int) {
 	return max(1, ls.limits.Buffered*3/4-ls.buffered), one, of
 }
 
-// markOverflowed notes which lanes had no room for all that was due in the store.
+// markOverflowed notes which lanes were filled by a claim that left deliveries in the store.
 func (ls *lanes) markOverflowed(r event.ClaimRequest, claimed []event.Claimed) {
 	got := make(map[event.ID]int)
 	for i := range claimed {
@@ -314,7 +317,7 @@ func (ls *lanes) markOverflowed(r event.ClaimRequest, claimed []event.Claimed) {
 	}
 }
 
-// clearOverflow reports, once, that there is room again for what was left in the store.
+// clearOverflow reports, once, that there is capacity again for what was left in the store.
 func (ls *lanes) clearOverflow(l *lane) bool {
 	switch {
 	case l.overflowed && l.queued() <= ls.depth()/4:
@@ -348,7 +351,7 @@ func (ls *lanes) removeQueued() []*work {
 	return all
 }
 
-// forgetIdle forgets lanes that have had nothing to do since the sweep before the last.
+// forgetIdle deletes lanes that have been idle for so long.
 func (ls *lanes) forgetIdle(now time.Time, idle time.Duration) {
 	for id, l := range ls.byID {
 		switch {
@@ -362,7 +365,7 @@ func (ls *lanes) forgetIdle(now time.Time, idle time.Duration) {
 	}
 }
 
-// compact moves a queue to the front of its array once half of it is gone.
+// compact moves a queue to the front of its array once half of it was taken out.
 func compact[T any](queue []T, head int) ([]T, int) {
 	if head < 32 && head < len(queue) || head*2 < len(queue) {
 		return queue, head
@@ -372,7 +375,7 @@ func compact[T any](queue []T, head int) ([]T, int) {
 	return queue[:n], 0
 }
 
-// throttled is a heap of lanes by when they may go on.
+// throttled is a heap of lanes by their earliest start.
 type throttled []*lane
 
 func (t throttled) Len() int           { return len(t) }

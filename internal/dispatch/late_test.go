@@ -109,3 +109,38 @@ func TestLateReleaseLeavesTheNewLease(t *testing.T) {
 		r.empty()
 	})
 }
+
+// A delivery was passed on and made due again, this node has claimed it, and reads what was
+// passed on after that.
+func TestPassedOnAfterTheClaimIsDropped(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		left time.Duration
+		read func(*Dispatcher, event.Claimed)
+	}{
+		{"released after its lease", 0, (*Dispatcher).Release},
+		{"released in time", time.Minute, (*Dispatcher).Release},
+		{"offered after its lease", 0, offer},
+		{"offered in time", time.Minute, offer},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(r *rig) {
+				r.endpoint = answers(200, 40*time.Second)
+				r.run()
+				id := r.due(r.subscribe(), 0)
+				stop := r.otherNode()
+				defer stop()
+				r.wait(5 * time.Second)
+				late := event.Claimed{Delivery: r.store.row(id).d}
+				late.Delivery.LeaseOwner, late.Delivery.LeasedUntil = "node-api", time.Now().Add(c.left)
+				c.read(r.d, late)
+				r.wait(2 * time.Minute)
+				r.is(id, event.Delivered, 1)
+				r.stop()
+				r.empty()
+			})
+		})
+	}
+}
+
+func offer(d *Dispatcher, c event.Claimed) { d.Offer(context.Background(), c) }

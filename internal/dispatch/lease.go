@@ -8,11 +8,11 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// maxRenew is how many leases one statement renews.
+// maxRenew is how many leases one call renews.
 const maxRenew = 512
 
-// laneIdleTimeout is how long a lane without work is remembered, with what it learnt
-// about its endpoint.
+// laneIdleTimeout is how long an idle lane is kept, with what it has learnt about its
+// endpoint.
 const laneIdleTimeout = time.Minute
 
 // nextOwner returns the owner of the next claim's leases, which is another one for each
@@ -25,7 +25,7 @@ func (d *Dispatcher) nextOwner() string {
 	return d.o.Node + "/" + strconv.Itoa(d.claims)
 }
 
-// tendLeases renews the leases that will end soon, and forgets idle lanes.
+// tendLeases renews the leases that end soon, and deletes idle lanes.
 func (d *Dispatcher) tendLeases(ctx context.Context) {
 	d.renew(ctx)
 	d.mu.Lock()
@@ -33,10 +33,10 @@ func (d *Dispatcher) tendLeases(ctx context.Context) {
 	d.lanes.forgetIdle(time.Now(), laneIdleTimeout)
 }
 
-// rescue ends the leases of nodes that are no more. It renews before, so that a node
-// that slept, or could not renew, does not take from itself what it works on. The time
-// is that before the renewal: a lease that was taken over since ends later, and the clock may
-// be set meanwhile.
+// rescue ends leases that ran out, which as a rule are those of dead nodes. It renews its
+// own first, so that a node that slept, or could not renew for a while, does not end the
+// leases of what it works on. It passes the time before the renewal: leases that were taken
+// since then end later, even if the clock is set meanwhile.
 func (d *Dispatcher) rescue(ctx context.Context) {
 	now := time.Now()
 	if !d.renew(ctx) {
@@ -52,8 +52,8 @@ func (d *Dispatcher) rescue(ctx context.Context) {
 	}
 }
 
-// renew renews the leases of which less than two thirds are left; the rest has
-// time until the next turn. It reports whether it could.
+// renew renews the leases of which less than two thirds are left; the others have time until
+// the next call. It reports whether it succeeded.
 func (d *Dispatcher) renew(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		now := time.Now()
@@ -77,8 +77,8 @@ func (d *Dispatcher) renew(ctx context.Context) bool {
 	return false
 }
 
-// noteRenewed notes the new end of leases. What was lost is not to be attempted; what
-// was recorded meanwhile is not held any more and counts as lost, which is right.
+// noteRenewed notes the new end of leases. Deliveries whose lease was lost are not attempted.
+// One that was recorded meanwhile counts as lost, too, and has left the list already.
 func (d *Dispatcher) noteRenewed(list []*work, lost []event.LeaseKey, until time.Time) {
 	gone := make(map[event.LeaseKey]bool, len(lost))
 	for _, lease := range lost {
@@ -88,7 +88,7 @@ func (d *Dispatcher) noteRenewed(list []*work, lost []event.LeaseKey, until time
 	defer d.mu.Unlock()
 	for _, w := range list {
 		if w.prev == nil && w.next == nil && d.leases.first != w {
-			continue // not held any more
+			continue // it has left the list
 		}
 		d.leases.remove(w)
 		if w.lost = gone[w.claimed.Delivery.LeaseKey()]; !w.lost {
@@ -98,22 +98,22 @@ func (d *Dispatcher) noteRenewed(list []*work, lost []event.LeaseKey, until time
 	}
 }
 
-// mayAttempt reports whether the lease still holds. A node that slept past it may
-// find that another has delivered meanwhile.
+// mayAttempt reports whether the lease of w has not ended. After the end, another node may
+// have delivered w.
 func (d *Dispatcher) mayAttempt(w *work) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return !w.lost && time.Now().Before(w.leasedUntil)
 }
 
-// forget forgets a delivery that is not this node's matter any more.
+// forget drops a delivery whose lease has ended or is left to run out.
 func (d *Dispatcher) forget(w *work) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.leases.remove(w)
 }
 
-// forgetAll forgets deliveries that were given back.
+// forgetAll drops deliveries that were released.
 func (d *Dispatcher) forgetAll(list []*work) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -122,7 +122,7 @@ func (d *Dispatcher) forgetAll(list []*work) {
 	}
 }
 
-// releaseAll makes deliveries due again in the store and forgets them.
+// releaseAll makes deliveries due again in the store and drops them.
 func (d *Dispatcher) releaseAll(released []*work) {
 	defer d.forgetAll(released)
 	if err := d.o.Store.Release(context.Background(), leaseKeys(released)); err != nil {
@@ -130,9 +130,8 @@ func (d *Dispatcher) releaseAll(released []*work) {
 	}
 }
 
-// noteRecorded forgets deliveries whose outcome is on disk, and sees to it that
-// retries are claimed when they are due: Run would find those that are due later
-// by itself.
+// noteRecorded drops deliveries whose outcome is on disk. It hints that there are retries
+// that are due before Run would next look into the store.
 func (d *Dispatcher) noteRecorded(done []recorded) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

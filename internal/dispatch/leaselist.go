@@ -6,26 +6,26 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// work is one delivery that this node holds the lease of.
+// work is one delivery that is leased to this node.
 type work struct {
 	claimed     event.Claimed
 	lane        *lane
 	interval    time.Duration // the lane's, when this one was started
 	leasedUntil time.Time     // when the lease ends
-	lost        bool          // another node has it: no attempt may be made
+	lost        bool          // the lease has ended early: no attempt may be made
 	prev, next  *work         // in the leaseList
 }
 
-// leaseList is the deliveries that this node holds, in the order in which their leases
-// end: a list, because almost all are gone long before anyone looks.
+// leaseList lists the deliveries that are leased to this node, in the order in which their
+// leases end. It is a linked list, because almost all leave it before their lease is renewed.
 type leaseList struct {
 	first, last *work
 	n           int
 	byID        map[event.ID]*work
 }
 
-// add puts one at the end: its lease is the newest. Where the same delivery was held
-// before, that lease is no more, and what is left of it must not touch the new one.
+// add puts w at the end: its lease is the newest. If an older lease of the same delivery is
+// in the list, that one has ended, and add removes it and marks it as lost.
 func (h *leaseList) add(w *work) {
 	id := w.claimed.Delivery.ID
 	if before := h.byID[id]; before != nil {
@@ -46,7 +46,7 @@ func (h *leaseList) add(w *work) {
 	h.n++
 }
 
-// remove takes one out. One that is not in the list is left alone.
+// remove removes w. It does nothing if w is not in the list.
 func (h *leaseList) remove(w *work) {
 	if w.prev == nil && h.first != w {
 		return
@@ -66,9 +66,9 @@ func (h *leaseList) remove(w *work) {
 	delete(h.byID, w.claimed.Delivery.ID)
 }
 
-// expiringBefore lists those whose lease ends before the time given, at most so many:
-// by the monotonic clock, or by the one on the wall, which the store goes by and
-// which may have been set forward.
+// expiringBefore returns up to most deliveries whose lease ends before t, by the monotonic
+// clock or by the wall clock: the store compares wall clock times, and the wall clock may
+// have been set forward.
 func (h *leaseList) expiringBefore(t time.Time, most int) []*work {
 	var list []*work
 	wall := t.Round(0)

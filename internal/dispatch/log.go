@@ -7,7 +7,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// logAttempt writes the one line that says all about an attempt.
+// logAttempt logs an attempt, in one line.
 func (d *Dispatcher) logAttempt(w *work, sub event.Subscription, s event.Settlement) {
 	o := &s.Attempt.Outcome
 	level := slog.LevelInfo

@@ -8,29 +8,29 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Where events come in faster than this machine can deliver them, although their endpoint
-// answers well, those that ask for room wait a moment: what is not yet accepted waits with
-// whoever posts it, and not for seconds in the store. An endpoint that is slow, limited or
-// gone holds nobody up: its events go to the store at once.
+// If events are published faster than this machine can deliver them to an endpoint that
+// keeps up, a request that asks for capacity waits a moment: an event that is not accepted
+// yet waits at its publisher, instead of for seconds in the store. An endpoint that is slow,
+// has a rate limit or does not respond delays no request: its events go to the store at once.
 const (
-	// maxReserveWait is how long a request waits for room at most.
+	// maxReserveWait is how long a request waits for capacity at most.
 	maxReserveWait = 200 * time.Millisecond
-	// throughputWindow is over what time the throughput of a lane is measured.
+	// throughputWindow is the time over which the throughput of a lane is measured.
 	throughputWindow = 100 * time.Millisecond
-	// maxWaiters is how many requests wait at once, over all lanes.
+	// maxWaiters is how many requests may wait at once, over all lanes.
 	maxWaiters = 4096
 )
 
-// waiter is a request that waits for room in a lane.
+// waiter is a request that waits for capacity of a lane.
 type waiter struct {
 	size    int
-	granted chan bool // gets one value: whether room is reserved
+	granted chan bool // gets one value: whether capacity is reserved
 }
 
-// throughput is how many deliveries of a lane ended well, a second.
+// throughput measures how many deliveries of a lane succeed per second.
 type throughput struct {
 	perSecond   float64   // in the last whole window
-	windowStart time.Time // when the present one began
+	windowStart time.Time // of the current window
 	inWindow    int
 }
 
@@ -45,13 +45,13 @@ func (p *throughput) add(now time.Time) {
 	p.inWindow++
 }
 
-// keepsUp reports that a lane delivers as much in a second as it can hold.
+// keepsUp reports whether a lane delivers in a second as many as it has capacity for.
 func (ls *lanes) keepsUp(l *lane, now time.Time) bool {
 	return l.interval == 0 && now.Sub(l.throughput.windowStart) <= 4*throughputWindow && l.throughput.perSecond >= float64(ls.depth())
 }
 
-// awaitCapacity waits for room in a lane that has none, if that will come soon. The caller holds
-// the lock, and has it again when this returns.
+// awaitCapacity waits for capacity of a lane that is full, if the lane keeps up, and reports
+// whether it is reserved. The caller holds the lock, which is unlocked during the wait.
 func (d *Dispatcher) awaitCapacity(ctx context.Context, l *lane, size int, now time.Time) bool {
 	if d.waiters >= maxWaiters || !d.lanes.keepsUp(l, now) {
 		return false
@@ -79,11 +79,12 @@ func (d *Dispatcher) awaitCapacity(ctx context.Context, l *lane, size int, now t
 		d.waiters--
 		return false
 	}
-	return <-w.granted // it came at the same moment
+	return <-w.granted // it was granted at the same moment
 }
 
-// serveWaiters gives the room that a lane has to those that wait for it, in turn. What was left in
-// the store goes first. The caller holds the lock.
+// serveWaiters reserves a lane's capacity for the requests that wait for it, in turn. As long
+// as deliveries of the lane were left in the store, those go first. If the dispatcher is
+// stopping, it refuses the requests. The caller holds the lock.
 func (d *Dispatcher) serveWaiters(l *lane) {
 	n := 0
 	for n < len(l.waiters) && (d.stopping || !l.overflowed && d.lanes.reserve(l, l.waiters[n].size)) {
@@ -96,8 +97,9 @@ func (d *Dispatcher) serveWaiters(l *lane) {
 	}
 }
 
-// Reserve makes room for a delivery that is about to be stored, if there is some or
-// will be in a moment. It is followed by exactly one Deliver or Cancel.
+// Reserve reserves capacity for a delivery that is about to be stored, if there is some or
+// will be in a moment, and returns the lease to store it with. Exactly one Deliver or Cancel
+// follows.
 func (d *Dispatcher) Reserve(ctx context.Context, sub event.Subscription, size int) (event.Lease, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 const (
 	// maxRecord is how many settlements are recorded at once.
 	maxRecord = 512
-	// maxUnrecorded is how many may wait. Whoever adds one more waits: a store that
-	// is away stops the attempts, instead of filling memory with their outcomes.
+	// maxUnrecorded is how many may wait to be recorded. Adding one more blocks: if the
+	// store is unavailable, attempts stop instead of filling memory with outcomes.
 	maxUnrecorded = 4096
 	// recordRetryInterval is the pause after a failure. The recorder gives up after maxFailures
 	// in a row once it is to stop.
@@ -24,13 +24,14 @@ const (
 	// failureLogInterval is the shortest time between two log lines about failures: the log
 	// may be on the disk that is full.
 	failureLogInterval = 5 * time.Second
-	// enoughToRecord outcomes are written without waiting for more; see Options.Gather.
+	// enoughToRecord is how many outcomes are written without waiting for more; see
+	// Options.Gather.
 	enoughToRecord = 64
 )
 
 // recorderOptions are what a recorder needs of the dispatcher.
 type recorderOptions struct {
-	// record writes settlements to the store, all or none.
+	// record writes settlements to the store, all or none of them.
 	record func(ctx context.Context, settlements []event.Settlement) error
 	// recorded is called once outcomes are in the store.
 	recorded func(done []recorded)
@@ -40,12 +41,12 @@ type recorderOptions struct {
 	gather  time.Duration // see Options.Gather
 }
 
-// recorder writes outcomes to the store: whatever has come together while the last
-// write was under way goes into the next.
+// recorder writes outcomes to the store. Outcomes that arrive during one write are written
+// together by the next.
 type recorder struct {
 	o recorderOptions
-	// What is being written, in memory that is used again: by run alone. A store keeps
-	// nothing of what it is given.
+	// batch and settlements are what run is writing. Their memory is used again, because
+	// a store keeps nothing of what it is given.
 	batch       []recorded
 	settlements []event.Settlement
 
@@ -55,9 +56,9 @@ type recorder struct {
 	changed    *sync.Cond
 	unrecorded []recorded
 	released   []*work
-	unbounded  bool // no bound: no attempts will follow those under way
+	unbounded  bool // maxUnrecorded does not apply: no new attempts will start
 	stopping   bool
-	failures   int // in a row, since it is to stop
+	failures   int // in a row, since stop was called
 }
 
 type recorded struct {
@@ -71,7 +72,7 @@ func newRecorder(o recorderOptions) *recorder {
 	return r
 }
 
-// add has an outcome recorded. The lease is kept until it is.
+// add queues an outcome to be recorded. Its lease is kept until it is.
 func (r *recorder) add(w *work, s event.Settlement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -82,9 +83,8 @@ func (r *recorder) add(w *work, s event.Settlement) {
 	r.changed.Broadcast()
 }
 
-// release makes deliveries due again in the store, without an attempt. Their leases are
-// kept until that is done: ended late, one would be taken from whoever has claimed the
-// delivery since.
+// release queues deliveries to be made due again in the store, without an attempt. Their
+// leases are kept until that is done.
 func (r *recorder) release(list ...*work) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -92,7 +92,7 @@ func (r *recorder) release(list ...*work) {
 	r.changed.Broadcast()
 }
 
-// removeBound lets everyone through who waits to add an outcome.
+// removeBound makes add never block again.
 func (r *recorder) removeBound() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,7 +100,7 @@ func (r *recorder) removeBound() {
 	r.changed.Broadcast()
 }
 
-// stop makes run return once everything is written.
+// stop makes run return once everything is written, or it has given up.
 func (r *recorder) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -119,7 +119,7 @@ func (r *recorder) run() {
 	}
 }
 
-// nextBatch waits for something to write; ok is false when there will be nothing more.
+// nextBatch waits for something to write. It reports false if there will be nothing more.
 func (r *recorder) nextBatch() (released []*work, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -144,7 +144,7 @@ func (r *recorder) nextBatch() (released []*work, ok bool) {
 	return released, true
 }
 
-// write reports false if it gave up.
+// write writes the batch and then makes released due again. It reports false if it gave up.
 func (r *recorder) write(released []*work) bool {
 	r.settlements = r.settlements[:0]
 	for i := range r.batch {
@@ -158,7 +158,7 @@ func (r *recorder) write(released []*work) bool {
 		}
 		r.logFailure(err)
 		if r.pauseOrGiveUp() {
-			return false // their leases run out, and they are attempted again
+			return false // the leases run out, and the attempts are made again
 		}
 	}
 	r.o.recorded(r.batch)
@@ -176,9 +176,9 @@ func (r *recorder) logFailure(err error) {
 	}
 }
 
-// record writes settlements, all in one. Where the store refuses them for another
-// reason than that it is away, it writes one by one, so that one it can't keep does not
-// keep the others from the disk, and that one without the receiver's words.
+// record writes settlements together. If the store is available and refuses them, record
+// writes them one by one, so that one that the store can't keep does not hold up the others,
+// and writes that one without the text that came from the endpoint.
 func (r *recorder) record(settlements []event.Settlement) error {
 	faultpoint.Reach("dispatch: recording")
 	err := r.o.record(context.Background(), settlements)
@@ -192,30 +192,31 @@ func (r *recorder) record(settlements []event.Settlement) error {
 			continue
 		}
 		if !errors.Is(err, event.ErrUnavailable) {
-			r.o.log.Error("the store refuses the record of an attempt; recording it without the receiver's words", "error", err, "delivery", s.Delivery.ID.String())
-			err = r.o.record(context.Background(), []event.Settlement{withoutWords(s)})
+			r.o.log.Error("the store refuses the record of an attempt; recording it without the endpoint's text", "error", err, "delivery", s.Delivery.ID.String())
+			err = r.o.record(context.Background(), []event.Settlement{withoutText(s)})
 		}
 		if errors.Is(err, event.ErrUnavailable) {
 			return err
 		}
 		if err != nil {
-			r.o.log.Error("the store refuses that, too: the attempt is not on record, and will be made again", "error", err, "delivery", s.Delivery.ID.String())
+			r.o.log.Error("the store refuses the record without the text, too; the attempt is not on record and will be made again", "error", err, "delivery", s.Delivery.ID.String())
 		}
 	}
 	return nil
 }
 
-// withoutWords is a settlement with nothing in it that came from outside, but the status.
-func withoutWords(s event.Settlement) event.Settlement {
+// withoutText returns a settlement without the text that came from the endpoint. It keeps the
+// status code.
+func withoutText(s event.Settlement) event.Settlement {
 	o := &s.Attempt.Outcome
 	o.Peer, o.Response = "", nil
 	if !o.Success() {
-		o.Error = "the attempt failed in a way that could not be put on record in words"
+		o.Error = "the attempt failed; the database refused the text of the error"
 	}
 	return s
 }
 
-// pauseOrGiveUp pauses after a failed try, and reports whether it was the last.
+// pauseOrGiveUp pauses after a failed write. It reports whether that was the last one.
 func (r *recorder) pauseOrGiveUp() bool {
 	time.Sleep(recordRetryInterval)
 	r.mu.Lock()

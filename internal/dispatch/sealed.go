@@ -7,13 +7,13 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// sealedPause is how long nothing of a subscription is claimed whose secrets can't be
-// opened. It is looked at again then: it may have got new ones.
+// sealedPause is how long the deliveries of a subscription whose secrets can't be opened are
+// not claimed. Then one try follows, because the subscription may have new secrets.
 const sealedPause = 30 * time.Second
 
-// releaseSealed gives a delivery back whose subscription's secrets can't be opened: it would
-// go out unsigned. No attempt is made and none is counted, so that nothing fails for
-// want of a key. Its other deliveries are left in the store for a while.
+// releaseSealed releases a delivery of a subscription whose secrets can't be opened, because
+// the request would be unsigned. No attempt is made or counted, so no delivery fails because
+// a key is missing. The subscription's other deliveries stay in the store for sealedPause.
 func (d *Dispatcher) releaseSealed(w *work, sub event.Subscription) {
 	now := time.Now()
 	d.mu.Lock()
@@ -28,8 +28,8 @@ func (d *Dispatcher) releaseSealed(w *work, sub event.Subscription) {
 	}
 }
 
-// excludeSealed keeps a claim from taking what would be held back. The caller holds the
-// lock.
+// excludeSealed excludes subscriptions whose secrets can't be opened from a claim. The caller
+// holds the lock.
 func (d *Dispatcher) excludeSealed(roomOf map[event.ID]int, now time.Time) {
 	for id, until := range d.sealedUntil {
 		if now.Before(until) {

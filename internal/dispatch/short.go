@@ -8,16 +8,15 @@ import (
 )
 
 const (
-	// shortPause is how long a delivery waits for which this machine had no descriptor,
-	// say. It keeps its slot, which lowers
-	// concurrency by as much as was too much.
+	// shortPause is how long a delivery waits if this machine had no descriptor or memory
+	// for it. It keeps its slot, which lowers concurrency by as much as was too much.
 	shortPause = time.Second
 	// shortWarnInterval is the pause between two warnings.
 	shortWarnInterval = 10 * time.Second
 )
 
-// pauseUnsent waits before a delivery is attempted again that nobody was called for. It reports
-// false, and gives the delivery back, if the dispatcher is to stop meanwhile.
+// pauseUnsent waits before a delivery for which nothing was sent is attempted again. If the
+// dispatcher is stopping then, it releases the delivery and reports false.
 func (d *Dispatcher) pauseUnsent(w *work) bool {
 	t := time.NewTimer(shortPause)
 	defer t.Stop()
@@ -34,7 +33,7 @@ func (d *Dispatcher) pauseUnsent(w *work) bool {
 	return !stopping
 }
 
-// warnShort says what the operator has to do, now and then.
+// warnShort tells the operator what to do, once in shortWarnInterval.
 func (d *Dispatcher) warnShort(o event.Outcome) {
 	now := time.Now()
 	d.mu.Lock()
