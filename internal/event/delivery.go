@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"time"
 )
@@ -128,6 +129,14 @@ type Receipt struct {
 	Event      ID
 	Deliveries []ID // in the order of the Acceptance
 	Replayed   bool // an earlier acceptance under the same idempotency key; nothing new was stored
+}
+
+// Check reports an acceptance that no store can keep, which is a mistake in this program.
+func (a *Acceptance) Check() error {
+	if a.IdempotencyKey != "" && len(a.Deliveries) != 1 {
+		return fmt.Errorf("an acceptance under an idempotency key has %d deliveries, not one", len(a.Deliveries))
+	}
+	return nil
 }
 
 // Receipt is the reply to an acceptance that was stored.

@@ -21,6 +21,9 @@ const deletionLock = 0x686f6f6b_00000001
 
 // Accept keeps an event and its deliveries in one transaction.
 func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error) {
+	if err := a.Check(); err != nil {
+		return event.Receipt{}, err
+	}
 	o := &op{acceptance: a}
 	if err := s.writer.write(ctx, o); err != nil {
 		return event.Receipt{}, err

@@ -14,6 +14,9 @@ import (
 
 // Accept keeps an event and its deliveries in one transaction.
 func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error) {
+	if err := a.Check(); err != nil {
+		return event.Receipt{}, err
+	}
 	var receipt event.Receipt
 	err := s.write(ctx, 1, func(w *writer) error {
 		receipt = a.Receipt()

@@ -13,6 +13,7 @@ var fanoutCases = []testCase{
 	{"an event for many subscriptions is stored whole", acceptMany},
 	{"an event is not stored at all if one subscription is gone", acceptGone},
 	{"a delivery that an event has already is an error", acceptTwice},
+	{"an idempotency key needs exactly one delivery", keyForSeveral},
 	{"an event stays as long as one of its deliveries", expireLast},
 	{"an event without deliveries expires by its time", expireNone},
 	{"events of different sizes share a commit", acceptMixed},
@@ -132,6 +133,15 @@ func acceptTwice(r rig) {
 	same(r.t, "delivery", r.delivery(first.Deliveries[0].ID).Delivery, first.Deliveries[0])
 	r.counted(map[event.Status]int{event.Pending: 2})
 	r.sound()
+}
+
+func keyForSeveral(r rig) {
+	for _, subs := range [][]event.ID{nil, r.subscriptions(2)} {
+		if _, err := r.s.Accept(r.t.Context(), r.fan(subs, key("key-1", 1))); err == nil {
+			r.t.Errorf("an event with %d deliveries was stored under a key", len(subs))
+		}
+	}
+	r.counted(nil)
 }
 
 func expireLast(r rig) {

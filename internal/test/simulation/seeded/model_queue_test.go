@@ -11,6 +11,9 @@ import (
 )
 
 func (m *model) Accept(_ context.Context, a event.Acceptance) (receipt event.Receipt, err error) {
+	if err := a.Check(); err != nil {
+		return event.Receipt{}, err
+	}
 	err = m.do(func() error {
 		for _, k := range m.keys {
 			if a.IdempotencyKey == "" || k.text != a.IdempotencyKey || k.subscription != a.Deliveries[0].SubscriptionID {
