@@ -42,6 +42,16 @@ func JSON(v any) string {
 	return string(b)
 }
 
+// Qualified returns a list of columns with the name of their table: of "id, code" and the
+// table a it returns "a.id, a.code".
+func Qualified(table, columns string) string {
+	list := strings.Split(columns, ",")
+	for i, name := range list {
+		list[i] = table + "." + strings.TrimSpace(name)
+	}
+	return strings.Join(list, ", ")
+}
+
 // SubscriptionRow is a subscription as the columns of a driver hold it. S is what a
 // secret is in them: event.Secret and event.Headers write themselves as placeholders,
 // so that no log shows them.

@@ -115,3 +115,9 @@ func TestReplacedColumns(t *testing.T) {
 		}
 	}
 }
+
+func TestQualified(t *testing.T) {
+	if got, want := store.Qualified("a", "id, code,\n\t\terror"), "a.id, a.code, a.error"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -10,11 +10,17 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
-const (
-	attemptColumns = `a.id, a.delivery_id, a.subscription_id, a.attempt_number, a.started_at, a.duration_us, a.dns_us, a.connect_us,
-		a.tls_us, a.first_byte_us, a.peer, a.status_code, a.code, a.error, a.response`
+// attemptNames are the columns of an attempt, in the order in which attemptColumnsOf writes and
+// scanAttempt reads them.
+const attemptNames = `delivery_id, id, subscription_id, started_at, duration_us, dns_us, connect_us, tls_us, first_byte_us,
+	attempt_number, status_code, peer, code, error, response`
+
+var attemptColumns = store.Qualified("a", attemptNames)
+
+var (
 	deliverySQL = `SELECT ` + deliveryColumns + `, e.type
 		FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.id = $1`
 	attemptsOfSQL   = `SELECT ` + attemptColumns + ` FROM delivery_attempts a WHERE a.delivery_id = $1 ORDER BY a.attempt_number, a.id`
@@ -92,9 +98,9 @@ func scanAttempt(row pgx.CollectableRow, more ...any) (event.Attempt, error) {
 	var dns, connect, tls, firstByte int32
 	o := &a.Outcome
 	err := row.Scan(append([]any{
-		idTo(&a.ID), idTo(&a.DeliveryID), idTo(&a.SubscriptionID), &a.Number,
+		idTo(&a.DeliveryID), idTo(&a.ID), idTo(&a.SubscriptionID),
 		timeTo{&o.StartedAt},
-		&took, &dns, &connect, &tls, &firstByte, &o.Peer, &o.StatusCode, (*string)(&o.Code), &o.Error, &o.Response,
+		&took, &dns, &connect, &tls, &firstByte, &a.Number, &o.StatusCode, &o.Peer, (*string)(&o.Code), &o.Error, &o.Response,
 	}, more...)...)
 	o.Duration = time.Duration(took) * time.Microsecond
 	o.Phases = event.Phases{DNS: duration(dns), Connect: duration(connect), TLS: duration(tls), FirstByte: duration(firstByte)}

@@ -46,15 +46,13 @@ const settleSQL = `WITH passed AS (
 		WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1
 			AND d.attempts = u.attempts - 1 AND d.round = u.round AND d.stray = u.stray
 		RETURNING d.id)
-	INSERT INTO {delivery_attempts} (` + attemptInsertColumns + `)
-	SELECT a.* FROM ` + attemptArrays + ` AS a (` + attemptInsertColumns + `) WHERE a.delivery_id IN (SELECT id FROM passed)`
+	INSERT INTO {delivery_attempts} (` + attemptNames + `)
+	SELECT a.* FROM ` + attemptArrays + ` AS a (` + attemptNames + `) WHERE a.delivery_id IN (SELECT id FROM passed)`
 
 const (
-	attemptInsertColumns = `delivery_id, id, subscription_id, started_at, duration_us,
-		dns_us, connect_us, tls_us, first_byte_us, attempt_number, status_code, peer, code, error, response`
 	attemptArrays = `unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::int8[], $6::int4[], $7::int4[],
 		$8::int4[], $9::int4[], $10::int4[], $11::int4[], $12::text[], $13::text[], $14::text[], $15::bytea[])`
-	attemptSQL = `INSERT INTO {delivery_attempts} (` + attemptInsertColumns + `) SELECT * FROM ` + attemptArrays
+	attemptSQL = `INSERT INTO {delivery_attempts} (` + attemptNames + `) SELECT * FROM ` + attemptArrays
 )
 
 // settle queues settlements. Those of one delivery go one after the other; all

@@ -8,10 +8,15 @@ import (
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
-const attemptColumns = `a.id, a.delivery_id, a.subscription_id, a.attempt_number, a.started_at, a.duration_us, a.dns_us, a.connect_us,
-	a.tls_us, a.first_byte_us, a.peer, a.status_code, a.code, a.error, a.response`
+// attemptNames are the columns of an attempt, in the order in which record writes and
+// scanAttempt reads them.
+const attemptNames = `delivery_id, id, subscription_id, attempt_number, started_at, duration_us, dns_us, connect_us,
+	tls_us, first_byte_us, peer, status_code, code, error, response`
+
+var attemptColumns = store.Qualified("a", attemptNames)
 
 // Delivery reads a delivery with its attempts, both as they were at one moment.
 func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error) {
@@ -64,8 +69,8 @@ func scanAttempt(rows *sql.Rows, more ...any) (event.Attempt, error) {
 	var duration, dns, connect, tls, firstByte int64
 	o := &a.Outcome
 	err := rows.Scan(append([]any{
-		idScan{&a.ID},
 		idScan{&a.DeliveryID},
+		idScan{&a.ID},
 		idScan{&a.SubscriptionID},
 		&a.Number,
 		timeScan{&o.StartedAt},

@@ -34,8 +34,7 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 			VALUES (?, ?, ?, ?, ?, ?)`},
 		{&s.settle, `UPDATE deliveries SET status = ?, attempts = ?, due_at = ?, lease_owner = NULL, leased_until = 0, settled_at = ?
 			WHERE id = ? AND status = 0 AND attempts = ? AND round = ? AND stray = ?`},
-		{&s.insertAttempt, `INSERT INTO delivery_attempts (delivery_id, id, subscription_id, attempt_number, started_at,
-			duration_us, dns_us, connect_us, tls_us, first_byte_us, peer, status_code, code, error, response)
+		{&s.insertAttempt, `INSERT INTO delivery_attempts (` + attemptNames + `)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&s.disable, `UPDATE subscriptions SET is_active = 0, disabled_reason = ?1, updated_at = ?2, inactive_since = ?2
 			WHERE id = ?3 AND is_active = 1 AND deleted_at = 0`},
