@@ -22,14 +22,14 @@ const (
 type row struct {
 	Event, Delivery, Subscription string
 	Status                        int
-	Attempts                      int // those that counted
+	Attempts                      int // all that are on record
+	Steps                         int // of those, how many took a step of the schedule
 	Lease                         string
 	Settled                       bool
 	OnRecord                      int // attempts that have a row
 	Numbers                       int // of those, how many different numbers from 1 to Attempts
 	Answered                      int // of those, how many got an answer
 	Taken                         int // of those, how many succeeded
-	Last                          int // of those with the number Attempts, how many succeeded
 }
 
 // As in the column status.
@@ -40,10 +40,9 @@ const (
 )
 
 const rowsSQL = `SELECT d.event_id::text AS event, d.id::text AS delivery, d.subscription_id::text AS subscription,
-		d.status, d.attempts, coalesce(d.lease_owner || ' until ' || d.leased_until, '') AS lease, d.settled_at IS NOT NULL AS settled,
+		d.status, d.attempts, d.attempts - d.round_from AS steps, coalesce(d.lease_owner || ' until ' || d.leased_until, '') AS lease, d.settled_at IS NOT NULL AS settled,
 		count(a.id) AS on_record, count(DISTINCT a.attempt_number) FILTER (WHERE a.attempt_number BETWEEN 1 AND d.attempts) AS numbers,
-		count(a.id) FILTER (WHERE a.status_code <> 0) AS answered, count(a.id) FILTER (WHERE a.code = '') AS taken,
-		count(a.id) FILTER (WHERE a.code = '' AND a.attempt_number = d.attempts) AS last
+		count(a.id) FILTER (WHERE a.status_code <> 0) AS answered, count(a.id) FILTER (WHERE a.code = '') AS taken
 	FROM deliveries d LEFT JOIN delivery_attempts a ON a.delivery_id = d.id
 	WHERE d.subscription_id = ANY($1::uuid[]) GROUP BY d.id`
 
@@ -56,14 +55,14 @@ func (r row) wrong(kind string, saw sight) string {
 		return "it is settled and leased"
 	case !r.Settled:
 		return "it has no time of settling"
-	case kind == doomed && r.Status != isFailed, kind == doomed && r.Attempts != attempts:
+	case kind == doomed && r.Status != isFailed, kind == doomed && r.Steps != attempts:
 		return "the endpoint took no attempt, so it must have failed after all of them"
 	case kind != doomed && r.Status != isDelivered:
 		return "the endpoint takes it, so it must be delivered"
-	case r.Status == isDelivered && (saw.taken == 0 || r.Last == 0):
+	case r.Status == isDelivered && (saw.taken == 0 || r.Taken == 0):
 		return "it is delivered without a success"
-	case r.Numbers != r.Attempts:
-		return "an attempt that counted is not on record"
+	case r.Numbers != r.Attempts || r.OnRecord != r.Attempts:
+		return "the attempts on record are not those that are counted, each with a number of its own"
 	case saw.requests < r.Answered || saw.taken < r.Taken:
 		return "there are more attempts on record than were made"
 	}

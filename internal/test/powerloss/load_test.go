@@ -32,7 +32,7 @@ type load struct {
 	mu    sync.Mutex
 	clock time.Time
 	rand  *rand.Rand // of ids
-	sub   event.ID
+	subs  []event.ID
 	err   error
 }
 
@@ -48,7 +48,9 @@ func (l *load) work() error {
 		return err
 	}
 	l.s = s
-	l.subscribe()
+	for range 3 {
+		l.subscribe()
+	}
 	var all sync.WaitGroup
 	for i := range workers {
 		all.Go(func() { l.worker(i) })
@@ -77,7 +79,7 @@ func (l *load) subscribe() {
 	now := l.now()
 	sub := event.Subscription{ID: l.id(now), TargetURL: "https://example.com/", Active: true, CreatedAt: now, UpdatedAt: now}
 	l.failed(l.s.CreateSubscription(l.ctx, sub))
-	l.sub = sub.ID
+	l.subs = append(l.subs, sub.ID)
 }
 
 func (l *load) failed(err error) bool {
@@ -144,22 +146,37 @@ func (w *worker) accept() {
 		payload[i] = byte(w.rand.Uint32())
 	}
 	e := event.Event{ID: w.id(now), Type: "user.created", ContentType: "application/json", Payload: payload, CreatedAt: now}
-	d := event.Delivery{ID: event.DeliveryID(e.ID, w.sub), EventID: e.ID, SubscriptionID: w.sub, DueAt: now, CreatedAt: now}
-	leased := w.rand.IntN(3) > 0
-	if leased {
-		d.LeaseOwner, d.LeasedUntil = owner, now.Add(time.Minute)
+	a := event.Acceptance{Event: e}
+	for _, sub := range w.wanted() {
+		d := event.Delivery{ID: event.DeliveryID(e.ID, sub), EventID: e.ID, SubscriptionID: sub, DueAt: now, CreatedAt: now}
+		if w.rand.IntN(3) > 0 {
+			d.LeaseOwner, d.LeasedUntil = owner, now.Add(time.Minute)
+		}
+		a.Deliveries = append(a.Deliveries, d)
 	}
-	a := event.Acceptance{Event: e, Deliveries: []event.Delivery{d}}
-	if w.rand.IntN(4) == 0 {
-		a.IdempotencyKey = d.ID.String()
+	if w.rand.IntN(4) == 0 && len(a.Deliveries) == 1 {
+		a.IdempotencyKey = e.ID.String()
 	}
 	if _, err := w.s.Accept(w.ctx, a); w.failed(err) {
 		return
 	}
-	w.acknowledge(w.who, note{delivery: d.ID, payload: sha256.Sum256(payload)})
-	if leased {
-		w.held = append(w.held, d)
+	for _, d := range a.Deliveries {
+		w.acknowledge(w.who, note{delivery: d.ID, payload: sha256.Sum256(payload)})
+		if d.LeaseOwner != "" {
+			w.held = append(w.held, d)
+		}
 	}
+}
+
+// wanted returns the subscriptions of an event: one as a rule, several, or none.
+func (w *worker) wanted() []event.ID {
+	switch w.rand.IntN(8) {
+	case 0:
+		return w.subs
+	case 1:
+		return nil
+	}
+	return w.subs[:1]
 }
 
 // record ends an attempt of some that are held.
