@@ -40,7 +40,7 @@ func shape(segments []string) string {
 	return b.String()
 }
 
-// add returns whether the route is in nobody's way.
+// add reports whether the route is in the way of no other.
 func (r *slowRouter) add(method, path string) bool {
 	added := slowRoute{method, path, segmentsOf(path)}
 	for _, other := range r.routes {

@@ -25,7 +25,7 @@ func TestWhatIsOpenedLastIsClosedFirst(t *testing.T) {
 		a.onClose(c.name, func() error { closed = append(closed, c.name); return c.do() })
 	}
 	a.close()
-	a.close() // there is nothing left
+	a.close() // nothing is left
 	if want := []string{"three", "two", "one"}; !slices.Equal(closed, want) {
 		t.Errorf("closed %v, want %v", closed, want)
 	}

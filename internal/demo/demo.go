@@ -3,7 +3,7 @@
 // account of what became of each. What the service says is compared with what the
 // endpoints saw themselves, so that the account proves something.
 //
-// It starts no service: whoever calls it hands one over, which it then uses over the HTTP
+// It starts no service: its caller hands one over, which it then uses over the HTTP
 // API, as anybody would.
 //
 // Start with Run; endpoints.go has the cast, ledger.go what is seen, account.go the sums.

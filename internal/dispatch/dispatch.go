@@ -205,7 +205,7 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 		Owner: d.nextOwner(), Now: now, Until: now.Add(d.o.Lease),
 		Limit: min(total, maxClaim), Room: one, RoomOf: roomOf, Bytes: d.o.Limits.BufferedBytes / 4,
 	}
-	// The claim goes on if ctx ends: otherwise leases could be committed that nobody releases.
+	// The claim goes on if ctx ends: otherwise leases could be committed that no node releases.
 	claim, err := d.o.Store.Claim(context.WithoutCancel(ctx), r)
 	if err != nil {
 		return pollInterval, err

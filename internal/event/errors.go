@@ -17,7 +17,7 @@ var (
 	ErrInactive = errors.New("subscription is not active")
 	// ErrKeyReused: the Idempotency-Key was used before, with another body.
 	ErrKeyReused = errors.New("idempotency key was used with another body")
-	// ErrNotSettled: the delivery is pending, so that there is nothing to resend.
+	// ErrNotSettled: the delivery is pending, and a resend needs one that is settled.
 	ErrNotSettled = errors.New("the delivery is still pending")
 	// ErrDelivered: the delivery was delivered, and a resend would bring it twice.
 	ErrDelivered = errors.New("the delivery was delivered already")

@@ -19,7 +19,7 @@ const cachedSubscriptions = 50_000
 //
 // It embeds the roles that neither read subscriptions nor change them, and passes them
 // on. Every method of Subscriptions and Queue is written out here, so that a new one does
-// not compile before somebody has said what the cache means for it; so does a new role.
+// not compile before it is decided what the cache means for it; so does a new role.
 type Cached struct {
 	Intake
 	Operations
@@ -66,7 +66,7 @@ func (c *Cached) Subscription(ctx context.Context, id event.ID) (event.Subscript
 }
 
 // ListSubscriptions is as in Subscriptions. It reads past the cache: a page may hold
-// more subscriptions than fit it, and nobody reads one often.
+// more subscriptions than fit it, and few of them are read often.
 func (c *Cached) ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error) {
 	return c.behind.ListSubscriptions(ctx, before, limit)
 }

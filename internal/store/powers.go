@@ -13,7 +13,7 @@ import (
 // Listener is a driver whose database tells nodes of each other's changes. The driver for
 // PostgreSQL is one; on SQLite there is no other node.
 type Listener interface {
-	// Listen calls due when deliveries may be due that nobody has leased, and changed with
+	// Listen calls due when deliveries may be due that no node has leased, and changed with
 	// the id of a subscription that may have changed; a zero id means any. The calls must
 	// not block. They are hints: one may come without a reason, and one may be lost. It
 	// returns nil when ctx ends, and connects again by itself until then.
@@ -24,7 +24,7 @@ type Listener interface {
 // and due times. The driver for PostgreSQL is one; SQLite uses the machine's clock.
 type Clock interface {
 	// ClockOffset returns how far the database's clock is ahead of this machine's, as it
-	// was last measured. It asks nobody. It is negative if this machine is ahead.
+	// was last measured. It asks no server. It is negative if this machine is ahead.
 	ClockOffset() time.Duration
 }
 

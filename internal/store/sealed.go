@@ -22,8 +22,8 @@ import (
 // opened makes a subscription without secrets and headers, whose Sealed says why.
 //
 // It embeds the roles that hold no secrets, and passes them on. Every method of
-// Subscriptions is written out here, so that a new one does not compile before somebody
-// has said what sealing means for it; so does a new role.
+// Subscriptions is written out here, so that a new one does not compile before it is
+// decided what sealing means for it; so does a new role.
 type Sealed struct {
 	Intake
 	Queue

@@ -24,7 +24,7 @@ const (
 	// lockWait is how long one try waits for a lock. Everyone who comes later waits as long.
 	lockWait = "200ms"
 	// lockPause is the time between the first two tries, in which those who write catch up.
-	// It doubles, up to lockPauseMost: whoever has kept the lock for long may go on.
+	// It doubles, up to lockPauseMost: a transaction that has kept the lock for long may go on.
 	lockPause     = time.Second
 	lockPauseMost = 8 * time.Second
 )

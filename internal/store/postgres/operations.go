@@ -47,7 +47,7 @@ func (s *Store) Cancel(ctx context.Context, id event.ID, at time.Time) (event.De
 }
 
 // move writes what rule makes of a delivery's row. It holds the lock of what stores
-// deliveries, so that whoever deletes the subscription at this moment waits for it.
+// deliveries, so that a deletion of the subscription at this moment waits for it.
 func (s *Store) move(ctx context.Context, what string, id event.ID, rule func(pgx.Tx, event.Delivery) (event.Delivery, error)) (after event.Delivery, err error) {
 	err = s.inTx(ctx, quick, what, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock_shared($1)`, int64(deletionLock)); err != nil {
@@ -94,7 +94,7 @@ func (s *Store) lockDelivery(ctx context.Context, tx pgx.Tx, id event.ID) (event
 }
 
 // writeDelivery writes a row that is locked. In a partition whose time is over, that is
-// noted for whoever drops partitions.
+// noted for the node that drops partitions.
 func (s *Store) writeDelivery(ctx context.Context, tx pgx.Tx, d event.Delivery) error {
 	owner := &d.LeaseOwner
 	if d.LeaseOwner == "" {

@@ -275,7 +275,7 @@ func (w *writer) try(ctx context.Context, batch []*op) error {
 }
 
 // recordStrays is rare: a lease was lost, or an operator cancelled or resent what was under
-// way. The rest of the batch is on disk, and whoever published it has their response.
+// way. The rest of the batch is on disk, and its publishers have their responses.
 func (w *writer) recordStrays(ctx context.Context, ops []*op) {
 	for _, o := range ops {
 		o.err = w.store.recordStrays(ctx, o.settlements)

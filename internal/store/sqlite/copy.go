@@ -129,7 +129,7 @@ func (u *upgrade) isKept(ctx context.Context, path string) (bool, error) {
 	return same, nil
 }
 
-// versionOfCopy reads a file without a trace: as one that nobody changes, without a log.
+// versionOfCopy reads a file without a trace: as one that no program changes, without a log.
 func versionOfCopy(ctx context.Context, path string) (int64, error) {
 	db, err := sql.Open("sqlite", dsn(path, url.Values{"immutable": {"1"}}))
 	if err != nil {
@@ -247,7 +247,7 @@ func backUp(ctx context.Context, db *sql.DB, to string) error {
 		return err
 	}
 	defer conn.Close()
-	// Without a transaction the copy would begin anew whenever another program writes.
+	// Without a transaction the copy would begin again whenever another program writes.
 	if _, err := conn.ExecContext(ctx, `BEGIN; SELECT 1 FROM sqlite_master`); err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (k *Checkpointer) run() {
 }
 
 // writeBack copies frames of the log into the database, and returns how many are left. It is
-// passive: it waits for nobody, and nobody waits for it.
+// passive: it waits for no connection, and none waits for it.
 func (c *Conn) writeBack() (left int, err error) {
 	var busy, frames, done int
 	err = c.Row("PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &done)
