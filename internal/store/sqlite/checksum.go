@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 
@@ -22,6 +23,7 @@ func checksum(e *event.Event, head []byte) (sum int64, memory []byte) {
 	head = append(head[:0], e.ID[:]...)
 	head = append(append(head, e.Type...), 0)
 	head = append(append(head, e.ContentType...), 0)
+	head = binary.AppendVarint(binary.AppendVarint(head, int64(e.DataAt)), int64(e.DataLen))
 	crc := crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, e.Payload)
 	return int64(crc) | 1<<32, head
 }
@@ -45,7 +47,7 @@ func (w *writer) failDamaged(d event.Delivery, r *event.ClaimRequest) error {
 // intactness compares all events that have a checksum with it.
 func intactness(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
 	f := event.Finding{Rule: event.RuleEventIsIntact}
-	rows, err := tx.QueryContext(ctx, `SELECT id, type, content_type, payload, checksum FROM events WHERE checksum <> 0 ORDER BY seq`)
+	rows, err := tx.QueryContext(ctx, `SELECT id, type, content_type, payload, data_at, data_len, checksum FROM events WHERE checksum <> 0 ORDER BY seq`)
 	if err != nil {
 		return f, fmt.Errorf("read the events: %w", err)
 	}
@@ -54,7 +56,7 @@ func intactness(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
 		var e event.Event
 		var payload sql.RawBytes
 		var kept int64
-		if err := rows.Scan(idScan{&e.ID}, &e.Type, &e.ContentType, &payload, &kept); err != nil {
+		if err := rows.Scan(idScan{&e.ID}, &e.Type, &e.ContentType, &payload, &e.DataAt, &e.DataLen, &kept); err != nil {
 			return f, err
 		}
 		if e.Payload = payload; isIntact(&e, kept) {
