@@ -51,6 +51,10 @@ var audited = map[event.Rule][2]string{
 		"events that the disk has changed since they were stored: their checksum differs",
 		"Those that were claimed from the database were not sent: their deliveries failed with event_damaged. Replace the disk, restore a backup, and have the producer send these events again.",
 	},
+	event.RuleSubscriptionIsIntact: {
+		"subscriptions that the disk has changed since they were written: their checksum differs",
+		"They accept no events and are not called; what is pending for them waits. Replace the disk, and restore a backup, or replace each of these subscriptions with a new secret and all its headers.",
+	},
 	event.RuleDatabaseIsSound: {
 		"faults in the pages or indexes of the SQLite database: the disk, or another program, has damaged the file",
 		"Stop the service, keep copies of the database and its -wal, look for faults of the disk, and restore a backup, or read what can be read with `sqlite3 hookferry.db .recover`.",
@@ -89,7 +93,7 @@ func examine(ctx context.Context, s store.Store, clock store.Clock, retention ti
 }
 
 func isDamage(f event.Finding) bool {
-	return f.Rule == event.RuleDatabaseIsSound || f.Rule == event.RuleEventIsIntact
+	return slices.Contains([]event.Rule{event.RuleDatabaseIsSound, event.RuleEventIsIntact, event.RuleSubscriptionIsIntact}, f.Rule)
 }
 
 func shownFinding(f event.Finding) api.Finding {

@@ -12,7 +12,7 @@ import (
 // An operator is told of each rule what is wrong and what to do.
 func TestEveryRuleHasWords(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	rules := []event.Rule{event.RulePartitionsAreAhead, event.RuleDatabaseIsSound, event.RuleEventIsIntact}
+	rules := []event.Rule{event.RulePartitionsAreAhead, event.RuleDatabaseIsSound, event.RuleEventIsIntact, event.RuleSubscriptionIsIntact}
 	for _, s := range store.AuditStatements(store.Dialect{}) {
 		rules = append(rules, s.Rule)
 	}

@@ -47,9 +47,9 @@ type Subscription struct {
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	DeletedAt        time.Time // zero while it exists; a deleted one stays only for its history
-	// Sealed says why its secrets and headers can't be read here, and what to do; ""
-	// if they can. It has none then, its deliveries wait, and it is not to be written
-	// back without new ones.
+	// Sealed says why its secrets and headers can't be read here, or that its row is
+	// damaged, and what to do; "" if it is whole. It has none then, its deliveries wait, and
+	// it is not to be written back without new ones.
 	Sealed string
 
 	Settings

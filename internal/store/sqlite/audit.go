@@ -27,12 +27,14 @@ func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding
 	if sound.Found > 0 {
 		findings = append(findings, sound)
 	}
-	intact, err := intactness(ctx, tx)
-	if err != nil && (sound.Found == 0 || !rawsqlite.IsDamaged(err)) {
-		return nil, unavailable("examine what is kept", err)
-	}
-	if intact.Found > 0 {
-		findings = append(findings, intact)
+	for _, compare := range []func(context.Context, *sql.Tx) (event.Finding, error){intactEvents, intactSubscriptions} {
+		f, err := compare(ctx, tx)
+		if err != nil && (sound.Found == 0 || !rawsqlite.IsDamaged(err)) {
+			return nil, unavailable("examine what is kept", err)
+		}
+		if f.Found > 0 {
+			findings = append(findings, f)
+		}
 	}
 	for _, rule := range rules(now, kept) {
 		f, err := breaches(ctx, tx, rule)

@@ -4,16 +4,20 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
+	"strings"
+	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 )
 
 // SQLite's pages have no checksums, so a bit that flips on the disk in a value which is kept
-// once, such as a payload, would be read and delivered as if it were right. Each event has a
-// checksum of what of it is delivered. It is compared before an event is claimed from the
-// database, and by an audit.
+// once, such as a payload or a URL, would be used as if it were right. Each event has a
+// checksum of what of it is delivered, which is compared before an event is claimed from the
+// database. Each subscription has one of its whole row, which is compared when it is read. An
+// audit compares all.
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -44,8 +48,8 @@ func (w *writer) failDamaged(d event.Delivery, r *event.ClaimRequest) error {
 	return w.record(&s)
 }
 
-// intactness compares all events that have a checksum with it.
-func intactness(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
+// intactEvents compares all events that have a checksum with it.
+func intactEvents(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
 	f := event.Finding{Rule: event.RuleEventIsIntact}
 	rows, err := tx.QueryContext(ctx, `SELECT id, type, content_type, payload, data_at, data_len, checksum FROM events WHERE checksum <> 0 ORDER BY seq`)
 	if err != nil {
@@ -64,6 +68,91 @@ func intactness(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
 		}
 		if f.Found == 0 {
 			f.Oldest = e.ID
+		}
+		f.Found++
+	}
+	return f, rows.Err()
+}
+
+// subscriptionText is the row of a subscription as one text, by SQL: what its checksum is of.
+var subscriptionText = func() string {
+	names := append(strings.Split(subscriptionColumns(&subscriptionRow{}).Names(), ", "), "inactive_since")
+	return "quote(" + strings.Join(names, ") || quote(") + ")"
+}()
+
+func checksumOfText(text string) int64 {
+	return int64(crc32.Checksum([]byte(text), castagnoli)) | 1<<32
+}
+
+// damaged is why the deliveries of a subscription wait whose row the disk has changed.
+const damaged = "its row in the database is not as it was written: the disk has changed it; restore a backup, or replace the subscription with a new secret and all its headers"
+
+// sumSubscription writes the checksum of a row that was just written.
+func (w *writer) sumSubscription(id event.ID) error {
+	var text string
+	if err := w.conn.Row(`SELECT `+subscriptionText+` FROM subscriptions WHERE id = ?`, id[:]).Scan(&text); err != nil {
+		return err
+	}
+	_, err := w.conn.Exec(`UPDATE subscriptions SET checksum = ? WHERE id = ?`, checksumOfText(text), id[:])
+	return err
+}
+
+// disableSubscription makes a subscription inactive. If its row is damaged, it stays so.
+func (w *writer) disableSubscription(id event.ID, reason string, at time.Time) error {
+	var text string
+	var kept int64
+	err := w.conn.Row(`SELECT `+subscriptionText+`, checksum FROM subscriptions WHERE id = ?`, id[:]).Scan(&text, &kept)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	disabled, err := w.conn.Exec(`UPDATE subscriptions SET is_active = 0, disabled_reason = ?1, updated_at = ?2, inactive_since = ?2
+		WHERE id = ?3 AND is_active = 1 AND deleted_at = 0`, reason, micros(at), id[:])
+	if err != nil || disabled == 0 || kept != 0 && kept != checksumOfText(text) {
+		return err
+	}
+	return w.sumSubscription(id)
+}
+
+// sumMissing writes the checksums of subscriptions that release 0.1.0 wrote.
+func (w *writer) sumMissing() error {
+	for {
+		var id event.ID
+		err := w.conn.Row(`SELECT id FROM subscriptions WHERE checksum = 0 LIMIT 1`).Scan(idScan{&id})
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err == nil {
+			err = w.sumSubscription(id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// intactSubscriptions compares all subscriptions with their checksums.
+func intactSubscriptions(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
+	f := event.Finding{Rule: event.RuleSubscriptionIsIntact}
+	rows, err := tx.QueryContext(ctx, `SELECT id, `+subscriptionText+`, checksum FROM subscriptions WHERE checksum <> 0 ORDER BY id`)
+	if err != nil {
+		return f, fmt.Errorf("read the subscriptions: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() && f.Found < event.FindingsMost {
+		var id event.ID
+		var text string
+		var kept int64
+		if err := rows.Scan(idScan{&id}, &text, &kept); err != nil {
+			return f, err
+		}
+		if kept == checksumOfText(text) {
+			continue
+		}
+		if f.Found == 0 {
+			f.Oldest = id
 		}
 		f.Found++
 	}

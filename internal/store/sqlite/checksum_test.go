@@ -80,3 +80,105 @@ func flipLast(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+// A bit flips on the disk, in each kind of value that says where and how deliveries go.
+func TestASubscriptionThatTheDiskHasChangedIsHeldBack(t *testing.T) {
+	t.Parallel()
+	for what, text := range map[string]string{
+		"the URL":              "https://example.com/hooks/shop",
+		"an event type":        "order.paid.by-card",
+		"a secret":             "a secret of many characters",
+		"a header":             "a-header-of-the-shop",
+		"a setting":            `"body":"data"`,
+		"what is no JSON then": `["order.paid.by-card"]`,
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "hookferry.db")
+			s := reopen(t, path)
+			now := time.Now().UTC().Truncate(time.Microsecond)
+			sub := event.Subscription{
+				ID: event.NewID(now), TargetURL: "https://example.com/hooks/shop", EventTypes: []string{"order.paid.by-card"}, Active: true,
+				Secrets: []event.Secret{"a secret of many characters"}, Headers: event.Headers{"X-Shop": "a-header-of-the-shop"},
+				Settings: event.Settings{Body: event.BodyData}, CreatedAt: now, UpdatedAt: now,
+			}
+			whole := event.Subscription{ID: event.NewID(now), TargetURL: "https://example.org/", Active: true, CreatedAt: now, UpdatedAt: now}
+			for _, one := range []event.Subscription{sub, whole} {
+				if err := s.CreateSubscription(t.Context(), one); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			flipLast(t, path, text)
+
+			s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			got, err := s.Subscription(t.Context(), sub.ID)
+			if err != nil || got.Sealed == "" || len(got.Secrets)+len(got.Headers) > 0 || !got.RequireSignature {
+				t.Errorf("%+v, %v; want it held back, with a reason", got, err)
+			}
+			if swapped, err := s.SwapSecrets(t.Context(), got, sub); swapped || err != nil {
+				t.Errorf("its secrets were written anew, which would make it look intact: %v", err)
+			}
+			if list, err := s.ListSubscriptions(t.Context(), event.ID{}, 10); err != nil || len(list) != 2 {
+				t.Errorf("the list has %d subscriptions, %v; want both", len(list), err)
+			}
+			findings, err := s.Audit(t.Context(), now, now)
+			if want := (event.Finding{Rule: event.RuleSubscriptionIsIntact, Found: 1, Oldest: sub.ID}); err != nil || len(findings) != 1 || findings[0] != want {
+				t.Errorf("the audit finds %+v, %v", findings, err)
+			}
+			if _, err := s.ReplaceSubscription(t.Context(), sub); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.Subscription(t.Context(), sub.ID); err != nil || got.Sealed != "" || got.TargetURL != sub.TargetURL {
+				t.Errorf("after it was replaced: %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// Each way to write a subscription leaves its checksum right.
+func TestEveryWriteOfASubscriptionIsSummed(t *testing.T) {
+	t.Parallel()
+	s := reopen(t, filepath.Join(t.TempDir(), "hookferry.db"))
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	sub := event.Subscription{ID: event.NewID(now), TargetURL: "https://example.com/", Secrets: []event.Secret{"one"}, Active: true, CreatedAt: now, UpdatedAt: now}
+	swapped := sub
+	swapped.Secrets = []event.Secret{"two"}
+	d := event.Delivery{ID: event.NewID(now), SubscriptionID: sub.ID, DueAt: now, CreatedAt: now, LeaseOwner: "node", LeasedUntil: now.Add(time.Minute)}
+	e := event.Event{ID: event.NewID(now), CreatedAt: now, Payload: []byte(`{}`)}
+	d.ID, d.EventID = event.DeliveryID(e.ID, sub.ID), e.ID
+	for _, step := range []struct {
+		name string
+		do   func() error
+	}{
+		{"create", func() error { return s.CreateSubscription(t.Context(), sub) }},
+		{"swap", func() error { _, err := s.SwapSecrets(t.Context(), sub, swapped); return err }},
+		{"replace", func() error { _, err := s.ReplaceSubscription(t.Context(), swapped); return err }},
+		{"disable", func() error {
+			if _, err := s.Accept(t.Context(), event.Acceptance{Event: e, Deliveries: []event.Delivery{d}}); err != nil {
+				return err
+			}
+			gone := event.Outcome{StartedAt: now, StatusCode: 410, Code: event.CodeGone, Error: "gone"}
+			return s.Record(t.Context(), []event.Settlement{event.Settle(d, gone, nil, now, 0)})
+		}},
+		{"delete", func() error { return s.DeleteSubscription(t.Context(), sub.ID, now) }},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		got, err := s.Subscription(t.Context(), sub.ID)
+		findings, auditErr := s.Audit(t.Context(), now, now)
+		if err != nil || got.Sealed != "" || auditErr != nil || len(findings) > 0 {
+			t.Errorf("after %s: %+v, %v; findings %v, %v", step.name, got, err, findings, auditErr)
+		}
+		if disabled := step.name == "disable"; disabled && got.Active {
+			t.Error("410 left it active")
+		}
+	}
+}

@@ -3,14 +3,12 @@ package sqlite_test
 import (
 	"crypto/sha256"
 	"database/sql"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/pressly/goose/v3"
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/store/sqlite"
@@ -20,18 +18,12 @@ import (
 func old(t *testing.T, version int64, statements ...statement) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "hookferry.db")
+	migrateTo(t, path, version)
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.UpTo(t.Context(), version); err != nil {
-		t.Fatal(err)
-	}
 	for _, s := range statements {
 		if _, err := db.ExecContext(t.Context(), s.sql, s.args...); err != nil {
 			t.Fatalf("%s: %v", s.sql, err)

@@ -43,8 +43,7 @@ func (w *writer) record(s *event.Settlement) error {
 	if s.DisableReason == "" || inserted == 0 {
 		return nil
 	}
-	_, err = w.stmts.disable.Exec(rawsqlite.Text(s.DisableReason), rawsqlite.Int(micros(o.StartedAt)), rawsqlite.Blob(a.SubscriptionID[:]))
-	return err
+	return w.disableSubscription(a.SubscriptionID, s.DisableReason, o.StartedAt)
 }
 
 // settle writes how a delivery stands after an attempt, and returns the attempt's number, or 0
@@ -138,6 +137,9 @@ func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
 func (s *Store) takeOver(ctx context.Context) error {
 	return s.write(ctx, 1, func(w *writer) error {
 		if _, err := w.stmts.endAll.Exec(); err != nil {
+			return err
+		}
+		if err := w.sumMissing(); err != nil {
 			return err
 		}
 		return w.writeOrphans()

@@ -19,6 +19,7 @@ var notCopied = map[string]string{
 	"filed":                    "it is about deliveries",
 	"goose_db_version":         "the new database has its own",
 	"sqlite_sequence":          "it is SQLite's own",
+	"subscriptions.checksum":   "it is about the SQLite file",
 	"subscriptions.deleted_at": "deleted ones are left behind",
 	"api_keys.used_at":         "it is noted anew",
 }

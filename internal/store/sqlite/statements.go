@@ -5,12 +5,12 @@ import "github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 // statements are the writer's own, prepared once on its connection. What is needed seldom is
 // prepared where it is.
 type statements struct {
-	begin, commit, rollback        *rawsqlite.Stmt
-	insertEvent, insertDelivery    *rawsqlite.Stmt
-	insertKey                      *rawsqlite.Stmt
-	settle, insertAttempt, disable *rawsqlite.Stmt
-	lease, renew, release          *rawsqlite.Stmt
-	rescue, endAll, noteFiled      *rawsqlite.Stmt
+	begin, commit, rollback     *rawsqlite.Stmt
+	insertEvent, insertDelivery *rawsqlite.Stmt
+	insertKey                   *rawsqlite.Stmt
+	settle, insertAttempt       *rawsqlite.Stmt
+	lease, renew, release       *rawsqlite.Stmt
+	rescue, endAll, noteFiled   *rawsqlite.Stmt
 
 	findKey                *rawsqlite.Stmt
 	isActive, isLiving     *rawsqlite.Stmt
@@ -36,8 +36,6 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 			WHERE id = ? AND status = 0 AND attempts = ? AND round = ? AND stray = ?`},
 		{&s.insertAttempt, `INSERT INTO delivery_attempts (` + attemptNames + `)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
-		{&s.disable, `UPDATE subscriptions SET is_active = 0, disabled_reason = ?1, updated_at = ?2, inactive_since = ?2
-			WHERE id = ?3 AND is_active = 1 AND deleted_at = 0`},
 		{&s.lease, `UPDATE deliveries SET lease_owner = ?, leased_until = ? WHERE id = ?`},
 		{&s.renew, `UPDATE deliveries SET leased_until = ? WHERE id = ? AND status = 0 AND lease_owner = ?`},
 		{&s.release, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE id = ? AND status = 0 AND lease_owner = ?`},

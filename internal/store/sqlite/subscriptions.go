@@ -40,7 +40,7 @@ func subscriptionColumns(r *subscriptionRow) store.Columns {
 }
 
 // selectSubscriptions is how a statement begins that reads subscriptions.
-var selectSubscriptions = `SELECT ` + subscriptionColumns(&subscriptionRow{}).Names() + ` FROM subscriptions `
+var selectSubscriptions = `SELECT ` + subscriptionText + `, checksum, ` + subscriptionColumns(&subscriptionRow{}).Names() + ` FROM subscriptions `
 
 // CreateSubscription keeps a new subscription.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
@@ -48,7 +48,10 @@ func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) 
 	columns := append(subscriptionColumns(&r), store.Column{Name: "inactive_since", Value: micros(r.CreatedAt)})
 	return s.write(ctx, 1, func(w *writer) error {
 		_, err := w.conn.Exec(`INSERT INTO subscriptions (`+columns.Names()+`) VALUES (`+columns.Parameters("?")+`)`, columns.Values()...)
-		return err
+		if err != nil {
+			return err
+		}
+		return w.sumSubscription(sub.ID)
 	})
 }
 
@@ -81,6 +84,9 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 		if n == 0 {
 			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, sub.ID)
 		}
+		if err := w.sumSubscription(sub.ID); err != nil {
+			return err
+		}
 		after, err = readSubscription(w.conn.Row(selectSubscriptions+`WHERE id = ?`, sub.ID[:]), sub.ID)
 		return err
 	})
@@ -96,11 +102,14 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 		if errors.Is(err, event.ErrNotFound) {
 			return nil
 		}
-		if err != nil || !slices.Equal(now.Secrets, from.Secrets) || !maps.Equal(now.Headers, from.Headers) {
+		if err != nil || now.Sealed != "" || !slices.Equal(now.Secrets, from.Secrets) || !maps.Equal(now.Headers, from.Headers) {
 			return err
 		}
 		_, err = w.conn.Exec(`UPDATE subscriptions SET secrets = ?, headers = ? WHERE id = ?`,
 			store.JSON(r.PlainSecrets), store.JSON(r.PlainHeaders), from.ID[:])
+		if err == nil {
+			err = w.sumSubscription(from.ID)
+		}
 		swapped = err == nil
 		return err
 	})
@@ -117,6 +126,9 @@ func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Tim
 		}
 		if n == 0 {
 			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, id)
+		}
+		if err := w.sumSubscription(id); err != nil {
+			return err
 		}
 		delete(w.living, id)
 		if err := w.ensureRows(func(r implicitRow) bool { return r.subscription == id }); err != nil {
@@ -146,7 +158,16 @@ func readSubscription(row scanner, id event.ID) (event.Subscription, error) {
 
 func scanSubscription(row scanner) (event.Subscription, error) {
 	var r subscriptionRow
-	if err := row.Scan(subscriptionColumns(&r).Into()...); err != nil {
+	var text string
+	var kept int64
+	err := row.Scan(append([]any{&text, &kept}, subscriptionColumns(&r).Into()...)...)
+	if kept != 0 && kept != checksumOfText(text) {
+		// What stands there may be anything. It takes nothing in and nothing is sent by it.
+		sub := r.Subscription
+		sub.Sealed, sub.RequireSignature = damaged, true
+		return sub, nil
+	}
+	if err != nil {
 		return event.Subscription{}, err
 	}
 	return r.Decode()

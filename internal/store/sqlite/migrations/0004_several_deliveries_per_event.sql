@@ -32,6 +32,9 @@ ALTER TABLE delivery_attempts ADD COLUMN tls_version      TEXT NOT NULL DEFAULT 
 -- What has no column of its own; a JSON object.
 ALTER TABLE subscriptions ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
 
+-- Of all other columns; 0: none. Open writes those that are missing.
+ALTER TABLE subscriptions ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
+
 -- These hold nothing of an event of the default tenant whose deliveries succeed.
 CREATE INDEX events_tenant ON events (tenant_no, seq) WHERE tenant_no <> 0;
 CREATE INDEX events_without_deliveries ON events (id) WHERE delivery_count = 0;
