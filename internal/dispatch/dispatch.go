@@ -194,16 +194,16 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 	// This claim is for all hints so far. Several are given under one lock, and taking them
 	// under the lock, too, makes one claim of them however goroutines are scheduled.
 	d.takeHint()
-	total, one, roomOf := d.lanes.capacity()
+	total, one, capacityOf := d.lanes.capacity()
 	d.lanes.overflowed = total <= 0
-	d.excludeSealed(roomOf, now)
+	d.excludeSealed(capacityOf, now)
 	d.mu.Unlock()
 	if total <= 0 {
 		return pollInterval, nil
 	}
 	r := event.ClaimRequest{
 		Owner: d.nextOwner(), Now: now, Until: now.Add(d.o.Lease),
-		Limit: min(total, maxClaim), Room: one, RoomOf: roomOf, Bytes: d.o.Limits.BufferedBytes / 4,
+		Limit: min(total, maxClaim), Capacity: one, CapacityOf: capacityOf, Bytes: d.o.Limits.BufferedBytes / 4,
 	}
 	// The claim goes on if ctx ends: otherwise leases could be committed that no node releases.
 	claim, err := d.o.Store.Claim(context.WithoutCancel(ctx), r)

@@ -307,11 +307,11 @@ func (ls *lanes) markOverflowed(r event.ClaimRequest, claimed []event.Claimed) {
 	for i := range claimed {
 		got[claimed[i].Delivery.SubscriptionID]++
 	}
-	for id := range r.RoomOf {
+	for id := range r.CapacityOf {
 		got[id] += 0
 	}
 	for id, n := range got {
-		if l := ls.byID[id]; l != nil && n >= r.RoomFor(id) {
+		if l := ls.byID[id]; l != nil && n >= r.CapacityFor(id) {
 			l.overflowed = true
 		}
 	}

@@ -135,7 +135,7 @@ func (m *memory) Claim(_ context.Context, r event.ClaimRequest) (c event.Claim, 
 			if rank >= len(of[sub]) {
 				continue
 			}
-			if rank >= r.RoomFor(sub) || len(c.Deliveries) == r.Limit || size >= r.Bytes {
+			if rank >= r.CapacityFor(sub) || len(c.Deliveries) == r.Limit || size >= r.Bytes {
 				c.More = true
 				continue
 			}

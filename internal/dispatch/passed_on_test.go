@@ -110,7 +110,7 @@ func TestPassedOnWhileStopping(t *testing.T) {
 	})
 }
 
-// Room is what could start now: a full lane takes nothing from it, full slots all.
+// DiskSpace is what could start now: a full lane takes nothing from it, full slots all.
 func TestCapacity(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, time.Hour)

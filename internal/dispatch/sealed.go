@@ -30,10 +30,10 @@ func (d *Dispatcher) releaseSealed(w *work, sub event.Subscription) {
 
 // excludeSealed excludes subscriptions whose secrets can't be opened from a claim. The caller
 // holds the lock.
-func (d *Dispatcher) excludeSealed(roomOf map[event.ID]int, now time.Time) {
+func (d *Dispatcher) excludeSealed(capacityOf map[event.ID]int, now time.Time) {
 	for id, until := range d.sealedUntil {
 		if now.Before(until) {
-			roomOf[id] = 0
+			capacityOf[id] = 0
 		} else {
 			delete(d.sealedUntil, id)
 		}

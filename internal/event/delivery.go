@@ -148,17 +148,17 @@ func (a *Acceptance) Receipt() Receipt {
 	return Receipt{Event: a.Event.ID, Deliveries: ids}
 }
 
-// ClaimRequest asks for due deliveries that nobody holds.
+// ClaimRequest asks for due deliveries without a lease.
 type ClaimRequest struct {
-	Owner string // of the leases; no other claim has it, see LeaseKey
-	Now   time.Time
-	Until time.Time // when the lease ends
-	Limit int       // at most so many in all
-	Room  int       // at most so many of one subscription
-	Bytes int       // no further delivery once the payloads add up to so many
-	// RoomOf overrides Room for subscriptions whose lane is partly filled; 0 means
+	Owner    string // of the leases; no other claim has it, see LeaseKey
+	Now      time.Time
+	Until    time.Time // when the lease ends
+	Limit    int       // at most this many in all
+	Capacity int       // at most this many of one subscription
+	Bytes    int       // no further delivery once the payloads add up to this size
+	// CapacityOf overrides Capacity for subscriptions whose lane is partly filled; 0 means
 	// that none of that subscription may be claimed.
-	RoomOf map[ID]int
+	CapacityOf map[ID]int
 }
 
 // Claim is what a ClaimRequest got.
@@ -199,12 +199,12 @@ type Submitted struct {
 	Reason   string
 }
 
-// RoomFor is how many of a subscription's deliveries the request may take.
-func (r ClaimRequest) RoomFor(subscription ID) int {
-	if room, ok := r.RoomOf[subscription]; ok {
-		return room
+// CapacityFor is how many of a subscription's deliveries the request may take.
+func (r ClaimRequest) CapacityFor(subscription ID) int {
+	if capacity, ok := r.CapacityOf[subscription]; ok {
+		return capacity
 	}
-	return r.Room
+	return r.Capacity
 }
 
 // Lease is the right to work on a delivery until a certain time.

@@ -32,7 +32,7 @@ var (
 	ErrBacklog = errors.New("too much is pending")
 	// ErrUnavailable: the store can't work at present; the same call may succeed later.
 	ErrUnavailable = errors.New("store is not available")
-	// ErrFull is an ErrUnavailable: there is no room to write, until somebody makes some.
+	// ErrFull is an ErrUnavailable: there is no free disk space, until the operator makes some.
 	ErrFull = fmt.Errorf("%w: its disk is full", ErrUnavailable)
 )
 

@@ -65,14 +65,14 @@ func TestOutcome(t *testing.T) {
 
 func TestRoomFor(t *testing.T) {
 	full, partly, other := event.ID{1}, event.ID{2}, event.ID{3}
-	r := event.ClaimRequest{Room: 8, RoomOf: map[event.ID]int{full: 0, partly: 3}}
+	r := event.ClaimRequest{Capacity: 8, CapacityOf: map[event.ID]int{full: 0, partly: 3}}
 	for id, want := range map[event.ID]int{full: 0, partly: 3, other: 8} {
-		if got := r.RoomFor(id); got != want {
-			t.Errorf("room for %v is %d, want %d", id, got, want)
+		if got := r.CapacityFor(id); got != want {
+			t.Errorf("the capacity for %v is %d, want %d", id, got, want)
 		}
 	}
-	if got := (event.ClaimRequest{Room: 8}).RoomFor(full); got != 8 {
-		t.Errorf("room without overrides is %d, want 8", got)
+	if got := (event.ClaimRequest{Capacity: 8}).CapacityFor(full); got != 8 {
+		t.Errorf("the capacity without overrides is %d, want 8", got)
 	}
 }
 

@@ -11,6 +11,28 @@ type Lane[D any] struct {
 	More         bool // more may be due than Due holds
 }
 
+// Lanes are the lanes of a claim, in the order in which their subscriptions were first asked
+// for. The zero Lanes has none.
+type Lanes[D any] struct {
+	List  []Lane[D]
+	index map[ID]int
+}
+
+// Of returns the lane of a subscription, which it adds if there is none. The pointer is valid
+// until the next call.
+func (l *Lanes[D]) Of(subscription ID, r ClaimRequest) *Lane[D] {
+	i, found := l.index[subscription]
+	if !found {
+		if l.index == nil {
+			l.index = map[ID]int{}
+		}
+		i = len(l.List)
+		l.index[subscription] = i
+		l.List = append(l.List, Lane[D]{Subscription: subscription, Capacity: r.CapacityFor(subscription)})
+	}
+	return &l.List[i]
+}
+
 // TakeTurns chooses the deliveries that a claim takes, and calls take for each of them.
 // It is fair: each lane gets a turn before any lane gets another. It stops at r.Limit
 // deliveries, and once their payloads add up to r.Bytes or more, if r.Bytes is not 0.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hookferry/hookferry/internal/event"
 )
 
@@ -131,4 +133,21 @@ func takeSlowly(r event.ClaimRequest, lanes []event.Lane[parcel]) (names []strin
 		more = more || l.More || turns[i] < len(l.Due)
 	}
 	return names, more
+}
+
+func TestLanes(t *testing.T) {
+	r := event.ClaimRequest{Capacity: 5, CapacityOf: map[event.ID]int{{2}: 1}}
+	var lanes event.Lanes[int]
+	for i, subscription := range []event.ID{{3}, {2}, {3}, {1}, {2}} {
+		lane := lanes.Of(subscription, r)
+		lane.Due = append(lane.Due, i)
+	}
+	want := []event.Lane[int]{
+		{Subscription: event.ID{3}, Due: []int{0, 2}, Capacity: 5},
+		{Subscription: event.ID{2}, Due: []int{1, 4}, Capacity: 1},
+		{Subscription: event.ID{1}, Due: []int{3}, Capacity: 5},
+	}
+	if diff := cmp.Diff(want, lanes.List); diff != "" {
+		t.Errorf("lanes (- wanted, + found):\n%s", diff)
+	}
 }

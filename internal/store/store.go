@@ -148,7 +148,7 @@ type Upkeep interface {
 	// Call it until it returns 0.
 	Expire(ctx context.Context, before time.Time, now time.Time, limit int) (int, error)
 	// Ping makes sure that the database answers, is not one that can only be read, and
-	// found room when it was last written to. It writes nothing itself: that a disk is
-	// full is found by whoever writes, and told here for a while (Room).
+	// found free disk space when it was last written to. It writes nothing itself: that a disk is
+	// full is found by whoever writes, and told here for a while (DiskSpace).
 	Ping(ctx context.Context) error
 }

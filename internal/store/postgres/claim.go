@@ -103,7 +103,7 @@ const (
 
 // allDue finds all that is due, if that is within the limit, and what is due next.
 func (c *claiming) allDue(ctx context.Context) (lanes []waiting, all bool, err error) {
-	index := make(map[event.ID]int)
+	var found event.Lanes[candidate]
 	n := 0
 	b := &pgx.Batch{}
 	b.Queue(dueAllSQL, c.request.Now, c.request.Limit+1).Query(func(rows pgx.Rows) error {
@@ -112,14 +112,9 @@ func (c *claiming) allDue(ctx context.Context) (lanes []waiting, all bool, err e
 		var size *int
 		_, err := pgx.ForEachRow(rows, []any{idTo(&id), idTo(&sub), &active, &size}, func() error {
 			n++
-			i, seen := index[sub]
-			if !seen {
-				i = len(lanes)
-				index[sub] = i
-				lanes = append(lanes, waiting{Subscription: sub, Capacity: c.request.RoomFor(sub)})
-			}
+			lane := found.Of(sub, *c.request)
 			if active && size != nil {
-				lanes[i].Due = append(lanes[i].Due, candidate{id, *size})
+				lane.Due = append(lane.Due, candidate{id, *size})
 			}
 			return nil
 		})
@@ -130,7 +125,7 @@ func (c *claiming) allDue(ctx context.Context) (lanes []waiting, all bool, err e
 		return err
 	})
 	err = c.db.SendBatch(ctx, b).Close()
-	return lanes, n <= c.request.Limit, err
+	return found.List, n <= c.request.Limit, err
 }
 
 // walkSQL goes from one subscription that waits to the next, by one look into the
@@ -194,7 +189,7 @@ func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step in
 		n++
 		*at = sub
 		if due != nil && *due {
-			*lanes = append(*lanes, waiting{Subscription: sub, Capacity: c.request.RoomFor(sub), More: true})
+			*lanes = append(*lanes, waiting{Subscription: sub, Capacity: c.request.CapacityFor(sub), More: true})
 		}
 		return nil
 	})

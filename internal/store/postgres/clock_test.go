@@ -55,7 +55,7 @@ func (n node) now() time.Time {
 func (n node) claim(t *testing.T, in time.Duration) event.Claim {
 	t.Helper()
 	now := n.now().Add(in)
-	claim, err := n.Claim(t.Context(), event.ClaimRequest{Owner: n.name, Now: now, Until: now.Add(time.Minute), Limit: 10, Room: 10})
+	claim, err := n.Claim(t.Context(), event.ClaimRequest{Owner: n.name, Now: now, Until: now.Add(time.Minute), Limit: 10, Capacity: 10})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ func BenchmarkIdle(b *testing.B) {
 	}
 	for name, step := range map[string]func(ctx context.Context) error{
 		"claim": func(ctx context.Context) error {
-			_, err := s.Claim(ctx, event.ClaimRequest{Owner: "a", Now: time.Now(), Until: time.Now(), Limit: 100, Room: 10})
+			_, err := s.Claim(ctx, event.ClaimRequest{Owner: "a", Now: time.Now(), Until: time.Now(), Limit: 100, Capacity: 10})
 			return err
 		},
 		"rescue": func(ctx context.Context) error { _, err := s.Rescue(ctx, time.Now()); return err },

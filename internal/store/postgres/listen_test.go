@@ -87,7 +87,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	h.awaitChange(t, "a new subscription", sub.ID)
 	d := accept(t, here, offer(sub.ID, now))
 	h.awaitDue(t, "an event that nobody holds")
-	if _, err := here.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now, Limit: 1, Room: 1}); err != nil {
+	if _, err := here.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now, Limit: 1, Capacity: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := here.Release(t.Context(), []event.LeaseKey{{Delivery: d.ID, Owner: "a"}}); err != nil {
@@ -211,7 +211,7 @@ func TestWithoutListen(t *testing.T) {
 				h.awaitDue(t, "an event that nobody holds")
 				h.awaitChange(t, "all may have changed", event.ID{})
 				now := time.Now()
-				claim, err := there.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now.Add(time.Minute), Limit: 1, Room: 1})
+				claim, err := there.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now.Add(time.Minute), Limit: 1, Capacity: 1})
 				if err != nil || len(claim.Deliveries) != 1 || claim.Deliveries[0].Delivery.ID != d.ID {
 					t.Errorf("claimed %+v, %v; want what is due", claim, err)
 				}

@@ -214,7 +214,7 @@ type newNode struct{ *postgres.Store }
 
 func (n newNode) claim(ctx context.Context, owner string, limit int) (claimed []event.Delivery, err error) {
 	now := time.Now()
-	c, err := n.Claim(ctx, event.ClaimRequest{Owner: owner, Now: now, Until: now.Add(time.Minute), Limit: limit, Room: limit})
+	c, err := n.Claim(ctx, event.ClaimRequest{Owner: owner, Now: now, Until: now.Add(time.Minute), Limit: limit, Capacity: limit})
 	for i := range c.Deliveries {
 		claimed = append(claimed, c.Deliveries[i].Delivery)
 	}

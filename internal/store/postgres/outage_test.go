@@ -212,7 +212,7 @@ func TestWithoutPreparedStatements(t *testing.T) {
 	a := offer(sub.ID, time.Now())
 	a.IdempotencyKey = "\xff\x00"
 	accept(t, s, a)
-	claim, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: time.Now(), Until: time.Now().Add(time.Minute), Limit: 10, Room: 10})
+	claim, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: time.Now(), Until: time.Now().Add(time.Minute), Limit: 10, Capacity: 10})
 	if err != nil || len(claim.Deliveries) != 1 {
 		t.Fatalf("claimed %+v, %v", claim, err)
 	}

@@ -66,13 +66,13 @@ type Options struct {
 
 // Store is the PostgreSQL driver.
 type Store struct {
-	pool    *pgxpool.Pool // everything that no writer does
-	clock   *clock
-	writer  *writer
-	replica *replica
-	hints   *hints
-	room    store.Room
-	listen  *pgx.ConnConfig
+	pool      *pgxpool.Pool // everything that no writer does
+	clock     *clock
+	writer    *writer
+	replica   *replica
+	hints     *hints
+	diskSpace store.DiskSpace
+	listen    *pgx.ConnConfig
 
 	mu      sync.Mutex
 	cursor  event.ID                    // where the next fair claim goes on
@@ -235,5 +235,5 @@ func (s *Store) Ping(ctx context.Context) error {
 	if readOnly {
 		return fmt.Errorf("%w: the database can only be read: it is a replica, or set so", event.ErrUnavailable)
 	}
-	return s.room.Err()
+	return s.diskSpace.Err()
 }

@@ -174,7 +174,7 @@ func TestRetentionDropsWholePartitions(t *testing.T) {
 			t.Errorf("the partition %s was dropped, but holds something: %s", name(at), left)
 		}
 	}
-	claim, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: time.Now(), Until: time.Now().Add(time.Minute), Limit: 10, Room: 10})
+	claim, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: time.Now(), Until: time.Now().Add(time.Minute), Limit: 10, Capacity: 10})
 	if err != nil || len(claim.Deliveries) != 1 || claim.Deliveries[0].Delivery.ID != waiting.ID {
 		t.Errorf("claimed %+v, %v; want what was pending", claim, err)
 	}

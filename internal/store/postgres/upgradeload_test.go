@@ -198,7 +198,7 @@ func (f *flood) check(t *testing.T, s *postgres.Store, now time.Time) {
 func claimAll(t *testing.T, s *postgres.Store, now time.Time) (all []event.Delivery) {
 	t.Helper()
 	for {
-		c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now.Add(time.Hour), Limit: 500, Room: 500})
+		c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now.Add(time.Hour), Limit: 500, Capacity: 500})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -224,7 +224,7 @@ func (w *writer) commit(batch []*op) {
 		w.onCommit(rows, time.Since(start))
 	}
 	err = fail("write to the database", err)
-	w.store.room.Wrote(err)
+	w.store.diskSpace.Wrote(err)
 	var strays []*op
 	for _, o := range batch {
 		if err != nil {

@@ -52,7 +52,7 @@ func TestAnEventThatTheDiskHasChangedIsNotSent(t *testing.T) {
 			if err != nil || len(findings) != 1 || findings[0] != want {
 				t.Errorf("the audit finds %+v, %v", findings, err)
 			}
-			c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "node", Now: now, Until: now.Add(time.Minute), Limit: 10, Room: 10})
+			c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "node", Now: now, Until: now.Add(time.Minute), Limit: 10, Capacity: 10})
 			if err != nil || len(c.Deliveries) != 1 || c.Deliveries[0].Event.ID != whole.ID {
 				t.Fatalf("claimed %+v, %v; want the other event alone", c.Deliveries, err)
 			}

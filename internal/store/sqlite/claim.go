@@ -15,7 +15,7 @@ const (
 	// one goes on where it stopped, so all get their turn.
 	walkMost = 1024
 	// walkFirst is how many deliveries of each it looks at before it knows whether
-	// there is room for more.
+	// there is capacity for more.
 	walkFirst = 4
 )
 
@@ -74,24 +74,20 @@ func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
 func (w *writer) allDue(r *event.ClaimRequest) (lanes []waiting, all bool, err error) {
 	rows := w.stmts.dueAll.Query(rawsqlite.Int(micros(r.Now)), rawsqlite.Int(int64(r.Limit)+1))
 	defer rows.Close()
-	index := map[event.ID]int{}
+	var found event.Lanes[event.ID]
 	n := 0
 	for ; rows.Next(); n++ {
 		var id, sub event.ID
 		if err := rows.Scan(idScan{&id}, idScan{&sub}); err != nil {
 			return nil, false, err
 		}
-		i, seen := index[sub]
-		if !seen {
-			i = len(lanes)
-			index[sub] = i
-			lanes = append(lanes, waiting{Subscription: sub, Capacity: r.RoomFor(sub)})
-		}
-		lanes[i].Due = append(lanes[i].Due, id)
+		lane := found.Of(sub, *r)
+		lane.Due = append(lane.Due, id)
 	}
 	if rows.Err() != nil || n > r.Limit {
 		return nil, false, rows.Err()
 	}
+	lanes = found.List
 	for i := range lanes {
 		if active, err := w.active(lanes[i].Subscription); err != nil {
 			return nil, false, err
@@ -139,7 +135,7 @@ func (s *Store) walkDue(w *writer, r *event.ClaimRequest) (lanes []waiting, more
 }
 
 func (w *writer) dueOf(sub event.ID, r *event.ClaimRequest) (waiting, error) {
-	lane := waiting{Subscription: sub, Capacity: r.RoomFor(sub)}
+	lane := waiting{Subscription: sub, Capacity: r.CapacityFor(sub)}
 	active, err := w.active(sub)
 	if err != nil || !active {
 		return lane, err

@@ -286,7 +286,7 @@ func TestDeliveriesOfRelease010GoOn(t *testing.T) {
 	if err != nil || d.Leased != 0 || d.Pending != content.Counts["pending"] {
 		t.Errorf("%+v, %v; want what is pending, and no lease", d, err)
 	}
-	c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "node", Now: now, Until: now.Add(time.Minute), Limit: 1000, Room: 1000})
+	c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "node", Now: now, Until: now.Add(time.Minute), Limit: 1000, Capacity: 1000})
 	if err != nil || len(c.Deliveries) < content.Unfiled {
 		t.Fatalf("%d deliveries are due, %v", len(c.Deliveries), err)
 	}

@@ -30,7 +30,7 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 		return w.insert(&a)
 	})
 	if err != nil || !receipt.Replayed { // a replay has written nothing
-		s.room.Wrote(err)
+		s.diskSpace.Wrote(err)
 	}
 	if err != nil {
 		return event.Receipt{}, err

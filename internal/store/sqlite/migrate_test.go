@@ -101,7 +101,7 @@ func TestDeliveriesOfOldTablesAreKept(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "node", Now: now, Until: now.Add(time.Minute), Limit: 10, Room: 10})
+	c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "node", Now: now, Until: now.Add(time.Minute), Limit: 10, Capacity: 10})
 	if err != nil || len(c.Deliveries) != 2 {
 		t.Fatalf("%d deliveries are due, %v; want those two that were pending", len(c.Deliveries), err)
 	}
@@ -180,7 +180,7 @@ func TestUnfiledDeliveriesAreFiledByTheNextProcess(t *testing.T) {
 		}
 	}
 	accept()
-	c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "node", Now: now, Until: now.Add(time.Minute), Limit: 10, Room: 10})
+	c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "node", Now: now, Until: now.Add(time.Minute), Limit: 10, Capacity: 10})
 	if err != nil || len(c.Deliveries) != len(left) {
 		t.Errorf("%d deliveries are due, %v; want %d", len(c.Deliveries), err, len(left))
 	}

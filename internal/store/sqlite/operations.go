@@ -44,7 +44,7 @@ func (s *Store) move(ctx context.Context, id event.ID, rule func(*writer, event.
 		}
 		return w.update(&after)
 	})
-	s.room.Wrote(err)
+	s.diskSpace.Wrote(err)
 	return after, err
 }
 

@@ -19,7 +19,7 @@ func (s *Store) Record(ctx context.Context, settlements []event.Settlement) erro
 		}
 		return nil
 	})
-	s.room.Wrote(err)
+	s.diskSpace.Wrote(err)
 	return err
 }
 

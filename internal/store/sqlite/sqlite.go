@@ -62,12 +62,12 @@ type Options struct {
 
 // Store is the SQLite driver.
 type Store struct {
-	shared bool
-	lock   *flock.Flock
-	reads  *sql.DB
-	writer *writer
-	room   store.Room
-	cursor event.ID // where the next fair claim goes on; only the writer touches it
+	shared    bool
+	lock      *flock.Flock
+	reads     *sql.DB
+	writer    *writer
+	diskSpace store.DiskSpace
+	cursor    event.ID // where the next fair claim goes on; only the writer touches it
 }
 
 var _ store.Store = (*Store)(nil)
@@ -255,7 +255,7 @@ func (s *Store) Close() error {
 // Ping makes sure that the file can be read and written, and that the last write
 // found room.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.room.Err(); err != nil {
+	if err := s.diskSpace.Err(); err != nil {
 		return err
 	}
 	if err := s.reads.PingContext(ctx); err != nil {

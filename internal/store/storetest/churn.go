@@ -136,7 +136,7 @@ func (n *node) accept() error {
 
 func (n *node) claim() error {
 	now := n.now.Add(time.Duration(n.dice.IntN(180)) * time.Second) // some retries are due, some not
-	got, err := n.s.Claim(n.t.Context(), n.request(owner(n.name), asOf(now), until(n.leaseEnds()), limit(6), room(2)))
+	got, err := n.s.Claim(n.t.Context(), n.request(owner(n.name), asOf(now), until(n.leaseEnds()), limit(6), capacity(2)))
 	for _, d := range got.Deliveries {
 		n.hands = append(n.hands, d.Delivery)
 	}

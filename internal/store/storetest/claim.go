@@ -15,8 +15,8 @@ var claimCases = []testCase{
 	{"the next due time passes over what can't be claimed", nextDueSkips},
 	{"the earliest due come first", claimInOrder},
 	{"the limit bounds the claim", claimLimit},
-	{"the room bounds each subscription", claimRoom},
-	{"the room of one subscription overrides the room of all", claimRoomOf},
+	{"the capacity bounds each subscription", claimCapacity},
+	{"the capacity of one subscription overrides the capacity of all", claimCapacityOf},
 	{"the bytes bound the payloads of the claim", claimBytes},
 	{"an inactive subscription's deliveries wait until it is active again", claimInactive},
 	{"what waits for an inactive subscription is no reason to ask again", claimInactiveMany},
@@ -104,7 +104,7 @@ func claimInOrder(r rig) {
 	}
 	byDue := []event.ID{want[2], want[4], want[0], want[3], want[1]}
 	same(r.t, "first claim", ids(r.claim(limit(2))), byDue[:2])
-	same(r.t, "second claim", ids(r.claim(room(2))), byDue[2:4])
+	same(r.t, "second claim", ids(r.claim(capacity(2))), byDue[2:4])
 	same(r.t, "third claim", ids(r.claim()), byDue[4:])
 }
 
@@ -125,37 +125,37 @@ func claimLimit(r rig) {
 	}
 }
 
-func claimRoom(r rig) {
+func claimCapacity(r rig) {
 	subs := r.subscriptions(2)
 	for range 5 {
 		r.accept(subs[0])
 	}
 	r.accept(subs[1])
-	if got := r.claim(room(0)); len(got.Deliveries) != 0 {
-		r.t.Errorf("claimed %d deliveries without any room", len(got.Deliveries))
+	if got := r.claim(capacity(0)); len(got.Deliveries) != 0 {
+		r.t.Errorf("claimed %d deliveries without any capacity", len(got.Deliveries))
 	}
 	for _, tt := range []struct {
-		room int
-		want map[event.ID]int
-		more bool
+		capacity int
+		want     map[event.ID]int
+		more     bool
 	}{
 		{3, map[event.ID]int{subs[0]: 3, subs[1]: 1}, true},
 		{2, map[event.ID]int{subs[0]: 2}, false},
 	} {
-		got := r.claim(room(tt.room))
+		got := r.claim(capacity(tt.capacity))
 		same(r.t, "claimed of each", perSubscription(got), tt.want)
 		if got.More != tt.more {
-			r.t.Errorf("with room for %d of each: more is %v, want %v", tt.room, got.More, tt.more)
+			r.t.Errorf("with capacity for %d of each: more is %v, want %v", tt.capacity, got.More, tt.more)
 		}
 	}
 }
 
-func claimRoomOf(r rig) {
+func claimCapacityOf(r rig) {
 	subs := r.subscriptions(4)
 	for i := range 4 * 6 {
 		r.accept(subs[i%4])
 	}
-	got := r.claim(room(2), roomOf(map[event.ID]int{
+	got := r.claim(capacity(2), capacityOf(map[event.ID]int{
 		subs[0]:              0, // its lane is full
 		subs[1]:              1, // its lane is nearly full
 		subs[2]:              5, // it may have more than the others
@@ -165,10 +165,10 @@ func claimRoomOf(r rig) {
 	}))
 	same(r.t, "claimed of each", perSubscription(got), map[event.ID]int{subs[1]: 1, subs[2]: 5, subs[3]: 2})
 	if !got.More {
-		r.t.Error("the claim says there is no more, but the rooms left some behind")
+		r.t.Error("the claim says there is no more, but the capacities left some behind")
 	}
-	got = r.claim(limit(4), room(0), roomOf(map[event.ID]int{subs[0]: 10}))
-	same(r.t, "claimed of each where only one has room", perSubscription(got), map[event.ID]int{subs[0]: 4})
+	got = r.claim(limit(4), capacity(0), capacityOf(map[event.ID]int{subs[0]: 10}))
+	same(r.t, "claimed of each where only one has capacity", perSubscription(got), map[event.ID]int{subs[0]: 4})
 }
 
 // The bound is passed by one delivery at most, so that even the largest can be claimed.

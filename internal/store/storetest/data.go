@@ -19,7 +19,7 @@ type rig struct {
 	t *testing.T
 	s store.Store
 	// now is the case's present. It is close to the real one, because a driver may
-	// have room for the ids of these days only; what a case needs to be long ago,
+	// have capacity for the ids of these days only; what a case needs to be long ago,
 	// it makes by moving on instead. It has a microsecond's precision, as the
 	// stores have, and is not a whole second, so that a store that cuts times off
 	// is found out.
@@ -128,7 +128,7 @@ func key(key string, body byte) func(*event.Acceptance) {
 
 // request asks for everything that is due now, for node-a, for a minute.
 func (r rig) request(edits ...func(*event.ClaimRequest)) event.ClaimRequest {
-	q := event.ClaimRequest{Owner: "node-a", Now: r.now, Until: r.now.Add(time.Minute), Limit: 1000, Room: 1000}
+	q := event.ClaimRequest{Owner: "node-a", Now: r.now, Until: r.now.Add(time.Minute), Limit: 1000, Capacity: 1000}
 	for _, edit := range edits {
 		edit(&q)
 	}
@@ -168,12 +168,12 @@ func limit(n int) func(*event.ClaimRequest) {
 	return func(q *event.ClaimRequest) { q.Limit = n }
 }
 
-func room(n int) func(*event.ClaimRequest) {
-	return func(q *event.ClaimRequest) { q.Room = n }
+func capacity(n int) func(*event.ClaimRequest) {
+	return func(q *event.ClaimRequest) { q.Capacity = n }
 }
 
-func roomOf(rooms map[event.ID]int) func(*event.ClaimRequest) {
-	return func(q *event.ClaimRequest) { q.RoomOf = rooms }
+func capacityOf(capacities map[event.ID]int) func(*event.ClaimRequest) {
+	return func(q *event.ClaimRequest) { q.CapacityOf = capacities }
 }
 
 // retries is the policy of every settlement in the suite.

@@ -9,7 +9,7 @@ import (
 
 var fairnessCases = []testCase{
 	{"one turn each before a second", oneTurnEach},
-	{"rooms and turns together", turnsWithinRooms},
+	{"capacities and turns together", turnsWithinRooms},
 	{"a flood of one subscription hides no other", floodHidesNobody},
 	{"repeated claims drain everything", claimsDrain},
 }
@@ -61,8 +61,8 @@ func turnsWithinRooms(r rig) {
 	for i := range 5 * 10 {
 		r.accept(subs[i/10])
 	}
-	got := perSubscription(r.claim(limit(14), room(3), roomOf(map[event.ID]int{subs[0]: 0, subs[1]: 8, subs[2]: 1})))
-	// Three turns take 4, 3 and 3; the four places left are for the only one with room.
+	got := perSubscription(r.claim(limit(14), capacity(3), capacityOf(map[event.ID]int{subs[0]: 0, subs[1]: 8, subs[2]: 1})))
+	// Three turns take 4, 3 and 3; the four places left are for the only one with capacity.
 	same(r.t, "claimed of each", got, map[event.ID]int{subs[1]: 7, subs[2]: 1, subs[3]: 3, subs[4]: 3})
 }
 

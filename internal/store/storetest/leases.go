@@ -96,7 +96,7 @@ func renewLost(r rig) {
 	r.release("node-a", released)
 	r.renew("node-a", r.now.Add(time.Hour), held[4], held[5])
 	r.rescued(r.now.Add(2*time.Minute), 1)
-	taken := ids(r.claim(owner("node-b"), asOf(r.now.Add(2*time.Minute)), room(2)))
+	taken := ids(r.claim(owner("node-b"), asOf(r.now.Add(2*time.Minute)), capacity(2)))
 	if !slices.Contains(taken, claimedAway) {
 		r.t.Fatalf("node-b claimed %v, want what was rescued among it", taken)
 	}

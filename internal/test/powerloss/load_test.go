@@ -212,7 +212,7 @@ func (w *worker) record() {
 
 func (w *worker) claim() {
 	now := w.now()
-	c, err := w.s.Claim(w.ctx, event.ClaimRequest{Owner: owner, Now: now, Until: now.Add(time.Minute), Limit: 5, Room: 5})
+	c, err := w.s.Claim(w.ctx, event.ClaimRequest{Owner: owner, Now: now, Until: now.Add(time.Minute), Limit: 5, Capacity: 5})
 	if w.failed(err) {
 		return
 	}

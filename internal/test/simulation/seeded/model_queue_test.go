@@ -70,7 +70,7 @@ func (m *model) Claim(_ context.Context, q event.ClaimRequest) (c event.Claim, e
 				if rank >= len(due[s.ID]) {
 					continue
 				}
-				if rank >= q.RoomFor(s.ID) || len(c.Deliveries) == q.Limit || q.Bytes > 0 && size >= q.Bytes {
+				if rank >= q.CapacityFor(s.ID) || len(c.Deliveries) == q.Limit || q.Bytes > 0 && size >= q.Bytes {
 					c.More = true
 					continue
 				}
