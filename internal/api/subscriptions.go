@@ -86,7 +86,7 @@ func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, path pa
 	if err != nil {
 		return err
 	}
-	if err := a.Subscriptions.DeleteSubscription(r.Context(), id, a.now()); err != nil {
+	if err := a.Subscriptions.DeleteSubscription(r.Context(), id, a.now(), 0); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
