@@ -348,7 +348,9 @@ func TestFailingLanesShareAQuarter(t *testing.T) {
 		r.endpoint = answers(500, time.Second)
 		r.run()
 		for range 12 {
-			sub := r.subscribe(func(s *event.Subscription) { s.Health = event.Health{Failing: true, FailingSince: time.Now(), ChangedAt: time.Now()} })
+			sub := r.subscribe(func(s *event.Subscription) {
+				s.Health = event.Health{Failing: true, FailingSince: time.Now(), ChangedAt: time.Now()}
+			})
 			for range 5 {
 				r.ingest(sub)
 			}

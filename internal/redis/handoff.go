@@ -75,7 +75,7 @@ func NewHandoff(c *Client, o HandoffOptions) *Handoff {
 // Reserve says whether a delivery that is about to be stored may be passed on, and the
 // lease to store it with. It is followed by exactly one Deliver or Cancel.
 func (h *Handoff) Reserve(_ context.Context, sub event.Subscription, size int) (event.Lease, bool) {
-	if !h.c.up.Load() || size > maxEntry || h.paused(sub.ID) {
+	if !h.c.up.Load() || size > maxEntry || h.paused(sub.ID) || sub.Paused() || sub.Health.NotBefore.After(time.Now()) {
 		return event.Lease{}, false
 	}
 	count, bytes := h.count.Add(1), h.bytes.Add(int64(size))
