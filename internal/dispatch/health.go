@@ -23,6 +23,9 @@ const (
 	// any more, and unparkLimit is how many of them one look makes due.
 	unparkInterval = time.Second
 	unparkLimit    = 1000
+	// refusalLogInterval is the time between two log lines that say of one endpoint that it
+	// asks for no requests.
+	refusalLogInterval = time.Minute
 	// parkPause is the time between two claims of which the first parked as many as it may.
 	parkPause = 10 * time.Millisecond
 )
@@ -90,28 +93,31 @@ func (d *Dispatcher) noteHealth(w *work, sub event.Subscription, o *event.Outcom
 	d.lanes.learnHealth(w.lane, sub.Health)
 	before := w.lane.health
 	c := d.lanes.observe(w.lane, o, at)
-	d.logHealth(sub.ID, before, w.lane.health)
+	d.logHealth(w.lane, before, at)
 	if o.Refused() && d.isClosed(w.lane, at) {
 		return c, d.lanes.removeQueuedOf(w.lane)
 	}
 	return c, nil
 }
 
-// logHealth logs that an endpoint's state has changed.
-func (d *Dispatcher) logHealth(subscription event.ID, before, after event.Health) {
+// logHealth logs that an endpoint's state has changed. One that refuses what is more than its rate
+// does so every few seconds, which is logged once in refusalLogInterval. The caller holds the lock.
+func (d *Dispatcher) logHealth(l *lane, before event.Health, now time.Time) {
+	after := l.health
 	level, what := slog.LevelInfo, ""
 	switch {
 	case after.Failing && !before.Failing:
 		level, what = slog.LevelWarn, "the endpoint is failing; it gets one request at a time until one succeeds"
-	case before.RefusedSince.IsZero() && !after.RefusedSince.IsZero():
+	case before.RefusedSince.IsZero() && !after.RefusedSince.IsZero() && now.Sub(l.refusalLogged) >= refusalLogInterval:
+		l.refusalLogged = now
 		what = "the endpoint asks for no requests for a time; its deliveries wait"
-	case before.IsUnwell() && !after.IsUnwell():
+	case before.Failing && !after.Failing, !before.RefusedSince.IsZero() && after.RefusedSince.IsZero() && now.Sub(before.RefusedSince) >= refusalLogInterval:
 		what = "the endpoint takes requests again"
 	default:
 		return
 	}
-	attrs := []slog.Attr{slog.String("subscription", subscription.String())}
-	if after.NotBefore.After(after.ChangedAt) {
+	attrs := []slog.Attr{slog.String("subscription", l.subscription.String())}
+	if after.NotBefore.After(now) {
 		attrs = append(attrs, slog.Time("not_before", after.NotBefore))
 	}
 	d.o.Log.LogAttrs(context.Background(), level, what, attrs...)

@@ -28,23 +28,24 @@ const (
 
 // lane is the deliveries of one subscription that are in memory.
 type lane struct {
-	subscription event.ID
-	queue        []*work // the oldest first
-	head         int     // queue[:head] was taken out
-	reserved     int     // promised to ingest, not queued yet
-	inFlight     int
-	allowed      int           // how many may be in flight now, unless the endpoint is failing; see limit
-	maxAllowed   int           // how far allowed may grow
-	interval     time.Duration // least time between two starts; 0 without a rate limit
-	lastStart    time.Time
-	overflowed   bool         // deliveries were left in the store because the lane was full
-	isScheduled  bool         // it is in lanes.ready, lanes.deferred, lanes.failing or lanes.throttled
-	health       event.Health // the latest that is known; see health.go
-	failures     int          // attempts that failed since the last success
-	isPaused     bool         // the subscription is, or was when it was last seen
-	throughput   throughput   // see pressure.go
-	waiters      []*waiter    // for capacity, in turn
-	idleSince    time.Time
+	subscription  event.ID
+	queue         []*work // the oldest first
+	head          int     // queue[:head] was taken out
+	reserved      int     // promised to ingest, not queued yet
+	inFlight      int
+	allowed       int           // how many may be in flight now, unless the endpoint is failing; see limit
+	maxAllowed    int           // how far allowed may grow
+	interval      time.Duration // least time between two starts; 0 without a rate limit
+	lastStart     time.Time
+	overflowed    bool         // deliveries were left in the store because the lane was full
+	isScheduled   bool         // it is in lanes.ready, lanes.deferred, lanes.failing or lanes.throttled
+	health        event.Health // the latest that is known; see health.go
+	failures      int          // attempts that failed since the last success
+	refusalLogged time.Time    // see logHealth
+	isPaused      bool         // the subscription is, or was when it was last seen
+	throughput    throughput   // see pressure.go
+	waiters       []*waiter    // for capacity, in turn
+	idleSince     time.Time
 }
 
 func (l *lane) queued() int { return len(l.queue) - l.head }
