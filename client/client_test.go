@@ -188,6 +188,13 @@ func TestProblems(t *testing.T) {
 			"the service answered 422 Unprocessable Entity: Some of it can't be taken. target_url: must not be empty; headers: are too many",
 		},
 		{
+			"a field that detail names already is said once", 422, problem,
+			`{"code":"invalid","detail":"target_url: must not be empty (and 1 more)","errors":[{"field":"target_url","message":"must not be empty"},{"field":"headers","message":"are too many"}]}`,
+			nil,
+			client.Problem{Status: 422, Code: "invalid", Title: "Unprocessable Entity", Detail: "target_url: must not be empty (and 1 more)", Errors: []client.FieldProblem{{"target_url", "must not be empty"}, {"headers", "are too many"}}},
+			"the service answered 422 Unprocessable Entity: target_url: must not be empty; headers: are too many",
+		},
+		{
 			"it asks to wait, in seconds", 503, problem, `{"code":"unavailable","detail":"Try again."}`,
 			http.Header{"Retry-After": {"2"}},
 			client.Problem{Status: 503, Code: "unavailable", Title: "Service Unavailable", Detail: "Try again.", RetryAfter: 2 * time.Second},

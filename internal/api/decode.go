@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -40,7 +41,7 @@ func decode(body []byte, into any) error {
 		}
 	}
 	if len(faults) > 0 {
-		return &event.InvalidError{Fields: faults}
+		return &event.InvalidError{Fields: inOrder(faults, into)}
 	}
 	return nil
 }
@@ -170,11 +171,49 @@ func fieldsByName(v any) map[string]reflect.Value {
 	s := reflect.ValueOf(v).Elem()
 	fields := map[string]reflect.Value{}
 	for _, f := range reflect.VisibleFields(s.Type()) {
-		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+		if name := jsonName(f); name != "" {
 			fields[name] = s.FieldByIndex(f.Index)
 		}
 	}
 	return fields
+}
+
+func jsonName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
+}
+
+// inOrder sorts faults by where their fields stand in the struct that v points to, so that a
+// caller reads of the field that the documentation names first. Names that the struct does not
+// have follow, sorted. Faults of one field stay as they are.
+func inOrder(faults []event.FieldError, v any) []event.FieldError {
+	place := map[string]int{}
+	for i, f := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {
+		if name := jsonName(f); name != "" {
+			place[name] = i
+		}
+	}
+	return slices.SortedStableFunc(slices.Values(faults), func(a, b event.FieldError) int {
+		i, aKnown := place[rootOf(a.Field)]
+		j, bKnown := place[rootOf(b.Field)]
+		switch {
+		case aKnown && bKnown:
+			return cmp.Compare(i, j)
+		case aKnown:
+			return -1
+		case bKnown:
+			return 1
+		}
+		return cmp.Compare(a.Field, b.Field)
+	})
+}
+
+// rootOf is the field of the body in which a field lies: headers of headers.X-Team.
+func rootOf(field string) string {
+	if i := strings.IndexAny(field, ".["); i >= 0 {
+		return field[:i]
+	}
+	return field
 }
 
 func names(fields map[string]reflect.Value) []string {

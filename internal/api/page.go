@@ -1,8 +1,10 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -39,7 +41,7 @@ func readPage(r *http.Request) (page, error) {
 			faults = append(faults, event.FieldError{Field: "cursor", Message: "must be what next was in the page before; leave it out for the first page"})
 		}
 	}
-	for name := range query {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if name != "limit" && name != "cursor" {
 			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not known; a list takes limit and cursor"})
 		}

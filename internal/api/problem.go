@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,13 +36,10 @@ func newProblem(status int, code, detail string) Problem {
 // maxFieldProblems bounds an answer: a body may hold a hundred thousand unknown names.
 const maxFieldProblems = 32
 
-// withFields adds the fields, in an order that is the same every time.
+// withFields adds the fields, in the order in which they are given.
 func (p Problem) withFields(fields ...event.FieldError) Problem {
-	fields = slices.SortedStableFunc(slices.Values(fields), func(a, b event.FieldError) int {
-		return cmp.Compare(a.Field, b.Field)
-	})
 	if left := len(fields) - maxFieldProblems; left > 0 {
-		fields = append(fields[:maxFieldProblems], event.FieldError{Field: "body", Message: fmt.Sprintf("has %d more faults like these", left)})
+		fields = append(slices.Clone(fields[:maxFieldProblems]), event.FieldError{Field: "body", Message: fmt.Sprintf("has %d more faults like these", left)})
 	}
 	for _, f := range fields {
 		p.Errors = append(p.Errors, FieldProblem{Field: f.Field, Message: f.Message})
@@ -51,8 +47,17 @@ func (p Problem) withFields(fields ...event.FieldError) Problem {
 	return p
 }
 
+// invalidProblem names the first field in its detail, and each in errors. Whoever gathers the
+// fields puts them into an order that is the same every time.
 func invalidProblem(fields ...event.FieldError) Problem {
-	return newProblem(http.StatusUnprocessableEntity, "invalid", "The request was understood, but some of it can't be taken; errors names each field.").withFields(fields...)
+	detail := "The request was understood and can't be accepted."
+	if len(fields) > 0 {
+		detail = fields[0].Field + ": " + fields[0].Message
+	}
+	if more := len(fields) - 1; more > 0 {
+		detail += fmt.Sprintf(" (and %d more)", more)
+	}
+	return newProblem(http.StatusUnprocessableEntity, "invalid", detail).withFields(fields...)
 }
 
 func malformedBody(field, message string) Problem {

@@ -136,7 +136,7 @@ func (a *api) checkSubscription(s event.Subscription, in SubscriptionInput, faul
 		}
 	}
 	if len(faults) > 0 {
-		return &event.InvalidError{Fields: faults}
+		return &event.InvalidError{Fields: inOrder(faults, &in)}
 	}
 	return nil
 }
