@@ -75,7 +75,7 @@ func (a *api) listAttempts(w http.ResponseWriter, r *http.Request, path params) 
 		return err
 	}
 	if _, err := a.Subscriptions.Subscription(r.Context(), subscription); err != nil {
-		return err
+		return a.notHere(r.Context(), err, aSubscription, subscription)
 	}
 	found, err := a.History.ListAttempts(r.Context(), subscription, p.before, p.limit+1)
 	if err != nil {

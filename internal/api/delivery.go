@@ -29,7 +29,7 @@ func (a *api) getDelivery(w http.ResponseWriter, r *http.Request, path params) e
 	}
 	report, err := a.History.Delivery(r.Context(), id)
 	if err != nil {
-		return err
+		return a.notHere(r.Context(), err, aDelivery, id)
 	}
 	return writeJSON(w, http.StatusOK, showDelivery(report))
 }

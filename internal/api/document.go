@@ -111,7 +111,7 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		{decode([]byte(`{"target_url": https://example.com}`), &in), "The body or the query can't be read."},
 		{keyProblem(keyNeeded), "The API key is missing or not valid; or an event's signature is."},
 		{scopeProblem(event.ScopeRead, event.ScopePublish), "The API key is valid, and its scope does not cover this."},
-		{event.ErrNotFound, "There is nothing with this id. What is no id at all counts as unknown."},
+		{event.ErrNotFound, "Nothing with this id, or the text is not an id. If the id is that of another kind of thing, detail says where it is: for an event's id it names the paths of its deliveries."},
 		{a.bodyProblem(os.ErrDeadlineExceeded), "The body took too long to arrive."},
 		{event.ErrInactive, "The subscription is not active."},
 		{a.tooLarge(), "The body is longer than the limit, which is 1 MiB unless it was set otherwise."},

@@ -136,6 +136,20 @@ func (m *memory) Delivery(_ context.Context, id event.ID) (event.DeliveryReport,
 	return event.DeliveryReport{}, event.ErrNotFound
 }
 
+func (m *memory) EventDeliveries(_ context.Context, id event.ID, limit int) (ids []event.ID, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.deliveries {
+		if d.Delivery.EventID == id && len(ids) < limit {
+			ids = append(ids, d.Delivery.ID)
+		}
+	}
+	if len(ids) == 0 {
+		err = event.ErrNotFound
+	}
+	return ids, err
+}
+
 func (m *memory) ListAttempts(_ context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -69,6 +69,13 @@ func internalProblem() Problem {
 	return newProblem(http.StatusInternalServerError, "internal_error", "Something went wrong inside Hookferry; its log says what.")
 }
 
+const idsLook = "an id looks like 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"
+
+// notAnID says of a text from the path or the query that it is not an id.
+func notAnID(text string) string {
+	return fmt.Sprintf("%q is not an id; %s", event.Clip(text, event.MaxQuoted), idsLook)
+}
+
 // problemOf translates every error to what the caller is told: the one place
 // where an error becomes an HTTP status. known is false for an error that nobody
 // foresaw.
@@ -79,8 +86,10 @@ func problemOf(err error) (p Problem, known bool) {
 		return p, true
 	case errors.As(err, &invalid):
 		return invalidProblem(invalid.Fields...), true
-	case errors.Is(err, event.ErrNotFound), errors.Is(err, event.ErrBadID):
-		return newProblem(http.StatusNotFound, "not_found", "There is nothing with this id: it never was, or is deleted, or is past the log retention."), true
+	case errors.Is(err, event.ErrNotFound):
+		return newProblem(http.StatusNotFound, "not_found", "Nothing with this id. It may have been deleted, or it expired."), true
+	case errors.Is(err, event.ErrBadID):
+		return newProblem(http.StatusNotFound, "not_found", "This is not an id; "+idsLook), true
 	case errors.Is(err, event.ErrMalformed):
 		return malformedBody("body", withoutPrefix(err, event.ErrMalformed)), true
 	case errors.Is(err, event.ErrUnauthorized):

@@ -182,8 +182,15 @@ func (in params) get(name string) string {
 	panic("the path has no parameter " + name)
 }
 
-// id returns the parameter of that name as an id.
-func (in params) id(name string) (event.ID, error) { return event.ParseID(in.get(name)) }
+// id returns the parameter of that name as an id, or the problem to answer with.
+func (in params) id(name string) (event.ID, error) {
+	text := in.get(name)
+	id, err := event.ParseID(text)
+	if err != nil {
+		return id, newProblem(http.StatusNotFound, "not_found", notAnID(text))
+	}
+	return id, nil
+}
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.rescue(w, r)

@@ -76,7 +76,7 @@ func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, path p
 	}
 	s, err = a.Subscriptions.ReplaceSubscription(r.Context(), s)
 	if err != nil {
-		return err
+		return a.notHere(r.Context(), err, aSubscription, stored.ID)
 	}
 	return writeSubscription(w, http.StatusOK, s, in.SubscriptionInput)
 }
@@ -87,7 +87,7 @@ func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, path pa
 		return err
 	}
 	if err := a.Subscriptions.DeleteSubscription(r.Context(), id, a.now()); err != nil {
-		return err
+		return a.notHere(r.Context(), err, aSubscription, id)
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -103,7 +103,7 @@ func (a *api) existing(r *http.Request, path params) (event.Subscription, error)
 	if err == nil && s.Deleted() {
 		err = fmt.Errorf("%w: subscription %s was deleted", event.ErrNotFound, s.ID)
 	}
-	return s, err
+	return s, a.notHere(r.Context(), err, aSubscription, id)
 }
 
 // readInto reads a JSON object into the struct that in points to.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,17 @@ func PageEnd(before event.ID) event.ID {
 		highest[i] = 0xff
 	}
 	return highest
+}
+
+// FirstIDs returns the limit smallest of the ids of an event's deliveries, each once, or
+// ErrNotFound if there are none.
+func FirstIDs(ids []event.ID, limit int, of event.ID) ([]event.ID, error) {
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("%w: deliveries of event %s", event.ErrNotFound, of)
+	}
+	slices.SortFunc(ids, func(a, b event.ID) int { return bytes.Compare(a[:], b[:]) })
+	ids = slices.Compact(ids)
+	return ids[:min(limit, len(ids))], nil
 }
 
 // JSON returns v as JSON text. It can't fail: drivers keep lists and maps of strings

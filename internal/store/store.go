@@ -105,6 +105,10 @@ type History interface {
 	// Delivery returns a delivery with its event's type and its attempts, the
 	// first attempt first.
 	Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error)
+	// EventDeliveries returns the ids of at most limit deliveries of an event, the smallest
+	// first, or ErrNotFound if it finds none. It looks where event.DeliveryID puts them:
+	// deliveries that release 0.1.0 stored have other ids, and are not found.
+	EventDeliveries(ctx context.Context, event event.ID, limit int) ([]event.ID, error)
 	// ListAttempts returns at most limit attempts of a subscription, newest first,
 	// those made before the cursor's; a zero cursor begins at the newest.
 	ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error)
