@@ -50,6 +50,18 @@ func TestRequests(t *testing.T) {
 			}, `PUT /subscriptions/` + id + ` {"target_url":"https://a.example","is_active":false,"retry_schedule_seconds":[]}`,
 		},
 		{
+			"a change says null", func(ctx context.Context, c *client.Client) error {
+				_, err := c.PatchSubscription(ctx, id, client.SubscriptionPatch{"timeout_seconds": nil, "headers": map[string]any{"X-Old": nil}, "is_active": false})
+				return err
+			}, `PATCH /subscriptions/` + id + ` {"headers":{"X-Old":null},"is_active":false,"timeout_seconds":null}`,
+		},
+		{
+			"a change of nothing is an object", func(ctx context.Context, c *client.Client) error {
+				_, err := c.PatchSubscription(ctx, id, nil)
+				return err
+			}, `PATCH /subscriptions/` + id + ` {}`,
+		},
+		{
 			"one is read", func(ctx context.Context, c *client.Client) error {
 				_, err := c.Subscription(ctx, id)
 				return err
@@ -121,6 +133,7 @@ func TestRefusedWithoutARequest(t *testing.T) {
 	c := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s %s was sent", r.Method, r.URL) })
 	ctx := t.Context()
 	_, empty := c.Subscription(ctx, "")
+	_, patched := c.PatchSubscription(ctx, "", client.SubscriptionPatch{"is_active": false})
 	_, parent := c.Delivery(ctx, "..")
 	_, notJSON := c.Publish(ctx, "s", client.Event{Type: "a", Data: json.RawMessage(`{"a":`)})
 	_, noValue := c.Publish(ctx, "s", client.Event{Type: "a", Data: func() {}})
@@ -129,6 +142,7 @@ func TestRefusedWithoutARequest(t *testing.T) {
 	}
 	for reason, err := range map[string]error{
 		"an empty id would list all subscriptions": empty,
+		"an empty id, changed":                     patched,
 		"an empty id, deleted":                     c.DeleteSubscription(ctx, ""),
 		"an empty id, its attempts":                listed,
 		"a path element, not an id":                parent,

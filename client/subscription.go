@@ -28,7 +28,7 @@ type Subscription struct {
 	Body                 string            `json:"body"`                            // what a request carries: BodyEnvelope or BodyData
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
-	Warnings             []string          `json:"warnings,omitzero"` // what was taken but is unwise; in the answer to a create or replace
+	Warnings             []string          `json:"warnings,omitzero"` // what was accepted but is unwise, and what a replace has reset; in the response to a create, replace or patch
 }
 
 // SubscriptionInput is what can be set of a subscription. Only TargetURL is needed.
@@ -69,7 +69,8 @@ func (c *Client) CreateSubscription(ctx context.Context, in SubscriptionInput) (
 }
 
 // ReplaceSubscription sets everything that in says, and everything else back to
-// its default, except the secret, which stays if in has none.
+// its default, except the secret, which stays if in has none. Warnings of what it returns
+// name the fields that it has reset. To change some fields alone, use PatchSubscription.
 func (c *Client) ReplaceSubscription(ctx context.Context, id string, in SubscriptionInput) (Subscription, error) {
 	id, err := escape("subscription", id)
 	if err != nil {
@@ -78,7 +79,26 @@ func (c *Client) ReplaceSubscription(ctx context.Context, id string, in Subscrip
 	return c.write(ctx, http.MethodPut, "/subscriptions/"+id, in)
 }
 
-func (c *Client) write(ctx context.Context, method, path string, in SubscriptionInput) (s Subscription, err error) {
+// SubscriptionPatch is a change of some fields of a subscription, by the names of the API
+// ("event_types"). A field with nil gets its default, and the secret is removed; a field that is
+// not in it stays as it is. The value of "headers" may be a map itself: of it, too, only what it
+// names changes, nil removes a header, and the others stay. (map[string]any{"X-Old": nil})
+type SubscriptionPatch map[string]any
+
+// PatchSubscription changes the fields that patch names, and returns the subscription as it
+// then stands. The service does it in one step: it loses no change that others make meanwhile.
+func (c *Client) PatchSubscription(ctx context.Context, id string, patch SubscriptionPatch) (Subscription, error) {
+	id, err := escape("subscription", id)
+	if err != nil {
+		return Subscription{}, err
+	}
+	if patch == nil {
+		patch = SubscriptionPatch{}
+	}
+	return c.write(ctx, http.MethodPatch, "/subscriptions/"+id, patch)
+}
+
+func (c *Client) write(ctx context.Context, method, path string, in any) (s Subscription, err error) {
 	body, err := json.Marshal(in)
 	if err != nil {
 		return Subscription{}, fmt.Errorf("write the subscription as JSON: %w", err)

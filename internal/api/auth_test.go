@@ -39,6 +39,7 @@ var needs = map[string]event.Scope{
 	"GET /subscriptions/":                        event.ScopeRead,
 	"GET /subscriptions/{id}":                    event.ScopeRead,
 	"PUT /subscriptions/{id}":                    event.ScopeAdmin,
+	"PATCH /subscriptions/{id}":                  event.ScopeAdmin,
 	"DELETE /subscriptions/{id}":                 event.ScopeAdmin,
 	"POST /webhooks/ingest/{subscription_id}":    event.ScopePublish,
 	"GET /status/delivery/{delivery_id}":         event.ScopeRead,

@@ -103,7 +103,7 @@ func (m *memory) ReplaceSubscription(_ context.Context, s event.Subscription) (e
 		return event.Subscription{}, err
 	}
 	m.replaced = s
-	if len(s.Secrets) == 0 {
+	if s.Secrets == nil {
 		s.Secrets = m.subscriptions[i].Secrets
 	}
 	m.subscriptions[i] = s

@@ -15,7 +15,9 @@ func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ param
 		return err
 	}
 	now := a.now()
-	s, faults := in.apply(event.Subscription{ID: event.NewID(now), CreatedAt: now, UpdatedAt: now})
+	s := event.Subscription{ID: event.NewID(now), CreatedAt: now, UpdatedAt: now}
+	faults := in.keepHidden(s)
+	s = in.apply(s, every)
 	if err := a.checkSubscription(s, in, faults); err != nil {
 		return err
 	}
@@ -23,7 +25,7 @@ func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ param
 		return err
 	}
 	w.Header().Set("Location", "/subscriptions/"+s.ID.String())
-	return writeSubscription(w, http.StatusCreated, s, in)
+	return writeSubscription(w, http.StatusCreated, s, in, nil)
 }
 
 func (a *api) listSubscriptions(w http.ResponseWriter, r *http.Request, _ params) error {
@@ -56,29 +58,48 @@ func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, path p
 	if err != nil {
 		return err
 	}
+	body, err := a.readJSON(r)
+	if err != nil {
+		return err
+	}
+	defer body.release()
+	names, err := parse(body.bytes)
+	if err != nil {
+		return err
+	}
 	in := SubscriptionReplaceInput{SubscriptionInput: newSubscriptionInput()}
-	if err := a.readInto(r, &in); err != nil {
+	if faults := names.fillIn(&in); len(faults) > 0 {
+		return &event.InvalidError{Fields: inOrder(faults, &in)}
+	}
+	s, err := a.replaced(stored, &in.SubscriptionInput)
+	if err != nil {
 		return err
-	}
-	if stored.Sealed != "" {
-		if in.Secret == nil { // it would keep what nobody can read, and lose the headers
-			return fmt.Errorf("%w: %s", event.ErrSealed, stored.Sealed)
-		}
-		stored.Sealed = ""
-	}
-	s, faults := in.apply(stored)
-	s.UpdatedAt = a.now()
-	if err := a.checkSubscription(s, in.SubscriptionInput, faults); err != nil {
-		return err
-	}
-	if in.Secret == nil {
-		s.Secrets = nil // the store keeps its own, whatever became of them meanwhile
 	}
 	s, err = a.Subscriptions.ReplaceSubscription(r.Context(), s)
 	if err != nil {
 		return a.notHere(r.Context(), err, aSubscription, stored.ID)
 	}
-	return writeSubscription(w, http.StatusOK, s, in.SubscriptionInput)
+	return writeSubscription(w, http.StatusOK, s, in.SubscriptionInput, adviseReset(stored, s, names))
+}
+
+// replaced returns what is to be stored.
+func (a *api) replaced(stored event.Subscription, in *SubscriptionInput) (event.Subscription, error) {
+	faults := in.keepHidden(stored)
+	if stored.Sealed != "" {
+		if in.Secret == nil { // it would keep what nobody can read, and lose the headers
+			return stored, fmt.Errorf("%w: %s", event.ErrSealed, stored.Sealed)
+		}
+		stored.Sealed = ""
+	}
+	s := in.apply(stored, every)
+	s.UpdatedAt = a.now()
+	if err := a.checkSubscription(s, *in, faults); err != nil {
+		return s, err
+	}
+	if in.Secret == nil {
+		s.Secrets = nil // the store keeps its own, whatever became of them meanwhile
+	}
+	return s, nil
 }
 
 func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, path params) error {
@@ -141,10 +162,11 @@ func (a *api) checkSubscription(s event.Subscription, in SubscriptionInput, faul
 	return nil
 }
 
-func writeSubscription(w http.ResponseWriter, status int, s event.Subscription, in SubscriptionInput) error {
+func writeSubscription(w http.ResponseWriter, status int, s event.Subscription, in SubscriptionInput, warnings []string) error {
 	out := show(s)
 	if in.Secret != nil {
 		out.Warnings = adviseSecret(*in.Secret)
 	}
+	out.Warnings = append(out.Warnings, warnings...)
 	return writeJSON(w, status, out)
 }

@@ -176,10 +176,10 @@ func (cs Columns) Without(names ...string) Columns {
 }
 
 // Replaced returns the columns of a subscription that ReplaceSubscription writes. The
-// secrets are among them only if there are any.
+// secrets are among them unless they are nil.
 func (r *SubscriptionRow[S]) Replaced(all Columns) Columns {
 	replaced := all.Without("id", "created_at", "deleted_at")
-	if len(r.PlainSecrets) == 0 {
+	if r.Secrets == nil {
 		return replaced.Without("secrets")
 	}
 	return replaced

@@ -46,7 +46,7 @@ type Subscriptions interface {
 	// before the cursor's; a zero cursor begins at the newest.
 	ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error)
 	// ReplaceSubscription writes all that a caller may set and UpdatedAt, and keeps
-	// the secrets if s has none. It returns the subscription as it then stands, or
+	// the secrets if those of s are nil; an empty list removes them. It returns the subscription as it then stands, or
 	// ErrNotFound.
 	ReplaceSubscription(ctx context.Context, s event.Subscription) (event.Subscription, error)
 	// SwapSecrets writes the secrets and headers of to over those of from, which is the

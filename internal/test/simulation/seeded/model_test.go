@@ -151,7 +151,7 @@ func (m *model) ReplaceSubscription(_ context.Context, s event.Subscription) (af
 		if old == nil || old.Deleted() {
 			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, s.ID)
 		}
-		if len(s.Secrets) == 0 {
+		if s.Secrets == nil {
 			s.Secrets = old.Secrets
 		}
 		s.UpdatedAt, s.CreatedAt, s.DeletedAt = kept(s.UpdatedAt), old.CreatedAt, old.DeletedAt
