@@ -26,7 +26,9 @@ type Subscriptions interface {
 	Subscription(ctx context.Context, id event.ID) (event.Subscription, error)
 	ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error)
 	ReplaceSubscription(ctx context.Context, s event.Subscription) (event.Subscription, error)
-	DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error
+	PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (event.Subscription, error)
+	ResumeSubscription(ctx context.Context, id event.ID, at time.Time) (event.Subscription, error)
+	DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error
 }
 
 // History answers what became of events; package store says what each method

@@ -102,7 +102,11 @@ func (m *memory) ReplaceSubscription(_ context.Context, s event.Subscription) (e
 	if err != nil {
 		return event.Subscription{}, err
 	}
+	if s.Revision != 0 && s.Revision != m.subscriptions[i].Revision {
+		return event.Subscription{}, event.ErrChanged
+	}
 	m.replaced = s
+	s.Revision = m.subscriptions[i].Revision + 1
 	if s.Secrets == nil {
 		s.Secrets = m.subscriptions[i].Secrets
 	}
@@ -110,12 +114,31 @@ func (m *memory) ReplaceSubscription(_ context.Context, s event.Subscription) (e
 	return s, nil
 }
 
-func (m *memory) DeleteSubscription(_ context.Context, id event.ID, at time.Time) error {
+func (m *memory) PauseSubscription(_ context.Context, id event.ID, p event.Pause) (event.Subscription, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i, err := m.find(id)
+	if err != nil {
+		return event.Subscription{}, err
+	}
+	s := &m.subscriptions[i]
+	s.PausedAt, s.PausedBy, s.PausedReason = p.At, p.By, p.Reason
+	return *s, nil
+}
+
+func (m *memory) ResumeSubscription(_ context.Context, id event.ID, _ time.Time) (event.Subscription, error) {
+	return m.PauseSubscription(context.Background(), id, event.Pause{})
+}
+
+func (m *memory) DeleteSubscription(_ context.Context, id event.ID, at time.Time, revision int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i, err := m.find(id)
 	if err == nil && m.subscriptions[i].Deleted() {
 		err = event.ErrNotFound
+	}
+	if err == nil && revision != 0 && revision != m.subscriptions[i].Revision {
+		err = event.ErrChanged
 	}
 	if err != nil {
 		return err

@@ -107,7 +107,7 @@ func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, path pa
 	if err != nil {
 		return err
 	}
-	if err := a.Subscriptions.DeleteSubscription(r.Context(), id, a.now()); err != nil {
+	if err := a.Subscriptions.DeleteSubscription(r.Context(), id, a.now(), 0); err != nil {
 		return a.notHere(r.Context(), err, aSubscription, id)
 	}
 	w.WriteHeader(http.StatusNoContent)

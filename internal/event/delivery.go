@@ -166,10 +166,22 @@ type Claim struct {
 	Deliveries []Claimed
 	// More says that deliveries were due that the limits left behind.
 	More bool
-	// NextDue is when the next unclaimed delivery that is not due yet becomes so;
-	// zero if there is none.
+	// NextDue is when the next unclaimed delivery that is not due yet becomes so, or that
+	// of an endpoint which asked for no requests may be claimed; zero if there is none.
 	NextDue time.Time
+	// Parked is how many deliveries the claim parked.
+	Parked int
 }
+
+// MayBeDue notes that a delivery may be claimed at the time given; zero notes nothing.
+func (c *Claim) MayBeDue(at time.Time) {
+	if !at.IsZero() && (c.NextDue.IsZero() || at.Before(c.NextDue)) {
+		c.NextDue = at
+	}
+}
+
+// MaxParked is how many deliveries of one subscription a claim parks.
+const MaxParked = 1000
 
 // Settlement is the record of one attempt: the attempt itself, and the delivery
 // as it stands after it if nothing else has changed it since it was claimed. Apply says
@@ -179,6 +191,8 @@ type Settlement struct {
 	Attempt  Attempt // the store sets its Number
 	// DisableReason, when not empty, makes the subscription inactive.
 	DisableReason string
+	// Health is how the attempt changes the health of the subscription's endpoint.
+	Health HealthChange
 }
 
 // Submission is one request to take an event in, as it came.

@@ -21,6 +21,8 @@ var (
 	ErrNotSettled = errors.New("the delivery is still pending")
 	// ErrDelivered: the delivery was delivered, and a resend would bring it twice.
 	ErrDelivered = errors.New("the delivery was delivered already")
+	// ErrChanged: the subscription has another revision than the caller says.
+	ErrChanged = errors.New("the subscription has changed")
 	// ErrUnauthorized: a signature that was needed is missing or wrong.
 	ErrUnauthorized = errors.New("not authorized")
 	// ErrSealed: what it takes the subscription's secrets for can't be done, because they

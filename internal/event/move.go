@@ -21,6 +21,9 @@ func Apply(row Delivery, s Settlement) Delivery {
 	if row.Status == Pending && row.Round == d.Round && row.Attempts-row.Stray == d.Attempts-d.Stray {
 		row.Status, row.DueAt, row.SettledAt = d.Status, d.DueAt, d.SettledAt
 		row.LeaseOwner, row.LeasedUntil = "", time.Time{}
+		if s.Attempt.Outcome.Refused() {
+			row.RoundFrom++
+		}
 		if d.Status == Delivered {
 			row.deliver(d.SettledAt)
 		}

@@ -1,6 +1,9 @@
 package event
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Code names why an attempt failed. Codes are stable: callers may match on them.
 type Code string
@@ -24,6 +27,7 @@ const (
 	CodeBlocked           Code = "target_blocked"        // the guard refused the address: ends the delivery
 	CodeBadTarget         Code = "target_invalid"        // no request can be made for this target: ends the delivery
 	CodeDamaged           Code = "event_damaged"         // the database has changed the event: ends the delivery
+	CodeRefusedTooLong    Code = "refused_too_long"      // the endpoint refused for 24 hours: ends the delivery, without a request
 	CodeNetwork           Code = "network_error"         // any other failure of the connection
 )
 
@@ -46,7 +50,7 @@ type Outcome struct {
 	Code       Code          // "" means success
 	Error      string        // what happened, in words an operator can act on; "" on success
 	Detail     string        // what the log may say besides, and callers may not read; not kept
-	RetryAfter time.Duration // what the receiver asked for with 429 or 503; 0 if nothing; not kept
+	RetryAfter time.Duration // what the endpoint asked for with 429, 502, 503 or 504; 0 if nothing; not kept
 	Short      bool          // this machine had nothing left to make the attempt with: nobody was called, and it is not to count; not kept
 	Response   []byte        // the beginning of the answer's body, at most ExcerptLimit bytes
 }
@@ -59,7 +63,20 @@ func (o Outcome) Success() bool { return o.Code == "" }
 
 // Final reports whether another attempt would be senseless whatever the policy says.
 func (o Outcome) Final() bool {
-	return o.Code == CodeBlocked || o.Code == CodeGone || o.Code == CodeBadTarget || o.Code == CodeDamaged
+	return o.Code == CodeBlocked || o.Code == CodeGone || o.Code == CodeBadTarget || o.Code == CodeDamaged || o.Code == CodeRefusedTooLong
+}
+
+// Refused reports whether the endpoint asked for no requests for a time; see Health.
+func (o Outcome) Refused() bool { return o.Code == CodeStatus && o.RetryAfter > 0 }
+
+// TooLongRefused is the outcome of a delivery that ends because its endpoint has refused for
+// too long. No request is made for it.
+func TooLongRefused(h Health, now time.Time) Outcome {
+	return Outcome{
+		StartedAt: now, Code: CodeRefusedTooLong,
+		Error: fmt.Sprintf("the endpoint has asked for no requests since %s, without a success: the delivery ends after %d hours; no request was made",
+			h.RefusedSince.UTC().Format(time.RFC3339), int(MaxRefused.Hours())),
+	}
 }
 
 // Overloaded reports whether the endpoint shows that it can't keep up: it times

@@ -19,12 +19,12 @@ type AttemptReport struct {
 // Depth is what is pending at one moment.
 type Depth struct {
 	Pending   int           // all that is not settled
-	Leased    int           // of these, held by a node
-	Due       int           // of these, due and held by nobody
+	Leased    int           // of these, leased by a node
+	Due       int           // of these, due, leased by no node, and of a subscription that is active and not paused
 	OldestDue time.Duration // for how long the oldest of those due has been so
 }
 
-// Waiting is what is pending and held by nobody, at one moment.
+// Waiting is what is pending and leased by no node, at one moment.
 type Waiting struct {
 	Total int
 	Many  map[ID]int // by subscription, those that were asked for

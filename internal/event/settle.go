@@ -6,9 +6,6 @@ import (
 	"time"
 )
 
-// MaxRetryAfter bounds what a receiver may ask for with Retry-After.
-const MaxRetryAfter = 24 * time.Hour
-
 // JitterShare is how far a retry may be moved from its scheduled delay, either way.
 const JitterShare = 0.10
 
@@ -58,7 +55,8 @@ func (p RetryPolicy) Window() time.Duration {
 // Attempts - RoundFrom, counted before the attempt.
 //
 // jitter is a random number in [0, 1), which moves a retry by up to ±JitterShare
-// of its delay. An endpoint's Retry-After makes the wait longer, never shorter.
+// of its delay. A refusal uses no step of the schedule, and the delivery stays due when it
+// was: the subscription's Health says when requests may start again.
 func Settle(d Delivery, o Outcome, p RetryPolicy, at time.Time, jitter float64) Settlement {
 	d.Attempts++
 	d.LeaseOwner, d.LeasedUntil = "", time.Time{}
@@ -73,12 +71,14 @@ func Settle(d Delivery, o Outcome, p RetryPolicy, at time.Time, jitter float64) 
 	switch retry := d.Attempts - d.RoundFrom - 1; {
 	case o.Success():
 		d.deliver(at)
+	case o.Refused():
+		d.RoundFrom++
 	case o.Final() || retry >= len(p):
 		d.Status, d.SettledAt = Failed, at
 	default:
 		delay := p[retry]
 		delay += time.Duration(float64(delay) * JitterShare * (2*jitter - 1))
-		d.DueAt = at.Add(max(delay, min(o.RetryAfter, MaxRetryAfter)))
+		d.DueAt = at.Add(delay)
 	}
 	if o.Code == CodeGone {
 		s.DisableReason = fmt.Sprintf("the endpoint answered 410 Gone at %s", at.UTC().Format(time.RFC3339))

@@ -47,13 +47,30 @@ type Subscription struct {
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	DeletedAt        time.Time // zero while it exists; a deleted one stays only for its history
+	Revision         int64     // rises with every change of what a caller may set; 1 or more once it is stored
+	PausedAt         time.Time // zero if it is not paused: its deliveries wait
+	PausedBy         string    // who paused it
+	PausedReason     string
 	// Sealed says why its secrets and headers can't be read here, or that its row is
 	// damaged, and what to do; "" if it is whole. It has none then, its deliveries wait, and
 	// it is not to be written back without new ones.
 	Sealed string
 
 	Settings
+
+	// Health is the store's: what attempts have shown of the endpoint.
+	Health Health
 }
+
+// Pause says who pauses a subscription, and why.
+type Pause struct {
+	At     time.Time
+	By     string
+	Reason string
+}
+
+// Paused reports whether its deliveries wait until it is resumed.
+func (s *Subscription) Paused() bool { return !s.PausedAt.IsZero() }
 
 // Deleted reports whether only its history is left.
 func (s Subscription) Deleted() bool { return !s.DeletedAt.IsZero() }

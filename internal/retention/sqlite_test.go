@@ -94,7 +94,7 @@ func TestWhatIsKeptAndWhatGoes(t *testing.T) {
 		slow := f.accept(sub)
 		add("cancelled", f.accept(deleted), false, "it was cancelled 73 hours ago")
 		add("paused", f.accept(paused), true, "its subscription has been inactive for 73 hours: cancelled now, and kept from now on")
-		f.must(store.DeleteSubscription(ctx, deleted.ID, time.Now()))
+		f.must(store.DeleteSubscription(ctx, deleted.ID, time.Now(), 0))
 		paused.Active, paused.UpdatedAt = false, time.Now()
 		_, err = store.ReplaceSubscription(ctx, paused)
 		f.must(err)

@@ -83,22 +83,34 @@ func (c *Cached) SwapSecrets(ctx context.Context, from, to event.Subscription) (
 	return c.behind.SwapSecrets(ctx, from, to)
 }
 
-// DeleteSubscription is as in Subscriptions.
-func (c *Cached) DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error {
+// PauseSubscription is as in Subscriptions.
+func (c *Cached) PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (event.Subscription, error) {
 	defer c.writing(id)()
-	return c.behind.DeleteSubscription(ctx, id, at)
+	return c.behind.PauseSubscription(ctx, id, p)
 }
 
-// Claim is as in Queue. It reads of subscriptions only which are active, and that from
-// the database.
+// ResumeSubscription is as in Subscriptions.
+func (c *Cached) ResumeSubscription(ctx context.Context, id event.ID, at time.Time) (event.Subscription, error) {
+	defer c.writing(id)()
+	return c.behind.ResumeSubscription(ctx, id, at)
+}
+
+// DeleteSubscription is as in Subscriptions.
+func (c *Cached) DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error {
+	defer c.writing(id)()
+	return c.behind.DeleteSubscription(ctx, id, at, revision)
+}
+
+// Claim is as in Queue. It reads the gates of subscriptions, and those from the database.
 func (c *Cached) Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error) {
 	return c.behind.Claim(ctx, r)
 }
 
-// Record is as in Queue. It changes the subscriptions that it disables.
+// Record is as in Queue. It changes the subscriptions that it disables, and those whose
+// health changes.
 func (c *Cached) Record(ctx context.Context, settlements []event.Settlement) error {
 	for i := range settlements {
-		if settlements[i].DisableReason != "" {
+		if settlements[i].DisableReason != "" || settlements[i].Health.Kind != event.HealthUnchanged {
 			defer c.writing(settlements[i].Delivery.SubscriptionID)()
 		}
 	}
@@ -118,6 +130,11 @@ func (c *Cached) Release(ctx context.Context, leases []event.LeaseKey) error {
 // Rescue is as in Queue.
 func (c *Cached) Rescue(ctx context.Context, now time.Time) (int, error) {
 	return c.behind.Rescue(ctx, now)
+}
+
+// Unpark is as in Queue. It reads the gates of subscriptions from the database.
+func (c *Cached) Unpark(ctx context.Context, now time.Time, limit int) (int, error) {
+	return c.behind.Unpark(ctx, now, limit)
 }
 
 // Close is as in Store.

@@ -54,7 +54,17 @@ func (s *slow) ReplaceSubscription(_ context.Context, sub event.Subscription) (e
 	return sub, nil
 }
 
-func (s *slow) DeleteSubscription(_ context.Context, _ event.ID, at time.Time) error {
+func (s *slow) PauseSubscription(_ context.Context, _ event.ID, p event.Pause) (event.Subscription, error) {
+	s.change(func(to *event.Subscription) { to.PausedAt, to.Description = p.At, "new" })
+	return event.Subscription{}, nil
+}
+
+func (s *slow) ResumeSubscription(context.Context, event.ID, time.Time) (event.Subscription, error) {
+	s.change(func(to *event.Subscription) { to.PausedAt, to.Description = time.Time{}, "new" })
+	return event.Subscription{}, nil
+}
+
+func (s *slow) DeleteSubscription(_ context.Context, _ event.ID, at time.Time, _ int64) error {
 	s.change(func(to *event.Subscription) { to.DeletedAt, to.Description = at, "new" })
 	return nil
 }
@@ -89,7 +99,18 @@ var writes = map[string]func(context.Context, *store.Cached) error{
 		_, err := c.ReplaceSubscription(ctx, event.Subscription{ID: id, Description: "new"})
 		return err
 	},
-	"delete": func(ctx context.Context, c *store.Cached) error { return c.DeleteSubscription(ctx, id, time.Now()) },
+	"delete": func(ctx context.Context, c *store.Cached) error { return c.DeleteSubscription(ctx, id, time.Now(), 0) },
+	"pause": func(ctx context.Context, c *store.Cached) error {
+		_, err := c.PauseSubscription(ctx, id, event.Pause{At: time.Now()})
+		return err
+	},
+	"resume": func(ctx context.Context, c *store.Cached) error {
+		_, err := c.ResumeSubscription(ctx, id, time.Now())
+		return err
+	},
+	"change of the endpoint's health": func(ctx context.Context, c *store.Cached) error {
+		return c.Record(ctx, []event.Settlement{{Delivery: event.Delivery{SubscriptionID: id}, Health: event.HealthChange{Kind: event.HealthRefused}}})
+	},
 	"disable by 410 Gone": func(ctx context.Context, c *store.Cached) error {
 		return c.Record(ctx, []event.Settlement{{Delivery: event.Delivery{SubscriptionID: id}, DisableReason: "gone"}})
 	},

@@ -17,7 +17,7 @@ import (
 // written, and the database works.
 func IsRefusal(err error) bool {
 	return errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrKeyReused) || errors.Is(err, event.ErrInactive) ||
-		errors.Is(err, event.ErrNotSettled) || errors.Is(err, event.ErrDelivered)
+		errors.Is(err, event.ErrNotSettled) || errors.Is(err, event.ErrDelivered) || errors.Is(err, event.ErrChanged)
 }
 
 // PageEnd returns the id that all ids of a page are below: before, or the highest id if
@@ -178,7 +178,7 @@ func (cs Columns) Without(names ...string) Columns {
 // Replaced returns the columns of a subscription that ReplaceSubscription writes. The
 // secrets are among them unless they are nil.
 func (r *SubscriptionRow[S]) Replaced(all Columns) Columns {
-	replaced := all.Without("id", "created_at", "deleted_at")
+	replaced := all.Without("id", "created_at", "deleted_at", "revision", "paused_at", "paused_by", "paused_reason")
 	if r.Secrets == nil {
 		return replaced.Without("secrets")
 	}

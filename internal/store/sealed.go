@@ -93,9 +93,21 @@ func (s *Sealed) SwapSecrets(ctx context.Context, from, to event.Subscription) (
 	return s.driver.SwapSecrets(ctx, kept, sealed)
 }
 
+// PauseSubscription is as in Subscriptions.
+func (s *Sealed) PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (event.Subscription, error) {
+	sub, err := s.driver.PauseSubscription(ctx, id, p)
+	return s.open(sub), err
+}
+
+// ResumeSubscription is as in Subscriptions.
+func (s *Sealed) ResumeSubscription(ctx context.Context, id event.ID, at time.Time) (event.Subscription, error) {
+	sub, err := s.driver.ResumeSubscription(ctx, id, at)
+	return s.open(sub), err
+}
+
 // DeleteSubscription is as in Subscriptions: it wipes what is sealed, unread.
-func (s *Sealed) DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error {
-	return s.driver.DeleteSubscription(ctx, id, at)
+func (s *Sealed) DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error {
+	return s.driver.DeleteSubscription(ctx, id, at, revision)
 }
 
 // Close is as in Store.

@@ -46,17 +46,25 @@ type Subscriptions interface {
 	// before the cursor's; a zero cursor begins at the newest.
 	ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error)
 	// ReplaceSubscription writes all that a caller may set and UpdatedAt, and keeps
-	// the secrets if those of s are nil; an empty list removes them. It returns the subscription as it then stands, or
-	// ErrNotFound.
+	// the secrets if those of s are nil; an empty list removes them. The revision rises by
+	// one. It returns the subscription as it then stands, or ErrNotFound, or ErrChanged if the
+	// Revision of s is not 0 and not the present one.
 	ReplaceSubscription(ctx context.Context, s event.Subscription) (event.Subscription, error)
 	// SwapSecrets writes the secrets and headers of to over those of from, which is the
 	// same subscription, if they are still the same and it is not deleted, and reports
 	// whether it did. Nothing else changes, and nobody is told: it is for writing in
 	// another way what stays the same to whoever reads it.
 	SwapSecrets(ctx context.Context, from, to event.Subscription) (bool, error)
+	// PauseSubscription makes its deliveries wait. One that is paused already keeps the time
+	// of that; who paused it, and why, are replaced. ErrNotFound if there is none.
+	PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (event.Subscription, error)
+	// ResumeSubscription ends a pause; without one, it changes nothing. ErrNotFound if there
+	// is none.
+	ResumeSubscription(ctx context.Context, id event.ID, at time.Time) (event.Subscription, error)
 	// DeleteSubscription marks it deleted, wipes its secrets and headers, and
-	// cancels its pending deliveries, in one transaction. ErrNotFound if there is none.
-	DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error
+	// cancels its pending deliveries, in one transaction. ErrNotFound if there is none, and
+	// ErrChanged if revision is not 0 and not the present one.
+	DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error
 }
 
 // Intake accepts events.
@@ -71,14 +79,16 @@ type Intake interface {
 
 // Queue is the deliveries that are still to be made.
 type Queue interface {
-	// Claim leases due deliveries that nobody holds and whose subscription is
-	// active, fairly: each subscription with something due gets its turn before
-	// any gets a second one, however many are due.
+	// Claim leases due deliveries without a lease, as the gate of their subscription lets
+	// them pass (event.Gate), fairly: each subscription with something due gets its turn
+	// before any gets a second one, however many are due. It parks some of what may not pass
+	// for long, at most event.MaxParked of a subscription.
 	Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error)
 	// Record writes attempts and what event.Apply makes of their deliveries' rows. It gives
 	// each attempt its number. When it returns without an error, all are on disk. It may be
 	// repeated: what is on record already changes nothing. An attempt of a delivery that does
-	// not exist any more is not kept. The list is the caller's again when it returns.
+	// not exist any more is not kept. What an attempt says of the health of an endpoint is
+	// written with it (event.Health). The list is the caller's again when it returns.
 	Record(ctx context.Context, settlements []event.Settlement) error
 	// Renew moves the end of leases, and returns those that have ended. A lease that ran
 	// out lasts until Rescue ends it.
@@ -86,8 +96,13 @@ type Queue interface {
 	// Release ends leases without an attempt having been made; the deliveries are due when
 	// they were. A later lease of the same delivery stays.
 	Release(ctx context.Context, leases []event.LeaseKey) error
-	// Rescue ends leases that ran out before the time given, whoever held them.
+	// Rescue ends leases that ran out before the time given, whoever held them. Parked
+	// deliveries stay parked.
 	Rescue(ctx context.Context, now time.Time) (int, error)
+	// Unpark makes parked deliveries due again, at most limit of them, those of a
+	// subscription that were due first before its others, as far as its gate lets them pass.
+	// It returns how many.
+	Unpark(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
 // Operations are what an operator asks for. Each decides and writes in one transaction, and
@@ -112,10 +127,11 @@ type History interface {
 	// ListAttempts returns at most limit attempts of a subscription, newest first,
 	// those made before the cursor's; a zero cursor begins at the newest.
 	ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error)
-	// Depth counts what is pending.
+	// Depth counts what is pending. Parked deliveries are leased by no node.
 	Depth(ctx context.Context, now time.Time) (event.Depth, error)
-	// Waiting counts what is pending and held by nobody: all of it, and that of each
-	// subscription of which at least many wait. It reads what it counts, and nothing else.
+	// Waiting counts what is pending and leased by no node, parked deliveries too: all of it,
+	// and that of each subscription of which at least many wait. It reads what it counts, and
+	// nothing else.
 	Waiting(ctx context.Context, many int) (event.Waiting, error)
 	// Count counts the deliveries that are kept, by status: the account. It reads
 	// all of them and is meant for tests, demonstrations and audits.
@@ -147,8 +163,8 @@ type Upkeep interface {
 	// delivery, and one without any when it is as old; that counts like a delivery. A driver
 	// that keeps the deliveries of a few hours apart may delete all of those at once, when the
 	// last of them is old enough, and until then keep the others. What is pending stays,
-	// unless its subscription has been inactive since before then: that is
-	// cancelled, and counts as settled now. Idempotency keys of that age are deleted, too.
+	// unless its subscription has been inactive or paused since before then and it is as old:
+	// that is cancelled, and counts as settled now. Idempotency keys of that age are deleted, too.
 	// Call it until it returns 0.
 	Expire(ctx context.Context, before time.Time, now time.Time, limit int) (int, error)
 	// Ping makes sure that the database answers, is not one that can only be read, and

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 const (
@@ -31,6 +33,7 @@ type claiming struct {
 	db      querier
 	request *event.ClaimRequest
 	claim   event.Claim
+	until   map[event.ID]time.Time // the latest due time that the gate of a subscription lets pass, in the fair claim
 }
 
 // querier is a transaction, or the pool where a statement is one by itself.
@@ -77,7 +80,7 @@ func (s *Store) claim(ctx context.Context, c *claiming) error {
 		return err
 	}
 	return s.inTx(ctx, quick, "claim fairly", func(ctx context.Context, tx pgx.Tx) error {
-		c.db, c.claim = tx, event.Claim{NextDue: c.claim.NextDue}
+		c.db, c.claim, c.until = tx, event.Claim{NextDue: c.claim.NextDue}, map[event.ID]time.Time{}
 		lanes, err := s.walkDue(ctx, c)
 		if err != nil {
 			return err
@@ -91,46 +94,67 @@ func (s *Store) claim(ctx context.Context, c *claiming) error {
 
 // The order by due time alone would do, were it not for two that are due at the
 // same moment.
-const (
-	dueAllSQL = `SELECT d.id, d.subscription_id,
-			(SELECT s.is_active FROM subscriptions s WHERE s.id = d.subscription_id) IS TRUE,
-			(SELECT octet_length(e.payload) FROM events e WHERE e.id = d.event_id)
-		FROM (SELECT id, subscription_id, event_id FROM deliveries
-			WHERE status = 0 AND lease_owner IS NULL AND due_at <= $1 ORDER BY due_at, subscription_id, id LIMIT $2) AS d`
-	nextDueSQL = `SELECT due_at FROM deliveries WHERE status = 0 AND lease_owner IS NULL AND due_at > $1
-		ORDER BY due_at, subscription_id, id LIMIT 1`
-)
+var dueAllSQL = `SELECT d.id, d.subscription_id, d.due_at,
+			(SELECT octet_length(e.payload) FROM events e WHERE e.id = d.event_id), ` + store.Qualified("g", gateNames) + `
+		FROM (SELECT id, subscription_id, event_id, due_at FROM deliveries
+			WHERE status = 0 AND lease_owner IS NULL AND due_at <= $1 ORDER BY due_at, subscription_id, id LIMIT $2) AS d
+		LEFT JOIN LATERAL ` + gateOf("d.subscription_id") + ` AS g ON true`
 
-// allDue finds all that is due, if that is within the limit, and what is due next.
+const nextDueSQL = `SELECT due_at FROM deliveries WHERE status = 0 AND lease_owner IS NULL AND due_at > $1
+		ORDER BY due_at, subscription_id, id LIMIT 1`
+
+// allDue finds all that is due, if that is within the limit, and what is due next. It parks
+// what waits for long.
 func (c *claiming) allDue(ctx context.Context) (lanes []waiting, all bool, err error) {
 	var found event.Lanes[candidate]
+	var parked ids
 	n := 0
 	b := &pgx.Batch{}
 	b.Queue(dueAllSQL, c.request.Now, c.request.Limit+1).Query(func(rows pgx.Rows) error {
-		var id, sub event.ID
-		var active bool
-		var size *int
-		_, err := pgx.ForEachRow(rows, []any{idTo(&id), idTo(&sub), &active, &size}, func() error {
-			n++
-			lane := found.Of(sub, *c.request)
-			if active && size != nil {
-				lane.Due = append(lane.Due, candidate{id, *size})
+		for ; rows.Next(); n++ {
+			var id, sub event.ID
+			var at time.Time
+			var size *int
+			var g event.Gate
+			if err := rows.Scan(append([]any{idTo(&id), idTo(&sub), timeTo{&at}, &size}, gateTo(&g)...)...); err != nil {
+				return err
 			}
+			lane := found.Of(sub, *c.request)
+			switch {
+			case size == nil: // its event is missing
+			case !at.After(g.DueUntil(c.request.Now)):
+				lane.Due = append(lane.Due, candidate{id, *size})
+			case g.Parks(c.request.Until):
+				parked = append(parked, id)
+			default:
+				c.claim.MayBeDue(g.Health.NotBefore)
+			}
+		}
+		return rows.Err()
+	})
+	b.Queue(nextDueSQL, c.request.Now).Query(func(rows pgx.Rows) error {
+		var next time.Time
+		_, err := pgx.ForEachRow(rows, []any{timeTo{&next}}, func() error {
+			c.claim.MayBeDue(next)
 			return nil
 		})
 		return err
 	})
-	b.Queue(nextDueSQL, c.request.Now).Query(func(rows pgx.Rows) error {
-		_, err := pgx.ForEachRow(rows, []any{timeTo{&c.claim.NextDue}}, func() error { return nil })
-		return err
-	})
-	err = c.db.SendBatch(ctx, b).Close()
-	return found.List, n <= c.request.Limit, err
+	if err = c.db.SendBatch(ctx, b).Close(); err != nil || n > c.request.Limit || len(parked) == 0 {
+		return found.List, n <= c.request.Limit, err
+	}
+	c.claim.Parked += len(parked)
+	rows, err := c.db.Query(ctx, parkSQL, sorted(parked), event.ParkedUntil)
+	if err == nil {
+		rows.Close()
+		err = rows.Err()
+	}
+	return found.List, true, err
 }
 
 // walkSQL goes from one subscription that waits to the next, by one look into the
 // index each. It is not a join, so that no plan can make it one.
-const walkSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
+var walkSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
 		SELECT (SELECT subscription_id FROM deliveries WHERE status = 0 AND lease_owner IS NULL
 			AND subscription_id > $1 AND subscription_id <= $2 ORDER BY subscription_id, due_at, id LIMIT 1), 1
 		UNION ALL
@@ -138,11 +162,10 @@ const walkSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
 			AND d.subscription_id > walk.subscription_id AND d.subscription_id <= $2
 			ORDER BY d.subscription_id, d.due_at, d.id LIMIT 1), walk.n + 1
 		FROM walk WHERE walk.subscription_id IS NOT NULL AND walk.n < $3)
-	SELECT subscription_id,
-		(SELECT s.is_active FROM subscriptions s WHERE s.id = walk.subscription_id) IS TRUE
-		AND (SELECT d.due_at FROM deliveries d WHERE d.status = 0 AND d.lease_owner IS NULL
-			AND d.subscription_id = walk.subscription_id ORDER BY d.due_at, d.id LIMIT 1) <= $4
-	FROM walk WHERE subscription_id IS NOT NULL`
+	SELECT walk.subscription_id,
+		(SELECT d.due_at FROM deliveries d WHERE d.status = 0 AND d.lease_owner IS NULL
+			AND d.subscription_id = walk.subscription_id ORDER BY d.due_at, d.id LIMIT 1), ` + store.Qualified("g", gateNames) + `
+	FROM walk LEFT JOIN LATERAL ` + gateOf("walk.subscription_id") + ` AS g ON true WHERE walk.subscription_id IS NOT NULL`
 
 // walkDue goes round the subscriptions that wait, from where the last walk
 // stopped, until it has seen as many with something due as may be claimed.
@@ -179,28 +202,59 @@ func (s *Store) turnTo(at event.ID) {
 }
 
 func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step int, lanes *[]waiting) (n int, err error) {
-	rows, err := c.db.Query(ctx, walkSQL, uuid(*at), uuid(end), step, c.request.Now)
+	rows, err := c.db.Query(ctx, walkSQL, uuid(*at), uuid(end), step)
 	if err != nil {
 		return 0, err
 	}
-	var sub event.ID
-	var due *bool
-	_, err = pgx.ForEachRow(rows, []any{idTo(&sub), &due}, func() error {
-		n++
-		*at = sub
-		if due != nil && *due {
-			*lanes = append(*lanes, waiting{Subscription: sub, Capacity: c.request.CapacityFor(sub), More: true})
+	r := c.request
+	closed := map[event.ID]time.Time{}
+	for ; rows.Next(); n++ {
+		var first time.Time
+		var g event.Gate
+		if err := rows.Scan(append([]any{idTo(at), timeTo{&first}}, gateTo(&g)...)...); err != nil {
+			rows.Close()
+			return n, err
 		}
-		return nil
-	})
-	return n, err
+		if first.IsZero() || first.After(r.Now) {
+			continue // another node was faster, or none of it is due
+		}
+		until := g.DueUntil(r.Now)
+		c.until[*at] = until
+		if !first.After(until) {
+			*lanes = append(*lanes, waiting{Subscription: *at, Capacity: r.CapacityFor(*at), More: true})
+		}
+		switch {
+		case until.Equal(r.Now):
+		case g.Parks(r.Until):
+			closed[*at] = until
+		default:
+			c.claim.MayBeDue(g.Health.NotBefore)
+		}
+	}
+	if rows.Err() != nil || len(closed) == 0 {
+		return n, rows.Err()
+	}
+	return n, c.park(ctx, closed)
+}
+
+// park parks what is due of subscriptions whose gates are closed, but for what was due at the
+// times given or before.
+func (c *claiming) park(ctx context.Context, closed map[event.ID]time.Time) error {
+	b := &pgx.Batch{}
+	for id, until := range closed {
+		b.Queue(parkOfSQL, uuid(id), event.ParkedUntil, until, c.request.Now, event.MaxParked).Exec(func(tag pgconn.CommandTag) error {
+			c.claim.Parked += int(tag.RowsAffected())
+			return nil
+		})
+	}
+	return c.db.SendBatch(ctx, b).Close()
 }
 
 const shareSQL = `SELECT u.lane, d.id, (SELECT octet_length(e.payload) FROM events e WHERE e.id = d.event_id)
-	FROM unnest($1::int4[], $2::uuid[], $3::int4[], $4::int4[]) AS u (lane, subscription_id, skip, most)
+	FROM unnest($1::int4[], $2::uuid[], $3::int4[], $4::int4[], $5::timestamptz[]) AS u (lane, subscription_id, skip, most, until)
 	CROSS JOIN LATERAL (
 		SELECT id, event_id FROM deliveries
-		WHERE status = 0 AND lease_owner IS NULL AND subscription_id = u.subscription_id AND due_at <= $5
+		WHERE status = 0 AND lease_owner IS NULL AND subscription_id = u.subscription_id AND due_at <= u.until
 		ORDER BY due_at, id OFFSET u.skip LIMIT u.most FOR UPDATE SKIP LOCKED) AS d`
 
 // lockShares locks as many deliveries as may be claimed: of each subscription an
@@ -228,18 +282,18 @@ func (c *claiming) lockShares(ctx context.Context, lanes []waiting) error {
 }
 
 func (c *claiming) lockShare(ctx context.Context, lanes []waiting, open []int, share int) (n int, err error) {
-	lane, sub, skip, most := make(ints, len(open)), make(ids, len(open)), make(ints, len(open)), make(ints, len(open))
+	lane, sub, skip, most, until := make(ints, len(open)), make(ids, len(open)), make(ints, len(open)), make(ints, len(open)), make(times, len(open))
 	seen := make(map[event.ID]bool)
 	for k, i := range open {
 		l := &lanes[i]
-		lane[k], sub[k], skip[k] = int32(i), l.Subscription, int32(len(l.Due))
+		lane[k], sub[k], skip[k], until[k] = int32(i), l.Subscription, int32(len(l.Due)), c.until[l.Subscription]
 		most[k] = int32(min(share, l.Capacity-len(l.Due)))
 		l.More = false
 		for _, d := range l.Due {
 			seen[d.id] = true
 		}
 	}
-	rows, err := c.db.Query(ctx, shareSQL, lane, sub, skip, most, c.request.Now)
+	rows, err := c.db.Query(ctx, shareSQL, lane, sub, skip, most, until)
 	if err != nil {
 		return 0, err
 	}

@@ -135,15 +135,18 @@ func scanAttempt(row pgx.CollectableRow, more ...any) (event.Attempt, error) {
 	return a, err
 }
 
-const depthSQL = `SELECT
+const depthSQL = `WITH idle AS MATERIALIZED (SELECT id FROM subscriptions WHERE NOT is_active OR paused_at IS NOT NULL)
+	SELECT
 	(SELECT count(*) FROM deliveries WHERE status = 0 AND lease_owner IS NULL),
 	(SELECT count(*) FROM deliveries WHERE status = 0 AND lease_owner IS NOT NULL),
-	due.n, due.oldest FROM (
+	(SELECT count(*) FROM deliveries WHERE status = 0 AND lease_owner = 'parked'),
+	due.n + parked.n, least(due.oldest, parked.oldest) FROM (
 		SELECT count(*) AS n, min(due_at) AS oldest FROM deliveries
-		WHERE status = 0 AND lease_owner IS NULL AND due_at <= $1
-		AND subscription_id NOT IN (SELECT id FROM subscriptions WHERE NOT is_active)) AS due`
+		WHERE status = 0 AND lease_owner IS NULL AND due_at <= $1 AND subscription_id NOT IN (SELECT id FROM idle)) AS due, (
+		SELECT count(*) AS n, min(due_at) AS oldest FROM deliveries
+		WHERE status = 0 AND lease_owner = 'parked' AND subscription_id NOT IN (SELECT id FROM idle)) AS parked`
 
-// Depth counts what is pending. What waits for an inactive subscription is
+// Depth counts what is pending. What waits for an inactive or a paused subscription is
 // pending and not due: no attempt of it may start.
 func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	ctx, cancel := context.WithTimeout(ctx, slow)
@@ -151,12 +154,13 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	now = s.clock.toDatabase(now)
 	var d event.Depth
 	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
-		var waiting int
+		var waiting, parked int
 		var oldest time.Time
-		if err := pool.QueryRow(ctx, depthSQL, now).Scan(&waiting, &d.Leased, &d.Due, timeTo{&oldest}); err != nil {
+		if err := pool.QueryRow(ctx, depthSQL, now).Scan(&waiting, &d.Leased, &parked, &d.Due, timeTo{&oldest}); err != nil {
 			return err
 		}
 		d.Pending = waiting + d.Leased
+		d.Leased -= parked
 		if d.Due > 0 {
 			d.OldestDue = now.Sub(oldest)
 		}
@@ -168,8 +172,10 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	return d, nil
 }
 
-const waitingSQL = `SELECT subscription_id, count(*) FROM deliveries
-	WHERE status = 0 AND lease_owner IS NULL GROUP BY subscription_id`
+const waitingSQL = `SELECT subscription_id, sum(n)::bigint FROM (
+	SELECT subscription_id, count(*) AS n FROM deliveries WHERE status = 0 AND lease_owner IS NULL GROUP BY subscription_id
+	UNION ALL SELECT subscription_id, count(*) FROM deliveries WHERE status = 0 AND lease_owner = 'parked' GROUP BY subscription_id) AS w
+	GROUP BY subscription_id`
 
 // Waiting counts by the indexes that hold nothing but what waits.
 func (s *Store) Waiting(ctx context.Context, many int) (event.Waiting, error) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/pressly/goose/v3"
 )
 
 // This migration changes the tables that are large and in use, while nodes, older ones too,
@@ -73,10 +72,6 @@ var newIndexes = [...]partialIndex{
 	{"deliveries_unattempted", "deliveries", `(subscription_id, id) WHERE attempts = 0 AND status >= 2`},
 }
 
-func hotTables() *goose.Migration {
-	return goose.NewGoMigration(hotTablesVersion, &goose.GoFunc{RunDB: migrateHotTables}, nil)
-}
-
 func migrateHotTables(ctx context.Context, db *sql.DB) error {
 	for _, sql := range []string{
 		// window is the beginning of a partition's time, at the time of the last change after its end.
@@ -94,14 +89,19 @@ func migrateHotTables(ctx context.Context, db *sql.DB) error {
 		}
 	}
 	for _, i := range newIndexes {
-		if err := withLock(ctx, db, fmt.Sprintf(`CREATE INDEX IF NOT EXISTS %s ON ONLY %s %s`, i.name, i.table, i.on)); err != nil {
-			return err
-		}
-		if err := i.onPartitions(ctx, db); err != nil {
+		if err := i.create(ctx, db); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// create creates the index, and may be repeated.
+func (i partialIndex) create(ctx context.Context, db *sql.DB) error {
+	if err := withLock(ctx, db, fmt.Sprintf(`CREATE INDEX IF NOT EXISTS %s ON ONLY %s %s`, i.name, i.table, i.on)); err != nil {
+		return err
+	}
+	return i.onPartitions(ctx, db)
 }
 
 // prepareMigration prepares a connection for statements that may take long, whatever limits

@@ -110,7 +110,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.awaitChange(t, "a subscription whose endpoint is gone", sub.ID)
-	if err := here.DeleteSubscription(t.Context(), sub.ID, now); err != nil {
+	if err := here.DeleteSubscription(t.Context(), sub.ID, now, 0); err != nil {
 		t.Fatal(err)
 	}
 	h.awaitChange(t, "a deleted subscription", sub.ID)

@@ -47,10 +47,21 @@ func Migrations(ctx context.Context, url string) ([]string, error) {
 	return names, nil
 }
 
+// goMigrations are those that are functions.
+func goMigrations() []*goose.Migration {
+	return []*goose.Migration{
+		goose.NewGoMigration(hotTablesVersion, &goose.GoFunc{RunDB: migrateHotTables}, nil),
+		goose.NewGoMigration(pauseAndHealthVersion, &goose.GoFunc{RunDB: migratePauseAndHealth}, nil),
+	}
+}
+
 // nameOf is a migration's file, or what this package calls one that is a function.
 func nameOf(s *goose.Source) string {
-	if s.Version == hotTablesVersion {
+	switch s.Version {
+	case hotTablesVersion:
 		return hotTablesName
+	case pauseAndHealthVersion:
+		return pauseAndHealthName
 	}
 	return filepath.Base(s.Path)
 }
@@ -84,7 +95,7 @@ func provider(url string) (*sql.DB, *goose.Provider, error) {
 		return nil, nil, err
 	}
 	db := stdlib.OpenDB(*cfg.ConnConfig, stdlib.OptionAfterConnect(prepareMigration))
-	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(locker), goose.WithGoMigrations(hotTables()))
+	p, err := goose.NewProvider(goose.DialectPostgres, db, dir, goose.WithSessionLocker(locker), goose.WithGoMigrations(goMigrations()...))
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the migrations: %w", err)
 	}

@@ -235,7 +235,7 @@ func TestWithoutPreparedStatements(t *testing.T) {
 		t.Errorf("subscription %+v, %v", got, err)
 	}
 	expireAll(t, s, time.Hour)
-	if err := s.DeleteSubscription(t.Context(), sub.ID, time.Now()); err != nil {
+	if err := s.DeleteSubscription(t.Context(), sub.ID, time.Now(), 0); err != nil {
 		t.Error(err)
 	}
 }

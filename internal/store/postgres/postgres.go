@@ -74,9 +74,10 @@ type Store struct {
 	diskSpace store.DiskSpace
 	listen    *pgx.ConnConfig
 
-	mu      sync.Mutex
-	cursor  event.ID                    // where the next fair claim goes on
-	settled map[time.Time]settledWindow // by its beginning; see retention.go
+	mu           sync.Mutex
+	cursor       event.ID                    // where the next fair claim goes on
+	unparkCursor event.ID                    // where the next Unpark goes on
+	settled      map[time.Time]settledWindow // by its beginning; see retention.go
 }
 
 // It is a store, and has all the powers beside.

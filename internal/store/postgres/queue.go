@@ -18,17 +18,25 @@ func (s *Store) Record(ctx context.Context, settlements []event.Settlement) erro
 	if len(settlements) == 0 {
 		return nil
 	}
-	for i := range settlements {
-		if settlements[i].DisableReason != "" {
-			return s.recordDisabling(ctx, settlements)
-		}
+	plain, others := settlements, []event.Settlement(nil)
+	if slices.ContainsFunc(settlements, changesMore) {
+		plain = slices.DeleteFunc(slices.Clone(settlements), changesMore)
+		others = slices.DeleteFunc(slices.Clone(settlements), func(s event.Settlement) bool { return !changesMore(s) })
 	}
-	for part := range slices.Chunk(settlements, commitRows) {
+	for part := range slices.Chunk(plain, commitRows) {
 		if err := s.writer.write(ctx, &op{settlements: part}); err != nil {
 			return err
 		}
 	}
+	if len(others) > 0 {
+		return s.recordChanging(ctx, others)
+	}
 	return nil
+}
+
+// changesMore reports whether a settlement changes more than what settleSQL writes.
+func changesMore(s event.Settlement) bool {
+	return s.DisableReason != "" || s.Health.Kind != event.HealthUnchanged || s.Attempt.Outcome.Refused()
 }
 
 // Statements that know their rows by id say "status < 1" instead of "status = 0", so
@@ -112,21 +120,19 @@ func attemptColumnsOf(list []*event.Settlement) []any {
 	}
 }
 
-// recordDisabling writes settlements of which some make their subscription
-// inactive, which is rare: each by itself, in one transaction that holds the
-// subscriptions first, as a deletion does.
-func (s *Store) recordDisabling(ctx context.Context, settlements []event.Settlement) error {
-	var subscriptions ids
+// recordChanging writes settlements that change their subscription, or its endpoint's health,
+// which are few: each by itself, in one transaction that locks the subscriptions first, as a
+// deletion does.
+func (s *Store) recordChanging(ctx context.Context, settlements []event.Settlement) error {
+	var subscriptions []event.ID
 	for i := range settlements {
-		if settlements[i].DisableReason != "" {
-			subscriptions = append(subscriptions, settlements[i].Attempt.SubscriptionID)
-		}
+		subscriptions = append(subscriptions, settlements[i].Attempt.SubscriptionID)
 	}
 	if err := s.ensureWindows(ctx, windowsOf([]*op{{settlements: settlements}})); err != nil {
 		return fail("make partitions", err)
 	}
 	return s.inTx(ctx, quick, "record attempts", func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SELECT FROM subscriptions WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, subscriptions); err != nil {
+		if _, err := tx.Exec(ctx, `SELECT FROM subscriptions WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, sorted(subscriptions)); err != nil {
 			return err
 		}
 		return s.recordEach(ctx, tx, settlements)
@@ -173,8 +179,16 @@ func (s *Store) recordOne(ctx context.Context, tx pgx.Tx, one *event.Settlement)
 	}
 	written := *one
 	written.Delivery = after
-	if _, err := tx.Exec(ctx, everywhere.attempt, attemptColumnsOf([]*event.Settlement{&written})...); err != nil || one.DisableReason == "" {
+	if _, err := tx.Exec(ctx, everywhere.attempt, attemptColumnsOf([]*event.Settlement{&written})...); err != nil {
 		return err
+	}
+	if one.Health.Kind != event.HealthUnchanged {
+		if err := s.changeHealth(ctx, tx, one.Attempt.SubscriptionID, one.Health); err != nil {
+			return err
+		}
+	}
+	if one.DisableReason == "" {
+		return nil
 	}
 	_, err = tx.Exec(ctx, `UPDATE subscriptions SET is_active = false, disabled_reason = $1, updated_at = $2, inactive_since = $2
 		WHERE id = $3 AND is_active AND deleted_at IS NULL`, clean(one.DisableReason), one.Attempt.Outcome.StartedAt, uuid(one.Attempt.SubscriptionID))

@@ -38,19 +38,27 @@ func subscriptionColumns(r *subscriptionRow) store.Columns {
 		{Name: "created_at", Value: r.CreatedAt, Into: timeTo{&r.CreatedAt}},
 		{Name: "updated_at", Value: r.UpdatedAt, Into: timeTo{&r.UpdatedAt}},
 		{Name: "deleted_at", Value: maybe(r.DeletedAt), Into: timeTo{&r.DeletedAt}},
+		{Name: "revision", Value: r.Revision, Into: &r.Revision},
+		{Name: "paused_at", Value: maybe(r.PausedAt), Into: timeTo{&r.PausedAt}},
+		{Name: "paused_by", Value: clean(r.PausedBy), Into: &r.PausedBy},
+		{Name: "paused_reason", Value: clean(r.PausedReason), Into: &r.PausedReason},
 	}
 }
 
 var (
-	subscriptionNames    = subscriptionColumns(&subscriptionRow{}).Names()
-	subscriptionSQL      = `SELECT ` + subscriptionNames + ` FROM subscriptions WHERE id = $1`
-	listSubscriptionsSQL = `SELECT ` + subscriptionNames + ` FROM subscriptions
+	// subscriptionNames are the columns of a subscription and of its endpoint's health.
+	subscriptionNames    = subscriptionColumns(&subscriptionRow{}).Names() + `, ` + healthNames
+	withHealth           = `subscriptions LEFT JOIN subscription_health ON subscription_id = id`
+	subscriptionSQL      = `SELECT ` + subscriptionNames + ` FROM ` + withHealth + ` WHERE id = $1`
+	listSubscriptionsSQL = `SELECT ` + subscriptionNames + ` FROM ` + withHealth + `
 		WHERE deleted_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2`
+	lockSubscriptionSQL = `SELECT revision FROM subscriptions WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE`
 )
 
 // CreateSubscription keeps a new subscription.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
 	r := store.EncodeSubscription[[]byte](sub)
+	r.Revision = 1
 	columns := append(subscriptionColumns(&r), store.Column{Name: "inactive_since", Value: r.CreatedAt})
 	return s.inTx(ctx, quick, "create a subscription", func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, `INSERT INTO subscriptions (`+columns.Names()+`) VALUES (`+columns.Parameters("$")+`)`, columns.Values()...)
@@ -65,7 +73,7 @@ func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) 
 func (s *Store) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	sub, err := readSubscription(s.pool.QueryRow(ctx, subscriptionSQL, uuid(id)), id)
+	sub, err := s.readSubscription(ctx, s.pool, id)
 	return sub, fail("read a subscription", err)
 }
 
@@ -79,7 +87,7 @@ func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit in
 		if err != nil {
 			return err
 		}
-		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (event.Subscription, error) { return scanSubscription(row) })
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (event.Subscription, error) { return s.scanSubscription(row) })
 		return err
 	})
 	if err != nil {
@@ -93,18 +101,60 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 	var after event.Subscription
 	r := store.EncodeSubscription[[]byte](sub)
 	columns := r.Replaced(subscriptionColumns(&r))
-	sql := fmt.Sprintf(`UPDATE subscriptions SET %s, inactive_since = CASE WHEN is_active THEN $%d ELSE inactive_since END
-		WHERE id = $%d AND deleted_at IS NULL RETURNING %s`, columns.Assignments("$"), len(columns)+1, len(columns)+2, subscriptionNames)
-	err := s.inTx(ctx, quick, "replace a subscription", func(ctx context.Context, tx pgx.Tx) (err error) {
-		after, err = readSubscription(tx.QueryRow(ctx, sql, columns.Values(r.UpdatedAt, uuid(r.ID))...), r.ID)
-		if err != nil {
+	sql := fmt.Sprintf(`UPDATE subscriptions SET %s, revision = revision + 1,
+		inactive_since = CASE WHEN is_active THEN $%d ELSE inactive_since END WHERE id = $%d`,
+		columns.Assignments("$"), len(columns)+1, len(columns)+2)
+	err := s.changeSubscription(ctx, "replace a subscription", sub.ID, sub.Revision, &after, sql, columns.Values(r.UpdatedAt, uuid(r.ID))...)
+	return after, err
+}
+
+// changeSubscription runs a statement that changes one subscription, if it has the revision or
+// that is 0, and reads it to after.
+func (s *Store) changeSubscription(ctx context.Context, what string, id event.ID, revision int64, after *event.Subscription, sql string, args ...any) error {
+	err := s.inTx(ctx, quick, what, func(ctx context.Context, tx pgx.Tx) (err error) {
+		if err := mustBe(ctx, tx, id, revision); err != nil {
 			return err
 		}
-		return announceChange(ctx, tx, sub.ID)
+		if _, err := tx.Exec(ctx, sql, args...); err != nil {
+			return err
+		}
+		if *after, err = s.readSubscription(ctx, tx, id); err != nil {
+			return err
+		}
+		if err := s.unparkFirst(ctx, tx, after); err != nil {
+			return err
+		}
+		return announceChange(ctx, tx, id)
 	})
-	if err == nil && sub.Active {
-		s.hints.hintDue(true) // what waited for it may be due
+	s.hints.hintDue(err == nil && after.Active) // what waited for it may be due
+	return err
+}
+
+// mustBe locks a subscription. It refuses one that is deleted, or has another revision than the
+// caller says.
+func mustBe(ctx context.Context, tx pgx.Tx, id event.ID, revision int64) error {
+	var now int64
+	err := tx.QueryRow(ctx, lockSubscriptionSQL, uuid(id)).Scan(&now)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%w: subscription %s", event.ErrNotFound, id)
 	}
+	if err == nil && revision != 0 && revision != now {
+		return fmt.Errorf("%w: its revision is %d, not %d", event.ErrChanged, now, revision)
+	}
+	return err
+}
+
+// PauseSubscription makes its deliveries wait.
+func (s *Store) PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (after event.Subscription, err error) {
+	err = s.changeSubscription(ctx, "pause a subscription", id, 0, &after, `UPDATE subscriptions SET paused_at = coalesce(paused_at, $1),
+		paused_by = $2, paused_reason = $3 WHERE id = $4`, p.At, clean(p.By), clean(p.Reason), uuid(id))
+	return after, err
+}
+
+// ResumeSubscription ends a pause.
+func (s *Store) ResumeSubscription(ctx context.Context, id event.ID, _ time.Time) (after event.Subscription, err error) {
+	err = s.changeSubscription(ctx, "resume a subscription", id, 0, &after,
+		`UPDATE subscriptions SET paused_at = NULL, paused_by = '', paused_reason = '' WHERE id = $1`, uuid(id))
 	return after, err
 }
 
@@ -113,12 +163,18 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 	r := store.EncodeSubscription[[]byte](to)
 	err = s.inTx(ctx, quick, "swap a subscription's secrets", func(ctx context.Context, tx pgx.Tx) error {
 		swapped = false
-		now, err := readSubscription(tx.QueryRow(ctx, `SELECT `+subscriptionNames+` FROM subscriptions
-			WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE`, uuid(from.ID)), from.ID)
+		err := mustBe(ctx, tx, from.ID, 0)
 		if errors.Is(err, event.ErrNotFound) {
 			return nil
 		}
+		if err != nil {
+			return err
+		}
+		now, err := s.readSubscription(ctx, tx, from.ID)
 		if err != nil || !slices.Equal(now.Secrets, from.Secrets) || !maps.Equal(now.Headers, from.Headers) {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `SET LOCAL hookferry.same_settings = 'yes'`); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, `UPDATE subscriptions SET secrets = $1, headers = $2 WHERE id = $3`,
@@ -134,7 +190,7 @@ const cancelSQL = `UPDATE deliveries SET status = 3, settled_at = $1, lease_owne
 
 // DeleteSubscription marks it deleted and cancels what is pending. What others are
 // about to store at this moment is cancelled as soon as it is there.
-func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error {
+func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error {
 	cancelPending := func(ctx context.Context, tx pgx.Tx) error {
 		for _, rows := range []string{"NULL", "NOT NULL"} { // a partial index each
 			if _, err := tx.Exec(ctx, cancelSQL+rows, at, uuid(id)); err != nil {
@@ -144,13 +200,13 @@ func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Tim
 		return nil
 	}
 	err := s.inTx(ctx, slow, "delete a subscription", func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE subscriptions SET deleted_at = $1, updated_at = $1, is_active = false,
-			secrets = '{}', headers = 'null', require_signature = false WHERE id = $2 AND deleted_at IS NULL`, at, uuid(id))
-		if err != nil {
+		if err := mustBe(ctx, tx, id, revision); err != nil {
 			return err
 		}
-		if tag.RowsAffected() == 0 {
-			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, id)
+		_, err := tx.Exec(ctx, `UPDATE subscriptions SET deleted_at = $1, updated_at = $1, is_active = false,
+			secrets = '{}', headers = 'null', require_signature = false WHERE id = $2`, at, uuid(id))
+		if err != nil {
+			return err
 		}
 		if err := announceChange(ctx, tx, id); err != nil {
 			return err
@@ -179,8 +235,13 @@ func (s *Store) awaitIntake(ctx context.Context) error {
 	})
 }
 
-func readSubscription(row pgx.Row, id event.ID) (event.Subscription, error) {
-	sub, err := scanSubscription(row)
+// rowQuerier is the pool, or a transaction.
+type rowQuerier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func (s *Store) readSubscription(ctx context.Context, db rowQuerier, id event.ID) (event.Subscription, error) {
+	sub, err := s.scanSubscription(db.QueryRow(ctx, subscriptionSQL, uuid(id)))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return event.Subscription{}, fmt.Errorf("%w: subscription %s", event.ErrNotFound, id)
 	}
@@ -190,11 +251,12 @@ func readSubscription(row pgx.Row, id event.ID) (event.Subscription, error) {
 	return sub, nil
 }
 
-func scanSubscription(row pgx.Row) (event.Subscription, error) {
+func (s *Store) scanSubscription(row pgx.Row) (event.Subscription, error) {
 	var r subscriptionRow
-	if err := row.Scan(subscriptionColumns(&r).Into()...); err != nil {
+	if err := row.Scan(append(subscriptionColumns(&r).Into(), healthColumns(&r.Health).Into()...)...); err != nil {
 		return event.Subscription{}, err
 	}
+	r.Health = healthIn(r.Health, s.clock.toNode)
 	return r.Decode()
 }
 

@@ -95,18 +95,29 @@ func rangesOf(of ids) []any {
 	return []any{of, first, last, earliest, latest}
 }
 
-const forgottenSQL = `UPDATE deliveries SET status = 3, settled_at = $1 WHERE id = ANY(ARRAY(
+// forgottenSQL and forgottenParkedSQL settle by an index each.
+const (
+	forgottenSQL       = forgottenBegin + `IS NULL` + forgottenEnd
+	forgottenParkedSQL = forgottenBegin + `= 'parked'` + forgottenEnd
+	forgottenBegin     = `UPDATE deliveries SET status = 3, settled_at = $1, lease_owner = NULL, leased_until = NULL WHERE id = ANY(ARRAY(
 		SELECT d.id FROM subscriptions s CROSS JOIN LATERAL (
-			SELECT id FROM deliveries WHERE subscription_id = s.id AND status = 0 AND lease_owner IS NULL AND id < $3
+			SELECT id FROM deliveries WHERE subscription_id = s.id AND status = 0 AND due_at < $2 AND id < $3 AND lease_owner `
+	forgottenEnd = `
 			LIMIT $4 FOR UPDATE SKIP LOCKED) AS d
-		WHERE NOT s.is_active AND s.inactive_since < $2 LIMIT $4))`
+		WHERE NOT s.is_active AND s.inactive_since < $2 OR s.paused_at < $2 LIMIT $4))`
+)
 
-// cancelForgotten settles what has waited for an inactive subscription for longer
+// cancelForgotten settles what has waited for an inactive or a paused subscription for longer
 // than anything is kept.
 func cancelForgotten(ctx context.Context, tx pgx.Tx, before, now time.Time, limit int) (int, error) {
 	floor := event.FloorID(before)
-	tag, err := tx.Exec(ctx, forgottenSQL, now, before, uuid(floor), limit)
-	return int(tag.RowsAffected()), err
+	for _, sql := range []string{forgottenSQL, forgottenParkedSQL} {
+		tag, err := tx.Exec(ctx, sql, now, before, uuid(floor), limit)
+		if err != nil || tag.RowsAffected() > 0 {
+			return int(tag.RowsAffected()), err
+		}
+	}
+	return 0, nil
 }
 
 // expireRest deletes keys that no caller can expect to hold any more, and deleted
@@ -123,9 +134,15 @@ func (s *Store) expireRest(ctx context.Context, before time.Time) error {
 			break
 		}
 	}
-	_, err := s.pool.Exec(ctx, `DELETE FROM subscriptions s WHERE deleted_at < $1
-		AND NOT EXISTS (SELECT FROM delivery_attempts a WHERE a.subscription_id = s.id)`, before)
-	return err
+	for _, sql := range []string{
+		`DELETE FROM subscriptions s WHERE deleted_at < $1 AND NOT EXISTS (SELECT FROM delivery_attempts a WHERE a.subscription_id = s.id)`,
+		`DELETE FROM subscription_health h WHERE changed_at < $1 AND NOT EXISTS (SELECT FROM subscriptions s WHERE s.id = h.subscription_id)`,
+	} {
+		if _, err := s.pool.Exec(ctx, sql, before); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const expireKeysSQL = `DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(

@@ -50,6 +50,25 @@ func cursor(before event.ID) [16]byte {
 
 func idTo(id *event.ID) *[16]byte { return (*[16]byte)(id) }
 
+// maybeTo reads a column that may be NULL, which leaves the value as it is.
+type maybeTo[T bool | int] struct{ v *T }
+
+// ScanBool is called by pgx.
+func (m maybeTo[T]) ScanBool(v pgtype.Bool) error {
+	if b, ok := any(m.v).(*bool); ok && v.Valid {
+		*b = v.Bool
+	}
+	return nil
+}
+
+// ScanInt64 is called by pgx.
+func (m maybeTo[T]) ScanInt64(v pgtype.Int8) error {
+	if n, ok := any(m.v).(*int); ok && v.Valid {
+		*n = int(v.Int64)
+	}
+	return nil
+}
+
 type timeTo struct{ t *time.Time }
 
 // ScanTimestamptz is called by pgx.

@@ -108,7 +108,7 @@ func (w *writer) disableSubscription(id event.ID, reason string, at time.Time) e
 	if err != nil {
 		return err
 	}
-	disabled, err := w.conn.Exec(`UPDATE subscriptions SET is_active = 0, disabled_reason = ?1, updated_at = ?2, inactive_since = ?2
+	disabled, err := w.conn.Exec(`UPDATE subscriptions SET is_active = 0, disabled_reason = ?1, updated_at = ?2, inactive_since = ?2, revision = revision + 1
 		WHERE id = ?3 AND is_active = 1 AND deleted_at = 0`, reason, micros(at), id[:])
 	if err != nil || disabled == 0 || kept != 0 && kept != checksumOfText(text) {
 		return err

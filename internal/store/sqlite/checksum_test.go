@@ -167,7 +167,7 @@ func TestEveryWriteOfASubscriptionIsSummed(t *testing.T) {
 			gone := event.Outcome{StartedAt: now, StatusCode: 410, Code: event.CodeGone, Error: "gone"}
 			return s.Record(t.Context(), []event.Settlement{event.Settle(d, gone, nil, now, 0)})
 		}},
-		{"delete", func() error { return s.DeleteSubscription(t.Context(), sub.ID, now) }},
+		{"delete", func() error { return s.DeleteSubscription(t.Context(), sub.ID, now, 0) }},
 	} {
 		if err := step.do(); err != nil {
 			t.Fatalf("%s: %v", step.name, err)

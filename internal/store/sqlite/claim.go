@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
@@ -41,12 +42,12 @@ func (s *Store) Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, e
 }
 
 func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
-	lanes, all, err := w.allDue(r)
+	lanes, all, err := w.allDue(r, c)
 	if err != nil {
 		return err
 	}
 	if !all {
-		if lanes, c.More, err = s.walkDue(w, r); err != nil {
+		if lanes, c.More, err = s.walkDue(w, r, c); err != nil {
 			return err
 		}
 	}
@@ -66,44 +67,70 @@ func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
 	if err := w.stmts.nextDue.Row(rawsqlite.Int(micros(r.Now))).Scan(&next); err != nil {
 		return err
 	}
-	c.NextDue = fromMicros(next)
+	c.MayBeDue(fromMicros(next))
 	return nil
 }
 
+// dueDelivery is one that is due and without a lease.
+type dueDelivery struct {
+	id, subscription event.ID
+	at               time.Time
+}
+
 // allDue finds all that is due, if that is within the limit.
-func (w *writer) allDue(r *event.ClaimRequest) (lanes []waiting, all bool, err error) {
+func (w *writer) allDue(r *event.ClaimRequest, c *event.Claim) (lanes []waiting, all bool, err error) {
 	rows := w.stmts.dueAll.Query(rawsqlite.Int(micros(r.Now)), rawsqlite.Int(int64(r.Limit)+1))
 	defer rows.Close()
-	var found event.Lanes[event.ID]
-	n := 0
-	for ; rows.Next(); n++ {
-		var id, sub event.ID
-		if err := rows.Scan(idScan{&id}, idScan{&sub}); err != nil {
+	var due []dueDelivery
+	for rows.Next() {
+		var d dueDelivery
+		if err := rows.Scan(idScan{&d.id}, idScan{&d.subscription}, timeScan{&d.at}); err != nil {
 			return nil, false, err
 		}
-		lane := found.Of(sub, *r)
-		lane.Due = append(lane.Due, id)
+		due = append(due, d)
 	}
-	if rows.Err() != nil || n > r.Limit {
+	if rows.Err() != nil || len(due) > r.Limit {
 		return nil, false, rows.Err()
 	}
-	lanes = found.List
-	for i := range lanes {
-		if active, err := w.active(lanes[i].Subscription); err != nil {
-			return nil, false, err
-		} else if !active {
-			lanes[i].Due = nil
+	lanes, err = w.letPass(due, r, c)
+	return lanes, true, err
+}
+
+// letPass returns the lanes of what the gates let pass, and parks the rest that waits for long.
+func (w *writer) letPass(due []dueDelivery, r *event.ClaimRequest, c *event.Claim) ([]waiting, error) {
+	var lanes event.Lanes[event.ID]
+	gates := map[event.ID]event.Gate{}
+	var parked []event.ID
+	for _, d := range due {
+		g, known := gates[d.subscription]
+		if !known {
+			var err error
+			if g, err = w.gate(d.subscription); err != nil {
+				return nil, err
+			}
+			gates[d.subscription] = g
+		}
+		lane := lanes.Of(d.subscription, *r)
+		switch {
+		case !d.at.After(g.DueUntil(r.Now)):
+			lane.Due = append(lane.Due, d.id)
+		case g.Parks(r.Until):
+			parked = append(parked, d.id)
+		default:
+			c.MayBeDue(g.Health.NotBefore)
 		}
 	}
-	return lanes, true, nil
+	c.Parked += len(parked)
+	return lanes.List, w.park(parked)
 }
 
 // walkDue goes round the subscriptions that wait, from where the last walk
 // stopped, until it has seen as many with something due as may be claimed. more
 // says that it did not come round.
-func (s *Store) walkDue(w *writer, r *event.ClaimRequest) (lanes []waiting, more bool, err error) {
+func (s *Store) walkDue(w *writer, r *event.ClaimRequest, c *event.Claim) (lanes []waiting, more bool, err error) {
 	at, start, wrapped := s.cursor, s.cursor, false
 	more = true
+	until := map[event.ID]time.Time{}
 	for range walkMost {
 		var next event.ID
 		err := w.stmts.nextWaiting.Row(rawsqlite.Blob(at[:])).Scan(idScan{&next})
@@ -119,7 +146,7 @@ func (s *Store) walkDue(w *writer, r *event.ClaimRequest) (lanes []waiting, more
 			return nil, false, err
 		}
 		at = next
-		lane, err := w.dueOf(next, r)
+		lane, err := w.dueOf(next, r, c, until)
 		if err != nil {
 			return nil, false, err
 		}
@@ -131,22 +158,43 @@ func (s *Store) walkDue(w *writer, r *event.ClaimRequest) (lanes []waiting, more
 		}
 	}
 	s.cursor = at
-	return lanes, more, w.fill(lanes, r)
+	return lanes, more, w.fill(lanes, r, until)
 }
 
-func (w *writer) dueOf(sub event.ID, r *event.ClaimRequest) (waiting, error) {
+// dueOf finds the first that are due of a subscription, as its gate lets them pass, and notes
+// in until up to which due time that is. It parks the others if they wait for long.
+func (w *writer) dueOf(sub event.ID, r *event.ClaimRequest, c *event.Claim, until map[event.ID]time.Time) (waiting, error) {
 	lane := waiting{Subscription: sub, Capacity: r.CapacityFor(sub)}
-	active, err := w.active(sub)
-	if err != nil || !active {
+	g, err := w.gate(sub)
+	if err != nil {
 		return lane, err
 	}
-	err = w.appendDue(&lane, r, min(walkFirst, lane.Capacity))
+	pass := g.DueUntil(r.Now)
+	until[sub] = pass
+	if pass.Before(r.Now) {
+		if err := w.parkOf(sub, g, r, c); err != nil || pass.IsZero() {
+			return lane, err
+		}
+	}
+	err = w.appendDue(&lane, pass, min(walkFirst, lane.Capacity))
 	return lane, err
+}
+
+// parkOf parks what is due of a subscription and may not pass its gate.
+func (w *writer) parkOf(sub event.ID, g event.Gate, r *event.ClaimRequest, c *event.Claim) error {
+	if !g.Parks(r.Until) {
+		c.MayBeDue(g.Health.NotBefore)
+		return nil
+	}
+	n, err := w.stmts.park.Exec(rawsqlite.Text(event.ParkedOwner), rawsqlite.Int(micros(event.ParkedUntil)),
+		rawsqlite.Blob(sub[:]), rawsqlite.Int(micros(g.DueUntil(r.Now))), rawsqlite.Int(micros(r.Now)), rawsqlite.Int(event.MaxParked))
+	c.Parked += int(n)
+	return err
 }
 
 // fill looks for more of the subscriptions that have more, if the first look did
 // not find enough.
-func (w *writer) fill(lanes []waiting, r *event.ClaimRequest) error {
+func (w *writer) fill(lanes []waiting, r *event.ClaimRequest, until map[event.ID]time.Time) error {
 	missing := r.Limit
 	for i := range lanes {
 		missing -= len(lanes[i].Due)
@@ -159,16 +207,17 @@ func (w *writer) fill(lanes []waiting, r *event.ClaimRequest) error {
 		if !lane.More || lane.Capacity <= walkFirst {
 			continue
 		}
-		if err := w.appendDue(lane, r, min(missing, lane.Capacity-walkFirst)); err != nil {
+		if err := w.appendDue(lane, until[lane.Subscription], min(missing, lane.Capacity-walkFirst)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// appendDue looks for one more than it may take, to know whether there is more.
-func (w *writer) appendDue(lane *waiting, r *event.ClaimRequest, most int) error {
-	rows := w.stmts.dueOf.Query(rawsqlite.Blob(lane.Subscription[:]), rawsqlite.Int(micros(r.Now)), rawsqlite.Int(int64(most)+1), rawsqlite.Int(int64(len(lane.Due))))
+// appendDue appends what is due at the time given or before. It looks for one more than it may
+// take, to know whether there is more.
+func (w *writer) appendDue(lane *waiting, until time.Time, most int) error {
+	rows := w.stmts.dueOf.Query(rawsqlite.Blob(lane.Subscription[:]), rawsqlite.Int(micros(until)), rawsqlite.Int(int64(most)+1), rawsqlite.Int(int64(len(lane.Due))))
 	defer rows.Close()
 	most += len(lane.Due)
 	lane.More = false
@@ -184,15 +233,6 @@ func (w *writer) appendDue(lane *waiting, r *event.ClaimRequest, most int) error
 		lane.Due = append(lane.Due, id)
 	}
 	return rows.Err()
-}
-
-func (w *writer) active(sub event.ID) (bool, error) {
-	var active bool
-	err := w.stmts.isActive.Row(rawsqlite.Blob(sub[:])).Scan(&active)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return active, err
 }
 
 // lease leases a delivery, or fails it if its event is not intact.

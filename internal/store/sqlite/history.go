@@ -121,36 +121,46 @@ func scanAttempt(rows *sql.Rows, more ...any) (event.Attempt, error) {
 	return a, err
 }
 
-// Depth counts what is pending. What waits for an inactive subscription is
+// Depth counts what is pending. What waits for an inactive or a paused subscription is
 // pending and not due: no attempt of it may start.
 func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	var d event.Depth
-	var waiting int
-	var oldest int64
+	var waiting, parked, parkedDue int
+	var oldest, oldestParked int64
+	const waits = `subscription_id NOT IN (SELECT id FROM subscriptions WHERE is_active = 0 OR paused_at > 0)`
 	err := s.reads.QueryRowContext(ctx, `SELECT
 		(SELECT count(*) FROM deliveries WHERE status = 0 AND lease_owner IS NULL),
 		(SELECT count(*) FROM deliveries WHERE status = 0 AND lease_owner IS NOT NULL),
-		due.n, due.oldest FROM (
+		(SELECT count(*) FROM deliveries WHERE status = 0 AND lease_owner = 'parked'),
+		due.n, due.oldest, parked.n, parked.oldest FROM (
 			SELECT count(*) AS n, coalesce(min(due_at), 0) AS oldest FROM deliveries
-			WHERE status = 0 AND lease_owner IS NULL AND due_at <= ?
-			AND subscription_id NOT IN (SELECT id FROM subscriptions WHERE is_active = 0)) AS due`, micros(now)).
-		Scan(&waiting, &d.Leased, &d.Due, &oldest)
+			WHERE status = 0 AND lease_owner IS NULL AND due_at <= ? AND `+waits+`) AS due, (
+			SELECT count(*) AS n, coalesce(min(due_at), 0) AS oldest FROM deliveries
+			WHERE status = 0 AND lease_owner = 'parked' AND `+waits+`) AS parked`, micros(now)).
+		Scan(&waiting, &d.Leased, &parked, &d.Due, &oldest, &parkedDue, &oldestParked)
 	if err != nil {
 		return event.Depth{}, unavailable("count what is pending", err)
 	}
 	d.Leased += s.writer.implicit.count()
 	d.Pending = waiting + d.Leased
-	if d.Due > 0 {
+	d.Leased -= parked
+	if parkedDue > 0 && (d.Due == 0 || oldestParked < oldest) {
+		oldest = oldestParked
+	}
+	if d.Due += parkedDue; d.Due > 0 {
 		d.OldestDue = now.Sub(fromMicros(oldest))
 	}
 	return d, nil
 }
 
-// Waiting counts by the index of what waits, which holds the subscriptions in order.
+// Waiting counts by the indexes of what waits, which hold the subscriptions in order.
 func (s *Store) Waiting(ctx context.Context, many int) (event.Waiting, error) {
 	const what = "count what waits"
-	rows, err := s.reads.QueryContext(ctx, `SELECT subscription_id, count(*) FROM deliveries INDEXED BY deliveries_waiting
-		WHERE status = 0 AND lease_owner IS NULL GROUP BY subscription_id`)
+	rows, err := s.reads.QueryContext(ctx, `SELECT subscription_id, sum(n) FROM (
+		SELECT subscription_id, count(*) AS n FROM deliveries INDEXED BY deliveries_waiting
+			WHERE status = 0 AND lease_owner IS NULL GROUP BY subscription_id
+		UNION ALL SELECT subscription_id, count(*) FROM deliveries INDEXED BY deliveries_parked
+			WHERE status = 0 AND lease_owner = 'parked' GROUP BY subscription_id) GROUP BY subscription_id`)
 	if err != nil {
 		return event.Waiting{}, unavailable(what, err)
 	}

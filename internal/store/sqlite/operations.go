@@ -14,8 +14,8 @@ import (
 // Resend makes a settled delivery due again.
 func (s *Store) Resend(ctx context.Context, id event.ID, at time.Time, force bool) (event.Delivery, error) {
 	return s.move(ctx, id, func(w *writer, row event.Delivery) (event.Delivery, error) {
-		active, err := w.active(row.SubscriptionID)
-		if err == nil && !active {
+		g, err := w.gate(row.SubscriptionID)
+		if err == nil && !g.Active {
 			err = fmt.Errorf("%w: subscription %s", event.ErrInactive, row.SubscriptionID)
 		}
 		if err != nil {

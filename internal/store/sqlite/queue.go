@@ -40,7 +40,15 @@ func (w *writer) record(s *event.Settlement) error {
 	if err != nil {
 		return err
 	}
-	if s.DisableReason == "" || inserted == 0 {
+	if inserted == 0 {
+		return nil
+	}
+	if s.Health.Kind != event.HealthUnchanged {
+		if err := w.changeHealth(a.SubscriptionID, s.Health); err != nil {
+			return err
+		}
+	}
+	if s.DisableReason == "" {
 		return nil
 	}
 	return w.disableSubscription(a.SubscriptionID, s.DisableReason, o.StartedAt)
@@ -50,12 +58,17 @@ func (w *writer) record(s *event.Settlement) error {
 // if it is on record already or its delivery does not exist any more.
 func (w *writer) settle(s *event.Settlement) (number int, err error) {
 	d := &s.Delivery
+	if d.RoundFrom > 0 { // an implicit row has none
+		if err := w.ensureRow(d.ID); err != nil {
+			return 0, err
+		}
+	}
 	if r, implicit := w.implicit.get(d.ID); implicit && d.Attempts == 1 {
 		return 1, w.writeImplicit(r, &event.Delivery{
 			ID: d.ID, SubscriptionID: r.subscription, Status: d.Status, Attempts: 1, DueAt: d.DueAt, CreatedAt: r.createdAt, SettledAt: d.SettledAt,
 		})
 	}
-	passed, err := w.stmts.settle.Exec(rawsqlite.Int(int64(d.Status)), rawsqlite.Int(int64(d.Attempts)), rawsqlite.Int(micros(d.DueAt)), rawsqlite.Int(micros(d.SettledAt)),
+	passed, err := w.stmts.settle.Exec(rawsqlite.Int(int64(d.Status)), rawsqlite.Int(int64(d.Attempts)), rawsqlite.Int(micros(d.DueAt)), rawsqlite.Int(micros(d.SettledAt)), rawsqlite.Int(int64(d.RoundFrom)),
 		rawsqlite.Blob(d.ID[:]), rawsqlite.Int(int64(d.Attempts-1)), rawsqlite.Int(int64(d.Round)), rawsqlite.Int(int64(d.Stray)))
 	if err != nil || passed > 0 {
 		return d.Attempts, err
@@ -133,7 +146,8 @@ func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
 	})
 }
 
-// takeOver ends all leases: whoever held them held the file, too, and is no more.
+// takeOver ends all leases: whoever held them held the file, too, and is no more. What is
+// parked stays so.
 func (s *Store) takeOver(ctx context.Context) error {
 	return s.write(ctx, 1, func(w *writer) error {
 		if _, err := w.stmts.endAll.Exec(); err != nil {

@@ -68,6 +68,8 @@ type Store struct {
 	writer    *writer
 	diskSpace store.DiskSpace
 	cursor    event.ID // where the next fair claim goes on; only the writer touches it
+	// unparkCursor is where the next Unpark goes on; only the writer touches it.
+	unparkCursor event.ID
 }
 
 var _ store.Store = (*Store)(nil)

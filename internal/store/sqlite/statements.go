@@ -13,9 +13,10 @@ type statements struct {
 	rescue, endAll, noteFiled   *rawsqlite.Stmt
 
 	findKey                *rawsqlite.Stmt
-	isActive, isLiving     *rawsqlite.Stmt
+	gate, isLiving         *rawsqlite.Stmt
 	dueAll, dueOf, nextDue *rawsqlite.Stmt
 	nextWaiting, claimed   *rawsqlite.Stmt
+	nextParked, park       *rawsqlite.Stmt
 }
 
 func (s *statements) prepare(c *rawsqlite.Conn) error {
@@ -32,7 +33,7 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 			lease_owner, leased_until, created_at, settled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.insertKey, `INSERT INTO idempotency_keys (subscription_id, key, body_hash, event_id, delivery_id, created_at)
 			VALUES (?, ?, ?, ?, ?, ?)`},
-		{&s.settle, `UPDATE deliveries SET status = ?, attempts = ?, due_at = ?, lease_owner = NULL, leased_until = 0, settled_at = ?
+		{&s.settle, `UPDATE deliveries SET status = ?, attempts = ?, due_at = ?, lease_owner = NULL, leased_until = 0, settled_at = ?, round_from = ?
 			WHERE id = ? AND status = 0 AND attempts = ? AND round = ? AND stray = ?`},
 		{&s.insertAttempt, `INSERT INTO delivery_attempts (` + attemptNames + `)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
@@ -41,17 +42,21 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 		{&s.release, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE id = ? AND status = 0 AND lease_owner = ?`},
 		{&s.rescue, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0
 			WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until < ?`},
-		{&s.endAll, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE status = 0 AND lease_owner IS NOT NULL`},
+		{&s.endAll, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE status = 0 AND lease_owner IS NOT NULL AND lease_owner <> 'parked'`},
 		{&s.noteFiled, `UPDATE filed SET seq = ?`},
 		{&s.findKey, `SELECT body_hash, event_id, delivery_id FROM idempotency_keys WHERE subscription_id = ? AND key = ?`},
-		{&s.dueAll, `SELECT id, subscription_id FROM deliveries
+		{&s.dueAll, `SELECT id, subscription_id, due_at FROM deliveries
 			WHERE status = 0 AND lease_owner IS NULL AND due_at <= ? ORDER BY due_at LIMIT ?`},
 		{&s.dueOf, `SELECT id FROM deliveries
 			WHERE status = 0 AND lease_owner IS NULL AND subscription_id = ? AND due_at <= ? ORDER BY due_at, id LIMIT ? OFFSET ?`},
 		{&s.nextDue, `SELECT coalesce(min(due_at), 0) FROM deliveries WHERE status = 0 AND lease_owner IS NULL AND due_at > ?`},
 		{&s.nextWaiting, `SELECT subscription_id FROM deliveries
 			WHERE status = 0 AND lease_owner IS NULL AND subscription_id > ? ORDER BY subscription_id LIMIT 1`},
-		{&s.isActive, `SELECT is_active FROM subscriptions WHERE id = ?`},
+		{&s.park, `UPDATE deliveries SET lease_owner = ?, leased_until = ? WHERE id IN (SELECT id FROM deliveries
+			WHERE status = 0 AND lease_owner IS NULL AND subscription_id = ? AND due_at > ? AND due_at <= ? ORDER BY due_at, id LIMIT ?)`},
+		{&s.nextParked, `SELECT subscription_id FROM deliveries
+			WHERE status = 0 AND lease_owner = 'parked' AND subscription_id > ? ORDER BY subscription_id LIMIT 1`},
+		{&s.gate, `SELECT is_active AND deleted_at = 0, paused_at <> 0, ` + selectedHealth + ` FROM ` + withHealth + ` WHERE id = ?`},
 		{&s.isLiving, `SELECT deleted_at = 0 FROM subscriptions WHERE id = ?`},
 		{&s.claimed, `SELECT e.id, d.subscription_id, d.attempts, d.due_at, d.created_at, d.delivered_at, d.round, d.round_from, d.stray,
 			e.type, e.content_type, e.payload, e.created_at, e.data_at, e.data_len, e.checksum

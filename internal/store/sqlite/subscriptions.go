@@ -36,15 +36,21 @@ func subscriptionColumns(r *subscriptionRow) store.Columns {
 		{Name: "created_at", Value: micros(r.CreatedAt), Into: timeScan{&r.CreatedAt}},
 		{Name: "updated_at", Value: micros(r.UpdatedAt), Into: timeScan{&r.UpdatedAt}},
 		{Name: "deleted_at", Value: micros(r.DeletedAt), Into: timeScan{&r.DeletedAt}},
+		{Name: "revision", Value: r.Revision, Into: &r.Revision},
+		{Name: "paused_at", Value: micros(r.PausedAt), Into: timeScan{&r.PausedAt}},
+		{Name: "paused_by", Value: r.PausedBy, Into: &r.PausedBy},
+		{Name: "paused_reason", Value: r.PausedReason, Into: &r.PausedReason},
 	}
 }
 
 // selectSubscriptions is how a statement begins that reads subscriptions.
-var selectSubscriptions = `SELECT ` + subscriptionText + `, checksum, ` + subscriptionColumns(&subscriptionRow{}).Names() + ` FROM subscriptions `
+var selectSubscriptions = `SELECT ` + subscriptionText + `, checksum, ` + subscriptionColumns(&subscriptionRow{}).Names() +
+	`, ` + selectedHealth + ` FROM ` + withHealth + ` `
 
 // CreateSubscription keeps a new subscription.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
 	r := store.EncodeSubscription[string](sub)
+	r.Revision = 1
 	columns := append(subscriptionColumns(&r), store.Column{Name: "inactive_since", Value: micros(r.CreatedAt)})
 	return s.write(ctx, 1, func(w *writer) error {
 		_, err := w.conn.Exec(`INSERT INTO subscriptions (`+columns.Names()+`) VALUES (`+columns.Parameters("?")+`)`, columns.Values()...)
@@ -75,19 +81,79 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 	r := store.EncodeSubscription[string](sub)
 	columns := r.Replaced(subscriptionColumns(&r))
 	err := s.write(ctx, 1, func(w *writer) error {
-		n, err := w.conn.Exec(`UPDATE subscriptions SET `+columns.Assignments("?")+`,
-			inactive_since = CASE WHEN is_active THEN ? ELSE inactive_since END WHERE id = ? AND deleted_at = 0`,
+		if err := w.mustBe(sub.ID, sub.Revision); err != nil {
+			return err
+		}
+		_, err := w.conn.Exec(`UPDATE subscriptions SET `+columns.Assignments("?")+`, revision = revision + 1,
+			inactive_since = CASE WHEN is_active THEN ? ELSE inactive_since END WHERE id = ?`,
 			columns.Values(micros(r.UpdatedAt), r.ID[:])...)
 		if err != nil {
 			return err
 		}
-		if n == 0 {
-			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, sub.ID)
-		}
-		if err := w.sumSubscription(sub.ID); err != nil {
+		after, err = w.changed(sub.ID, sub.UpdatedAt)
+		return err
+	})
+	return after, err
+}
+
+// mustBe refuses a change of a subscription that is deleted, or has another revision than the
+// caller says.
+func (w *writer) mustBe(id event.ID, revision int64) error {
+	var now int64
+	err := w.conn.Row(`SELECT revision FROM subscriptions WHERE id = ? AND deleted_at = 0`, id[:]).Scan(&now)
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("%w: subscription %s", event.ErrNotFound, id)
+	}
+	if err == nil && revision != 0 && revision != now {
+		return fmt.Errorf("%w: its revision is %d, not %d", event.ErrChanged, now, revision)
+	}
+	return err
+}
+
+// unparkAtOnce is how many parked deliveries become due with the change that lets them. The
+// others follow with Unpark.
+const unparkAtOnce = 1000
+
+// changed writes the checksum of a subscription that was just written, makes the first of its
+// parked deliveries due if they need not wait any more, and returns the subscription.
+func (w *writer) changed(id event.ID, now time.Time) (event.Subscription, error) {
+	if err := w.sumSubscription(id); err != nil {
+		return event.Subscription{}, err
+	}
+	if _, err := w.unpark(id, now, unparkAtOnce); err != nil {
+		return event.Subscription{}, err
+	}
+	return readSubscription(w.conn.Row(selectSubscriptions+`WHERE id = ?`, id[:]), id)
+}
+
+// PauseSubscription makes its deliveries wait.
+func (s *Store) PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (after event.Subscription, err error) {
+	err = s.write(ctx, 1, func(w *writer) error {
+		if err := w.mustBe(id, 0); err != nil {
 			return err
 		}
-		after, err = readSubscription(w.conn.Row(selectSubscriptions+`WHERE id = ?`, sub.ID[:]), sub.ID)
+		_, err := w.conn.Exec(`UPDATE subscriptions SET paused_at = CASE WHEN paused_at = 0 THEN ? ELSE paused_at END,
+			paused_by = ?, paused_reason = ? WHERE id = ?`, micros(p.At), p.By, p.Reason, id[:])
+		if err != nil {
+			return err
+		}
+		after, err = w.changed(id, p.At)
+		return err
+	})
+	return after, err
+}
+
+// ResumeSubscription ends a pause.
+func (s *Store) ResumeSubscription(ctx context.Context, id event.ID, at time.Time) (after event.Subscription, err error) {
+	err = s.write(ctx, 1, func(w *writer) error {
+		if err := w.mustBe(id, 0); err != nil {
+			return err
+		}
+		_, err := w.conn.Exec(`UPDATE subscriptions SET paused_at = 0, paused_by = '', paused_reason = '' WHERE id = ?`, id[:])
+		if err != nil {
+			return err
+		}
+		after, err = w.changed(id, at)
 		return err
 	})
 	return after, err
@@ -117,15 +183,15 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 }
 
 // DeleteSubscription marks it deleted and cancels what is pending.
-func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Time) error {
+func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		n, err := w.conn.Exec(`UPDATE subscriptions SET deleted_at = ?, updated_at = ?, is_active = 0, secrets = '[]', headers = 'null', require_signature = 0
-			WHERE id = ? AND deleted_at = 0`, micros(at), micros(at), id[:])
-		if err != nil {
+		if err := w.mustBe(id, revision); err != nil {
 			return err
 		}
-		if n == 0 {
-			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, id)
+		_, err := w.conn.Exec(`UPDATE subscriptions SET deleted_at = ?, updated_at = ?, is_active = 0, secrets = '[]', headers = 'null',
+			require_signature = 0, revision = revision + 1 WHERE id = ?`, micros(at), micros(at), id[:])
+		if err != nil {
+			return err
 		}
 		if err := w.sumSubscription(id); err != nil {
 			return err
@@ -160,7 +226,7 @@ func scanSubscription(row scanner) (event.Subscription, error) {
 	var r subscriptionRow
 	var text string
 	var kept int64
-	err := row.Scan(append([]any{&text, &kept}, subscriptionColumns(&r).Into()...)...)
+	err := row.Scan(append(append([]any{&text, &kept}, subscriptionColumns(&r).Into()...), healthColumns(&r.Health).Into()...)...)
 	if kept != 0 && kept != checksumOfText(text) {
 		// What stands there may be anything. It takes nothing in and nothing is sent by it.
 		sub := r.Subscription

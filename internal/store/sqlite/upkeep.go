@@ -87,14 +87,21 @@ func (w *writer) settledBefore(floor event.ID, before time.Time, limit int) (lis
 	return list, rows.Err()
 }
 
-// cancelForgotten settles what has waited for an inactive subscription for longer
+// cancelForgotten settles what has waited for an inactive or a paused subscription for longer
 // than anything is kept.
-func (w *writer) cancelForgotten(before, now time.Time, limit int) (int64, error) {
+func (w *writer) cancelForgotten(before, now time.Time, limit int) (n int64, err error) {
 	floor := event.FloorID(before)
-	return w.conn.Exec(`UPDATE deliveries SET status = 3, settled_at = ? WHERE id IN (
-		SELECT d.id FROM subscriptions s JOIN deliveries d ON d.subscription_id = s.id
-		WHERE s.is_active = 0 AND s.inactive_since < ? AND d.status = 0 AND d.lease_owner IS NULL AND d.id < ? LIMIT ?)`,
-		micros(now), micros(before), floor[:], limit)
+	for _, rows := range []string{"lease_owner IS NULL", "lease_owner = 'parked'"} { // a partial index each
+		n, err = w.conn.Exec(`UPDATE deliveries SET status = 3, settled_at = ?1, lease_owner = NULL, leased_until = 0 WHERE id IN (
+			SELECT d.id FROM subscriptions s JOIN deliveries d ON d.subscription_id = s.id
+			WHERE (s.is_active = 0 AND s.inactive_since < ?2 OR s.paused_at > 0 AND s.paused_at < ?2)
+			AND d.status = 0 AND d.`+rows+` AND d.due_at < ?2 AND d.id < ?3 LIMIT ?4)`,
+			micros(now), micros(before), floor[:], limit)
+		if err != nil || n > 0 {
+			return n, err
+		}
+	}
+	return 0, nil
 }
 
 // expireRest deletes keys that no caller can expect to hold any more, and deleted
@@ -109,7 +116,8 @@ func (w *writer) expireRest(before time.Time) error {
 			return err
 		}
 	}
-	return nil
+	_, err := w.conn.Exec(`DELETE FROM subscription_health WHERE NOT EXISTS (SELECT 1 FROM subscriptions WHERE id = subscription_id)`)
+	return err
 }
 
 // update is a write that counts the rows it changed.

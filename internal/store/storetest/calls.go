@@ -63,7 +63,7 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 		{"ListSubscriptions", func(ctx context.Context) error { return ignore(r.s.ListSubscriptions(ctx, event.ID{}, 10)) }},
 		{"ReplaceSubscription", func(ctx context.Context) error { return ignore(r.s.ReplaceSubscription(ctx, s)) }},
 		{"SwapSecrets", func(ctx context.Context) error { return ignore(r.s.SwapSecrets(ctx, s, s)) }},
-		{"DeleteSubscription", func(ctx context.Context) error { return r.s.DeleteSubscription(ctx, s.ID, r.now) }},
+		{"DeleteSubscription", func(ctx context.Context) error { return r.s.DeleteSubscription(ctx, s.ID, r.now, 0) }},
 	}
 }
 

@@ -205,7 +205,7 @@ func (n *node) deleteOne() error {
 	if again {
 		return nil
 	}
-	return wrap("delete", n.s.DeleteSubscription(n.t.Context(), s.ID, n.tick()))
+	return wrap("delete", n.s.DeleteSubscription(n.t.Context(), s.ID, n.tick(), 0))
 }
 
 // drain brings everything that can be delivered to its end.

@@ -199,7 +199,7 @@ func deleteTogether(r rig) {
 	s := r.subscribe()
 	together(9, func(i int) {
 		if i == 8 {
-			if err := r.s.DeleteSubscription(r.t.Context(), s.ID, r.tick()); err != nil {
+			if err := r.s.DeleteSubscription(r.t.Context(), s.ID, r.tick(), 0); err != nil {
 				r.t.Errorf("delete: %v", err)
 			}
 			return

@@ -18,7 +18,7 @@ var deletionCases = []testCase{
 func (r rig) delete(id event.ID) time.Time {
 	r.t.Helper()
 	at := r.tick()
-	r.must("delete a subscription", r.s.DeleteSubscription(r.t.Context(), id, at))
+	r.must("delete a subscription", r.s.DeleteSubscription(r.t.Context(), id, at, 0))
 	return at
 }
 
@@ -80,11 +80,11 @@ func deletionKeepsHistory(r rig) {
 func deletedTwice(r rig) {
 	s := r.subscribe()
 	first := r.delete(s.ID)
-	r.mustFail("delete again", r.s.DeleteSubscription(r.t.Context(), s.ID, r.tick()), event.ErrNotFound)
+	r.mustFail("delete again", r.s.DeleteSubscription(r.t.Context(), s.ID, r.tick(), 0), event.ErrNotFound)
 	if got := r.subscription(s.ID).DeletedAt; !got.Equal(first) {
 		r.t.Errorf("the second deletion moved the first from %v to %v", first, got)
 	}
-	r.mustFail("delete an unknown one", r.s.DeleteSubscription(r.t.Context(), event.NewID(r.now), r.tick()), event.ErrNotFound)
+	r.mustFail("delete an unknown one", r.s.DeleteSubscription(r.t.Context(), event.NewID(r.now), r.tick(), 0), event.ErrNotFound)
 }
 
 func replaceDeleted(r rig) {

@@ -148,7 +148,7 @@ func listFromAnyID(r rig) {
 	between := event.NewID(r.tick())
 	deleted := r.subscribe()
 	r.subscribe()
-	r.must("delete", r.s.DeleteSubscription(r.t.Context(), deleted.ID, r.tick()))
+	r.must("delete", r.s.DeleteSubscription(r.t.Context(), deleted.ID, r.tick(), 0))
 	for _, cursor := range []event.ID{between, deleted.ID} {
 		same(r.t, "page", r.list(cursor, 10), []event.Subscription{first})
 	}

@@ -56,7 +56,7 @@ func swapChanged(r rig) {
 
 func swapGone(r rig) {
 	deleted, never := r.subscribe(full), event.Subscription{ID: event.NewID(r.tick())}
-	r.must("delete", r.s.DeleteSubscription(r.t.Context(), deleted.ID, r.tick()))
+	r.must("delete", r.s.DeleteSubscription(r.t.Context(), deleted.ID, r.tick(), 0))
 	for _, s := range []event.Subscription{deleted, r.subscription(deleted.ID), never} {
 		if r.swap(s, turned(s)) {
 			r.t.Errorf("the secrets of %s were swapped", s.ID)

@@ -76,8 +76,8 @@ func expireSettled(r rig) {
 	held := r.accept(s.ID, leased("node-b", r.now.Add(time.Minute)))
 	cancelledEarly, cancelledLate := r.subscribe(), r.subscribe()
 	doomed, kept := r.accept(cancelledEarly.ID), r.accept(cancelledLate.ID)
-	r.must("delete", r.s.DeleteSubscription(r.t.Context(), cancelledEarly.ID, r.now.Add(9*day)))
-	r.must("delete", r.s.DeleteSubscription(r.t.Context(), cancelledLate.ID, r.now.Add(11*day)))
+	r.must("delete", r.s.DeleteSubscription(r.t.Context(), cancelledEarly.ID, r.now.Add(9*day), 0))
+	r.must("delete", r.s.DeleteSubscription(r.t.Context(), cancelledLate.ID, r.now.Add(11*day), 0))
 
 	if n := r.expire(10, 100); n != 2 {
 		r.t.Errorf("expired %d deliveries, want the 2 that settled before", n)
@@ -252,7 +252,7 @@ func expireCancelled(r rig) {
 func expireKeepsDeleted(r rig) {
 	s := r.subscribe()
 	kept := r.settled(s.ID, 11)
-	r.must("delete", r.s.DeleteSubscription(r.t.Context(), s.ID, r.now.Add(day)))
+	r.must("delete", r.s.DeleteSubscription(r.t.Context(), s.ID, r.now.Add(day), 0))
 	r.expire(10, 100)
 	if got := r.subscription(s.ID); !got.Deleted() || got.TargetURL != s.TargetURL {
 		r.t.Errorf("the deleted subscription is %+v, want it as it was", got)

@@ -125,7 +125,7 @@ func TestDay(t *testing.T) {
 			}
 			time.Sleep(hour / 2)
 			if h == 18 {
-				w.must(p.store.DeleteSubscription(w.t.Context(), subs[10].ID, time.Now()))
+				w.must(p.store.DeleteSubscription(w.t.Context(), subs[10].ID, time.Now(), 0))
 			}
 			time.Sleep(hour / 2)
 		}

@@ -230,7 +230,7 @@ func (w *world) toggle(e *endpoint) {
 }
 
 func (w *world) remove(e *endpoint) {
-	err := w.store.DeleteSubscription(w.t.Context(), e.id, time.Now())
+	err := w.store.DeleteSubscription(w.t.Context(), e.id, time.Now(), 0)
 	w.log("%s is deleted (%v)", e.name, err == nil)
 	w.settle(&call{node: &node{name: "api"}, kind: "delete"})
 }

@@ -60,10 +60,10 @@ func (m *model) Depth(_ context.Context, now time.Time) (depth event.Depth, err 
 				continue
 			}
 			depth.Pending++
-			switch {
-			case r.d.LeaseOwner != "":
+			switch sub := m.sub(r.d.SubscriptionID); {
+			case r.isLeased():
 				depth.Leased++
-			case !r.d.DueAt.After(now) && m.sub(r.d.SubscriptionID).Active:
+			case !r.d.DueAt.After(now) && sub.Active && !sub.Paused():
 				depth.Due++
 				depth.OldestDue = max(depth.OldestDue, now.Sub(r.d.DueAt))
 			}
@@ -73,11 +73,14 @@ func (m *model) Depth(_ context.Context, now time.Time) (depth event.Depth, err 
 	return depth, err
 }
 
+// isLeased reports whether a node has the lease.
+func (r *row) isLeased() bool { return r.d.LeaseOwner != "" && r.d.LeaseOwner != event.ParkedOwner }
+
 func (m *model) Waiting(_ context.Context, many int) (w event.Waiting, err error) {
 	w.Many = map[event.ID]int{}
 	err = m.do(func() error {
 		for _, r := range m.rows {
-			if r.d.Status == event.Pending && r.d.LeaseOwner == "" {
+			if r.d.Status == event.Pending && !r.isLeased() {
 				w.Total++
 				w.Many[r.d.SubscriptionID]++
 			}
@@ -225,8 +228,9 @@ func (m *model) Expire(_ context.Context, before, now time.Time, limit int) (n i
 		}
 		for _, r := range m.rows {
 			s := m.sub(r.d.SubscriptionID)
-			old := r.d.Status == event.Pending && r.d.LeaseOwner == "" && r.d.CreatedAt.Before(before)
-			if step(old && !s.Active && s.inactiveSince.Before(before)) {
+			old := r.d.Status == event.Pending && r.d.CreatedAt.Before(before)
+			forgotten := !s.Active && s.inactiveSince.Before(before) || s.Paused() && s.PausedAt.Before(before)
+			if step(old && forgotten && r.d.DueAt.Before(before) && !r.isLeased()) {
 				r.cancel(now)
 			}
 		}

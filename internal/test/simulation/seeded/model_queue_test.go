@@ -62,7 +62,7 @@ func keptDelivery(d event.Delivery) event.Delivery {
 // Claim takes the first of each subscription, then the second of each, and so on.
 func (m *model) Claim(_ context.Context, q event.ClaimRequest) (c event.Claim, err error) {
 	err = m.do(func() error {
-		due := m.due(q.Now, &c)
+		due := m.due(q, &c)
 		size := 0
 		for rank, found := 0, true; found; rank++ {
 			found = false
@@ -86,25 +86,59 @@ func (m *model) Claim(_ context.Context, q event.ClaimRequest) (c event.Claim, e
 	return c, err
 }
 
-// due is what may be claimed of each subscription, the earliest first. It notes in c
-// when the next will be.
-func (m *model) due(now time.Time, c *event.Claim) map[event.ID][]*row {
+// due is what may be claimed of each subscription, the earliest first. It parks what waits for
+// long, and notes in c when the next will be due.
+func (m *model) due(q event.ClaimRequest, c *event.Claim) map[event.ID][]*row {
 	due := map[event.ID][]*row{}
 	for _, r := range m.rows {
-		switch d := &r.d; {
-		case d.Status != event.Pending || d.LeaseOwner != "":
-		case d.DueAt.After(now):
-			if c.NextDue.IsZero() || d.DueAt.Before(c.NextDue) {
-				c.NextDue = d.DueAt
-			}
-		case m.sub(d.SubscriptionID).Active:
+		d := &r.d
+		if d.Status != event.Pending || d.LeaseOwner != "" {
+			continue
+		}
+		g := m.sub(d.SubscriptionID).Gate()
+		switch {
+		case d.DueAt.After(q.Now):
+			c.MayBeDue(d.DueAt)
+		case !d.DueAt.After(g.DueUntil(q.Now)):
 			due[d.SubscriptionID] = append(due[d.SubscriptionID], r)
+		case g.Parks(q.Until):
+			d.LeaseOwner, d.LeasedUntil = event.ParkedOwner, event.ParkedUntil
+			c.Parked++
+		default:
+			c.MayBeDue(g.Health.NotBefore)
 		}
 	}
 	for _, list := range due {
 		slices.SortStableFunc(list, func(a, b *row) int { return a.d.DueAt.Compare(b.d.DueAt) })
 	}
 	return due
+}
+
+// Unpark looks at the subscriptions in the order in which they were created.
+func (m *model) Unpark(_ context.Context, now time.Time, limit int) (n int, err error) {
+	err = m.do(func() error {
+		for _, s := range m.subs {
+			n += m.unpark(s, now, limit-n)
+		}
+		return nil
+	})
+	return n, err
+}
+
+func (m *model) unpark(s *subscription, now time.Time, limit int) int {
+	until, most := s.Gate().Unparks(now, limit)
+	var parked []*row
+	for _, r := range m.rows {
+		if r.d.SubscriptionID == s.ID && r.d.Status == event.Pending && r.d.LeaseOwner == event.ParkedOwner && !r.d.DueAt.After(until) {
+			parked = append(parked, r)
+		}
+	}
+	slices.SortStableFunc(parked, func(a, b *row) int { return a.d.DueAt.Compare(b.d.DueAt) })
+	parked = parked[:min(most, len(parked))]
+	for _, r := range parked {
+		r.free()
+	}
+	return len(parked)
 }
 
 // poison is the answer of a receiver that the store can't keep, for good.
@@ -141,8 +175,12 @@ func (m *model) settle(s event.Settlement) {
 	a.Number = r.d.Attempts
 	a.Outcome.StartedAt, a.Outcome.RetryAfter, a.Outcome.Detail = kept(a.Outcome.StartedAt), 0, ""
 	r.attempts = append(r.attempts, a)
+	if sub := m.sub(a.SubscriptionID); sub != nil && !sub.Deleted() {
+		sub.Health = sub.Health.After(s.Health)
+	}
 	if sub := m.sub(a.SubscriptionID); s.DisableReason != "" && sub != nil && sub.Active {
 		sub.Active, sub.DisabledReason = false, s.DisableReason
+		sub.Revision++
 		sub.UpdatedAt, sub.inactiveSince = a.Outcome.StartedAt, a.Outcome.StartedAt
 	}
 }

@@ -105,6 +105,7 @@ func (m *model) CreateSubscription(_ context.Context, s event.Subscription) erro
 			return errors.New("there is a subscription of that id")
 		}
 		s.CreatedAt, s.UpdatedAt, s.DeletedAt = kept(s.CreatedAt), kept(s.UpdatedAt), kept(s.DeletedAt)
+		s.Revision, s.Health = 1, event.Health{}
 		m.subs = append(m.subs, &subscription{copyOf(s), s.CreatedAt})
 		return nil
 	})
@@ -147,19 +148,61 @@ func compare(a, b event.ID) int { return slices.Compare(a[:], b[:]) }
 
 func (m *model) ReplaceSubscription(_ context.Context, s event.Subscription) (after event.Subscription, err error) {
 	err = m.do(func() error {
-		old := m.sub(s.ID)
-		if old == nil || old.Deleted() {
-			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, s.ID)
+		old, err := m.existing(s.ID, s.Revision)
+		if err != nil {
+			return err
 		}
 		if s.Secrets == nil {
 			s.Secrets = old.Secrets
 		}
 		s.UpdatedAt, s.CreatedAt, s.DeletedAt = kept(s.UpdatedAt), old.CreatedAt, old.DeletedAt
+		s.Revision, s.Health = old.Revision+1, old.Health
+		s.PausedAt, s.PausedBy, s.PausedReason = old.PausedAt, old.PausedBy, old.PausedReason
 		if old.Active {
 			old.inactiveSince = s.UpdatedAt
 		}
 		old.Subscription = copyOf(s)
+		m.unpark(old, s.UpdatedAt, 1000)
 		after = copyOf(s)
+		return nil
+	})
+	return after, err
+}
+
+// existing is a subscription that is not deleted, and has the revision or that is 0.
+func (m *model) existing(id event.ID, revision int64) (*subscription, error) {
+	s := m.sub(id)
+	switch {
+	case s == nil || s.Deleted():
+		return nil, fmt.Errorf("%w: subscription %s", event.ErrNotFound, id)
+	case revision != 0 && revision != s.Revision:
+		return nil, fmt.Errorf("%w: its revision is %d, not %d", event.ErrChanged, s.Revision, revision)
+	}
+	return s, nil
+}
+
+func (m *model) PauseSubscription(_ context.Context, id event.ID, p event.Pause) (event.Subscription, error) {
+	return m.pause(id, p.At, func(s *subscription) {
+		if !s.Paused() {
+			s.PausedAt = kept(p.At)
+		}
+		s.PausedBy, s.PausedReason = p.By, p.Reason
+	})
+}
+
+func (m *model) ResumeSubscription(_ context.Context, id event.ID, at time.Time) (event.Subscription, error) {
+	return m.pause(id, at, func(s *subscription) { s.PausedAt, s.PausedBy, s.PausedReason = time.Time{}, "", "" })
+}
+
+func (m *model) pause(id event.ID, at time.Time, change func(*subscription)) (after event.Subscription, err error) {
+	err = m.do(func() error {
+		s, err := m.existing(id, 0)
+		if err != nil {
+			return err
+		}
+		change(s)
+		m.unpark(s, at, 1000)
+		after = copyOf(s.Subscription)
 		return nil
 	})
 	return after, err
@@ -177,12 +220,13 @@ func (m *model) SwapSecrets(_ context.Context, from, to event.Subscription) (swa
 	return swapped, err
 }
 
-func (m *model) DeleteSubscription(_ context.Context, id event.ID, at time.Time) error {
+func (m *model) DeleteSubscription(_ context.Context, id event.ID, at time.Time, revision int64) error {
 	return m.do(func() error {
-		s := m.sub(id)
-		if s == nil || s.Deleted() {
-			return fmt.Errorf("%w: subscription %s", event.ErrNotFound, id)
+		s, err := m.existing(id, revision)
+		if err != nil {
+			return err
 		}
+		s.Revision++
 		s.DeletedAt, s.UpdatedAt, s.Active = kept(at), kept(at), false
 		s.Secrets, s.Headers, s.RequireSignature = nil, nil, false
 		for _, r := range m.rows {

@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
+)
+
+// healthColumns are the columns of an endpoint's health, for reading one to h or for writing h.
+// Its times are compared by all nodes: they are kept in the database's time.
+func healthColumns(h *event.Health) store.Columns {
+	return store.Columns{
+		{Name: "failing", Value: h.Failing, Into: maybeTo[bool]{&h.Failing}},
+		{Name: "failing_since", Value: maybe(h.FailingSince), Into: timeTo{&h.FailingSince}},
+		{Name: "not_before", Value: maybe(h.NotBefore), Into: timeTo{&h.NotBefore}},
+		{Name: "refused_since", Value: maybe(h.RefusedSince), Into: timeTo{&h.RefusedSince}},
+		{Name: "refused_at", Value: maybe(h.RefusedAt), Into: timeTo{&h.RefusedAt}},
+		{Name: "refusals", Value: h.Refusals, Into: maybeTo[int]{&h.Refusals}},
+		{Name: "changed_at", Value: maybe(h.ChangedAt), Into: timeTo{&h.ChangedAt}},
+	}
+}
+
+var healthNames = healthColumns(&event.Health{}).Names()
+
+// healthIn brings all times of an endpoint's health from one clock to another.
+func healthIn(h event.Health, by func(time.Time) time.Time) event.Health {
+	for _, t := range []*time.Time{&h.FailingSince, &h.NotBefore, &h.RefusedSince, &h.RefusedAt, &h.ChangedAt} {
+		if !t.IsZero() {
+			*t = by(*t)
+		}
+	}
+	return h
+}
+
+// gateOf selects the gate of the subscription that the expression names. LIMIT keeps it from
+// becoming a join that reads all subscriptions.
+func gateOf(subscription string) string {
+	return `(SELECT s.is_active AND s.deleted_at IS NULL AS active, s.paused_at IS NOT NULL AS paused, ` + store.Qualified("h", healthNames) + `
+		FROM subscriptions s LEFT JOIN subscription_health h ON h.subscription_id = s.id WHERE s.id = ` + subscription + ` LIMIT 1)`
+}
+
+// gateNames are the columns of gateOf, and gateTo reads them. Where there is no subscription
+// they are NULL, and the gate is closed.
+var gateNames = `active, paused, ` + healthNames
+
+func gateTo(g *event.Gate) []any {
+	return append([]any{maybeTo[bool]{&g.Active}, maybeTo[bool]{&g.Paused}}, healthColumns(&g.Health).Into()...)
+}
+
+const (
+	parkSQL = `UPDATE deliveries SET lease_owner = 'parked', leased_until = $2 WHERE id = ANY(ARRAY(
+		SELECT id FROM deliveries WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED))`
+	parkOfSQL = `UPDATE deliveries SET lease_owner = 'parked', leased_until = $2 WHERE id = ANY(ARRAY(
+		SELECT id FROM deliveries WHERE status = 0 AND lease_owner IS NULL AND subscription_id = $1 AND due_at > $3 AND due_at <= $4
+		ORDER BY due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED))`
+	unparkSQL = `UPDATE deliveries SET lease_owner = NULL, leased_until = NULL WHERE id = ANY(ARRAY(
+		SELECT id FROM deliveries WHERE status = 0 AND lease_owner = 'parked' AND subscription_id = $1 AND due_at <= $2
+		ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED))`
+)
+
+// changeHealth writes what an attempt says of the health of an endpoint. The caller holds the
+// lock of the subscription's row.
+func (s *Store) changeHealth(ctx context.Context, tx pgx.Tx, subscription event.ID, c event.HealthChange) error {
+	var g event.Gate
+	err := tx.QueryRow(ctx, `SELECT `+gateNames+` FROM `+gateOf("$1")+` AS g`, uuid(subscription)).Scan(gateTo(&g)...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	before := healthIn(g.Health, s.clock.toNode)
+	after := before.After(c)
+	if after == before {
+		return nil
+	}
+	after = healthIn(after, s.clock.toDatabase)
+	columns := healthColumns(&after)
+	values := columns.Values(uuid(subscription))
+	_, err = tx.Exec(ctx, writeHealthSQL, values...)
+	if err != nil {
+		return err
+	}
+	return announceChange(ctx, tx, subscription)
+}
+
+var writeHealthSQL = func() string {
+	columns := healthColumns(&event.Health{})
+	return `INSERT INTO subscription_health (` + columns.Names() + `, subscription_id) VALUES (` + columns.Parameters("$") + `, $8)
+		ON CONFLICT (subscription_id) DO UPDATE SET ` + columns.Assignments("$")
+}()
+
+// walkParkedSQL goes from one subscription that has parked deliveries to the next, by one look
+// into the index each, as walkSQL does.
+var walkParkedSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
+		SELECT (SELECT subscription_id FROM deliveries WHERE status = 0 AND lease_owner = 'parked'
+			AND subscription_id > $1 ORDER BY subscription_id, due_at, id LIMIT 1), 1
+		UNION ALL
+		SELECT (SELECT d.subscription_id FROM deliveries d WHERE d.status = 0 AND d.lease_owner = 'parked'
+			AND d.subscription_id > walk.subscription_id ORDER BY d.subscription_id, d.due_at, d.id LIMIT 1), walk.n + 1
+		FROM walk WHERE walk.subscription_id IS NOT NULL AND walk.n < $2)
+	SELECT walk.subscription_id, ` + store.Qualified("g", gateNames) + `
+	FROM walk LEFT JOIN LATERAL ` + gateOf("walk.subscription_id") + ` AS g ON true WHERE walk.subscription_id IS NOT NULL`
+
+// unparkWalk is how many subscriptions one call of Unpark looks at. The next one goes on where
+// it stopped.
+const unparkWalk = 1024
+
+// Unpark goes round the subscriptions that have parked deliveries.
+func (s *Store) Unpark(ctx context.Context, now time.Time, limit int) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	now = s.clock.toDatabase(now)
+	var gates []parkedGate
+	err := again(ctx, func() (err error) {
+		gates, err = s.walkParked(ctx)
+		return err
+	})
+	var next event.ID // zero once it has come round
+	sum := 0
+	for i := range gates {
+		if err != nil || sum >= limit {
+			break
+		}
+		until, n := gates[i].gate.Unparks(now, limit-sum)
+		if !until.IsZero() {
+			n, err = s.end(ctx, "unpark deliveries", unparkSQL, uuid(gates[i].subscription), until, n)
+			sum += n
+		}
+		if i+1 < len(gates) || len(gates) == unparkWalk {
+			next = gates[i].subscription
+		} else {
+			next = event.ID{}
+		}
+	}
+	s.mu.Lock()
+	s.unparkCursor = next
+	s.mu.Unlock()
+	s.hints.hintDue(sum > 0)
+	return sum, fail("unpark deliveries", err)
+}
+
+// parkedGate is a subscription that has parked deliveries, and its gate.
+type parkedGate struct {
+	subscription event.ID
+	gate         event.Gate
+}
+
+func (s *Store) walkParked(ctx context.Context) ([]parkedGate, error) {
+	s.mu.Lock()
+	at := s.unparkCursor
+	s.mu.Unlock()
+	rows, err := s.pool.Query(ctx, walkParkedSQL, uuid(at), unparkWalk)
+	if err != nil {
+		return nil, err
+	}
+	var gates []parkedGate
+	for rows.Next() {
+		var p parkedGate
+		if err := rows.Scan(append([]any{idTo(&p.subscription)}, gateTo(&p.gate)...)...); err != nil {
+			rows.Close()
+			return nil, err
+		}
+		gates = append(gates, p)
+	}
+	return gates, rows.Err()
+}
+
+// unparkFirst makes the first parked deliveries of a subscription due that was just changed, if
+// they need not wait any more. The others follow with Unpark.
+func (s *Store) unparkFirst(ctx context.Context, tx pgx.Tx, sub *event.Subscription) error {
+	const most = 1000
+	until, n := sub.Gate().Unparks(s.clock.here(), most)
+	if until.IsZero() {
+		return nil
+	}
+	_, err := tx.Exec(ctx, unparkSQL, uuid(sub.ID), s.clock.toDatabase(until), n)
+	return err
+}
