@@ -129,6 +129,38 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+func TestConditionalChanges(t *testing.T) {
+	var got string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r.Method + " " + r.Header.Get("If-Match")
+		w.Header().Set("ETag", `"17"`)
+		io.WriteString(w, "{}")
+	})
+	ctx := t.Context()
+	read, err := c.Subscription(ctx, "s")
+	if err != nil || read.ETag != `"17"` || got != "GET " {
+		t.Fatalf("read with %q: %+v, %v", got, read, err)
+	}
+	for want, change := range map[string]func(...client.ChangeOption) (client.Subscription, error){
+		"PUT": func(opts ...client.ChangeOption) (client.Subscription, error) {
+			return c.ReplaceSubscription(ctx, "s", read.Input(), opts...)
+		},
+		"PATCH": func(opts ...client.ChangeOption) (client.Subscription, error) {
+			return c.PatchSubscription(ctx, "s", client.SubscriptionPatch{}, opts...)
+		},
+		"DELETE": func(opts ...client.ChangeOption) (client.Subscription, error) {
+			return client.Subscription{ETag: `"17"`}, c.DeleteSubscription(ctx, "s", opts...)
+		},
+	} {
+		if s, err := change(client.IfMatch(read.ETag)); err != nil || got != want+` "17"` || s.ETag != `"17"` {
+			t.Errorf("a conditional %s sent %q: %+v, %v", want, got, s, err)
+		}
+		if _, err := change(); err != nil || got != want+" " {
+			t.Errorf("a %s sent %q, %v", want, got, err)
+		}
+	}
+}
+
 func TestRefusedWithoutARequest(t *testing.T) {
 	c := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s %s was sent", r.Method, r.URL) })
 	ctx := t.Context()

@@ -28,6 +28,7 @@ type Subscription struct {
 	Body                 string            `json:"body"`                            // what a request carries: BodyEnvelope or BodyData
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
+	ETag                 string            `json:"-"`                 // stands for the settings as they were read, for [IfMatch]; "" in a list
 	Warnings             []string          `json:"warnings,omitzero"` // what was accepted but is unwise, and what a replace has reset; in the response to a create, replace or patch
 }
 
@@ -63,20 +64,27 @@ func (s Subscription) Input() SubscriptionInput {
 	}
 }
 
+// ChangeOption makes a change of a subscription a conditional one.
+type ChangeOption func(*call)
+
+// IfMatch makes a change only if nobody has changed the subscription since a read gave this
+// ETag. Otherwise the error is a [*Problem] with the status 412.
+func IfMatch(etag string) ChangeOption { return func(c *call) { c.ifMatch = etag } }
+
 // CreateSubscription creates a subscription and returns it as it was stored.
 func (c *Client) CreateSubscription(ctx context.Context, in SubscriptionInput) (Subscription, error) {
-	return c.write(ctx, http.MethodPost, "/subscriptions/", in)
+	return c.write(ctx, call{method: http.MethodPost, path: "/subscriptions/"}, in, nil)
 }
 
 // ReplaceSubscription sets everything that in says, and everything else back to
 // its default, except the secret, which stays if in has none. Warnings of what it returns
 // name the fields that it has reset. To change some fields alone, use PatchSubscription.
-func (c *Client) ReplaceSubscription(ctx context.Context, id string, in SubscriptionInput) (Subscription, error) {
+func (c *Client) ReplaceSubscription(ctx context.Context, id string, in SubscriptionInput, opts ...ChangeOption) (Subscription, error) {
 	id, err := escape("subscription", id)
 	if err != nil {
 		return Subscription{}, err
 	}
-	return c.write(ctx, http.MethodPut, "/subscriptions/"+id, in)
+	return c.write(ctx, call{method: http.MethodPut, path: "/subscriptions/" + id}, in, opts)
 }
 
 // SubscriptionPatch is a change of some fields of a subscription, by the names of the API
@@ -87,7 +95,7 @@ type SubscriptionPatch map[string]any
 
 // PatchSubscription changes the fields that patch names, and returns the subscription as it
 // then stands. The service does it in one step: it loses no change that others make meanwhile.
-func (c *Client) PatchSubscription(ctx context.Context, id string, patch SubscriptionPatch) (Subscription, error) {
+func (c *Client) PatchSubscription(ctx context.Context, id string, patch SubscriptionPatch, opts ...ChangeOption) (Subscription, error) {
 	id, err := escape("subscription", id)
 	if err != nil {
 		return Subscription{}, err
@@ -95,15 +103,18 @@ func (c *Client) PatchSubscription(ctx context.Context, id string, patch Subscri
 	if patch == nil {
 		patch = SubscriptionPatch{}
 	}
-	return c.write(ctx, http.MethodPatch, "/subscriptions/"+id, patch)
+	return c.write(ctx, call{method: http.MethodPatch, path: "/subscriptions/" + id}, patch, opts)
 }
 
-func (c *Client) write(ctx context.Context, method, path string, in any) (s Subscription, err error) {
-	body, err := json.Marshal(in)
-	if err != nil {
+func (c *Client) write(ctx context.Context, call call, in any, opts []ChangeOption) (s Subscription, err error) {
+	if call.body, err = json.Marshal(in); err != nil {
 		return Subscription{}, fmt.Errorf("write the subscription as JSON: %w", err)
 	}
-	err = c.do(ctx, call{method: method, path: path, body: body, into: &s})
+	for _, opt := range opts {
+		opt(&call)
+	}
+	call.into, call.etag = &s, &s.ETag
+	err = c.do(ctx, call)
 	return s, err
 }
 
@@ -112,7 +123,7 @@ func (c *Client) Subscription(ctx context.Context, id string) (s Subscription, e
 	if id, err = escape("subscription", id); err != nil {
 		return Subscription{}, err
 	}
-	err = c.do(ctx, call{method: http.MethodGet, path: "/subscriptions/" + id, into: &s})
+	err = c.do(ctx, call{method: http.MethodGet, path: "/subscriptions/" + id, into: &s, etag: &s.ETag})
 	return s, err
 }
 
@@ -123,10 +134,14 @@ func (c *Client) ListSubscriptions(ctx context.Context) iter.Seq2[Subscription, 
 }
 
 // DeleteSubscription deletes a subscription and cancels its pending deliveries.
-func (c *Client) DeleteSubscription(ctx context.Context, id string) error {
+func (c *Client) DeleteSubscription(ctx context.Context, id string, opts ...ChangeOption) error {
 	id, err := escape("subscription", id)
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, call{method: http.MethodDelete, path: "/subscriptions/" + id})
+	call := call{method: http.MethodDelete, path: "/subscriptions/" + id}
+	for _, opt := range opts {
+		opt(&call)
+	}
+	return c.do(ctx, call)
 }

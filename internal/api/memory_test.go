@@ -25,6 +25,14 @@ type memory struct {
 	replaced      event.Subscription // what the last replace was given
 	asked         int                // the limit of the last list
 	fail          error              // what everything fails with, if not nil
+	overtake      func()             // called before each change of a subscription, without the lock; nil: nothing
+}
+
+// race lets others come between the reading of a subscription and its change.
+func (m *memory) race() {
+	if m.overtake != nil {
+		m.overtake()
+	}
 }
 
 type replay struct {
@@ -96,6 +104,7 @@ func (m *memory) ListSubscriptions(_ context.Context, before event.ID, limit int
 }
 
 func (m *memory) ReplaceSubscription(_ context.Context, s event.Subscription) (event.Subscription, error) {
+	m.race()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i, err := m.find(s.ID)
@@ -131,6 +140,7 @@ func (m *memory) ResumeSubscription(_ context.Context, id event.ID, _ time.Time)
 }
 
 func (m *memory) DeleteSubscription(_ context.Context, id event.ID, at time.Time, revision int64) error {
+	m.race()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i, err := m.find(id)

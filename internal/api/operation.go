@@ -54,9 +54,10 @@ func asWritten(example any) json.RawMessage {
 }
 
 func withHeader(r *huma.Response, name, description, example string) *huma.Response {
-	r.Headers = map[string]*huma.Param{
-		name: {Description: description, Schema: &huma.Schema{Type: huma.TypeString}, Example: example},
+	if r.Headers == nil {
+		r.Headers = map[string]*huma.Param{}
 	}
+	r.Headers[name] = &huma.Param{Description: description, Schema: &huma.Schema{Type: huma.TypeString}, Example: example}
 	return r
 }
 

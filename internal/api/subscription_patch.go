@@ -24,7 +24,7 @@ type SubscriptionPatchInput struct {
 
 // patchSubscription changes the fields that the body names.
 func (a *api) patchSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	stored, err := a.existing(r, path)
+	stored, wanted, err := a.toChange(r, path)
 	if err != nil {
 		return err
 	}
@@ -42,15 +42,17 @@ func (a *api) patchSubscription(w http.ResponseWriter, r *http.Request, path par
 	if err != nil {
 		return err
 	}
-	s, in, err := a.patched(stored, p)
-	if err != nil {
-		return err
-	}
-	s, err = a.Subscriptions.ReplaceSubscription(r.Context(), s)
-	if err != nil {
-		return a.notHere(r.Context(), err, aSubscription, stored.ID)
-	}
-	return writeSubscription(w, http.StatusOK, s, in, nil)
+	return a.retryChanged(r.Context(), stored, wanted, func(stored event.Subscription, _ int64) error {
+		s, in, err := a.patched(stored, p)
+		if err != nil {
+			return err
+		}
+		s.Revision = stored.Revision // what was read is written back, if nobody has changed it since
+		if s, err = a.Subscriptions.ReplaceSubscription(r.Context(), s); err != nil {
+			return err
+		}
+		return writeSubscription(w, http.StatusOK, s, in, nil)
+	})
 }
 
 // isMergePatch leaves out other kinds of JSON, as JSON Patch, which would be read as something

@@ -121,7 +121,7 @@ func TestWhatWasReadCanBeSentBack(t *testing.T) {
 	if after.Headers["x-api-key"] != testCredential || after.Headers["Cookie"] != testCredential || after.Headers["X-Note"] != "[hidden]" {
 		t.Error("headers were not kept")
 	}
-	before.UpdatedAt, before.Headers = after.UpdatedAt, after.Headers
+	before.UpdatedAt, before.Headers, before.Revision = after.UpdatedAt, after.Headers, before.Revision+1
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Error(diff)
 	}
