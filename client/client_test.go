@@ -62,6 +62,24 @@ func TestRequests(t *testing.T) {
 			}, `PATCH /subscriptions/` + id + ` {}`,
 		},
 		{
+			"a pause says why", func(ctx context.Context, c *client.Client) error {
+				_, err := c.PauseSubscription(ctx, id, "maintenance")
+				return err
+			}, `POST /subscriptions/` + id + `/pause {"reason":"maintenance"}`,
+		},
+		{
+			"or does not", func(ctx context.Context, c *client.Client) error {
+				_, err := c.PauseSubscription(ctx, id, "")
+				return err
+			}, `POST /subscriptions/` + id + `/pause {}`,
+		},
+		{
+			"a pause ends", func(ctx context.Context, c *client.Client) error {
+				_, err := c.ResumeSubscription(ctx, id)
+				return err
+			}, `POST /subscriptions/` + id + `/resume `,
+		},
+		{
 			"one is read", func(ctx context.Context, c *client.Client) error {
 				_, err := c.Subscription(ctx, id)
 				return err
@@ -166,6 +184,8 @@ func TestRefusedWithoutARequest(t *testing.T) {
 	ctx := t.Context()
 	_, empty := c.Subscription(ctx, "")
 	_, patched := c.PatchSubscription(ctx, "", client.SubscriptionPatch{"is_active": false})
+	_, paused := c.PauseSubscription(ctx, "", "x")
+	_, resumed := c.ResumeSubscription(ctx, "..")
 	_, parent := c.Delivery(ctx, "..")
 	_, notJSON := c.Publish(ctx, "s", client.Event{Type: "a", Data: json.RawMessage(`{"a":`)})
 	_, noValue := c.Publish(ctx, "s", client.Event{Type: "a", Data: func() {}})
@@ -174,6 +194,8 @@ func TestRefusedWithoutARequest(t *testing.T) {
 	}
 	for reason, err := range map[string]error{
 		"an empty id would list all subscriptions": empty,
+		"an empty id, paused":                      paused,
+		"an empty id, resumed":                     resumed,
 		"an empty id, changed":                     patched,
 		"an empty id, deleted":                     c.DeleteSubscription(ctx, ""),
 		"an empty id, its attempts":                listed,

@@ -17,6 +17,9 @@ type Subscription struct {
 	EventTypes           []string          `json:"event_types"` // patterns; empty: all
 	IsActive             bool              `json:"is_active"`
 	DisabledReason       string            `json:"disabled_reason,omitzero"` // why the service made it inactive; "" if it did not
+	PausedAt             time.Time         `json:"paused_at,omitzero"`       // zero if it is not paused
+	PausedBy             string            `json:"paused_by,omitzero"`       // the name of the API key that paused it
+	PausedReason         string            `json:"paused_reason,omitzero"`
 	RequireSignature     bool              `json:"require_signature"`
 	HasSecret            bool              `json:"has_secret"`                      // the secret itself is never shown
 	HeldReason           string            `json:"held_reason,omitzero"`            // why its deliveries wait although it is active; "" if they do not
@@ -115,6 +118,29 @@ func (c *Client) write(ctx context.Context, call call, in any, opts []ChangeOpti
 	}
 	call.into, call.etag = &s, &s.ETag
 	err = c.do(ctx, call)
+	return s, err
+}
+
+// PauseSubscription lets the deliveries of a subscription wait until it is resumed; events are
+// accepted as before. The reason is for people and may be "". To pause it again changes
+// nothing, unless there is a reason, which replaces the one before.
+func (c *Client) PauseSubscription(ctx context.Context, id, reason string) (Subscription, error) {
+	id, err := escape("subscription", id)
+	if err != nil {
+		return Subscription{}, err
+	}
+	in := struct {
+		Reason string `json:"reason,omitzero"`
+	}{reason}
+	return c.write(ctx, call{method: http.MethodPost, path: "/subscriptions/" + id + "/pause"}, in, nil)
+}
+
+// ResumeSubscription ends a pause. If there is none, it changes nothing.
+func (c *Client) ResumeSubscription(ctx context.Context, id string) (s Subscription, err error) {
+	if id, err = escape("subscription", id); err != nil {
+		return Subscription{}, err
+	}
+	err = c.do(ctx, call{method: http.MethodPost, path: "/subscriptions/" + id + "/resume", into: &s, etag: &s.ETag})
 	return s, err
 }
 

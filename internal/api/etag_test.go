@@ -35,7 +35,7 @@ func TestIfMatch(t *testing.T) {
 	for _, c := range []struct {
 		reason string
 		header string
-		status int    // 2 for success
+		status int // 2 for success
 	}{
 		{"the revision", `"3"`, 2},
 		{"anything", `*`, 2},

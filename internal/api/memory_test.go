@@ -44,7 +44,7 @@ const testKey = "hf_test_key_0123456789abcdef"
 
 // testKeys are the keys there are, by their texts.
 var testKeys = map[string]event.APIKey{
-	testKey:           {Scope: event.ScopeAdmin},
+	testKey:           {Scope: event.ScopeAdmin, Name: "ops"},
 	testKey + "-pub":  {Scope: event.ScopePublish},
 	testKey + "-read": {Scope: event.ScopeRead, ExpiresAt: testTime.Add(1000 * time.Hour)},
 	testKey + "-odd":  {Scope: "of a later release"},
@@ -131,12 +131,23 @@ func (m *memory) PauseSubscription(_ context.Context, id event.ID, p event.Pause
 		return event.Subscription{}, err
 	}
 	s := &m.subscriptions[i]
-	s.PausedAt, s.PausedBy, s.PausedReason = p.At, p.By, p.Reason
+	if !s.Paused() {
+		s.PausedAt = p.At
+	}
+	s.PausedBy, s.PausedReason = p.By, p.Reason
 	return *s, nil
 }
 
 func (m *memory) ResumeSubscription(_ context.Context, id event.ID, _ time.Time) (event.Subscription, error) {
-	return m.PauseSubscription(context.Background(), id, event.Pause{})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i, err := m.find(id)
+	if err != nil {
+		return event.Subscription{}, err
+	}
+	s := &m.subscriptions[i]
+	s.PausedAt, s.PausedBy, s.PausedReason = time.Time{}, "", ""
+	return *s, nil
 }
 
 func (m *memory) DeleteSubscription(_ context.Context, id event.ID, at time.Time, revision int64) error {

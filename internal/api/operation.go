@@ -28,7 +28,7 @@ const (
 
 // operations is the table. types gathers the schemas of the bodies.
 func (a *api) operations(types huma.Registry) []operation {
-	all := a.subscriptionOperations(types)
+	all := append(a.subscriptionOperations(types), a.pauseOperations(types)...)
 	all = append(all, a.ingestOperation(types), a.deliveryOperation(types), a.attemptsOperation(types))
 	return slices.Concat(all, a.healthOperations(types), a.integrityOperations(types))
 }

@@ -160,12 +160,13 @@ func cutSegment(path string, isEscaped bool) (segment, rest string, ok bool) {
 	return segment, rest, err == nil
 }
 
-// params are the parameters in the path of a request. They are cut out when they are
+// params are the parameters in the path of a request, and who sends it. They are cut out when they are
 // asked for, so that nothing is allocated for a request.
 type params struct {
 	pattern   pattern
 	path      string
 	isEscaped bool
+	caller    string // the name of the API key; "" if none was needed
 }
 
 // get returns the parameter of that name. A name that the path does not have is a
@@ -220,9 +221,11 @@ func (a *api) route(w http.ResponseWriter, r *http.Request) error {
 		}
 		return newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "This path takes "+res.allow+".")
 	}
-	if err := a.authorize(w, r, e.needs); err != nil {
+	caller, err := a.authorize(w, r, e.needs)
+	if err != nil {
 		return err
 	}
+	in.caller = caller
 	return e.serve(w, r, in)
 }
 

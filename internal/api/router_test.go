@@ -47,6 +47,8 @@ func TestWrongMethodsAndOptions(t *testing.T) {
 	for _, c := range []struct{ path, allow string }{
 		{"/subscriptions/", "GET, HEAD, OPTIONS, POST"},
 		{"/subscriptions/" + id, "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"},
+		{"/subscriptions/" + id + "/pause", "OPTIONS, POST"},
+		{"/subscriptions/" + id + "/resume/", "OPTIONS, POST"},
 		{"/webhooks/ingest/" + id, "OPTIONS, POST"},
 		{"/status/delivery/" + id, "GET, HEAD, OPTIONS"},
 		{"/status/subscription/" + id + "/", "GET, HEAD, OPTIONS"},

@@ -17,6 +17,9 @@ type Subscription struct {
 	EventTypes           []string          `json:"event_types" nullable:"false" doc:"The patterns of the event types it wants; empty: all."`
 	IsActive             bool              `json:"is_active" doc:"Whether it takes events and is called."`
 	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry made it inactive; null if it did not."`
+	PausedAt             *time.Time        `json:"paused_at" doc:"Since when its deliveries wait; null if it is not paused."`
+	PausedBy             *string           `json:"paused_by" doc:"The name of the API key that paused it; anonymous if none was needed; null if it is not paused."`
+	PausedReason         *string           `json:"paused_reason" doc:"Why it was paused; null if nobody has said."`
 	RequireSignature     bool              `json:"require_signature" doc:"Whether events sent to it must be signed."`
 	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
 	HeldReason           string            `json:"held_reason,omitempty" doc:"Only where its secrets can't be opened: why, and that its deliveries wait."`
@@ -60,6 +63,9 @@ type SubscriptionReplaceInput struct {
 	SubscriptionInput
 	ID             any `json:"id,omitempty" readOnly:"true" doc:"Ignored."`
 	DisabledReason any `json:"disabled_reason,omitempty" readOnly:"true" doc:"Ignored."`
+	PausedAt       any `json:"paused_at,omitempty" readOnly:"true" doc:"Ignored."`
+	PausedBy       any `json:"paused_by,omitempty" readOnly:"true" doc:"Ignored."`
+	PausedReason   any `json:"paused_reason,omitempty" readOnly:"true" doc:"Ignored."`
 	HasSecret      any `json:"has_secret,omitempty" readOnly:"true" doc:"Ignored."`
 	HeldReason     any `json:"held_reason,omitempty" readOnly:"true" doc:"Ignored."`
 	CreatedAt      any `json:"created_at,omitempty" readOnly:"true" doc:"Ignored."`
@@ -110,6 +116,7 @@ func show(s event.Subscription) Subscription {
 	out := Subscription{
 		ID: s.ID, TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes,
 		IsActive: s.Active, DisabledReason: orNull(s.DisabledReason),
+		PausedAt: timeOrNull(s.PausedAt), PausedBy: orNull(s.PausedBy), PausedReason: orNull(s.PausedReason),
 		RequireSignature: s.RequireSignature, HasSecret: len(s.Secrets) > 0 || s.Sealed != "", HeldReason: s.Sealed, Headers: hideCredentials(s.Headers),
 		TimeoutSeconds: orNull(s.Timeout.Seconds()), MaxInFlight: orNull(s.MaxInFlight), RatePerSecond: orNull(s.RatePerSecond),
 		Body:      string(cmp.Or(s.Body, event.BodyEnvelope)),

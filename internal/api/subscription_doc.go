@@ -58,7 +58,7 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 		{needs: event.ScopeAdmin, serve: a.deleteSubscription, Operation: huma.Operation{
 			OperationID: "deleteSubscription", Method: http.MethodDelete, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Delete a subscription",
-			Description: "Its pending deliveries are cancelled; its history stays readable until it is past the log retention.",
+			Description: "Its pending deliveries are cancelled. A request that is in flight ends, and its delivery counts as delivered if the endpoint accepts it. Its history stays readable until it is past the log retention.",
 			Parameters:  []*huma.Param{ifMatch()},
 			Responses:   responses(map[string]*huma.Response{"204": {Description: "It is deleted."}}, 400, 404, 412),
 		}},

@@ -50,7 +50,7 @@ func TestPatch(t *testing.T) {
 		{"a header keeps its value, one is added, one removed", `{"headers": {"Authorization": "[hidden]", "X-New": "1", "X-Team": null}}`, map[string]any{"headers": map[string]any{"Authorization": hidden, "X-New": "1"}}},
 		{"headers that name none", `{"headers": {}}`, nil},
 		{"all headers are removed", `{"headers": null}`, map[string]any{"headers": map[string]any{}}},
-		{"what only reads show is ignored", `{"id": "mine", "created_at": null, "updated_at": 5, "has_secret": false, "disabled_reason": {}, "held_reason": "x", "warnings": [1]}`, nil},
+		{"what only reads show is ignored", `{"id": "mine", "created_at": null, "updated_at": 5, "has_secret": false, "disabled_reason": {}, "held_reason": "x", "paused_at": 1, "paused_by": "me", "paused_reason": "x", "warnings": [1]}`, nil},
 	} {
 		for _, media := range []string{"application/json", mergePatch, mergePatch + "; charset=utf-8"} {
 			s := newServer(t)
