@@ -30,6 +30,7 @@ type Store interface {
 	Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error)
 	Release(ctx context.Context, leases []event.LeaseKey) error
 	Rescue(ctx context.Context, now time.Time) (int, error)
+	Unpark(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
 // Subscriptions finds a delivery's subscription as it is now.
@@ -146,12 +147,12 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return err
 }
 
-// loop tends leases, rescues and claims, each when it is time, until ctx ends. If it is time
-// for several, leases come first. The order is decided here and not by select, which would
+// loop tends leases, rescues, unparks and claims, each when it is time, until ctx ends. If it is
+// time for several, they come in this order. The order is decided here and not by select, which would
 // choose at random: a simulation could not be replayed.
 func (d *Dispatcher) loop(ctx context.Context) {
 	now := time.Now()
-	tendAt, rescueAt, claimAt := now.Add(d.o.Lease/3), now.Add(rescueInterval), now
+	tendAt, rescueAt, unparkAt, claimAt := now.Add(d.o.Lease/3), now.Add(rescueInterval), now.Add(unparkInterval), now
 	timer := time.NewTimer(pollInterval)
 	defer timer.Stop()
 	for ; ctx.Err() == nil; now = time.Now() {
@@ -162,11 +163,14 @@ func (d *Dispatcher) loop(ctx context.Context) {
 		case !now.Before(rescueAt):
 			d.rescue(ctx)
 			rescueAt = time.Now().Add(rescueInterval)
+		case !now.Before(unparkAt):
+			wait := d.unpark(ctx)
+			unparkAt = time.Now().Add(wait)
 		case !now.Before(claimAt) || d.takeHint():
 			wait := d.claim(ctx)
 			claimAt = time.Now().Add(wait)
 		default:
-			timer.Reset(min(tendAt.Sub(now), rescueAt.Sub(now), claimAt.Sub(now)))
+			timer.Reset(min(tendAt.Sub(now), rescueAt.Sub(now), unparkAt.Sub(now), claimAt.Sub(now)))
 			select {
 			case <-ctx.Done():
 			case <-timer.C:
@@ -194,6 +198,7 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 	// This claim is for all hints so far. Several are given under one lock, and taking them
 	// under the lock, too, makes one claim of them however goroutines are scheduled.
 	d.takeHint()
+	d.startReady(now) // so that the capacity is the same whether the resume timer was first or not
 	total, one, capacityOf := d.lanes.capacity()
 	d.lanes.overflowed = total <= 0
 	d.excludeSealed(capacityOf, now)
@@ -224,6 +229,9 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 		if admitted == r.Limit || admitted == len(claim.Deliveries) && size >= r.Bytes {
 			return 0, nil // the limits of one claim left the rest; the lanes are not full
 		}
+	}
+	if claim.Parked >= event.MaxParked {
+		return parkPause, nil // there is more to park
 	}
 	if claim.NextDue.IsZero() {
 		return pollInterval, nil
@@ -295,6 +303,10 @@ func (d *Dispatcher) drain(w *work) {
 		if ended == resultUnsent && d.pauseUnsent(w) {
 			continue
 		}
+		if ended == resultHeld {
+			w = d.hold(w)
+			continue
+		}
 		w = d.finish(w, ended)
 	}
 }
@@ -315,15 +327,22 @@ func (d *Dispatcher) deliver(w *work) result {
 	case errors.Is(err, event.ErrNotFound) || err == nil && sub.Deleted():
 		d.forget(w) // the store has cancelled it
 		return resultNeutral
-	case err != nil || !sub.Active:
+	case err != nil || !sub.Active || sub.Paused():
 		d.recorder.release(w)
 		return resultNeutral
 	case sub.Sealed != "":
 		d.releaseSealed(w, sub)
 		return resultNeutral
-	case !d.mayAttempt(w):
+	case sub.Health.RefusedTooLong(w.claimed.Delivery.DueAt, time.Now()):
+		d.endRefused(w, sub, time.Now())
+		return resultNeutral
+	}
+	switch d.mayAttempt(w, sub) {
+	case leaseLost:
 		d.forget(w) // another node has leased it, or will
 		return resultNeutral
+	case endpointHeld:
+		return resultHeld
 	}
 
 	faultpoint.Reach("dispatch: attempting")
@@ -337,13 +356,18 @@ func (d *Dispatcher) deliver(w *work) result {
 		return resultUnsent
 	}
 
-	settlement := event.Settle(w.claimed.Delivery, outcome, sub.Policy(d.o.Policy), time.Now(), d.o.Jitter())
+	ended := time.Now()
+	settlement := event.Settle(w.claimed.Delivery, outcome, sub.Policy(d.o.Policy), ended, d.o.Jitter())
+	var released []*work
+	settlement.Health, released = d.noteHealth(w, sub, &outcome, ended)
 	d.o.Observer.Attempt(settlement)
 	d.logAttempt(w, sub, settlement)
-	d.recorder.add(w, settlement)
+	d.recorder.add(w, settlement, released...)
 	switch {
 	case outcome.Success():
 		return resultSuccess
+	case outcome.Refused():
+		return resultNeutral
 	case outcome.Overloaded():
 		return resultOverloaded
 	}

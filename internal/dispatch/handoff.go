@@ -47,6 +47,9 @@ func (d *Dispatcher) Overflow(subscription event.ID) {
 		d.hint()
 		return
 	}
+	if l.isPaused || l.health.NotBefore.After(time.Now()) {
+		return // the claims that come anyway park it
+	}
 	if l.overflowed = true; d.lanes.clearOverflow(l) { // it has emptied since
 		d.hint()
 	}
@@ -126,6 +129,14 @@ func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool
 		return false
 	}
 	l := d.lanes.laneOf(sub)
+	switch {
+	case sub.Health.RefusedTooLong(c.Delivery.DueAt, now):
+		d.endRefused(w, sub, now)
+		return false
+	case d.isClosed(l, now):
+		d.recorder.release(w)
+		return false
+	}
 	if offered && !d.lanes.reserve(l, len(c.Event.Payload)) {
 		l.overflowed = true
 		d.recorder.release(w)

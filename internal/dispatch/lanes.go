@@ -33,37 +33,55 @@ type lane struct {
 	head         int     // queue[:head] was taken out
 	reserved     int     // promised to ingest, not queued yet
 	inFlight     int
-	allowed      int           // how many may be in flight now
+	allowed      int           // how many may be in flight now, unless the endpoint is failing; see limit
 	maxAllowed   int           // how far allowed may grow
 	interval     time.Duration // least time between two starts; 0 without a rate limit
 	lastStart    time.Time
-	overflowed   bool       // deliveries were left in the store because the lane was full
-	isScheduled  bool       // it is in lanes.ready, lanes.parked or lanes.throttled
-	throughput   throughput // see pressure.go
-	waiters      []*waiter  // for capacity, in turn
+	overflowed   bool         // deliveries were left in the store because the lane was full
+	isScheduled  bool         // it is in lanes.ready, lanes.deferred, lanes.failing or lanes.throttled
+	health       event.Health // the latest that is known; see health.go
+	failures     int          // attempts that failed since the last success
+	isPaused     bool         // the subscription is, or was when it was last seen
+	throughput   throughput   // see pressure.go
+	waiters      []*waiter    // for capacity, in turn
 	idleSince    time.Time
 }
 
 func (l *lane) queued() int { return len(l.queue) - l.head }
 
-// earliestStart returns when the lane's rate limit lets the next delivery start.
-func (l *lane) earliestStart() time.Time { return l.lastStart.Add(l.interval) }
+// earliestStart returns when the lane's rate limit and its endpoint let the next delivery start.
+func (l *lane) earliestStart() time.Time {
+	if at := l.lastStart.Add(l.interval); at.After(l.health.NotBefore) {
+		return at
+	}
+	return l.health.NotBefore
+}
+
+// limit returns how many may be in flight now.
+func (l *lane) limit() int {
+	if l.health.Failing {
+		return 1
+	}
+	return l.allowed
+}
 
 // lanes decides which delivery starts next. It is pure: no goroutine, no lock, no clock.
 //
 // A lane is ready if its queue is not empty and it may have one more request in flight.
 // Ready lanes take turns, one delivery each.
 type lanes struct {
-	limits     Limits
-	byID       map[event.ID]*lane
-	ready      []*lane // in turn
-	readyHead  int
-	parked     []*lane   // not ready because the last slots are kept for other lanes, in turn
-	throttled  throttled // not ready because of their rate limits, by their earliest start
-	inFlight   int
-	buffered   int // queued, reserved and in flight, in all
-	bytes      int
-	overflowed bool // as lane.overflowed, because the node was full
+	limits          Limits
+	byID            map[event.ID]*lane
+	ready           []*lane // in turn
+	readyHead       int
+	deferred        []*lane   // not ready because the last slots are kept for other lanes, in turn
+	failing         []*lane   // not ready because failing lanes have all slots that they may have, in turn
+	throttled       throttled // not ready because of a rate limit or a refusal, by their earliest start
+	inFlight        int
+	inFlightFailing int // of these, of lanes that were failing when they were started
+	buffered        int // queued, reserved and in flight, in all
+	bytes           int
+	overflowed      bool // as lane.overflowed, because the node was full
 }
 
 func newLanes(limits Limits) *lanes {
@@ -82,6 +100,8 @@ func (ls *lanes) laneOf(sub event.Subscription) *lane {
 		l.maxAllowed = sub.MaxInFlight
 	}
 	l.allowed = min(l.allowed, l.maxAllowed)
+	l.isPaused = sub.Paused()
+	ls.learnHealth(l, sub.Health)
 	if interval := intervalOf(sub.RatePerSecond); interval != l.interval {
 		l.interval = interval
 		heap.Init(&ls.throttled) // the lane may be in it
@@ -159,11 +179,11 @@ func (ls *lanes) push(l *lane, w *work, reserved bool, now time.Time) {
 
 // schedule puts a lane among the ready or the throttled ones if it belongs there.
 func (ls *lanes) schedule(l *lane, now time.Time) {
-	if l.isScheduled || l.queued() == 0 || l.inFlight >= l.allowed {
+	if l.isScheduled || l.queued() == 0 || l.inFlight >= l.limit() {
 		return
 	}
 	l.isScheduled = true
-	if l.interval > 0 && l.earliestStart().After(now) {
+	if l.earliestStart().After(now) {
 		heap.Push(&ls.throttled, l)
 		return
 	}
@@ -180,9 +200,16 @@ func (ls *lanes) next(now time.Time) *work {
 	for len(ls.throttled) > 0 && !ls.throttled[0].earliestStart().After(now) {
 		ls.ready = append(ls.ready, heap.Pop(&ls.throttled).(*lane))
 	}
-	for !ls.slotsAreScarce() && len(ls.parked) > 0 {
-		l := ls.parked[0]
-		ls.parked = slices.Delete(ls.parked, 0, 1)
+	for !ls.slotsAreScarce() && len(ls.deferred) > 0 {
+		l := ls.deferred[0]
+		ls.deferred = slices.Delete(ls.deferred, 0, 1)
+		if w := ls.startFrom(l, now); w != nil {
+			return w
+		}
+	}
+	for len(ls.failing) > 0 && ls.mayStartFailing() {
+		l := ls.failing[0]
+		ls.failing = slices.Delete(ls.failing, 0, 1)
 		if w := ls.startFrom(l, now); w != nil {
 			return w
 		}
@@ -193,7 +220,11 @@ func (ls *lanes) next(now time.Time) *work {
 		ls.readyHead++
 		ls.ready, ls.readyHead = compact(ls.ready, ls.readyHead)
 		if ls.slotsAreScarce() && l.inFlight >= minInFlight {
-			ls.parked = append(ls.parked, l)
+			ls.deferred = append(ls.deferred, l)
+			continue
+		}
+		if l.health.Failing && !ls.mayStartFailing() {
+			ls.failing = append(ls.failing, l)
 			continue
 		}
 		if w := ls.startFrom(l, now); w != nil {
@@ -203,11 +234,11 @@ func (ls *lanes) next(now time.Time) *work {
 	return nil
 }
 
-// startFrom starts the oldest delivery of a lane that was ready or parked. It returns nil if
+// startFrom starts the oldest delivery of a lane that was ready, deferred or failing. It returns nil if
 // the lane may not start one any more, because its limits have become lower since.
 func (ls *lanes) startFrom(l *lane, now time.Time) *work {
 	l.isScheduled = false
-	if l.inFlight >= l.allowed || l.interval > 0 && l.earliestStart().After(now) {
+	if l.queued() == 0 || l.inFlight >= l.limit() || l.earliestStart().After(now) {
 		ls.schedule(l, now)
 		return nil
 	}
@@ -218,9 +249,21 @@ func (ls *lanes) startFrom(l *lane, now time.Time) *work {
 	l.inFlight++
 	ls.inFlight++
 	l.lastStart = now
-	w.interval = l.interval
+	w.interval, w.failing, w.unwell = l.interval, l.health.Failing, l.failures > 0 || l.health.IsUnwell()
+	if w.failing {
+		ls.inFlightFailing++
+	}
 	ls.schedule(l, now)
 	return w
+}
+
+// landed notes that a delivery is in flight no more.
+func (ls *lanes) landed(w *work) {
+	w.lane.inFlight--
+	ls.inFlight--
+	if w.failing {
+		ls.inFlightFailing--
+	}
 }
 
 // nextStart returns when the first throttled lane may start a delivery; zero if none is
@@ -235,26 +278,26 @@ func (ls *lanes) nextStart() time.Time {
 // finish notes how a delivery in flight ended, and frees its slot.
 func (ls *lanes) finish(w *work, ended result, now time.Time) {
 	l := w.lane
-	l.inFlight--
-	ls.inFlight--
+	ls.landed(w)
 	ls.buffered--
 	ls.bytes -= len(w.claimed.Event.Payload)
 	switch ended {
 	case resultSuccess:
+		l.failures = 0
 		l.throughput.add(now)
 		l.allowed = min(l.allowed+1, l.maxAllowed)
 	case resultOverloaded:
 		l.allowed = max(l.allowed/2, min(minInFlight, l.maxAllowed))
 	}
-	ls.unpark(l)
+	ls.undefer(l)
 	ls.schedule(l, now)
 }
 
-// unpark makes a parked lane ready again if it has fewer than minInFlight requests in
+// undefer makes a deferred lane ready again if it has fewer than minInFlight requests in
 // flight, even if slots are scarce.
-func (ls *lanes) unpark(l *lane) {
-	if i := slices.Index(ls.parked, l); i >= 0 && l.inFlight < minInFlight {
-		ls.parked = slices.Delete(ls.parked, i, i+1)
+func (ls *lanes) undefer(l *lane) {
+	if i := slices.Index(ls.deferred, l); i >= 0 && l.inFlight < minInFlight {
+		ls.deferred = slices.Delete(ls.deferred, i, i+1)
 		ls.ready = append(ls.ready, l)
 	}
 }
@@ -262,13 +305,17 @@ func (ls *lanes) unpark(l *lane) {
 // postpone puts a delivery that was just started back at the head of its lane, which may
 // start it again when the wait is over.
 func (ls *lanes) postpone(w *work, wait time.Duration, now time.Time) {
-	l := w.lane
-	l.inFlight--
-	ls.inFlight--
-	l.queue = slices.Insert(l.queue, l.head, w)
-	l.lastStart = now.Add(wait - l.interval)
+	w.lane.lastStart = now.Add(wait - w.lane.interval)
 	heap.Init(&ls.throttled) // the lane may be in it
-	ls.unpark(l)
+	ls.putBack(w, now)
+}
+
+// putBack puts a delivery that was just started back at the head of its lane.
+func (ls *lanes) putBack(w *work, now time.Time) {
+	l := w.lane
+	ls.landed(w)
+	l.queue = slices.Insert(l.queue, l.head, w)
+	ls.undefer(l)
 	ls.schedule(l, now)
 }
 
@@ -280,6 +327,7 @@ const (
 	resultSuccess
 	resultOverloaded
 	resultUnsent // nothing was sent, because this machine lacked descriptors or memory
+	resultHeld   // nothing was sent, because the endpoint asked for no requests
 )
 
 // capacity returns how many more deliveries may be claimed: in all, for an empty lane, and
@@ -347,15 +395,31 @@ func (ls *lanes) removeQueued() []*work {
 		}
 		l.queue, l.head, l.isScheduled = nil, 0, false
 	}
-	ls.ready, ls.readyHead, ls.parked, ls.throttled = nil, 0, nil, nil
+	ls.ready, ls.readyHead, ls.deferred, ls.failing, ls.throttled = nil, 0, nil, nil, nil
 	return all
 }
 
-// forgetIdle deletes lanes that have been idle for so long.
+// removeQueuedOf empties the queue of one lane and returns what was in it.
+func (ls *lanes) removeQueuedOf(l *lane) []*work {
+	queued := slices.Clone(l.queue[l.head:])
+	for _, w := range queued {
+		ls.buffered--
+		ls.bytes -= len(w.claimed.Event.Payload)
+	}
+	l.queue, l.head = nil, 0
+	return queued
+}
+
+// forgetIdle deletes lanes that have been idle for so long, or for failingIdleTimeout if their
+// last attempt failed.
 func (ls *lanes) forgetIdle(now time.Time, idle time.Duration) {
 	for id, l := range ls.byID {
+		idle := idle
+		if l.failures > 0 {
+			idle = failingIdleTimeout
+		}
 		switch {
-		case l.queued() > 0 || l.reserved > 0 || len(l.waiters) > 0 || l.inFlight > 0 || l.interval > 0 && l.earliestStart().After(now):
+		case l.queued() > 0 || l.reserved > 0 || len(l.waiters) > 0 || l.inFlight > 0 || l.earliestStart().After(now):
 			l.idleSince = time.Time{}
 		case l.idleSince.IsZero():
 			l.idleSince = now

@@ -98,12 +98,28 @@ func (d *Dispatcher) noteRenewed(list []*work, lost []event.LeaseKey, until time
 	}
 }
 
-// mayAttempt reports whether the lease of w has not ended. After the end, another node may
-// have delivered w.
-func (d *Dispatcher) mayAttempt(w *work) bool {
+// permission is whether an attempt may be made now.
+type permission int
+
+const (
+	allowed      permission = iota
+	leaseLost               // the lease has ended: another node may have delivered it
+	endpointHeld            // the endpoint asks for no requests at present
+)
+
+// mayAttempt says whether w may be attempted now.
+func (d *Dispatcher) mayAttempt(w *work, sub event.Subscription) permission {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return !w.lost && time.Now().Before(w.leasedUntil)
+	d.lanes.learnHealth(w.lane, sub.Health)
+	now := time.Now()
+	switch {
+	case w.lost || !now.Before(w.leasedUntil):
+		return leaseLost
+	case w.lane.health.NotBefore.After(now):
+		return endpointHeld
+	}
+	return allowed
 }
 
 // forget drops a delivery whose lease has ended or is left to run out.

@@ -11,6 +11,8 @@ type work struct {
 	claimed     event.Claimed
 	lane        *lane
 	interval    time.Duration // the lane's, when this one was started
+	failing     bool          // the lane was failing when this one was started
+	unwell      bool          // so a success says something new of its endpoint
 	leasedUntil time.Time     // when the lease ends
 	lost        bool          // the lease has ended early: no attempt may be made
 	prev, next  *work         // in the leaseList

@@ -68,7 +68,7 @@ func (m *memory) leased() (n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, r := range m.rows {
-		if r.d.Status == event.Pending && r.d.LeaseOwner != "" {
+		if r.d.Status == event.Pending && r.d.LeaseOwner != "" && r.d.LeaseOwner != event.ParkedOwner {
 			n++
 		}
 	}
@@ -120,12 +120,18 @@ func (m *memory) Claim(_ context.Context, r event.ClaimRequest) (c event.Claim, 
 	of, size := map[event.ID][]*row{}, 0
 	for _, id := range m.order {
 		row := m.rows[id]
-		switch d := &row.d; {
-		case d.Status != event.Pending || d.LeaseOwner != "" || !m.subs[d.SubscriptionID].Active:
-		case !d.DueAt.After(r.Now):
+		sub := m.subs[row.d.SubscriptionID]
+		switch d, g := &row.d, sub.Gate(); {
+		case d.Status != event.Pending || d.LeaseOwner != "":
+		case d.DueAt.After(r.Now):
+			c.MayBeDue(d.DueAt)
+		case !d.DueAt.After(g.DueUntil(r.Now)):
 			of[d.SubscriptionID] = append(of[d.SubscriptionID], row)
-		case c.NextDue.IsZero() || d.DueAt.Before(c.NextDue):
-			c.NextDue = d.DueAt
+		case g.Parks(r.Until):
+			d.LeaseOwner, d.LeasedUntil = event.ParkedOwner, event.ParkedUntil
+			c.Parked++
+		default:
+			c.MayBeDue(g.Health.NotBefore)
 		}
 	}
 	subs := slices.SortedFunc(maps.Keys(of), func(a, b event.ID) int { return slices.Compare(a[:], b[:]) })
@@ -169,8 +175,34 @@ func (m *memory) Record(_ context.Context, settlements []event.Settlement) error
 			row.d = s.Delivery
 		}
 		row.attempts = append(row.attempts, s.Attempt)
+		sub := m.subs[s.Delivery.SubscriptionID]
+		sub.Health = sub.Health.After(s.Health)
+		m.subs[s.Delivery.SubscriptionID] = sub
 	}
 	return nil
+}
+
+// Unpark makes all parked deliveries due that need not wait.
+func (m *memory) Unpark(_ context.Context, now time.Time, _ int) (n int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, row := range m.rows {
+		sub := m.subs[row.d.SubscriptionID]
+		if until, _ := sub.Gate().Unparks(now, 1); row.d.LeaseOwner == event.ParkedOwner && !row.d.DueAt.After(until) {
+			row.d.LeaseOwner, row.d.LeasedUntil = "", time.Time{}
+			n++
+		}
+	}
+	return n, nil
+}
+
+// editSub changes a subscription, as another node does.
+func (m *memory) editSub(id event.ID, f func(*event.Subscription)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	sub := m.subs[id]
+	f(&sub)
+	m.subs[id] = sub
 }
 
 func (m *memory) Renew(_ context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error) {

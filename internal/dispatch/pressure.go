@@ -107,6 +107,9 @@ func (d *Dispatcher) Reserve(ctx context.Context, sub event.Subscription, size i
 		return event.Lease{}, false
 	}
 	l, now := d.lanes.laneOf(sub), time.Now()
+	if d.isClosed(l, now) {
+		return event.Lease{}, false
+	}
 	inTurn := len(l.waiters) == 0 && (!l.overflowed || !d.lanes.keepsUp(l, now))
 	if !(inTurn && d.lanes.reserve(l, size)) {
 		if !d.awaitCapacity(ctx, l, size, now) {

@@ -72,13 +72,24 @@ func newRecorder(o recorderOptions) *recorder {
 	return r
 }
 
-// add queues an outcome to be recorded. Its lease is kept until it is.
-func (r *recorder) add(w *work, s event.Settlement) {
+// add queues an outcome to be recorded, and deliveries to be released after that. Their leases
+// are kept until it is done.
+func (r *recorder) add(w *work, s event.Settlement, released ...*work) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for len(r.unrecorded) >= maxUnrecorded && !r.unbounded {
 		r.changed.Wait()
 	}
+	r.unrecorded = append(r.unrecorded, recorded{w, s})
+	r.released = append(r.released, released...)
+	r.changed.Broadcast()
+}
+
+// addNow queues an outcome as add does, and never waits. It is for what Run itself settles,
+// which is at most one claim at a time.
+func (r *recorder) addNow(w *work, s event.Settlement) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.unrecorded = append(r.unrecorded, recorded{w, s})
 	r.changed.Broadcast()
 }

@@ -115,6 +115,9 @@ func (h Health) RefusedTooLong(due, now time.Time) bool {
 	return !since.IsZero() && !due.After(since)
 }
 
+// IsUnwell reports whether a success would change it.
+func (h Health) IsUnwell() bool { return h.Failing || !h.RefusedSince.IsZero() }
+
 // Latest returns the later of two states of one subscription's health, as two nodes may know
 // it. No request starts before the NotBefore of either.
 func (h Health) Latest(o Health) Health {

@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ func claimed(attempts int) event.Delivery {
 
 func TestSettle(t *testing.T) {
 	policy := event.RetryPolicy{10 * time.Second, time.Minute}
+	const refused = -1 // in place of a wait: the delivery is due when it was
 	status := func(code int) event.Outcome { return event.Outcome{StatusCode: code, Code: event.CodeStatus} }
 	after := func(code int, d time.Duration) event.Outcome {
 		return event.Outcome{StatusCode: code, Code: event.CodeStatus, RetryAfter: d}
@@ -56,12 +58,12 @@ func TestSettle(t *testing.T) {
 		{"410 disables on the last attempt too", 2, event.Outcome{StatusCode: 410, Code: event.CodeGone}, policy, event.Failed, 0, true},
 		{"a blocked target ends it", 0, event.Outcome{Code: event.CodeBlocked}, policy, event.Failed, 0, false},
 		{"a target that can't be called ends it", 0, event.Outcome{Code: event.CodeBadTarget}, policy, event.Failed, 0, false},
-		{"Retry-After makes the wait longer", 0, after(429, 30*time.Second), policy, event.Pending, 30 * time.Second, false},
-		{"Retry-After makes it no shorter", 0, after(503, time.Second), policy, event.Pending, 10 * time.Second, false},
-		{"Retry-After is bounded", 0, after(503, 365*24*time.Hour), policy, event.Pending, event.MaxRetryAfter, false},
-		{"Retry-After does not shorten a longer delay by its bound", 0, after(503, 365*24*time.Hour), event.RetryPolicy{48 * time.Hour}, event.Pending, 48 * time.Hour, false},
 		{"a negative Retry-After is none", 0, after(503, -time.Hour), policy, event.Pending, 10 * time.Second, false},
-		{"Retry-After gives no further attempt", 2, after(429, time.Second), policy, event.Failed, 0, false},
+		{"a refusal leaves it due", 0, after(429, 30*time.Second), policy, event.Pending, refused, false},
+		{"a refusal uses no step", 2, after(503, time.Second), policy, event.Pending, refused, false},
+		{"a refusal ends nothing, even without retries", 0, after(502, time.Second), nil, event.Pending, refused, false},
+		{"a success with Retry-After is a success", 0, event.Outcome{StatusCode: 200, RetryAfter: time.Hour}, policy, event.Delivered, 0, false},
+		{"refused for too long ends it", 0, event.Outcome{Code: event.CodeRefusedTooLong}, policy, event.Failed, 0, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.reason, func(t *testing.T) {
@@ -72,9 +74,12 @@ func TestSettle(t *testing.T) {
 			want := d
 			want.Status, want.Attempts = tt.want, tt.attempts+1
 			want.LeaseOwner, want.LeasedUntil = "", time.Time{}
-			if tt.want == event.Pending {
+			switch {
+			case tt.wait == refused:
+				want.RoundFrom++
+			case tt.want == event.Pending:
 				want.DueAt = ended.Add(tt.wait)
-			} else {
+			default:
 				want.SettledAt = ended
 			}
 			if tt.want == event.Delivered {
@@ -100,7 +105,8 @@ func TestSettle(t *testing.T) {
 var codes = []event.Code{
 	"", event.CodeTimeout, event.CodeDNS, event.CodeConnectionRefused, event.CodeConnectionReset, event.CodeConnectionClosed,
 	event.CodeUnreachable, event.CodeTLSExpired, event.CodeTLSUntrusted, event.CodeTLSWrongHost, event.CodeTLS,
-	event.CodeRedirect, event.CodeGone, event.CodeStatus, event.CodeBadResponse, event.CodeBlocked, event.CodeBadTarget, event.CodeDamaged, event.CodeNetwork,
+	event.CodeRedirect, event.CodeGone, event.CodeStatus, event.CodeBadResponse, event.CodeBlocked, event.CodeBadTarget, event.CodeDamaged,
+	event.CodeRefusedTooLong, event.CodeNetwork,
 }
 
 func anyOutcome() *rapid.Generator[event.Outcome] {
@@ -109,7 +115,7 @@ func anyOutcome() *rapid.Generator[event.Outcome] {
 			StartedAt:  started,
 			Code:       rapid.SampledFrom(codes).Draw(t, "code"),
 			StatusCode: rapid.IntRange(0, 599).Draw(t, "status"),
-			RetryAfter: time.Duration(rapid.Int64().Draw(t, "retry after")),
+			RetryAfter: time.Duration(rapid.SampledFrom([]int64{0, 0, 0, -1, 1, 1e9, math.MaxInt64}).Draw(t, "retry after")),
 		}
 	})
 }
@@ -130,7 +136,7 @@ func TestSettleToTheEnd(t *testing.T) {
 		policy := anyPolicy(30*24*time.Hour).Draw(t, "policy")
 		d, now := claimed(0), ended
 		for d.Status == event.Pending {
-			if d.Attempts > len(policy) {
+			if d.Attempts-d.RoundFrom > len(policy) {
 				t.Fatalf("after %d attempts it is still pending; the policy has %d retries", d.Attempts, len(policy))
 			}
 			o := anyOutcome().Draw(t, "outcome")
@@ -157,10 +163,14 @@ func checkSettlement(t *rapid.T, before event.Delivery, s event.Settlement, poli
 	switch {
 	case o.Success():
 		wantSettled(t, d, event.Delivered, at)
-	case o.Final(), before.Attempts >= len(policy):
+	case o.Refused():
+		if d.Status != event.Pending || !d.DueAt.Equal(before.DueAt) || d.RoundFrom != before.RoundFrom+1 {
+			t.Fatalf("a refusal made %+v of %+v", d, before)
+		}
+	case o.Final(), before.Attempts-before.RoundFrom >= len(policy):
 		wantSettled(t, d, event.Failed, at)
 	default:
-		wantRetry(t, d, policy[before.Attempts], o.RetryAfter, at)
+		wantRetry(t, d, policy[before.Attempts-before.RoundFrom], at)
 	}
 }
 
@@ -170,14 +180,12 @@ func wantSettled(t *rapid.T, d event.Delivery, status event.Status, at time.Time
 	}
 }
 
-func wantRetry(t *rapid.T, d event.Delivery, delay, retryAfter time.Duration, at time.Time) {
+func wantRetry(t *rapid.T, d event.Delivery, delay time.Duration, at time.Time) {
 	const rounding = 1 // nanosecond
-	earliest := delay - delay/10 - rounding
-	asked := min(retryAfter, event.MaxRetryAfter)
-	latest := max(delay+delay/10+rounding, asked)
+	earliest, latest := delay-delay/10-rounding, delay+delay/10+rounding
 	wait := d.DueAt.Sub(at)
-	if d.Status != event.Pending || !d.SettledAt.IsZero() || wait < max(earliest, asked) || wait > latest {
-		t.Fatalf("it is %v and waits %v; want pending for %v to %v (asked for %v)", d.Status, wait, earliest, latest, retryAfter)
+	if d.Status != event.Pending || !d.SettledAt.IsZero() || wait < earliest || wait > latest {
+		t.Fatalf("it is %v and waits %v; want pending for %v to %v", d.Status, wait, earliest, latest)
 	}
 }
 

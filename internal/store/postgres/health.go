@@ -111,38 +111,56 @@ var walkParkedSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
 // it stopped.
 const unparkWalk = 1024
 
-// Unpark goes round the subscriptions that have parked deliveries.
-func (s *Store) Unpark(ctx context.Context, now time.Time, limit int) (int, error) {
+// Unpark goes round the subscriptions that have parked deliveries, from where the last call
+// stopped.
+func (s *Store) Unpark(ctx context.Context, now time.Time, limit int) (sum int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	now = s.clock.toDatabase(now)
-	var gates []parkedGate
-	err := again(ctx, func() (err error) {
-		gates, err = s.walkParked(ctx)
-		return err
-	})
-	var next event.ID // zero once it has come round
-	sum := 0
-	for i := range gates {
-		if err != nil || sum >= limit {
+	s.mu.Lock()
+	at := s.unparkCursor
+	s.mu.Unlock()
+	wrapped := at.IsZero()
+	for {
+		var n int
+		n, at, err = s.unparkFrom(ctx, at, now, limit-sum)
+		if sum += n; err != nil || sum >= limit || !at.IsZero() || wrapped {
 			break
 		}
+		wrapped = true
+	}
+	s.mu.Lock()
+	s.unparkCursor = at
+	s.mu.Unlock()
+	s.hints.hintDue(sum > 0)
+	return sum, fail("unpark deliveries", err)
+}
+
+// unparkFrom looks at the next subscriptions. It returns where to go on, which is zero at the
+// end.
+func (s *Store) unparkFrom(ctx context.Context, at event.ID, now time.Time, limit int) (sum int, next event.ID, err error) {
+	var gates []parkedGate
+	err = again(ctx, func() (err error) {
+		gates, err = s.walkParked(ctx, at)
+		return err
+	})
+	if err != nil {
+		return 0, at, err
+	}
+	for i := range gates {
 		until, n := gates[i].gate.Unparks(now, limit-sum)
 		if !until.IsZero() {
 			n, err = s.end(ctx, "unpark deliveries", unparkSQL, uuid(gates[i].subscription), until, n)
 			sum += n
 		}
-		if i+1 < len(gates) || len(gates) == unparkWalk {
-			next = gates[i].subscription
-		} else {
-			next = event.ID{}
+		if err != nil || sum >= limit {
+			return sum, gates[i].subscription, err
 		}
 	}
-	s.mu.Lock()
-	s.unparkCursor = next
-	s.mu.Unlock()
-	s.hints.hintDue(sum > 0)
-	return sum, fail("unpark deliveries", err)
+	if len(gates) < unparkWalk {
+		return sum, event.ID{}, nil
+	}
+	return sum, gates[len(gates)-1].subscription, nil
 }
 
 // parkedGate is a subscription that has parked deliveries, and its gate.
@@ -151,10 +169,7 @@ type parkedGate struct {
 	gate         event.Gate
 }
 
-func (s *Store) walkParked(ctx context.Context) ([]parkedGate, error) {
-	s.mu.Lock()
-	at := s.unparkCursor
-	s.mu.Unlock()
+func (s *Store) walkParked(ctx context.Context, at event.ID) ([]parkedGate, error) {
 	rows, err := s.pool.Query(ctx, walkParkedSQL, uuid(at), unparkWalk)
 	if err != nil {
 		return nil, err

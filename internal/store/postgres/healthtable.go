@@ -23,6 +23,7 @@ func migratePauseAndHealth(ctx context.Context, db *sql.DB) error {
 			ADD COLUMN IF NOT EXISTS paused_at     timestamptz,
 			ADD COLUMN IF NOT EXISTS paused_by     text NOT NULL DEFAULT '',
 			ADD COLUMN IF NOT EXISTS paused_reason text NOT NULL DEFAULT ''`,
+		`CREATE INDEX IF NOT EXISTS subscriptions_paused ON subscriptions (paused_at) WHERE paused_at IS NOT NULL`,
 		// Whoever changes a subscription changes its revision, a node of an older release too.
 		// A pause changes none, nor does sealing the same secrets under another master key.
 		`CREATE OR REPLACE FUNCTION hookferry_raise_revision() RETURNS trigger LANGUAGE plpgsql AS $$

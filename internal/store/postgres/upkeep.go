@@ -95,23 +95,35 @@ func rangesOf(of ids) []any {
 	return []any{of, first, last, earliest, latest}
 }
 
-// forgottenSQL and forgottenParkedSQL settle by an index each.
-const (
-	forgottenSQL       = forgottenBegin + `IS NULL` + forgottenEnd
-	forgottenParkedSQL = forgottenBegin + `= 'parked'` + forgottenEnd
-	forgottenBegin     = `UPDATE deliveries SET status = 3, settled_at = $1, lease_owner = NULL, leased_until = NULL WHERE id = ANY(ARRAY(
+// forgottenSQL settles deliveries of the subscriptions for which the condition is true, without
+// a lease or parked: an index each.
+func forgottenSQL(condition, lease string) string {
+	return `UPDATE deliveries SET status = 3, settled_at = $1, lease_owner = NULL, leased_until = NULL WHERE id = ANY(ARRAY(
 		SELECT d.id FROM subscriptions s CROSS JOIN LATERAL (
-			SELECT id FROM deliveries WHERE subscription_id = s.id AND status = 0 AND due_at < $2 AND id < $3 AND lease_owner `
-	forgottenEnd = `
+			SELECT id FROM deliveries WHERE subscription_id = s.id AND status = 0 AND due_at < $2 AND id < $3 AND lease_owner ` + lease + `
 			LIMIT $4 FOR UPDATE SKIP LOCKED) AS d
-		WHERE NOT s.is_active AND s.inactive_since < $2 OR s.paused_at < $2 LIMIT $4))`
+		WHERE ` + condition + ` LIMIT $4))`
+}
+
+const (
+	inactiveForLong = "NOT s.is_active AND s.inactive_since < $2"
+	pausedForLong   = "s.paused_at < $2"
+	unleased        = "IS NULL"
+	isParked        = "= 'parked'"
 )
+
+var forgottenSQLs = []string{
+	forgottenSQL(inactiveForLong, unleased),
+	forgottenSQL(inactiveForLong, isParked),
+	forgottenSQL(pausedForLong, unleased),
+	forgottenSQL(pausedForLong, isParked),
+}
 
 // cancelForgotten settles what has waited for an inactive or a paused subscription for longer
 // than anything is kept.
 func cancelForgotten(ctx context.Context, tx pgx.Tx, before, now time.Time, limit int) (int, error) {
 	floor := event.FloorID(before)
-	for _, sql := range []string{forgottenSQL, forgottenParkedSQL} {
+	for _, sql := range forgottenSQLs {
 		tag, err := tx.Exec(ctx, sql, now, before, uuid(floor), limit)
 		if err != nil || tag.RowsAffected() > 0 {
 			return int(tag.RowsAffected()), err

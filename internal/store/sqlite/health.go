@@ -94,12 +94,17 @@ const unparkWalk = 1024
 // Unpark goes round the subscriptions that have parked deliveries.
 func (s *Store) Unpark(ctx context.Context, now time.Time, limit int) (int, error) {
 	return s.update(ctx, func(w *writer) (sum int64, err error) {
+		wrapped := s.unparkCursor.IsZero()
 		for range unparkWalk {
 			var next event.ID
 			err := w.stmts.nextParked.Row(rawsqlite.Blob(s.unparkCursor[:])).Scan(idScan{&next})
 			if errors.Is(err, sql.ErrNoRows) {
 				s.unparkCursor = event.ID{}
-				return sum, nil
+				if wrapped {
+					return sum, nil
+				}
+				wrapped = true
+				continue
 			}
 			if err != nil {
 				return sum, err

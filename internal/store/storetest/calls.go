@@ -29,6 +29,7 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 		{"Release", func(ctx context.Context) error {
 			return r.s.Release(ctx, []event.LeaseKey{{Delivery: held.ID, Owner: "node-z"}})
 		}},
+		{"Unpark", func(ctx context.Context) error { return ignore(r.s.Unpark(ctx, r.now, 10)) }},
 		{"Rescue", func(ctx context.Context) error { return ignore(r.s.Rescue(ctx, r.now)) }},
 		{"Record", func(ctx context.Context) error {
 			return r.s.Record(ctx, []event.Settlement{settle(held, r.now, failure())})
@@ -61,7 +62,15 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 		}},
 		{"Subscription", func(ctx context.Context) error { return ignore(r.s.Subscription(ctx, s.ID)) }},
 		{"ListSubscriptions", func(ctx context.Context) error { return ignore(r.s.ListSubscriptions(ctx, event.ID{}, 10)) }},
-		{"ReplaceSubscription", func(ctx context.Context) error { return ignore(r.s.ReplaceSubscription(ctx, s)) }},
+		{"ReplaceSubscription", func(ctx context.Context) error {
+			replaced := s
+			replaced.Revision = 0
+			return ignore(r.s.ReplaceSubscription(ctx, replaced))
+		}},
+		{"PauseSubscription", func(ctx context.Context) error {
+			return ignore(r.s.PauseSubscription(ctx, s.ID, event.Pause{At: r.now}))
+		}},
+		{"ResumeSubscription", func(ctx context.Context) error { return ignore(r.s.ResumeSubscription(ctx, s.ID, r.now)) }},
 		{"SwapSecrets", func(ctx context.Context) error { return ignore(r.s.SwapSecrets(ctx, s, s)) }},
 		{"DeleteSubscription", func(ctx context.Context) error { return r.s.DeleteSubscription(ctx, s.ID, r.now, 0) }},
 	}

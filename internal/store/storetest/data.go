@@ -53,6 +53,7 @@ func (r rig) subscribe(edits ...func(*event.Subscription)) event.Subscription {
 		edit(&s)
 	}
 	r.must("create a subscription", r.s.CreateSubscription(r.t.Context(), s))
+	s.Revision = 1
 	return s
 }
 
@@ -218,6 +219,7 @@ func (r rig) delivery(id event.ID) event.DeliveryReport {
 // activate writes the subscription with is_active and the time given.
 func (r rig) activate(s event.Subscription, active bool, at time.Time) {
 	r.t.Helper()
+	s.Revision = 0
 	s.Active, s.UpdatedAt = active, at
 	_, err := r.s.ReplaceSubscription(r.t.Context(), s)
 	r.must("replace a subscription", err)

@@ -170,6 +170,7 @@ func replaceAll(r rig) {
 	want.DisabledReason = "" // the service's own word, not the caller's
 	sent := want
 	sent.CreatedAt = old.CreatedAt.Add(time.Hour) // not the caller's to change
+	want.Revision = 2
 	same(r.t, "replaced subscription", r.replace(sent), want)
 	same(r.t, "its neighbour", r.subscription(other.ID), other)
 }
@@ -181,6 +182,7 @@ func replaceClears(r rig) {
 		CreatedAt: old.CreatedAt, UpdatedAt: r.tick(),
 	}
 	got := r.replace(want)
+	want.Revision = 2
 	same(r.t, "replaced subscription", got, want)
 	if got.RetrySchedule != nil {
 		r.t.Errorf("the schedule that was taken away is %#v, want nil", got.RetrySchedule)

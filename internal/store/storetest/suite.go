@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Idempotency", idempotencyCases},
 		{"Claim", claimCases},
 		{"Fairness", fairnessCases},
+		{"Gates", gateCases},
 		{"Record", recordCases},
 		{"Fence", fenceCases},
 		{"Moves", moveCases},

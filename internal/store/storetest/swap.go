@@ -50,6 +50,7 @@ func swapChanged(r rig) {
 		if r.swap(from, turned(from)) {
 			r.t.Errorf("%s has changed, and was overwritten", what)
 		}
+		now.Revision++
 		same(r.t, what, r.subscription(from.ID), now)
 	}
 }

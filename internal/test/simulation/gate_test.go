@@ -115,3 +115,8 @@ func (s gated) Rescue(ctx context.Context, now time.Time) (n int, err error) {
 	err = s.step("rescue", func() (err error) { n, err = s.Store.Rescue(ctx, now); return err })
 	return n, err
 }
+
+func (s gated) Unpark(ctx context.Context, now time.Time, limit int) (n int, err error) {
+	err = s.step("unpark", func() (err error) { n, err = s.Store.Unpark(ctx, now, limit); return err })
+	return n, err
+}

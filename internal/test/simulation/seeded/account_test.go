@@ -15,7 +15,7 @@ const (
 	soonCalm   = 3 * time.Second
 	soonHealed = 18 * time.Second
 	// healing is how long everything may take to come to its end.
-	healing = 2 * time.Minute
+	healing = 6 * time.Minute
 )
 
 // waited checks how long an event waited for its first attempt.
@@ -65,7 +65,8 @@ func (w *world) heal() {
 // ended reports that nothing is left to be done.
 func (w *world) ended() bool {
 	for _, seen := range w.watched {
-		if seen.d.Status == event.Pending && (w.store.sub(seen.d.SubscriptionID).Active || seen.d.LeaseOwner != "") {
+		sub, owner := w.store.sub(seen.d.SubscriptionID), seen.d.LeaseOwner
+		if seen.d.Status == event.Pending && (sub.Active && !sub.Paused() || owner != "" && owner != event.ParkedOwner) {
 			return false
 		}
 	}

@@ -124,8 +124,10 @@ func (w *world) act() {
 	case dice < 68:
 		other.mood = moods[w.dice.IntN(len(moods))]
 		w.log("%s: %s", other.name, other.mood)
-	case dice < 76:
+	case dice < 72:
 		w.toggle(other)
+	case dice < 76:
+		w.pauseOrResume(other)
 	case dice < 78:
 		w.remove(other)
 	case dice < 82:
@@ -223,10 +225,25 @@ func (w *world) busyAt(c *caller, n *node) bool {
 
 func (w *world) toggle(e *endpoint) {
 	s := w.store.sub(e.id).Subscription
-	s.Active, s.UpdatedAt = !s.Active, time.Now()
+	s.Active, s.UpdatedAt, s.Revision = !s.Active, time.Now(), 0
 	_, err := w.store.ReplaceSubscription(w.t.Context(), s)
 	w.log("%s is active: %v (%v)", e.name, s.Active, err == nil)
-	w.settle(nil)
+	w.settle(w.change())
+}
+
+// change is the step of an operator who changes a subscription.
+func (w *world) change() *call { return &call{node: &node{name: "api"}, kind: "change"} }
+
+func (w *world) pauseOrResume(e *endpoint) {
+	var err error
+	if sub := w.store.sub(e.id); sub.Paused() {
+		_, err = w.store.ResumeSubscription(w.t.Context(), e.id, time.Now())
+		w.log("%s is resumed (%v)", e.name, err == nil)
+	} else {
+		_, err = w.store.PauseSubscription(w.t.Context(), e.id, event.Pause{At: time.Now()})
+		w.log("%s is paused (%v)", e.name, err == nil)
+	}
+	w.settle(w.change())
 }
 
 func (w *world) remove(e *endpoint) {

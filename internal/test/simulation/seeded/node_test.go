@@ -35,6 +35,7 @@ type node struct {
 	wait   time.Duration // what the rate limiter says
 	jitter float64
 	seen   map[event.ID]event.Subscription // what it read the last time
+	asked  map[*endpoint]time.Time         // until when endpoints asked it for no requests
 }
 
 // marked says in a context whose call it is.
@@ -47,7 +48,7 @@ func mark(ctx context.Context, of string) context.Context {
 func (w *world) start(role string) *node {
 	n := &node{
 		w: w, name: fmt.Sprintf("%s%d", role, len(w.nodes)+1), ended: make(chan error, 1),
-		seen: map[event.ID]event.Subscription{},
+		seen: map[event.ID]event.Subscription{}, asked: map[*endpoint]time.Time{},
 	}
 	n.in = &ingest.Ingest{Subscriptions: n, Store: n, Handoff: passer{n}, Observer: n, Now: time.Now}
 	ctx, end := context.WithCancel(mark(context.Background(), "loop"))
@@ -126,6 +127,11 @@ func (n *node) Release(ctx context.Context, leases []event.LeaseKey) error {
 func (n *node) Rescue(ctx context.Context, now time.Time) (ended int, err error) {
 	err = n.call(&call{kind: "rescue"}, func() (err error) { ended, err = n.w.store.Rescue(ctx, now); return err })
 	return ended, err
+}
+
+func (n *node) Unpark(ctx context.Context, now time.Time, limit int) (due int, err error) {
+	err = n.call(&call{kind: "unpark"}, func() (err error) { due, err = n.w.store.Unpark(ctx, now, limit); return err })
+	return due, err
 }
 
 // Subscription is the node's cache. A delivery that was just let go finds what was

@@ -113,6 +113,11 @@ func (w *world) settled(seen *watched, now event.Delivery, a event.Attempt) {
 		w.strayed(seen, now, r)
 		return
 	}
+	if r.outcome.Refused() {
+		w.demand(now.RoundFrom == before.RoundFrom+1 && now.Stray == before.Stray && now.Status == event.Pending && now.DueAt.Equal(before.DueAt),
+			"%s: attempt %d was refused and made of %+v %+v", seen.name, now.Attempts, before, now)
+		return
+	}
 	w.demand(now.RoundFrom == before.RoundFrom && now.Stray == before.Stray, "%s: attempt %d is no stray and counts as one", seen.name, now.Attempts)
 	p := w.store.sub(now.SubscriptionID).Policy(policy)
 	step := now.Attempts - now.RoundFrom
@@ -128,7 +133,7 @@ func (w *world) settled(seen *watched, now event.Delivery, a event.Attempt) {
 		return
 	}
 	delay := p[step-1]
-	least, most := max(delay*9/10, r.outcome.RetryAfter), max(delay*11/10, r.outcome.RetryAfter)
+	least, most := delay*9/10, delay*11/10
 	wait := now.DueAt.Sub(r.ended)
 	w.demand(wait >= least-time.Microsecond && wait <= most, "%s is due %v after attempt %d, want %v to %v", seen.name, wait, now.Attempts, least, most)
 }
@@ -156,12 +161,20 @@ func (w *world) leased(seen *watched, r *row, kind, by string) {
 	before, now := seen.d, r.d
 	switch {
 	case before.LeaseOwner == now.LeaseOwner && before.LeasedUntil.Equal(now.LeasedUntil):
+	case now.LeaseOwner == event.ParkedOwner:
+		sub := w.store.sub(now.SubscriptionID)
+		w.demand(kind == "claim" && before.LeaseOwner == "", "%s was parked by %s, with the lease of %q", seen.name, kind, before.LeaseOwner)
+		waits := !sub.Active || sub.Paused() || !sub.Health.NotBefore.IsZero() // the claim may come late
+		w.demand(waits && !now.DueAt.After(time.Now()), "%s was parked and need not wait", seen.name)
+	case before.LeaseOwner == event.ParkedOwner:
+		w.demand(now.LeaseOwner == "" && slices.Contains([]string{"unpark", "change", "record", "delete", "cancel"}, kind), "%s was parked and has the lease of %q by %s", seen.name, now.LeaseOwner, kind)
 	case before.LeaseOwner == "":
 		sub := w.store.sub(now.SubscriptionID)
 		w.demand(kind == "claim" && nodeOf(now) == by, "%s is leased to %q by %s of %s", seen.name, now.LeaseOwner, kind, by)
 		w.demand(!slices.Contains(seen.owners, now.LeaseOwner), "%s has a second lease of %q", seen.name, now.LeaseOwner)
 		seen.owners = append(seen.owners, now.LeaseOwner)
-		w.demand(sub.Active && !sub.Deleted(), "%s was claimed for a subscription that is not active", seen.name)
+		w.demand(sub.Active && !sub.Deleted() && !sub.Paused(), "%s was claimed for a subscription that is not active", seen.name)
+		w.demand(!sub.Health.NotBefore.After(time.Now()), "%s was claimed while its endpoint asks for no requests", seen.name)
 		w.demand(!before.DueAt.After(time.Now()), "%s was claimed before it is due", seen.name)
 	case before.LeaseOwner == now.LeaseOwner:
 		w.demand(kind == "renew", "%s is claimed a second time by its owner (%s)", seen.name, kind)
@@ -243,8 +256,10 @@ func (w *world) requested(c *call) {
 	began := w.begun[c.node.name+c.of]
 	sub := w.store.sub(c.sub.ID)
 	if began.read != outdated {
-		w.demand(sub.Active && !sub.Deleted(), "%s: an attempt for a subscription that is not active, or no more", c.name())
+		w.demand(sub.Active && !sub.Deleted() && !sub.Paused(), "%s: an attempt for a subscription that is not active, or no more", c.name())
+		w.demand(!sub.Health.NotBefore.After(c.since), "%s: an attempt while its endpoint asks for no requests", c.name())
 	}
+	w.demand(!c.node.asked[e].After(c.since), "%s: an attempt %v before the time that the endpoint told this node", c.name(), c.node.asked[e].Sub(c.since))
 	if d := seen.d; d.Status == event.Pending && sameStep(d, began.delivery) {
 		mine := d.LeaseOwner == began.delivery.LeaseOwner && time.Now().Before(d.LeasedUntil.Add(time.Microsecond))
 		w.demand(mine, "%s: an attempt while the lease is %q's until %v", c.name(), d.LeaseOwner, d.LeasedUntil.Sub(w.began))

@@ -257,6 +257,12 @@ func (w *world) letAnswer(c *call) {
 	if seen == nil || c.ctx.Err() != nil {
 		return
 	}
+	if c.outcome.Refused() {
+		e := w.endpoint(c.sub.ID)
+		if until := time.Now().Add(c.outcome.RetryAfter); until.After(c.node.asked[e]) {
+			c.node.asked[e] = until
+		}
+	}
 	seen.requests = append(seen.requests, request{c.node, c.claimed, c.since, time.Now(), c.outcome})
 	if c.outcome.Success() {
 		seen.successes++

@@ -1,0 +1,163 @@
+package dispatch
+
+import (
+	"container/heap"
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/event"
+)
+
+// A lane keeps to what is known of its endpoint's health (event.Health). An endpoint that asked
+// for no requests gets none until the time that it named; then its lane starts with one in
+// flight, and one more with each success. A failing endpoint gets one request at a time, and all
+// failing lanes together hold at most a quarter of the node's slots. A change is recorded with
+// the attempt that shows it, and reaches the other nodes with the subscription.
+const (
+	// failingIdleTimeout is how long an idle lane is kept whose last attempt failed: its
+	// failures in a row are counted over the retries of one delivery, too.
+	failingIdleTimeout = time.Hour
+	// unparkInterval is the time between two looks for parked deliveries that need not wait
+	// any more, and unparkLimit is how many of them one look makes due.
+	unparkInterval = time.Second
+	unparkLimit    = 1000
+	// parkPause is the time between two claims of which the first parked as many as it may.
+	parkPause = 10 * time.Millisecond
+)
+
+// mayStartFailing reports whether failing lanes may have one more request in flight.
+func (ls *lanes) mayStartFailing() bool { return ls.inFlightFailing < max(1, ls.limits.InFlight/4) }
+
+// learnHealth takes over what the store, and so another node, knows of a lane's endpoint.
+func (ls *lanes) learnHealth(l *lane, h event.Health) {
+	if h == l.health {
+		return
+	}
+	ls.setHealth(l, l.health.Latest(h))
+}
+
+func (ls *lanes) setHealth(l *lane, h event.Health) {
+	if h == l.health {
+		return
+	}
+	recovered := l.health.Failing && !h.Failing
+	l.health = h
+	heap.Init(&ls.throttled) // the lane may be in it
+	if recovered {
+		l.failures, l.allowed = 0, min(initialInFlight, l.maxAllowed)
+		if i := slices.Index(ls.failing, l); i >= 0 {
+			ls.failing = slices.Delete(ls.failing, i, i+1)
+			ls.ready = append(ls.ready, l)
+		}
+	}
+}
+
+// observe notes what an attempt says of its endpoint, and returns what of that is to be
+// recorded.
+func (ls *lanes) observe(l *lane, o *event.Outcome, at time.Time) event.HealthChange {
+	c := event.HealthChange{StartedAt: o.StartedAt, At: at}
+	switch {
+	case o.Success():
+		l.failures = 0
+		if !l.health.IsUnwell() {
+			return event.HealthChange{}
+		}
+		c.Kind = event.HealthRecovered
+	case o.Refused():
+		c.Kind, c.RetryAfter = event.HealthRefused, o.RetryAfter
+		l.allowed = 1
+	default:
+		if l.failures++; l.failures < event.FailuresInRow || l.health.Failing {
+			return event.HealthChange{}
+		}
+		c.Kind = event.HealthFailing
+	}
+	ls.setHealth(l, l.health.After(c))
+	return c
+}
+
+// noteHealth notes what an attempt says of its endpoint, and returns what of that is to be
+// recorded with it. If the lane's deliveries now wait for longer than a lease is, it empties the
+// lane and returns what was queued, which is to be released once the attempt is recorded.
+func (d *Dispatcher) noteHealth(w *work, sub event.Subscription, o *event.Outcome, at time.Time) (event.HealthChange, []*work) {
+	if o.Success() && !w.unwell && !sub.Health.IsUnwell() {
+		return event.HealthChange{}, nil // nearly always
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lanes.learnHealth(w.lane, sub.Health)
+	before := w.lane.health
+	c := d.lanes.observe(w.lane, o, at)
+	d.logHealth(sub.ID, before, w.lane.health)
+	if o.Refused() && d.isClosed(w.lane, at) {
+		return c, d.lanes.removeQueuedOf(w.lane)
+	}
+	return c, nil
+}
+
+// logHealth logs that an endpoint's state has changed.
+func (d *Dispatcher) logHealth(subscription event.ID, before, after event.Health) {
+	level, what := slog.LevelInfo, ""
+	switch {
+	case after.Failing && !before.Failing:
+		level, what = slog.LevelWarn, "the endpoint is failing; it gets one request at a time until one succeeds"
+	case before.RefusedSince.IsZero() && !after.RefusedSince.IsZero():
+		what = "the endpoint asks for no requests for a time; its deliveries wait"
+	case before.IsUnwell() && !after.IsUnwell():
+		what = "the endpoint takes requests again"
+	default:
+		return
+	}
+	attrs := []slog.Attr{slog.String("subscription", subscription.String())}
+	if after.NotBefore.After(after.ChangedAt) {
+		attrs = append(attrs, slog.Time("not_before", after.NotBefore))
+	}
+	d.o.Log.LogAttrs(context.Background(), level, what, attrs...)
+}
+
+// isClosed reports whether a lane's deliveries wait for longer than a lease is, so that they are
+// to wait in the store.
+func (d *Dispatcher) isClosed(l *lane, now time.Time) bool {
+	return l.isPaused || l.health.NotBefore.After(now.Add(d.o.Lease))
+}
+
+// hold puts w, which was just started, back into its lane, because the endpoint has asked for no
+// requests meanwhile, here or at another node. It returns what this goroutine delivers next.
+func (d *Dispatcher) hold(w *work) *work {
+	now := time.Now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopping || d.isClosed(w.lane, now) {
+		d.lanes.finish(w, resultNeutral, now)
+		d.recorder.release(w)
+	} else {
+		d.lanes.putBack(w, now)
+	}
+	return d.reuseSlot(now)
+}
+
+// endRefused settles a delivery that its endpoint has refused for too long. No request is made.
+func (d *Dispatcher) endRefused(w *work, sub event.Subscription, now time.Time) {
+	s := event.Settle(w.claimed.Delivery, event.TooLongRefused(sub.Health, now), nil, now, 0)
+	d.o.Observer.Attempt(s)
+	d.logAttempt(w, sub, s)
+	d.recorder.addNow(w, s)
+}
+
+// unpark makes parked deliveries due that need not wait any more. It returns how long to wait
+// before the next look.
+func (d *Dispatcher) unpark(ctx context.Context) time.Duration {
+	n, err := d.o.Store.Unpark(ctx, time.Now(), unparkLimit)
+	if err != nil && ctx.Err() == nil {
+		d.o.Log.WarnContext(ctx, "could not look for deliveries that need not wait any more; trying again", "error", err)
+	}
+	if n > 0 {
+		d.hint()
+	}
+	if n >= unparkLimit {
+		return 0
+	}
+	return unparkInterval
+}
