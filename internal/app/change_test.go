@@ -87,6 +87,64 @@ func TestETagsHoldOnEveryNode(t *testing.T) {
 	})
 }
 
+// Events are accepted during a pause on every node, and nothing is sent; then all of them are
+// delivered, with the settings as they were.
+func TestPauseHoldsDeliveriesAndLosesNone(t *testing.T) {
+	onEachStore(t, func(t *testing.T, nodes []*instance) {
+		r := receive(t, "", nil)
+		here, there := nodes[0], nodes[len(nodes)-1]
+		sub := here.subscribe(map[string]any{"target_url": r.URL, "event_types": []string{"user.*"}})
+		here.settled(here.publish(sub, created)) // in the memory of a lane
+		there.settled(there.publish(sub, created))
+
+		paused := here.want(http.StatusOK, "POST", "/subscriptions/"+sub+"/pause", map[string]any{"reason": "maintenance"})
+		if paused["paused_by"] != "anonymous" || paused["is_active"] != true || paused["event_types"] == nil {
+			t.Errorf("paused as %v", paused)
+		}
+		// A hint may be late: until each node knows, it delivers what it accepts. What it accepts
+		// next for another subscription is delivered in any case, and later.
+		other := here.subscribe(map[string]any{"target_url": receive(t, "", nil).URL})
+		for _, node := range nodes {
+			await.NoError(t, func() error {
+				probe := node.publish(sub, created)
+				node.settled(node.publish(other, created))
+				if d := node.want(http.StatusOK, "GET", "/status/delivery/"+probe, nil); d["status"] != "pending" {
+					return fmt.Errorf("delivery %v", d)
+				}
+				return nil
+			})
+		}
+		before := len(r.got())
+		var waiting []string
+		for i := range 20 {
+			waiting = append(waiting, nodes[i%len(nodes)].publish(sub, created))
+		}
+		for _, node := range nodes {
+			if got := node.want(http.StatusOK, "GET", "/status/subscription/"+sub, nil); got["paused_at"] != paused["paused_at"] {
+				t.Errorf("the status of the subscription is %v", got)
+			}
+		}
+		for _, id := range waiting {
+			if d := there.want(http.StatusOK, "GET", "/status/delivery/"+id, nil); d["status"] != "pending" || len(d["attempts"].([]any)) > 0 {
+				t.Errorf("a delivery of a paused subscription: %v", d)
+			}
+		}
+		if n := len(r.got()); n != before {
+			t.Errorf("the endpoint got %d requests during the pause", n-before)
+		}
+
+		resumed := there.want(http.StatusOK, "POST", "/subscriptions/"+sub+"/resume", nil)
+		if resumed["paused_at"] != nil || resumed["event_types"].([]any)[0] != "user.*" {
+			t.Errorf("resumed as %v", resumed)
+		}
+		for _, id := range waiting {
+			if d := here.settled(id); d["status"] != "delivered" || len(d["attempts"].([]any)) != 1 {
+				t.Errorf("after the pause: %v", d)
+			}
+		}
+	})
+}
+
 // A subscription is deleted while the request to its endpoint is under way, and the endpoint
 // accepts the delivery: it has it, so the delivery is delivered and not cancelled.
 func TestDeliveryThatSucceedsWhileItsSubscriptionIsDeleted(t *testing.T) {
