@@ -16,7 +16,7 @@ type Problem struct {
 	Type   string         `json:"type" doc:"urn:hookferry:problem: and the code."`
 	Title  string         `json:"title" doc:"The status in words."`
 	Status int            `json:"status" doc:"The HTTP status."`
-	Detail string         `json:"detail" doc:"What was found and what to do, for a person."`
+	Detail string         `json:"detail" doc:"What was found and what to do, for a person; of invalid input, the first field of errors."`
 	Code   string         `json:"code" doc:"The kind of problem, for programs. Codes are stable."`
 	Errors []FieldProblem `json:"errors,omitempty" nullable:"false" doc:"What is wrong with each field, where the problem lies in fields."`
 }
@@ -97,7 +97,7 @@ func problemOf(err error) (p Problem, known bool) {
 			"The request's signature is missing, too old or wrong: sign the body's bytes with the subscription's secret (webhook-signature or X-Hub-Signature-256)."), true
 	case errors.Is(err, event.ErrInactive):
 		return newProblem(http.StatusConflict, "subscription_inactive",
-			"The subscription takes no events at present: "+withoutPrefix(err, event.ErrInactive)+". A PUT to /subscriptions/{id} with is_active true activates it."), true
+			"The subscription takes no events at present: "+withoutPrefix(err, event.ErrInactive)+`. A PATCH of /subscriptions/{id} with {"is_active": true} activates it.`), true
 	case errors.Is(err, event.ErrKeyReused):
 		return newProblem(http.StatusUnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used before, with another body.").
 			withFields(event.FieldError{Field: "Idempotency-Key", Message: "stands for another body; use a new key for a new event"}), true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
@@ -142,6 +143,26 @@ func TestPauseHoldsDeliveriesAndLosesNone(t *testing.T) {
 				t.Errorf("after the pause: %v", d)
 			}
 		}
+	})
+}
+
+// The id that endpoints know, webhook-id, leads to the delivery: right after the 202, and later.
+func TestEventIDLeadsToItsDelivery(t *testing.T) {
+	onEachStore(t, func(t *testing.T, nodes []*instance) {
+		sub := nodes[0].subscribe(map[string]any{"target_url": receive(t, "", nil).URL})
+		accepted := nodes[0].want(http.StatusAccepted, "POST", "/webhooks/ingest/"+sub, created)
+		look := func() {
+			t.Helper()
+			for _, node := range nodes {
+				p := node.want(http.StatusNotFound, "GET", fmt.Sprint("/status/delivery/", accepted["event_id"]), nil)
+				if detail, _ := p["detail"].(string); !strings.HasSuffix(detail, fmt.Sprintf("its delivery is at /status/delivery/%s.", accepted["delivery_id"])) {
+					t.Errorf("an event's id is answered %q", detail)
+				}
+			}
+		}
+		look()
+		nodes[0].settled(accepted["delivery_id"].(string))
+		look()
 	})
 }
 
