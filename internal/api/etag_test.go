@@ -164,3 +164,28 @@ func TestOvertakenChanges(t *testing.T) {
 		}
 	}
 }
+
+func FuzzIfMatch(f *testing.F) {
+	for _, text := range []string{`"3"`, `*`, `W/"3", "4"`, `3`, `"3`, `,`, `"a" "b"`} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		p, err := readPrecondition(map[string][]string{"If-Match": {text}})
+		if err != nil {
+			if problem, known := problemOf(err); !known || problem.Status != 400 {
+				t.Errorf("%q is refused with %v", text, err)
+			}
+			return
+		}
+		for _, revision := range p.revisions {
+			if !strings.Contains(text, etag(revision)) {
+				t.Errorf("%q is read as %d", text, revision)
+			}
+		}
+		// What is well formed stays so, and means the same, beside a tag that matches nothing.
+		longer, err := readPrecondition(map[string][]string{"If-Match": {text, `W/"0"`}})
+		if p.any != (err != nil) || err == nil && len(longer.revisions) != len(p.revisions) {
+			t.Errorf("%q is read as %+v, and with another tag as %+v, %v", text, p, longer, err)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"mime"
@@ -103,13 +104,31 @@ func (a *api) patched(stored event.Subscription, p patch) (event.Subscription, S
 		s.Secrets = []event.Secret{}
 	}
 	s.UpdatedAt = a.now()
-	if err := a.checkSubscription(s, in, faults); err != nil {
+	if err := a.onlyNew(a.checkSubscription(s, in, faults), stored, names); err != nil {
 		return s, in, err
 	}
 	if in.Secret == nil && !removesSecret {
 		s.Secrets = nil // the store keeps its own
 	}
 	return s, in, nil
+}
+
+// onlyNew leaves out of an InvalidError what a patch does not name and was wrong before. A
+// target that has been forbidden since, or a schedule for which the retention is too short now,
+// keeps nobody from making the subscription inactive.
+func (a *api) onlyNew(err error, stored event.Subscription, names members) error {
+	now, isInvalid := errors.AsType[*event.InvalidError](err)
+	before, wasInvalid := errors.AsType[*event.InvalidError](a.checkSubscription(stored, SubscriptionInput{}, nil))
+	if !isInvalid || !wasInvalid {
+		return err
+	}
+	left := slices.DeleteFunc(slices.Clone(now.Fields), func(f event.FieldError) bool {
+		return !names.has(rootOf(f.Field)) && slices.Contains(before.Fields, f)
+	})
+	if len(left) == 0 {
+		return nil
+	}
+	return &event.InvalidError{Fields: left}
 }
 
 // mergeHeaders changes the headers that a patch names, in whatever case.

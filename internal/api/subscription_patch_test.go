@@ -2,9 +2,11 @@ package api
 
 import (
 	"encoding/json"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -157,6 +159,31 @@ func TestBadPatches(t *testing.T) {
 	}
 }
 
+// What the settings of the service, or a release, have made wrong since does not stand in the
+// way of other changes.
+func TestPatchLooksAtWhatItChanges(t *testing.T) {
+	for _, c := range []struct {
+		reason, body string
+		status       int
+	}{
+		{"another field", `{"is_active": false}`, 200},
+		{"the URL again, which is refused by now", `{"target_url": "http://10.0.0.1/"}`, 422},
+		{"the schedule again, which is too long by now", `{"retry_schedule_seconds": [999999]}`, 422},
+		{"both made right", `{"target_url": "https://example.com/", "retry_schedule_seconds": null}`, 200},
+		{"one made right", `{"target_url": "https://example.com/"}`, 200},
+		{"another field, made wrong", `{"max_in_flight": -1}`, 422},
+		{"a field made wrong that is not named", `{"secret": null}`, 422},
+	} {
+		s := newServer(t)
+		id := s.create(`{` + good + `, "secret": "` + testSecret + `", "require_signature": true}`)
+		stored := &s.memory.subscriptions[0]
+		stored.TargetURL, stored.RetrySchedule = "http://10.0.0.1/", event.RetryPolicy{999999 * time.Second}
+		if r := s.do("PATCH", "/subscriptions/"+id, c.body); r.status != c.status {
+			t.Errorf("%s: answers %d %s", c.reason, r.status, r.text)
+		}
+	}
+}
+
 func TestPatchTakesMergePatchesOnly(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
@@ -240,6 +267,37 @@ func TestSecretThatIsHidden(t *testing.T) {
 	if r := s.want(422, s.do("PUT", "/subscriptions/"+other, `{`+good+`, "secret": "[hidden]"}`)); r.field("secret") == "" {
 		t.Errorf("a replace that keeps what never was answers %s", r.text)
 	}
+}
+
+func FuzzPatchBody(f *testing.F) {
+	for _, c := range badBodies {
+		if len(c.body) < 1000 {
+			f.Add([]byte(c.body))
+		}
+	}
+	for _, body := range []string{`{}`, `{"headers": {"A": null, "a": "1"}}`, `{"secret": null}`, everySet} {
+		f.Add([]byte(body))
+	}
+	for _, e := range patchExamples {
+		f.Add([]byte(e.body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		m := &memory{subscriptions: []event.Subscription{{ID: event.NewID(testTime), Revision: 1, TargetURL: "https://example.com/", Active: true, Headers: event.Headers{"X-Token": testCredential}}}}
+		h := newHandler(t, testOptions(m))
+		req := httptest.NewRequest("PATCH", "/subscriptions/"+m.subscriptions[0].ID.String(), strings.NewReader(string(body)))
+		req.Header.Set("Content-Type", mergePatch)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		if w.Code != 200 && w.Code != 400 && w.Code != 413 && w.Code != 422 {
+			t.Errorf("answers %d %s", w.Code, w.Body)
+		}
+		if strings.Contains(w.Body.String(), testCredential) && !strings.Contains(string(body), testCredential) {
+			t.Errorf("shows a credential: %s", w.Body)
+		}
+		if s := m.subscriptions[0]; s.Check(72*time.Hour) != nil {
+			t.Errorf("stored what is not valid: %+v", s)
+		}
+	})
 }
 
 // Every field that can be set is in the table that sets it, and every field that a read shows
