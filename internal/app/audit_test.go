@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"database/sql"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -29,6 +30,20 @@ func TestIntegrity(t *testing.T) {
 	}
 }
 
+// rootPage is the number of the first page of a table or an index.
+func rootPage(t *testing.T, path, name string) (page int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_master WHERE name = ?`, name).Scan(&page); err != nil {
+		t.Fatal(err)
+	}
+	return page
+}
+
 // What the disk did to the pages of the database is told, and the service goes on with the rest.
 func TestIntegrityOfADamagedDatabase(t *testing.T) {
 	dir := t.TempDir()
@@ -39,7 +54,7 @@ func TestIntegrityOfADamagedDatabase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	database[len(database)-4096] ^= 0x80 // the type of the last page
+	database[(rootPage(t, path, "deliveries_failed")-1)*4096] ^= 0x80 // the type of a page that a start does not read
 	if err := os.WriteFile(path, database, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -196,15 +196,6 @@ func (m *memory) Unpark(_ context.Context, now time.Time, _ int) (n int, err err
 	return n, nil
 }
 
-// editSub changes a subscription, as another node does.
-func (m *memory) editSub(id event.ID, f func(*event.Subscription)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	sub := m.subs[id]
-	f(&sub)
-	m.subs[id] = sub
-}
-
 func (m *memory) Renew(_ context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error) {
 	if err := run(m.onRenew); err != nil {
 		return nil, err

@@ -17,6 +17,7 @@ var notCopied = map[string]string{
 	"delivery_attempts":        "the same",
 	"idempotency_keys":         "producers finish their repeats before they switch",
 	"filed":                    "it is about deliveries",
+	"subscription_health":      "each installation learns it by its own attempts",
 	"goose_db_version":         "the new database has its own",
 	"sqlite_sequence":          "it is SQLite's own",
 	"subscriptions.checksum":   "it is about the SQLite file",

@@ -17,7 +17,7 @@ type endpoint struct {
 	why    string
 	script script
 	edit   func(*event.Subscription)
-	asks   time.Duration // by Retry-After, for the second attempt
+	asks   time.Duration // by Retry-After of its 429s
 	late   time.Duration // how much longer than its policy a retry may wait, for its own lane's sake
 	ends   map[event.Status]bool
 	tries  int // attempts at each delivery that was settled by them; 0: it varies
@@ -35,9 +35,14 @@ func endpoints(began time.Time) []endpoint {
 	}
 	return []endpoint{
 		{why: "is well", script: after(30*time.Millisecond, ok()), ends: delivered, tries: 1, late: 30 * time.Millisecond}, // eight at first
-		{why: "fails twice", script: first(2, time.Second, status(500)), ends: delivered, tries: 3, late: time.Second},
-		{why: "never answers", script: after(10*time.Second, noAnswer()), ends: failed, tries: len(policy) + 1, late: 2 * time.Minute}, // two at a time
-		{why: "asks for two minutes", script: first(1, 0, wait(2*time.Minute)), ends: delivered, tries: 2, asks: 2 * time.Minute},
+		{why: "fails twice", script: first(2, time.Second, status(500)), ends: delivered, tries: 3, late: 20 * time.Second}, // one at a time, once it fails
+		{why: "never answers", script: after(10*time.Second, noAnswer()), ends: failed, tries: len(policy) + 1, late: 2 * time.Minute}, // one at a time
+		{why: "asks for two minutes at each full hour", script: func(int, event.Event) (time.Duration, event.Outcome) {
+			if time.Since(began)%hour < time.Minute {
+				return 0, wait(2 * time.Minute)
+			}
+			return 0, ok()
+		}, ends: delivered, asks: 2 * time.Minute, late: 2 * time.Minute}, // what only waits for the time is late
 		{why: "is down for three hours, and has patience", script: downAtSix(status(503)), edit: patient, ends: delivered},
 		{why: "is down for three hours", script: downAtSix(status(502)), ends: either},
 		{
@@ -165,7 +170,7 @@ func (w *world) judge(e endpoint, p event.RetryPolicy, r event.DeliveryReport) {
 	if got := w.arrivals(d.EventID); len(got) != len(r.Attempts) {
 		w.t.Errorf("the one that %s: %d requests arrived, %d attempts are on record", e.why, len(got), len(r.Attempts))
 	}
-	due := d.CreatedAt
+	due, step := d.CreatedAt, 0
 	least, most := time.Duration(0), time.Duration(0)
 	for i, a := range r.Attempts {
 		if wait := a.Outcome.StartedAt.Sub(due); wait < least || wait > most+e.late {
@@ -174,12 +179,12 @@ func (w *world) judge(e endpoint, p event.RetryPolicy, r event.DeliveryReport) {
 		if a.Number != i+1 {
 			w.t.Errorf("the one that %s: attempt %d has the number %d", e.why, i+1, a.Number)
 		}
-		if i < len(p) {
-			due = a.Outcome.StartedAt.Add(a.Outcome.Duration)
-			least, most = p[i]-p[i]/10-time.Microsecond, p[i]+p[i]/10
-			if i == 0 && e.asks > least {
-				least, most = e.asks, max(most, e.asks)
-			}
+		due = a.Outcome.StartedAt.Add(a.Outcome.Duration)
+		if a.Outcome.StatusCode == 429 { // no step of the schedule
+			least, most = e.asks-time.Microsecond, e.asks+time.Second
+		} else if step < len(p) {
+			least, most = p[step]-p[step]/10-time.Microsecond, p[step]+p[step]/10
+			step++
 		}
 	}
 }
