@@ -99,8 +99,10 @@ type call struct {
 	path           string // of the API, its parameter escaped, with its query
 	body           []byte // JSON, or nil
 	idempotencyKey string
-	into           any // the answer's body is decoded into it; nil passes it over
-	alsoOK         int // a status that is an answer, although it is not 2xx
+	ifMatch        string
+	into           any     // the answer's body is decoded into it; nil passes it over
+	etag           *string // the response's ETag goes there, unless nil
+	alsoOK         int     // a status that is an answer, although it is not 2xx
 }
 
 func (c *Client) do(ctx context.Context, call call) error {
@@ -114,6 +116,9 @@ func (c *Client) do(ctx context.Context, call call) error {
 	}
 	if call.idempotencyKey != "" {
 		req.Header.Set("Idempotency-Key", call.idempotencyKey)
+	}
+	if call.ifMatch != "" {
+		req.Header.Set("If-Match", call.ifMatch)
 	}
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)
@@ -137,6 +142,9 @@ func (call call) take(resp *http.Response, body []byte) error {
 	isSuccess := resp.StatusCode >= 200 && resp.StatusCode <= 299
 	if !isSuccess && (resp.StatusCode != call.alsoOK || !hasType(resp, "application/json")) {
 		return readProblem(resp, body)
+	}
+	if call.etag != nil {
+		*call.etag = resp.Header.Get("ETag")
 	}
 	if call.into == nil {
 		return nil

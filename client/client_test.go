@@ -50,6 +50,36 @@ func TestRequests(t *testing.T) {
 			}, `PUT /subscriptions/` + id + ` {"target_url":"https://a.example","is_active":false,"retry_schedule_seconds":[]}`,
 		},
 		{
+			"a change says null", func(ctx context.Context, c *client.Client) error {
+				_, err := c.PatchSubscription(ctx, id, client.SubscriptionPatch{"timeout_seconds": nil, "headers": map[string]any{"X-Old": nil}, "is_active": false})
+				return err
+			}, `PATCH /subscriptions/` + id + ` {"headers":{"X-Old":null},"is_active":false,"timeout_seconds":null}`,
+		},
+		{
+			"a change of nothing is an object", func(ctx context.Context, c *client.Client) error {
+				_, err := c.PatchSubscription(ctx, id, nil)
+				return err
+			}, `PATCH /subscriptions/` + id + ` {}`,
+		},
+		{
+			"a pause says why", func(ctx context.Context, c *client.Client) error {
+				_, err := c.PauseSubscription(ctx, id, "maintenance")
+				return err
+			}, `POST /subscriptions/` + id + `/pause {"reason":"maintenance"}`,
+		},
+		{
+			"or does not", func(ctx context.Context, c *client.Client) error {
+				_, err := c.PauseSubscription(ctx, id, "")
+				return err
+			}, `POST /subscriptions/` + id + `/pause {}`,
+		},
+		{
+			"a pause ends", func(ctx context.Context, c *client.Client) error {
+				_, err := c.ResumeSubscription(ctx, id)
+				return err
+			}, `POST /subscriptions/` + id + `/resume `,
+		},
+		{
 			"one is read", func(ctx context.Context, c *client.Client) error {
 				_, err := c.Subscription(ctx, id)
 				return err
@@ -117,10 +147,45 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
+func TestConditionalChanges(t *testing.T) {
+	var got string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = r.Method + " " + r.Header.Get("If-Match")
+		w.Header().Set("ETag", `"17"`)
+		io.WriteString(w, "{}")
+	})
+	ctx := t.Context()
+	read, err := c.Subscription(ctx, "s")
+	if err != nil || read.ETag != `"17"` || got != "GET " {
+		t.Fatalf("read with %q: %+v, %v", got, read, err)
+	}
+	for want, change := range map[string]func(...client.ChangeOption) (client.Subscription, error){
+		"PUT": func(opts ...client.ChangeOption) (client.Subscription, error) {
+			return c.ReplaceSubscription(ctx, "s", read.Input(), opts...)
+		},
+		"PATCH": func(opts ...client.ChangeOption) (client.Subscription, error) {
+			return c.PatchSubscription(ctx, "s", client.SubscriptionPatch{}, opts...)
+		},
+		"DELETE": func(opts ...client.ChangeOption) (client.Subscription, error) {
+			return client.Subscription{ETag: `"17"`}, c.DeleteSubscription(ctx, "s", opts...)
+		},
+	} {
+		if s, err := change(client.IfMatch(read.ETag)); err != nil || got != want+` "17"` || s.ETag != `"17"` {
+			t.Errorf("a conditional %s sent %q: %+v, %v", want, got, s, err)
+		}
+		if _, err := change(); err != nil || got != want+" " {
+			t.Errorf("a %s sent %q, %v", want, got, err)
+		}
+	}
+}
+
 func TestRefusedWithoutARequest(t *testing.T) {
 	c := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s %s was sent", r.Method, r.URL) })
 	ctx := t.Context()
 	_, empty := c.Subscription(ctx, "")
+	_, patched := c.PatchSubscription(ctx, "", client.SubscriptionPatch{"is_active": false})
+	_, paused := c.PauseSubscription(ctx, "", "x")
+	_, resumed := c.ResumeSubscription(ctx, "..")
 	_, parent := c.Delivery(ctx, "..")
 	_, notJSON := c.Publish(ctx, "s", client.Event{Type: "a", Data: json.RawMessage(`{"a":`)})
 	_, noValue := c.Publish(ctx, "s", client.Event{Type: "a", Data: func() {}})
@@ -129,6 +194,9 @@ func TestRefusedWithoutARequest(t *testing.T) {
 	}
 	for reason, err := range map[string]error{
 		"an empty id would list all subscriptions": empty,
+		"an empty id, paused":                      paused,
+		"an empty id, resumed":                     resumed,
+		"an empty id, changed":                     patched,
 		"an empty id, deleted":                     c.DeleteSubscription(ctx, ""),
 		"an empty id, its attempts":                listed,
 		"a path element, not an id":                parent,
@@ -186,6 +254,13 @@ func TestProblems(t *testing.T) {
 			nil,
 			client.Problem{Status: 422, Code: "invalid", Title: "Unprocessable Entity", Detail: "Some of it can't be taken.", Errors: []client.FieldProblem{{"target_url", "must not be empty"}, {"headers", "are too many"}}},
 			"the service answered 422 Unprocessable Entity: Some of it can't be taken. target_url: must not be empty; headers: are too many",
+		},
+		{
+			"a field that detail names already is said once", 422, problem,
+			`{"code":"invalid","detail":"target_url: must not be empty (and 1 more)","errors":[{"field":"target_url","message":"must not be empty"},{"field":"headers","message":"are too many"}]}`,
+			nil,
+			client.Problem{Status: 422, Code: "invalid", Title: "Unprocessable Entity", Detail: "target_url: must not be empty (and 1 more)", Errors: []client.FieldProblem{{"target_url", "must not be empty"}, {"headers", "are too many"}}},
+			"the service answered 422 Unprocessable Entity: target_url: must not be empty; headers: are too many",
 		},
 		{
 			"it asks to wait, in seconds", 503, problem, `{"code":"unavailable","detail":"Try again."}`,

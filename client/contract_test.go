@@ -64,8 +64,9 @@ func jsonNames(t reflect.Type) (names []string) {
 			names = append(names, jsonNames(field.Type)...)
 			continue
 		}
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		names = append(names, name)
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "-" { // such a field is of a header
+			names = append(names, name)
+		}
 	}
 	return names
 }

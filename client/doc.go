@@ -11,8 +11,8 @@
 // here. Fields that a newer service adds are passed over.
 //
 // The client retries nothing. A request that may or may not have arrived is safe
-// to repeat where it reads, replaces or deletes; a [Client.Publish] is, where the
-// event has an IdempotencyKey.
+// to repeat where it reads, changes, pauses, resumes or deletes; a [Client.Publish]
+// is, where the event has an IdempotencyKey.
 //
 // Receivers of webhooks need package hookferry/webhook instead.
 package client

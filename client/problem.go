@@ -30,7 +30,10 @@ type FieldProblem struct {
 func (p *Problem) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "the service answered %d %s", p.Status, p.Title)
-	if p.Detail != "" {
+	switch {
+	case p.detailIsFirstField():
+		b.WriteString(":") // the fields follow
+	case p.Detail != "":
 		b.WriteString(": " + p.Detail)
 	}
 	for i, e := range p.Errors {
@@ -41,6 +44,11 @@ func (p *Problem) Error() string {
 		b.WriteString(separator + e.Field + ": " + e.Message)
 	}
 	return b.String()
+}
+
+// detailIsFirstField reports whether Detail says no more than the first of Errors does.
+func (p *Problem) detailIsFirstField() bool {
+	return len(p.Errors) > 0 && strings.HasPrefix(p.Detail, p.Errors[0].Field+": "+p.Errors[0].Message)
 }
 
 // maxDetail bounds what is repeated of an answer.

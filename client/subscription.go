@@ -17,6 +17,9 @@ type Subscription struct {
 	EventTypes           []string          `json:"event_types"` // patterns; empty: all
 	IsActive             bool              `json:"is_active"`
 	DisabledReason       string            `json:"disabled_reason,omitzero"` // why the service made it inactive; "" if it did not
+	PausedAt             time.Time         `json:"paused_at,omitzero"`       // zero if it is not paused
+	PausedBy             string            `json:"paused_by,omitzero"`       // the name of the API key that paused it
+	PausedReason         string            `json:"paused_reason,omitzero"`
 	RequireSignature     bool              `json:"require_signature"`
 	HasSecret            bool              `json:"has_secret"`                      // the secret itself is never shown
 	HeldReason           string            `json:"held_reason,omitzero"`            // why its deliveries wait although it is active; "" if they do not
@@ -28,7 +31,8 @@ type Subscription struct {
 	Body                 string            `json:"body"`                            // what a request carries: BodyEnvelope or BodyData
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
-	Warnings             []string          `json:"warnings,omitzero"` // what was taken but is unwise; in the answer to a create or replace
+	ETag                 string            `json:"-"`                 // stands for the settings as they were read, for [IfMatch]; "" in a list
+	Warnings             []string          `json:"warnings,omitzero"` // what was accepted but is unwise, and what a replace has reset; in the response to a create, replace or patch
 }
 
 // SubscriptionInput is what can be set of a subscription. Only TargetURL is needed.
@@ -63,27 +67,80 @@ func (s Subscription) Input() SubscriptionInput {
 	}
 }
 
+// ChangeOption makes a change of a subscription a conditional one.
+type ChangeOption func(*call)
+
+// IfMatch makes a change only if nobody has changed the subscription since a read gave this
+// ETag. Otherwise the error is a [*Problem] with the status 412.
+func IfMatch(etag string) ChangeOption { return func(c *call) { c.ifMatch = etag } }
+
 // CreateSubscription creates a subscription and returns it as it was stored.
 func (c *Client) CreateSubscription(ctx context.Context, in SubscriptionInput) (Subscription, error) {
-	return c.write(ctx, http.MethodPost, "/subscriptions/", in)
+	return c.write(ctx, call{method: http.MethodPost, path: "/subscriptions/"}, in, nil)
 }
 
 // ReplaceSubscription sets everything that in says, and everything else back to
-// its default, except the secret, which stays if in has none.
-func (c *Client) ReplaceSubscription(ctx context.Context, id string, in SubscriptionInput) (Subscription, error) {
+// its default, except the secret, which stays if in has none. Warnings of what it returns
+// name the fields that it has reset. To change some fields alone, use PatchSubscription.
+func (c *Client) ReplaceSubscription(ctx context.Context, id string, in SubscriptionInput, opts ...ChangeOption) (Subscription, error) {
 	id, err := escape("subscription", id)
 	if err != nil {
 		return Subscription{}, err
 	}
-	return c.write(ctx, http.MethodPut, "/subscriptions/"+id, in)
+	return c.write(ctx, call{method: http.MethodPut, path: "/subscriptions/" + id}, in, opts)
 }
 
-func (c *Client) write(ctx context.Context, method, path string, in SubscriptionInput) (s Subscription, err error) {
-	body, err := json.Marshal(in)
+// SubscriptionPatch is a change of some fields of a subscription, by the names of the API
+// ("event_types"). A field with nil gets its default, and the secret is removed; a field that is
+// not in it stays as it is. The value of "headers" may be a map itself: of it, too, only what it
+// names changes, nil removes a header, and the others stay. (map[string]any{"X-Old": nil})
+type SubscriptionPatch map[string]any
+
+// PatchSubscription changes the fields that patch names, and returns the subscription as it
+// then stands. The service does it in one step: it loses no change that others make meanwhile.
+func (c *Client) PatchSubscription(ctx context.Context, id string, patch SubscriptionPatch, opts ...ChangeOption) (Subscription, error) {
+	id, err := escape("subscription", id)
 	if err != nil {
+		return Subscription{}, err
+	}
+	if patch == nil {
+		patch = SubscriptionPatch{}
+	}
+	return c.write(ctx, call{method: http.MethodPatch, path: "/subscriptions/" + id}, patch, opts)
+}
+
+func (c *Client) write(ctx context.Context, call call, in any, opts []ChangeOption) (s Subscription, err error) {
+	if call.body, err = json.Marshal(in); err != nil {
 		return Subscription{}, fmt.Errorf("write the subscription as JSON: %w", err)
 	}
-	err = c.do(ctx, call{method: method, path: path, body: body, into: &s})
+	for _, opt := range opts {
+		opt(&call)
+	}
+	call.into, call.etag = &s, &s.ETag
+	err = c.do(ctx, call)
+	return s, err
+}
+
+// PauseSubscription lets the deliveries of a subscription wait until it is resumed; events are
+// accepted as before. The reason is for people and may be "". To pause it again changes
+// nothing, unless there is a reason, which replaces the one before.
+func (c *Client) PauseSubscription(ctx context.Context, id, reason string) (Subscription, error) {
+	id, err := escape("subscription", id)
+	if err != nil {
+		return Subscription{}, err
+	}
+	in := struct {
+		Reason string `json:"reason,omitzero"`
+	}{reason}
+	return c.write(ctx, call{method: http.MethodPost, path: "/subscriptions/" + id + "/pause"}, in, nil)
+}
+
+// ResumeSubscription ends a pause. If there is none, it changes nothing.
+func (c *Client) ResumeSubscription(ctx context.Context, id string) (s Subscription, err error) {
+	if id, err = escape("subscription", id); err != nil {
+		return Subscription{}, err
+	}
+	err = c.do(ctx, call{method: http.MethodPost, path: "/subscriptions/" + id + "/resume", into: &s, etag: &s.ETag})
 	return s, err
 }
 
@@ -92,7 +149,7 @@ func (c *Client) Subscription(ctx context.Context, id string) (s Subscription, e
 	if id, err = escape("subscription", id); err != nil {
 		return Subscription{}, err
 	}
-	err = c.do(ctx, call{method: http.MethodGet, path: "/subscriptions/" + id, into: &s})
+	err = c.do(ctx, call{method: http.MethodGet, path: "/subscriptions/" + id, into: &s, etag: &s.ETag})
 	return s, err
 }
 
@@ -103,10 +160,14 @@ func (c *Client) ListSubscriptions(ctx context.Context) iter.Seq2[Subscription, 
 }
 
 // DeleteSubscription deletes a subscription and cancels its pending deliveries.
-func (c *Client) DeleteSubscription(ctx context.Context, id string) error {
+func (c *Client) DeleteSubscription(ctx context.Context, id string, opts ...ChangeOption) error {
 	id, err := escape("subscription", id)
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, call{method: http.MethodDelete, path: "/subscriptions/" + id})
+	call := call{method: http.MethodDelete, path: "/subscriptions/" + id}
+	for _, opt := range opts {
+		opt(&call)
+	}
+	return c.do(ctx, call)
 }

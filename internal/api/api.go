@@ -35,6 +35,7 @@ type Subscriptions interface {
 // promises.
 type History interface {
 	Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error)
+	EventDeliveries(ctx context.Context, event event.ID, limit int) ([]event.ID, error)
 	ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error)
 }
 

@@ -42,6 +42,7 @@ type AttemptEntry struct {
 // AttemptList is one page of a subscription's attempts.
 type AttemptList struct {
 	SubscriptionID event.ID       `json:"subscription_id" format:"uuid"`
+	PausedAt       *time.Time     `json:"paused_at" doc:"Since when the subscription is paused and its deliveries wait; null if it is not paused."`
 	Data           []AttemptEntry `json:"data" nullable:"false"`
 	Next           *string        `json:"next" doc:"The cursor of the next page; null on the last one."`
 }
@@ -74,15 +75,16 @@ func (a *api) listAttempts(w http.ResponseWriter, r *http.Request, path params) 
 	if err != nil {
 		return err
 	}
-	if _, err := a.Subscriptions.Subscription(r.Context(), subscription); err != nil {
-		return err
+	s, err := a.Subscriptions.Subscription(r.Context(), subscription)
+	if err != nil {
+		return a.notHere(r.Context(), err, aSubscription, subscription)
 	}
 	found, err := a.History.ListAttempts(r.Context(), subscription, p.before, p.limit+1)
 	if err != nil {
 		return err
 	}
 	found, next := cut(found, p, func(e event.AttemptReport) event.ID { return e.Attempt.ID })
-	list := AttemptList{SubscriptionID: subscription, Data: make([]AttemptEntry, len(found)), Next: next}
+	list := AttemptList{SubscriptionID: subscription, PausedAt: timeOrNull(s.PausedAt), Data: make([]AttemptEntry, len(found)), Next: next}
 	for i, e := range found {
 		list.Data[i] = AttemptEntry{Attempt: showAttempt(e.Attempt), DeliveryID: e.Attempt.DeliveryID, EventID: e.EventID, Event: e.EventType}
 	}

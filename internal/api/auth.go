@@ -14,30 +14,30 @@ import (
 const anybody event.Scope = "anybody"
 
 // authorize lets a request pass that carries a valid key of the scope needed, or any
-// request if no keys are needed.
-func (a *api) authorize(w http.ResponseWriter, r *http.Request, needed event.Scope) error {
+// request if no keys are needed. It returns the name of the key.
+func (a *api) authorize(w http.ResponseWriter, r *http.Request, needed event.Scope) (caller string, err error) {
 	if a.Keys == nil || needed == anybody {
-		return nil
+		return "", nil
 	}
 	text := bearer(r.Header)
 	if text == "" {
-		return keyProblem(keyNeeded)
+		return "", keyProblem(keyNeeded)
 	}
 	key, err := a.Keys.FindKey(r.Context(), text)
 	switch {
 	case errors.Is(err, event.ErrNotFound):
-		return keyProblem("The API key is unknown. `hookferry keys create` makes one.")
+		return "", keyProblem("The API key is unknown. `hookferry keys create` makes one.")
 	case err != nil:
-		return err
+		return "", err
 	case !key.RevokedAt.IsZero():
-		return keyProblem("The API key was revoked at " + shownTime(key.RevokedAt) + ". `hookferry keys create` makes a new one.")
+		return "", keyProblem("The API key was revoked at " + shownTime(key.RevokedAt) + ". `hookferry keys create` makes a new one.")
 	case key.Expired(a.now()):
-		return keyProblem("The API key ended at " + shownTime(key.ExpiresAt) + ". `hookferry keys create` makes a new one.")
+		return "", keyProblem("The API key ended at " + shownTime(key.ExpiresAt) + ". `hookferry keys create` makes a new one.")
 	case !key.Scope.Covers(needed):
 		w.Header().Set("WWW-Authenticate", challengeFor(needed))
-		return scopeProblem(needed, key.Scope)
+		return "", scopeProblem(needed, key.Scope)
 	}
-	return nil
+	return key.Name, nil
 }
 
 const keyNeeded = "An API key is needed: send the header Authorization: Bearer and the key. `hookferry keys create` makes one."

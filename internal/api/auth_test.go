@@ -39,6 +39,9 @@ var needs = map[string]event.Scope{
 	"GET /subscriptions/":                        event.ScopeRead,
 	"GET /subscriptions/{id}":                    event.ScopeRead,
 	"PUT /subscriptions/{id}":                    event.ScopeAdmin,
+	"PATCH /subscriptions/{id}":                  event.ScopeAdmin,
+	"POST /subscriptions/{id}/pause":             event.ScopeAdmin,
+	"POST /subscriptions/{id}/resume":            event.ScopeAdmin,
 	"DELETE /subscriptions/{id}":                 event.ScopeAdmin,
 	"POST /webhooks/ingest/{subscription_id}":    event.ScopePublish,
 	"GET /status/delivery/{delivery_id}":         event.ScopeRead,
@@ -119,7 +122,7 @@ func TestARouteWithoutAScopeIsClosed(t *testing.T) {
 	for key, open := range map[string]bool{testKey: true, testKey + "-pub": false, testKey + "-read": false} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Authorization", "Bearer "+key)
-		if err := a.authorize(httptest.NewRecorder(), r, ""); (err == nil) != open {
+		if _, err := a.authorize(httptest.NewRecorder(), r, ""); (err == nil) != open {
 			t.Errorf("%s: %v", key, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -142,6 +143,41 @@ func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
 	for _, field := range []string{"target_url", "event_types[0]", "secret", "timeout_seconds"} {
 		if r.field(field) == "" {
 			t.Errorf("%s is not named: %s", field, r.text)
+		}
+	}
+}
+
+// The first field is that of the document's order, whatever the order in the request.
+func TestDetailNamesTheFirstField(t *testing.T) {
+	s := newServer(t)
+	id := s.create(minimal)
+	for _, c := range []struct {
+		reason, method, path, body string
+		first                      string // how the detail begins
+		more                       int    // how many more it counts
+	}{
+		{"one", "POST", "/subscriptions/", `{"target_url": "ftp://example.com"}`, "target_url: must ", 0},
+		{"two", "POST", "/subscriptions/", `{"timeout_seconds": 99, "target_url": "example.com"}`, "target_url: ", 1},
+		{"three, in reverse", "PUT", "/subscriptions/" + id, `{"rate_per_second": -1, "event_types": ["a..b"], "target_url": ""}`, "target_url: must not be empty", 2},
+		{"a field after another that is right", "PUT", "/subscriptions/" + id, `{"rate_per_second": -1, "max_in_flight": -1, ` + good + `}`, "max_in_flight: must be between 0 (the service's setting) and 1000", 1},
+		{"elements in their order, not in that of their digits", "POST", "/subscriptions/", `{` + good + `, "event_types": ["a","b","!","d","e","f","g","h","i","j","!"]}`, "event_types[2]: ", 1},
+		{"wrong types come in the same order", "POST", "/subscriptions/", `{"body": 1, "headers": [], "description": 2}`, "description: must be a string, found a number", 2},
+		{"what is known comes before what is not", "POST", "/subscriptions/", `{"a": 1, "target_url": 1}`, "target_url: must be a string, found a number", 1},
+		{"unknown names are sorted", "POST", "/subscriptions/", `{"colour": 1, "beta": 1, "alpha": 1}`, "alpha: is not known here; these are: ", 2},
+		{"headers are sorted", "PUT", "/subscriptions/" + id, `{` + good + `, "headers": {"X-Token-B": "[hidden]", "X-Token-A": "[hidden]"}}`, "headers.X-Token-A: is [hidden], ", 1},
+		{"a query", "GET", "/subscriptions/?colour=1&cursor=x&limit=0", ``, "limit: must be one whole number from 1 to 250", 2},
+		{"an unknown parameter", "GET", "/subscriptions/?b=1&a=1", ``, "a: is not known; ", 1},
+	} {
+		first := s.want(422, s.do(c.method, c.path, c.body))
+		detail, _ := first.json["detail"].(string)
+		counted := strings.HasSuffix(detail, fmt.Sprintf(" (and %d more)", c.more))
+		if !strings.HasPrefix(detail, c.first) || counted != (c.more > 0) {
+			t.Errorf("%s: the detail is %q, want %q and %d more", c.reason, detail, c.first, c.more)
+		}
+		for range 5 { // maps have another order each time
+			if again := s.do(c.method, c.path, c.body); again.text != first.text {
+				t.Errorf("%s: the same request is answered\n%s\nand\n%s", c.reason, first.text, again.text)
+			}
 		}
 	}
 }

@@ -7,34 +7,95 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-func TestBadIdsAreUnknownIds(t *testing.T) {
+// idOperations are those with an id in their path, and what it is the id of.
+var idOperations = []struct {
+	method, path, body string
+	wants              kind
+}{
+	{"GET", "/subscriptions/", "", aSubscription},
+	{"PUT", "/subscriptions/", minimal, aSubscription},
+	{"DELETE", "/subscriptions/", "", aSubscription},
+	{"POST", "/webhooks/ingest/", `{"event":"a","data":1}`, aSubscription},
+	{"GET", "/status/delivery/", "", aDelivery},
+	{"GET", "/status/subscription/", "", aSubscription},
+}
+
+func TestWhatIsNotAnIDIsSaidToBeNone(t *testing.T) {
 	s := newServer(t)
 	unknown := event.NewID(testTime).String()
 	ids := []string{
-		unknown, "x", "1", "null", strings.Repeat("a", 4000), "{" + unknown + "}", "urn:uuid:" + unknown, strings.ReplaceAll(unknown, "-", ""),
+		"x", "1", "null", strings.Repeat("a", 4000), "{" + unknown + "}", "urn:uuid:" + unknown, strings.ReplaceAll(unknown, "-", ""),
 		unknown + "%00", "%00", "%ff%fe", "';%20DROP%20TABLE", "..%2f..%2fetc", unknown[:35] + "g", "%0d%0aX-Evil:%201",
 	}
-	for _, o := range []struct{ method, path, body string }{
-		{"GET", "/subscriptions/", ""},
-		{"PUT", "/subscriptions/", minimal},
-		{"DELETE", "/subscriptions/", ""},
-		{"POST", "/webhooks/ingest/", `{"event":"a","data":1}`},
-		{"GET", "/status/delivery/", ""},
-		{"GET", "/status/subscription/", ""},
-	} {
-		want := s.want(404, s.do(o.method, o.path+ids[0], o.body)).text
-		for _, id := range ids[1:] {
+	for _, o := range idOperations {
+		for _, id := range ids {
 			r := s.do(o.method, o.path+id, o.body)
-			if r.status != 404 || r.code() != "not_found" {
-				t.Errorf("%s %s%s answers %d %s", o.method, o.path, id, r.status, r.text)
+			detail, _ := r.json["detail"].(string)
+			if r.status != 404 || r.code() != "not_found" || !strings.Contains(detail, "is not an id; an id looks like 0190b2c4-") || len(detail) > 300 {
+				t.Errorf("%s %s%.100s answers %d %s", o.method, o.path, id, r.status, r.text)
 			}
-			if !strings.Contains(id, "%2f") && r.text != want {
-				t.Errorf("%s %s%s differs from an unknown id: %s", o.method, o.path, id, r.text)
+		}
+		r := s.do(o.method, o.path+unknown, o.body)
+		detail, _ := r.json["detail"].(string)
+		if r.status != 404 || r.code() != "not_found" || !strings.HasPrefix(detail, "No "+string(o.wants)+" with this id.") {
+			t.Errorf("%s %s and an unknown id answers %d %s", o.method, o.path, r.status, r.text)
+		}
+	}
+}
+
+// All ids look alike. Whoever takes one for another is told where that one is.
+func TestAnIDOfAnotherKindLeadsToWhatItIs(t *testing.T) {
+	s := newServer(t)
+	subscription, deleted := s.create(minimal), s.create(minimal)
+	s.want(204, s.do("DELETE", "/subscriptions/"+deleted, ""))
+	delivery := s.ingest(subscription).String()
+	event := s.memory.deliveries[0].Delivery.EventID.String()
+	for _, o := range idOperations {
+		words := map[string]string{event: event + " is the id of an event, not of a " + string(o.wants) + "; its delivery is at /status/delivery/" + delivery + "."}
+		switch o.wants {
+		case aDelivery:
+			for _, id := range []string{subscription, deleted} {
+				words[id] = id + " is the id of a subscription, not of a delivery; its attempts are listed at /status/subscription/" + id + "."
 			}
+		case aSubscription:
+			words[delivery] = delivery + " is the id of a delivery, not of a subscription; it is at /status/delivery/" + delivery + "."
+			if o.path != "/status/subscription/" {
+				words[deleted] = "Subscription " + deleted + " was deleted at 2026-11-23T17:44:"
+			}
+		}
+		for id, want := range words {
+			r := s.want(404, s.do(o.method, o.path+id, o.body))
+			if detail, _ := r.json["detail"].(string); !strings.HasPrefix(detail, want) || r.code() != "not_found" {
+				t.Errorf("%s %s says %q, want %q", o.method, o.path+id, detail, want)
+			}
+		}
+	}
+}
+
+func TestAnEventsDeliveriesAreNamed(t *testing.T) {
+	var ids []event.ID
+	for _, c := range []struct{ n, named int }{{1, 1}, {2, 2}, {maxNamed, maxNamed}, {maxNamed + 1, maxNamed}} {
+		for len(ids) < c.n {
+			ids = append(ids, event.NewID(testTime))
+		}
+		got := deliveriesAt(ids[:c.n])
+		if n := strings.Count(got, "/status/delivery/"); n != c.named || strings.Contains(got, "others") != (c.n > c.named) {
+			t.Errorf("of %d: %s", c.n, got)
+		}
+	}
+}
+
+func TestInHours(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		72 * time.Hour: "72h", 90 * time.Minute: "1h30m", 30 * time.Minute: "30m", 10 * time.Second: "10s", 10 * time.Hour: "10h", 100 * time.Minute: "1h40m",
+	} {
+		if got := inHours(d); got != want {
+			t.Errorf("%v is written as %q, want %q", d, got, want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -20,16 +21,33 @@ import (
 // given twice, wrong types. A field that is absent or null keeps the value it
 // has in the struct, its default. What a value may be is checked later.
 func decode(body []byte, into any) error {
-	var members map[string]jsontext.Value
-	if err := json.Unmarshal(body, &members); err != nil {
-		return bodyFault(body, err)
+	m, err := parse(body)
+	if err != nil {
+		return err
 	}
-	if members == nil { // the body is null
-		return event.Invalid("body", "must be a JSON object, found null")
+	if faults := m.fillIn(into); len(faults) > 0 {
+		return &event.InvalidError{Fields: inOrder(faults, into)}
 	}
-	var faults []event.FieldError
+	return nil
+}
+
+// parse takes a JSON object apart.
+func parse(body []byte) (members, error) {
+	var m members
+	if err := json.Unmarshal(body, &m); err != nil {
+		return nil, bodyFault(body, err)
+	}
+	if m == nil { // the body is null
+		return nil, event.Invalid("body", "must be a JSON object, found null")
+	}
+	return m, nil
+}
+
+// fillIn reads the members into the struct that into points to, and says what it can't read,
+// in no order.
+func (m members) fillIn(into any) (faults []event.FieldError) {
 	known := fieldsByName(into)
-	for name, value := range members {
+	for name, value := range m {
 		field, found := known[name]
 		if !found {
 			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not known here; these are: " + strings.Join(names(known), ", ")})
@@ -39,10 +57,7 @@ func decode(body []byte, into any) error {
 			faults = append(faults, fault)
 		}
 	}
-	if len(faults) > 0 {
-		return &event.InvalidError{Fields: faults}
-	}
-	return nil
+	return faults
 }
 
 // bodyFault says why a body is not an object whose names are given once.
@@ -79,10 +94,10 @@ func decodeField(name string, value jsontext.Value, into reflect.Value) (fault e
 	return fault
 }
 
-// nullWithin refuses null as an element: the decoder would take it for an empty
-// string or a zero. Elements are plain values everywhere.
+// nullWithin refuses null as an element, unless elements are pointers: the decoder would
+// take it for an empty string or a zero.
 func nullWithin(value jsontext.Value, into reflect.Value) error {
-	if k := into.Kind(); k != reflect.Slice && k != reflect.Map {
+	if k := into.Kind(); k != reflect.Slice && k != reflect.Map || into.Type().Elem().Kind() == reflect.Pointer {
 		return nil
 	}
 	d := jsontext.NewDecoder(strings.NewReader(string(value)))
@@ -170,11 +185,49 @@ func fieldsByName(v any) map[string]reflect.Value {
 	s := reflect.ValueOf(v).Elem()
 	fields := map[string]reflect.Value{}
 	for _, f := range reflect.VisibleFields(s.Type()) {
-		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" {
+		if name := jsonName(f); name != "" {
 			fields[name] = s.FieldByIndex(f.Index)
 		}
 	}
 	return fields
+}
+
+func jsonName(f reflect.StructField) string {
+	name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return name
+}
+
+// inOrder sorts faults by where their fields stand in the struct that v points to, so that a
+// caller reads of the field that the documentation names first. Names that the struct does not
+// have follow, sorted. Faults of one field stay as they are.
+func inOrder(faults []event.FieldError, v any) []event.FieldError {
+	place := map[string]int{}
+	for i, f := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {
+		if name := jsonName(f); name != "" {
+			place[name] = i
+		}
+	}
+	return slices.SortedStableFunc(slices.Values(faults), func(a, b event.FieldError) int {
+		i, aKnown := place[rootOf(a.Field)]
+		j, bKnown := place[rootOf(b.Field)]
+		switch {
+		case aKnown && bKnown:
+			return cmp.Compare(i, j)
+		case aKnown:
+			return -1
+		case bKnown:
+			return 1
+		}
+		return cmp.Compare(a.Field, b.Field)
+	})
+}
+
+// rootOf is the field of the body in which a field lies: headers of headers.X-Team.
+func rootOf(field string) string {
+	if i := strings.IndexAny(field, ".["); i >= 0 {
+		return field[:i]
+	}
+	return field
 }
 
 func names(fields map[string]reflect.Value) []string {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -17,7 +18,8 @@ type Delivery struct {
 	Event          string     `json:"event" doc:"The event type."`
 	Status         string     `json:"status" enum:"pending,delivered,failed,cancelled"`
 	CreatedAt      time.Time  `json:"created_at"`
-	NextAttemptAt  *time.Time `json:"next_attempt_at" doc:"null unless pending."`
+	NextAttemptAt  *time.Time `json:"next_attempt_at" doc:"When the next attempt may start at the earliest; null unless pending, and while nobody knows."`
+	HeldReason     *string    `json:"held_reason" doc:"Why it waits, if it is pending and not for its turn or its next retry alone: its subscription is paused, say."`
 	SettledAt      *time.Time `json:"settled_at" doc:"When it was delivered, failed or cancelled; null while pending."`
 	Attempts       []Attempt  `json:"attempts" nullable:"false" doc:"The first attempt first."`
 }
@@ -29,9 +31,20 @@ func (a *api) getDelivery(w http.ResponseWriter, r *http.Request, path params) e
 	}
 	report, err := a.History.Delivery(r.Context(), id)
 	if err != nil {
-		return err
+		return a.notHere(r.Context(), err, aDelivery, id)
 	}
-	return writeJSON(w, http.StatusOK, showDelivery(report))
+	out := showDelivery(report)
+	if d := &report.Delivery; d.Status == event.Pending {
+		sub, err := a.Subscriptions.Subscription(r.Context(), d.SubscriptionID)
+		if err != nil && !errors.Is(err, event.ErrNotFound) {
+			return err
+		}
+		if err == nil {
+			at, why := sub.NextAttempt(d, a.now())
+			out.NextAttemptAt, out.HeldReason = timeOrNull(at), orNull(why)
+		}
+	}
+	return writeJSON(w, http.StatusOK, out)
 }
 
 func showDelivery(r event.DeliveryReport) Delivery {

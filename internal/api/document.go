@@ -108,12 +108,13 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		err         error
 		description string
 	}{
-		{decode([]byte(`{"target_url": https://example.com}`), &in), "The body or the query can't be read."},
+		{decode([]byte(`{"target_url": https://example.com}`), &in), "The body, the query or a header can't be read."},
 		{keyProblem(keyNeeded), "The API key is missing or not valid; or an event's signature is."},
 		{scopeProblem(event.ScopeRead, event.ScopePublish), "The API key is valid, and its scope does not cover this."},
-		{event.ErrNotFound, "There is nothing with this id. What is no id at all counts as unknown."},
+		{event.ErrNotFound, "Nothing with this id, or the text is not an id. If the id is that of another kind of thing, detail says where it is: for an event's id it names the paths of its deliveries."},
 		{a.bodyProblem(os.ErrDeadlineExceeded), "The body took too long to arrive."},
 		{event.ErrInactive, "The subscription is not active."},
+		{changedProblem(17), "If-Match names another revision than the present one; detail says which that is. Nothing was changed."},
 		{a.tooLarge(), "The body is longer than the limit, which is 1 MiB unless it was set otherwise."},
 		{notJSON(), "The body is not JSON, or has a Content-Encoding."},
 		{event.Invalid("target_url", event.CheckTarget("mailto:me@example.com")), "The request was understood and can't be taken; errors names each field."},

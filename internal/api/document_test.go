@@ -56,11 +56,12 @@ func document(t *testing.T) map[string]any {
 
 // fill puts an id in the place of a path's parameter.
 func fill(path, id string) string {
-	before, _, found := strings.Cut(path, "{")
+	before, rest, found := strings.Cut(path, "{")
 	if !found {
 		return path
 	}
-	return before + id
+	_, after, _ := strings.Cut(rest, "}")
+	return before + id + after
 }
 
 // at follows keys into a document, and references on the way.

@@ -53,7 +53,7 @@ func (a *api) ingest(w http.ResponseWriter, r *http.Request, path params) error 
 		Header:         r.Header,
 	})
 	if err != nil {
-		return err
+		return a.notHere(r.Context(), err, aSubscription, subscription)
 	}
 	if done.Filtered {
 		return writeJSON(w, http.StatusOK, Filtered{Status: "filtered", Reason: done.Reason})

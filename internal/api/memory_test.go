@@ -25,6 +25,14 @@ type memory struct {
 	replaced      event.Subscription // what the last replace was given
 	asked         int                // the limit of the last list
 	fail          error              // what everything fails with, if not nil
+	overtake      func()             // called before each change of a subscription, without the lock; nil: nothing
+}
+
+// race lets others come between the reading of a subscription and its change.
+func (m *memory) race() {
+	if m.overtake != nil {
+		m.overtake()
+	}
 }
 
 type replay struct {
@@ -36,7 +44,7 @@ const testKey = "hf_test_key_0123456789abcdef"
 
 // testKeys are the keys there are, by their texts.
 var testKeys = map[string]event.APIKey{
-	testKey:           {Scope: event.ScopeAdmin},
+	testKey:           {Scope: event.ScopeAdmin, Name: "ops"},
 	testKey + "-pub":  {Scope: event.ScopePublish},
 	testKey + "-read": {Scope: event.ScopeRead, ExpiresAt: testTime.Add(1000 * time.Hour)},
 	testKey + "-odd":  {Scope: "of a later release"},
@@ -96,6 +104,7 @@ func (m *memory) ListSubscriptions(_ context.Context, before event.ID, limit int
 }
 
 func (m *memory) ReplaceSubscription(_ context.Context, s event.Subscription) (event.Subscription, error) {
+	m.race()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i, err := m.find(s.ID)
@@ -107,7 +116,7 @@ func (m *memory) ReplaceSubscription(_ context.Context, s event.Subscription) (e
 	}
 	m.replaced = s
 	s.Revision = m.subscriptions[i].Revision + 1
-	if len(s.Secrets) == 0 {
+	if s.Secrets == nil {
 		s.Secrets = m.subscriptions[i].Secrets
 	}
 	m.subscriptions[i] = s
@@ -122,15 +131,27 @@ func (m *memory) PauseSubscription(_ context.Context, id event.ID, p event.Pause
 		return event.Subscription{}, err
 	}
 	s := &m.subscriptions[i]
-	s.PausedAt, s.PausedBy, s.PausedReason = p.At, p.By, p.Reason
+	if !s.Paused() {
+		s.PausedAt = p.At
+	}
+	s.PausedBy, s.PausedReason = p.By, p.Reason
 	return *s, nil
 }
 
 func (m *memory) ResumeSubscription(_ context.Context, id event.ID, _ time.Time) (event.Subscription, error) {
-	return m.PauseSubscription(context.Background(), id, event.Pause{})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i, err := m.find(id)
+	if err != nil {
+		return event.Subscription{}, err
+	}
+	s := &m.subscriptions[i]
+	s.PausedAt, s.PausedBy, s.PausedReason = time.Time{}, "", ""
+	return *s, nil
 }
 
 func (m *memory) DeleteSubscription(_ context.Context, id event.ID, at time.Time, revision int64) error {
+	m.race()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	i, err := m.find(id)
@@ -157,6 +178,20 @@ func (m *memory) Delivery(_ context.Context, id event.ID) (event.DeliveryReport,
 		}
 	}
 	return event.DeliveryReport{}, event.ErrNotFound
+}
+
+func (m *memory) EventDeliveries(_ context.Context, id event.ID, limit int) (ids []event.ID, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, d := range m.deliveries {
+		if d.Delivery.EventID == id && len(ids) < limit {
+			ids = append(ids, d.Delivery.ID)
+		}
+	}
+	if len(ids) == 0 {
+		err = event.ErrNotFound
+	}
+	return ids, err
 }
 
 func (m *memory) ListAttempts(_ context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error) {

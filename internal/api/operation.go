@@ -28,7 +28,7 @@ const (
 
 // operations is the table. types gathers the schemas of the bodies.
 func (a *api) operations(types huma.Registry) []operation {
-	all := a.subscriptionOperations(types)
+	all := append(a.subscriptionOperations(types), a.pauseOperations(types)...)
 	all = append(all, a.ingestOperation(types), a.deliveryOperation(types), a.attemptsOperation(types))
 	return slices.Concat(all, a.healthOperations(types), a.integrityOperations(types))
 }
@@ -54,9 +54,10 @@ func asWritten(example any) json.RawMessage {
 }
 
 func withHeader(r *huma.Response, name, description, example string) *huma.Response {
-	r.Headers = map[string]*huma.Param{
-		name: {Description: description, Schema: &huma.Schema{Type: huma.TypeString}, Example: example},
+	if r.Headers == nil {
+		r.Headers = map[string]*huma.Param{}
 	}
+	r.Headers[name] = &huma.Param{Description: description, Schema: &huma.Schema{Type: huma.TypeString}, Example: example}
 	return r
 }
 

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -34,12 +36,11 @@ func readPage(r *http.Request) (page, error) {
 		}
 	}
 	if values, given := query["cursor"]; given {
-		p.before, err = event.ParseID(values[0])
-		if err != nil || len(values) > 1 {
-			faults = append(faults, event.FieldError{Field: "cursor", Message: "must be what next was in the page before; leave it out for the first page"})
+		if fault := p.readCursor(values); fault != "" {
+			faults = append(faults, event.FieldError{Field: "cursor", Message: fault})
 		}
 	}
-	for name := range query {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if name != "limit" && name != "cursor" {
 			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not known; a list takes limit and cursor"})
 		}
@@ -48,6 +49,19 @@ func readPage(r *http.Request) (page, error) {
 		return page{}, &event.InvalidError{Fields: faults}
 	}
 	return p, nil
+}
+
+func (p *page) readCursor(values []string) (fault string) {
+	var err error
+	p.before, err = event.ParseID(values[0])
+	const advice = "send what next was in the page before, or leave it out for the first page"
+	switch {
+	case len(values) > 1:
+		return "is given twice; " + advice
+	case err != nil:
+		return notAnID(values[0]) + "; " + advice
+	}
+	return ""
 }
 
 // cut takes one page's worth of items that were asked for with one item more,

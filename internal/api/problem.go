@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,7 +16,7 @@ type Problem struct {
 	Type   string         `json:"type" doc:"urn:hookferry:problem: and the code."`
 	Title  string         `json:"title" doc:"The status in words."`
 	Status int            `json:"status" doc:"The HTTP status."`
-	Detail string         `json:"detail" doc:"What was found and what to do, for a person."`
+	Detail string         `json:"detail" doc:"What was found and what to do, for a person; of invalid input, the first field of errors."`
 	Code   string         `json:"code" doc:"The kind of problem, for programs. Codes are stable."`
 	Errors []FieldProblem `json:"errors,omitempty" nullable:"false" doc:"What is wrong with each field, where the problem lies in fields."`
 }
@@ -37,13 +36,10 @@ func newProblem(status int, code, detail string) Problem {
 // maxFieldProblems bounds an answer: a body may hold a hundred thousand unknown names.
 const maxFieldProblems = 32
 
-// withFields adds the fields, in an order that is the same every time.
+// withFields adds the fields, in the order in which they are given.
 func (p Problem) withFields(fields ...event.FieldError) Problem {
-	fields = slices.SortedStableFunc(slices.Values(fields), func(a, b event.FieldError) int {
-		return cmp.Compare(a.Field, b.Field)
-	})
 	if left := len(fields) - maxFieldProblems; left > 0 {
-		fields = append(fields[:maxFieldProblems], event.FieldError{Field: "body", Message: fmt.Sprintf("has %d more faults like these", left)})
+		fields = append(slices.Clone(fields[:maxFieldProblems]), event.FieldError{Field: "body", Message: fmt.Sprintf("has %d more faults like these", left)})
 	}
 	for _, f := range fields {
 		p.Errors = append(p.Errors, FieldProblem{Field: f.Field, Message: f.Message})
@@ -51,8 +47,17 @@ func (p Problem) withFields(fields ...event.FieldError) Problem {
 	return p
 }
 
+// invalidProblem names the first field in its detail, and each in errors. Whoever gathers the
+// fields puts them into an order that is the same every time.
 func invalidProblem(fields ...event.FieldError) Problem {
-	return newProblem(http.StatusUnprocessableEntity, "invalid", "The request was understood, but some of it can't be taken; errors names each field.").withFields(fields...)
+	detail := "The request was understood and can't be accepted."
+	if len(fields) > 0 {
+		detail = fields[0].Field + ": " + fields[0].Message
+	}
+	if more := len(fields) - 1; more > 0 {
+		detail += fmt.Sprintf(" (and %d more)", more)
+	}
+	return newProblem(http.StatusUnprocessableEntity, "invalid", detail).withFields(fields...)
 }
 
 func malformedBody(field, message string) Problem {
@@ -62,6 +67,13 @@ func malformedBody(field, message string) Problem {
 
 func internalProblem() Problem {
 	return newProblem(http.StatusInternalServerError, "internal_error", "Something went wrong inside Hookferry; its log says what.")
+}
+
+const idsLook = "an id looks like 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"
+
+// notAnID says of a text from the path or the query that it is not an id.
+func notAnID(text string) string {
+	return fmt.Sprintf("%q is not an id; %s", event.Clip(text, event.MaxQuoted), idsLook)
 }
 
 // problemOf translates every error to what the caller is told: the one place
@@ -74,8 +86,10 @@ func problemOf(err error) (p Problem, known bool) {
 		return p, true
 	case errors.As(err, &invalid):
 		return invalidProblem(invalid.Fields...), true
-	case errors.Is(err, event.ErrNotFound), errors.Is(err, event.ErrBadID):
-		return newProblem(http.StatusNotFound, "not_found", "There is nothing with this id: it never was, or is deleted, or is past the log retention."), true
+	case errors.Is(err, event.ErrNotFound):
+		return newProblem(http.StatusNotFound, "not_found", "Nothing with this id. It may have been deleted, or it expired."), true
+	case errors.Is(err, event.ErrBadID):
+		return newProblem(http.StatusNotFound, "not_found", "This is not an id; "+idsLook), true
 	case errors.Is(err, event.ErrMalformed):
 		return malformedBody("body", withoutPrefix(err, event.ErrMalformed)), true
 	case errors.Is(err, event.ErrUnauthorized):
@@ -83,7 +97,7 @@ func problemOf(err error) (p Problem, known bool) {
 			"The request's signature is missing, too old or wrong: sign the body's bytes with the subscription's secret (webhook-signature or X-Hub-Signature-256)."), true
 	case errors.Is(err, event.ErrInactive):
 		return newProblem(http.StatusConflict, "subscription_inactive",
-			"The subscription takes no events at present: "+withoutPrefix(err, event.ErrInactive)+". A PUT to /subscriptions/{id} with is_active true activates it."), true
+			"The subscription takes no events at present: "+withoutPrefix(err, event.ErrInactive)+`. A PATCH of /subscriptions/{id} with {"is_active": true} activates it.`), true
 	case errors.Is(err, event.ErrKeyReused):
 		return newProblem(http.StatusUnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used before, with another body.").
 			withFields(event.FieldError{Field: "Idempotency-Key", Message: "stands for another body; use a new key for a new event"}), true

@@ -160,12 +160,13 @@ func cutSegment(path string, isEscaped bool) (segment, rest string, ok bool) {
 	return segment, rest, err == nil
 }
 
-// params are the parameters in the path of a request. They are cut out when they are
+// params are the parameters in the path of a request, and who sends it. They are cut out when they are
 // asked for, so that nothing is allocated for a request.
 type params struct {
 	pattern   pattern
 	path      string
 	isEscaped bool
+	caller    string // the name of the API key; "" if none was needed
 }
 
 // get returns the parameter of that name. A name that the path does not have is a
@@ -182,8 +183,15 @@ func (in params) get(name string) string {
 	panic("the path has no parameter " + name)
 }
 
-// id returns the parameter of that name as an id.
-func (in params) id(name string) (event.ID, error) { return event.ParseID(in.get(name)) }
+// id returns the parameter of that name as an id, or the problem to answer with.
+func (in params) id(name string) (event.ID, error) {
+	text := in.get(name)
+	id, err := event.ParseID(text)
+	if err != nil {
+		return id, newProblem(http.StatusNotFound, "not_found", notAnID(text))
+	}
+	return id, nil
+}
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.rescue(w, r)
@@ -213,9 +221,11 @@ func (a *api) route(w http.ResponseWriter, r *http.Request) error {
 		}
 		return newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "This path takes "+res.allow+".")
 	}
-	if err := a.authorize(w, r, e.needs); err != nil {
+	caller, err := a.authorize(w, r, e.needs)
+	if err != nil {
 		return err
 	}
+	in.caller = caller
 	return e.serve(w, r, in)
 }
 

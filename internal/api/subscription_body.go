@@ -17,6 +17,12 @@ type Subscription struct {
 	EventTypes           []string          `json:"event_types" nullable:"false" doc:"The patterns of the event types it wants; empty: all."`
 	IsActive             bool              `json:"is_active" doc:"Whether it takes events and is called."`
 	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry made it inactive; null if it did not."`
+	PausedAt             *time.Time        `json:"paused_at" doc:"Since when its deliveries wait; null if it is not paused."`
+	PausedBy             *string           `json:"paused_by" doc:"The name of the API key that paused it; anonymous if none was needed; null if it is not paused."`
+	PausedReason         *string           `json:"paused_reason" doc:"Why it was paused; null if nobody has said."`
+	FailingSince         *time.Time        `json:"failing_since" doc:"Since when its endpoint is failing, after five failed attempts in a row; null if it is not. It then gets one request at a time."`
+	RefusedSince         *time.Time        `json:"refused_since" doc:"Since when its endpoint has asked for no requests, without a success; null if it has not."`
+	NotBefore            *time.Time        `json:"not_before" doc:"The latest time before which its endpoint asked for no requests, by 429, 502, 503 or 504 with Retry-After; it may have passed. null if it never asked."`
 	RequireSignature     bool              `json:"require_signature" doc:"Whether events sent to it must be signed."`
 	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
 	HeldReason           string            `json:"held_reason,omitempty" doc:"Only where its secrets can't be opened: why, and that its deliveries wait."`
@@ -28,7 +34,7 @@ type Subscription struct {
 	Body                 string            `json:"body" enum:"envelope,data" doc:"What a request carries: the event as it was posted, or its data alone."`
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
-	Warnings             []string          `json:"warnings,omitempty" nullable:"false" doc:"Only in the answer to a create or replace: what was taken but is unwise."`
+	Warnings             []string          `json:"warnings,omitempty" nullable:"false" doc:"Only in the response to a create, a replace or a patch: what was accepted but is unwise, and the fields that a replace has reset."`
 }
 
 // SubscriptionList is one page of subscriptions.
@@ -41,7 +47,7 @@ type SubscriptionList struct {
 // until it is decoded into.
 type SubscriptionInput struct {
 	TargetURL            string            `json:"target_url" format:"uri" maxLength:"2048" doc:"Where events are sent: an http:// or https:// URL without user name or fragment."`
-	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature, any other is used as its bytes; at least 16 random bytes are advised. Absent or null: none for a new subscription, the present one for a replaced one."`
+	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature, any other is used as its bytes; at least 16 random bytes are advised. Absent or null: none for a new subscription, the present one for a replaced one; so does [hidden]. In a patch, null removes it."`
 	Description          string            `json:"description,omitempty" nullable:"true" maxLength:"1000"`
 	EventTypes           []string          `json:"event_types,omitempty" nullable:"true" maxItems:"100" doc:"Event types it wants, exact (user.created) or by prefix (user.* matches one level or more); absent, null or empty: all."`
 	IsActive             bool              `json:"is_active,omitempty" nullable:"true" default:"true" doc:"Whether it takes events and is called. true also clears disabled_reason."`
@@ -60,6 +66,12 @@ type SubscriptionReplaceInput struct {
 	SubscriptionInput
 	ID             any `json:"id,omitempty" readOnly:"true" doc:"Ignored."`
 	DisabledReason any `json:"disabled_reason,omitempty" readOnly:"true" doc:"Ignored."`
+	PausedAt       any `json:"paused_at,omitempty" readOnly:"true" doc:"Ignored."`
+	PausedBy       any `json:"paused_by,omitempty" readOnly:"true" doc:"Ignored."`
+	PausedReason   any `json:"paused_reason,omitempty" readOnly:"true" doc:"Ignored."`
+	FailingSince   any `json:"failing_since,omitempty" readOnly:"true" doc:"Ignored."`
+	RefusedSince   any `json:"refused_since,omitempty" readOnly:"true" doc:"Ignored."`
+	NotBefore      any `json:"not_before,omitempty" readOnly:"true" doc:"Ignored."`
 	HasSecret      any `json:"has_secret,omitempty" readOnly:"true" doc:"Ignored."`
 	HeldReason     any `json:"held_reason,omitempty" readOnly:"true" doc:"Ignored."`
 	CreatedAt      any `json:"created_at,omitempty" readOnly:"true" doc:"Ignored."`
@@ -69,31 +81,40 @@ type SubscriptionReplaceInput struct {
 
 func newSubscriptionInput() SubscriptionInput { return SubscriptionInput{IsActive: true} }
 
-// apply writes what the caller set over s, and says what can't be applied. What
-// remains to be checked is for event.Subscription.Check.
-func (in SubscriptionInput) apply(s event.Subscription) (event.Subscription, []event.FieldError) {
-	headers, faults := keepHidden(in.Headers, s.Headers)
-	s.TargetURL, s.Description = in.TargetURL, in.Description
-	s.EventTypes, s.Headers = in.EventTypes, headers
-	if in.Secret != nil {
-		s.Secrets = []event.Secret{event.Secret(*in.Secret)}
+// apply writes the fields that are named over s. What their values may be is for
+// event.Subscription.Check.
+func (in SubscriptionInput) apply(s event.Subscription, named func(name string) bool) event.Subscription {
+	for _, f := range subscriptionFields {
+		if named(f.name) {
+			f.set(&s, in)
+		}
 	}
-	s.RequireSignature, s.Active = in.RequireSignature, in.IsActive
-	if s.Active {
-		s.DisabledReason = ""
+	return s
+}
+
+// every names all fields.
+func every(string) bool { return true }
+
+// keepHidden puts the stored values back where a caller sends what was shown, and says where
+// there are none.
+func (in *SubscriptionInput) keepHidden(stored event.Subscription) []event.FieldError {
+	headers, faults := keepHidden(in.Headers, stored.Headers)
+	in.Headers = headers
+	return append(faults, in.keepHiddenSecret(stored)...)
+}
+
+// keepHiddenSecret takes a secret away that says that the stored one stays. Reads do not show
+// secrets; a program that writes [hidden] for each credential means this and not a secret of
+// eight letters that anyone could guess.
+func (in *SubscriptionInput) keepHiddenSecret(stored event.Subscription) []event.FieldError {
+	if in.Secret == nil || *in.Secret != hidden {
+		return nil
 	}
-	s.Timeout, s.MaxInFlight, s.RatePerSecond = duration(in.TimeoutSeconds), in.MaxInFlight, in.RatePerSecond
-	if s.Body = event.Body(in.Body); s.Body == event.BodyEnvelope {
-		s.Body = "" // the default, kept in one form
+	in.Secret = nil
+	if len(stored.Secrets) > 0 {
+		return nil
 	}
-	s.RetrySchedule = nil
-	if in.RetryScheduleSeconds != nil {
-		s.RetrySchedule = event.RetryPolicy{}
-	}
-	for _, seconds := range in.RetryScheduleSeconds {
-		s.RetrySchedule = append(s.RetrySchedule, duration(seconds))
-	}
-	return s, faults
+	return []event.FieldError{{Field: "secret", Message: "is [hidden], which keeps the stored secret, but none is stored; send the secret"}}
 }
 
 // show is a subscription as callers see it.
@@ -101,6 +122,8 @@ func show(s event.Subscription) Subscription {
 	out := Subscription{
 		ID: s.ID, TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes,
 		IsActive: s.Active, DisabledReason: orNull(s.DisabledReason),
+		PausedAt: timeOrNull(s.PausedAt), PausedBy: orNull(s.PausedBy), PausedReason: orNull(s.PausedReason),
+		FailingSince: timeOrNull(s.Health.FailingSince), RefusedSince: timeOrNull(s.Health.RefusedSince), NotBefore: timeOrNull(s.Health.NotBefore),
 		RequireSignature: s.RequireSignature, HasSecret: len(s.Secrets) > 0 || s.Sealed != "", HeldReason: s.Sealed, Headers: hideCredentials(s.Headers),
 		TimeoutSeconds: orNull(s.Timeout.Seconds()), MaxInFlight: orNull(s.MaxInFlight), RatePerSecond: orNull(s.RatePerSecond),
 		Body:      string(cmp.Or(s.Body, event.BodyEnvelope)),

@@ -17,7 +17,7 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 			Description: "A field that is absent or null has its default. A name that is unknown or given twice is refused.",
 			RequestBody: request[SubscriptionInput](types, subscriptionExamples...),
 			Responses: responses(map[string]*huma.Response{
-				"201": withHeader(answer(types, "The subscription as it was stored.", exampleSubscription()), "Location", "The path of the subscription.", "/subscriptions/"+exampleSubscriptionID),
+				"201": withHeader(withETag(answer(types, "The subscription as it was stored.", exampleSubscription())), "Location", "The path of the subscription.", "/subscriptions/"+exampleSubscriptionID),
 			}, 400, 408, 413, 415, 422),
 		}},
 		{needs: event.ScopeRead, serve: a.listSubscriptions, Operation: huma.Operation{
@@ -32,23 +32,35 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 			OperationID: "getSubscription", Method: http.MethodGet, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Read a subscription",
 			Responses: responses(map[string]*huma.Response{
-				"200": answer(types, "The subscription.", exampleSubscription()),
+				"200": withETag(answer(types, "The subscription.", exampleSubscription())),
 			}, 404),
 		}},
 		{needs: event.ScopeAdmin, serve: a.replaceSubscription, Operation: huma.Operation{
 			OperationID: "replaceSubscription", Method: http.MethodPut, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Replace a subscription",
-			Description: "Everything that is absent or null goes back to its default, except the secret, which stays. What a read gave may be changed and sent back as it is: fields that only the service sets are ignored, and a header value of [hidden] keeps the stored one. is_active true activates a subscription that was disabled.",
+			Description: "Everything that is absent or null goes back to its default, except the secret, which stays; warnings name the fields that lost a value in this way. What a read gave may be changed and sent back as it is: fields that only the service sets are ignored, and a header value of [hidden] keeps the stored one. is_active true activates a subscription that was disabled.",
+			Parameters:  []*huma.Param{ifMatch()},
 			RequestBody: request[SubscriptionReplaceInput](types, subscriptionExamples...),
 			Responses: responses(map[string]*huma.Response{
-				"200": answer(types, "The subscription as it now stands.", exampleSubscription()),
-			}, 400, 404, 408, 413, 415, 422),
+				"200": withETag(answer(types, "The subscription as it now stands.", exampleSubscription())),
+			}, 400, 404, 408, 412, 413, 415, 422),
+		}},
+		{needs: event.ScopeAdmin, serve: a.patchSubscription, Operation: huma.Operation{
+			OperationID: "patchSubscription", Method: http.MethodPatch, Path: "/subscriptions/{id}",
+			Tags: []string{tagSubscriptions}, Summary: "Change some fields of a subscription",
+			Description: "A JSON merge patch (RFC 7396): what the body does not name stays as it is. null sets a field to its default, and removes the secret. Of headers, too, only those that are named change: null removes one, and [hidden] keeps its value. A list is replaced as a whole. Fields that only the service sets are ignored.",
+			Parameters:  []*huma.Param{ifMatch()},
+			RequestBody: mergePatchBody(types),
+			Responses: responses(map[string]*huma.Response{
+				"200": withETag(answer(types, "The subscription as it now stands.", exampleSubscription())),
+			}, 400, 404, 408, 412, 413, 415, 422),
 		}},
 		{needs: event.ScopeAdmin, serve: a.deleteSubscription, Operation: huma.Operation{
 			OperationID: "deleteSubscription", Method: http.MethodDelete, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Delete a subscription",
-			Description: "Its pending deliveries are cancelled; its history stays readable until it is past the log retention.",
-			Responses:   responses(map[string]*huma.Response{"204": {Description: "It is deleted."}}, 404),
+			Description: "Its pending deliveries are cancelled. A request that is in flight ends, and its delivery counts as delivered if the endpoint accepts it. Its history stays readable until it is past the log retention.",
+			Parameters:  []*huma.Param{ifMatch()},
+			Responses:   responses(map[string]*huma.Response{"204": {Description: "It is deleted."}}, 400, 404, 412),
 		}},
 	}
 }
@@ -57,6 +69,22 @@ var subscriptionExamples = []namedExample{
 	{"basic", "A target on the internet", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "event_types": ["user.created", "user.updated"]}`},
 	{"local", "A target on this machine, for serve --dev", `{"target_url": "http://localhost:9000/webhook", "secret": "my_secret_key", "event_types": ["user.*"]}`},
 	{"every_field", "Every field", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "description": "Orders for the shop", "event_types": ["order.*"], "is_active": true, "require_signature": false, "headers": {"X-Team": "shop"}, "timeout_seconds": 5, "retry_schedule_seconds": [10, 60, 600], "max_in_flight": 4, "rate_per_second": 20, "body": "data"}`},
+}
+
+var patchExamples = []namedExample{
+	{"pattern", "Other event types", `{"event_types": ["order.*"]}`},
+	{"headers", "Set one header and remove another", `{"headers": {"X-Team": "shop", "X-Old": null}}`},
+	{"default", "The service's timeout again", `{"timeout_seconds": null}`},
+}
+
+// mergePatchBody has no defaults: a client that sent them would change what it does not name.
+func mergePatchBody(types huma.Registry) *huma.RequestBody {
+	body := request[SubscriptionPatchInput](types, patchExamples...)
+	body.Content[mergePatch] = body.Content["application/json"]
+	for _, property := range types.Map()["SubscriptionPatchInput"].Properties {
+		property.Default = nil
+	}
+	return body
 }
 
 const exampleSubscriptionID = "019ab2c4-5d6e-7f80-9a1b-2c3d4e5f6071"

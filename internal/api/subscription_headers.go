@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -32,7 +33,8 @@ func hideCredentials(headers map[string]string) map[string]string {
 func keepHidden(given, stored map[string]string) (map[string]string, []event.FieldError) {
 	var faults []event.FieldError
 	kept := make(map[string]string, len(given))
-	for name, value := range given {
+	for _, name := range slices.Sorted(maps.Keys(given)) { // the same mistakes in the same order every time
+		value := given[name]
 		if value == hidden && isCredential(name) {
 			var found bool
 			if value, found = lookUp(stored, name); !found {

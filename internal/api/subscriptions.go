@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,7 +16,9 @@ func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ param
 		return err
 	}
 	now := a.now()
-	s, faults := in.apply(event.Subscription{ID: event.NewID(now), CreatedAt: now, UpdatedAt: now})
+	s := event.Subscription{ID: event.NewID(now), CreatedAt: now, UpdatedAt: now, Revision: 1}
+	faults := in.keepHidden(s)
+	s = in.apply(s, every)
 	if err := a.checkSubscription(s, in, faults); err != nil {
 		return err
 	}
@@ -23,7 +26,7 @@ func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ param
 		return err
 	}
 	w.Header().Set("Location", "/subscriptions/"+s.ID.String())
-	return writeSubscription(w, http.StatusCreated, s, in)
+	return writeSubscription(w, http.StatusCreated, s, in, nil)
 }
 
 func (a *api) listSubscriptions(w http.ResponseWriter, r *http.Request, _ params) error {
@@ -48,49 +51,73 @@ func (a *api) getSubscription(w http.ResponseWriter, r *http.Request, path param
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, show(s))
+	return writeSubscription(w, http.StatusOK, s, SubscriptionInput{}, nil)
 }
 
 func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	stored, err := a.existing(r, path)
+	stored, wanted, err := a.toChange(r, path)
+	if err != nil {
+		return err
+	}
+	body, err := a.readJSON(r)
+	if err != nil {
+		return err
+	}
+	defer body.release()
+	names, err := parse(body.bytes)
 	if err != nil {
 		return err
 	}
 	in := SubscriptionReplaceInput{SubscriptionInput: newSubscriptionInput()}
-	if err := a.readInto(r, &in); err != nil {
-		return err
+	if faults := names.fillIn(&in); len(faults) > 0 {
+		return &event.InvalidError{Fields: inOrder(faults, &in)}
 	}
+	return a.retryChanged(r.Context(), stored, wanted, func(stored event.Subscription, revision int64) error {
+		in := in.SubscriptionInput
+		s, err := a.replaced(stored, &in)
+		if err != nil {
+			return err
+		}
+		s.Revision = revision
+		if s, err = a.Subscriptions.ReplaceSubscription(r.Context(), s); err != nil {
+			return err
+		}
+		return writeSubscription(w, http.StatusOK, s, in, adviseReset(stored, s, names))
+	})
+}
+
+// replaced returns what is to be stored.
+func (a *api) replaced(stored event.Subscription, in *SubscriptionInput) (event.Subscription, error) {
+	faults := in.keepHidden(stored)
 	if stored.Sealed != "" {
 		if in.Secret == nil { // it would keep what nobody can read, and lose the headers
-			return fmt.Errorf("%w: %s", event.ErrSealed, stored.Sealed)
+			return stored, fmt.Errorf("%w: %s", event.ErrSealed, stored.Sealed)
 		}
 		stored.Sealed = ""
 	}
-	s, faults := in.apply(stored)
+	s := in.apply(stored, every)
 	s.UpdatedAt = a.now()
-	if err := a.checkSubscription(s, in.SubscriptionInput, faults); err != nil {
-		return err
+	if err := a.checkSubscription(s, *in, faults); err != nil {
+		return s, err
 	}
 	if in.Secret == nil {
 		s.Secrets = nil // the store keeps its own, whatever became of them meanwhile
 	}
-	s, err = a.Subscriptions.ReplaceSubscription(r.Context(), s)
-	if err != nil {
-		return err
-	}
-	return writeSubscription(w, http.StatusOK, s, in.SubscriptionInput)
+	return s, nil
 }
 
 func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	id, err := path.id("id")
+	stored, wanted, err := a.toChange(r, path)
 	if err != nil {
 		return err
 	}
-	if err := a.Subscriptions.DeleteSubscription(r.Context(), id, a.now(), 0); err != nil {
-		return err
-	}
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return a.retryChanged(r.Context(), stored, wanted, func(s event.Subscription, revision int64) error {
+		if err := a.Subscriptions.DeleteSubscription(r.Context(), s.ID, a.now(), revision); err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	})
 }
 
 // existing is the subscription that the path names, unless only its history is left.
@@ -99,11 +126,29 @@ func (a *api) existing(r *http.Request, path params) (event.Subscription, error)
 	if err != nil {
 		return event.Subscription{}, err
 	}
-	s, err := a.Subscriptions.Subscription(r.Context(), id)
+	return a.living(r.Context(), id)
+}
+
+// living reads a subscription, unless only its history is left.
+func (a *api) living(ctx context.Context, id event.ID) (event.Subscription, error) {
+	s, err := a.Subscriptions.Subscription(ctx, id)
 	if err == nil && s.Deleted() {
 		err = fmt.Errorf("%w: subscription %s was deleted", event.ErrNotFound, s.ID)
 	}
-	return s, err
+	return s, a.notHere(ctx, err, aSubscription, id)
+}
+
+// toChange is the subscription that the path names, if it is as the request wants it.
+func (a *api) toChange(r *http.Request, path params) (event.Subscription, precondition, error) {
+	s, err := a.existing(r, path)
+	if err != nil {
+		return s, precondition{}, err
+	}
+	wanted, err := readPrecondition(r.Header)
+	if err == nil {
+		_, err = wanted.revision(s) // before the body is looked at
+	}
+	return s, wanted, err
 }
 
 // readInto reads a JSON object into the struct that in points to.
@@ -136,15 +181,17 @@ func (a *api) checkSubscription(s event.Subscription, in SubscriptionInput, faul
 		}
 	}
 	if len(faults) > 0 {
-		return &event.InvalidError{Fields: faults}
+		return &event.InvalidError{Fields: inOrder(faults, &in)}
 	}
 	return nil
 }
 
-func writeSubscription(w http.ResponseWriter, status int, s event.Subscription, in SubscriptionInput) error {
+func writeSubscription(w http.ResponseWriter, status int, s event.Subscription, in SubscriptionInput, warnings []string) error {
 	out := show(s)
 	if in.Secret != nil {
 		out.Warnings = adviseSecret(*in.Secret)
 	}
+	out.Warnings = append(out.Warnings, warnings...)
+	w.Header()["Etag"] = []string{etag(s.Revision)}
 	return writeJSON(w, status, out)
 }

@@ -145,7 +145,7 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 		Ingest: &ingest.Ingest{
 			Subscriptions: a.store, Store: a.store, Handoff: a.handoff(), Observer: a.metrics, Backlog: a.backlog, Now: time.Now,
 		},
-		Subscriptions: a.store,
+		Subscriptions: store.Fresh{Cached: a.store},
 		History:       a.store,
 		CheckTarget:   a.guard().CheckURL,
 		Keys:          keys.checker(),

@@ -189,3 +189,27 @@ func (g Gate) Unparks(now time.Time, limit int) (dueUntil time.Time, n int) {
 	}
 	return dueUntil, limit
 }
+
+// NextAttempt returns when the next attempt at a pending delivery may start at the earliest, and
+// why it waits, if that is not for its due time alone. The time is zero if that is not known.
+func (s *Subscription) NextAttempt(d *Delivery, now time.Time) (at time.Time, why string) {
+	switch {
+	case s.Deleted():
+		return time.Time{}, "the subscription was deleted"
+	case !s.Active && s.DisabledReason != "":
+		return time.Time{}, "the subscription is not active: " + s.DisabledReason
+	case !s.Active:
+		return time.Time{}, "the subscription is not active"
+	case s.Paused():
+		why = "the subscription has been paused since " + s.PausedAt.UTC().Format(time.RFC3339)
+		if s.PausedReason != "" {
+			why += ": " + s.PausedReason
+		}
+		return time.Time{}, why
+	case s.Sealed != "":
+		return time.Time{}, s.Sealed
+	case s.Health.NotBefore.After(now) && s.Health.NotBefore.After(d.DueAt):
+		return s.Health.NotBefore, "the endpoint asked for no requests before " + s.Health.NotBefore.UTC().Format(time.RFC3339)
+	}
+	return d.DueAt, ""
+}

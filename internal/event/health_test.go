@@ -184,3 +184,29 @@ func TestLatestHealth(t *testing.T) {
 		}
 	}
 }
+
+func TestNextAttempt(t *testing.T) {
+	due := noon.Add(time.Minute)
+	tests := []struct {
+		reason string
+		sub    event.Subscription
+		at     time.Time
+		why    string
+	}{
+		{"its due time", event.Subscription{Active: true}, due, ""},
+		{"a time that the endpoint asked for", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(time.Hour)}}, noon.Add(time.Hour), "the endpoint asked for no requests before 2026-03-01T13:00:00Z"},
+		{"that has passed", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(-time.Hour)}}, due, ""},
+		{"or comes before the due time", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(time.Second)}}, due, ""},
+		{"a pause", event.Subscription{Active: true, PausedAt: noon, PausedReason: "maintenance"}, time.Time{}, "the subscription has been paused since 2026-03-01T12:00:00Z: maintenance"},
+		{"not active", event.Subscription{}, time.Time{}, "the subscription is not active"},
+		{"not active, by the service", event.Subscription{DisabledReason: "gone"}, time.Time{}, "the subscription is not active: gone"},
+		{"deleted", event.Subscription{DeletedAt: noon}, time.Time{}, "the subscription was deleted"},
+		{"sealed", event.Subscription{Active: true, Sealed: "no key"}, time.Time{}, "no key"},
+	}
+	for _, tt := range tests {
+		at, why := tt.sub.NextAttempt(&event.Delivery{DueAt: due}, noon)
+		if !at.Equal(tt.at) || why != tt.why {
+			t.Errorf("%s: at %v because %q, want %v because %q", tt.reason, at, why, tt.at, tt.why)
+		}
+	}
+}

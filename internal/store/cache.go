@@ -13,6 +13,15 @@ import (
 // cachedSubscriptions bounds the cache. A subscription takes about a kilobyte.
 const cachedSubscriptions = 50_000
 
+// Fresh is a Cached that reads each subscription from the store behind. It is for readers to
+// whom the newest revision matters, and who read seldom.
+type Fresh struct{ *Cached }
+
+// Subscription is as in Subscriptions.
+func (f Fresh) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
+	return f.behind.Subscription(ctx, id)
+}
+
 // Cached answers Subscription from memory: every event needs its subscription
 // twice, and it hardly ever changes. What changes one through this Store is seen
 // at once.

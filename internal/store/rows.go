@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,17 @@ func PageEnd(before event.ID) event.ID {
 		highest[i] = 0xff
 	}
 	return highest
+}
+
+// FirstIDs returns the limit smallest of the ids of an event's deliveries, each once, or
+// ErrNotFound if there are none.
+func FirstIDs(ids []event.ID, limit int, of event.ID) ([]event.ID, error) {
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("%w: deliveries of event %s", event.ErrNotFound, of)
+	}
+	slices.SortFunc(ids, func(a, b event.ID) int { return bytes.Compare(a[:], b[:]) })
+	ids = slices.Compact(ids)
+	return ids[:min(limit, len(ids))], nil
 }
 
 // JSON returns v as JSON text. It can't fail: drivers keep lists and maps of strings
@@ -164,10 +176,10 @@ func (cs Columns) Without(names ...string) Columns {
 }
 
 // Replaced returns the columns of a subscription that ReplaceSubscription writes. The
-// secrets are among them only if there are any.
+// secrets are among them unless they are nil.
 func (r *SubscriptionRow[S]) Replaced(all Columns) Columns {
 	replaced := all.Without("id", "created_at", "deleted_at", "revision", "paused_at", "paused_by", "paused_reason")
-	if len(r.PlainSecrets) == 0 {
+	if r.Secrets == nil {
 		return replaced.Without("secrets")
 	}
 	return replaced

@@ -107,6 +107,7 @@ func TestReplacedColumns(t *testing.T) {
 		want    string
 	}{
 		"without secrets, the old ones are kept": {nil, "target_url, updated_at"},
+		"an empty list removes them":             {[]event.Secret{}, "target_url, secrets, updated_at"},
 		"with secrets, they are replaced":        {[]event.Secret{"a"}, "target_url, secrets, updated_at"},
 	} {
 		r := store.EncodeSubscription[string](event.Subscription{Secrets: row.secrets})

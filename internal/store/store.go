@@ -46,9 +46,9 @@ type Subscriptions interface {
 	// before the cursor's; a zero cursor begins at the newest.
 	ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error)
 	// ReplaceSubscription writes all that a caller may set and UpdatedAt, and keeps
-	// the secrets if s has none. The revision rises by one. It returns the subscription as it
-	// then stands, or ErrNotFound, or ErrChanged if the Revision of s is not 0 and not the
-	// present one.
+	// the secrets if those of s are nil; an empty list removes them. The revision rises by
+	// one. It returns the subscription as it then stands, or ErrNotFound, or ErrChanged if the
+	// Revision of s is not 0 and not the present one.
 	ReplaceSubscription(ctx context.Context, s event.Subscription) (event.Subscription, error)
 	// SwapSecrets writes the secrets and headers of to over those of from, which is the
 	// same subscription, if they are still the same and it is not deleted, and reports
@@ -120,6 +120,10 @@ type History interface {
 	// Delivery returns a delivery with its event's type and its attempts, the
 	// first attempt first.
 	Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error)
+	// EventDeliveries returns the ids of at most limit deliveries of an event, the smallest
+	// first, or ErrNotFound if it finds none. It looks where event.DeliveryID puts them:
+	// deliveries that release 0.1.0 stored have other ids, and are not found.
+	EventDeliveries(ctx context.Context, event event.ID, limit int) ([]event.ID, error)
 	// ListAttempts returns at most limit attempts of a subscription, newest first,
 	// those made before the cursor's; a zero cursor begins at the newest.
 	ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error)

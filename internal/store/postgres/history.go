@@ -23,8 +23,9 @@ var attemptColumns = store.Qualified("a", attemptNames)
 var (
 	deliverySQL = `SELECT ` + deliveryColumns + `, e.type
 		FROM deliveries d JOIN events e ON e.id = d.event_id WHERE d.id = $1`
-	attemptsOfSQL   = `SELECT ` + attemptColumns + ` FROM delivery_attempts a WHERE a.delivery_id = $1 ORDER BY a.attempt_number, a.id`
-	listAttemptsSQL = `SELECT ` + attemptColumns + `,
+	eventDeliveriesSQL = `SELECT d.id FROM deliveries d WHERE d.id BETWEEN $1 AND $2 AND d.event_id = $3 ORDER BY d.id LIMIT $4`
+	attemptsOfSQL      = `SELECT ` + attemptColumns + ` FROM delivery_attempts a WHERE a.delivery_id = $1 ORDER BY a.attempt_number, a.id`
+	listAttemptsSQL    = `SELECT ` + attemptColumns + `,
 		(SELECT d.event_id FROM deliveries d WHERE d.id = a.delivery_id) AS event_id
 		FROM delivery_attempts a WHERE a.subscription_id = $1 AND a.id < $2 ORDER BY a.id DESC LIMIT $3`
 	listReportsSQL = `SELECT a.*, e.type FROM (` + listAttemptsSQL + `) AS a JOIN events e ON e.id = a.event_id ORDER BY a.id DESC`
@@ -68,6 +69,33 @@ func readDelivery(ctx context.Context, pool *pgxpool.Pool, id event.ID) (event.D
 	})
 	b.Queue(`COMMIT`)
 	return r, pool.SendBatch(ctx, b).Close()
+}
+
+// EventDeliveries looks at the range of ids that deliveries of the event have.
+func (s *Store) EventDeliveries(ctx context.Context, id event.ID, limit int) ([]event.ID, error) {
+	ctx, cancel := context.WithTimeout(ctx, quick)
+	defer cancel()
+	first, last := id.Deliveries()
+	var list []event.ID
+	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
+		rows, err := pool.Query(ctx, eventDeliveriesSQL, uuid(first), uuid(last), uuid(id), limit)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (one event.ID, err error) {
+			err = row.Scan(idTo(&one))
+			return one, err
+		})
+		if err != nil {
+			return err
+		}
+		list, err = store.FirstIDs(list, limit, id)
+		return err
+	})
+	if err != nil {
+		return nil, fail("find an event's deliveries", err)
+	}
+	return list, nil
 }
 
 // ListAttempts reads a page of a subscription's attempts, newest first.

@@ -76,6 +76,7 @@ func TestPlans(t *testing.T) {
 		{"unpark", unparkSQL, []any{uuid(busy[0]), now, 100}, []string{"subscription_id_due_at_id_idx"}},
 		{"lease", leaseSQL, []any{some, "a", now}, []string{"pkey"}},
 		{"read a delivery", deliverySQL, []any{uuid(id)}, []string{"pkey"}},
+		{"find an event's deliveries", eventDeliveriesSQL, []any{uuid(id), uuid(id), uuid(id), 3}, []string{"pkey"}},
 		{"its attempts", attemptsOfSQL, []any{uuid(id)}, []string{"pkey"}},
 		{"list attempts", listReportsSQL, []any{uuid(busy[0]), uuid(last), 50}, []string{"subscription_id_id_idx", "pkey"}},
 		{"read a subscription", subscriptionSQL, []any{uuid(id)}, []string{"subscriptions_pkey"}},

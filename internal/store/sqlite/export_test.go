@@ -15,3 +15,6 @@ func (s *Store) LimitPages(ctx context.Context, most int) error {
 
 // DeleteEmptyEvent is the statement that deletes an event after its last delivery.
 const DeleteEmptyEvent = deleteEmptyEvent
+
+// EventDeliveries is the statement that finds an event's deliveries.
+const EventDeliveries = eventDeliveriesSQL

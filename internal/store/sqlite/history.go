@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -48,6 +49,42 @@ func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport
 	}
 	r.Attempts, err = collect("read a delivery's attempts", rows, func() (event.Attempt, error) { return scanAttempt(rows) })
 	return r, err
+}
+
+// eventDeliveriesSQL names the event by its id, because two events may share a range of ids.
+const eventDeliveriesSQL = `SELECT d.id FROM deliveries d JOIN events e ON e.seq = d.event_seq
+	WHERE d.id BETWEEN ?1 AND ?2 AND e.id = ?3 ORDER BY d.id LIMIT ?4`
+
+// EventDeliveries looks at the range of ids that deliveries of the event have, and at the
+// implicit rows in that range.
+func (s *Store) EventDeliveries(ctx context.Context, id event.ID, limit int) ([]event.ID, error) {
+	first, last := id.Deliveries()
+	var found []event.ID
+	for _, one := range s.writer.implicit.between(first, last) { // before the look into the database: it may be written in between
+		r, err := s.Delivery(ctx, one)
+		if err != nil && !errors.Is(err, event.ErrNotFound) {
+			return nil, err
+		}
+		if err == nil && r.Delivery.EventID == id {
+			found = append(found, one)
+		}
+	}
+	query := eventDeliveriesSQL
+	if s.shared {
+		query = strings.Replace(query, "deliveries d", "all_deliveries d", 1)
+	}
+	rows, err := s.reads.QueryContext(ctx, query, first[:], last[:], id[:], limit)
+	if err != nil {
+		return nil, unavailable("find an event's deliveries", err)
+	}
+	stored, err := collect("find an event's deliveries", rows, func() (one event.ID, err error) {
+		err = rows.Scan(idScan{&one})
+		return one, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return store.FirstIDs(append(found, stored...), limit, id)
 }
 
 // ListAttempts reads a page of a subscription's attempts, newest first.

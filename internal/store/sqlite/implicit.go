@@ -106,6 +106,18 @@ func (i *implicitRows) matching(match func(implicitRow) bool) (ids []event.ID) {
 	return ids
 }
 
+// between is for readers: the deliveries with ids from first to last whose rows may be implicit.
+func (i *implicitRows) between(first, last event.ID) (ids []event.ID) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for id := range i.byID {
+		if bytes.Compare(id[:], first[:]) >= 0 && bytes.Compare(id[:], last[:]) <= 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // count is how many there are, as far as is on disk or about to be.
 func (i *implicitRows) count() int {
 	i.mu.Lock()

@@ -51,6 +51,10 @@ func TestPlansUseThePartialIndexes(t *testing.T) {
 			"PRIMARY KEY (id<?)",
 		},
 		{
+			"deliveries of an event", sqlite.EventDeliveries,
+			"SEARCH d USING PRIMARY KEY (id>? AND id<?)",
+		},
+		{
 			"other deliveries of an event", sqlite.DeleteEmptyEvent,
 			"SEARCH d USING PRIMARY KEY (id>? AND id<?)",
 		},

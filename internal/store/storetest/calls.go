@@ -43,6 +43,7 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 			return err
 		}},
 		{"Delivery", func(ctx context.Context) error { return ignore(r.s.Delivery(ctx, held.ID)) }},
+		{"EventDeliveries", func(ctx context.Context) error { return ignore(r.s.EventDeliveries(ctx, held.EventID, 10)) }},
 		{"ListAttempts", func(ctx context.Context) error { return ignore(r.s.ListAttempts(ctx, s.ID, event.ID{}, 10)) }},
 		{"Depth", func(ctx context.Context) error { return ignore(r.s.Depth(ctx, r.now)) }},
 		{"Waiting", func(ctx context.Context) error { return ignore(r.s.Waiting(ctx, 1)) }},

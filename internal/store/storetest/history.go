@@ -10,6 +10,7 @@ import (
 var historyCases = []testCase{
 	{"an unknown delivery is not found", unknownDelivery},
 	{"an id of another kind is not found", otherKindOfID},
+	{"an event's deliveries are found by its id", deliveriesOfEvent},
 	{"attempts are newest first, page by page", attemptPages},
 	{"attempts of one millisecond come once each", attemptsSameMoment},
 	{"attempts are those of the subscription alone", attemptsOfOne},
@@ -44,6 +45,42 @@ func otherKindOfID(r rig) {
 	r.mustFail("read a subscription by another id", err, event.ErrNotFound)
 	if got := r.attempts(a.Deliveries[0].ID, event.ID{}, 10); len(got) != 0 {
 		r.t.Errorf("listed %d attempts by another id", len(got))
+	}
+}
+
+func deliveriesOfEvent(r rig) {
+	find := func(id event.ID, limit int) []event.ID {
+		r.t.Helper()
+		ids, err := r.s.EventDeliveries(r.t.Context(), id, limit)
+		r.must("find an event's deliveries", err)
+		return ids
+	}
+	one, leasedOne := r.accept(r.subscribe().ID), r.accept(r.subscribe().ID, leased("node-a", r.now.Add(time.Minute)))
+	many := r.fan(r.subscriptions(4))
+	r.acceptOffer(many)
+	var all []event.ID
+	for _, d := range many.Deliveries {
+		all = append(all, d.ID)
+	}
+	slices.SortFunc(all, func(a, b event.ID) int { return slices.Compare(a[:], b[:]) })
+	same(r.t, "delivery that waits", find(one.Event.ID, 9), []event.ID{one.Deliveries[0].ID})
+	same(r.t, "delivery that is leased", find(leasedOne.Event.ID, 9), []event.ID{leasedOne.Deliveries[0].ID})
+	same(r.t, "all of several", find(many.Event.ID, 4), all)
+	same(r.t, "the first of several", find(many.Event.ID, 3), all[:3])
+
+	r.record(settle(leasedOne.Deliveries[0], r.tick(), success()))
+	same(r.t, "delivery that is settled", find(leasedOne.Event.ID, 9), []event.ID{leasedOne.Deliveries[0].ID})
+
+	neighbour := one.Event.ID // its deliveries would have ids in the same range
+	neighbour[15] ^= 1
+	none := r.fan(nil)
+	r.acceptOffer(none)
+	for reason, id := range map[string]event.ID{
+		"an event that never was": event.NewID(r.now), "an event with ids in the same range": neighbour, "an event without deliveries": none.Event.ID,
+		"a delivery": one.Deliveries[0].ID, "a subscription": one.Deliveries[0].SubscriptionID, "no id": {},
+	} {
+		_, err := r.s.EventDeliveries(r.t.Context(), id, 9)
+		r.mustFail("find deliveries of "+reason, err, event.ErrNotFound)
 	}
 }
 

@@ -21,6 +21,7 @@ var subscriptionCases = []testCase{
 	{"replace can take settings away", replaceClears},
 	{"replace keeps the secrets when none are given", replaceKeepsSecrets},
 	{"replace takes new secrets", replaceSecrets},
+	{"replace removes the secrets for an empty list", replaceRemovesSecrets},
 	{"replace of an active one leaves no reason behind", replaceClearsReason},
 	{"replace of an unknown one is not found", replaceUnknown},
 	{"secrets and headers are swapped, and nothing else", swapSecrets},
@@ -189,11 +190,20 @@ func replaceClears(r rig) {
 }
 
 func replaceKeepsSecrets(r rig) {
-	for _, none := range [][]event.Secret{nil, {}} {
-		old := r.subscribe(full)
-		sent := old
-		sent.Secrets = none
-		same(r.t, "secrets", r.replace(sent).Secrets, old.Secrets)
+	old := r.subscribe(full)
+	sent := old
+	sent.Secrets = nil
+	same(r.t, "secrets", r.replace(sent).Secrets, old.Secrets)
+}
+
+func replaceRemovesSecrets(r rig) {
+	sent := r.subscribe(full)
+	sent.Secrets = []event.Secret{}
+	if got := r.replace(sent).Secrets; len(got) > 0 {
+		r.t.Errorf("%d secrets are left", len(got))
+	}
+	if got := r.subscription(sent.ID).Secrets; len(got) > 0 {
+		r.t.Errorf("%d secrets are left when it is read again", len(got))
 	}
 }
 

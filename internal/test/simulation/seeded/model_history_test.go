@@ -24,6 +24,19 @@ func (m *model) Delivery(_ context.Context, id event.ID) (report event.DeliveryR
 	return report, err
 }
 
+func (m *model) EventDeliveries(_ context.Context, id event.ID, limit int) (ids []event.ID, err error) {
+	err = m.do(func() error {
+		for _, r := range m.rows {
+			if r.e.ID == id {
+				ids = append(ids, r.d.ID)
+			}
+		}
+		ids, err = store.FirstIDs(ids, limit, id)
+		return err
+	})
+	return ids, err
+}
+
 func (m *model) ListAttempts(_ context.Context, subscription, before event.ID, limit int) (page []event.AttemptReport, err error) {
 	err = m.do(func() error {
 		for _, r := range m.rows {

@@ -152,7 +152,7 @@ func (m *model) ReplaceSubscription(_ context.Context, s event.Subscription) (af
 		if err != nil {
 			return err
 		}
-		if len(s.Secrets) == 0 {
+		if s.Secrets == nil {
 			s.Secrets = old.Secrets
 		}
 		s.UpdatedAt, s.CreatedAt, s.DeletedAt = kept(s.UpdatedAt), old.CreatedAt, old.DeletedAt
