@@ -24,6 +24,7 @@ type Delivery struct {
 	Status         string    `json:"status"`
 	CreatedAt      time.Time `json:"created_at"`
 	NextAttemptAt  time.Time `json:"next_attempt_at,omitzero"` // zero unless pending
+	HeldReason     string    `json:"held_reason"`              // why it waits, if not for its turn or its next retry alone; else empty
 	SettledAt      time.Time `json:"settled_at,omitzero"`      // zero while pending
 	Attempts       []Attempt `json:"attempts"`                 // the first attempt first
 }

@@ -20,6 +20,9 @@ type Subscription struct {
 	PausedAt             time.Time         `json:"paused_at,omitzero"`       // zero if it is not paused
 	PausedBy             string            `json:"paused_by,omitzero"`       // the name of the API key that paused it
 	PausedReason         string            `json:"paused_reason,omitzero"`
+	FailingSince         time.Time         `json:"failing_since,omitzero"` // of its endpoint; zero if it is not failing
+	RefusedSince         time.Time         `json:"refused_since,omitzero"` // since when its endpoint asks for no requests; zero if it does not
+	NotBefore            time.Time         `json:"not_before,omitzero"`    // the latest time before which its endpoint asked for no requests; it may have passed
 	RequireSignature     bool              `json:"require_signature"`
 	HasSecret            bool              `json:"has_secret"`                      // the secret itself is never shown
 	HeldReason           string            `json:"held_reason,omitzero"`            // why its deliveries wait although it is active; "" if they do not

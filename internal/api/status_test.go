@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ func TestDeliveryTellsItsWholeStory(t *testing.T) {
 	want := map[string]any{
 		"id": delivery.String(), "subscription_id": id, "event_id": s.memory.deliveries[0].Delivery.EventID.String(), "event": "user.created",
 		"status": "pending", "created_at": "2026-11-23T17:44:00Z", "next_attempt_at": "2026-11-23T17:44:00Z", "settled_at": nil, "attempts": []any{},
+		"held_reason": nil,
 	}
 	if diff := cmp.Diff(want, pending.json); diff != "" {
 		t.Error(diff)
@@ -52,6 +54,23 @@ func TestDeliveryTellsItsWholeStory(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, s.want(200, s.do("GET", path+"/", "")).json); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A delivery that waits for more than its due time says why.
+func TestDeliveryThatWaitsSaysWhy(t *testing.T) {
+	s := newServer(t)
+	id := s.create(minimal)
+	path := "/status/delivery/" + s.ingest(id).String()
+	s.memory.subscriptions[0].Health.NotBefore = testTime.Add(time.Hour)
+	got := s.want(200, s.do("GET", path, "")).json
+	if got["next_attempt_at"] != "2026-11-23T18:44:00Z" || got["held_reason"] != "the endpoint asked for no requests before 2026-11-23T18:44:00Z" {
+		t.Errorf("while the endpoint asks for no requests: %v because %v", got["next_attempt_at"], got["held_reason"])
+	}
+	s.want(200, s.do("POST", "/subscriptions/"+id+"/pause", `{"reason": "maintenance"}`))
+	got = s.want(200, s.do("GET", path, "")).json
+	if why, _ := got["held_reason"].(string); got["next_attempt_at"] != nil || !strings.HasSuffix(why, ": maintenance") {
+		t.Errorf("in a pause: %v because %v", got["next_attempt_at"], got["held_reason"])
 	}
 }
 

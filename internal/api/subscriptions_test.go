@@ -21,7 +21,7 @@ func TestCreateAnswersWithEveryField(t *testing.T) {
 	want := map[string]any{
 		"id": id, "target_url": "https://example.com/hook", "description": "orders", "event_types": []any{"order.*"},
 		"is_active": true, "disabled_reason": nil, "require_signature": true, "has_secret": true,
-		"paused_at": nil, "paused_by": nil, "paused_reason": nil,
+		"paused_at": nil, "paused_by": nil, "paused_reason": nil, "failing_since": nil, "refused_since": nil, "not_before": nil,
 		"headers":         map[string]any{"X-Team": "shop", "Authorization": "[hidden]"},
 		"timeout_seconds": 2.5, "retry_schedule_seconds": []any{0.5, 60.0}, "max_in_flight": 4.0, "rate_per_second": 20.0, "body": "data",
 		"created_at": "2026-11-23T17:44:01Z", "updated_at": "2026-11-23T17:44:01Z",
@@ -45,7 +45,7 @@ func TestCreateFillsInDefaults(t *testing.T) {
 		delete(r.json, "id")
 		want := map[string]any{
 			"target_url": "https://example.com/hook", "description": "", "event_types": []any{}, "is_active": true, "disabled_reason": nil,
-			"paused_at": nil, "paused_by": nil, "paused_reason": nil,
+			"paused_at": nil, "paused_by": nil, "paused_reason": nil, "failing_since": nil, "refused_since": nil, "not_before": nil,
 			"require_signature": false, "has_secret": false, "headers": map[string]any{}, "timeout_seconds": nil, "retry_schedule_seconds": nil,
 			"max_in_flight": nil, "rate_per_second": nil, "body": "envelope", "created_at": "2026-11-23T17:44:01Z", "updated_at": "2026-11-23T17:44:01Z",
 		}
