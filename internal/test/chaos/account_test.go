@@ -81,6 +81,7 @@ func duplicates(kind string, saw sight) int {
 // settle waits until nothing of a load is pending and nothing is leased.
 func (l *load) settle() {
 	l.c.t.Helper()
+	l.resume()
 	of := slices.Collect(maps.Keys(l.kinds))
 	deadline := time.Now().Add(await.Patience)
 	for {

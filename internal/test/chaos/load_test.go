@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,6 +40,7 @@ type load struct {
 	kinds    map[string]string // of each subscription
 	stop     chan struct{}
 	ended    sync.WaitGroup
+	operated string // the subscription that is paused and resumed
 
 	mu           sync.Mutex
 	acknowledged map[string]string // each event's subscription
@@ -49,12 +51,16 @@ type load struct {
 func (c *cluster) begin(v volume) *load {
 	c.t.Helper()
 	l := &load{
-		c: c, v: v, receiver: receive(c.t), kinds: map[string]string{}, stop: make(chan struct{}),
+		c: c, v: v, receiver: receive(c.t, v.publishers), kinds: map[string]string{}, stop: make(chan struct{}),
 		acknowledged: map[string]string{}, refused: map[string]int{},
 	}
 	var turns []string // of the subscriptions, as often as they get an event
-	for kind, share := range map[string]int{steady: 10, slow: 4, flaky: 5, doomed: 1} {
+	for kind, share := range map[string]int{steady: 8, slow: 4, flaky: 4, doomed: 1, busy: 1, paused: 2} {
 		id := l.subscribe(kind)
+		if kind == paused {
+			l.operated = id
+			l.ended.Go(func() { l.operate(id) })
+		}
 		turns = append(turns, slices.Repeat([]string{id}, share)...)
 	}
 	queue := l.subscribe(narrow)
@@ -93,6 +99,31 @@ func (l *load) line(subscription string) {
 		if posted-l.receiver.passed() < 30 && l.post(i, subscription) {
 			posted++
 		}
+	}
+}
+
+// operate pauses a subscription and resumes it, again and again, at any API node. A call may
+// fail while a fault lasts.
+func (l *load) operate(subscription string) {
+	for i := 0; l.pause(time.Second); i++ {
+		action := []string{"/pause", "/resume"}[i%2]
+		_, _ = l.c.call(http.MethodPost, l.c.api(i/2)+"/subscriptions/"+subscription+action)
+	}
+}
+
+// resume ends the pause, once the load has ended.
+func (l *load) resume() {
+	l.c.t.Helper()
+	deadline := time.Now().Add(await.Patience)
+	for i := 0; ; i++ {
+		status, err := l.c.call(http.MethodPost, l.c.api(i)+"/subscriptions/"+l.operated+"/resume")
+		if err == nil && status == http.StatusOK {
+			return
+		}
+		if time.Now().After(deadline) {
+			l.c.t.Fatalf("the pause of a subscription does not end: status %d, %v", status, err)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 
@@ -227,6 +258,19 @@ func (c *cluster) subscribe(target string, most int) string {
 		c.t.Fatalf("subscribe: %d (%v)", res.StatusCode, err)
 	}
 	return answer.ID
+}
+
+// call makes a request without a body, and returns the status of the response.
+func (c *cluster) call(method, url string) (status int, err error) {
+	req, err := http.NewRequestWithContext(context.Background(), method, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	res, err := c.client.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	return res.StatusCode, res.Body.Close()
 }
 
 // acknowledge posts one event, and fails the test where that is refused.

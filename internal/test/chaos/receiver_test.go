@@ -18,6 +18,8 @@ const (
 	flaky  = "flaky"  // fails the first attempt of some events
 	doomed = "doomed" // takes nothing
 	narrow = "narrow" // takes few at once, so that others wait in the memory of workers
+	busy   = "busy"   // takes so many in a second, and asks for a second without requests when more come
+	paused = "paused" // takes everything; its subscription is paused and resumed all the time
 )
 
 // How long a slow endpoint takes, and a narrow one, and how many that takes at once from
@@ -34,6 +36,11 @@ type receiver struct {
 	mu   sync.Mutex
 	seen map[string]sight // by event
 	done int              // requests that narrow has taken
+
+	perSecond int   // how many requests busy takes in a second
+	second    int64 // the present one
+	inIt      int   // requests to busy in it
+	refused   int   // requests that busy has refused
 }
 
 // sight is what an endpoint knows of an event.
@@ -43,8 +50,8 @@ type sight struct {
 	first    time.Time // when the first request came
 }
 
-func receive(t *testing.T) *receiver {
-	r := &receiver{seen: map[string]sight{}}
+func receive(t *testing.T, perSecond int) *receiver {
+	r := &receiver{seen: map[string]sight{}, perSecond: perSecond}
 	r.Server = httptest.NewServer(r)
 	t.Cleanup(r.Close)
 	return r
@@ -64,6 +71,10 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	case kind == doomed, kind == flaky && before.requests == 0 && isUnlucky(id):
 		w.WriteHeader(http.StatusInternalServerError)
 		return
+	case kind == busy && !r.hasTime():
+		w.Header().Set("Retry-After", "1")
+		w.WriteHeader(http.StatusTooManyRequests)
+		return
 	case kind == slow && !lasts(request, slowness), kind == narrow && !lasts(request, narrowness):
 		return
 	}
@@ -73,6 +84,20 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		defer r.mu.Unlock()
 		r.done++
 	}
+}
+
+// hasTime reports whether busy takes one more request in this second.
+func (r *receiver) hasTime() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := time.Now().Unix(); now != r.second {
+		r.second, r.inIt = now, 0
+	}
+	if r.inIt++; r.inIt > r.perSecond {
+		r.refused++
+		return false
+	}
+	return true
 }
 
 // passed is how many requests narrow has taken.
