@@ -180,7 +180,7 @@ func (c *Claim) MayBeDue(at time.Time) {
 	}
 }
 
-// MaxParked is how many deliveries of one subscription a claim parks.
+// MaxParked is how many deliveries a claim parks at most.
 const MaxParked = 1000
 
 // Settlement is the record of one attempt: the attempt itself, and the delivery

@@ -82,7 +82,7 @@ type Queue interface {
 	// Claim leases due deliveries without a lease, as the gate of their subscription lets
 	// them pass (event.Gate), fairly: each subscription with something due gets its turn
 	// before any gets a second one, however many are due. It parks some of what may not pass
-	// for long, at most event.MaxParked of a subscription.
+	// for long, at most event.MaxParked deliveries.
 	Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error)
 	// Record writes attempts and what event.Apply makes of their deliveries' rows. It gives
 	// each attempt its number. When it returns without an error, all are on disk. It may be

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/store"
@@ -207,7 +206,8 @@ func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step in
 		return 0, err
 	}
 	r := c.request
-	closed := map[event.ID]time.Time{}
+	var closed ids
+	var closedUntil times
 	for ; rows.Next(); n++ {
 		var first time.Time
 		var g event.Gate
@@ -226,7 +226,7 @@ func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step in
 		switch {
 		case until.Equal(r.Now):
 		case g.Parks(r.Until):
-			closed[*at] = until
+			closed, closedUntil = append(closed, *at), append(closedUntil, until)
 		default:
 			c.claim.MayBeDue(g.Health.NotBefore)
 		}
@@ -234,20 +234,23 @@ func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step in
 	if rows.Err() != nil || len(closed) == 0 {
 		return n, rows.Err()
 	}
-	return n, c.park(ctx, closed)
+	return n, c.park(ctx, closed, closedUntil)
 }
 
 // park parks what is due of subscriptions whose gates are closed, but for what was due at the
 // times given or before.
-func (c *claiming) park(ctx context.Context, closed map[event.ID]time.Time) error {
-	b := &pgx.Batch{}
-	for id, until := range closed {
-		b.Queue(parkOfSQL, uuid(id), event.ParkedUntil, until, c.request.Now, event.MaxParked).Exec(func(tag pgconn.CommandTag) error {
-			c.claim.Parked += int(tag.RowsAffected())
-			return nil
-		})
+func (c *claiming) park(ctx context.Context, closed ids, until times) error {
+	most := event.MaxParked - c.claim.Parked
+	if most <= 0 {
+		return nil
 	}
-	return c.db.SendBatch(ctx, b).Close()
+	rows, err := c.db.Query(ctx, parkOfSQL, closed, until, event.ParkedUntil, c.request.Now, most)
+	if err != nil {
+		return err
+	}
+	rows.Close()
+	c.claim.Parked += int(rows.CommandTag().RowsAffected())
+	return rows.Err()
 }
 
 const shareSQL = `SELECT u.lane, d.id, (SELECT octet_length(e.payload) FROM events e WHERE e.id = d.event_id)

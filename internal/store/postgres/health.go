@@ -55,9 +55,10 @@ func gateTo(g *event.Gate) []any {
 const (
 	parkSQL = `UPDATE deliveries SET lease_owner = 'parked', leased_until = $2 WHERE id = ANY(ARRAY(
 		SELECT id FROM deliveries WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED))`
-	parkOfSQL = `UPDATE deliveries SET lease_owner = 'parked', leased_until = $2 WHERE id = ANY(ARRAY(
-		SELECT id FROM deliveries WHERE status = 0 AND lease_owner IS NULL AND subscription_id = $1 AND due_at > $3 AND due_at <= $4
-		ORDER BY due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED))`
+	parkOfSQL = `UPDATE deliveries SET lease_owner = 'parked', leased_until = $3 WHERE id = ANY(ARRAY(
+		SELECT d.id FROM unnest($1::uuid[], $2::timestamptz[]) AS u (subscription_id, until) CROSS JOIN LATERAL (
+			SELECT id FROM deliveries WHERE status = 0 AND lease_owner IS NULL AND subscription_id = u.subscription_id
+			AND due_at > u.until AND due_at <= $4 ORDER BY due_at, id LIMIT $5 FOR UPDATE SKIP LOCKED) AS d LIMIT $5))`
 	unparkSQL = `UPDATE deliveries SET lease_owner = NULL, leased_until = NULL WHERE id = ANY(ARRAY(
 		SELECT id FROM deliveries WHERE status = 0 AND lease_owner = 'parked' AND subscription_id = $1 AND due_at <= $2
 		ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED))`

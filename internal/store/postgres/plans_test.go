@@ -71,7 +71,7 @@ func TestPlans(t *testing.T) {
 		{"walk", walkSQL, []any{uuid(event.ID{}), uuid(last), 100}, []string{"subscription_id_due_at_id_idx", "subscriptions_pkey"}},
 		{"lock a share", shareSQL, []any{is, busy, is, ints{50, 50}, times{now, now}}, []string{"subscription_id_due_at_id_idx"}},
 		{"park", parkSQL, []any{some, event.ParkedUntil}, []string{"pkey"}},
-		{"park those of a subscription", parkOfSQL, []any{uuid(busy[0]), event.ParkedUntil, now.Add(-time.Hour), now, 50}, []string{"subscription_id_due_at_id_idx"}},
+		{"park those of subscriptions", parkOfSQL, []any{busy, times{now.Add(-time.Hour), now.Add(-time.Hour)}, event.ParkedUntil, now, 50}, []string{"subscription_id_due_at_id_idx"}},
 		{"walk what is parked", walkParkedSQL, []any{uuid(event.ID{}), 100}, []string{"subscription_id_due_at_id_idx", "subscriptions_pkey"}},
 		{"unpark", unparkSQL, []any{uuid(busy[0]), now, 100}, []string{"subscription_id_due_at_id_idx"}},
 		{"lease", leaseSQL, []any{some, "a", now}, []string{"pkey"}},

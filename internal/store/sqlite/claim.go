@@ -187,7 +187,7 @@ func (w *writer) parkOf(sub event.ID, g event.Gate, r *event.ClaimRequest, c *ev
 		return nil
 	}
 	n, err := w.stmts.park.Exec(rawsqlite.Text(event.ParkedOwner), rawsqlite.Int(micros(event.ParkedUntil)),
-		rawsqlite.Blob(sub[:]), rawsqlite.Int(micros(g.DueUntil(r.Now))), rawsqlite.Int(micros(r.Now)), rawsqlite.Int(event.MaxParked))
+		rawsqlite.Blob(sub[:]), rawsqlite.Int(micros(g.DueUntil(r.Now))), rawsqlite.Int(micros(r.Now)), rawsqlite.Int(int64(max(0, event.MaxParked-c.Parked))))
 	c.Parked += int(n)
 	return err
 }

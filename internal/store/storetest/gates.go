@@ -27,6 +27,7 @@ var gateCases = []testCase{
 	{"a parked delivery can be cancelled", parkedCancels},
 	{"a deletion cancels what is parked", parkedDeletes},
 	{"a claim parks so many, and others get their turn", parkInSteps},
+	{"a claim parks so many of all subscriptions together", parkInAll},
 	{"what is parked comes back in steps, the oldest first", unparkInSteps},
 	{"one subscription's parked deliveries do not keep back another's", unparkFair},
 	{"what waits in a pause for longer than anything is kept is cancelled", pauseForgotten},
@@ -400,6 +401,19 @@ func parkInSteps(r rig) {
 	}
 	if claimed[s.ID] > 0 || sum != many {
 		r.t.Errorf("%d were claimed of the paused one, and %d parked", claimed[s.ID], sum)
+	}
+}
+
+func parkInAll(r rig) {
+	subs := r.subscriptions(3)
+	for _, id := range subs {
+		r.acceptAll(r.offers(id, 600))
+		r.pause(id, "", "")
+	}
+	for _, want := range []int{event.MaxParked, 1800 - event.MaxParked, 0} {
+		if got := r.claim(limit(100)); got.Parked != want {
+			r.t.Errorf("a claim parked %d, want %d", got.Parked, want)
+		}
 	}
 }
 

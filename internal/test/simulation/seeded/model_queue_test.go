@@ -89,7 +89,7 @@ func (m *model) Claim(_ context.Context, q event.ClaimRequest) (c event.Claim, e
 // due is what may be claimed of each subscription, the earliest first. It parks what waits for
 // long, and notes in c when the next will be due.
 func (m *model) due(q event.ClaimRequest, c *event.Claim) map[event.ID][]*row {
-	due, parked := map[event.ID][]*row{}, map[event.ID]int{}
+	due := map[event.ID][]*row{}
 	for _, r := range m.rows {
 		d := &r.d
 		if d.Status != event.Pending || d.LeaseOwner != "" {
@@ -101,9 +101,8 @@ func (m *model) due(q event.ClaimRequest, c *event.Claim) map[event.ID][]*row {
 			c.MayBeDue(d.DueAt)
 		case !d.DueAt.After(g.DueUntil(q.Now)):
 			due[d.SubscriptionID] = append(due[d.SubscriptionID], r)
-		case g.Parks(q.Until) && parked[d.SubscriptionID] == event.MaxParked:
+		case g.Parks(q.Until) && c.Parked == event.MaxParked:
 		case g.Parks(q.Until):
-			parked[d.SubscriptionID]++
 			d.LeaseOwner, d.LeasedUntil = event.ParkedOwner, event.ParkedUntil
 			c.Parked++
 		default:
