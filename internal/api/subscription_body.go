@@ -20,7 +20,7 @@ type Subscription struct {
 	RequireSignature     bool              `json:"require_signature" doc:"Whether events sent to it must be signed."`
 	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
 	HeldReason           string            `json:"held_reason,omitempty" doc:"Only where its secrets can't be opened: why, and that its deliveries wait."`
-	Headers              map[string]string `json:"headers" doc:"Sent with every delivery. The value of a header whose name looks like a credential is shown as [hidden]."`
+	Headers              map[string]string `json:"headers" doc:"Sent with every delivery, named as typed. The value of a header whose name looks like a credential is shown as [hidden]."`
 	TimeoutSeconds       *float64          `json:"timeout_seconds" doc:"null: the service's setting."`
 	RetryScheduleSeconds *[]float64        `json:"retry_schedule_seconds" doc:"The delay before each retry; empty: no retries; null: the service's schedule."`
 	MaxInFlight          *int              `json:"max_in_flight" doc:"null: the service's setting."`
@@ -46,7 +46,7 @@ type SubscriptionInput struct {
 	EventTypes           []string          `json:"event_types,omitempty" nullable:"true" maxItems:"100" doc:"Event types it wants, exact (user.created) or by prefix (user.* matches one level or more); absent, null or empty: all."`
 	IsActive             bool              `json:"is_active,omitempty" nullable:"true" default:"true" doc:"Whether it takes events and is called. true also clears disabled_reason."`
 	RequireSignature     bool              `json:"require_signature,omitempty" nullable:"true" default:"false" doc:"Whether events sent to it must be signed with its secret."`
-	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Sent with every delivery. A value of [hidden], as a read shows it, keeps the stored one."`
+	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Sent with every delivery, named as typed; Accept is */* unless it is among them. A value of [hidden], as a read shows it, keeps the stored one."`
 	TimeoutSeconds       float64           `json:"timeout_seconds,omitempty" nullable:"true" minimum:"0" maximum:"60" doc:"For the whole exchange; absent, null or 0: the service's setting."`
 	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitempty" nullable:"true" maxItems:"50" doc:"The delay before each retry; empty: no retries; absent or null: the service's schedule."`
 	MaxInFlight          int               `json:"max_in_flight,omitempty" nullable:"true" minimum:"0" maximum:"1000" doc:"How many requests to the target may be under way at once; absent, null or 0: the service's setting."`
