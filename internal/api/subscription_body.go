@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -28,7 +27,7 @@ type Subscription struct {
 	Body                 string            `json:"body" enum:"envelope,data" doc:"What a request carries: the event as it was posted, or its data alone."`
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
-	Warnings             []string          `json:"warnings,omitempty" nullable:"false" doc:"Only in the answer to a create or replace: what was taken but is unwise."`
+	Warnings             []string          `json:"warnings,omitempty" nullable:"false" doc:"Only in the answer to a create or replace: what was taken but is unwise, or was understood otherwise than it was written."`
 }
 
 // SubscriptionList is one page of subscriptions.
@@ -40,8 +39,8 @@ type SubscriptionList struct {
 // SubscriptionInput is what a caller may set. It holds the defaults of newSubscriptionInput
 // until it is decoded into.
 type SubscriptionInput struct {
-	TargetURL            string            `json:"target_url" format:"uri" maxLength:"2048" doc:"Where events are sent: an http:// or https:// URL without user name or fragment."`
-	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature, any other is used as its bytes; at least 16 random bytes are advised. Absent or null: none for a new subscription, the present one for a replaced one."`
+	TargetURL            string            `json:"target_url" format:"uri" maxLength:"2048" doc:"Where events are sent: an http:// or https:// URL without user name or fragment. Blanks and line ends around it are removed, and an international host name is converted to ASCII (UTS 46); warnings say so."`
+	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature, any other is used as its bytes; 24 to 64 random bytes are advised. One that was damaged when it was pasted is refused. Absent or null: none for a new subscription, the present one for a replaced one."`
 	Description          string            `json:"description,omitempty" nullable:"true" maxLength:"1000"`
 	EventTypes           []string          `json:"event_types,omitempty" nullable:"true" maxItems:"100" doc:"Event types it wants, exact (user.created) or by prefix (user.* matches one level or more); absent, null or empty: all."`
 	IsActive             bool              `json:"is_active,omitempty" nullable:"true" default:"true" doc:"Whether it takes events and is called. true also clears disabled_reason."`
@@ -73,7 +72,8 @@ func newSubscriptionInput() SubscriptionInput { return SubscriptionInput{IsActiv
 // remains to be checked is for event.Subscription.Check.
 func (in SubscriptionInput) apply(s event.Subscription) (event.Subscription, []event.FieldError) {
 	headers, faults := keepHidden(in.Headers, s.Headers)
-	s.TargetURL, s.Description = in.TargetURL, in.Description
+	s.TargetURL, _ = cleanTarget(in.TargetURL)
+	s.Description = in.Description
 	s.EventTypes, s.Headers = in.EventTypes, headers
 	if in.Secret != nil {
 		s.Secrets = []event.Secret{event.Secret(*in.Secret)}
@@ -130,17 +130,4 @@ func duration(seconds float64) time.Duration {
 		return min(time.Duration(ns), -1)
 	}
 	return 0
-}
-
-// adviseSecret warns of a secret that could be guessed. It counts the bytes that
-// base64 stands for.
-func adviseSecret(secret string) []string {
-	size := len(secret)
-	if encoded, found := strings.CutPrefix(secret, "whsec_"); found {
-		size = len(strings.TrimRight(encoded, "=")) * 3 / 4
-	}
-	if size >= 16 {
-		return nil
-	}
-	return []string{"secret is shorter than 16 bytes and might be guessed; whsec_ and the base64 of 32 random bytes is a good one"}
 }
