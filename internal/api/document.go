@@ -115,7 +115,7 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		{a.bodyProblem(os.ErrDeadlineExceeded), "The body took too long to arrive."},
 		{event.ErrInactive, "The subscription is not active."},
 		{a.tooLarge(), "The body is longer than the limit, which is 1 MiB unless it was set otherwise."},
-		{notJSON(), "The body is not JSON, or has a Content-Encoding."},
+		{notJSON([]string{"text/plain"}), "The body is not JSON, or has a Content-Encoding."},
 		{event.Invalid("target_url", event.CheckTarget("mailto:me@example.com")), "The request was understood and can't be taken; errors names each field."},
 		{fmt.Errorf("%w: 10000000 deliveries wait, and HOOKFERRY_MAX_PENDING is 10000000", event.ErrBacklog), "More waits to be delivered than may, in all or for this subscription. Nothing was stored."},
 		{internalProblem(), "Something went wrong inside Hookferry."},

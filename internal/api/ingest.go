@@ -48,7 +48,7 @@ func (a *api) ingest(w http.ResponseWriter, r *http.Request, path params) error 
 	done, err := a.Ingest.Ingest(r.Context(), event.Submission{
 		SubscriptionID: subscription,
 		Body:           body.bytes,
-		ContentType:    r.Header["Content-Type"][0], // readJSON has seen that it is there
+		ContentType:    body.contentType,
 		IdempotencyKey: key,
 		Header:         r.Header,
 	})
