@@ -219,6 +219,7 @@ func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) 
 		WriteTimeout:      2 * time.Minute, // a profile of the admin address takes its time
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		ConnState:         noteState,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // clients that break off are no errors of ours
 	}
 	bounded := &crowd{Listener: l, most: int64(a.cfg.MaxConnections), refused: a.metrics.Crowded}

@@ -1,11 +1,9 @@
 package app
 
 import (
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // crowd is a listener that lets so many connections in at once and no more. One too
@@ -15,6 +13,7 @@ type crowd struct {
 	net.Listener
 	most    int64
 	now     atomic.Int64
+	turned  atomic.Int64 // of those that were refused: how many are still read
 	refused func()
 }
 
@@ -34,15 +33,8 @@ func (c *crowd) Accept() (net.Conn, error) {
 		}
 		c.now.Add(-1)
 		c.refused()
-		turnAway(conn)
+		c.turnAway(conn)
 	}
-}
-
-// turnAway never waits: a fresh connection's send buffer takes the few bytes.
-func turnAway(conn net.Conn) {
-	conn.SetDeadline(time.Now().Add(time.Second))
-	io.WriteString(conn, crowdedAnswer)
-	conn.Close()
 }
 
 // member is a connection that counts until it is closed.
@@ -50,9 +42,5 @@ type member struct {
 	net.Conn
 	of   *crowd
 	once sync.Once
-}
-
-func (m *member) Close() error {
-	m.once.Do(func() { m.of.now.Add(-1) })
-	return m.Conn.Close()
+	busy atomic.Bool // a request is under way
 }
