@@ -32,7 +32,7 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 			Title: "Hookferry", Version: version, Description: introduction,
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
-		Servers: []*huma.Server{{URL: "/"}},
+		Servers: []*huma.Server{{URL: "."}}, // where the document is, under whatever prefix
 		Tags: []*huma.Tag{
 			{Name: tagSubscriptions, Description: "Where webhooks go, and which."},
 			{Name: tagWebhooks, Description: "Taking events in."},

@@ -21,7 +21,7 @@ func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ param
 	if err := a.Subscriptions.CreateSubscription(r.Context(), s); err != nil {
 		return err
 	}
-	w.Header().Set("Location", "/subscriptions/"+s.ID.String())
+	w.Header().Set("Location", relativeTo(r, "subscriptions/"+s.ID.String()))
 	return writeSubscription(w, http.StatusCreated, s, in)
 }
 

@@ -29,10 +29,10 @@ func TestCreateAnswersWithEveryField(t *testing.T) {
 	if diff := cmp.Diff(want, r.json); diff != "" {
 		t.Error(diff)
 	}
-	if got := r.header.Get("Location"); got != "/subscriptions/"+id {
+	if got := r.header.Get("Location"); got != "../subscriptions/"+id {
 		t.Errorf("Location is %q", got)
 	}
-	if diff := cmp.Diff(want, s.want(200, s.do("GET", r.header.Get("Location"), "")).json); diff != "" {
+	if diff := cmp.Diff(want, s.want(200, s.do("GET", "/subscriptions/"+id, "")).json); diff != "" {
 		t.Errorf("a read differs from the create: %s", diff)
 	}
 }
