@@ -105,6 +105,8 @@ func checkTargetBytes(raw string) string {
 	end := strings.Index(raw, "//") + len("//") + len(authority(raw))
 	for i, c := range raw {
 		switch {
+		case c == ' ' && i < end:
+			return "holds a blank before or in its host name; remove it"
 		case c == ' ':
 			return "holds a blank; write it as %20"
 		case c > 0x7e && i < end:
