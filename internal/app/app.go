@@ -229,7 +229,7 @@ func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) 
 		ConnState:         noteState,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // clients that break off are no errors of ours
 	}
-	bounded := &crowd{Listener: l, most: int64(a.cfg.MaxConnections), refused: a.metrics.Crowded}
+	bounded := &crowd{Listener: l, most: int64(a.cfg.MaxConnections), patience: usualPatience, refused: a.metrics.Crowded}
 	a.servers = append(a.servers, server{s, bounded})
 	return nil
 }

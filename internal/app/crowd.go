@@ -11,10 +11,11 @@ import (
 // another node, and memory and file descriptors stay bounded.
 type crowd struct {
 	net.Listener
-	most    int64
-	now     atomic.Int64
-	turned  atomic.Int64 // of those that were refused: how many are still read
-	refused func()
+	most     int64
+	patience patience
+	now      atomic.Int64
+	turned   atomic.Int64 // of those that were refused: how many are still read
+	refused  func()
 }
 
 const crowdedAnswer = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\nConnection: close\r\n\r\n" +

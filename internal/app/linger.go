@@ -11,33 +11,43 @@ import (
 // may see the reset instead of the response. So after a response the service goes on
 // reading for a while, and throws away what comes (RFC 9112, section 9.6). While it
 // does, the connection counts as one that is open.
-const (
-	lingerBytes   = 64 << 20        // twice the largest HOOKFERRY_MAX_BODY
-	lingerSilence = time.Second     // without a byte: the client waits for something, or is gone
-	lingerTime    = 5 * time.Second // in all: less than a body may take that is welcome
-)
+const lingerBytes = 64 << 20 // twice the largest HOOKFERRY_MAX_BODY
+
+// patience is how long a connection is read on.
+type patience struct {
+	silence time.Duration // without a byte: the client waits for something, or is gone
+	most    time.Duration // in all
+}
+
+// usualPatience is less than a body may take that is welcome.
+var usualPatience = patience{silence: time.Second, most: 5 * time.Second}
 
 // linger ends what is sent on a connection, reads on until the client has ended its part
 // or a bound is reached, and closes it. A Close by somebody else ends it at once.
-func linger(c net.Conn, silence, most time.Duration) {
+func linger(c net.Conn, p patience) {
 	defer c.Close()
 	if half, ok := c.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	end := time.Now().Add(most)
-	buf := make([]byte, 16<<10)
-	for read := 0; read < lingerBytes; {
-		next := time.Now().Add(silence)
-		if next.After(end) {
-			next = end
-		}
-		c.SetReadDeadline(next)
-		n, err := c.Read(buf)
-		if err != nil {
-			return
-		}
-		read += n
+	io.CopyN(io.Discard, impatient{c, p.silence, time.Now().Add(p.most)}, lingerBytes)
+}
+
+// impatient reads from a connection for as long as something comes, up to an end.
+type impatient struct {
+	conn    net.Conn
+	silence time.Duration
+	end     time.Time
+}
+
+func (r impatient) Read(b []byte) (int, error) {
+	next := time.Now().Add(r.silence)
+	if next.After(r.end) {
+		next = r.end
 	}
+	if err := r.conn.SetReadDeadline(next); err != nil {
+		return 0, err
+	}
+	return r.conn.Read(b)
 }
 
 // noteState is for http.Server: only a connection on which a request is under way can
@@ -63,7 +73,7 @@ func (m *member) Close() error {
 		m.once.Do(func() {})
 		go func() {
 			defer m.of.now.Add(-1)
-			linger(m.Conn, lingerSilence, lingerTime)
+			linger(m.Conn, m.of.patience)
 		}()
 		return nil
 	}
@@ -83,7 +93,7 @@ func (c *crowd) turnAway(conn net.Conn) {
 	}
 	go func() {
 		defer c.turned.Add(-1)
-		linger(conn, lingerSilence, lingerSilence)
+		linger(conn, c.patience)
 	}()
 }
 

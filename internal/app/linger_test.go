@@ -1,18 +1,50 @@
-package app_test
+package app
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/hookferry/hookferry/internal/config"
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/test/await"
 )
+
+// patiently runs a service that reads on for as long as a test may take, so that no test
+// hangs on how fast this machine is.
+func patiently(t *testing.T, settings ...string) (addr string) {
+	t.Helper()
+	cfg, err := config.Load(append(settings, "HOOKFERRY_ADMIN_ADDR=off"), "", config.Overrides{Dev: true, Addr: "127.0.0.1:0", Data: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := New(t.Context(), cfg, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range a.servers {
+		s.listener.(*crowd).patience = patience{silence: await.Patience, most: await.Patience}
+		s.http.ReadTimeout, s.http.ReadHeaderTimeout = await.Patience, await.Patience
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return a.Addr()
+}
 
 // refusals are requests whose response comes before their body was read.
 var refusals = []struct {
@@ -33,7 +65,7 @@ var refusals = []struct {
 // A client that sends its whole body before it reads gets the response of each refusal,
 // and not a reset: however the body is framed, and whatever it said of the connection.
 func TestRefusalsReachClientsThatAreStillSending(t *testing.T) {
-	i := start(t, t.TempDir())
+	addr := patiently(t)
 	for _, size := range []int{20_000, 300_000, 8 << 20} {
 		body := strings.Repeat(" ", size)
 		for framing, framed := range map[string]struct{ header, body string }{
@@ -52,7 +84,7 @@ func TestRefusalsReachClientsThatAreStillSending(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %d bytes %s", r.reason, size, framing), func(t *testing.T) {
 					t.Parallel()
 					head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n", r.method, r.path, r.header, framed.header)
-					if got := blindly(t, i.Addr(), head+framed.body); got != want {
+					if got := blindly(t, addr, head+framed.body); got != want {
 						t.Errorf("answers %d, want %d", got, want)
 					}
 				})
@@ -88,12 +120,12 @@ func blindly(t *testing.T, addr, request string) int {
 	}
 }
 
-// A client that never stops sending is cut off: what it sends is bounded.
+// A client that never stops sending is cut off: the bytes that are read of it are bounded.
 func TestReadingOnIsBounded(t *testing.T) {
-	i := start(t, t.TempDir(), "HOOKFERRY_MAX_CONNECTIONS=16")
+	addr := patiently(t, "HOOKFERRY_MAX_CONNECTIONS=16")
 	const endless = 1 << 40
 	for range 16 {
-		c, err := net.Dial("tcp", i.Addr())
+		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +137,7 @@ func TestReadingOnIsBounded(t *testing.T) {
 		}()
 	}
 	await.NoError(t, func() error { // each of them counts until it is closed
-		resp, err := http.Get(i.url + "/livez")
+		resp, err := http.Get("http://" + addr + "/livez")
 		if err != nil {
 			return err
 		}
@@ -123,9 +155,9 @@ func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 // One connection too many gets its 503 although it sends a request meanwhile.
 func TestOneTooManyIsToldSoWhileItSends(t *testing.T) {
-	i := start(t, t.TempDir(), "HOOKFERRY_MAX_CONNECTIONS=16")
+	addr := patiently(t, "HOOKFERRY_MAX_CONNECTIONS=16")
 	for range 16 {
-		c, err := net.Dial("tcp", i.Addr())
+		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +168,39 @@ func TestOneTooManyIsToldSoWhileItSends(t *testing.T) {
 		}
 	}
 	request := fmt.Sprintf("POST /subscriptions/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", 8<<20, strings.Repeat(" ", 8<<20))
-	if got := blindly(t, i.Addr(), request); got != 503 {
+	if got := blindly(t, addr, request); got != 503 {
 		t.Errorf("answers %d", got)
 	}
+}
+
+// A client that sends nothing and does not end its part is cut off, too, and one that goes
+// on sending little by little.
+func TestReadingOnTakesABoundedTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			reason string
+			pause  time.Duration // between two bytes
+			ends   time.Duration
+		}{
+			{"silence", time.Hour, usualPatience.silence},
+			{"little by little", usualPatience.silence / 2, usualPatience.most},
+		} {
+			ours, theirs := net.Pipe()
+			go func() {
+				for {
+					time.Sleep(c.pause)
+					if _, err := theirs.Write([]byte{0}); err != nil {
+						return
+					}
+				}
+			}()
+			begun := time.Now()
+			linger(ours, usualPatience)
+			if took := time.Since(begun); took != c.ends {
+				t.Errorf("%s: read on for %v, want %v", c.reason, took, c.ends)
+			}
+			time.Sleep(c.pause) // the writer finds the connection closed, and ends
+			synctest.Wait()
+		}
+	})
 }
