@@ -100,45 +100,97 @@ func TestInHours(t *testing.T) {
 	}
 }
 
-func TestBadContentTypes(t *testing.T) {
+func TestContentTypes(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
+	long := "application/json; a=" + strings.Repeat("b", 300)
 	for _, c := range []struct {
-		header string
-		status int
-		reason string
+		value, keep string // "" is refused
+		reason      string
 	}{
-		{"Content-Type: application/json", 2, "plain"},
-		{"Content-Type: application/json; charset=utf-8", 2, "with its only charset"},
-		{"Content-Type: Application/JSON;charset=\"UTF-8\"", 2, "in another case"},
-		{"Content-Type: application/vnd.api+json", 2, "a kind of JSON"},
-		{"Content-Type: application/json; profile=x", 2, "a parameter that says nothing of the bytes"},
-		{"Content-Encoding: identity", 2, "no encoding"},
-		{"Content-Type: ", 4, "none: a page on another site could send that without asking"},
-		{"Content-Type: text/plain", 4, "text"},
-		{"Content-Type: application/x-www-form-urlencoded", 4, "what curl sends unasked"},
-		{"Content-Type: multipart/form-data; boundary=x", 4, "a form"},
-		{"Content-Type: application/json; charset=latin1", 4, "another charset"},
-		{"Content-Type: application/json; charset=utf-16", 4, "another charset"},
-		{"Content-Type: text/json", 4, "not a registered name"},
-		{"Content-Type: image/svg+json", 4, "not an application"},
-		{"Content-Type: application/json; =", 4, "broken"},
-		{"Content-Type: application/json, text/plain", 4, "two in one"},
-		{"Content-Type: application/json; a=\"\xff\"", 4, "bytes that no store of text would take"},
-		{"Content-Type: application/json; a=\"caf\u00e9\"", 4, "not ASCII"},
-		{"Content-Type: application/json; a=" + strings.Repeat("b", 300), 4, "too long to be kept with an event"},
-		{"Content-Encoding: gzip", 4, "compressed"},
-		{"Content-Encoding: identity, gzip", 4, "compressed in the end"},
+		{"application/json", "application/json", "plain"},
+		{"application/json; charset=utf-8", "application/json; charset=utf-8", "with its only charset"},
+		{`Application/JSON;charset="UTF-8"`, `Application/JSON;charset="UTF-8"`, "in another case"},
+		{"application/vnd.api+json", "application/vnd.api+json", "a kind of JSON"},
+		{"application/problem+json", "application/problem+json", "another"},
+		{"application/cloudevents+json; charset=UTF-8", "application/cloudevents+json; charset=UTF-8", "a third, with its charset"},
+		{"application/json; profile=x", "application/json; profile=x", "a parameter that says nothing of the bytes"},
+		{"application/json; charset=utf8", "application/json", "a name that is not registered"},
+		{"application/json;charset=UTF8", "application/json", "in capitals"},
+		{`application/json; charset="utf-8`, "application/json", "a quote that is not closed"},
+		{"application/json; charset=latin1", "application/json", "another charset: the parameter has no effect, and the body is UTF-8"},
+		{"application/json; charset=utf-16", "application/json", "likewise"},
+		{`application/json; charset="x"`, "application/json", "a charset that there is not"},
+		{"application/json; charset=", "application/json", "an empty one"},
+		{"application/json; charset", "application/json", "no value"},
+		{"application/json;", "application/json;", "no parameter after the semicolon"},
+		{"application/json ; ", "application/json ;", "and blanks"},
+		{"application/json; =", "application/json", "no name"},
+		{"application/json;;charset=utf-8", "application/json", "an empty parameter"},
+		{"application/json; charset=utf-8; charset=x", "application/json", "a parameter twice"},
+		{"application/json; charset: utf-8", "application/json", "a colon"},
+		{"Application/Vnd.Shop+JSON; charset=x", "application/vnd.shop+json", "a kind of JSON with another charset"},
+		{"application/json; a=\"\xff\"", "application/json", "bytes that no store of text would take"},
+		{"application/json; a=\"caf\u00e9\"", "application/json", "not ASCII"},
+		{long, "application/json", "too long to be kept with an event"},
+		{"", "", "none: a page on another site could send that without asking"},
+		{"text/plain", "", "text"},
+		{"text/plain; application/json", "", "text that says JSON in a parameter"},
+		{"application/x-www-form-urlencoded", "", "what curl sends unasked"},
+		{"multipart/form-data; boundary=x", "", "a form"},
+		{"text/json", "", "not a registered name"},
+		{"image/svg+json", "", "not an application"},
+		{"application/json, text/plain", "", "two in one"},
+		{"application/json text/plain", "", "two in one, with a blank"},
+		{"application/+json; a b", "application/+json", "nothing before the plus"},
+		{"application/" + strings.Repeat("x", 300) + "+json; charset=x", "", "a media type that is too long"},
+		{"; charset=utf-8", "", "no media type"},
 	} {
-		for path, body := range map[string]string{"/subscriptions/": minimal, "/webhooks/ingest/" + id: `{"event":"a","data":1}`} {
-			r := s.do("POST", path, body, c.header)
-			if r.status/100 != c.status || c.status == 4 && r.status != 415 {
+		body := `{"event":"a","data":1}`
+		s.memory.submissions = nil
+		for path, body := range map[string]string{"/subscriptions/": minimal, "/webhooks/ingest/" + id: body} {
+			r := s.do("POST", path, body, "Content-Type: "+c.value)
+			if taken := r.status/100 == 2; taken != (c.keep != "") || !taken && r.status != 415 {
 				t.Errorf("%s: %s answers %d %s", c.reason, path, r.status, r.text)
 			}
+			if c.keep == "" && c.value != "" && len(c.value) < 80 && !strings.Contains(r.text, strings.ReplaceAll(c.value, `"`, `\"`)) {
+				t.Errorf("%s: what is refused is not said: %s", c.reason, r.text)
+			}
+		}
+		if kept := s.memory.submissions; c.keep != "" && (len(kept) != 1 || kept[0].ContentType != c.keep) {
+			t.Errorf("%s: kept as %+v, want %q", c.reason, kept, c.keep)
 		}
 	}
-	if isJSON([]string{"application/json", "text/plain"}) {
-		t.Error("two headers are taken")
+	for _, two := range [][]string{{"application/json", "text/plain"}, {"application/json", "application/json"}} {
+		if _, ok := jsonTypeOf(two); ok {
+			t.Errorf("two headers are taken: %q", two)
+		}
+	}
+}
+
+func TestContentEncodings(t *testing.T) {
+	s := newServer(t)
+	for coding, status := range map[string]int{"identity": 201, "gzip": 415, "identity, gzip": 415, "br": 415} {
+		r := s.want(status, s.do("POST", "/subscriptions/", minimal, "Content-Encoding: "+coding))
+		if status == 415 && !strings.Contains(r.text, coding) {
+			t.Errorf("%s: what is refused is not said: %s", coding, r.text)
+		}
+	}
+}
+
+func TestWhatABodyBeginsWithIsNamed(t *testing.T) {
+	s := newServer(t)
+	id := s.create(minimal)
+	for _, c := range []struct{ reason, before, says string }{
+		{"a byte order mark", "\xef\xbb\xbf", "it begins with a byte order mark (EF BB BF); remove it"},
+		{"UTF-16, the small end first", "\xff\xfe", "it begins with the byte order mark of UTF-16 (FF FE); send UTF-8"},
+		{"UTF-16, the big end first", "\xfe\xff", "it begins with the byte order mark of UTF-16 (FE FF); send UTF-8"},
+	} {
+		for path, body := range map[string]string{"/subscriptions/": minimal, "/webhooks/ingest/" + id: `{"event":"a","data":1}`} {
+			if r := s.want(400, s.do("POST", path, c.before+body)); !strings.Contains(r.field("body"), c.says) {
+				t.Errorf("%s: %s answers %s", c.reason, path, r.text)
+			}
+		}
 	}
 }
 

@@ -29,9 +29,10 @@ const firstRead = 8 << 10
 // held is the body of a request in memory. It is given back when the request has been
 // answered.
 type held struct {
-	bytes  []byte
-	taken  int64
-	budget *budget
+	bytes       []byte
+	contentType string // to be kept with it
+	taken       int64
+	budget      *budget
 }
 
 func (h *held) release() { h.budget.used.Add(-h.taken) }

@@ -54,16 +54,39 @@ func docsPages(document *huma.OpenAPI) []docsPage {
 	}
 	return []docsPage{
 		{"/", func(w http.ResponseWriter, r *http.Request, _ params) error {
-			http.Redirect(w, r, "/docs", http.StatusFound) // whoever opens the address in a browser wants to read
+			w.Header().Set("Location", relativeTo(r, "docs")) // whoever opens the address in a browser wants to read
+			w.WriteHeader(http.StatusFound)
 			return nil
 		}},
 		{"/openapi.json", openapi},
-		{"/docs", newAsset("text/html; charset=utf-8", indexHTML, false).serve},
+		{"/docs", docsIndex()},
 		{"/docs/init.js", newAsset("text/javascript; charset=utf-8", initJS, false).serve},
 		{"/docs/icon.svg", newAsset("image/svg+xml", iconSVG, false).serve},
 		{"/docs/swagger-ui-bundle.js", newAsset("text/javascript; charset=utf-8", bundleJS, true).serve},
 		{"/docs/swagger-ui.css", newAsset("text/css; charset=utf-8", styleCSS, true).serve},
 	}
+}
+
+// docsIndex serves the page at /docs and at /docs/, whose relative references differ.
+func docsIndex() handler {
+	const html = "text/html; charset=utf-8"
+	page := newAsset(html, indexHTML, false)
+	below := strings.NewReplacer(`"docs/`, `"`, `"openapi.json"`, `"../openapi.json"`).Replace(string(indexHTML))
+	pageBelow := newAsset(html, []byte(below), false)
+	return func(w http.ResponseWriter, r *http.Request, path params) error {
+		if strings.HasSuffix(r.URL.Path, "/") {
+			return pageBelow.serve(w, r, path)
+		}
+		return page.serve(w, r, path)
+	}
+}
+
+// relativeTo is a reference from the path of a request to another path, which is written
+// without its first slash. A proxy may serve the API under a prefix of its own, which
+// nobody tells us: so a reference is relative (RFC 3986, section 5) wherever one is given.
+func relativeTo(r *http.Request, path string) string {
+	depth := strings.Count(r.URL.EscapedPath(), "/") - 1
+	return strings.Repeat("../", max(0, depth)) + path
 }
 
 // asset is a file that stays the same for as long as the process runs.

@@ -32,7 +32,7 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 			Title: "Hookferry", Version: version, Description: introduction,
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
-		Servers: []*huma.Server{{URL: "/"}},
+		Servers: []*huma.Server{{URL: "."}}, // where the document is, under whatever prefix
 		Tags: []*huma.Tag{
 			{Name: tagSubscriptions, Description: "Where webhooks go, and which."},
 			{Name: tagWebhooks, Description: "Taking events in."},
@@ -116,7 +116,7 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		{event.ErrInactive, "The subscription is not active."},
 		{changedProblem(17), "If-Match names another revision than the present one; detail says which that is. Nothing was changed."},
 		{a.tooLarge(), "The body is longer than the limit, which is 1 MiB unless it was set otherwise."},
-		{notJSON(), "The body is not JSON, or has a Content-Encoding."},
+		{notJSON([]string{"text/plain"}), "The body is not JSON, or has a Content-Encoding."},
 		{event.Invalid("target_url", event.CheckTarget("mailto:me@example.com")), "The request was understood and can't be taken; errors names each field."},
 		{fmt.Errorf("%w: 10000000 deliveries wait, and HOOKFERRY_MAX_PENDING is 10000000", event.ErrBacklog), "More waits to be delivered than may, in all or for this subscription. Nothing was stored."},
 		{internalProblem(), "Something went wrong inside Hookferry."},

@@ -48,7 +48,7 @@ func (a *api) ingest(w http.ResponseWriter, r *http.Request, path params) error 
 	done, err := a.Ingest.Ingest(r.Context(), event.Submission{
 		SubscriptionID: subscription,
 		Body:           body.bytes,
-		ContentType:    r.Header["Content-Type"][0], // readJSON has seen that it is there
+		ContentType:    body.contentType,
 		IdempotencyKey: key,
 		Header:         r.Header,
 	})
@@ -100,7 +100,7 @@ func (a *api) ingestOperation(types huma.Registry) operation {
 	return operation{needs: event.ScopePublish, serve: a.ingest, Operation: huma.Operation{
 		OperationID: "ingestWebhook", Method: http.MethodPost, Path: "/webhooks/ingest/{subscription_id}",
 		Tags: []string{tagWebhooks}, Summary: "Send an event to a subscription",
-		Description: "The body is delivered byte for byte as it came. Where the subscription has a secret and the request carries webhook-signature (Standard Webhooks) or X-Hub-Signature-256, the signature is verified; with require_signature it must be there.",
+		Description: "The body is delivered byte for byte as it came. It is JSON in UTF-8, whatever a parameter of its Content-Type says; one that begins with a byte order mark is refused, because endpoints would have to pass over it, too. Where the subscription has a secret and the request carries webhook-signature (Standard Webhooks) or X-Hub-Signature-256, the signature is verified; with require_signature it must be there.",
 		Parameters: []*huma.Param{{
 			Name: "Idempotency-Key", In: "header", Description: "Makes it safe to send the same event again: the same key with the same body is stored once and answered alike; with another body it is refused.",
 			Schema: &huma.Schema{Type: huma.TypeString, MinLength: ptr(1), MaxLength: ptr(255)},

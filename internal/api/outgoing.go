@@ -11,7 +11,7 @@ import (
 // outgoing describes what receivers get: the webhooks section of the document.
 func outgoing(types huma.Registry) *huma.PathItem {
 	body := request[EventInput](types, namedExample{"user", "A user was created", exampleBody})
-	body.Description = "The bytes that were sent to /webhooks/ingest, unchanged, with the Content-Type they came with. Signatures are over these bytes: verify before parsing."
+	body.Description = "The bytes that were sent to /webhooks/ingest, unchanged, with the Content-Type they came with (without its parameters, if these are broken or name another charset than UTF-8, which JSON always is). Signatures are over these bytes: verify before parsing."
 	signed := " Only where the subscription has a secret; the example is for the body " + exampleBody + " and the secret " + exampleSecret + "."
 	signature := exampleSignature()
 	return &huma.PathItem{Post: &huma.Operation{

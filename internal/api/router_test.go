@@ -92,7 +92,7 @@ func TestTwoInstancesShareNothing(t *testing.T) {
 func TestTheRootLeadsToTheDocs(t *testing.T) {
 	s := newServer(t)
 	r := s.do("GET", "/", "")
-	if r.status != 302 || r.header.Get("Location") != "/docs" {
+	if r.status != 302 || r.header.Get("Location") != "docs" {
 		t.Errorf("GET / answers %d, Location %q", r.status, r.header.Get("Location"))
 	}
 }

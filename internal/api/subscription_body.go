@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"math"
-	"strings"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -26,7 +25,7 @@ type Subscription struct {
 	RequireSignature     bool              `json:"require_signature" doc:"Whether events sent to it must be signed."`
 	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
 	HeldReason           string            `json:"held_reason,omitempty" doc:"Only where its secrets can't be opened: why, and that its deliveries wait."`
-	Headers              map[string]string `json:"headers" doc:"Sent with every delivery. The value of a header whose name looks like a credential is shown as [hidden]."`
+	Headers              map[string]string `json:"headers" doc:"Sent with every delivery, named as typed. The value of a header whose name looks like a credential is shown as [hidden]."`
 	TimeoutSeconds       *float64          `json:"timeout_seconds" doc:"null: the service's setting."`
 	RetryScheduleSeconds *[]float64        `json:"retry_schedule_seconds" doc:"The delay before each retry; empty: no retries; null: the service's schedule."`
 	MaxInFlight          *int              `json:"max_in_flight" doc:"null: the service's setting."`
@@ -34,7 +33,7 @@ type Subscription struct {
 	Body                 string            `json:"body" enum:"envelope,data" doc:"What a request carries: the event as it was posted, or its data alone."`
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
-	Warnings             []string          `json:"warnings,omitempty" nullable:"false" doc:"Only in the response to a create, a replace or a patch: what was accepted but is unwise, and the fields that a replace has reset."`
+	Warnings             []string          `json:"warnings,omitempty" nullable:"false" doc:"Only in the response to a create, a replace or a patch: what was accepted but is unwise or was understood otherwise than it was written, and the fields that a replace has reset."`
 }
 
 // SubscriptionList is one page of subscriptions.
@@ -46,13 +45,13 @@ type SubscriptionList struct {
 // SubscriptionInput is what a caller may set. It holds the defaults of newSubscriptionInput
 // until it is decoded into.
 type SubscriptionInput struct {
-	TargetURL            string            `json:"target_url" format:"uri" maxLength:"2048" doc:"Where events are sent: an http:// or https:// URL without user name or fragment."`
-	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature, any other is used as its bytes; at least 16 random bytes are advised. Absent or null: none for a new subscription, the present one for a replaced one; so does [hidden]. In a patch, null removes it."`
+	TargetURL            string            `json:"target_url" format:"uri" maxLength:"2048" doc:"Where events are sent: an http:// or https:// URL without user name or fragment. Blanks and line ends around it are removed, and an international host name is converted to ASCII (UTS 46); warnings say so."`
+	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature, any other is used as its bytes; 24 to 64 random bytes are advised. One that was damaged when it was pasted is refused. Absent or null: none for a new subscription, the present one for a replaced one; so does [hidden]. In a patch, null removes it."`
 	Description          string            `json:"description,omitempty" nullable:"true" maxLength:"1000"`
 	EventTypes           []string          `json:"event_types,omitempty" nullable:"true" maxItems:"100" doc:"Event types it wants, exact (user.created) or by prefix (user.* matches one level or more); absent, null or empty: all."`
 	IsActive             bool              `json:"is_active,omitempty" nullable:"true" default:"true" doc:"Whether it takes events and is called. true also clears disabled_reason."`
 	RequireSignature     bool              `json:"require_signature,omitempty" nullable:"true" default:"false" doc:"Whether events sent to it must be signed with its secret."`
-	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Sent with every delivery. A value of [hidden], as a read shows it, keeps the stored one."`
+	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Sent with every delivery, named as typed; Accept is */* unless it is among them. A value of [hidden], as a read shows it, keeps the stored one."`
 	TimeoutSeconds       float64           `json:"timeout_seconds,omitempty" nullable:"true" minimum:"0" maximum:"60" doc:"For the whole exchange; absent, null or 0: the service's setting."`
 	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitempty" nullable:"true" maxItems:"50" doc:"The delay before each retry; empty: no retries; absent or null: the service's schedule."`
 	MaxInFlight          int               `json:"max_in_flight,omitempty" nullable:"true" minimum:"0" maximum:"1000" doc:"How many requests to the target may be under way at once; absent, null or 0: the service's setting."`
@@ -153,17 +152,4 @@ func duration(seconds float64) time.Duration {
 		return min(time.Duration(ns), -1)
 	}
 	return 0
-}
-
-// adviseSecret warns of a secret that could be guessed. It counts the bytes that
-// base64 stands for.
-func adviseSecret(secret string) []string {
-	size := len(secret)
-	if encoded, found := strings.CutPrefix(secret, "whsec_"); found {
-		size = len(strings.TrimRight(encoded, "=")) * 3 / 4
-	}
-	if size >= 16 {
-		return nil
-	}
-	return []string{"secret is shorter than 16 bytes and might be guessed; whsec_ and the base64 of 32 random bytes is a good one"}
 }

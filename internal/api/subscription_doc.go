@@ -17,7 +17,7 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 			Description: "A field that is absent or null has its default. A name that is unknown or given twice is refused.",
 			RequestBody: request[SubscriptionInput](types, subscriptionExamples...),
 			Responses: responses(map[string]*huma.Response{
-				"201": withHeader(withETag(answer(types, "The subscription as it was stored.", exampleSubscription())), "Location", "The path of the subscription.", "/subscriptions/"+exampleSubscriptionID),
+				"201": withHeader(withETag(answer(types, "The subscription as it was stored.", exampleSubscription())), "Location", "The subscription, relative to the path of the request (RFC 3986, section 5).", "../subscriptions/"+exampleSubscriptionID),
 			}, 400, 408, 413, 415, 422),
 		}},
 		{needs: event.ScopeRead, serve: a.listSubscriptions, Operation: huma.Operation{

@@ -20,7 +20,7 @@ type field struct {
 var subscriptionFields = []field{
 	{
 		"target_url",
-		func(s *event.Subscription, in SubscriptionInput) { s.TargetURL = in.TargetURL },
+		func(s *event.Subscription, in SubscriptionInput) { s.TargetURL, _ = cleanTarget(in.TargetURL) },
 		func(event.Subscription) bool { return false },
 	},
 	{

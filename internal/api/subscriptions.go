@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/hookferry/hookferry/internal/event"
-	"github.com/hookferry/hookferry/webhook"
 )
 
 func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ params) error {
@@ -25,7 +24,7 @@ func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ param
 	if err := a.Subscriptions.CreateSubscription(r.Context(), s); err != nil {
 		return err
 	}
-	w.Header().Set("Location", "/subscriptions/"+s.ID.String())
+	w.Header().Set("Location", relativeTo(r, "subscriptions/"+s.ID.String()))
 	return writeSubscription(w, http.StatusCreated, s, in, nil)
 }
 
@@ -176,8 +175,8 @@ func (a *api) checkSubscription(s event.Subscription, in SubscriptionInput, faul
 		}
 	}
 	if in.Secret != nil && *in.Secret != "" {
-		if _, err := webhook.NewSigner(*in.Secret); err != nil {
-			faults = append(faults, event.FieldError{Field: "secret", Message: "begins with whsec_, but what follows is not base64; copy it again in full, or choose one without whsec_"})
+		if problem := event.CheckSecretText(*in.Secret); problem != "" && len(*in.Secret) <= event.MaxSecretBytes { // Check names one that is too long
+			faults = append(faults, event.FieldError{Field: "secret", Message: problem})
 		}
 	}
 	if len(faults) > 0 {
@@ -188,10 +187,7 @@ func (a *api) checkSubscription(s event.Subscription, in SubscriptionInput, faul
 
 func writeSubscription(w http.ResponseWriter, status int, s event.Subscription, in SubscriptionInput, warnings []string) error {
 	out := show(s)
-	if in.Secret != nil {
-		out.Warnings = adviseSecret(*in.Secret)
-	}
-	out.Warnings = append(out.Warnings, warnings...)
+	out.Warnings = append(advise(in), warnings...)
 	w.Header()["Etag"] = []string{etag(s.Revision)}
 	return writeJSON(w, status, out)
 }

@@ -18,6 +18,7 @@ func TestCreateAnswersWithEveryField(t *testing.T) {
 		"event_types": ["order.*"], "require_signature": true, "headers": {"X-Team": "shop", "Authorization": "`+testCredential+`"},
 		"timeout_seconds": 2.5, "retry_schedule_seconds": [0.5, 60], "max_in_flight": 4, "rate_per_second": 20, "body": "data"}`))
 	id := r.json["id"].(string)
+	delete(r.json, "warnings") // of the secret
 	want := map[string]any{
 		"id": id, "target_url": "https://example.com/hook", "description": "orders", "event_types": []any{"order.*"},
 		"is_active": true, "disabled_reason": nil, "require_signature": true, "has_secret": true,
@@ -29,10 +30,10 @@ func TestCreateAnswersWithEveryField(t *testing.T) {
 	if diff := cmp.Diff(want, r.json); diff != "" {
 		t.Error(diff)
 	}
-	if got := r.header.Get("Location"); got != "/subscriptions/"+id {
+	if got := r.header.Get("Location"); got != "../subscriptions/"+id {
 		t.Errorf("Location is %q", got)
 	}
-	if diff := cmp.Diff(want, s.want(200, s.do("GET", r.header.Get("Location"), "")).json); diff != "" {
+	if diff := cmp.Diff(want, s.want(200, s.do("GET", "/subscriptions/"+id, "")).json); diff != "" {
 		t.Errorf("a read differs from the create: %s", diff)
 	}
 }
@@ -67,24 +68,35 @@ func TestNoRetriesIsNotTheServicesSchedule(t *testing.T) {
 	}
 }
 
-func TestWeakSecretIsTakenWithAWarning(t *testing.T) {
+func TestWhatIsTakenWithAWarning(t *testing.T) {
 	for _, c := range []struct {
-		secret string
-		warned bool
-		reason string
+		reason, body string
+		warned       []string // how each warning begins
 	}{
-		{"my_secret_key", true, "13 bytes"},
-		{"0123456789abcdef", false, "16 bytes"},
-		{"whsec_c2hvcnQ=", true, "5 bytes behind the base64"},
-		{"whsec_MDEyMzQ1Njc4OWFiY2RlZg==", false, "16 bytes behind the base64"},
+		{"nothing to warn of", `"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"`, nil},
+		{"a text that could be guessed", `"secret": "my_secret_key"`, []string{"secret does not begin with whsec_", "secret is shorter than 16 bytes"}},
+		{"a text", `"secret": "0123456789abcdef"`, []string{"secret does not begin with whsec_"}},
+		{"a key of 5 bytes", `"secret": "whsec_c2hvcnQ="`, []string{"secret is shorter than 16 bytes"}},
+		{"a key of 16 bytes", `"secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="`, []string{"secret holds a key of 16 bytes"}},
+		{"every event", `"event_types": ["*"]`, nil},
+		{"a type of that name", `"event_types": ["all.users"]`, nil},
+		{"all", `"event_types": ["all"]`, []string{`event_types[0] is "all", which is only wanted by events of that very type`}},
+		{"any, in capitals, beside another", `"event_types": ["user.created", "ANY"]`, []string{`event_types[1] is "ANY"`}},
+		{"everything", `"event_types": ["Everything"]`, []string{`event_types[0] is "Everything"`}},
 	} {
 		s := newServer(t)
-		r := s.want(201, s.do("POST", "/subscriptions/", `{"target_url": "https://example.com/hook", "secret": "`+c.secret+`"}`))
-		if _, warned := r.json["warnings"]; warned != c.warned {
+		r := s.want(201, s.do("POST", "/subscriptions/", `{"target_url": "https://example.com/hook", `+c.body+`}`))
+		got, _ := r.json["warnings"].([]any)
+		if len(got) != len(c.warned) {
 			t.Errorf("%s: %s", c.reason, r.text)
 		}
+		for i := range min(len(got), len(c.warned)) {
+			if !strings.HasPrefix(got[i].(string), c.warned[i]) {
+				t.Errorf("%s: %s", c.reason, r.text)
+			}
+		}
 		r = s.want(200, s.do("GET", "/subscriptions/"+r.json["id"].(string), ""))
-		if _, warned := r.json["warnings"]; warned || strings.Contains(r.text, c.secret) {
+		if _, warned := r.json["warnings"]; warned || strings.Contains(r.text, "my_secret_key") {
 			t.Errorf("a read answers %s", r.text)
 		}
 	}

@@ -106,7 +106,9 @@ func open(ctx context.Context, a *App, version string) (_ *App, err error) {
 			return nil, err
 		}
 	}
-	a.assemble(version)
+	if err := a.assemble(version); err != nil {
+		return nil, err
+	}
 	a.health = newHealth(a.store, a.redis, version)
 	a.health.clock, _ = database.(store.Clock)
 	handler, err := a.handler(ctx, version)
@@ -161,12 +163,16 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 }
 
 // assemble makes what delivers, unless other nodes do.
-func (a *App) assemble(version string) {
+func (a *App) assemble(version string) error {
 	a.retention = retention.Retention{Store: a.store, Keep: a.cfg.Retention, Log: a.log}
 	if a.cfg.Role == config.RoleAPI {
-		return
+		return nil
 	}
-	a.sender = send.New(send.Options{UserAgent: "Hookferry/" + version, Timeout: a.cfg.Timeout, Guard: a.guard(), Proxy: send.Proxy(a.cfg.Proxy)})
+	roots, err := a.cfg.TargetCA.Pool()
+	if err != nil {
+		return err
+	}
+	a.sender = send.New(send.Options{UserAgent: "Hookferry/" + version, Timeout: a.cfg.Timeout, Guard: a.guard(), Proxy: send.Proxy(a.cfg.Proxy), Roots: roots})
 	a.onClose("the connections to endpoints", func() error { a.sender.Close(); return nil })
 	options := dispatch.Options{
 		Node:          nodeName(),
@@ -187,6 +193,7 @@ func (a *App) assemble(version string) {
 		options.RateLimiter = a.redis
 	}
 	a.dispatcher = dispatch.New(options)
+	return nil
 }
 
 // guard is the one that judges targets, when a subscription is made and when it is
@@ -219,9 +226,10 @@ func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) 
 		WriteTimeout:      2 * time.Minute, // a profile of the admin address takes its time
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		ConnState:         noteState,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // clients that break off are no errors of ours
 	}
-	bounded := &crowd{Listener: l, most: int64(a.cfg.MaxConnections), refused: a.metrics.Crowded}
+	bounded := &crowd{Listener: l, most: int64(a.cfg.MaxConnections), patience: usualPatience, refused: a.metrics.Crowded}
 	a.servers = append(a.servers, server{s, bounded})
 	return nil
 }
@@ -279,6 +287,9 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.InfoContext(ctx, "targets are called through a proxy", "proxy", a.cfg.Proxy.String())
 	}
 
+	for _, warning := range a.cfg.TargetCA.Warnings(time.Now()) {
+		a.log.WarnContext(ctx, warning)
+	}
 	if !a.cfg.MasterKeys.Seals() && !a.cfg.Dev {
 		a.log.WarnContext(ctx, "secrets are kept in the database as they are, for whoever can read it or a backup of it: set HOOKFERRY_MASTER_KEY to what `openssl rand -base64 32` prints, to seal them")
 	}

@@ -1,11 +1,9 @@
 package app
 
 import (
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // crowd is a listener that lets so many connections in at once and no more. One too
@@ -13,9 +11,11 @@ import (
 // another node, and memory and file descriptors stay bounded.
 type crowd struct {
 	net.Listener
-	most    int64
-	now     atomic.Int64
-	refused func()
+	most     int64
+	patience patience
+	now      atomic.Int64
+	turned   atomic.Int64 // of those that were refused: how many are still read
+	refused  func()
 }
 
 const crowdedAnswer = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\nConnection: close\r\n\r\n" +
@@ -34,15 +34,8 @@ func (c *crowd) Accept() (net.Conn, error) {
 		}
 		c.now.Add(-1)
 		c.refused()
-		turnAway(conn)
+		c.turnAway(conn)
 	}
-}
-
-// turnAway never waits: a fresh connection's send buffer takes the few bytes.
-func turnAway(conn net.Conn) {
-	conn.SetDeadline(time.Now().Add(time.Second))
-	io.WriteString(conn, crowdedAnswer)
-	conn.Close()
 }
 
 // member is a connection that counts until it is closed.
@@ -50,9 +43,5 @@ type member struct {
 	net.Conn
 	of   *crowd
 	once sync.Once
-}
-
-func (m *member) Close() error {
-	m.once.Do(func() { m.of.now.Add(-1) })
-	return m.Conn.Close()
+	busy atomic.Bool // a request is under way
 }

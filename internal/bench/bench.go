@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,6 +117,8 @@ func (o Options) Check() error {
 		return fmt.Errorf("--workers is %d; write how many workers are to run beside an API node, or 0 for one process that does all", o.Workers)
 	case o.URL != "" && (o.Workers > 0 || o.Fill.Backlog > 0 || o.Fill.Retained > 0):
 		return errors.New("--workers, --backlog and --retained are for a service that the bench starts itself; leave out --url")
+	case o.Load.HTTPS && (o.URL != "" || o.Relay):
+		return errors.New("--https is for a service that the bench starts itself, which then trusts the endpoints' certificate; leave out --url and --relay")
 	case o.Fill.Backlog < 0 || o.Fill.Retained < 0:
 		return fmt.Errorf("--backlog and --retained are %d and %d; write how many deliveries, or 0 for none", o.Fill.Backlog, o.Fill.Retained)
 	case o.Fill.Subscriptions < 0 || o.Fill.Retained > 0 && o.Fill.Subscriptions == 0:
@@ -152,7 +155,7 @@ func (o Options) one(ctx context.Context, dir string, start func(Options, contex
 		return f, err
 	}
 	defer os.RemoveAll(dir)
-	r, err := newReceiver(ctx, o.Listen, o.Load.SlowFor)
+	r, err := newReceiver(ctx, o.Listen, o.Load)
 	if err != nil {
 		return f, err
 	}
@@ -274,10 +277,16 @@ func (o Options) startService(ctx context.Context, dir string, r *receiver) (sub
 	if o.URL != "" {
 		return o.runningService(ctx, r)
 	}
+	trust, err := r.trust(dir)
+	if err != nil {
+		return subject{}, err
+	}
+	if trust != "" {
+		o.Env = append(slices.Clone(o.Env), trust)
+	}
 	var some []string
 	if o.Fill.Retained > 0 || o.Fill.Backlog > 0 {
 		o.Say("filling the database")
-		var err error
 		if some, err = o.Fill.Write(ctx, o.Fill, o.Env, dir, r.url(Load{Subscriptions: 1}, 0)); err != nil {
 			return subject{}, fmt.Errorf("fill the database: %w", err)
 		}

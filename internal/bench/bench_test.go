@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -72,7 +74,7 @@ func TestBodyIsReadAsItWasNumbered(t *testing.T) {
 // rig is a receiver with a phase under way, and a door to a handler that stands for the service.
 func rig(t *testing.T, load Load, serve http.HandlerFunc) (*ledger, *receiver, door) {
 	t.Helper()
-	r, err := newReceiver(t.Context(), "127.0.0.1:0", load.SlowFor)
+	r, err := newReceiver(t.Context(), "127.0.0.1:0", load)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,9 +222,13 @@ func TestCheckNamesTheFlag(t *testing.T) {
 	if err := good.Check(); err != nil {
 		t.Error(err)
 	}
+	overTLS := good
+	overTLS.HTTPS = true
 	for flag, o := range map[string]Options{
 		"--runs":                      {Load: good},
 		"--url":                       {Load: good, Runs: 1, URL: "https://127.0.0.1:8000"},
+		"--https":                     {Load: overTLS, Runs: 1, URL: "http://127.0.0.1:8000"},
+		"--relay":                     {Load: overTLS, Runs: 1, Relay: true},
 		"--workers":                   {Load: good, Runs: 1, URL: "http://127.0.0.1:8000", Workers: 1},
 		"--backlog":                   {Load: good, Runs: 1, Fill: Fill{Backlog: -1}},
 		"--retained-subscriptions":    {Load: good, Runs: 1, Fill: Fill{Retained: 1}},
@@ -234,5 +240,46 @@ func TestCheckNamesTheFlag(t *testing.T) {
 	}
 	if err := (Options{Load: good, Runs: 1, URL: "http://127.0.0.1:8000/"}).Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Endpoints that speak TLS, and close, are called and counted as others are.
+func TestEndpointsOverTLSThatClose(t *testing.T) {
+	load := Load{Connections: 1, Size: 256, Subscriptions: 2, Failing: 1, HTTPS: true, Close: true}
+	r, err := newReceiver(t.Context(), "127.0.0.1:0", load)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	l := newLedger(load, aRun())
+	r.ledger.Store(l)
+	setting, err := r.trust(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load([]string{setting}, "", config.Overrides{Dev: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := cfg.TargetCA.Pool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	defer client.CloseIdleConnections()
+	body := newBody(l.run, load.Size)
+	for i, status := range []int{500, 200} {
+		number(body, uint64(i), time.Now())
+		resp, err := client.Post(r.url(load, i), "application/json", bytes.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != status || !resp.Close || resp.TLS == nil {
+			t.Errorf("endpoint %d answers %d, closing %v", i, resp.StatusCode, resp.Close)
+		}
+	}
+	if l.requests.Load() != 2 {
+		t.Errorf("%d requests were counted", l.requests.Load())
 	}
 }

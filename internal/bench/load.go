@@ -23,6 +23,10 @@ type Load struct {
 	SlowFor       time.Duration `json:"slow_for_ns"`
 	Failing       int           `json:"failing"`
 	Hanging       int           `json:"hanging"`
+	// HTTPS is whether the endpoints speak TLS, with a certificate of the bench's own, and
+	// Close whether they close the connection after each response.
+	HTTPS bool `json:"https,omitzero"`
+	Close bool `json:"close,omitzero"`
 	// Warmup is how long the load runs before anything is counted, Duration how long after that.
 	Warmup   time.Duration `json:"warmup_ns"`
 	Duration time.Duration `json:"duration_ns"`

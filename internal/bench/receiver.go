@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strconv"
@@ -16,7 +17,8 @@ import (
 // the ledger of the present phase.
 type receiver struct {
 	listener net.Listener
-	slowFor  time.Duration
+	load     Load
+	tls      *tls.Config // nil: plain HTTP
 	ledger   atomic.Pointer[ledger]
 
 	mu     sync.Mutex
@@ -24,12 +26,20 @@ type receiver struct {
 	serves sync.WaitGroup
 }
 
-func newReceiver(ctx context.Context, addr string, slowFor time.Duration) (*receiver, error) {
+func newReceiver(ctx context.Context, addr string, load Load) (*receiver, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for what is delivered: %w; choose another address with --listen", err)
 	}
-	r := &receiver{listener: l, slowFor: slowFor, open: map[net.Conn]bool{}}
+	r := &receiver{listener: l, load: load, open: map[net.Conn]bool{}}
+	if load.HTTPS {
+		cert, err := newCertificate(r.addr())
+		if err != nil {
+			l.Close()
+			return nil, fmt.Errorf("make a certificate for the endpoints: %w", err)
+		}
+		r.tls = &tls.Config{Certificates: []tls.Certificate{cert}}
+	}
 	r.serves.Go(r.accept)
 	return r, nil
 }
@@ -38,7 +48,11 @@ func (r *receiver) addr() string { return r.listener.Addr().String() }
 
 // url is where the endpoint of a subscription is.
 func (r *receiver) url(load Load, subscription int) string {
-	return fmt.Sprintf("http://%s/%s/%d", r.addr(), manners[load.mannerOf(subscription)], subscription)
+	scheme := "http"
+	if r.tls != nil {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://%s/%s/%d", scheme, r.addr(), manners[load.mannerOf(subscription)], subscription)
 }
 
 func (r *receiver) accept() {
@@ -71,9 +85,11 @@ func (r *receiver) close() {
 }
 
 var (
-	answerOK      = []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-	answerFailing = []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
-	answerStrange = []byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	answerOK             = []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	answerFailing        = []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
+	answerOKClosing      = []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	answerFailingClosing = []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	answerStrange        = []byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 )
 
 func (r *receiver) serve(conn net.Conn) {
@@ -83,28 +99,50 @@ func (r *receiver) serve(conn net.Conn) {
 		delete(r.open, conn)
 		r.mu.Unlock()
 	}()
+	if r.tls == nil {
+		r.speak(conn)
+		return
+	}
+	c := tls.Server(conn, r.tls)
+	r.speak(c)
+	c.Close() // with TLS's farewell
+}
+
+// speak answers the requests that come on a connection.
+func (r *receiver) speak(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, 4<<10)
 	for {
 		m, err := r.take(in)
 		if err != nil {
 			return
 		}
-		answer := answerOK
-		switch m {
-		case slow:
-			time.Sleep(r.slowFor)
-		case failing:
-			answer = answerFailing
-		case hanging:
+		if m == hanging {
 			in.Peek(1) // until the sender gives up
 			return
-		case -1:
-			answer = answerStrange
 		}
-		if _, err := conn.Write(answer); err != nil || m == -1 {
+		if m == slow {
+			time.Sleep(r.load.SlowFor)
+		}
+		answer, closes := r.answerOf(m)
+		if _, err := conn.Write(answer); err != nil || closes {
 			return
 		}
 	}
+}
+
+// answerOf is the response of an endpoint, and whether it closes after that.
+func (r *receiver) answerOf(m manner) (answer []byte, closes bool) {
+	switch {
+	case m == -1:
+		return answerStrange, true
+	case m == failing && r.load.Close:
+		return answerFailingClosing, true
+	case m == failing:
+		return answerFailing, false
+	case r.load.Close:
+		return answerOKClosing, true
+	}
+	return answerOK, false
 }
 
 // take reads one request and counts it. The manner is -1 for a path that is none of ours.

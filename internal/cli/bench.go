@@ -39,6 +39,7 @@ Generator and receiver share the processors with what they measure.`,
 		Example: `  hookferry bench --relay --runs 5
   hookferry bench --rate 2000 --duration 10s
   hookferry bench --subscriptions 10 --hanging 1 --rate 500
+  hookferry bench --https --close                  # a TLS handshake for each delivery
   DATABASE_URL=postgres://localhost/bench hookferry bench --pid postgres=$(pgrep -o postgres)
   hookferry bench --url http://127.0.0.1:8000 --json`,
 		Args: noArgs,
@@ -82,6 +83,8 @@ Generator and receiver share the processors with what they measure.`,
 	f.DurationVar(&o.Load.SlowFor, "slow-for", 2*time.Second, "how long such an endpoint takes")
 	f.IntVar(&o.Load.Failing, "failing", 0, "how many have one that answers 500")
 	f.IntVar(&o.Load.Hanging, "hanging", 0, "how many have one that never answers")
+	f.BoolVar(&o.Load.HTTPS, "https", false, "endpoints that speak TLS, with a certificate that the service is told to trust")
+	f.BoolVar(&o.Load.Close, "close", false, "endpoints that close the connection after each response")
 	f.DurationVar(&o.Load.Warmup, "warmup", time.Second, "how long the load runs before it is measured")
 	f.DurationVar(&o.Load.Duration, "duration", 5*time.Second, "how long it is measured")
 	f.IntVar(&o.Load.Queries, "queries", 20, "status queries a second beside the load, with --retained")

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"errors"
 	"net/http"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/receiver"
 )
 
@@ -40,6 +42,11 @@ in the list of processes; the environment variable LISTEN_SECRET does the same.
 			}
 			if o.Secret == "" {
 				o.Secret = os.Getenv("LISTEN_SECRET")
+			}
+			if o.Secret != "" {
+				if problem := event.CheckSecretText(o.Secret); problem != "" {
+					return usageError{errors.New("the secret " + problem)}
+				}
 			}
 			r, err := receiver.New(s.out, s.err, o)
 			if err != nil {

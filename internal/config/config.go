@@ -41,6 +41,7 @@ type Config struct {
 	TargetPorts   []event.PortRange
 	RequireHTTPS  bool
 	Proxy         Proxy
+	TargetCA      TargetCA
 	MaxInFlight   int
 	LaneInFlight  int
 

@@ -171,11 +171,12 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 // one field.
 func TestEachFieldIsOneSetting(t *testing.T) {
 	var c Config
+	authority := write(t, "ca.pem", block("CERTIFICATE", certificate(t, "Authority", time.Now(), time.Now().Add(time.Hour))))
 	for _, d := range declarations(&c) {
 		text := d.def
 		if text == "" || text == "false" { // something that is not the field's zero
 			text = map[string]string{
-				"HOOKFERRY_DENY_TARGETS": "::1", "HOOKFERRY_REQUIRE_HTTPS": "true", "HOOKFERRY_PROXY": "http://p:1",
+				"HOOKFERRY_DENY_TARGETS": "::1", "HOOKFERRY_REQUIRE_HTTPS": "true", "HOOKFERRY_PROXY": "http://p:1", "HOOKFERRY_TARGET_CA": authority,
 				"DATABASE_URL": "sqlite://x", "DATABASE_READ_URL": "postgres://db/x", "REDIS_URL": "redis://r", "WEBHOOK_RETRY_DELAY": "1s", "HOOKFERRY_ALLOW_TARGETS": "::1",
 				"HOOKFERRY_API_KEY": strings.Repeat("k", minKey), "HOOKFERRY_MASTER_KEY": strings.Repeat("0a", 32),
 			}[d.name]

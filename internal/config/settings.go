@@ -107,6 +107,10 @@ func (c *Config) delivery() []declaration {
 			meaning: "An HTTP proxy that targets are called through, by CONNECT: `http://proxy.internal:3128`, with `user:password@` before the host if it asks for them. No proxy is taken from `HTTP_PROXY` and its like.",
 		},
 		{
+			name: "HOOKFERRY_TARGET_CA", role: RoleWorker, value: targetCAOf(&c.TargetCA),
+			meaning: "A PEM file of certificate authorities that are trusted besides the system's when targets are called: your own, for example. It is read at the start.",
+		},
+		{
 			name: "HOOKFERRY_MAX_IN_FLIGHT", def: "1024", role: RoleWorker, value: countOf(&c.MaxInFlight, 1, 100_000),
 			meaning: "Attempts that may be under way at once, in all. A quarter of it is kept for endpoints that have hardly any.",
 		},

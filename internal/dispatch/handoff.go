@@ -20,7 +20,7 @@ func (d *Dispatcher) Deliver(c event.Claimed) {
 		return
 	}
 	d.leases.add(w)
-	if d.stopping {
+	if d.stopping || d.isClosed(l, now) {
 		d.lanes.cancel(l, len(c.Event.Payload))
 		d.recorder.release(w)
 		return

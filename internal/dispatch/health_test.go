@@ -23,6 +23,7 @@ type limited struct {
 	refused  int
 	early    int // requests in a time in which it had asked for none before they began
 	quiet    time.Time
+	asked    time.Time // when it asked for that
 	inFlight int
 	most     int // in flight at once
 }
@@ -33,7 +34,7 @@ func (l *limited) respond(ctx context.Context, _ event.Subscription, _ event.Cla
 	if l.inFlight++; l.inFlight > l.most {
 		l.most = l.inFlight
 	}
-	if now.Before(l.quiet) {
+	if now.Before(l.quiet) && now.After(l.asked) {
 		l.early++
 	}
 	if now.Unix() != l.second {
@@ -49,7 +50,7 @@ func (l *limited) respond(ctx context.Context, _ event.Subscription, _ event.Cla
 	if !takes {
 		l.refused++
 		if until := time.Now().Add(l.retryAfter); until.After(l.quiet) {
-			l.quiet = until
+			l.quiet, l.asked = until, time.Now()
 		}
 		return refuses(l.retryAfter)
 	}

@@ -21,12 +21,13 @@ type phase struct {
 type scheduled struct {
 	phases []phase
 	quiet  time.Time
+	asked  time.Time // when it asked for that
 	early  int
 }
 
 func (s *scheduled) respond(ctx context.Context, _ event.Subscription, _ event.Claimed) event.Outcome {
 	now := time.Now()
-	if now.Before(s.quiet) {
+	if now.Before(s.quiet) && now.After(s.asked) {
 		s.early++
 	}
 	for i := range s.phases {
@@ -35,7 +36,7 @@ func (s *scheduled) respond(ctx context.Context, _ event.Subscription, _ event.C
 			continue
 		}
 		if until := now.Add(p.asks); until.After(s.quiet) {
-			s.quiet = until
+			s.quiet, s.asked = until, now
 		}
 		o := refuses(p.asks)
 		o.StatusCode = []int{429, 503}[i%2]

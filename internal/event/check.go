@@ -1,6 +1,7 @@
 package event
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -28,7 +29,7 @@ const (
 // be called is the guard's matter.
 func (s Subscription) Check(retention time.Duration) error {
 	var c checker
-	c.check("target_url", CheckTarget(s.TargetURL))
+	c.check("target_url", cmp.Or(CheckTarget(s.TargetURL), checkTargetEnd(s.TargetURL)))
 	c.check("description", checkDescription(s.Description))
 	if len(s.EventTypes) > MaxEventTypes {
 		c.check("event_types", fmt.Sprintf("has %d entries; at most %d are allowed", len(s.EventTypes), MaxEventTypes))

@@ -5,13 +5,15 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // MaxTargetURL is the longest target URL, in bytes.
 const MaxTargetURL = 2048
 
 // CheckTarget says what is wrong with the form of a target URL, or nothing. Which
-// addresses may be called is the guard's matter, not the form's.
+// addresses may be called is the guard's matter, not the form's. The API has trimmed
+// the URL before, and written an international host name in its ASCII form.
 func CheckTarget(raw string) string {
 	if raw == "" {
 		return "must not be empty; write it like https://example.com/webhook"
@@ -19,9 +21,9 @@ func CheckTarget(raw string) string {
 	if len(raw) > MaxTargetURL {
 		return fmt.Sprintf("is %d bytes long; at most %d are allowed", len(raw), MaxTargetURL)
 	}
-	for _, c := range raw {
-		if c <= ' ' || c == 0x7f || c > 0x7e {
-			return fmt.Sprintf("holds the character %q; percent-encode it, and write a host name outside ASCII in its xn-- form", c)
+	for _, check := range []func(string) string{pasteDamage, checkTargetStart, checkTargetBytes} {
+		if problem := check(raw); problem != "" {
+			return problem
 		}
 	}
 	u, err := url.Parse(raw)
@@ -29,8 +31,6 @@ func CheckTarget(raw string) string {
 		return "is not a URL: " + parseReason(raw, err)
 	}
 	switch {
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Sprintf("must begin with https:// or http://, found the scheme %q", u.Scheme)
 	case u.Opaque != "" || u.Host == "":
 		return "has no host; write it like https://example.com/webhook"
 	case u.User != nil:
@@ -39,6 +39,83 @@ func CheckTarget(raw string) string {
 		return "must not have a fragment (#…): it would never be sent"
 	}
 	return checkHost(u)
+}
+
+// checkTargetStart says what is wrong with the beginning of a URL, up to its host.
+func checkTargetStart(raw string) string {
+	first, _ := utf8.DecodeRuneInString(raw)
+	lower := strings.ToLower(raw)
+	scheme, rest, found := strings.Cut(lower, ":")
+	isHTTP := scheme == "http" || scheme == "https"
+	switch {
+	case first == '<':
+		return "is in angle brackets; leave them out"
+	case isQuote(first):
+		return "begins with a quotation mark; remove it"
+	case strings.HasPrefix(lower, "http%3a") || strings.HasPrefix(lower, "https%3a"):
+		return "is percent-encoded as a whole; write it like https://example.com/webhook"
+	case strings.HasPrefix(lower, "http//") || strings.HasPrefix(lower, "https//"):
+		return "lacks the colon after its scheme; write it like https://example.com/webhook"
+	case !found || !isScheme(scheme) || strings.Contains(scheme, ".") || beginsWithDigit(rest):
+		return "does not begin with a scheme; put https:// or http:// before it"
+	case !isHTTP:
+		return fmt.Sprintf("must begin with https:// or http://, found the scheme %q", Clip(scheme, MaxQuoted))
+	case strings.HasPrefix(rest, `\`):
+		return "holds backslashes after its scheme; write // instead"
+	case strings.HasPrefix(rest, "//http:") || strings.HasPrefix(rest, "//https:"):
+		return "has its scheme twice; leave one out"
+	case strings.Contains(authority(raw), `\`):
+		return "holds a backslash in or after its host; write / instead"
+	case !strings.HasPrefix(rest, "//"):
+		return "has no host after its scheme, because // is missing; write it like https://example.com/webhook"
+	}
+	return ""
+}
+
+// checkTargetEnd is for a URL that is new: an endpoint of a subscription that an earlier
+// release took goes on getting its deliveries.
+func checkTargetEnd(raw string) string {
+	if raw != "" && strings.IndexByte("\"`>", raw[len(raw)-1]) >= 0 {
+		return fmt.Sprintf("ends with %q; remove it, or percent-encode it", raw[len(raw)-1])
+	}
+	return ""
+}
+
+// isScheme reports whether a text has the form of a scheme (RFC 3986, section 3.1).
+func isScheme(text string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyz"
+	return text != "" && strings.Trim(text, letters+"0123456789+-.") == "" && strings.IndexByte(letters, text[0]) >= 0
+}
+
+// beginsWithDigit tells a port after a host, as of localhost:9000, from what follows a
+// scheme.
+func beginsWithDigit(text string) bool { return text != "" && '0' <= text[0] && text[0] <= '9' }
+
+// authority is the part of a URL that names its host, as it is written.
+func authority(raw string) string {
+	_, rest, _ := strings.Cut(raw, "//")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return rest
+}
+
+// checkTargetBytes refuses what a request line can't hold.
+func checkTargetBytes(raw string) string {
+	end := strings.Index(raw, "//") + len("//") + len(authority(raw))
+	for i, c := range raw {
+		switch {
+		case c == ' ' && i < end:
+			return "holds a blank before or in its host name; remove it"
+		case c == ' ':
+			return "holds a blank; write it as %20"
+		case c > 0x7e && i < end:
+			return fmt.Sprintf("has a host name that no international one can be (UTS 46): it holds %q", c)
+		case c > 0x7e:
+			return fmt.Sprintf("holds the character %q after its host; percent-encode it: %s", c, url.PathEscape(string(c)))
+		}
+	}
+	return ""
 }
 
 func checkHost(u *url.URL) string {

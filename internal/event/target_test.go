@@ -22,6 +22,7 @@ func TestCheckTargetAccepts(t *testing.T) {
 		{"the scheme in capitals", "HTTPS://example.com/", "example.com", ""},
 		{"the host in capitals", "https://EXAMPLE.com/", "EXAMPLE.com", ""},
 		{"the smallest port", "https://example.com:1/", "example.com", "1"},
+		{"zeros before a port, which are not repeated in Host", "http://example.com:021100/", "example.com", "021100"},
 		{"the largest port", "https://example.com:65535/", "example.com", "65535"},
 		{"an IDN in its ASCII form", "https://xn--mnchen-3ya.example/", "xn--mnchen-3ya.example", ""},
 		{"a trailing dot", "https://example.com./", "example.com.", ""},
@@ -56,7 +57,7 @@ func TestCheckTargetRefuses(t *testing.T) {
 		reason, url, want string
 	}{
 		{"nothing", "", "empty"},
-		{"a space", " ", `' '`},
+		{"a space", " ", "begins with a blank; remove it"},
 		{"too long", "https://example.com/" + strings.Repeat("x", event.MaxTargetURL-19), "2049 bytes"},
 		{"much too long", "https://" + strings.Repeat("x", 100_000), "100008 bytes"},
 
@@ -80,8 +81,9 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"no host but a query", "http://?x", "no host"},
 		{"opaque", "https:example.com", "no host"},
 		{"one slash", "https:/example.com", "no host"},
-		{"backslashes", `https:\\example.com`, "host"},
-		{"a backslash after the host", `https://example.com\@evil.example/`, "not a URL"},
+		{"backslashes", `https:\\example.com`, "holds backslashes after its scheme; write // instead"},
+		{"a backslash after the host", `https://example.com\@evil.example/`, "holds a backslash in or after its host; write / instead"},
+		{"a backslash for a slash", `https://example.com\hook`, "holds a backslash in or after its host; write / instead"},
 
 		{"a user", "https://user@example.com/", "user name or password"},
 		{"a user and a password", "https://user:pass@example.com/", "user name or password"},
@@ -111,24 +113,24 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"nothing in brackets", "http://[]/", "not a URL"},
 		{"a future address", "http://[v1.x]/", "not a URL"},
 
-		{"a newline", "https://example.com/\r\nX-Evil:1", `'\r'`},
-		{"a newline before", "\nhttps://example.com/", `'\n'`},
-		{"a tab within the scheme", "java\tscript:alert(1)", `'\t'`},
-		{"a NUL byte", "https://example.com/\x00", `'\x00'`},
-		{"DEL", "https://example.com/\x7f", `'\x7f'`},
-		{"a space in the path", "https://example.com/a b", `' '`},
-		{"a space after", "https://example.com/ ", `' '`},
-		{"a no-break space", "https://example.com/\u00a0", `'\u00a0'`},
-		{"a byte order mark", "\ufeffhttps://example.com/", `'\ufeff'`},
-		{"text that turns round", "https://example.com/\u202egnp.exe", `'\u202e'`},
-		{"bytes that are not UTF-8", "https://example.com/\xff", `'�'`},
+		{"a newline", "https://example.com/\r\nX-Evil:1", "holds a line break; remove it"},
+		{"a newline before", "\nhttps://example.com/", "begins with a line break; remove it"},
+		{"a tab within the scheme", "java\tscript:alert(1)", "holds a tab; remove it"},
+		{"a NUL byte", "https://example.com/\x00", "ends with the control character U+0000; remove it"},
+		{"DEL", "https://example.com/\x7f", "ends with the control character U+007F; remove it"},
+		{"a space in the path", "https://example.com/a b", "holds a blank; write it as %20"},
+		{"a space after", "https://example.com/ ", "ends with a blank; remove it"},
+		{"a no-break space", "https://example.com/\u00a0", "ends with the blank U+00A0"},
+		{"a byte order mark", "\ufeffhttps://example.com/", "begins with a byte order mark (U+FEFF); remove it"},
+		{"text that turns round", "https://example.com/\u202egnp.exe", "holds the invisible character U+202E; remove it"},
+		{"bytes that are not UTF-8", "https://example.com/\xff", "not UTF-8"},
 
-		{"an IDN", "https://münchen.example/", "xn--"},
-		{"full-width digits", "http://１２７．０．０．１/", "xn--"},
-		{"digits in circles", "http://①②⑦.⓪.⓪.①/", "xn--"},
-		{"ideographic full stops", "http://127。0。0。1/", "xn--"},
-		{"a soft hyphen", "http://local\u00adhost/", "xn--"},
-		{"a zero-width space", "http://127.0.0.1\u200b/", "xn--"},
+		{"an IDN, which the API converts before", "https://münchen.example/", "UTS 46"},
+		{"full-width digits", "http://１２７．０．０．１/", "UTS 46"},
+		{"digits in circles", "http://①②⑦.⓪.⓪.①/", "UTS 46"},
+		{"ideographic full stops", "http://127。0。0。1/", "UTS 46"},
+		{"a soft hyphen", "http://local\u00adhost/", "the invisible character U+00AD"},
+		{"a zero-width space", "http://127.0.0.1\u200b/", "the invisible character U+200B"},
 		{"an escaped letter in the host", "http://ex%61mple.com/", "not a URL"},
 		{"an escaped byte outside ASCII in the host", "http://ex%e4mple.com/", "no DNS name"},
 		{"an escaped slash in the host", "http://example.com%2f@127.0.0.1/", "not"},
@@ -150,9 +152,65 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"an exclamation mark", "https://example!com/", "no DNS name"},
 		{"braces of a template", "https://{host}/", "host"},
 		{"a broken escape in the path", "https://example.com/%zz", "not a URL"},
+		{"a space in the host", "https://exa mple.com/", "holds a blank before or in its host name; remove it"},
+		{"a space before the host", "https:// example.com/", "holds a blank before or in its host name; remove it"},
+		{"a space before the port", "https://example.com :443/", "holds a blank before or in its host name; remove it"},
+		{"a command", "curl https://example.com/", "does not begin with a scheme"},
+		{"a port by name", "https://example.com:https/", "invalid port"},
+		{"only a host", "example.com", "does not begin with a scheme; put https:// or http:// before it"},
+		{"a host and a port", "example.com:8443/hook", "does not begin with a scheme; put https://"},
+		{"an address and a port", "10.0.0.1:80", "does not begin with a scheme; put https://"},
+		{"an IPv6 address", "[2001:db8::1]/hook", "does not begin with a scheme; put https://"},
+		{"a scheme typed wrongly", "htp://example.com/", `found the scheme "htp"`},
+		{"another", "htttps://example.com/", `found the scheme "htttps"`},
+		{"no letters before the colon", "://example.com/", "does not begin with a scheme"},
+		{"a full stop for the colon", "https.//example.com/", "does not begin with a scheme"},
+		{"no colon", "https//example.com/", "lacks the colon after its scheme"},
+		{"no colon, in capitals", "HTTP//example.com/", "lacks the colon after its scheme"},
+		{"the scheme twice", "https://https://example.com/", "has its scheme twice"},
+		{"both schemes", "http://https://example.com/", "has its scheme twice"},
+		{"encoded as a whole", "https%3A%2F%2Fexample.com%2Fhook", "is percent-encoded as a whole"},
+		{"a backslash and a slash", `https:\/example.com/`, "holds backslashes after its scheme"},
+		{"one slash and a backslash", `https:/\example.com/`, "because // is missing"},
+		{"in quotes", `"https://example.com/"`, "is in quotes; leave them out"},
+		{"in single quotes", `'https://example.com/'`, "is in quotes; leave them out"},
+		{"in quotes of a word processor", "“https://example.com/”", "is in quotes; leave them out"},
+		{"in backticks", "`https://example.com/`", "is in quotes; leave them out"},
+		{"in angle brackets", "<https://example.com/>", "is in angle brackets; leave them out"},
+		{"a quotation mark before", `"https://example.com/`, "begins with a quotation mark; remove it"},
+		{"a line end after", "https://example.com/\n", "ends with a line break; remove it"},
+		{"a line end of other systems after", "https://example.com/\r\n", "ends with a line break; remove it"},
+		{"a line separator after", "https://example.com/\u2028", "ends with a line break; remove it"},
+		{"a next-line control after", "https://example.com/\u0085", "ends with a line break; remove it"},
+		{"a tab after", "https://example.com/\t", "ends with a tab; remove it"},
+		{"a byte order mark after", "https://example.com/\ufeff", "ends with a byte order mark (U+FEFF); remove it"},
+		{"an ideographic blank within", "https://example.com/a\u3000b", "holds the blank U+3000"},
+		{"a word joiner within", "https://example.com/a\u2060b", "holds the invisible character U+2060; remove it"},
+		{"an escape sequence of a terminal", "https://example.com/\x1b[0m", "holds the control character U+001B; remove it"},
+		{"a letter outside ASCII in the path", "https://example.com/bücher", "holds the character 'ü' after its host; percent-encode it: %C3%BC"},
+		{"one in the query", "https://example.com/?q=日", "percent-encode it: %E6%97%A5"},
+		{"an emoji in the path", "https://example.com/🚀", "percent-encode it: %F0%9F%9A%80"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.reason, func(t *testing.T) { wantMessage(t, event.CheckTarget(tt.url), tt.want) })
+	}
+}
+
+// What ends a paste is refused in a new subscription alone: one that an earlier release
+// took goes on.
+func TestCheckTargetEnd(t *testing.T) {
+	for url, want := range map[string]string{
+		`https://example.com/hook"`:  `ends with '"'`,
+		"https://example.com/hook`":  "ends with '`'",
+		"https://example.com/hook>":  "ends with '>'",
+		"https://example.com/it's'":  "",
+		"https://example.com/(hook)": "",
+	} {
+		got := checked(t, func(s *event.Subscription) { s.TargetURL = url })
+		if len(got) > 1 || (len(got) == 1) != (want != "") || len(got) == 1 && !strings.Contains(got[0].Message, want) {
+			t.Errorf("%s: got %v, want %q", url, got, want)
+		}
+		wantMessage(t, event.CheckTarget(url), "")
 	}
 }
 

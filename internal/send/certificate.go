@@ -62,14 +62,14 @@ func names(cert *x509.Certificate) string {
 }
 
 func untrusted(cert *x509.Certificate) string {
+	const add = "; if that is your own, add it with HOOKFERRY_TARGET_CA"
 	switch {
 	case cert == nil:
-		return "it was signed by an unknown authority"
+		return "it is signed by an unknown authority" + add
 	case bytes.Equal(cert.RawIssuer, cert.RawSubject):
-		return "it is self-signed"
+		return "it is self-signed" + add
 	}
-	return "it was signed by the unknown authority " + quote(cert.Issuer.String()) +
-		", or the server does not send the intermediate certificates"
+	return "it is signed by an unknown authority, " + quote(cert.Issuer.String()) + add + ", and if not, the endpoint may not send its intermediate certificates"
 }
 
 // tls explains what else can go wrong with TLS.
@@ -84,10 +84,42 @@ func (f failure) tls() (event.Code, string) {
 	var op *net.OpError // how crypto/tls wraps the alerts of either side
 	alert := errors.As(f.err, &op) && (op.Op == "remote error" || op.Op == "local error")
 	if alert {
-		return event.CodeTLS, f.whom() + " ended TLS: " + quote(strings.TrimPrefix(op.Err.Error(), "tls: "))
+		words := strings.TrimPrefix(op.Err.Error(), "tls: ")
+		return event.CodeTLS, f.whom() + " ended TLS: " + quote(words) + oldTLS(words)
 	}
 	if f.stage == handshaking && !isEOF(f.err) {
-		return event.CodeTLS, "the TLS handshake with " + f.whom() + " failed: " + quote(strings.TrimPrefix(withoutAddresses(f.err), "tls: "))
+		words := strings.TrimPrefix(withoutAddresses(f.err), "tls: ")
+		return event.CodeTLS, "the TLS handshake with " + f.whom() + " failed: " + quote(words) + oldTLS(words)
 	}
 	return "", ""
+}
+
+// oldTLS is what to do about a handshake that failed because the endpoint, or something
+// on the way to it, is old. docs/operate.md says more.
+func oldTLS(words string) string {
+	for _, h := range tlsHints {
+		if strings.Contains(words, h.words) {
+			return "; " + h.hint
+		}
+	}
+	return ""
+}
+
+const (
+	hintVersion = "the endpoint must speak TLS 1.2 or later"
+	hintRSA     = "an endpoint that knows RSA key exchange alone needs the service started with GODEBUG=tlsrsakex=1"
+	hintHello   = "where a part of the way is too narrow for a long ClientHello, starting the service with GODEBUG=tlsmlkem=0 makes it short"
+)
+
+// tlsHints are by the texts of crypto/tls, which has no types for them.
+var tlsHints = []struct{ words, hint string }{
+	{"protocol version", hintVersion},
+	{"handshake failure", hintRSA},
+	{"insufficient security", hintRSA},
+	{"cipher suite", hintRSA},
+	{"decode error", hintHello},
+	{"error decoding message", hintHello},
+	{"illegal parameter", hintHello},
+	{"record overflow", hintHello},
+	{"unexpected message", hintHello},
 }

@@ -77,15 +77,15 @@ func (x *exchange) prepare(t *target, c *event.Claimed, at time.Time) (problem s
 	b = append(b, "Content-Length: "...)
 	b = append(strconv.AppendInt(b, int64(len(body)), 10), "\r\n"...)
 	if t.signer == nil {
-		b = appendField(b, webhook.HeaderID, ev.ID.String())
-		b = appendField(b, webhook.HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
+		b = appendField(b, headerID, ev.ID.String())
+		b = appendField(b, headerTimestamp, strconv.FormatInt(at.Unix(), 10))
 	} else {
 		clear(x.signed)
 		if err := t.signer.SignHeader(x.signed, ev.ID.String(), at, body); err != nil {
 			return "the event can't be signed: " + err.Error()
 		}
-		for _, name := range signedFields {
-			b = appendField(b, name, x.signed[name][0])
+		for _, f := range signedFields {
+			b = appendField(b, f.name, x.signed[f.key][0])
 		}
 	}
 	b = append(b, "\r\n"...)
@@ -103,7 +103,22 @@ const (
 	headerAttempt = "webhook-attempt" // the number of the attempt, 1 for the first
 )
 
-var signedFields = []string{webhook.HeaderID, webhook.HeaderTimestamp, webhook.HeaderSignature, webhook.HeaderHubSignature}
+// The standard's names, spelled as the standard spells them. HTTP does not care about
+// case, but some endpoints do.
+const (
+	headerID        = "webhook-id"
+	headerTimestamp = "webhook-timestamp"
+	headerSignature = "webhook-signature"
+)
+
+// signedFields are the fields of the signature: the name as it goes out, and the key
+// that package webhook has for it.
+var signedFields = []struct{ name, key string }{
+	{headerID, webhook.HeaderID},
+	{headerTimestamp, webhook.HeaderTimestamp},
+	{headerSignature, webhook.HeaderSignature},
+	{webhook.HeaderHubSignature, webhook.HeaderHubSignature},
+}
 
 func appendField(b []byte, name, value string) []byte {
 	b = append(b, name...)

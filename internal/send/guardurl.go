@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/net/idna"
+
 	"github.com/hookferry/hookferry/internal/event"
 )
 
@@ -28,7 +30,25 @@ func (g *Guard) CheckURL(raw string) error {
 	if err := g.checkPort(cmp.Or(u.Port(), defaultPort(u.Scheme))); err != nil {
 		return err
 	}
-	return g.checkHost(strings.ToLower(u.Hostname()))
+	host, err := asciiHost(u.Hostname())
+	if err != nil {
+		return err
+	}
+	return g.checkHost(strings.ToLower(host))
+}
+
+// asciiHost is what a resolver makes of a host name: full-width digits and letters in
+// circles are those of ASCII to it (UTS 46). The API has converted a host before, so one
+// that is not ASCII came by another way, and is judged all the same.
+func asciiHost(host string) (string, error) {
+	if strings.IndexFunc(host, func(c rune) bool { return c > 0x7e }) < 0 {
+		return host, nil
+	}
+	ascii, err := idna.Lookup.ToASCII(host)
+	if err != nil {
+		return "", fmt.Errorf("the guard can't judge the host name %s, so it is not called", quote(host))
+	}
+	return ascii, nil
 }
 
 func defaultPort(scheme string) string {

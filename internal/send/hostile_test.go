@@ -90,10 +90,10 @@ var verdicts = []verdict{
 	{"tls-silent", event.CodeTimeout, "no TLS handshake with ADDR within 150ms", "", "half the time-out is for the connection"},
 	{"tls-reset", event.CodeConnectionReset, "ADDR cut the connection during the TLS handshake", "", "a reset is told from an end"},
 	{"tls-plain", event.CodeTLS, "answered HTTP to an https request; should the target URL begin with http://?", "", "a port mistaken"},
-	{"tls-old", event.CodeTLS, "ADDR ended TLS: protocol version not supported", "", "TLS 1.2 at least"},
+	{"tls-old", event.CodeTLS, "ADDR ended TLS: protocol version not supported; the endpoint must speak TLS 1.2 or later", "", "TLS 1.2 at least"},
 	{"tls-expired", event.CodeTLSExpired, "certificate expired on 2020-01-02", "", "the date is looked at before the signature"},
 	{"tls-not-yet-valid", event.CodeTLSExpired, "certificate is not valid before 2098-01-02", "", "either way"},
-	{"tls-self-signed", event.CodeTLSUntrusted, "certificate is not trusted: it is self-signed", "", "no authority vouches for it"},
+	{"tls-self-signed", event.CodeTLSUntrusted, "certificate is not trusted: it is self-signed; if that is your own, add it with HOOKFERRY_TARGET_CA", "", "no authority vouches for it"},
 	{"tls-wrong-host", event.CodeTLSWrongHost, "certificate is for another.example, not for 127.0.0.1", "", "it belongs to somebody else"},
 }
 

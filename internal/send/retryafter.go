@@ -8,19 +8,43 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// retryAfter reads the value of a Retry-After header: whole seconds or an HTTP
-// date. What is neither, lies in the past or is negative counts as nothing; a
-// receiver can't ask for more than event.MaxRetryAfter.
+// retryAfter reads the value of a Retry-After header: whole seconds or an HTTP date.
+// Where it is neither, but holds a number of seconds (64.57, 5s, 60, 120), it is waited as
+// long as that says: an endpoint that asks for time means it. Of several values the
+// longest counts. What says nothing, lies in the past or is negative counts as nothing;
+// an endpoint can't ask for more than event.MaxRetryAfter.
 func retryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
-	if seconds, ok := digits(value); ok {
-		return time.Duration(seconds) * time.Second
+	if at, err := http.ParseTime(value); err == nil {
+		return max(0, min(at.Sub(now), event.MaxRetryAfter))
 	}
-	at, err := http.ParseTime(value)
-	if err != nil || !at.After(now) {
+	var longest time.Duration
+	for part := range strings.SplitSeq(value, ",") {
+		longest = max(longest, secondsOf(strings.TrimSpace(part)))
+	}
+	return longest
+}
+
+// secondsOf reads a number of seconds, perhaps with its unit. A part of a second counts as
+// a whole one.
+func secondsOf(text string) time.Duration {
+	text = strings.Trim(text, `"`)
+	for _, unit := range []string{"seconds", "second", "secs", "sec", "s"} {
+		if number, found := strings.CutSuffix(strings.ToLower(text), unit); found {
+			text = strings.TrimSpace(number)
+			break
+		}
+	}
+	whole, fraction, _ := strings.Cut(text, ".")
+	seconds, ok := digits(whole)
+	part, isFraction := digits(fraction)
+	switch {
+	case !ok && (whole != "" || !isFraction), fraction != "" && !isFraction:
 		return 0
+	case part > 0:
+		seconds++
 	}
-	return min(at.Sub(now), event.MaxRetryAfter)
+	return min(time.Duration(seconds)*time.Second, event.MaxRetryAfter)
 }
 
 // digits reads a number of digits alone, however long, and stops counting at

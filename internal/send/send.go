@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"net"
 	"time"
 
@@ -17,10 +18,11 @@ const DefaultTimeout = 10 * time.Second
 
 // Options say how attempts are made.
 type Options struct {
-	UserAgent string        // "Hookferry" if empty
-	Timeout   time.Duration // of the whole exchange; DefaultTimeout if it is not positive
-	Guard     *Guard        // nil allows public addresses alone
-	Proxy     Proxy         // the way out; the zero Proxy is none
+	UserAgent string         // "Hookferry" if empty
+	Timeout   time.Duration  // of the whole exchange; DefaultTimeout if it is not positive
+	Guard     *Guard         // nil allows public addresses alone
+	Proxy     Proxy          // the way out; the zero Proxy is none
+	Roots     *x509.CertPool // the certificate authorities that are trusted; nil: the system's
 }
 
 // Sender makes attempts. It is safe for concurrent use; make one and share it.
@@ -30,6 +32,7 @@ type Sender struct {
 	dialer    *net.Dialer
 	proxy     *tunnels // nil without a proxy
 	tls       *tls.Config
+	sessions  tls.ClientSessionCache // of TLS, to be resumed; as old as the roots that are trusted
 	pool      pool
 	targets   targets
 	now       func() time.Time
@@ -44,7 +47,10 @@ func New(o Options) *Sender {
 		timeout: o.Timeout,
 		targets: targets{userAgent: cmp.Or(o.UserAgent, "Hookferry"), guard: o.Guard, byID: make(map[event.ID]*target)},
 		now:     time.Now,
-		tls:     newTLS(),
+		tls:     newTLS(o.Roots),
+		// A Sender trusts the same roots all its life, so one cache is enough to keep what was
+		// trusted by others out of it.
+		sessions: tls.NewLRUClientSessionCache(maxSessions),
 	}
 	if s.timeout <= 0 {
 		s.timeout = DefaultTimeout
@@ -62,8 +68,8 @@ func New(o Options) *Sender {
 // newTLS asks for HTTP/1.1 alone. HTTP/2 would put all requests to an endpoint on one
 // connection, where one that stalls holds up the others, and costs more for each small
 // request than a pool of kept connections does.
-func newTLS() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+func newTLS(roots *x509.CertPool) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, RootCAs: roots}
 }
 
 // Close closes the connections that are idle. Attempts under way go on.

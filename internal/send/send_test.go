@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func TestRequestOnTheWire(t *testing.T) {
 	s.now = func() time.Time { return time.Unix(1_767_323_045, 999_999_999) }
 	sub := subscription("http://" + r.addr + "/hooks/a%2Fb?x=1&y=%20")
 	sub.Secrets = []event.Secret{event.Secret(newSecret), oldSecret}
-	sub.Headers = map[string]string{"authorization": "Bearer abc", "X-Tenant": "acme"}
+	sub.Headers = map[string]string{"authorization": "Bearer abc", "X-Tenant": "acme", "SOAPAction": `"urn:x"`, "X-API-KEY": "k"} // go out as typed
 	ev := event.Event{ID: id, ContentType: "application/json; charset=utf-8", Payload: []byte(payload)}
 	o := s.Send(t.Context(), sub, event.Claimed{Event: ev})
 	if !o.Success() || o.StatusCode != 200 || string(o.Response) != "ok" || o.Peer != r.addr {
@@ -79,7 +80,7 @@ func TestRequestOnTheWire(t *testing.T) {
 	// The golden file's signatures, computed apart from the code that made them.
 	signed := id.String() + ".1767323045." + payload
 	for _, part := range []string{
-		"Webhook-Signature: v1," + b64(mac(key, signed)) + " v1," + b64(mac([]byte(oldSecret), signed)) + "\r\n",
+		"webhook-signature: v1," + b64(mac(key, signed)) + " v1," + b64(mac([]byte(oldSecret), signed)) + "\r\n",
 		"X-Hub-Signature-256: sha256=" + hex.EncodeToString(mac([]byte(newSecret), payload)) + "\r\n",
 	} {
 		if !strings.Contains(got, part) {
@@ -159,26 +160,59 @@ func TestWithoutASecretNothingIsSigned(t *testing.T) {
 	}
 }
 
+// Names go out as they were typed, and those that are Hookferry's own are left out in
+// any case: they are refused when the subscription is made.
 func TestHeadersOfTheSubscription(t *testing.T) {
 	t.Parallel()
-	var got http.Header
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
-	defer server.Close()
-	sub := subscription(server.URL)
-	sub.Headers = map[string]string{
-		"x-key": "1", "Idempotency-Key": "theirs", "Accept": "*/*",
-		"User-Agent": "theirs", "Content-Type": "theirs", "webhook-id": "theirs", // refused at the door, and here overwritten
+	tests := []struct {
+		reason, name, value string
+		want                string // the line; "" for one that is left out
+	}{
+		{"as Go would write it", "X-Key", "1", "X-Key: 1"},
+		{"in lower case", "x-key", "1", "x-key: 1"},
+		{"in capitals", "X-API-KEY", "1", "X-API-KEY: 1"},
+		{"in mixed case", "SOAPAction", `"urn:x"`, `SOAPAction: "urn:x"`},
+		{"camel case", "apiKey", "1", "apiKey: 1"},
+		{"with every mark", "a!#$%&'*+-.^_`|~9Z", "1", "a!#$%&'*+-.^_`|~9Z: 1"},
+		{"theirs, not ours", "Idempotency-Key", "theirs", "Idempotency-Key: theirs"},
+		{"its own Accept, in place of ours", "Accept", "application/xml", "Accept: application/xml"},
+		{"in capitals, too", "ACCEPT", "application/xml", "ACCEPT: application/xml"},
+		{"an empty Accept", "accept", "", "accept: "},
+		{"who we are", "user-agent", "theirs", ""},
+		{"what it is", "CONTENT-TYPE", "theirs", ""},
+		{"how long it is", "content-length", "0", ""},
+		{"how it is framed", "transfer-encoding", "chunked", ""},
+		{"where it goes", "hOST", "theirs", ""},
+		{"the connection", "connection", "close", ""},
+		{"the id", "webhook-id", "theirs", ""},
+		{"the time, as Go would write it", "Webhook-Timestamp", "theirs", ""},
+		{"the signature in capitals", "WEBHOOK-SIGNATURE", "theirs", ""},
+		{"the signature of GitHub's kind", "x-hub-signature-256", "theirs", ""},
 	}
-	if o := newSender(t).Send(t.Context(), sub, event.Claimed{Event: someEvent()}); !o.Success() {
-		t.Fatal(o.Error)
-	}
-	for name, value := range map[string]string{"X-Key": "1", "Idempotency-Key": "theirs", "Accept": "*/*", "User-Agent": "Hookferry/test", "Content-Type": "application/json"} {
-		if got.Get(name) != value || len(got[name]) != 1 {
-			t.Errorf("%s: %q, want %q", name, got[name], value)
+	for _, tt := range tests {
+		r, wire := record(t, len(someEvent().Payload))
+		sub := subscription("http://" + r.addr + "/")
+		sub.Headers = map[string]string{tt.name: tt.value}
+		sub.Secrets = []event.Secret{"my_secret_key"}
+		if o := newSender(t).Send(t.Context(), sub, event.Claimed{Event: someEvent()}); !o.Success() {
+			t.Fatal(o.Error)
 		}
-	}
-	if len(got["Webhook-Id"]) != 1 || got.Get("Webhook-Id") == "theirs" {
-		t.Errorf("Webhook-Id: %q", got["Webhook-Id"])
+		lines := strings.Split(<-wire, "\r\n")
+		var names []string
+		for _, line := range lines[1:slices.Index(lines, "")] {
+			name, _, _ := strings.Cut(line, ":")
+			names = append(names, strings.ToLower(name))
+		}
+		slices.Sort(names)
+		if len(slices.Compact(slices.Clone(names))) != len(names) {
+			t.Errorf("%s: a header is there twice: %q", tt.reason, lines)
+		}
+		if tt.want != "" && !slices.Contains(lines, tt.want) || tt.want == "" && slices.Contains(lines, tt.name+": "+tt.value) {
+			t.Errorf("%s: got %q, want %q", tt.reason, lines, tt.want)
+		}
+		if accepts := slices.Contains(lines, "Accept: */*"); accepts == strings.EqualFold(tt.name, "Accept") {
+			t.Errorf("%s: our Accept is there: %v", tt.reason, accepts)
+		}
 	}
 }
 

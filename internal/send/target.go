@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -58,7 +59,7 @@ func prepare(sub *event.Subscription, userAgent string, guard *Guard) *target {
 		return t
 	}
 	t.url, _ = url.Parse(sub.TargetURL) // CheckTarget has parsed it
-	t.address = net.JoinHostPort(t.url.Hostname(), cmp.Or(t.url.Port(), ports[t.url.Scheme]))
+	t.address = net.JoinHostPort(t.url.Hostname(), portOf(t.url))
 	t.to = t.url.Scheme + "://" + t.address
 	t.prepareHead(userAgent)
 	t.prepareSigner()
@@ -66,21 +67,28 @@ func prepare(sub *event.Subscription, userAgent string, guard *Guard) *target {
 }
 
 // prepareHead has net/http write the header of a request without a body. What is
-// missing is the fields that prepare sets, and the empty line.
+// missing is the fields that prepare sets, and the empty line. The names of the
+// subscription's headers go out as they were typed: HTTP does not care about case,
+// but some endpoints do.
 func (t *target) prepareHead(userAgent string) {
 	h := make(http.Header)
+	accepts := false
 	for name, value := range t.of.Headers {
 		if !validName(name) || !validValue(value) {
 			t.problem = "the subscription's header " + quote(name) + " holds characters that can't be sent; replace the header"
 			return
 		}
-		if name = http.CanonicalHeaderKey(name); !slices.Contains(setByPrepare, name) {
+		if !isOurs(name) {
 			h[name] = []string{value}
+			accepts = accepts || strings.EqualFold(name, "Accept")
 		}
+	}
+	if !accepts { // firewalls refuse requests that have none
+		h["Accept"] = []string{"*/*"}
 	}
 	h["User-Agent"] = []string{userAgent}
 	var b bytes.Buffer
-	r := http.Request{Method: http.MethodPost, URL: t.url, Header: h}
+	r := http.Request{Method: http.MethodPost, URL: t.url, Host: hostOf(t.url), Header: h}
 	if err := r.Write(&b); err != nil {
 		t.problem = "no request can be made for the target URL: its path or host can't be sent"
 		return
@@ -89,7 +97,33 @@ func (t *target) prepareHead(userAgent string) {
 	t.head = bytes.TrimSuffix(head, []byte("\r\n"))
 }
 
-var setByPrepare = append([]string{"Content-Type", "Content-Length"}, signedFields...)
+// hostOf is the Host of a request: without the port that is the scheme's own, which
+// other clients don't repeat (RFC 9110, section 4.2.3).
+func hostOf(u *url.URL) string {
+	port := portOf(u)
+	if port != ports[u.Scheme] {
+		return net.JoinHostPort(u.Hostname(), port)
+	}
+	if host := u.Hostname(); !strings.Contains(host, ":") {
+		return host
+	}
+	return "[" + u.Hostname() + "]"
+}
+
+// portOf is the port to call, without the zeros that may lead it in the URL.
+func portOf(u *url.URL) string {
+	return cmp.Or(strings.TrimLeft(u.Port(), "0"), ports[u.Scheme])
+}
+
+// ourHeaders are those that Hookferry sets itself, or that would change how the
+// request is framed, in lower case. Subscriptions that hold one are refused when they
+// are made; what is in the database all the same is left out.
+var ourHeaders = []string{
+	"host", "user-agent", "content-type", "content-length", "transfer-encoding", "trailer", "connection",
+	headerID, headerTimestamp, headerSignature, headerEvent, headerAttempt, strings.ToLower(webhook.HeaderHubSignature),
+}
+
+func isOurs(name string) bool { return slices.Contains(ourHeaders, strings.ToLower(name)) }
 
 func (t *target) prepareSigner() {
 	if len(t.of.Secrets) == 0 {

@@ -133,8 +133,8 @@ func TestCertificates(t *testing.T) {
 		{"wrong host", known.sign(t, named("a.example")), event.CodeTLSWrongHost, "certificate is for a.example, not for 127.0.0.1"},
 		{"many hosts", known.sign(t, named("a.example", "b.example", "c.example", "d.example", "e.example")), event.CodeTLSWrongHost, "certificate is for a.example, b.example, c.example and 2 more, not for 127.0.0.1"},
 		{"no host", known.sign(t, named()), event.CodeTLSWrongHost, "certificate is for no host at all, not for 127.0.0.1"},
-		{"unknown authority", unknown.sign(t, change(func(c *x509.Certificate) { c.DNSNames = nil })), event.CodeTLSUntrusted, "certificate is not trusted: it was signed by the unknown authority CN=Test Authority, or the server does not send the intermediate certificates"},
-		{"self-signed", (&authority{cert: leaf()}).sign(t, leaf()), event.CodeTLSUntrusted, "certificate is not trusted: it is self-signed"},
+		{"unknown authority", unknown.sign(t, change(func(c *x509.Certificate) { c.DNSNames = nil })), event.CodeTLSUntrusted, "certificate is not trusted: it is signed by an unknown authority, CN=Test Authority; if that is your own, add it with HOOKFERRY_TARGET_CA, and if not, the endpoint may not send its intermediate certificates"},
+		{"self-signed", (&authority{cert: leaf()}).sign(t, leaf()), event.CodeTLSUntrusted, "certificate is not trusted: it is self-signed; if that is your own, add it with HOOKFERRY_TARGET_CA"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -167,7 +167,13 @@ func TestHandshakes(t *testing.T) {
 		{"silence", answerNow(""), event.CodeTimeout, "no TLS handshake with ADDR within 500ms"},
 		{"old version", func(c net.Conn) {
 			tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, Certificates: []tls.Certificate{a.sign(t, leaf())}}).Handshake()
-		}, event.CodeTLS, "ADDR ended TLS: protocol version not supported"},
+		}, event.CodeTLS, "ADDR ended TLS: protocol version not supported; the endpoint must speak TLS 1.2 or later"},
+		{"old version, chosen against the offer", answerNow("\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01" + strings.Repeat("r", 32) + "\x00\xc0\x13\x00"), event.CodeTLS, "the TLS handshake with ADDR failed: server selected unsupported protocol version 301; the endpoint must speak TLS 1.2 or later"},
+		{"RSA key exchange alone", func(c net.Conn) {
+			tls.Server(c, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}, Certificates: []tls.Certificate{a.sign(t, leaf())}}).Handshake()
+		}, event.CodeTLS, "ADDR ended TLS: handshake failure; an endpoint that knows RSA key exchange alone needs the service started with GODEBUG=tlsrsakex=1"},
+		{"a part that is too narrow", answerNow("\x15\x03\x03\x00\x02\x02\x32"), event.CodeTLS, "ADDR ended TLS: error decoding message; where a part of the way is too narrow for a long ClientHello, starting the service with GODEBUG=tlsmlkem=0"},
+		{"a fault of the endpoint's", answerNow("\x15\x03\x03\x00\x02\x02\x50"), event.CodeTLS, "ADDR ended TLS: internal error"},
 		{"bad record", answerNow("\x16\x03\x03\x00\x04\x02\x00\x00\x00"), event.CodeTLS, "ADDR ended TLS: "},
 		{"hangs up", func(c net.Conn) { c.Read(make([]byte, 16<<10)); c.Close() }, event.CodeConnectionClosed, "ADDR hung up during the TLS handshake"},
 		{"reset", func(c net.Conn) { c.Read(make([]byte, 16<<10)); c.(*net.TCPConn).SetLinger(0); c.Close() }, event.CodeConnectionReset, "ADDR cut the connection during the TLS handshake"},

@@ -72,10 +72,15 @@ func (s *Sender) handshake(ctx context.Context, a *attempt, w *wire, host string
 	defer cancel()
 	config := s.tls.Clone()
 	config.ServerName = host
+	kept := session{all: s.sessions, to: w.to}
+	config.ClientSessionCache = kept
 	c := tls.Client(w.tcp.TCPConn, config)
 	w.Conn = c
 	a.step(handshaking, func(at time.Time) { a.phase.tls.from = at })
 	err := c.HandshakeContext(ctx)
+	if err != nil {
+		kept.forget()
+	}
 	a.step(handshaking, func(at time.Time) { a.phase.tls.to = at })
 	return err
 }

@@ -243,6 +243,9 @@ func successAfterRefusal(r rig) {
 func refusalParks(r rig) {
 	s := r.subscribe()
 	all := r.offers(s.ID, 30)
+	for i := range all {
+		all[i].Deliveries[0].DueAt = r.now.Add(-time.Duration(30-i) * time.Millisecond)
+	}
 	r.acceptAll(all)
 	d := r.claimOne(limit(1))
 	r.record(refuse(d, r.now, time.Hour))

@@ -1,0 +1,123 @@
+package event_test
+
+import (
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/webhook"
+)
+
+const goodSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+// whsec makes a secret whose key has so many bytes.
+func whsec(size int) string {
+	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", size)))
+}
+
+func TestCheckSecretText(t *testing.T) {
+	const free = "correct-horse-battery-staple-and-more-0123"
+	tests := []struct{ reason, secret, want string }{
+		{"as Standard Webhooks has it", goodSecret, ""},
+		{"without its padding", strings.TrimRight(whsec(32), "="), ""},
+		{"a short key, with a warning", whsec(5), ""},
+		{"a long key, with a warning", whsec(65), ""},
+		{"any other text, with a warning", "my_secret_key", ""},
+		{"a text with blanks within, with a warning", "four words of text", ""},
+		{"a quotation mark at one end", `"a-random-text`, ""},
+		{"letters outside ASCII", "grüße-aus-köln-0123456789", ""},
+
+		{"nothing", "", "must not be empty"},
+		{"too long", strings.Repeat("s", event.MaxSecretBytes+1), "513 bytes"},
+		{"the prefix of a signature", "v1," + goodSecret, "begins with v1, which belongs to signatures"},
+		{"the prefix of an asymmetric signature", "v1a," + goodSecret, "begins with v1"},
+		{"a signature of GitHub's kind", "sha256=0123456789abcdef", "belongs to signatures"},
+		{"a line end", free + "\n", "ends with a line break; remove it"},
+		{"a line end of other systems", goodSecret + "\r\n", "ends with a line break; remove it"},
+		{"a line end before", "\n" + free, "begins with a line break; remove it"},
+		{"a line break within", free + "\n" + free, "holds a line break; remove it"},
+		{"a blank after", free + " ", "ends with a blank; remove it"},
+		{"a blank before", " " + goodSecret, "begins with a blank; remove it"},
+		{"a tab after", free + "\t", "ends with a tab; remove it"},
+		{"a no-break space after", free + "\u00a0", "ends with the blank U+00A0"},
+		{"a zero-width space within", free + "\u200b" + free, "holds the invisible character U+200B"},
+		{"a byte order mark", "\ufeff" + goodSecret, "begins with a byte order mark (U+FEFF); remove it"},
+		{"a NUL byte", free + "\x00", "ends with the control character U+0000"},
+		{"bytes that are not UTF-8", free + "\xff", "not UTF-8"},
+		{"quotes", `"` + goodSecret + `"`, "is in quotes; leave them out"},
+		{"single quotes", `'` + free + `'`, "is in quotes; leave them out"},
+		{"typographic quotes", "“" + free + "”", "is in quotes; leave them out"},
+		{"capitals", "WHSEC_" + goodSecret[6:], "write that in lower case"},
+		{"mixed case", "Whsec_" + goodSecret[6:], "write that in lower case"},
+		{"the name of a variable", "WEBHOOK_SECRET=" + goodSecret, "something stands before it"},
+		{"a prefix of another product", "Bearer " + goodSecret, "something stands before it"},
+		{"a hyphen for the underscore", "whsec-" + goodSecret[6:], "not with whsec_"},
+		{"no underscore", "whsec" + goodSecret[6:], "not with whsec_"},
+		{"the prefix twice", "whsec_" + goodSecret, "has whsec_ twice"},
+		{"the prefix alone", "whsec_", "has nothing after whsec_"},
+		{"the prefix and padding", "whsec_==", "has nothing after whsec_"},
+		{"cut", strings.TrimRight(whsec(32), "=")[:len("whsec_")+41], "is not base64"},
+		{"a character that base64 does not have", goodSecret + "!", "is not base64"},
+		{"a blank within", "whsec_MfKQ9r8GKYqr TwjUPD8ILPZIo2LaLaSw", "holds a blank after whsec_"},
+		{"the alphabet of URLs", "whsec_MfKQ9r8GKYqr-wjUPD8ILPZ_o2LaLaSw", "+ for - and / for _"},
+		{"percent-encoded", "whsec_MfKQ9r8GKYqrTwjUPD8ILA%3D%3D", "is percent-encoded"},
+		{"too much padding", goodSecret + "=", "wrong number of ="},
+		{"four of them", goodSecret + "====", "wrong number of ="},
+		{"a private key", "whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "is an asymmetric key"},
+		{"a public key", "whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "is an asymmetric key"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.reason, func(t *testing.T) {
+			got := event.CheckSecretText(tt.secret)
+			wantMessage(t, got, tt.want)
+			if len(tt.secret) > 20 && strings.Contains(got, tt.secret[10:20]) {
+				t.Errorf("the secret is repeated: %s", got)
+			}
+		})
+	}
+}
+
+func TestAdviseSecret(t *testing.T) {
+	tests := []struct {
+		reason, secret string
+		want           []string // a part of each sentence
+	}{
+		{"as it should be", goodSecret, nil},
+		{"the smallest key that the standard knows", whsec(24), nil},
+		{"the largest", whsec(64), nil},
+		{"a smaller one", whsec(23), []string{"holds a key of 23 bytes"}},
+		{"a larger one", whsec(65), []string{"holds a key of 65 bytes"}},
+		{"one that could be guessed", whsec(15), []string{"shorter than 16 bytes"}},
+		{"a text", "0123456789abcdef", []string{"does not begin with whsec_, so its 16 bytes are the key"}},
+		{"a short text", "my_secret_key", []string{"does not begin with whsec_, so its 13 bytes are the key", "shorter than 16 bytes"}},
+		{"a secret API key", "sk_live_0123456789abcdef", []string{"does not begin with whsec_", "looks like an API key"}},
+		{"a public one", "pk_test_0123456789abcdef", []string{"does not begin with whsec_", "looks like an API key"}},
+		{"blanks", "four words of text", []string{"does not begin with whsec_", "holds blanks"}},
+	}
+	for _, tt := range tests {
+		got := event.AdviseSecret(tt.secret)
+		if len(got) != len(tt.want) {
+			t.Errorf("%s: got %q, want %q", tt.reason, got, tt.want)
+			continue
+		}
+		for i := range got {
+			wantMessage(t, got[i], tt.want[i])
+		}
+	}
+}
+
+// FuzzCheckSecretText: what is taken can sign.
+func FuzzCheckSecretText(f *testing.F) {
+	for _, seed := range []string{goodSecret, "my_secret_key", "whsec_", "whsec_AAAA====", "whsec_A", "v1,whsec_AAAA", "\ufeffx"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, secret string) {
+		if event.CheckSecretText(secret) != "" {
+			return
+		}
+		if _, err := webhook.NewSigner(secret); err != nil {
+			t.Errorf("%q was taken, and can't sign: %v", secret, err)
+		}
+	})
+}
