@@ -296,7 +296,7 @@ func (o Options) startService(ctx context.Context, dir string, r *receiver) (sub
 			s.end()
 			return s, err
 		}
-		c, err := startChild(o.Program, dir, fmt.Sprint(role, i), o.serviceEnv(), "serve", "--dev", "--addr", addr, "--data", dir, "--role", role)
+		c, err := startChild(o.Program, dir, fmt.Sprint(role, i), o.serviceEnv(dir), "serve", "--dev", "--addr", addr, "--role", role)
 		if err != nil {
 			s.end()
 			return s, err
@@ -335,10 +335,12 @@ func (o Options) roles() []string {
 	return roles
 }
 
-// serviceEnv is the environment of a service that is started: the settings as they are, but
-// without a line for each attempt unless that is asked for, and without an admin address.
-func (o Options) serviceEnv() []string {
-	return append([]string{"LOG_LEVEL=WARN", "HOOKFERRY_ADMIN_ADDR=off"}, o.Env...)
+// serviceEnv is the environment of a service that is started on dir: the settings as they are,
+// but with a quiet log unless another is asked for, and without an admin address. The directory
+// is no flag, because --data beside a DATABASE_URL would be refused.
+func (o Options) serviceEnv(dir string) []string {
+	env := append([]string{"LOG_LEVEL=WARN", "HOOKFERRY_ADMIN_ADDR=off"}, o.Env...)
+	return append(env, "HOOKFERRY_DATA="+dir)
 }
 
 // open makes the subscriptions and posts a first event, which is when the service has started.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -121,7 +122,7 @@ func newBenchRelay() *cobra.Command {
 
 // fillDatabase writes what the database is to hold before a run.
 func fillDatabase(ctx context.Context, f bench.Fill, env []string, dir, target string) ([]string, error) {
-	cfg, err := config.Load(env, "", config.Overrides{Data: dir, Dev: true})
+	cfg, err := config.Load(append(slices.Clone(env), "HOOKFERRY_DATA="+dir), "", config.Overrides{Dev: true})
 	if err != nil {
 		return nil, err
 	}

@@ -108,5 +108,9 @@ func settingsFlags(cmd *cobra.Command, o *config.Overrides) {
 
 // loadConfig reads the settings from the flags, the environment and .env.
 func loadConfig(o config.Overrides) (config.Config, error) {
-	return config.Load(os.Environ(), ".env", o)
+	cfg, err := config.Load(os.Environ(), ".env", o)
+	if faults, ok := errors.AsType[config.Faults](err); ok && faults.OfFlags() {
+		return cfg, usageError{err}
+	}
+	return cfg, err
 }

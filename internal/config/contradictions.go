@@ -47,6 +47,12 @@ func (c Config) storageContradictions() []contradiction {
 	alone := c.Database.Engine != Postgres
 	return []contradiction{
 		{
+			between: []string{"HOOKFERRY_DATA", "DATABASE_URL"},
+			found:   c.origins["HOOKFERRY_DATA"] == FromFlag && c.given("DATABASE_URL"),
+			fault: fmt.Sprintf("--data names the directory of a SQLite database, but DATABASE_URL (%s) names the database, %s: leave out --data to use that one, or unset DATABASE_URL to use the directory.",
+				c.origins["DATABASE_URL"], c.Database),
+		},
+		{
 			between: []string{"DATABASE_URL", "DATABASE_READ_URL"},
 			found:   c.ReadDatabase.Engine != "" && (alone || c.ReadDatabase.Engine != Postgres),
 			fault:   "DATABASE_READ_URL is for a replica of PostgreSQL, so both it and DATABASE_URL must begin with postgres://: change one, or remove DATABASE_READ_URL.",

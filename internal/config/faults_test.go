@@ -35,6 +35,14 @@ func TestContradictions(t *testing.T) {
 			"The retries go on for up to 1067h7m42s, longer than LOG_RETENTION keeps anything, which is 72h: make LOG_RETENTION longer, or WEBHOOK_MAX_RETRIES or the delays smaller.",
 		},
 		{
+			"two databases",
+			[]string{"DATABASE_URL=sqlite://a.db"},
+			Overrides{Data: "b"},
+			"--data names the directory of a SQLite database, but DATABASE_URL (environment) names the database, sqlite://a.db: leave out --data to use that one, or unset DATABASE_URL to use the directory.",
+		},
+		{"a directory that an image sets always", []string{"DATABASE_URL=sqlite://a.db", "HOOKFERRY_DATA=b"}, Overrides{}, ""},
+		{"a directory, and no database", []string{"DATABASE_URL="}, Overrides{Data: "b"}, ""},
+		{
 			"--dev for everybody",
 			[]string{"HOOKFERRY_ADDR=0.0.0.0:8000"},
 			Overrides{Dev: true},

@@ -52,6 +52,8 @@ type Options struct {
 	// ReadURL, if set, is a replica for status and list queries. When it does not
 	// answer, the primary does.
 	ReadURL string
+	// Existing leaves tables and partitions as they are: for a command that looks.
+	Existing bool
 	// Writers is how many connections write new events and outcomes, MaxConns how
 	// many there are for the rest. 0 is a good number.
 	Writers  int
@@ -88,7 +90,7 @@ var (
 )
 
 // Open connects, brings the tables up to date and makes the partitions of these
-// days. Any number of nodes may do so at once.
+// days, unless it is told to leave them. Any number of nodes may do so at once.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s := &Store{settled: make(map[time.Time]settledWindow)}
 	rand.Read(s.cursor[:]) // so that nodes which start together don't go round together
@@ -103,11 +105,13 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.clock, err = startClock(ctx, s.pool, o); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, o.URL); err != nil {
-		return nil, err
-	}
-	if err := s.EnsurePartitions(ctx, s.clock.here()); err != nil {
-		return nil, err
+	if !o.Existing {
+		if err := migrate(ctx, o.URL); err != nil {
+			return nil, err
+		}
+		if err := s.EnsurePartitions(ctx, s.clock.here()); err != nil {
+			return nil, err
+		}
 	}
 	if s.replica, err = openReplica(ctx, o.ReadURL); err != nil {
 		return nil, err
