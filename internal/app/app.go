@@ -203,10 +203,10 @@ func (a *App) guard() *send.Guard {
 func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("something else listens on %s already: stop it, or choose another %s", addr, setting)
+		return fmt.Errorf("something else listens on %s already: stop it, or choose another address with %s", addr, setting)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", setting, err)
+		return fmt.Errorf("can't listen on %s (%s): %w", addr, setting, err)
 	}
 	a.onClose("the listener on "+addr, func() error { return unlessClosed(l.Close()) })
 	if a.cfg.Dev {

@@ -121,7 +121,7 @@ func (o Options) Check() error {
 	case o.Fill.Subscriptions < 0 || o.Fill.Retained > 0 && o.Fill.Subscriptions == 0:
 		return fmt.Errorf("--retained-subscriptions is %d; at least 1 is needed for those that are retained", o.Fill.Subscriptions)
 	case o.URL != "" && hostPort(o.URL) == "":
-		return fmt.Errorf("--url is %q; write it like http://127.0.0.1:8000, with the port and without a path (the bench speaks no TLS)", o.URL)
+		return errors.New("--url can't be used: write it like http://127.0.0.1:8000, with the port, and without a user name or a path (the bench speaks no TLS)")
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func (o Options) Check() error {
 // hostPort is where a URL leads that the bench can post to, and "" for others.
 func hostPort(text string) string {
 	u, err := url.Parse(strings.TrimRight(text, "/"))
-	if err != nil || u.Scheme != "http" || u.Port() == "" || u.Path != "" {
+	if err != nil || u.Scheme != "http" || u.Port() == "" || u.Path != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return ""
 	}
 	return u.Host

@@ -110,7 +110,7 @@ func newBenchRelay() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", addr)
 			if err != nil {
-				return err
+				return fmt.Errorf("can't listen on %q: %w", addr, err)
 			}
 			return bench.Relay(cmd.Context(), l, to)
 		},

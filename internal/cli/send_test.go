@@ -166,13 +166,13 @@ func TestSendCanNotReach(t *testing.T) {
 		want   string
 	}{
 		{"nobody listens", []string{"--url", closed.URL}, 1, "nothing listens on " + strings.TrimPrefix(closed.URL, "http://") + ": is `hookferry serve --dev` running?"},
-		{"a name that does not resolve", []string{"--url", "http://nowhere.invalid"}, 1, "the service could not be reached: "},
+		{"a name that does not resolve", []string{"--url", "http://nowhere.invalid"}, 1, "the service at nowhere.invalid could not be reached: no host has that name"},
 		{"another service", []string{"--url", page.URL}, 1, "is not what Hookferry answers"},
 		{"no key", []string{"--url", locked.URL}, 1, "the service wants an API key: set HOOKFERRY_API_KEY"},
 		{"a wrong key", []string{"--url", locked.URL, "--key", "geheim"}, 1, `the service answered 401 Unauthorized: The API key is unknown\x1b[31m.`},
 		{"a key that is none", []string{"--key", "geheim\n"}, 2, "the API key holds a space"},
 		{"a URL that is none", []string{"--url", "127.0.0.1:8000"}, 2, "write it like http://127.0.0.1:8000"},
-		{"a password in the URL", []string{"--url", "http://me:geheim@127.0.0.1:1"}, 2, "must not hold a user name or password"},
+		{"a password in the URL", []string{"--url", "http://me:geheim@127.0.0.1:1"}, 2, "must not hold a user name or a password"},
 	} {
 		code, out, errOut := run(t, nil, append(append([]string{"send"}, test.args...), "s", "a", "1")...)
 		if code != test.code || out != "" || !strings.Contains(errOut, test.want) || strings.Contains(errOut, "geheim") {

@@ -199,7 +199,7 @@ func (h *Handoff) release(leases []event.LeaseKey, why error) {
 		return
 	}
 	if !away(why) {
-		h.c.warn("Redis refuses new deliveries; the database carries them for a moment", "error", why, "deliveries", len(leases))
+		h.c.warn("Redis refuses new deliveries; the database carries them for a moment", "error", inWords(why), "deliveries", len(leases))
 	}
 	h.pauseAll()
 	h.makeDue(leases)

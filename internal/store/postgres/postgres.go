@@ -154,10 +154,12 @@ func openPool(ctx context.Context, url string, size int) (*pgxpool.Pool, error) 
 	return pool, nil
 }
 
+// poolConfig reads an address. What the driver says of one that it does not understand is not
+// repeated: it may hold a piece of the password.
 func poolConfig(url string, size int) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, fmt.Errorf("the address of the database is not one that PostgreSQL's driver understands: %w", err)
+		return nil, addressFault(err)
 	}
 	switch cfg.ConnConfig.DefaultQueryExecMode {
 	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
