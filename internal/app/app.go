@@ -113,11 +113,11 @@ func open(ctx context.Context, a *App, version string) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.listen(ctx, "HOOKFERRY_ADDR", a.cfg.Addr, handler); err != nil {
+	if err := a.listen(ctx, "--addr or HOOKFERRY_ADDR", a.cfg.Addr, handler); err != nil {
 		return nil, err
 	}
 	if a.cfg.AdminAddr != "" {
-		if err := a.listen(ctx, "HOOKFERRY_ADMIN_ADDR", a.cfg.AdminAddr, telemetry.AdminHandler(a.metrics)); err != nil {
+		if err := a.listen(ctx, "--admin-addr or HOOKFERRY_ADMIN_ADDR", a.cfg.AdminAddr, telemetry.AdminHandler(a.metrics)); err != nil {
 			return nil, err
 		}
 	}

@@ -38,6 +38,7 @@ setting is wrong.`,
 	}
 	settingsFlags(cmd, &o)
 	cmd.Flags().StringVar(&o.Addr, "addr", "", "address the API listens on (HOOKFERRY_ADDR)")
+	cmd.Flags().StringVar(&o.AdminAddr, "admin-addr", "", "address of metrics and profiles (HOOKFERRY_ADMIN_ADDR)")
 	cmd.Flags().BoolVar(&o.Dev, "dev", false, "show what --dev changes")
 	return cmd
 }

@@ -64,10 +64,11 @@ type Config struct {
 
 // Overrides are what flags say. An empty text is a flag that was not given.
 type Overrides struct {
-	Addr string // --addr
-	Data string // --data
-	Role string // --role
-	Dev  bool   // --dev
+	Addr      string // --addr
+	AdminAddr string // --admin-addr
+	Data      string // --data
+	Role      string // --role
+	Dev       bool   // --dev
 }
 
 // Load reads the settings from the flags, the environment (as os.Environ gives

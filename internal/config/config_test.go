@@ -219,7 +219,7 @@ func TestDeclarationsAreComplete(t *testing.T) {
 		if !slices.Contains([]Role{RoleAll, RoleAPI, RoleWorker}, d.role) {
 			t.Errorf("%s is used by %q", d.name, d.role)
 		}
-		if d.flag != "" && len(flagLayer(Overrides{Addr: "x", Data: "x", Role: "x"}, []declaration{d}).entries) != 1 {
+		if d.flag != "" && len(flagLayer(Overrides{Addr: "x", AdminAddr: "x", Data: "x", Role: "x"}, []declaration{d}).entries) != 1 {
 			t.Errorf("%s names the flag %s, which Overrides doesn't have", d.name, d.flag)
 		}
 		for _, text := range []string{d.def, d.devDef} {

@@ -54,6 +54,17 @@ func TestContradictions(t *testing.T) {
 			`--addr is ":8000", which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev.`,
 		},
 		{
+			"profiles for everybody, by flag", nil,
+			Overrides{Dev: true, AdminAddr: ":9001"},
+			`--admin-addr is ":9001", which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev.`,
+		},
+		{
+			"both on one port, by flags", nil,
+			Overrides{Addr: ":9001", AdminAddr: "127.0.0.1:9001"},
+			`--addr is ":9001" and --admin-addr is "127.0.0.1:9001", and both can't be listened on: give them different ports.`,
+		},
+		{"--dev on the port that metrics have without it", nil, Overrides{Dev: true, Addr: "127.0.0.1:8001"}, ""},
+		{
 			"profiles for everybody",
 			[]string{"HOOKFERRY_ADMIN_ADDR=:9001"},
 			Overrides{Dev: true},

@@ -128,8 +128,8 @@ func (c *Config) serving() []declaration {
 			meaning: "The address that the API listens on; a worker answers `/livez`, `/readyz` and `/health` there.",
 		},
 		{
-			name: "HOOKFERRY_ADMIN_ADDR", def: "127.0.0.1:8001", role: RoleAll, emptyIsSet: true, value: adminAddrOf(&c.AdminAddr),
-			meaning: "The address of `/metrics` and of Go's profiles, which ask for no key; `off` or an empty value is none.",
+			name: "HOOKFERRY_ADMIN_ADDR", flag: "--admin-addr", def: "127.0.0.1:8001", devDef: "127.0.0.1:0", role: RoleAll, emptyIsSet: true, value: adminAddrOf(&c.AdminAddr),
+			meaning: "The address of `/metrics` and of Go's profiles, which ask for no key; `off` or an empty value is none, and port 0 is any that is free, which the log names.",
 		},
 		{
 			name: "HOOKFERRY_API_KEY", role: RoleAPI, secret: true, value: keyOf(&c.APIKey),
