@@ -272,6 +272,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	a.log.InfoContext(ctx, "ready", "api", "http://"+a.Addr(), "docs", "http://"+a.Addr()+"/docs", "admin", a.AdminAddr(), "role", string(a.cfg.Role), "database", a.cfg.Database.String())
 
+	for _, warning := range a.cfg.Warnings() {
+		a.log.WarnContext(ctx, warning)
+	}
 	if len(a.cfg.AllowTargets) > 0 {
 		a.log.InfoContext(ctx, "targets that are not public may be called", "networks", a.cfg.AllowTargets)
 	}

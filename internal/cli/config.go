@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 func newConfig(s streams) *cobra.Command {
@@ -24,6 +25,9 @@ setting is wrong.`,
 			cfg, err := loadConfig(o)
 			if err != nil {
 				return err
+			}
+			for _, warning := range cfg.Warnings() {
+				fmt.Fprintf(s.err, "warning: %s\n", terminal.Clean(warning))
 			}
 			for i, setting := range cfg.Describe() {
 				if i > 0 {

@@ -102,14 +102,14 @@ func TestContradictions(t *testing.T) {
 func TestUnknownNames(t *testing.T) {
 	for _, c := range []struct{ reason, variable, want string }{
 		{"a letter short", "HOOKFERRY_ADR=:80", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
-		{"swapped", "WEBHOOK_TIMEUOT=1s", "WEBHOOK_TIMEUOT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or remove it."},
-		{"a letter more", "WEBHOOK_MAXX_RETRIES=1", "WEBHOOK_MAXX_RETRIES is not a setting: did you mean WEBHOOK_MAX_RETRIES? Rename it, or remove it."},
+		{"swapped", "WEBHOOK_TIMEUOT=1s", "WEBHOOK_TIMEUOT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it; or if another program reads it, set WEBHOOK_TIMEOUT, too."},
+		{"a letter more", "WEBHOOK_MAXX_RETRIES=1", "WEBHOOK_MAXX_RETRIES is not a setting: did you mean WEBHOOK_MAX_RETRIES? Rename it; or if another program reads it, set WEBHOOK_MAX_RETRIES, too."},
 		{"the other prefix", "HOOKFERRY_TIMEOUT=1s", "HOOKFERRY_TIMEOUT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or remove it."},
 		{"a prefix too many", "HOOKFERRY_LOG_LEVEL=info", "HOOKFERRY_LOG_LEVEL is not a setting: did you mean LOG_LEVEL? Rename it, or remove it."},
 		{"no secret, so no file", "HOOKFERRY_DATA_FILE=/x", "HOOKFERRY_DATA_FILE is not a setting: `hookferry config` prints those there are. Remove it."},
 		{"the name of a secret's file", "HOOKFERRY_APIKEY_FILE=/x", "HOOKFERRY_APIKEY_FILE is not a setting: did you mean HOOKFERRY_API_KEY_FILE? Rename it, or remove it."},
 		{"an empty value is a slip all the same", "HOOKFERRY_ADR=", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
-		{"a port that somebody wrote", "HOOKFERRY_PORT=8000", "HOOKFERRY_PORT is not a setting: `hookferry config` prints those there are. Remove it."},
+		{"a port that somebody wrote", "HOOKFERRY_PORT=8000", "HOOKFERRY_PORT is not a setting: did you mean HOOKFERRY_ADDR=:8000? Rename it, or remove it."},
 		{"the prefix alone", "HOOKFERRY_=1", "HOOKFERRY_ is not a setting: `hookferry config` prints those there are. Remove it."},
 
 		{"somebody else's", "HOME=/root", ""},
@@ -149,6 +149,8 @@ func TestEditDistance(t *testing.T) {
 		{"abc", "xabc", 1},
 		{"kitten", "sitting", 3},
 		{"flaw", "lawn", 2},
+		{"level", "levle", 1},
+		{"ab", "ba", 1},
 	} {
 		if got := editDistance(c.a, c.b); got != c.want {
 			t.Errorf("editDistance(%q, %q) is %d, want %d", c.a, c.b, got, c.want)
