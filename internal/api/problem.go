@@ -146,5 +146,5 @@ func writeProblem(w http.ResponseWriter, p Problem) {
 	h.Set("Cache-Control", "no-store")
 	body, _ := encode(p) // strings and numbers: nothing that could fail
 	w.WriteHeader(p.Status)
-	w.Write(body)
+	w.Write(append(body, '\n'))
 }

@@ -21,7 +21,7 @@ func (d *Dispatcher) logAttempt(w *work, sub event.Subscription, s event.Settlem
 		slog.String("delivery", s.Delivery.ID.String()), slog.String("event", s.Delivery.EventID.String()),
 		slog.String("subscription", sub.ID.String()), slog.String("type", w.claimed.Event.Type),
 		slog.Int("attempt", s.Attempt.Number), slog.String("status", s.Delivery.Status.String()),
-		slog.Float64("took_ms", ms(o.Duration)), slog.Float64("age_ms", ms(o.StartedAt.Sub(s.Delivery.CreatedAt))),
+		slog.Float64("took_ms", ms(o.Duration)), slog.Float64("waited_ms", ms(o.StartedAt.Sub(s.Delivery.CreatedAt))),
 		slog.String("peer", o.Peer),
 	}
 	if o.StatusCode != 0 {
