@@ -174,8 +174,8 @@ func (a *App) assemble(version string) {
 		Subscriptions: a.store,
 		Sender:        a.sender,
 		Observer:      a.metrics,
-		Log:           a.log,
-		Policy:        a.cfg.RetryPolicy(),
+		Log:           a.log, LogAllAttempts: a.cfg.LogAttempts == "all",
+		Policy: a.cfg.RetryPolicy(),
 		Limits: dispatch.Limits{
 			InFlight: a.cfg.MaxInFlight, LaneInFlight: a.cfg.LaneInFlight,
 			LaneDepth: laneDepth, Buffered: buffered, BufferedBytes: bufferedBytes,

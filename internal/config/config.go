@@ -58,6 +58,8 @@ type Config struct {
 
 	LogLevel  string // DEBUG, INFO, WARN or ERROR
 	LogFormat string // auto, text or json
+	// LogAttempts is which attempts are logged: failures or all.
+	LogAttempts string
 
 	warnings []string
 	origins  map[string]Source // where the settings come from that aren't defaults

@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 		RetrySchedule: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute},
 		Role:          RoleAll, Addr: ":8000", AdminAddr: "127.0.0.1:8001", MaxBody: 1 << 20, ShutdownGrace: 30 * time.Second,
 		MaxConnections: 4096, MaxPending: 10_000_000, MaxPendingOfOne: 1_000_000,
-		LogLevel: "INFO", LogFormat: "auto",
+		LogLevel: "INFO", LogFormat: "auto", LogAttempts: "failures",
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("with nothing set:\n%+v, want\n%+v", c, want)

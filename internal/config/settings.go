@@ -172,5 +172,9 @@ func (c *Config) logging() []declaration {
 			name: "HOOKFERRY_LOG_FORMAT", def: "auto", role: RoleAll, value: choiceOf(&c.LogFormat, "auto", "text", "json"),
 			meaning: "How the log is written; `auto` is text in a terminal and JSON elsewhere.",
 		},
+		{
+			name: "HOOKFERRY_LOG_ATTEMPTS", def: "failures", role: RoleWorker, value: choiceOf(&c.LogAttempts, "failures", "all"),
+			meaning: "Which attempts have a line in the log: `failures`, at most 10 a minute of one subscription and 300 of all, or `all`, without a bound. A summary comes each minute, and every attempt is on record in the database.",
+		},
 	}
 }

@@ -65,10 +65,12 @@ type Options struct {
 	RateLimiter   RateLimiter // nil: each node keeps to the rates by itself
 	Observer      Observer
 	Log           *slog.Logger
-	Policy        event.RetryPolicy
-	Limits        Limits
-	Lease         time.Duration // how long a lease is; it is renewed when less than two thirds are left
-	Grace         time.Duration // how long Run waits, once it is to stop, for attempts under way
+	// LogAllAttempts logs each attempt, and not failures alone.
+	LogAllAttempts bool
+	Policy         event.RetryPolicy
+	Limits         Limits
+	Lease          time.Duration // how long a lease is; it is renewed when less than two thirds are left
+	Grace          time.Duration // how long Run waits, once it is to stop, for attempts under way
 	// Gather is how long the outcome of an attempt may wait for others before it is recorded:
 	// nobody waits for a record, and a commit costs the same for one and for many. A process
 	// that dies meanwhile makes those attempts again.
@@ -107,6 +109,8 @@ type Dispatcher struct {
 	shortWarned  time.Time              // when it last warned that the machine lacks descriptors; see short.go
 	sealedUntil  map[event.ID]time.Time // when a subscription is claimed again; see sealed.go
 
+	attemptLog *attemptLog
+
 	claims int // made so far; used by Run alone
 
 	attempts context.Context // of all attempts; ended when the grace is over
@@ -122,7 +126,7 @@ func New(o Options) *Dispatcher {
 	if o.Starting == nil {
 		o.Starting = func(event.Delivery) {}
 	}
-	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), noneInFlight: make(chan struct{}), sealedUntil: map[event.ID]time.Time{}}
+	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), noneInFlight: make(chan struct{}), sealedUntil: map[event.ID]time.Time{}, attemptLog: newAttemptLog()}
 	d.resume = time.AfterFunc(time.Hour, d.resumeThrottled)
 	d.resume.Stop()
 	d.attempts, d.abort = context.WithCancel(context.Background())
@@ -143,6 +147,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	err := d.stop()
 	d.recorder.stop()
 	<-recorded
+	d.logSummary()
 	return err
 }
 
@@ -151,7 +156,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 // choose at random: a simulation could not be replayed.
 func (d *Dispatcher) loop(ctx context.Context) {
 	now := time.Now()
-	tendAt, rescueAt, claimAt := now.Add(d.o.Lease/3), now.Add(rescueInterval), now
+	tendAt, rescueAt, claimAt, summaryAt := now.Add(d.o.Lease/3), now.Add(rescueInterval), now, now.Add(summaryInterval)
 	timer := time.NewTimer(pollInterval)
 	defer timer.Stop()
 	for ; ctx.Err() == nil; now = time.Now() {
@@ -162,11 +167,14 @@ func (d *Dispatcher) loop(ctx context.Context) {
 		case !now.Before(rescueAt):
 			d.rescue(ctx)
 			rescueAt = time.Now().Add(rescueInterval)
+		case !now.Before(summaryAt):
+			d.logSummary()
+			summaryAt = now.Add(summaryInterval)
 		case !now.Before(claimAt) || d.takeHint():
 			wait := d.claim(ctx)
 			claimAt = time.Now().Add(wait)
 		default:
-			timer.Reset(min(tendAt.Sub(now), rescueAt.Sub(now), claimAt.Sub(now)))
+			timer.Reset(min(tendAt.Sub(now), rescueAt.Sub(now), claimAt.Sub(now), summaryAt.Sub(now)))
 			select {
 			case <-ctx.Done():
 			case <-timer.C:

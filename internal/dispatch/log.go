@@ -7,14 +7,20 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// logAttempt logs an attempt, in one line.
+// logAttempt counts an attempt, and logs it in one line if it failed or all are logged. The first
+// success after failures has a line of its own.
 func (d *Dispatcher) logAttempt(w *work, sub event.Subscription, s event.Settlement) {
+	v := d.attemptLog.note(s, time.Now())
+	if v.line && v.recovered > 0 {
+		d.o.Log.LogAttrs(d.attempts, slog.LevelInfo, "endpoint succeeds again",
+			slog.String("subscription", sub.ID.String()), slog.Int("failed_attempts", v.recovered), slog.Float64("failing_ms", ms(v.after)))
+	}
 	o := &s.Attempt.Outcome
 	level := slog.LevelInfo
 	if !o.Success() {
 		level = slog.LevelWarn
 	}
-	if !d.o.Log.Enabled(d.attempts, level) {
+	if !d.o.LogAllAttempts && (o.Success() || !v.line) || !d.o.Log.Enabled(d.attempts, level) {
 		return
 	}
 	attrs := []slog.Attr{
@@ -36,7 +42,26 @@ func (d *Dispatcher) logAttempt(w *work, sub event.Subscription, s event.Settlem
 			attrs = append(attrs, slog.Time("next_attempt_at", s.Delivery.DueAt))
 		}
 	}
+	if !d.o.LogAllAttempts && v.omitted > 0 {
+		attrs = append(attrs, slog.Int("omitted_before", v.omitted))
+	}
 	d.o.Log.LogAttrs(d.attempts, level, "attempt", attrs...)
+}
+
+// logSummary logs what this node did since the last summary, if it did anything.
+func (d *Dispatcher) logSummary() {
+	c := d.attemptLog.summary(time.Now())
+	if c.attempts == 0 {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.Int64("attempts", c.attempts), slog.Int64("failed_attempts", c.failed),
+		slog.Int64("delivered", c.delivered), slog.Int64("failed", c.deliveriesFailed), slog.Int("failing_endpoints", c.failingEndpoints),
+	}
+	if c.omitted > 0 && !d.o.LogAllAttempts {
+		attrs = append(attrs, slog.Int("lines_omitted", c.omitted))
+	}
+	d.o.Log.LogAttrs(d.attempts, slog.LevelInfo, "summary of attempts", attrs...)
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
