@@ -61,6 +61,7 @@ type App struct {
 	redis      *redis.Client        // nil without Redis
 	retention  retention.Retention
 	health     *health
+	outage     *outage
 	backlog    *ingest.Backlog // nil where no events are taken in
 	keys       *keyring        // nil where nobody calls the API
 	others     store.Listener  // nil if there can be no other node
@@ -109,6 +110,7 @@ func open(ctx context.Context, a *App, version string) (_ *App, err error) {
 	a.assemble(version)
 	a.health = newHealth(a.store, a.redis, version)
 	a.health.clock, _ = database.(store.Clock)
+	a.outage = &outage{failure: a.health.failure, log: a.log}
 	handler, err := a.handler(ctx, version)
 	if err != nil {
 		return nil, err
@@ -154,10 +156,16 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 		Ready:         a.ready,
 		Retention:     a.cfg.Retention,
 		MaxBody:       a.cfg.MaxBody,
-		Refused:       a.metrics.Refused,
+		Refused:       a.refused,
 		Now:           time.Now,
 		Log:           a.log,
 	})
+}
+
+// refused counts a request that was answered with a problem.
+func (a *App) refused(status int) {
+	a.metrics.Refused(status)
+	a.outage.countRefused(status)
 }
 
 // assemble makes what delivers, unless other nodes do.

@@ -111,7 +111,8 @@ type Dispatcher struct {
 
 	attemptLog *attemptLog
 
-	claims int // made so far; used by Run alone
+	claims  int             // made so far; used by Run alone
+	failing map[string]bool // what the store failed to do when Run last tried; used by Run alone
 
 	attempts context.Context // of all attempts; ended when the grace is over
 	abort    context.CancelFunc
@@ -126,7 +127,7 @@ func New(o Options) *Dispatcher {
 	if o.Starting == nil {
 		o.Starting = func(event.Delivery) {}
 	}
-	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), noneInFlight: make(chan struct{}), sealedUntil: map[event.ID]time.Time{}, attemptLog: newAttemptLog()}
+	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), noneInFlight: make(chan struct{}), sealedUntil: map[event.ID]time.Time{}, attemptLog: newAttemptLog(), failing: map[string]bool{}}
 	d.resume = time.AfterFunc(time.Hour, d.resumeThrottled)
 	d.resume.Stop()
 	d.attempts, d.abort = context.WithCancel(context.Background())
@@ -190,9 +191,7 @@ func (d *Dispatcher) loop(ctx context.Context) {
 // keeps Run from tending the leases.
 func (d *Dispatcher) claim(ctx context.Context) time.Duration {
 	wait, err := d.claimOnce(ctx)
-	if err != nil && ctx.Err() == nil {
-		d.o.Log.WarnContext(ctx, "could not claim due deliveries; trying again", "error", err, "in", pollInterval.String())
-	}
+	d.noteStore(ctx, "could not claim due deliveries; trying again", err)
 	return wait
 }
 

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -65,3 +66,12 @@ func (d *Dispatcher) logSummary() {
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// noteStore logs that the store failed to do something that Run tries again and again: once, until
+// it succeeds. Run alone calls it.
+func (d *Dispatcher) noteStore(ctx context.Context, failure string, err error) {
+	if err != nil && ctx.Err() == nil && !d.failing[failure] {
+		d.o.Log.WarnContext(ctx, failure, "error", err)
+	}
+	d.failing[failure] = err != nil
+}

@@ -214,7 +214,7 @@ func (h *Handoff) pauseAll() {
 
 func (h *Handoff) makeDue(leases []event.LeaseKey) {
 	if err := h.o.Release(context.Background(), leases); err != nil {
-		h.c.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(leases))
+		h.c.warn("could not release leases; they run out by themselves", "error", err, "deliveries", len(leases))
 	}
 	h.c.o.Observer.Returned(len(leases))
 }
