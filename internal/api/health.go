@@ -30,6 +30,8 @@ type Component struct {
 	Error     string  `json:"error,omitempty" doc:"What is wrong with it; absent if nothing is."`
 }
 
+const codeNotReady = "not_ready"
+
 // Queue is what is still to be delivered. Its numbers are null while the database can't be asked.
 type Queue struct {
 	Pending          *int         `json:"pending" doc:"All deliveries that are not settled; null, as the three after it, if that is not known at present."`
@@ -84,7 +86,7 @@ func (a *api) getLiveness(w http.ResponseWriter, _ *http.Request, _ params) erro
 
 func (a *api) getReadiness(w http.ResponseWriter, _ *http.Request, _ params) error {
 	if err := a.Ready(); err != nil {
-		return newProblem(http.StatusServiceUnavailable, "not_ready", "Events can't be taken at present: "+err.Error())
+		return newProblem(http.StatusServiceUnavailable, codeNotReady, "Events can't be taken at present: "+err.Error())
 	}
 	return writeJSON(w, http.StatusOK, Alive{Status: StatusOK})
 }

@@ -114,9 +114,9 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	a.refuse(w, p)
 }
 
-// refuse answers with a problem, and counts it.
+// refuse answers with a problem, and counts it, unless it is the response to a probe.
 func (a *api) refuse(w http.ResponseWriter, p Problem) {
-	if a.Refused != nil {
+	if a.Refused != nil && p.Code != codeNotReady {
 		a.Refused(p.Status)
 	}
 	writeProblem(w, p)

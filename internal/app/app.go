@@ -157,6 +157,7 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 		Retention:     a.cfg.Retention,
 		MaxBody:       a.cfg.MaxBody,
 		Refused:       a.refused,
+		KeyRefused:    a.metrics.KeyRefused,
 		Now:           time.Now,
 		Log:           a.log,
 	})
@@ -278,7 +279,7 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		}()
 	}
-	a.log.InfoContext(ctx, "ready", "api", "http://"+a.Addr(), "docs", "http://"+a.Addr()+"/docs", "admin", a.AdminAddr(), "role", string(a.cfg.Role), "database", a.cfg.Database.String())
+	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", a.whatIsServed()...)
 
 	for _, warning := range a.cfg.Warnings() {
 		a.log.WarnContext(ctx, warning)
@@ -310,6 +311,21 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// whatIsServed names what this node serves, and where.
+func (a *App) whatIsServed() []slog.Attr {
+	url := "http://" + a.Addr()
+	served := []slog.Attr{slog.String("api", url), slog.String("docs", url+"/docs")}
+	if a.cfg.Role == config.RoleWorker {
+		served = []slog.Attr{slog.String("probes", url)}
+	}
+	if a.AdminAddr() != "" {
+		served = append(served, slog.String("admin", "http://"+a.AdminAddr()))
+	}
+	served = append(served, slog.String("role", string(a.cfg.Role)))
+	where, _ := Existing(a.cfg)
+	return append(served, slog.String("database", where))
 }
 
 // notice is how long the service goes on as before once it is to stop, but for

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -68,10 +69,14 @@ func (d *Dispatcher) logSummary() {
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // noteStore logs that the store failed to do something that Run tries again and again: once, until
-// it succeeds. Run alone calls it.
+// it succeeds. That the store is away has a warning of its own. Run alone calls it.
 func (d *Dispatcher) noteStore(ctx context.Context, failure string, err error) {
+	level := slog.LevelWarn
+	if errors.Is(err, event.ErrUnavailable) {
+		level = slog.LevelInfo
+	}
 	if err != nil && ctx.Err() == nil && !d.failing[failure] {
-		d.o.Log.WarnContext(ctx, failure, "error", err)
+		d.o.Log.Log(ctx, level, failure, "error", err)
 	}
 	d.failing[failure] = err != nil
 }

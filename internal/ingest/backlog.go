@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -54,7 +55,11 @@ func (b *Backlog) Count(ctx context.Context) {
 	now, err := b.Store.Waiting(ctx, b.MostOfOne)
 	if err != nil {
 		if ctx.Err() == nil && !b.failing.Swap(true) {
-			b.Log.WarnContext(ctx, "could not count what waits; the last count stands", "error", err)
+			level := slog.LevelWarn
+			if errors.Is(err, event.ErrUnavailable) {
+				level = slog.LevelInfo // that the store is away has a warning of its own
+			}
+			b.Log.Log(ctx, level, "could not count what waits; the last count stands", "error", err)
 		}
 		return
 	}
