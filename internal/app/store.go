@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/config"
@@ -83,7 +84,7 @@ func Existing(cfg config.Config) (where string, exists bool) {
 		where = absolute
 	}
 	_, err := os.Stat(where)
-	return where, !errors.Is(err, fs.ErrNotExist)
+	return where, !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
 }
 
 // Tidy leaves the database, after much was written into it, as it is some time later:

@@ -186,7 +186,7 @@ func look(path string, use func(*sql.DB) error) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
-	return errors.Join(use(db), db.Close())
+	return whatToDo(path, errors.Join(use(db), db.Close()))
 }
 
 // Migrations returns the migrations that a file still needs, without making them.
