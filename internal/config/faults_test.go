@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -251,6 +252,27 @@ func TestEachFaultIsASentence(t *testing.T) {
 	for _, fault := range faults {
 		if !strings.HasSuffix(fault, ".") || strings.Contains(fault, "\x00") {
 			t.Errorf("%q is not a sentence", fault)
+		}
+	}
+}
+
+// TestNoWordsOfGo: what a person reads of a bad value is ours, whatever the value and the setting.
+func TestNoWordsOfGo(t *testing.T) {
+	foreign := regexp.MustCompile(`strconv\.|dial tcp|lookup |missing port|too many colons|no such host|invalid URL|x509:|invalid syntax|invalid argument|parse "|time: |netip\.|ParseAddr|unexpected EOF|base64|hex:`)
+	for _, d := range declarations(&Config{}) {
+		for _, value := range []string{
+			"rubbish", "-1", "1.5", "99999999999999999999", "1e9", "10 s", "10s;30s", "10s 30s", "[10,30]", "\x00", "é", "\xff", "a:b:c", ":http", "[::1", "127.0.0.1:99999",
+			"http://h:x", "http://u:p@h:%zz", "http://[::1", "://", "postgres://h:port/x", "postgres://%zz", "postgres://u:p@h:1:2/x", "redis://h:6379/%zz", "redis://:", "sqlite://?",
+			"10.0.0.0/33", "10.0.0.0/x", "1-2-3", "true1", strings.Repeat("9", 1000), "0x10", "+5", "1_000", "1.2.3.4.5", "AAAA,BBBB", "==", "~/x",
+		} {
+			_, err := Load([]string{d.name + "=" + value}, "", Overrides{})
+			if err == nil {
+				continue
+			}
+			said := strings.ReplaceAll(strings.ReplaceAll(err.Error(), "base64 or hex", ""), "openssl rand -base64", "")
+			if found := foreign.FindString(said); found != "" || !strings.HasSuffix(err.Error(), ".") {
+				t.Errorf("%s=%.40q holds %q, or is no sentence: %v", d.name, value, found, err)
+			}
 		}
 	}
 }

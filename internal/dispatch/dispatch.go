@@ -7,7 +7,8 @@
 // and its outcome is recorded (record.go). A retry is the same row becoming due again, which
 // Run claims as any other.
 //
-// Read Run first, then deliver. Leases are kept alive in lease.go.
+// Read Run first, then deliver. Leases are kept alive in lease.go. Which attempts are logged is
+// decided in attemptlog.go.
 package dispatch
 
 import (
