@@ -17,7 +17,7 @@ func TestFieldsAreThoseOfTheAPI(t *testing.T) {
 		"Subscription": Subscription{}, "SubscriptionInput": SubscriptionInput{},
 		"SubscriptionList": page[Subscription]{},
 		"Delivery":         Delivery{}, "Attempt": Attempt{}, "AttemptEntry": AttemptEntry{}, "Phases": Phases{},
-		"Health": Health{}, "Component": Component{}, "Queue": Queue{}, "FieldProblem": FieldProblem{},
+		"Health": Health{}, "Component": Component{}, "Queue": Queue{}, "QueueCounts": QueueCounts{}, "FieldProblem": FieldProblem{},
 	} {
 		want := slices.Sorted(maps.Keys(schemas[schema].Properties))
 		got := jsonNames(reflect.TypeOf(value))

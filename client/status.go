@@ -82,9 +82,19 @@ type Component struct {
 
 // Queue is what is still to be delivered.
 type Queue struct {
-	Pending          int     `json:"pending"` // all that is not settled
-	Leased           int     `json:"leased"`  // of these, in the hands of a node
-	Due              int     `json:"due"`     // of these, due and in nobody's hands
+	Pending          *int         `json:"pending"` // all that is not settled; nil, as the next three, while the database can't be asked
+	Leased           *int         `json:"leased"`  // of these, in the hands of a node
+	Due              *int         `json:"due"`     // of these, due and in nobody's hands
+	OldestDueSeconds *float64     `json:"oldest_due_seconds"`
+	CountedAt        time.Time    `json:"counted_at,omitzero"` // zero if it never was
+	LastKnown        *QueueCounts `json:"last_known,omitzero"` // what was counted then, while the numbers are nil
+}
+
+// QueueCounts are the numbers of a count of the queue.
+type QueueCounts struct {
+	Pending          int     `json:"pending"`
+	Leased           int     `json:"leased"`
+	Due              int     `json:"due"`
 	OldestDueSeconds float64 `json:"oldest_due_seconds"`
 }
 

@@ -71,15 +71,18 @@ type Options struct {
 	MaxBody   int64            // bytes; DefaultMaxBody if 0
 	Bodies    int64            // bytes of request bodies held at once; DefaultBodies if 0
 	Refused   func(status int) // counts an answer that is a problem; nil: nobody counts
-	Now       func() time.Time // time.Now if nil
-	Log       *slog.Logger     // slog.Default() if nil
+	// KeyRefused counts a request that was refused for its key; KeyRefusals are the reasons.
+	KeyRefused func(reason string)
+	Now        func() time.Time // time.Now if nil
+	Log        *slog.Logger     // slog.Default() if nil
 }
 
 type api struct {
 	Options
 	router
-	memory    budget // of request bodies
-	elsewhere string // the answer to a path that there is not
+	memory      budget // of request bodies
+	refusedKeys keyLog
+	elsewhere   string // the answer to a path that there is not
 }
 
 // New returns the handler of the whole API. It fails where two of its routes are in

@@ -21,19 +21,24 @@ func (a *api) authorize(w http.ResponseWriter, r *http.Request, needed event.Sco
 	}
 	text := bearer(r.Header)
 	if text == "" {
+		a.noteRefused(r, keyMissing, event.APIKey{})
 		return "", keyProblem(keyNeeded)
 	}
 	key, err := a.Keys.FindKey(r.Context(), text)
 	switch {
 	case errors.Is(err, event.ErrNotFound):
+		a.noteRefused(r, keyUnknown, key)
 		return "", keyProblem("The API key is unknown. `hookferry keys create` makes one.")
 	case err != nil:
 		return "", err
 	case !key.RevokedAt.IsZero():
+		a.noteRefused(r, keyRevoked, key)
 		return "", keyProblem("The API key was revoked at " + shownTime(key.RevokedAt) + ". `hookferry keys create` makes a new one.")
 	case key.Expired(a.now()):
+		a.noteRefused(r, keyExpired, key)
 		return "", keyProblem("The API key ended at " + shownTime(key.ExpiresAt) + ". `hookferry keys create` makes a new one.")
 	case !key.Scope.Covers(needed):
+		a.noteRefused(r, keyScope, key)
 		w.Header().Set("WWW-Authenticate", challengeFor(needed))
 		return "", scopeProblem(needed, key.Scope)
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"log/slog"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -118,7 +119,7 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 
 // A row that was added without a scope is for admins alone.
 func TestARouteWithoutAScopeIsClosed(t *testing.T) {
-	a := &api{Options: Options{Keys: &memory{}, Now: func() time.Time { return testTime }}}
+	a := &api{Options: Options{Keys: &memory{}, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return testTime }}}
 	for key, open := range map[string]bool{testKey: true, testKey + "-pub": false, testKey + "-read": false} {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Authorization", "Bearer "+key)

@@ -28,7 +28,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	h["Content-Type"] = jsonType
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	w.Write(body)
+	w.Write(append(body, '\n')) // for whoever reads it in a terminal
 	return nil
 }
 

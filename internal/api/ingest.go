@@ -90,7 +90,7 @@ func appendAccepted(b []byte, receipt event.Receipt) []byte {
 	b, _ = receipt.Deliveries[0].AppendText(b)
 	b = append(b, `","event_id":"`...)
 	b, _ = receipt.Event.AppendText(b)
-	return append(b, `","status":"pending"}`...)
+	return append(b, `","status":"pending"}`+"\n"...)
 }
 
 func (a *api) ingestOperation(types huma.Registry) operation {

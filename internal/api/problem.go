@@ -128,9 +128,9 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	a.refuse(w, p)
 }
 
-// refuse answers with a problem, and counts it.
+// refuse answers with a problem, and counts it, unless it is the response to a probe.
 func (a *api) refuse(w http.ResponseWriter, p Problem) {
-	if a.Refused != nil {
+	if a.Refused != nil && p.Code != codeNotReady {
 		a.Refused(p.Status)
 	}
 	writeProblem(w, p)
@@ -160,5 +160,5 @@ func writeProblem(w http.ResponseWriter, p Problem) {
 	h.Set("Cache-Control", "no-store")
 	body, _ := encode(p) // strings and numbers: nothing that could fail
 	w.WriteHeader(p.Status)
-	w.Write(body)
+	w.Write(append(body, '\n'))
 }

@@ -174,6 +174,9 @@ func (s *server) do(method, path, body string, headers ...string) reply {
 		if err := json.Unmarshal(text, &r.json); err != nil {
 			s.Errorf("%s %s: the answer is not a JSON object: %v\n%s", method, path, err, text)
 		}
+		if text[len(text)-1] != '\n' || strings.HasSuffix(string(text), "\n\n") {
+			s.Errorf("%s %s: the response does not end with one line end: %q", method, path, text)
+		}
 	}
 	checkReply(s.T, method, r)
 	return r

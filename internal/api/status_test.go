@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -120,7 +121,7 @@ func TestHealth(t *testing.T) {
 			h := o.Health(t.Context())
 			h.Status = c.health
 			h.Components["redis"] = Component{Status: StatusDegraded, LatencyMS: 1, Error: "no answer within 1s"}
-			h.Queue = Queue{Pending: 4, Leased: 3, Due: 1, OldestDueSeconds: 1.5}
+			h.Queue = NewQueue(QueueCounts{Pending: 4, Leased: 3, Due: 1, OldestDueSeconds: 1.5}, time.Unix(0, 0), true)
 			o.Health = func(context.Context) Health { return h }
 		})
 		r := s.want(c.status, s.do("GET", "/health", ""))
@@ -130,10 +131,37 @@ func TestHealth(t *testing.T) {
 				"database": map[string]any{"status": "ok", "latency_ms": 0.3},
 				"redis":    map[string]any{"status": "degraded", "latency_ms": 1.0, "error": "no answer within 1s"},
 			},
-			"queue": map[string]any{"pending": 4.0, "leased": 3.0, "due": 1.0, "oldest_due_seconds": 1.5},
+			"queue": map[string]any{"pending": 4.0, "leased": 3.0, "due": 1.0, "oldest_due_seconds": 1.5, "counted_at": "1970-01-01T00:00:00Z"},
 		}
 		if diff := cmp.Diff(want, r.json); diff != "" {
 			t.Error(diff)
+		}
+	}
+}
+
+// TestWhatIsNotKnownIsNull: a zero would say that all is done.
+func TestWhatIsNotKnownIsNull(t *testing.T) {
+	counts := QueueCounts{Pending: 4, Leased: 3, Due: 1, OldestDueSeconds: 1.5}
+	nulls := map[string]any{"pending": nil, "leased": nil, "due": nil, "oldest_due_seconds": nil}
+	for _, c := range []struct {
+		why   string
+		queue Queue
+		want  map[string]any
+	}{
+		{"never counted", NewQueue(QueueCounts{}, time.Time{}, false), map[string]any{"counted_at": nil}},
+		{"never counted, and the database is there", NewQueue(QueueCounts{}, time.Time{}, true), map[string]any{"counted_at": nil}},
+		{"the database is away", NewQueue(counts, time.Unix(0, 0), false), map[string]any{
+			"counted_at": "1970-01-01T00:00:00Z", "last_known": map[string]any{"pending": 4.0, "leased": 3.0, "due": 1.0, "oldest_due_seconds": 1.5},
+		}},
+	} {
+		s := newServer(t, func(o *Options) {
+			h := o.Health(t.Context())
+			h.Queue = c.queue
+			o.Health = func(context.Context) Health { return h }
+		})
+		maps.Copy(c.want, nulls)
+		if diff := cmp.Diff(c.want, s.do("GET", "/health", "").json["queue"]); diff != "" {
+			t.Errorf("%s: %s", c.why, diff)
 		}
 	}
 }

@@ -61,6 +61,7 @@ type App struct {
 	redis      *redis.Client        // nil without Redis
 	retention  retention.Retention
 	health     *health
+	outage     *outage
 	backlog    *ingest.Backlog // nil where no events are taken in
 	keys       *keyring        // nil where nobody calls the API
 	others     store.Listener  // nil if there can be no other node
@@ -111,15 +112,16 @@ func open(ctx context.Context, a *App, version string) (_ *App, err error) {
 	}
 	a.health = newHealth(a.store, a.redis, version)
 	a.health.clock, _ = database.(store.Clock)
+	a.outage = &outage{failure: a.health.failure, log: a.log}
 	handler, err := a.handler(ctx, version)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.listen(ctx, "HOOKFERRY_ADDR", a.cfg.Addr, handler); err != nil {
+	if err := a.listen(ctx, "--addr or HOOKFERRY_ADDR", a.cfg.Addr, handler); err != nil {
 		return nil, err
 	}
 	if a.cfg.AdminAddr != "" {
-		if err := a.listen(ctx, "HOOKFERRY_ADMIN_ADDR", a.cfg.AdminAddr, telemetry.AdminHandler(a.metrics)); err != nil {
+		if err := a.listen(ctx, "--admin-addr or HOOKFERRY_ADMIN_ADDR", a.cfg.AdminAddr, telemetry.AdminHandler(a.metrics)); err != nil {
 			return nil, err
 		}
 	}
@@ -156,10 +158,17 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 		Ready:         a.ready,
 		Retention:     a.cfg.Retention,
 		MaxBody:       a.cfg.MaxBody,
-		Refused:       a.metrics.Refused,
+		Refused:       a.refused,
+		KeyRefused:    a.metrics.KeyRefused,
 		Now:           time.Now,
 		Log:           a.log,
 	})
+}
+
+// refused counts a request that was answered with a problem.
+func (a *App) refused(status int) {
+	a.metrics.Refused(status)
+	a.outage.countRefused(status)
 }
 
 // assemble makes what delivers, unless other nodes do.
@@ -180,8 +189,8 @@ func (a *App) assemble(version string) error {
 		Subscriptions: a.store,
 		Sender:        a.sender,
 		Observer:      a.metrics,
-		Log:           a.log,
-		Policy:        a.cfg.RetryPolicy(),
+		Log:           a.log, LogAllAttempts: a.cfg.LogAttempts == "all",
+		Policy: a.cfg.RetryPolicy(),
 		Limits: dispatch.Limits{
 			InFlight: a.cfg.MaxInFlight, LaneInFlight: a.cfg.LaneInFlight,
 			LaneDepth: laneDepth, Buffered: buffered, BufferedBytes: bufferedBytes,
@@ -210,10 +219,10 @@ func (a *App) guard() *send.Guard {
 func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("something else listens on %s already: stop it, or choose another %s", addr, setting)
+		return fmt.Errorf("something else listens on %s already: stop it, or choose another address with %s", addr, setting)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", setting, err)
+		return fmt.Errorf("can't listen on %s (%s): %w", addr, setting, err)
 	}
 	a.onClose("the listener on "+addr, func() error { return unlessClosed(l.Close()) })
 	if a.cfg.Dev {
@@ -278,8 +287,11 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		}()
 	}
-	a.log.InfoContext(ctx, "ready", "api", "http://"+a.Addr(), "docs", "http://"+a.Addr()+"/docs", "admin", a.AdminAddr(), "role", string(a.cfg.Role), "database", a.cfg.Database.String())
+	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", a.whatIsServed()...)
 
+	for _, warning := range a.cfg.Warnings() {
+		a.log.WarnContext(ctx, warning)
+	}
 	if len(a.cfg.AllowTargets) > 0 {
 		a.log.InfoContext(ctx, "targets that are not public may be called", "networks", a.cfg.AllowTargets)
 	}
@@ -310,6 +322,21 @@ func (a *App) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// whatIsServed names what this node serves, and where.
+func (a *App) whatIsServed() []slog.Attr {
+	url := "http://" + a.Addr()
+	served := []slog.Attr{slog.String("api", url), slog.String("docs", url+"/docs")}
+	if a.cfg.Role == config.RoleWorker {
+		served = []slog.Attr{slog.String("probes", url)}
+	}
+	if a.AdminAddr() != "" {
+		served = append(served, slog.String("admin", "http://"+a.AdminAddr()))
+	}
+	served = append(served, slog.String("role", string(a.cfg.Role)))
+	where, _ := Existing(a.cfg)
+	return append(served, slog.String("database", where))
 }
 
 // notice is how long the service goes on as before once it is to stop, but for

@@ -61,8 +61,8 @@ func TestNewFailsAndLeavesNothingOpen(t *testing.T) {
 		words   string // of the error; "": none
 	}{
 		{"two routes in each other's way", settings(free, free), conflict, "GET /a/{x} and PUT /a/{y}"},
-		{"the API's address is taken", settings(taken.Addr().String(), free), api.New, "choose another HOOKFERRY_ADDR"},
-		{"the admin address is taken", settings(free, taken.Addr().String()), api.New, "choose another HOOKFERRY_ADMIN_ADDR"},
+		{"the API's address is taken", settings(taken.Addr().String(), free), api.New, "choose another address with --addr or HOOKFERRY_ADDR"},
+		{"the admin address is taken", settings(free, taken.Addr().String()), api.New, "choose another address with --admin-addr or HOOKFERRY_ADMIN_ADDR"},
 		{"nothing in the way", settings(free, free), api.New, ""},
 	} {
 		a, err := open(t.Context(), &App{cfg: c.cfg, log: slog.New(slog.DiscardHandler), makeAPI: c.makeAPI}, "test")

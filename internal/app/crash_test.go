@@ -222,9 +222,9 @@ type process struct {
 
 func serve(t *testing.T, binary, dir string, settings ...string) *process {
 	t.Helper()
-	cmd := exec.Command(binary, "serve", "--dev", "--addr", "127.0.0.1:0", "--data", dir)
+	cmd := exec.Command(binary, "serve", "--dev", "--addr", "127.0.0.1:0")
 	cmd.Dir = dir // no .env but its own
-	cmd.Env = append([]string{"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=INFO"}, settings...)
+	cmd.Env = append([]string{"HOOKFERRY_DATA=" + dir, "HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=INFO"}, settings...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

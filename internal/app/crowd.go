@@ -20,7 +20,7 @@ type crowd struct {
 
 const crowdedAnswer = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 2\r\nConnection: close\r\n\r\n" +
 	`{"type":"urn:hookferry:problem:too_many_connections","title":"Service Unavailable","status":503,` +
-	`"detail":"So many connections are open that no other is taken: send the request again, and keep fewer open.","code":"too_many_connections"}`
+	`"detail":"So many connections are open that no other is taken: send the request again, and keep fewer open.","code":"too_many_connections"}` + "\n"
 
 // Accept returns the next connection that there is room for.
 func (c *crowd) Accept() (net.Conn, error) {

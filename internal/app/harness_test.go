@@ -67,8 +67,8 @@ func launch(t *testing.T, cfg config.Config, log io.Writer) *instance {
 
 func load(t *testing.T, dir string, settings ...string) config.Config {
 	t.Helper()
-	environ := append([]string{"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0"}, settings...)
-	cfg, err := config.Load(environ, "", config.Overrides{Dev: true, Addr: "127.0.0.1:0", Data: dir})
+	environ := append([]string{"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "HOOKFERRY_DATA=" + dir}, settings...)
+	cfg, err := config.Load(environ, "", config.Overrides{Dev: true, Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}

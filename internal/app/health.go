@@ -40,7 +40,8 @@ type health struct {
 	at       time.Time // of the last check
 	took     time.Duration
 	depth    event.Depth
-	err      error // why no work can be done, or nil
+	counted  time.Time // when depth was
+	err      error     // why no work can be done, or nil
 }
 
 func newHealth(s store.Store, r *redis.Client, version string) *health {
@@ -64,9 +65,9 @@ func (h *health) report(ctx context.Context) api.Health {
 		Version:       h.version,
 		UptimeSeconds: time.Since(h.started).Seconds(),
 		Components:    map[string]api.Component{"database": database},
-		Queue: api.Queue{
+		Queue: api.NewQueue(api.QueueCounts{
 			Pending: h.depth.Pending, Leased: h.depth.Leased, Due: h.depth.Due, OldestDueSeconds: h.depth.OldestDue.Seconds(),
-		},
+		}, h.counted, err == nil),
 	}
 	h.addClock(&report)
 	if h.redis != nil {
@@ -170,7 +171,7 @@ func (h *health) count() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err == nil {
-		h.depth = depth
+		h.depth, h.counted = depth, time.Now().Truncate(time.Millisecond)
 	}
 	close(h.counting)
 	h.counting = nil

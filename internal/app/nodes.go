@@ -75,7 +75,7 @@ func (a *App) doorParts() []part {
 
 // workParts do it.
 func (a *App) workParts() []part {
-	parts := []part{a.retention.Run, (&resealer{a.sealed, a.log}).run}
+	parts := []part{a.retention.Run, (&resealer{a.sealed, a.log}).run, a.outage.run}
 	if a.backlog != nil {
 		parts = append(parts, a.backlog.Run)
 	}

@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/hookferry/hookferry/internal/app"
@@ -116,6 +117,9 @@ func TestPostgreSQLAway(t *testing.T) {
 
 func TestKeysAndMigrationsOnPostgreSQL(t *testing.T) {
 	cfg := load(t, t.TempDir(), "DATABASE_URL="+postgresServer.Database(t, ""))
+	if _, err := app.OpenExisting(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "lacks tables of this release: `hookferry migrate`") {
+		t.Errorf("a command that looks at an empty database gets %v", err)
+	}
 	todo, err := app.Migrate(t.Context(), cfg, true)
 	if err != nil || len(todo) == 0 {
 		t.Fatalf("dry run: %v, %v", todo, err)
@@ -125,6 +129,11 @@ func TestKeysAndMigrationsOnPostgreSQL(t *testing.T) {
 	}
 	if again, err := app.Migrate(t.Context(), cfg, false); err != nil || len(again) != 0 {
 		t.Errorf("migrate again: %v, %v", again, err)
+	}
+	if s, err := app.OpenExisting(t.Context(), cfg); err != nil {
+		t.Errorf("a command that looks at it now gets %v", err)
+	} else if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 	_, key := makeKey(t, cfg, keys.Wanted{Name: "billing", Scope: "publish", Expires: "90d"})
 	var list []event.APIKey

@@ -73,8 +73,8 @@ func (j *journal) String() string {
 func secretive(t *testing.T, dir string, settings ...string) config.Config {
 	t.Helper()
 	cfg, err := config.Load(append([]string{
-		"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "HOOKFERRY_ALLOW_TARGETS=127.0.0.0/8", "HOOKFERRY_SHUTDOWN_GRACE=2s", "WEBHOOK_RETRY_SCHEDULE=1h",
-	}, settings...), "", config.Overrides{Addr: "127.0.0.1:0", Data: dir})
+		"HOOKFERRY_DATA=" + dir, "HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "HOOKFERRY_ALLOW_TARGETS=127.0.0.0/8", "HOOKFERRY_SHUTDOWN_GRACE=2s", "WEBHOOK_RETRY_SCHEDULE=1h",
+	}, settings...), "", config.Overrides{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	}
 
 	for _, bad := range []string{"HOOKFERRY_MASTER_KEY=" + master + "x", "HOOKFERRY_API_KEY=" + p["the first API key"] + " x", "DATABASE_URL=mysql://u:" + p["a plain secret"] + "@h/d"} {
-		_, err := config.Load(append(settings, bad), "", config.Overrides{Data: dir})
+		_, err := config.Load(append(settings, bad), "", config.Overrides{})
 		if err == nil || len(p.find([]byte(err.Error()))) > 0 {
 			t.Errorf("a bad setting: %v", err)
 		}

@@ -5,6 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/config"
@@ -47,6 +52,41 @@ func OpenBeside(ctx context.Context, cfg config.Config) (store.Store, error) {
 	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{Shared: true, Release: Release})
 }
 
+// OpenExisting is OpenBeside for a command that looks, or changes what is there: it makes no
+// database, directory or table. Its error says where it looked.
+func OpenExisting(ctx context.Context, cfg config.Config) (store.Store, error) {
+	where, exists := Existing(cfg)
+	if !exists {
+		return nil, fmt.Errorf("there is no database at %s: %s; `hookferry serve` and `hookferry keys create` make one", where, anotherDatabase)
+	}
+	switch missing, err := missingMigrations(ctx, cfg); {
+	case err != nil:
+		return nil, err
+	case len(missing) > 0:
+		return nil, fmt.Errorf("%s lacks tables of this release: `hookferry migrate` makes them, and `hookferry serve` when it starts; or %s", where, anotherDatabase)
+	}
+	if cfg.Database.Engine == config.Postgres {
+		return postgres.Open(ctx, postgres.Options{URL: string(cfg.Database.URL), ReadURL: string(cfg.ReadDatabase.URL), Existing: true})
+	}
+	return OpenBeside(ctx, cfg)
+}
+
+const anotherDatabase = "name another database with DATABASE_URL, or another directory with --data or HOOKFERRY_DATA"
+
+// Existing returns where the database is that the settings name, for people, and whether it is
+// there. Only a SQLite database's file is looked for.
+func Existing(cfg config.Config) (where string, exists bool) {
+	if cfg.Database.Engine == config.Postgres {
+		return cfg.Database.String(), true
+	}
+	where = cfg.Database.Path
+	if absolute, err := filepath.Abs(where); err == nil {
+		where = absolute
+	}
+	_, err := os.Stat(where)
+	return where, !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
+}
+
 // Tidy leaves the database, after much was written into it, as it is some time later:
 // vacuumed and written back. SQLite does that as it writes.
 func Tidy(ctx context.Context, cfg config.Config) error {
@@ -56,9 +96,9 @@ func Tidy(ctx context.Context, cfg config.Config) error {
 	return postgres.Tidy(ctx, string(cfg.Database.URL))
 }
 
-// withStore opens the database beside a service that may be running on it.
+// withStore opens the database, which must exist, beside a service that may be running on it.
 func withStore(ctx context.Context, cfg config.Config, use func(store.Store) error) error {
-	s, err := OpenBeside(ctx, cfg)
+	s, err := OpenExisting(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func (o Options) Check() error {
 	case o.Fill.Subscriptions < 0 || o.Fill.Retained > 0 && o.Fill.Subscriptions == 0:
 		return fmt.Errorf("--retained-subscriptions is %d; at least 1 is needed for those that are retained", o.Fill.Subscriptions)
 	case o.URL != "" && hostPort(o.URL) == "":
-		return fmt.Errorf("--url is %q; write it like http://127.0.0.1:8000, with the port and without a path (the bench speaks no TLS)", o.URL)
+		return errors.New("--url can't be used: write it like http://127.0.0.1:8000, with the port, and without a user name or a path (the bench speaks no TLS)")
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func (o Options) Check() error {
 // hostPort is where a URL leads that the bench can post to, and "" for others.
 func hostPort(text string) string {
 	u, err := url.Parse(strings.TrimRight(text, "/"))
-	if err != nil || u.Scheme != "http" || u.Port() == "" || u.Path != "" {
+	if err != nil || u.Scheme != "http" || u.Port() == "" || u.Path != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return ""
 	}
 	return u.Host
@@ -305,7 +305,7 @@ func (o Options) startService(ctx context.Context, dir string, r *receiver) (sub
 			s.end()
 			return s, err
 		}
-		c, err := startChild(o.Program, dir, fmt.Sprint(role, i), o.serviceEnv(), "serve", "--dev", "--addr", addr, "--data", dir, "--role", role)
+		c, err := startChild(o.Program, dir, fmt.Sprint(role, i), o.serviceEnv(dir), "serve", "--dev", "--addr", addr, "--role", role)
 		if err != nil {
 			s.end()
 			return s, err
@@ -344,10 +344,12 @@ func (o Options) roles() []string {
 	return roles
 }
 
-// serviceEnv is the environment of a service that is started: the settings as they are, but
-// without a line for each attempt unless that is asked for, and without an admin address.
-func (o Options) serviceEnv() []string {
-	return append([]string{"LOG_LEVEL=WARN", "HOOKFERRY_ADMIN_ADDR=off"}, o.Env...)
+// serviceEnv is the environment of a service that is started on dir: the settings as they are,
+// but with a quiet log unless another is asked for, and without an admin address. The directory
+// is no flag, because --data beside a DATABASE_URL would be refused.
+func (o Options) serviceEnv(dir string) []string {
+	env := append([]string{"LOG_LEVEL=WARN", "HOOKFERRY_ADMIN_ADDR=off"}, o.Env...)
+	return append(env, "HOOKFERRY_DATA="+dir)
 }
 
 // open makes the subscriptions and posts a first event, which is when the service has started.

@@ -29,7 +29,7 @@ type receiver struct {
 func newReceiver(ctx context.Context, addr string, load Load) (*receiver, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("listen for what is delivered: %w; choose another address with --listen", err)
+		return nil, fmt.Errorf("can't listen on %q for what is delivered: %w; choose another address with --listen", addr, err)
 	}
 	r := &receiver{listener: l, load: load, open: map[net.Conn]bool{}}
 	if load.HTTPS {

@@ -203,6 +203,8 @@ func (r Report) Print(w io.Writer) {
 		relay, service := r.Contestants[0].Median(), r.Contestants[1].Median()
 		fmt.Fprintf(w, "\nAgainst the relay: %.2f × its CPU a delivery, %.2f × its deliveries a second.\n",
 			service.CPU()/relay.CPU(), service.DeliveredRate/relay.DeliveredRate)
+		fmt.Fprintf(w, "The relay's latency is the wait in its queue: it responds before it delivers, and accepts up to %d events more than its %d workers have delivered; the service holds back whoever posts instead.\n",
+			relayQueue, relayWorkers)
 	}
 	if !measurable {
 		fmt.Fprintln(w, "\nCPU and memory of processes are known on Linux only.")

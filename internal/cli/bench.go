@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -112,7 +113,7 @@ func newBenchRelay() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			l, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", addr)
 			if err != nil {
-				return err
+				return fmt.Errorf("can't listen on %q: %w", addr, err)
 			}
 			return bench.Relay(cmd.Context(), l, to)
 		},
@@ -124,7 +125,7 @@ func newBenchRelay() *cobra.Command {
 
 // fillDatabase writes what the database is to hold before a run.
 func fillDatabase(ctx context.Context, f bench.Fill, env []string, dir, target string) ([]string, error) {
-	cfg, err := config.Load(env, "", config.Overrides{Data: dir, Dev: true})
+	cfg, err := config.Load(append(slices.Clone(env), "HOOKFERRY_DATA="+dir), "", config.Overrides{Dev: true})
 	if err != nil {
 		return nil, err
 	}

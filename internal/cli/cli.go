@@ -40,15 +40,17 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	case errors.Is(err, errSaid):
 		return 1
 	case errors.As(err, &usage):
-		fmt.Fprintf(errOut, "hookferry: %v\nSee `%s --help`.\n", err, called.CommandPath())
+		fmt.Fprintf(errOut, "hookferry: %s\nSee `%s --help`.\n", plainly(err), called.CommandPath())
 		return 2
 	}
-	fmt.Fprintf(errOut, "hookferry: %v\n", err)
+	fmt.Fprintf(errOut, "hookferry: %s\n", plainly(err))
 	return 1
 }
 
 // usageError is a command that was called wrongly.
 type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
 
 func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
@@ -69,7 +71,7 @@ subscriber: signed, retried, and accounted for. It needs nothing but this file.`
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagFault(err)} })
 	root.AddCommand(
 		newServe(s), newDemo(s), newListen(s), newSend(s), newKeys(s), newMigrate(s), newConfig(s), newHealth(s), newDoctor(s), newBench(s), newVersion(s),
 	)
@@ -108,5 +110,9 @@ func settingsFlags(cmd *cobra.Command, o *config.Overrides) {
 
 // loadConfig reads the settings from the flags, the environment and .env.
 func loadConfig(o config.Overrides) (config.Config, error) {
-	return config.Load(os.Environ(), ".env", o)
+	cfg, err := config.Load(os.Environ(), ".env", o)
+	if faults, ok := errors.AsType[config.Faults](err); ok && faults.OfFlags() {
+		return cfg, usageError{err}
+	}
+	return cfg, err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 func newConfig(s streams) *cobra.Command {
@@ -25,6 +26,9 @@ setting is wrong.`,
 			if err != nil {
 				return err
 			}
+			for _, warning := range cfg.Warnings() {
+				fmt.Fprintf(s.err, "warning: %s\n", terminal.Clean(warning))
+			}
 			for i, setting := range cfg.Describe() {
 				if i > 0 {
 					fmt.Fprintln(s.out)
@@ -38,6 +42,7 @@ setting is wrong.`,
 	}
 	settingsFlags(cmd, &o)
 	cmd.Flags().StringVar(&o.Addr, "addr", "", "address the API listens on (HOOKFERRY_ADDR)")
+	cmd.Flags().StringVar(&o.AdminAddr, "admin-addr", "", "address of metrics and profiles (HOOKFERRY_ADMIN_ADDR)")
 	cmd.Flags().BoolVar(&o.Dev, "dev", false, "show what --dev changes")
 	return cmd
 }

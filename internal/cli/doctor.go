@@ -33,7 +33,8 @@ be running meanwhile. It reads everything that is kept, and gives up after a min
 			if err != nil {
 				return err
 			}
-			printExamination(s, cfg.Database.String(), x)
+			where, _ := app.Existing(cfg)
+			printExamination(s, where, x)
 			if len(x.Findings) > 0 {
 				return errSaid
 			}
@@ -46,7 +47,7 @@ be running meanwhile. It reads everything that is kept, and gives up after a min
 
 func printExamination(s streams, database string, x api.Integrity) {
 	d := x.Deliveries
-	fmt.Fprintf(s.out, "%s\n", database)
+	fmt.Fprintf(s.out, "the database is %s\n", database)
 	fmt.Fprintf(s.out, "%d accepted = %d delivered + %d failed + %d pending + %d cancelled, in the time that is kept\n",
 		d["delivered"]+d["failed"]+d["pending"]+d["cancelled"], d["delivered"], d["failed"], d["pending"], d["cancelled"])
 	if len(x.Findings) == 0 {

@@ -31,21 +31,21 @@ func TestHealthAsksTheService(t *testing.T) {
 	}
 	server.Close()
 	var out, errOut strings.Builder
-	if got := Run(t.Context(), []string{"health", "--addr", addr}, strings.NewReader(""), &out, &errOut); got != 1 || !strings.Contains(errOut.String(), "no answer") {
+	if got := Run(t.Context(), []string{"health", "--addr", addr}, strings.NewReader(""), &out, &errOut); got != 1 || !strings.Contains(errOut.String(), addr+" does not respond: nothing listens there") {
 		t.Errorf("nobody listens: exit status %d: %s", got, errOut.String())
 	}
 }
 
-func TestReadyURL(t *testing.T) {
+func TestServiceURL(t *testing.T) {
 	for _, tt := range []struct{ addr, want, why string }{
-		{":8000", "http://127.0.0.1:8000/readyz", "all addresses: the loopback is one"},
-		{"0.0.0.0:8000", "http://127.0.0.1:8000/readyz", "the same, written out"},
-		{"[::]:8000", "http://127.0.0.1:8000/readyz", "the same in IPv6"},
-		{"10.1.2.3:80", "http://10.1.2.3:80/readyz", "one address alone"},
-		{"localhost:80", "http://localhost:80/readyz", "a name"},
+		{":8000", "http://127.0.0.1:8000", "all addresses: the loopback is one"},
+		{"0.0.0.0:8000", "http://127.0.0.1:8000", "the same, written out"},
+		{"[::]:8000", "http://127.0.0.1:8000", "the same in IPv6"},
+		{"10.1.2.3:80", "http://10.1.2.3:80", "one address alone"},
+		{"localhost:80", "http://localhost:80", "a name"},
 	} {
-		if got, err := readyURL(tt.addr); err != nil || got != tt.want {
-			t.Errorf("%s: %s gives %s (%v), want %s", tt.why, tt.addr, got, err, tt.want)
+		if got := serviceURL(tt.addr); got != tt.want {
+			t.Errorf("%s: %s gives %s, want %s", tt.why, tt.addr, got, tt.want)
 		}
 	}
 }

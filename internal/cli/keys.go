@@ -34,13 +34,13 @@ its time.`,
 	return cmd
 }
 
-// withKeys opens the database beside a service that may be running on it.
+// withKeys opens the database beside a service that may be running on it. It makes none.
 func withKeys(ctx context.Context, o config.Overrides, use func(keys.Store) error) error {
 	cfg, err := loadConfig(o)
 	if err != nil {
 		return err
 	}
-	s, err := app.OpenBeside(ctx, cfg)
+	s, err := app.OpenExisting(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -88,9 +88,14 @@ func newKeysRevoke(s streams, o *config.Overrides) *cobra.Command {
 		Example: "  hookferry keys revoke 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071",
 		Args:    exactArgs("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			err := withKeys(cmd.Context(), *o, func(s keys.Store) error { return keys.Revoke(cmd.Context(), s, args[0]) })
+			err := withKeys(cmd.Context(), *o, func(s keys.Store) error {
+				if err := keys.Revoke(cmd.Context(), s, args[0]); err != nil {
+					return fmt.Errorf("%w; `hookferry keys list` prints those there are", err)
+				}
+				return nil
+			})
 			if err != nil {
-				return fmt.Errorf("%w; `hookferry keys list` prints those there are", err)
+				return err
 			}
 			_, err = fmt.Fprintf(s.out, "revoked %s\n", args[0])
 			return err

@@ -1,12 +1,16 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hookferry/hookferry/internal/app"
 	"github.com/hookferry/hookferry/internal/config"
+	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/keys"
 )
 
@@ -31,7 +35,7 @@ again. Its scope says what it may do:
 			if err != nil {
 				return err
 			}
-			err = withKeys(cmd.Context(), *o, func(s keys.Store) error { return s.CreateKey(cmd.Context(), key) })
+			database, err := addKey(cmd.Context(), *o, key)
 			if err != nil {
 				return err
 			}
@@ -42,11 +46,26 @@ again. Its scope says what it may do:
 			if !key.ExpiresAt.IsZero() {
 				ends = "ends at " + key.ExpiresAt.Format(time.RFC3339)
 			}
-			fmt.Fprintf(s.err, "This is the key %q, %s, with the scope %s; it %s. It is not shown again. Send it as `Authorization: Bearer …`.\n", key.Name, key.ID, key.Scope, ends)
+			fmt.Fprintf(s.err, "This is the key %q, %s, with the scope %s; it %s. It is not shown again. Send it as `Authorization: Bearer …`.\nThe database is %s.\n",
+				key.Name, key.ID, key.Scope, ends, database)
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&wanted.Scope, "scope", "admin", "what it may do: admin, publish or read")
 	cmd.Flags().StringVar(&wanted.Expires, "expires", "", "how long it is valid (90d, 12h), or until when (2027-01-31, in UTC); for good if not given")
 	return cmd
+}
+
+// addKey stores a key in the database, which it makes if there is none: a service wants a key
+// before it starts. It returns which database that is.
+func addKey(ctx context.Context, o config.Overrides, key event.APIKey) (database string, err error) {
+	cfg, err := loadConfig(o)
+	if err != nil {
+		return "", err
+	}
+	s, err := app.OpenBeside(ctx, cfg)
+	if err != nil {
+		return "", err
+	}
+	return cfg.Database.String(), errors.Join(s.CreateKey(ctx, key), s.Close())
 }

@@ -73,6 +73,9 @@ func TestRotateMasterSaysWhatItDid(t *testing.T) {
 	if status, _, said := keys(t, dir, "rotate-master"); status != 1 || !strings.Contains(said, "HOOKFERRY_MASTER_KEY is not set") {
 		t.Errorf("without a key it ends with %d: %s", status, said)
 	}
+	if status, _, said := keys(t, dir, "create", "operator"); status != 0 { // which makes the database
+		t.Fatal(said)
+	}
 	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32))
 	t.Setenv("HOOKFERRY_MASTER_KEY", key)
 	status, out, said := keys(t, dir, "rotate-master")

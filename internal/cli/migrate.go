@@ -40,6 +40,7 @@ start the release before.`,
 }
 
 func migrate(ctx context.Context, out io.Writer, cfg config.Config, dryRun bool) error {
+	where, existed := app.Existing(cfg)
 	copied, err := app.CopyBeforeMigrate(ctx, cfg)
 	if err != nil {
 		return err
@@ -50,6 +51,10 @@ func migrate(ctx context.Context, out io.Writer, cfg config.Config, dryRun bool)
 	}
 	if len(names) == 0 {
 		fmt.Fprintf(out, "%s is up to date\n", cfg.Database)
+		return nil
+	}
+	if !existed {
+		fmt.Fprintf(out, "there was no database at %s\n", where)
 	}
 	copying, verb := "copied", "applied"
 	if dryRun {
@@ -59,7 +64,7 @@ func migrate(ctx context.Context, out io.Writer, cfg config.Config, dryRun bool)
 		fmt.Fprintf(out, "%s %s to %s, which is the way back\n", copying, cfg.Database.Path, copied)
 	}
 	for _, name := range names {
-		fmt.Fprintf(out, "%s %s\n", verb, name)
+		fmt.Fprintf(out, "%s %s to %s\n", verb, name, where)
 	}
 	return nil
 }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hookferry/hookferry/client"
+	"github.com/hookferry/hookferry/internal/reason"
 	"github.com/hookferry/hookferry/internal/terminal"
 )
 
@@ -78,6 +80,9 @@ func (s *sender) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if strings.Contains(s.url, "@") { // nothing of it is repeated
+		return usageError{errors.New("--url must not hold a user name or a password: write it like http://127.0.0.1:8000, and give the API key by HOOKFERRY_API_KEY")}
+	}
 	c, err := client.New(s.url, client.WithKey(s.key))
 	if err != nil {
 		return usageError{err}
@@ -118,9 +123,9 @@ func (s *sender) explain(err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens on %s: is `hookferry serve --dev` running? --url says where the service is", hostOf(s.url))
 	case isNetwork:
-		return fmt.Errorf("the service could not be reached: %s; --url says where it is", terminal.Clean(err.Error()))
+		return fmt.Errorf("the service at %s could not be reached: %s; --url says where it is", hostOf(s.url), reason.Of(err))
 	}
-	return errors.New(terminal.Clean(err.Error()))
+	return errors.New(terminal.Clean(plainly(err)))
 }
 
 func hostOf(rawURL string) string {

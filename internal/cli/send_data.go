@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -56,15 +57,16 @@ func checkData(what, text string) (json.RawMessage, error) {
 	}
 	syntax, ok := errors.AsType[*json.SyntaxError](err)
 	if !ok {
-		return nil, fmt.Errorf("%s is not JSON: %w", what, err)
+		return nil, fmt.Errorf("%s is not JSON", what)
 	}
 	// The offset is the number of bytes read, the offending one included; where the
 	// text ends too early there is none.
-	at := len(text)
-	if !strings.Contains(syntax.Error(), "unexpected end") {
-		at = int(syntax.Offset) - 1
+	at := int(syntax.Offset) - 1
+	if strings.Contains(syntax.Error(), "unexpected end") || at < 0 || at >= len(text) {
+		return nil, fmt.Errorf("%s is not JSON: it ends too early\n%s", what, pointAt(text, len(text)))
 	}
-	return nil, fmt.Errorf("%s is not JSON: %s\n%s", what, terminal.Clean(syntax.Error()), pointAt(text, at))
+	character, _ := utf8.DecodeRuneInString(text[at:])
+	return nil, fmt.Errorf("%s is not JSON: %s may not stand there\n%s", what, strconv.QuoteRune(character), pointAt(text, at))
 }
 
 // pointAt shows the line of text that holds the byte at, with a mark below it.

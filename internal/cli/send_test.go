@@ -91,7 +91,7 @@ delivered
 			"it is followed to its failure", "",
 			[]string{"--wait", bad, "any.type", "-"},
 			2, ``,
-			`hookferry: the standard input is not JSON: unexpected end of JSON input
+			`hookferry: the standard input is not JSON: it ends too early
   line 1, column 1:  
                      \^
 See .hookferry send --help.\.
@@ -166,13 +166,13 @@ func TestSendCanNotReach(t *testing.T) {
 		want   string
 	}{
 		{"nobody listens", []string{"--url", closed.URL}, 1, "nothing listens on " + strings.TrimPrefix(closed.URL, "http://") + ": is `hookferry serve --dev` running?"},
-		{"a name that does not resolve", []string{"--url", "http://nowhere.invalid"}, 1, "the service could not be reached: "},
+		{"a name that does not resolve", []string{"--url", "http://nowhere.invalid"}, 1, "the service at nowhere.invalid could not be reached: "},
 		{"another service", []string{"--url", page.URL}, 1, "is not what Hookferry answers"},
 		{"no key", []string{"--url", locked.URL}, 1, "the service wants an API key: set HOOKFERRY_API_KEY"},
 		{"a wrong key", []string{"--url", locked.URL, "--key", "geheim"}, 1, `the service answered 401 Unauthorized: The API key is unknown\x1b[31m.`},
 		{"a key that is none", []string{"--key", "geheim\n"}, 2, "the API key holds a space"},
 		{"a URL that is none", []string{"--url", "127.0.0.1:8000"}, 2, "write it like http://127.0.0.1:8000"},
-		{"a password in the URL", []string{"--url", "http://me:geheim@127.0.0.1:1"}, 2, "must not hold a user name or password"},
+		{"a password in the URL", []string{"--url", "http://me:geheim@127.0.0.1:1"}, 2, "must not hold a user name or a password"},
 	} {
 		code, out, errOut := run(t, nil, append(append([]string{"send"}, test.args...), "s", "a", "1")...)
 		if code != test.code || out != "" || !strings.Contains(errOut, test.want) || strings.Contains(errOut, "geheim") {
@@ -233,26 +233,26 @@ func TestCheckData(t *testing.T) {
 		}
 	}
 	for _, test := range []struct{ reason, in, want string }{
-		{"a comma too many", `{"id": 123,}`, `DATA is not JSON: invalid character '}' looking for beginning of object key string
+		{"a comma too many", `{"id": 123,}`, `DATA is not JSON: '}' may not stand there
   line 1, column 12:  {"id": 123,}
                                  ^`},
-		{"an end too early", `{"id": `, `DATA is not JSON: unexpected end of JSON input
+		{"an end too early", `{"id": `, `DATA is not JSON: it ends too early
   line 1, column 8:  {"id": 
                             ^`},
-		{"on a later line", "{\n  \"name\": 'Zoë'\n}", `DATA is not JSON: invalid character '\'' looking for beginning of value
+		{"on a later line", "{\n  \"name\": 'Zoë'\n}", `DATA is not JSON: '\'' may not stand there
   line 2, column 11:    "name": 'Zoë'
                                 ^`},
-		{"two values", `{} {}`, `DATA is not JSON: invalid character '{' after top-level value
+		{"two values", `{} {}`, `DATA is not JSON: '{' may not stand there
   line 1, column 4:  {} {}
                         ^`},
-		{"in the middle of a long line", `["` + strings.Repeat("x", 100) + `",oops,"` + strings.Repeat("y", 100) + `"]`, `DATA is not JSON: invalid character 'o' looking for beginning of value
+		{"in the middle of a long line", `["` + strings.Repeat("x", 100) + `",oops,"` + strings.Repeat("y", 100) + `"]`, `DATA is not JSON: 'o' may not stand there
   line 1, column 105:  ` + strings.Repeat("x", 38) + `",oops,"` + strings.Repeat("y", 24) + `
                        ` + strings.Repeat(" ", 40) + `^`},
-		{"what a terminal would obey", "{\"a\x1b[31m\": \x1b}", `DATA is not JSON: invalid character '\x1b' in string literal
+		{"what a terminal would obey", "{\"a\x1b[31m\": \x1b}", `DATA is not JSON: '\x1b' may not stand there
   line 1, column 4:  {"a\x1b[31m": \x1b}
                         ^`},
 		{"not UTF-8", "\"\xff\"", "DATA is not UTF-8, which JSON must be"},
-		{"nothing", "", `DATA is not JSON: unexpected end of JSON input
+		{"nothing", "", `DATA is not JSON: it ends too early
   line 1, column 1:  
                      ^`},
 	} {

@@ -26,7 +26,8 @@ On PostgreSQL any number of processes may share the work. --role api takes event
 in and answers, --role worker delivers them; without it a process does both.
 
 --dev is for your own machine: it listens on 127.0.0.1 only, allows targets on
-the loopback addresses, and needs no API key.`,
+the loopback addresses, and needs no API key. Its admin address takes a free port,
+which the log names, so that several run side by side with --addr and --data.`,
 		Example: `  hookferry serve --dev
   HOOKFERRY_API_KEY=$(openssl rand -hex 24) hookferry serve --addr :8080 --data /var/lib/hookferry
   hookferry serve --role worker`,
@@ -46,6 +47,7 @@ the loopback addresses, and needs no API key.`,
 	}
 	settingsFlags(cmd, &o)
 	cmd.Flags().StringVar(&o.Addr, "addr", "", "address the API listens on (HOOKFERRY_ADDR)")
+	cmd.Flags().StringVar(&o.AdminAddr, "admin-addr", "", "address of metrics and profiles, or off (HOOKFERRY_ADMIN_ADDR)")
 	cmd.Flags().StringVar(&o.Role, "role", "", "what this process does: all, api or worker (HOOKFERRY_ROLE)")
 	cmd.Flags().BoolVar(&o.Dev, "dev", false, "for your own machine: loopback only, no API key")
 	return cmd

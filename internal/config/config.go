@@ -59,16 +59,20 @@ type Config struct {
 
 	LogLevel  string // DEBUG, INFO, WARN or ERROR
 	LogFormat string // auto, text or json
+	// LogAttempts is which attempts are logged: failures or all.
+	LogAttempts string
 
-	origins map[string]Source // where the settings come from that aren't defaults
+	warnings []string
+	origins  map[string]Source // where the settings come from that aren't defaults
 }
 
 // Overrides are what flags say. An empty text is a flag that was not given.
 type Overrides struct {
-	Addr string // --addr
-	Data string // --data
-	Role string // --role
-	Dev  bool   // --dev
+	Addr      string // --addr
+	AdminAddr string // --admin-addr
+	Data      string // --data
+	Role      string // --role
+	Dev       bool   // --dev
 }
 
 // Load reads the settings from the flags, the environment (as os.Environ gives
@@ -80,7 +84,9 @@ func Load(environ []string, dotEnvPath string, flags Overrides) (Config, error) 
 	file, fileFaults := readDotEnv(dotEnvPath)
 	from := layers{flagLayer(flags, declared), environLayer(environ), file}
 
-	faults := append(fileFaults, from.unknown(declared)...)
+	unknown, warnings := from.unknown(declared)
+	c.warnings = warnings
+	faults := append(fileFaults, unknown...)
 	faulty := map[string]bool{}
 	for _, d := range declared {
 		if fault := c.take(d, from); fault != "" {
@@ -121,6 +127,9 @@ func (c *Config) take(d declaration, from layers) (fault string) {
 	}
 	return ""
 }
+
+// Warnings are sentences about variables that may have been meant for settings.
+func (c Config) Warnings() []string { return c.warnings }
 
 // given reports whether a setting was set anywhere.
 func (c Config) given(name string) bool { return c.origins[name] != "" }

@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 		RetrySchedule: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute},
 		Role:          RoleAll, Addr: ":8000", AdminAddr: "127.0.0.1:8001", MaxBody: 1 << 20, ShutdownGrace: 30 * time.Second,
 		MaxConnections: 4096, MaxPending: 10_000_000, MaxPendingOfOne: 1_000_000,
-		LogLevel: "INFO", LogFormat: "auto",
+		LogLevel: "INFO", LogFormat: "auto", LogAttempts: "failures",
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("with nothing set:\n%+v, want\n%+v", c, want)
@@ -191,7 +191,7 @@ func TestEachFieldIsOneSetting(t *testing.T) {
 	}
 	v := reflect.ValueOf(c)
 	for i := range v.NumField() {
-		if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "Dev" && name != "origins" {
+		if name := v.Type().Field(i).Name; v.Field(i).IsZero() && name != "Dev" && name != "origins" && name != "warnings" {
 			t.Errorf("no setting sets the field %s", name)
 		}
 	}
@@ -220,7 +220,7 @@ func TestDeclarationsAreComplete(t *testing.T) {
 		if !slices.Contains([]Role{RoleAll, RoleAPI, RoleWorker}, d.role) {
 			t.Errorf("%s is used by %q", d.name, d.role)
 		}
-		if d.flag != "" && len(flagLayer(Overrides{Addr: "x", Data: "x", Role: "x"}, []declaration{d}).entries) != 1 {
+		if d.flag != "" && len(flagLayer(Overrides{Addr: "x", AdminAddr: "x", Data: "x", Role: "x"}, []declaration{d}).entries) != 1 {
 			t.Errorf("%s names the flag %s, which Overrides doesn't have", d.name, d.flag)
 		}
 		for _, text := range []string{d.def, d.devDef} {

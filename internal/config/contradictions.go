@@ -47,6 +47,12 @@ func (c Config) storageContradictions() []contradiction {
 	alone := c.Database.Engine != Postgres
 	return []contradiction{
 		{
+			between: []string{"HOOKFERRY_DATA", "DATABASE_URL"},
+			found:   c.origins["HOOKFERRY_DATA"] == FromFlag && c.given("DATABASE_URL"),
+			fault: fmt.Sprintf("--data names the directory of a SQLite database, but DATABASE_URL (%s) names the database, %s: leave out --data to use that one, or unset DATABASE_URL to use the directory.",
+				c.origins["DATABASE_URL"], c.Database),
+		},
+		{
 			between: []string{"DATABASE_URL", "DATABASE_READ_URL"},
 			found:   c.ReadDatabase.Engine != "" && (alone || c.ReadDatabase.Engine != Postgres),
 			fault:   "DATABASE_READ_URL is for a replica of PostgreSQL, so both it and DATABASE_URL must begin with postgres://: change one, or remove DATABASE_READ_URL.",
@@ -66,10 +72,7 @@ func (c Config) storageContradictions() []contradiction {
 
 func (c Config) servingContradictions() []contradiction {
 	const outside = "%s is %q, which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev."
-	addr := "HOOKFERRY_ADDR"
-	if c.origins[addr] == FromFlag {
-		addr = "--addr"
-	}
+	addr, adminAddr := c.asGiven("HOOKFERRY_ADDR", "--addr"), c.asGiven("HOOKFERRY_ADMIN_ADDR", "--admin-addr")
 	return []contradiction{
 		{
 			between: []string{"HOOKFERRY_ADDR"},
@@ -79,13 +82,21 @@ func (c Config) servingContradictions() []contradiction {
 		{
 			between: []string{"HOOKFERRY_ADMIN_ADDR"},
 			found:   c.Dev && c.AdminAddr != "" && !isLoopback(c.AdminAddr),
-			fault:   fmt.Sprintf(outside, "HOOKFERRY_ADMIN_ADDR", event.Clip(c.AdminAddr, event.MaxQuoted)),
+			fault:   fmt.Sprintf(outside, adminAddr, event.Clip(c.AdminAddr, event.MaxQuoted)),
 		},
 		{
 			between: []string{"HOOKFERRY_ADDR", "HOOKFERRY_ADMIN_ADDR"},
 			found:   c.AdminAddr != "" && collide(c.Addr, c.AdminAddr),
-			fault: fmt.Sprintf("%s is %q and HOOKFERRY_ADMIN_ADDR is %q, and both can't be listened on: give them different ports.",
-				addr, event.Clip(c.Addr, event.MaxQuoted), event.Clip(c.AdminAddr, event.MaxQuoted)),
+			fault: fmt.Sprintf("%s is %q and %s is %q, and both can't be listened on: give them different ports.",
+				addr, event.Clip(c.Addr, event.MaxQuoted), adminAddr, event.Clip(c.AdminAddr, event.MaxQuoted)),
 		},
 	}
+}
+
+// asGiven is the flag, if the setting was given by it, or else the setting.
+func (c Config) asGiven(setting, flag string) string {
+	if c.origins[setting] == FromFlag {
+		return flag
+	}
+	return setting
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -35,10 +34,13 @@ func parseDatabase(text string) (Database, error) {
 	case strings.EqualFold(scheme, "sqlite"):
 		return parseSQLite(rest)
 	case strings.EqualFold(scheme, "postgres"), strings.EqualFold(scheme, "postgresql"):
+		if _, err := parseCredentialURL(text); err != nil {
+			return Database{}, err
+		}
 		return Database{Engine: Postgres, URL: event.Secret(text)}, nil
 	}
-	if strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
-		return Database{}, fmt.Errorf("begins with %q, which is no database that Hookferry knows: %w", event.Clip(scheme, event.MaxQuoted)+"://", errNoDatabase)
+	if begin := startsWith(text); begin != "" {
+		return Database{}, fmt.Errorf("begins with %q, which is no database that Hookferry knows: %w", begin, errNoDatabase)
 	}
 	return Database{}, fmt.Errorf("is not a URL: %w", errNoDatabase)
 }
@@ -73,50 +75,36 @@ func (d Database) String() string {
 	case SQLite:
 		return "sqlite://" + d.Path
 	}
-	u, err := url.Parse(string(d.URL))
-	if err != nil || u.Host == "" {
-		return hide(d.URL) // who knows what is where in it
-	}
-	return redact(u)
+	return redact(d.URL)
 }
 
-func redisOf(field *event.Secret) value {
-	return bind(field, parseRedis, func(text event.Secret) string {
-		u, err := url.Parse(string(text))
-		if err != nil || u.Host == "" {
-			return hide(text)
-		}
-		return redact(u)
-	})
-}
+func redisOf(field *event.Secret) value { return bind(field, parseRedis, redact) }
 
-// parseRedis looks at the beginning only: the client knows what else may be in it.
+// parseRedis leaves to the client what its options mean.
 func parseRedis(text string) (event.Secret, error) {
 	scheme, rest, _ := strings.Cut(text, "://")
 	if scheme = strings.ToLower(scheme); scheme != "redis" && scheme != "rediss" || rest == "" {
 		return "", errors.New("is not the address of a Redis: write redis://host:6379, or rediss://host:6379 with TLS")
 	}
+	if _, err := parseCredentialURL(text); err != nil {
+		return "", err
+	}
 	return event.Secret(text), nil
 }
 
-// redact shows where a URL leads, and hides the password, the options (which may
-// hold another) and whatever else there is.
-func redact(u *url.URL) string {
-	if strings.Contains(u.Host+u.Path+u.RawQuery+u.Fragment, "@") {
-		return hide("password") // one with a slash in it ends the host too early: any piece may be part of it
+// redact shows where a URL leads, and hides the user (it may be a password, or a token), the
+// password and the options (which may hold another).
+func redact(text event.Secret) string {
+	u, err := parseCredentialURL(string(text))
+	if err != nil || u.Host == "" && u.RawQuery == "" {
+		return hide(text)
 	}
 	shown := u.Scheme + "://"
-	if name := u.User.Username(); name != "" {
-		shown += url.User(name).String()
-	}
-	if _, has := u.User.Password(); has {
-		shown += ":" + hide("password")
-	}
 	if u.User != nil {
-		shown += "@"
+		shown += hide("user and password") + "@"
 	}
 	shown += u.Host + u.EscapedPath()
-	if u.RawQuery != "" || u.Fragment != "" {
+	if u.RawQuery != "" {
 		shown += "?" + hide("options")
 	}
 	return shown

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -16,6 +17,12 @@ func (f Faults) Error() string {
 		return f[0]
 	}
 	return fmt.Sprintf("%d things are wrong with the settings:\n- %s", len(f), strings.Join(f, "\n- "))
+}
+
+// OfFlags reports whether flags alone are at fault: the command was called wrongly. A
+// sentence about a flag begins with it.
+func (f Faults) OfFlags() bool {
+	return !slices.ContainsFunc(f, func(fault string) bool { return !strings.HasPrefix(fault, "--") })
 }
 
 // sentence says what is wrong with a setting: why goes on after "which" or "that".

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -35,6 +36,14 @@ func TestContradictions(t *testing.T) {
 			"The retries go on for up to 1067h7m42s, longer than LOG_RETENTION keeps anything, which is 72h: make LOG_RETENTION longer, or WEBHOOK_MAX_RETRIES or the delays smaller.",
 		},
 		{
+			"two databases",
+			[]string{"DATABASE_URL=sqlite://a.db"},
+			Overrides{Data: "b"},
+			"--data names the directory of a SQLite database, but DATABASE_URL (environment) names the database, sqlite://a.db: leave out --data to use that one, or unset DATABASE_URL to use the directory.",
+		},
+		{"a directory that an image sets always", []string{"DATABASE_URL=sqlite://a.db", "HOOKFERRY_DATA=b"}, Overrides{}, ""},
+		{"a directory, and no database", []string{"DATABASE_URL="}, Overrides{Data: "b"}, ""},
+		{
 			"--dev for everybody",
 			[]string{"HOOKFERRY_ADDR=0.0.0.0:8000"},
 			Overrides{Dev: true},
@@ -45,6 +54,17 @@ func TestContradictions(t *testing.T) {
 			Overrides{Dev: true, Addr: ":8000"},
 			`--addr is ":8000", which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev.`,
 		},
+		{
+			"profiles for everybody, by flag", nil,
+			Overrides{Dev: true, AdminAddr: ":9001"},
+			`--admin-addr is ":9001", which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev.`,
+		},
+		{
+			"both on one port, by flags", nil,
+			Overrides{Addr: ":9001", AdminAddr: "127.0.0.1:9001"},
+			`--addr is ":9001" and --admin-addr is "127.0.0.1:9001", and both can't be listened on: give them different ports.`,
+		},
+		{"--dev on the port that metrics have without it", nil, Overrides{Dev: true, Addr: "127.0.0.1:8001"}, ""},
 		{
 			"profiles for everybody",
 			[]string{"HOOKFERRY_ADMIN_ADDR=:9001"},
@@ -83,14 +103,14 @@ func TestContradictions(t *testing.T) {
 func TestUnknownNames(t *testing.T) {
 	for _, c := range []struct{ reason, variable, want string }{
 		{"a letter short", "HOOKFERRY_ADR=:80", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
-		{"swapped", "WEBHOOK_TIMEUOT=1s", "WEBHOOK_TIMEUOT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or remove it."},
-		{"a letter more", "WEBHOOK_MAXX_RETRIES=1", "WEBHOOK_MAXX_RETRIES is not a setting: did you mean WEBHOOK_MAX_RETRIES? Rename it, or remove it."},
+		{"swapped", "WEBHOOK_TIMEUOT=1s", "WEBHOOK_TIMEUOT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it; or if another program reads it, set WEBHOOK_TIMEOUT, too."},
+		{"a letter more", "WEBHOOK_MAXX_RETRIES=1", "WEBHOOK_MAXX_RETRIES is not a setting: did you mean WEBHOOK_MAX_RETRIES? Rename it; or if another program reads it, set WEBHOOK_MAX_RETRIES, too."},
 		{"the other prefix", "HOOKFERRY_TIMEOUT=1s", "HOOKFERRY_TIMEOUT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or remove it."},
 		{"a prefix too many", "HOOKFERRY_LOG_LEVEL=info", "HOOKFERRY_LOG_LEVEL is not a setting: did you mean LOG_LEVEL? Rename it, or remove it."},
 		{"no secret, so no file", "HOOKFERRY_DATA_FILE=/x", "HOOKFERRY_DATA_FILE is not a setting: `hookferry config` prints those there are. Remove it."},
 		{"the name of a secret's file", "HOOKFERRY_APIKEY_FILE=/x", "HOOKFERRY_APIKEY_FILE is not a setting: did you mean HOOKFERRY_API_KEY_FILE? Rename it, or remove it."},
 		{"an empty value is a slip all the same", "HOOKFERRY_ADR=", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
-		{"a port that somebody wrote", "HOOKFERRY_PORT=8000", "HOOKFERRY_PORT is not a setting: `hookferry config` prints those there are. Remove it."},
+		{"a port that somebody wrote", "HOOKFERRY_PORT=8000", "HOOKFERRY_PORT is not a setting: did you mean HOOKFERRY_ADDR=:8000? Rename it, or remove it."},
 		{"the prefix alone", "HOOKFERRY_=1", "HOOKFERRY_ is not a setting: `hookferry config` prints those there are. Remove it."},
 
 		{"somebody else's", "HOME=/root", ""},
@@ -130,6 +150,8 @@ func TestEditDistance(t *testing.T) {
 		{"abc", "xabc", 1},
 		{"kitten", "sitting", 3},
 		{"flaw", "lawn", 2},
+		{"level", "levle", 1},
+		{"ab", "ba", 1},
 	} {
 		if got := editDistance(c.a, c.b); got != c.want {
 			t.Errorf("editDistance(%q, %q) is %d, want %d", c.a, c.b, got, c.want)
@@ -230,6 +252,27 @@ func TestEachFaultIsASentence(t *testing.T) {
 	for _, fault := range faults {
 		if !strings.HasSuffix(fault, ".") || strings.Contains(fault, "\x00") {
 			t.Errorf("%q is not a sentence", fault)
+		}
+	}
+}
+
+// TestNoWordsOfGo: what a person reads of a bad value is ours, whatever the value and the setting.
+func TestNoWordsOfGo(t *testing.T) {
+	foreign := regexp.MustCompile(`strconv\.|dial tcp|lookup |missing port|too many colons|no such host|invalid URL|x509:|invalid syntax|invalid argument|parse "|time: |netip\.|ParseAddr|unexpected EOF|base64|hex:`)
+	for _, d := range declarations(&Config{}) {
+		for _, value := range []string{
+			"rubbish", "-1", "1.5", "99999999999999999999", "1e9", "10 s", "10s;30s", "10s 30s", "[10,30]", "\x00", "é", "\xff", "a:b:c", ":http", "[::1", "127.0.0.1:99999",
+			"http://h:x", "http://u:p@h:%zz", "http://[::1", "://", "postgres://h:port/x", "postgres://%zz", "postgres://u:p@h:1:2/x", "redis://h:6379/%zz", "redis://:", "sqlite://?",
+			"10.0.0.0/33", "10.0.0.0/x", "1-2-3", "true1", strings.Repeat("9", 1000), "0x10", "+5", "1_000", "1.2.3.4.5", "AAAA,BBBB", "==", "~/x",
+		} {
+			_, err := Load([]string{d.name + "=" + value}, "", Overrides{})
+			if err == nil {
+				continue
+			}
+			said := strings.ReplaceAll(strings.ReplaceAll(err.Error(), "base64 or hex", ""), "openssl rand -base64", "")
+			if found := foreign.FindString(said); found != "" || !strings.HasSuffix(err.Error(), ".") {
+				t.Errorf("%s=%.40q holds %q, or is no sentence: %v", d.name, value, found, err)
+			}
 		}
 	}
 }

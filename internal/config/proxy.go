@@ -4,9 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/hookferry/hookferry/internal/event"
 )
@@ -23,13 +21,18 @@ func proxyOf(field *Proxy) value { return bind(field, parseProxy, Proxy.String) 
 var errNotAProxy = errors.New("is not the address of a proxy: write it like http://proxy.internal:3128")
 
 func parseProxy(text string) (Proxy, error) {
-	scheme, _, found := strings.Cut(text, "://")
-	if found && !strings.EqualFold(scheme, "http") && strings.Trim(strings.ToLower(scheme), "abcdefghijklmnopqrstuvwxyz0123456789") == "" {
-		return Proxy{}, fmt.Errorf("begins with %q: only http:// is understood, and what goes through to https targets is encrypted all the same", event.Clip(scheme, event.MaxQuoted)+"://")
+	switch begin := startsWith(text); begin {
+	case "http://":
+	case "":
+		return Proxy{}, errNotAProxy
+	default:
+		return Proxy{}, fmt.Errorf("begins with %q: only http:// is understood, and what goes through to https targets is encrypted all the same", begin)
 	}
-	u, err := url.Parse(text)
+	u, err := parseCredentialURL(text)
 	switch {
-	case err != nil || u.Host == "" || !isHost(u.Hostname()) || u.Hostname() == "":
+	case err != nil:
+		return Proxy{}, err
+	case !isHost(u.Hostname()) || u.Hostname() == "":
 		return Proxy{}, errNotAProxy
 	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
 		return Proxy{}, errors.New("has more behind the port: write it like http://proxy.internal:3128")
@@ -41,17 +44,13 @@ func parseProxy(text string) (Proxy, error) {
 	return Proxy{Addr: net.JoinHostPort(u.Hostname(), u.Port()), User: u.User.Username(), Password: event.Secret(password)}, nil
 }
 
-// String is the proxy's URL without its password.
+// String is the proxy's URL without its user and password.
 func (p Proxy) String() string {
 	if p.Addr == "" {
 		return ""
 	}
-	u := url.URL{Scheme: "http", Host: p.Addr}
-	switch {
-	case p.Password != "":
-		u.User = url.UserPassword(p.User, "")
-	case p.User != "":
-		u.User = url.User(p.User)
+	if p.User != "" || p.Password != "" {
+		return "http://" + hide("user and password") + "@" + p.Addr
 	}
-	return redact(&u)
+	return "http://" + p.Addr
 }

@@ -132,8 +132,8 @@ func (c *Config) serving() []declaration {
 			meaning: "The address that the API listens on; a worker answers `/livez`, `/readyz` and `/health` there.",
 		},
 		{
-			name: "HOOKFERRY_ADMIN_ADDR", def: "127.0.0.1:8001", role: RoleAll, emptyIsSet: true, value: adminAddrOf(&c.AdminAddr),
-			meaning: "The address of `/metrics` and of Go's profiles, which ask for no key; `off` or an empty value is none.",
+			name: "HOOKFERRY_ADMIN_ADDR", flag: "--admin-addr", def: "127.0.0.1:8001", devDef: "127.0.0.1:0", role: RoleAll, emptyIsSet: true, value: adminAddrOf(&c.AdminAddr),
+			meaning: "The address of `/metrics` and of Go's profiles, which ask for no key; `off` or an empty value is none, and port 0 is any that is free, which the log names.",
 		},
 		{
 			name: "HOOKFERRY_API_KEY", role: RoleAPI, secret: true, value: keyOf(&c.APIKey),
@@ -175,6 +175,10 @@ func (c *Config) logging() []declaration {
 		{
 			name: "HOOKFERRY_LOG_FORMAT", def: "auto", role: RoleAll, value: choiceOf(&c.LogFormat, "auto", "text", "json"),
 			meaning: "How the log is written; `auto` is text in a terminal and JSON elsewhere.",
+		},
+		{
+			name: "HOOKFERRY_LOG_ATTEMPTS", def: "failures", role: RoleWorker, value: choiceOf(&c.LogAttempts, "failures", "all"),
+			meaning: "Which attempts have a line in the log: `failures`, at most 10 a minute of one subscription and 300 of all, or `all`, without a bound. A summary comes each minute, and every attempt is on record in the database.",
 		},
 	}
 }

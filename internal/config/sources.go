@@ -47,7 +47,7 @@ type found struct {
 
 func flagLayer(flags Overrides, declared []declaration) layer {
 	l := layer{source: FromFlag, entries: map[string]entry{}}
-	given := map[string]string{"--addr": flags.Addr, "--data": flags.Data, "--role": flags.Role}
+	given := map[string]string{"--addr": flags.Addr, "--admin-addr": flags.AdminAddr, "--data": flags.Data, "--role": flags.Role}
 	for _, d := range declared {
 		if text := given[d.flag]; text != "" {
 			l.entries[d.name] = entry{text: text}

@@ -40,6 +40,9 @@ func parseNetworks(text string, parse func(string) (netip.Prefix, error)) ([]net
 	var networks []netip.Prefix
 	for part := range strings.SplitSeq(text, ",") {
 		network, err := parse(strings.TrimSpace(part))
+		if err != nil && hasOtherSeparators(text) {
+			return nil, errors.New("is not a list of networks: separate networks with commas and nothing else, like 10.0.0.0/8,192.168.1.7")
+		}
 		if err != nil {
 			return nil, fmt.Errorf("has the entry %q, which %w", event.Clip(part, event.MaxQuoted), err)
 		}
@@ -118,6 +121,9 @@ func parsePorts(text string) ([]event.PortRange, error) {
 	var ports []event.PortRange
 	for part := range strings.SplitSeq(text, ",") {
 		r, ok := parsePortRange(strings.TrimSpace(part))
+		if !ok && hasOtherSeparators(text) {
+			return nil, errors.New("is not a list of ports: separate ports with commas and nothing else, like 80,443,1024-65535")
+		}
 		if !ok {
 			return nil, fmt.Errorf("has the entry %q, which is not a port or a range of them: write it like 443 or 1024-65535, or write the word all alone", event.Clip(part, event.MaxQuoted))
 		}

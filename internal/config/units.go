@@ -114,12 +114,20 @@ func parseSchedule(text string) ([]time.Duration, error) {
 	schedule := make([]time.Duration, len(parts))
 	for i, part := range parts {
 		delay, err := parseDuration(strings.TrimSpace(part), minDelay, maxDelay)
+		if err != nil && hasOtherSeparators(text) {
+			return nil, errors.New("is not a list of delays: separate delays with commas and nothing else, like 10s,30s,5m")
+		}
 		if err != nil {
 			return nil, fmt.Errorf("has %q as its delay number %d, which %w", part, i+1, err)
 		}
 		schedule[i] = delay
 	}
 	return schedule, nil
+}
+
+// hasOtherSeparators reports whether a list is written as in another language or program.
+func hasOtherSeparators(text string) bool {
+	return strings.ContainsAny(strings.ReplaceAll(text, ", ", ","), ";|[](){}\"'` \t\r\n")
 }
 
 func showSchedule(schedule []time.Duration) string {

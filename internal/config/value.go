@@ -89,6 +89,9 @@ func parsePath(text string) (string, error) {
 	if text == "~" || strings.HasPrefix(text, "~/") {
 		return "", errors.New("begins with ~, which only a shell replaces by the home directory: write the path in full")
 	}
+	if strings.ContainsRune(text, 0) {
+		return "", errors.New("holds a NUL character, which no path may hold")
+	}
 	return text, nil
 }
 

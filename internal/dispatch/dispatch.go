@@ -7,7 +7,8 @@
 // and its outcome is recorded (record.go). A retry is the same row becoming due again, which
 // Run claims as any other.
 //
-// Read Run first, then deliver. Leases are kept alive in lease.go.
+// Read Run first, then deliver. Leases are kept alive in lease.go. Which attempts are logged is
+// decided in attemptlog.go.
 package dispatch
 
 import (
@@ -66,10 +67,12 @@ type Options struct {
 	RateLimiter   RateLimiter // nil: each node keeps to the rates by itself
 	Observer      Observer
 	Log           *slog.Logger
-	Policy        event.RetryPolicy
-	Limits        Limits
-	Lease         time.Duration // how long a lease is; it is renewed when less than two thirds are left
-	Grace         time.Duration // how long Run waits, once it is to stop, for attempts under way
+	// LogAllAttempts logs each attempt, and not failures alone.
+	LogAllAttempts bool
+	Policy         event.RetryPolicy
+	Limits         Limits
+	Lease          time.Duration // how long a lease is; it is renewed when less than two thirds are left
+	Grace          time.Duration // how long Run waits, once it is to stop, for attempts under way
 	// Gather is how long the outcome of an attempt may wait for others before it is recorded:
 	// nobody waits for a record, and a commit costs the same for one and for many. A process
 	// that dies meanwhile makes those attempts again.
@@ -108,7 +111,10 @@ type Dispatcher struct {
 	shortWarned  time.Time              // when it last warned that the machine lacks descriptors; see short.go
 	sealedUntil  map[event.ID]time.Time // when a subscription is claimed again; see sealed.go
 
-	claims int // made so far; used by Run alone
+	attemptLog *attemptLog
+
+	claims  int             // made so far; used by Run alone
+	failing map[string]bool // what the store failed to do when Run last tried; used by Run alone
 
 	attempts context.Context // of all attempts; ended when the grace is over
 	abort    context.CancelFunc
@@ -123,7 +129,7 @@ func New(o Options) *Dispatcher {
 	if o.Starting == nil {
 		o.Starting = func(event.Delivery) {}
 	}
-	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), noneInFlight: make(chan struct{}), sealedUntil: map[event.ID]time.Time{}}
+	d := &Dispatcher{o: o, wake: make(chan struct{}, 1), lanes: newLanes(o.Limits), noneInFlight: make(chan struct{}), sealedUntil: map[event.ID]time.Time{}, attemptLog: newAttemptLog(), failing: map[string]bool{}}
 	d.resume = time.AfterFunc(time.Hour, d.resumeThrottled)
 	d.resume.Stop()
 	d.attempts, d.abort = context.WithCancel(context.Background())
@@ -144,6 +150,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	err := d.stop()
 	d.recorder.stop()
 	<-recorded
+	d.logSummary()
 	return err
 }
 
@@ -152,7 +159,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 // choose at random: a simulation could not be replayed.
 func (d *Dispatcher) loop(ctx context.Context) {
 	now := time.Now()
-	tendAt, rescueAt, unparkAt, claimAt := now.Add(d.o.Lease/3), now.Add(rescueInterval), now.Add(unparkInterval), now
+	tendAt, rescueAt, unparkAt := now.Add(d.o.Lease/3), now.Add(rescueInterval), now.Add(unparkInterval)
+	claimAt, summaryAt := now, now.Add(summaryInterval)
 	timer := time.NewTimer(pollInterval)
 	defer timer.Stop()
 	for ; ctx.Err() == nil; now = time.Now() {
@@ -166,11 +174,14 @@ func (d *Dispatcher) loop(ctx context.Context) {
 		case !now.Before(unparkAt):
 			wait := d.unpark(ctx)
 			unparkAt = time.Now().Add(wait)
+		case !now.Before(summaryAt):
+			d.logSummary()
+			summaryAt = now.Add(summaryInterval)
 		case !now.Before(claimAt) || d.takeHint():
 			wait := d.claim(ctx)
 			claimAt = time.Now().Add(wait)
 		default:
-			timer.Reset(min(tendAt.Sub(now), rescueAt.Sub(now), unparkAt.Sub(now), claimAt.Sub(now)))
+			timer.Reset(min(tendAt.Sub(now), rescueAt.Sub(now), unparkAt.Sub(now), claimAt.Sub(now), summaryAt.Sub(now)))
 			select {
 			case <-ctx.Done():
 			case <-timer.C:
@@ -186,9 +197,7 @@ func (d *Dispatcher) loop(ctx context.Context) {
 // keeps Run from tending the leases.
 func (d *Dispatcher) claim(ctx context.Context) time.Duration {
 	wait, err := d.claimOnce(ctx)
-	if err != nil && ctx.Err() == nil {
-		d.o.Log.WarnContext(ctx, "could not claim due deliveries; trying again", "error", err, "in", pollInterval.String())
-	}
+	d.noteStore(ctx, "could not claim due deliveries; trying again", err)
 	return wait
 }
 

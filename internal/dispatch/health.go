@@ -111,7 +111,7 @@ func (d *Dispatcher) logHealth(l *lane, before event.Health, now time.Time) {
 	case before.RefusedSince.IsZero() && !after.RefusedSince.IsZero() && now.Sub(l.refusalLogged) >= refusalLogInterval:
 		l.refusalLogged = now
 		what = "the endpoint asks for no requests for a time; its deliveries wait"
-	case before.Failing && !after.Failing, !before.RefusedSince.IsZero() && after.RefusedSince.IsZero() && now.Sub(before.RefusedSince) >= refusalLogInterval:
+	case !before.RefusedSince.IsZero() && after.RefusedSince.IsZero() && now.Sub(before.RefusedSince) >= refusalLogInterval:
 		what = "the endpoint takes requests again"
 	default:
 		return
@@ -156,9 +156,7 @@ func (d *Dispatcher) endRefused(w *work, sub event.Subscription, now time.Time) 
 // before the next look.
 func (d *Dispatcher) unpark(ctx context.Context) time.Duration {
 	n, err := d.o.Store.Unpark(ctx, time.Now(), unparkLimit)
-	if err != nil && ctx.Err() == nil {
-		d.o.Log.WarnContext(ctx, "could not look for deliveries that need not wait any more; trying again", "error", err)
-	}
+	d.noteStore(ctx, "could not look for deliveries that need not wait any more; trying again", err)
 	if n > 0 {
 		d.hint()
 	}

@@ -43,9 +43,7 @@ func (d *Dispatcher) rescue(ctx context.Context) {
 		return
 	}
 	rescued, err := d.o.Store.Rescue(ctx, now)
-	if err != nil {
-		d.o.Log.WarnContext(ctx, "could not look for leases that ran out; trying again", "error", err)
-	}
+	d.noteStore(ctx, "could not look for leases that ran out; trying again", err)
 	if rescued > 0 {
 		d.o.Log.InfoContext(ctx, "took over deliveries whose lease ran out", "deliveries", rescued)
 		d.hint()
@@ -65,8 +63,7 @@ func (d *Dispatcher) renew(ctx context.Context) bool {
 		}
 		until := now.Add(d.o.Lease)
 		lost, err := d.o.Store.Renew(ctx, leaseKeys(ending), until)
-		if err != nil {
-			d.o.Log.WarnContext(ctx, "could not renew leases; trying again", "error", err, "leases", len(ending))
+		if d.noteStore(ctx, "could not renew leases; trying again", err); err != nil {
 			return false
 		}
 		d.noteRenewed(ending, lost, until)

@@ -68,7 +68,7 @@ func Listen(kind Kind, o Options) (*Server, error) {
 	}
 	l, err := net.Listen("tcp", cmp.Or(o.Addr, "127.0.0.1:0"))
 	if err != nil {
-		return nil, fmt.Errorf("start the hostile receiver: %w", err)
+		return nil, fmt.Errorf("the hostile receiver can't listen on %q: %w", o.Addr, err)
 	}
 	s.listener = l
 	s.running.Go(s.accept)

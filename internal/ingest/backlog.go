@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -32,7 +33,8 @@ type Backlog struct {
 	MostOfOne int // deliveries of one subscription
 	Log       *slog.Logger
 
-	last atomic.Pointer[event.Waiting] // nil until the first count
+	last    atomic.Pointer[event.Waiting] // nil until the first count
+	failing atomic.Bool                   // the last count failed
 }
 
 // Run counts until ctx ends.
@@ -48,15 +50,20 @@ func (b *Backlog) Run(ctx context.Context) error {
 	}
 }
 
-// Count counts once. Where that fails, the last count stands.
+// Count counts once. If that fails, the last count stands, and one line says so until it succeeds.
 func (b *Backlog) Count(ctx context.Context) {
 	now, err := b.Store.Waiting(ctx, b.MostOfOne)
 	if err != nil {
-		if ctx.Err() == nil {
-			b.Log.WarnContext(ctx, "could not count what waits; the last count stands", "error", err)
+		if ctx.Err() == nil && !b.failing.Swap(true) {
+			level := slog.LevelWarn
+			if errors.Is(err, event.ErrUnavailable) {
+				level = slog.LevelInfo // that the store is away has a warning of its own
+			}
+			b.Log.Log(ctx, level, "could not count what waits; the last count stands", "error", err)
 		}
 		return
 	}
+	b.failing.Store(false)
 	was := b.last.Swap(&now)
 	switch full, before := now.Total >= b.Most, was != nil && was.Total >= b.Most; {
 	case full && !before:

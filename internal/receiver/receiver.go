@@ -77,7 +77,7 @@ func New(out, notes io.Writer, o Options) (*Receiver, error) {
 func (l *Receiver) Run(ctx context.Context) error {
 	socket, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.Addr)
 	if err != nil {
-		return fmt.Errorf("%w; choose another address with --addr", err)
+		return fmt.Errorf("can't listen on %q: %w; choose another address with --addr", l.Addr, err)
 	}
 	l.ended = ctx.Done()
 	server := &http.Server{

@@ -199,7 +199,7 @@ func (h *Handoff) release(leases []event.LeaseKey, why error) {
 		return
 	}
 	if !away(why) {
-		h.c.warn("Redis refuses new deliveries; the database carries them for a moment", "error", why, "deliveries", len(leases))
+		h.c.warn("Redis refuses new deliveries; the database carries them for a moment", "error", inWords(why), "deliveries", len(leases))
 	}
 	h.pauseAll()
 	h.makeDue(leases)
@@ -214,7 +214,7 @@ func (h *Handoff) pauseAll() {
 
 func (h *Handoff) makeDue(leases []event.LeaseKey) {
 	if err := h.o.Release(context.Background(), leases); err != nil {
-		h.c.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(leases))
+		h.c.warn("could not release leases; they run out by themselves", "error", err, "deliveries", len(leases))
 	}
 	h.c.o.Observer.Returned(len(leases))
 }

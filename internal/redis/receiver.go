@@ -89,7 +89,7 @@ func (r *Receiver) readOnce(ctx context.Context, most int) {
 	case away(err):
 		r.c.failed(err)
 	default:
-		r.c.warn("could not read new deliveries from Redis; the database carries them", "error", err)
+		r.c.warn("could not read new deliveries from Redis; the database carries them", "error", inWords(err))
 		pause(ctx, refusedPause)
 	}
 }
@@ -212,6 +212,6 @@ func (r *Receiver) makeGroup(ctx context.Context) {
 		r.c.failed(err)
 		return
 	}
-	r.c.warn("could not make the group of workers in Redis; the database carries new deliveries", "error", err)
+	r.c.warn("could not make the group of workers in Redis; the database carries new deliveries", "error", inWords(err))
 	pause(ctx, refusedPause)
 }

@@ -14,7 +14,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/url"
 	"strings"
@@ -70,6 +69,7 @@ type Client struct {
 
 	mu      sync.Mutex
 	failure error                // why it is not up
+	since   time.Time            // it is not up
 	warned  map[string]time.Time // when warn last let a sentence through
 }
 
@@ -79,7 +79,7 @@ var errNotTried = errors.New("not tried yet")
 func Open(o Options) (*Client, error) {
 	options, err := parse(o.URL)
 	if err != nil {
-		return nil, fmt.Errorf("REDIS_URL is not an address that the client understands: %w", withoutSecret(o.URL, err))
+		return nil, addressFault(err)
 	}
 	return newClient(o, options, patience), nil
 }
@@ -132,17 +132,6 @@ func parse(text string) (*goredis.UniversalOptions, error) {
 	return &o, nil
 }
 
-// withoutSecret is err if there can be nothing of a password in it. Where the address
-// comes apart in the wrong place, because of what is in the password, any of its pieces
-// may be one.
-func withoutSecret(text string, err error) error {
-	u, parseErr := url.Parse(text)
-	if parseErr == nil && (!strings.Contains(text, "@") || u.User != nil && strings.Count(text, "@") == 1) {
-		return err
-	}
-	return errors.New("write redis://user:password@host:port/db, and in the password %2F for a slash, %3F for ?, %23 for #, %40 for @ and %25 for %")
-}
-
 // key is a name in Redis. All of a database's are in one slot of a cluster.
 func (c *Client) key(name string) string { return "hookferry:{" + c.o.Namespace + "}:" + name }
 
@@ -186,7 +175,7 @@ func (c *Client) try(ctx context.Context) {
 	defer c.mu.Unlock()
 	if c.failure = nil; !c.up.Swap(true) {
 		c.o.Observer.RedisUp(true)
-		c.o.Log.InfoContext(ctx, "Redis answers; it carries new deliveries to the workers")
+		c.o.Log.InfoContext(ctx, "Redis answers; it carries new deliveries to the workers", "away_ms", c.awayMS())
 	}
 }
 
@@ -201,9 +190,18 @@ func (c *Client) failed(err error) {
 	first := errors.Is(c.failure, errNotTried)
 	c.failure = err
 	if c.up.Swap(false) || first {
+		c.since = time.Now()
 		c.o.Observer.RedisUp(false)
-		c.o.Log.Warn("Redis can't be used; the database does its part until it can", "error", err)
+		c.o.Log.Warn("Redis can't be used; the database does its part until it can", "error", inWords(err))
 	}
+}
+
+// awayMS is for how long it was not up, 0 if it was never tried in vain. The caller holds the lock.
+func (c *Client) awayMS() int64 {
+	if c.since.IsZero() {
+		return 0
+	}
+	return time.Since(c.since).Milliseconds()
 }
 
 // warn logs a sentence that may be true many times a second, once in so long.

@@ -22,6 +22,7 @@ type Metrics struct {
 	filtered prometheus.Counter
 	refused  map[int]prometheus.Counter // by status; 0 is any other
 	crowded  prometheus.Counter
+	badKeys  map[string]prometheus.Counter // by reason
 
 	attempts        map[event.Code]prometheus.Counter // "" is success
 	otherOutcome    prometheus.Counter
@@ -58,6 +59,7 @@ func NewMetrics(version string, depth func(context.Context) (event.Depth, error)
 		commitSeconds: histogram(r, "store_commit_seconds", "How long such a transaction took, its sync to disk included.", upToAMinute),
 	}
 	m.resolveRefused(r)
+	m.resolveBadKeys(r)
 	m.resolveAttempts(r)
 	m.resolveSettled(r)
 	if depth != nil {
@@ -95,6 +97,17 @@ func (m *Metrics) resolveRefused(r *prometheus.Registry) {
 	}
 }
 
+// keyRefusals are the reasons for which package api refuses a key.
+var keyRefusals = []string{"missing", "unknown", "revoked", "expired", "scope"}
+
+func (m *Metrics) resolveBadKeys(r *prometheus.Registry) {
+	vec := counterVec(r, "keys_refused_total", "Requests that were refused for their API key (401, 403), by why: it was missing, unknown, revoked or expired, or its scope does not allow this.", "reason")
+	m.badKeys = map[string]prometheus.Counter{}
+	for _, reason := range keyRefusals {
+		m.badKeys[reason] = vec.WithLabelValues(reason)
+	}
+}
+
 func (m *Metrics) resolveAttempts(r *prometheus.Registry) {
 	vec := counterVec(r, "attempts_total", "Attempts made, by how they ended: success, or the code of the failure.", "outcome")
 	m.attempts = map[event.Code]prometheus.Counter{"": vec.WithLabelValues("success")}
@@ -126,6 +139,13 @@ func (m *Metrics) Refused(status int) {
 		c = m.refused[0]
 	}
 	c.Inc()
+}
+
+// KeyRefused counts a request that was refused for its API key.
+func (m *Metrics) KeyRefused(reason string) {
+	if c, known := m.badKeys[reason]; known {
+		c.Inc()
+	}
 }
 
 // Crowded counts a connection that was closed because too many were open.

@@ -23,7 +23,7 @@ func fail(what string, err error) error {
 	case sqlState(err) == "53100": // disk_full; 53200, 53300 and the like pass sooner
 		return fmt.Errorf("%w: %s: %w", event.ErrFull, what, err)
 	}
-	return fmt.Errorf("%w: %s: %w", event.ErrUnavailable, what, err)
+	return fmt.Errorf("%w: %s: %w", event.ErrUnavailable, what, inWords(err))
 }
 
 func sqlState(err error) string {

@@ -52,6 +52,8 @@ type Options struct {
 	// ReadURL, if set, is a replica for status and list queries. When it does not
 	// answer, the primary does.
 	ReadURL string
+	// Existing leaves tables and partitions as they are: for a command that looks.
+	Existing bool
 	// Writers is how many connections write new events and outcomes, MaxConns how
 	// many there are for the rest. 0 is a good number.
 	Writers  int
@@ -89,7 +91,7 @@ var (
 )
 
 // Open connects, brings the tables up to date and makes the partitions of these
-// days. Any number of nodes may do so at once.
+// days, unless it is told to leave them. Any number of nodes may do so at once.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s := &Store{settled: make(map[time.Time]settledWindow)}
 	rand.Read(s.cursor[:]) // so that nodes which start together don't go round together
@@ -104,11 +106,13 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	if s.clock, err = startClock(ctx, s.pool, o); err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, o.URL); err != nil {
-		return nil, err
-	}
-	if err := s.EnsurePartitions(ctx, s.clock.here()); err != nil {
-		return nil, err
+	if !o.Existing {
+		if err := migrate(ctx, o.URL); err != nil {
+			return nil, err
+		}
+		if err := s.EnsurePartitions(ctx, s.clock.here()); err != nil {
+			return nil, err
+		}
 	}
 	if s.replica, err = openReplica(ctx, o.ReadURL); err != nil {
 		return nil, err
@@ -151,10 +155,12 @@ func openPool(ctx context.Context, url string, size int) (*pgxpool.Pool, error) 
 	return pool, nil
 }
 
+// poolConfig reads an address. What the driver says of one that it does not understand is not
+// repeated: it may hold a piece of the password.
 func poolConfig(url string, size int) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, fmt.Errorf("the address of the database is not one that PostgreSQL's driver understands: %w", err)
+		return nil, addressFault(err)
 	}
 	switch cfg.ConnConfig.DefaultQueryExecMode {
 	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:

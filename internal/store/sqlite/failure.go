@@ -25,6 +25,8 @@ func unavailable(what string, err error) error {
 // words alone don't say.
 func whatToDo(path string, err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case rawsqlite.IsFull(err), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("the disk that holds %s is full: make room and start again; nothing in it is lost: %w", path, err)
 	case rawsqlite.IsDamaged(err):

@@ -167,10 +167,10 @@ func withPool(path string, use func(*sql.DB) error, pragmas ...string) error {
 	return errors.Join(use(db), db.Close())
 }
 
-// look is withPool for a file that is not opened otherwise. One that does not exist is an empty
-// database.
+// look has use read a file that is not opened otherwise, which may be another program's: nothing
+// is written to it. One that does not exist or holds nothing is an empty database.
 func look(path string, use func(*sql.DB) error) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0 {
 		return withPool(":memory:", use)
 	}
 	lock := flock.New(path + ".lock")
@@ -184,7 +184,11 @@ func look(path string, use func(*sql.DB) error) error {
 			return err
 		}
 	}
-	return withPool(path, use)
+	db, err := sql.Open("sqlite", dsn(path, url.Values{"_pragma": {"busy_timeout(5000)", "cell_size_check(1)", "query_only(1)"}}))
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	return whatToDo(path, errors.Join(use(db), db.Close()))
 }
 
 // Migrations returns the migrations that a file still needs, without making them.
@@ -194,13 +198,13 @@ func Migrations(ctx context.Context, path string) (names []string, err error) {
 		if err != nil {
 			return err
 		}
-		status, err := p.Status(ctx)
+		version, err := tablesVersion(ctx, db) // and not goose, which would make its table
 		if err != nil {
 			return fmt.Errorf("read which migrations %s has: %w", path, err)
 		}
-		for _, m := range status {
-			if m.State == goose.StatePending {
-				names = append(names, filepath.Base(m.Source.Path))
+		for _, source := range p.ListSources() {
+			if source.Version > version {
+				names = append(names, filepath.Base(source.Path))
 			}
 		}
 		return nil

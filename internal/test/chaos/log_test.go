@@ -28,8 +28,8 @@ const lastMost = 30
 const noLog = "lines that are no log"
 
 type line struct {
-	Level, Msg, API, Admin string
-	Deliveries             int
+	Level, Msg, API, Probes, Admin string
+	Deliveries                     int
 }
 
 func newJournal() *journal {
@@ -53,7 +53,7 @@ func (j *journal) note(text []byte) {
 	case strings.HasPrefix(l.Msg, "took over"):
 		j.tookOver += l.Deliveries
 		return
-	case l.Level != "WARN" && l.Level != "ERROR":
+	case l.Level != "WARN" && l.Level != "ERROR" && !strings.HasPrefix(l.Msg, "could not "):
 		return
 	}
 	j.counts[l.Msg]++

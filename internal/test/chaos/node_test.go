@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -41,7 +42,7 @@ func startNode(name, role, dir string, settings []string) (*node, error) {
 	}
 	select {
 	case l := <-n.journal.ready:
-		n.url, n.admin = l.API, "http://"+l.Admin
+		n.url, n.admin = cmp.Or(l.API, l.Probes), l.Admin
 		return n, nil
 	case <-n.process.Ended():
 		return nil, fmt.Errorf("%s did not start:\n%s", name, n.process.Output())

@@ -32,8 +32,8 @@ func launch(t *testing.T, path, dir string, settings ...string) (s *service, rea
 func run(t *testing.T, c childproc.Command) (s *service, ready bool) {
 	t.Helper()
 	listening := make(chan string, 1)
-	c.Args = []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", c.Dir}
-	c.Env, c.Output = append([]string{"HOOKFERRY_ADMIN_ADDR=", "LOG_LEVEL=INFO"}, c.Env...), childproc.Lines(func(text []byte) {
+	c.Args = []string{"serve", "--dev", "--addr", "127.0.0.1:0"}
+	c.Env, c.Output = append([]string{"HOOKFERRY_DATA=" + c.Dir, "HOOKFERRY_ADMIN_ADDR=", "LOG_LEVEL=INFO"}, c.Env...), childproc.Lines(func(text []byte) {
 		var line struct{ Msg, API string }
 		if json.Unmarshal(text, &line) == nil && line.Msg == "ready" {
 			listening <- line.API

@@ -1,0 +1,79 @@
+package api
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/event"
+)
+
+// Why a request was refused for its key.
+const (
+	keyMissing = "missing"
+	keyUnknown = "unknown"
+	keyRevoked = "revoked"
+	keyExpired = "expired"
+	keyScope   = "scope" // it is valid, and may do something else
+)
+
+// KeyRefusals are all reasons for which a key is refused.
+func KeyRefusals() []string {
+	return []string{keyMissing, keyUnknown, keyRevoked, keyExpired, keyScope}
+}
+
+// Refused keys are logged at most so often: anybody can send any number of them.
+const (
+	keyLines    = 10
+	keyInterval = time.Minute
+)
+
+// keyLog bounds the lines about refused keys.
+type keyLog struct {
+	mu      sync.Mutex
+	since   time.Time // of the present interval
+	lines   int
+	omitted int // since the last line
+}
+
+// allow reports whether one more line may be written, and how many were left out before it.
+func (l *keyLog) allow(now time.Time) (omitted int, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.since) >= keyInterval {
+		l.since, l.lines = now, 0
+	}
+	if l.lines >= keyLines {
+		l.omitted++
+		return 0, false
+	}
+	l.lines++
+	omitted, l.omitted = l.omitted, 0
+	return omitted, true
+}
+
+// noteRefused counts and logs that a key was refused. Of the key only what the list of keys shows is
+// logged, and nothing of one that is unknown: it may be another service's.
+func (a *api) noteRefused(r *http.Request, why string, key event.APIKey) {
+	if a.KeyRefused != nil {
+		a.KeyRefused(why)
+	}
+	omitted, ok := a.refusedKeys.allow(a.Now())
+	if !ok {
+		return
+	}
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = r.RemoteAddr
+	}
+	attrs := []slog.Attr{slog.String("reason", why), slog.String("address", address), slog.String("method", r.Method), slog.String("path", event.Clip(r.URL.Path, 200))}
+	if why != keyMissing && why != keyUnknown {
+		attrs = append(attrs, slog.String("key", key.ID.String()), slog.String("begins_with", key.Prefix))
+	}
+	if omitted > 0 {
+		attrs = append(attrs, slog.Int("omitted_before", omitted))
+	}
+	a.Log.LogAttrs(r.Context(), slog.LevelWarn, "API key refused", attrs...)
+}

@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// foreignWords are what Go's library and the command line's write into their errors.
+var foreignWords = regexp.MustCompile(`strconv\.|dial tcp|listen tcp|lookup |missing port|no such host|invalid URL escape|x509:|tls:|invalid argument|` +
+	`unknown flag|unknown shorthand|flag needs|parse "|time: (?:invalid|missing|unknown)|net/http|unexpected EOF|fork/exec|mkdir |stat |open /|proxyconnect|context deadline|invalid character|SEKRET`)
+
+// rubbish is what people type where something else belongs.
+func rubbish(flag string) []string {
+	if flag == "data" { // nearly everything else is a directory's name
+		return []string{"/dev/null/x", "\x00", "~/x"}
+	}
+	return []string{
+		"rubbish", "-1", "1.5", "99999999999999999999", "1e9", "10 s", "[10,30]", "\x00", "é", "nohost.invalid:80", "http://u:SEKRET@127.0.0.1:1", "http://u:p@SEKRET#w%rd@127.0.0.1:1",
+		"http://u:SEKRET%zz@h:1", "https://127.0.0.1:1", "%zz", "/proc/nowhere/x", "/dev/null/x", "::", ":http", "127.0.0.1:99999", "203.0.113.1:1", "a b", "true1", "postgres=x",
+	}
+}
+
+// TestRubbishInEachFlag: whatever stands in a flag, what a person reads is ours.
+func TestRubbishInEachFlag(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("HOOKFERRY_ADDR", "127.0.0.1:0")
+	t.Setenv("HOOKFERRY_ADMIN_ADDR", "off")
+	beside := map[string]map[string]string{ // flags that keep a command from doing its work
+		"bench": {"url": "http://127.0.0.1:1"}, "send": {"url": "http://127.0.0.1:1"}, "listen": {"addr": "127.0.0.1:0"}, "health": {"addr": "127.0.0.1:1"},
+	}
+	arguments := map[string][]string{"create": {"operator"}, "revoke": {"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}, "send": {"x", "y", "{}"}}
+	tried := 0
+	everyFlag(newRoot(streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard}), func(c *cobra.Command, f *pflag.Flag) {
+		var together sync.WaitGroup // those that the command takes keep it at work until its time is over
+		defer together.Wait()
+		for _, value := range rubbish(f.Name) {
+			args := append(strings.Fields(c.CommandPath())[1:], arguments[c.Name()]...)
+			for name, text := range beside[c.Name()] {
+				if name != f.Name {
+					args = append(args, "--"+name+"="+text)
+				}
+			}
+			tried++
+			together.Go(func() { wantOwnWords(t, append(args, "--"+f.Name+"="+value), f.Name) })
+		}
+		wantOwnWords(t, append(strings.Fields(c.CommandPath())[1:], "--"+f.Name[1:]+"x="), f.Name) // there is none such
+	})
+	if tried < 1000 {
+		t.Errorf("%d were tried: is the walk broken?", tried)
+	}
+}
+
+func everyFlag(c *cobra.Command, use func(*cobra.Command, *pflag.Flag)) {
+	if c.RunE != nil && !c.HasSubCommands() || c.Name() == "bench" {
+		c.Flags().VisitAll(func(f *pflag.Flag) { use(c, f) })
+		c.InheritedFlags().VisitAll(func(f *pflag.Flag) { use(c, f) })
+	}
+	for _, sub := range c.Commands() {
+		everyFlag(sub, use)
+	}
+}
+
+// wantOwnWords runs a command for a moment.
+func wantOwnWords(t *testing.T, args []string, flag string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	defer time.AfterFunc(300*time.Millisecond, stop).Stop() // as Ctrl-C does
+	var out strings.Builder
+	Run(ctx, args, strings.NewReader(""), &out, &out)
+	mayHoldSecret := slices.Contains([]string{"url", "key", "secret", "idempotency-key"}, flag)
+	found := foreignWords.FindString(strings.ReplaceAll(out.String(), strconv.Quote(args[len(args)-1][len(flag)+3:]), "")) // what was typed may be repeated
+	if mayHoldSecret && strings.Contains(out.String(), "SEKRET") || found != "" && found != "SEKRET" {
+		t.Errorf("%q says %q:\n%s", args, found, out.String())
+	}
+}
+
+// TestWhereNothingIsAsItShould: each command that connects says in words of ours why it can't.
+func TestWhereNothingIsAsItShould(t *testing.T) {
+	t.Chdir(t.TempDir())
+	noise, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer noise.Close()
+	go func() {
+		for {
+			c, err := noise.Accept()
+			if err != nil {
+				return
+			}
+			c.Read(make([]byte, 4096))
+			c.Write([]byte("220 mail.example ESMTP\r\n\r\n"))
+			c.Close()
+		}
+	}()
+	addr := noise.Addr().String()
+	for _, tt := range []struct {
+		why  string
+		args []string
+		want string
+	}{
+		{"nothing listens", []string{"health", "--addr", "127.0.0.1:1"}, "http://127.0.0.1:1 does not respond: nothing listens there"},
+		{"another protocol", []string{"health", "--addr", addr}, "does not speak HTTP"},
+		{"a name that there is not", []string{"health", "--addr", "nohost.invalid:80"}, "the service at http://nohost.invalid:80 does not respond: "},
+		{"nothing listens", []string{"send", "--url", "http://127.0.0.1:1", "x", "y", "{}"}, "nothing listens on 127.0.0.1:1"},
+		{"another protocol", []string{"send", "--url", "http://" + addr, "x", "y", "{}"}, "does not speak HTTP"},
+		{"TLS to what speaks none", []string{"send", "--url", "https://" + addr, "x", "y", "{}"}, "does not speak TLS"},
+		{"a user name", []string{"send", "--url", "http://u:SEKRET@127.0.0.1:1", "x", "y", "{}"}, "--url must not hold a user name"},
+		{"a key that no header carries", []string{"send", "--url", "http://127.0.0.1:1", "--key", "SEKRET\n", "x", "y", "{}"}, "the API key holds a space"},
+		{"nothing listens", []string{"bench", "--url", "http://127.0.0.1:1"}, "nothing listens there"},
+		{"another protocol", []string{"bench", "--url", "http://" + addr}, "does not speak HTTP"},
+		{"a user name", []string{"bench", "--url", "http://u:SEKRET@127.0.0.1:1"}, "without a user name"},
+		{"an address in use", []string{"listen", "--addr", addr}, "something else listens there already"},
+		{"no address", []string{"listen", "--addr", "nine thousand"}, "it is not an address"},
+		{"in use, by a hostile one", []string{"listen", "--hostile", "slow-body", "--addr", addr}, "something else listens there already"},
+		{"in use, for the endpoints", []string{"bench", "--listen", addr, "--url", "http://127.0.0.1:1"}, "something else listens there already"},
+		{"in use, for the service", []string{"serve", "--dev", "--addr", addr}, "something else listens on " + addr + " already"},
+		{"an address of others", []string{"serve", "--addr", "203.0.113.1:80"}, ""},
+		{"a directory that can't be", []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", "/dev/null/x"}, "can't be used: a part of its path is not a directory"},
+		{"the same", []string{"keys", "create", "x", "--data", "/dev/null/x"}, "a part of its path is not a directory"},
+	} {
+		status, out, said := runCommand(t, tt.args...)
+		if status == 0 || !strings.Contains(said, tt.want) || foreignWords.MatchString(out+said) {
+			t.Errorf("%s: %v ends with %d and says %s%s, want %q", tt.why, tt.args, status, out, said, tt.want)
+		}
+	}
+	for _, args := range [][]string{{"doctor"}, {"keys", "list"}, {"keys", "create", "x"}, {"migrate"}, {"migrate", "--dry-run"}, {"serve"}} {
+		for url, want := range map[string]string{
+			"postgres://SEKRET:SEKRET@127.0.0.1:1/SEKRET":           "PostgreSQL at 127.0.0.1:1: nothing listens there",
+			"postgres://SEKRET:SEKRET@nohost.invalid/SEKRET":        "PostgreSQL at nohost.invalid:5432: ",
+			"postgres://hf:p@SEKRET#w%rd@127.0.0.1:1/hf":            "%40 for @",
+			"postgres://hf:p@SEKRET@127.0.0.1/hf":                   "%40 for @",
+			"postgres://hf@127.0.0.1:1/hf?sslmode=SEKRET":           "sslmode is none of",
+			"postgres://hf@127.0.0.1:1/hf?sslpassword=SEKRET":       "nothing listens there",
+			"postgres://hf@127.0.0.1:1/hf?password=SEKRET&port=SEK": "a port is a number",
+		} {
+			t.Setenv("DATABASE_URL", url)
+			status, out, said := runCommand(t, args...)
+			if status == 0 || !strings.Contains(said, want) || foreignWords.MatchString(out+said) {
+				t.Errorf("%v with %s ends with %d and says %s%s, want %q", args, url, status, out, said, want)
+			}
+		}
+	}
+}
+
+func TestPlainly(t *testing.T) {
+	_, number := strconv.Atoi("SEKRET")
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	_, escape := url.PathUnescape("%zz")
+	for _, tt := range []struct {
+		why  string
+		err  error
+		want string
+	}{
+		{"ours alone", errors.New("write true or false"), "write true or false"},
+		{"wrapped", fmt.Errorf("ask a: %w; try b", refused), "ask a: nothing listens there; try b"},
+		{"in a URL's error", fmt.Errorf("ask: %w", &url.Error{Op: "Get", URL: "http://u:SEKRET@h", Err: refused}), "ask: nothing listens there"},
+		{"two", errors.Join(fmt.Errorf("a: %w", refused), fmt.Errorf("b: %w", number)), "a: nothing listens there\nb: it is not a number that can be used"},
+		{"a file", fmt.Errorf("copy: %w", &fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOSPC}), `copy: "/x" can't be used: the disk is full`},
+		{"an escape", fmt.Errorf("a: %w", escape), "a: it is not a URL"},
+		{"an end", fmt.Errorf("read: %w", io.ErrUnexpectedEOF), "read: the connection was closed before the response was complete"},
+	} {
+		if got := plainly(tt.err); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.why, got, tt.want)
+		}
+	}
+}

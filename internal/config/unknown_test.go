@@ -1,0 +1,100 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestNamesThatNobodyReads: a slip that would have no effect stops the start; what may be another
+// program's is warned about; what is certainly no slip is left alone.
+func TestNamesThatNobodyReads(t *testing.T) {
+	for _, c := range []struct {
+		reason, variables string // separated by blanks
+		stops             bool
+		want              string // in the fault or the warning; "" is neither
+	}{
+		{"swapped", "LOG_LEVLE=debug", true, "did you mean LOG_LEVEL? Rename it; or if another program reads it, set LOG_LEVEL, too."},
+		{"a letter short", "LOG_LEVE=debug", true, "did you mean LOG_LEVEL?"},
+		{"together", "LOGLEVEL=debug", true, "did you mean LOG_LEVEL?"},
+		{"URI for URL", "DATABASE_URI=postgres://db/x", true, "did you mean DATABASE_URL?"},
+		{"a letter short", "DATABSE_URL=sqlite://x.db", true, "did you mean DATABASE_URL?"},
+		{"DB for DATABASE", "DB_URL=postgres://db/x", true, "did you mean DATABASE_URL?"},
+		{"another name of it", "POSTGRES_URL=postgres://db/x", true, "did you mean DATABASE_URL?"},
+		{"URI for URL", "REDIS_URI=redis://r:6379", true, "did you mean REDIS_URL?"},
+		{"a slip in the replica's", "DATABASE_REED_URL=postgres://db/x", true, "did you mean DATABASE_READ_URL?"},
+		{"a slip in retention", "LOG_RETENTON=3d", true, "did you mean LOG_RETENTION?"},
+		{"a slip in a file's name", "DATABASE_URL_FIEL=/run/secrets/url", true, "did you mean DATABASE_URL_FILE?"},
+
+		{"guessed", "HOOKFERRY_RETENTION=3d", true, "did you mean LOG_RETENTION? Rename it, or remove it."},
+		{"guessed", "WEBHOOK_RETRIES=3", true, "did you mean WEBHOOK_MAX_RETRIES?"},
+		{"guessed", "HOOKFERRY_MAX_ATTEMPTS=3", true, "did you mean WEBHOOK_MAX_RETRIES?"},
+		{"guessed", "WEBHOOK_RETENTION=3d", true, "did you mean LOG_RETENTION?"},
+		{"a prefix too many", "HOOKFERRY_LOG_LEVEL=debug", true, "did you mean LOG_LEVEL?"},
+		{"a prefix too many", "HOOKFERRY_DATABASE_URL=postgres://db/x", true, "did you mean DATABASE_URL?"},
+		{"a prefix too many", "WEBHOOK_REDIS_URL=redis://r", true, "did you mean REDIS_URL?"},
+		{"a directory", "HOOKFERRY_DATA_DIR=/x", true, "did you mean HOOKFERRY_DATA?"},
+		{"a port", "HOOKFERRY_PORT=8080", true, "did you mean HOOKFERRY_ADDR=:8080?"},
+		{"ours, whatever it is", "HOOKFERRY_NONSENSE=1", true, "`hookferry config` prints those there are"},
+		{"ours, although the right one is set", "HOOKFERRY_LOG_LEVEL=debug LOG_LEVEL=info", true, "did you mean LOG_LEVEL?"},
+
+		{"a platform's port", "PORT=8080", false, "PORT is not a setting, and is not read; did you mean HOOKFERRY_ADDR=:8080?"},
+		{"the same, and an address", "PORT=8080 HOOKFERRY_ADDR=:8080", false, ""},
+		{"the right one is set, too", "LOG_LEVLE=debug LOG_LEVEL=info", false, "LOG_LEVLE is not a setting, and is not read; did you mean LOG_LEVEL?"},
+		{"the right one's file is set, too", "DATABASE_URI=postgres://db/x DATABASE_URL_FILE=/dev/null/x", false, "DATABASE_URL_FILE names a file"},
+		{"a database of another program's", "POSTGRES_URL=postgres://db/x DATABASE_URL=sqlite://x.db", false, ""},
+		{"a value that it does not take", "LOG_LEVELS=3", false, "LOG_LEVELS is not a setting, and is not read"},
+		{"another kind of database", "DATABASE_URI=mysql://db/x", false, "DATABASE_URI is not a setting, and is not read"},
+		{"another program's webhook", "WEBHOOK_URL=https://example.com", false, "WEBHOOK_URL is not a setting, and is not read"},
+		{"a guess with a value that it does not take", "WEBHOOK_RETRIES=many", false, "WEBHOOK_RETRIES is not a setting, and is not read; did you mean WEBHOOK_MAX_RETRIES?"},
+
+		{"another program's", "TIMEOUT=10s", false, ""},
+		{"another program's", "API_KEY=0123456789abcdef", false, ""},
+		{"another program's", "DATABASE_HOST=db", false, ""},
+		{"another program's", "DATABASE_NAME=x", false, ""},
+		{"another program's", "REDIS_HOST=r", false, ""},
+		{"another program's", "LOG_FORMAT=json", false, ""},
+		{"another program's", "LOG_FILE=x", false, ""},
+		{"another program's", "PATH=/bin", false, ""},
+		{"empty", "LOG_LEVLE=", false, ""},
+	} {
+		cfg, err := Load(strings.Fields(c.variables), "", Overrides{})
+		said := strings.Join(cfg.Warnings(), " ")
+		if err != nil {
+			said = err.Error()
+		}
+		if c.stops && err == nil || !strings.Contains(said, c.want) || c.want == "" && said != "" {
+			t.Errorf("%s: %s: it says %q (stops: %v), want %q (%v)", c.reason, c.variables, said, err != nil, c.want, c.stops)
+		}
+		if !c.stops && err != nil && !strings.Contains(c.variables, "_FILE") {
+			t.Errorf("%s: %s stops the start: %v", c.reason, c.variables, err)
+		}
+	}
+	if cfg, err := Load([]string{"POSTGRES_URL=postgres://db/x"}, "", Overrides{Data: "x"}); err != nil || len(cfg.Warnings()) > 0 {
+		t.Errorf("--data says which database: %v %v", err, cfg.Warnings())
+	}
+	if _, err := Load(nil, write(t, ".env", "DATABASE_URI=postgres://db/x\n"), Overrides{}); err == nil || !strings.Contains(err.Error(), "line 1) is not a setting: did you mean DATABASE_URL?") {
+		t.Errorf("in the .env file: %v", err)
+	}
+}
+
+// TestListsWithOtherSeparators: what other programs write between the entries of a list.
+func TestListsWithOtherSeparators(t *testing.T) {
+	for _, name := range []string{"WEBHOOK_RETRY_SCHEDULE", "HOOKFERRY_ALLOW_TARGETS", "HOOKFERRY_DENY_TARGETS", "HOOKFERRY_TARGET_PORTS"} {
+		entries := map[string][2]string{"WEBHOOK_RETRY_SCHEDULE": {"10s", "30s"}, "HOOKFERRY_TARGET_PORTS": {"80", "443"}}[name]
+		if entries[0] == "" {
+			entries = [2]string{"10.0.0.0/8", "192.168.1.7"}
+		}
+		for _, form := range []string{"A;B", "A; B", "A B", "A  B", "A|B", "[A,B]", "[A, B]", "(A,B)", "{A,B}", `"A,B"`, "'A,B'", `["A","B"]`, "A\tB", "A\nB"} {
+			text := strings.NewReplacer("A", entries[0], "B", entries[1]).Replace(form)
+			if _, err := Load([]string{name + "=" + text}, "", Overrides{}); err == nil || !strings.Contains(err.Error(), "with commas and nothing else, like ") {
+				t.Errorf("%s=%s: %v, want what separates the entries", name, text, err)
+			}
+		}
+		for _, form := range []string{"A,B", "A, B", " A , B "} {
+			text := strings.NewReplacer("A", entries[0], "B", entries[1]).Replace(form)
+			if _, err := Load([]string{name + "=" + text}, "", Overrides{}); err != nil {
+				t.Errorf("%s=%s: %v", name, text, err)
+			}
+		}
+	}
+}
