@@ -3,12 +3,12 @@ package send
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 )
@@ -89,10 +89,13 @@ func (f failure) blocked() (event.Code, string) {
 
 func (f failure) proxy() (event.Code, string) {
 	var e *proxyError
-	if errors.As(f.err, &e) {
-		return e.code, e.words
+	switch {
+	case !errors.As(f.err, &e):
+		return "", ""
+	case e.code == event.CodeTimeout:
+		return e.code, e.words + " within " + f.within()
 	}
-	return "", ""
+	return e.code, e.words
 }
 
 func (f failure) dns() (event.Code, string) {
@@ -116,7 +119,7 @@ func (f failure) timeout() (event.Code, string) {
 	}
 	switch f.stage {
 	case waiting, resolving, connecting:
-		return event.CodeTimeout, "could not connect to " + f.whom() + " within " + f.within()
+		return event.CodeTimeout, "could not connect to " + f.whom() + f.others() + " within " + f.within()
 	case handshaking:
 		return event.CodeTimeout, "no TLS handshake with " + f.whom() + " within " + f.within()
 	case answering:
@@ -130,14 +133,8 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &e) && e.Timeout()
 }
 
-// within is the limit that was reached: that of the attempt, or the shorter one
-// of its connection.
-func (f failure) within() string {
-	if !time.Now().Before(f.deadline) {
-		return seconds(f.limit)
-	}
-	return seconds(min(f.limit, f.dialLimit))
-}
+// within is the limit that was reached.
+func (f failure) within() string { return seconds(f.limit) }
 
 // whom is the other end as far as it is known.
 func (f failure) whom() string {
@@ -145,6 +142,17 @@ func (f failure) whom() string {
 		return f.peer
 	}
 	return quote(f.host)
+}
+
+// others are the other addresses that were tried.
+func (f failure) others() string {
+	switch f.tried {
+	case 0, 1:
+		return ""
+	case 2:
+		return " or to 1 other address"
+	}
+	return fmt.Sprintf(" or to %d other addresses", f.tried-1)
 }
 
 func (f failure) system() (event.Code, string) {

@@ -28,7 +28,7 @@ func outcome(t *testing.T, limit time.Duration, play func(net.Conn)) (o event.Ou
 		x.in.Reset(x)
 		ours.SetDeadline(time.Now().Add(limit))
 		began := time.Now()
-		whole, err = x.read(newAttempt(t.Context(), limit, limit), &o)
+		whole, err = x.read(newAttempt(t.Context(), limit), &o)
 		took = time.Since(began)
 		ours.Close()
 		theirs.Close()
@@ -303,7 +303,7 @@ func FuzzResponses(f *testing.F) {
 		x := exchanges.New().(*exchange)
 		x.from, x.left = once{Reader: bytes.NewReader(text)}, maxHeaderSize
 		x.in.Reset(x)
-		whole, err := x.read(newAttempt(t.Context(), time.Minute, time.Minute), &o)
+		whole, err := x.read(newAttempt(t.Context(), time.Minute), &o)
 		theirs := readWithNetHTTP(text)
 		if whole && (err != nil || !theirs.whole) {
 			t.Fatalf("%q: the connection is kept, and net/http does not keep it", text)
