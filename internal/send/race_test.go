@@ -50,7 +50,7 @@ func number(n int) netip.AddrPort {
 }
 
 // runs holds a race over addresses 1, 2, 3, … in fake time.
-func runs(t *testing.T, limit time.Duration, ways []way) (won byte, err error, took time.Duration, c *course) {
+func runs(t *testing.T, limit time.Duration, ways []way) (won byte, took time.Duration, c *course, err error) {
 	t.Helper()
 	c = &course{}
 	synctest.Test(t, func(t *testing.T) {
@@ -83,7 +83,7 @@ func runs(t *testing.T, limit time.Duration, ways []way) (won byte, err error, t
 		}
 		time.Sleep(time.Hour) // whatever was under way has ended
 	})
-	return won, err, took, c
+	return won, took, c, err
 }
 
 func TestRace(t *testing.T) {
@@ -120,7 +120,7 @@ func TestRace(t *testing.T) {
 		{"no addresses", nil, 0, io.EOF, 0, nil, nil},
 	}
 	for _, tt := range tests {
-		won, err, took, c := runs(t, 10*time.Second, tt.ways)
+		won, took, c, err := runs(t, 10*time.Second, tt.ways)
 		if won != tt.won || err != tt.err || took != tt.took {
 			t.Errorf("%s: %d won, %v, after %v; want %d, %v, %v", tt.name, won, err, took, tt.won, tt.err, tt.took)
 		}
@@ -128,7 +128,7 @@ func TestRace(t *testing.T) {
 			t.Errorf("%s: started %v, closed %v; want %v, %v", tt.name, c.started, c.closed, tt.started, tt.closed)
 		}
 	}
-	if _, _, took, c := runs(t, 900*ms, many); took != 900*ms || len(c.started) != 4 {
+	if _, took, c, _ := runs(t, 900*ms, many); took != 900*ms || len(c.started) != 4 {
 		t.Errorf("many dead ones: %v after %v", c.started, took)
 	}
 }
