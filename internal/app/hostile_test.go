@@ -29,8 +29,8 @@ func hostileEndpoints(t *testing.T) int {
 	return n
 }
 
-// busy are the kinds whose attempts last as long as the time-out lets them.
-var busy = []string{"silent", "tarpit", "slow-headers", "slow-body"}
+// busy are the kinds whose attempts last as long as the timeout lets them.
+var busy = []string{"silent", "tarpit"}
 
 // Healthy endpoints get all of theirs while hundreds of hostile ones are at it: those
 // that hang have not come to the end of their first attempt when the last healthy
@@ -67,6 +67,33 @@ func TestHostileEndpointsDelayNobody(t *testing.T) {
 		t.Errorf("%d MiB of memory, want %d at most", m.Sys>>20, mostMemory>>20)
 	}
 	t.Logf("%d MiB of memory in all", m.Sys>>20)
+}
+
+// A response without an end holds its slot, the only one, for a moment and not for the
+// whole timeout: three deliveries to it would take three minutes.
+func TestAResponseWithoutAnEndHoldsNoSlot(t *testing.T) {
+	s := start(t, t.TempDir(), "WEBHOOK_TIMEOUT=60s")
+	for _, name := range []string{"slow-headers", "slow-body"} {
+		kind, err := hostile.Find(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		endless, err := hostile.Listen(kind, hostile.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(endless.Close)
+		sub := s.subscribe(map[string]any{"target_url": endless.URL(), "max_in_flight": 1})
+		var deliveries []string
+		for range 3 {
+			deliveries = append(deliveries, s.publish(sub, created))
+		}
+		for _, id := range deliveries {
+			if d := s.settled(id); d["status"] != "delivered" {
+				t.Errorf("%s: %v", name, d)
+			}
+		}
+	}
 }
 
 // besiege makes hostile endpoints with a delivery each, waits until all have been

@@ -84,7 +84,7 @@ func (c *Config) delivery() []declaration {
 		},
 		{
 			name: "WEBHOOK_TIMEOUT", def: "10s", role: RoleWorker, value: durationOf(&c.Timeout, 100*time.Millisecond, event.MaxTimeout),
-			meaning: "How long an attempt may take, the answer's body included.",
+			meaning: "How long an attempt may take, from looking the name up to the response's status line.",
 		},
 		{
 			name: "HOOKFERRY_ALLOW_TARGETS", devDef: "127.0.0.0/8,::1/128", role: RoleAll, emptyIsSet: true, value: allowedOf(&c.AllowTargets),

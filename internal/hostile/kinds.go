@@ -34,7 +34,7 @@ func Kinds() []Kind {
 		{Name: "endless-line", About: "one header field without end", script: script(readRequest, say(ok+field), forever(long))},
 		{Name: "endless-body", About: "200, and a body without end", script: script(readRequest, say(ok+"\r\n"), forever(long))},
 		{Name: "endless-chunks", About: "200, and chunks without end", script: script(readRequest, say(ok+"Transfer-Encoding: chunked\r\n\r\n"), forever("4\r\nabcd\r\n"))},
-		{Name: "gzip-bomb", About: "200, and gzip that unpacks to a thousand times its size, without end", script: script(readRequest, say(ok+"Content-Encoding: gzip\r\n\r\n"), bomb)},
+		{Name: "gzip-bomb", About: "200, and gzip that unpacks to a thousand times its size, without end", script: script(readRequest, bomb(ok+"Content-Encoding: gzip\r\n\r\n"))},
 		{Name: "flood-100", About: "100 Continue without end", script: script(readRequest, forever("HTTP/1.1 100 Continue\r\n\r\n"))},
 		{Name: "flood-103", About: "103 Early Hints without end", script: script(readRequest, forever("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"))},
 

@@ -83,18 +83,24 @@ func forever(text string) step {
 	}
 }
 
-// bomb writes one packed file after another, which gzip takes for one file.
-func bomb(x *exchange) error {
-	const unpacked = 1 << 20
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	if _, err := z.Write(make([]byte, unpacked)); err != nil {
-		return err
+// bomb writes a header, and then one packed file after another, which gzip takes for one
+// file. It packs before it says anything, since who reads on waits only for a moment.
+func bomb(header string) step {
+	return func(x *exchange) error {
+		const unpacked = 1 << 20
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		if _, err := z.Write(make([]byte, unpacked)); err != nil {
+			return err
+		}
+		if err := z.Close(); err != nil {
+			return err
+		}
+		if err := say(header + packed.String())(x); err != nil {
+			return err
+		}
+		return forever(packed.String())(x)
 	}
-	if err := z.Close(); err != nil {
-		return err
-	}
-	return forever(packed.String())(x)
 }
 
 // reset makes the other end see "connection reset by peer".

@@ -10,33 +10,24 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// maxBody is how much of an answer's body is read. A connection whose answer is
-// longer is closed.
-const maxBody = 64 << 10
-
-// readAnswer writes into the Outcome what the receiver answered. whole means that the
-// body has ended within its bounds, and that the connection is ready for another request.
-func readAnswer(o *event.Outcome, resp *http.Response) (whole bool) {
-	o.StatusCode = resp.StatusCode
-	switch code := resp.StatusCode; {
+// judge writes into the Outcome what a status means.
+func judge(o *event.Outcome, code int, h *header) {
+	o.StatusCode = code
+	switch {
 	case code >= 200 && code <= 299:
 	case code < 100:
 		o.StatusCode = 0
 		o.Code, o.Error = event.CodeBadResponse, "what came back has a status code that HTTP does not have"
 	case code >= 300 && code <= 399:
-		o.Code, o.Error = event.CodeRedirect, redirected(resp)
+		o.Code, o.Error = event.CodeRedirect, redirected(code, h.location)
 	case code == http.StatusGone:
 		o.Code, o.Error = event.CodeGone, answered(code)
 	default:
 		o.Code, o.Error = event.CodeStatus, answered(code)
 	}
-	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable {
-		o.RetryAfter = retryAfter(resp.Header.Get("Retry-After"), o.StartedAt)
+	if code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable {
+		o.RetryAfter = retryAfter(h.retryAfter, o.StartedAt)
 	}
-	if resp.StatusCode >= 200 { // 101 has no body but a stream without end
-		o.Response, whole = excerpt(resp.Body)
-	}
-	return whole
 }
 
 // buffers are for reading bodies: pointers to arrays, so that neither taking one
@@ -45,12 +36,9 @@ var buffers = sync.Pool{New: func() any { return new([event.ExcerptLimit]byte) }
 
 // excerpt reads the body to its end, but no more than maxBody bytes, and returns
 // how it begins and whether the end was seen. A body that is late, cut or endless
-// changes nothing about the answer, because the status has been given: what came of
+// changes nothing about the attempt, because the status has been given: what came of
 // it is the excerpt.
 func excerpt(body io.Reader) (kept []byte, whole bool) {
-	if body == http.NoBody {
-		return nil, true
-	}
 	buf := buffers.Get().(*[event.ExcerptLimit]byte)
 	defer buffers.Put(buf)
 
@@ -79,10 +67,9 @@ func answered(code int) string {
 	return s
 }
 
-func redirected(resp *http.Response) string {
-	location := resp.Header.Get("Location")
+func redirected(code int, location string) string {
 	if location == "" {
-		return answered(resp.StatusCode) + ", which is not followed"
+		return answered(code) + ", which is not followed"
 	}
 	u, err := url.Parse(location)
 	if err != nil {

@@ -10,24 +10,29 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Answers that break the rules of HTTP, beside those of package hostile.
-func TestBrokenAnswers(t *testing.T) {
+// What is no status line is no response, beside what package hostile sends.
+func TestResponsesWithoutAStatus(t *testing.T) {
 	t.Parallel()
-	const ok = "HTTP/1.1 200 OK\r\n"
+	const notHTTP = "what came back is not HTTP/1.1"
 	tests := []struct {
 		name   string
 		handle func(net.Conn)
 		code   event.Code
-		words  string // ADDR stands for the receiver's address
+		words  string // ADDR stands for the endpoint's address
 	}{
-		{"hangs up within the status line", answerAndClose("HTTP/1."), event.CodeBadResponse, "what came back is not HTTP/1.1"},
-
-		{"another protocol", answer("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeBadResponse, "what came back is not HTTP/1.1"},
+		{"hangs up within the status line", answerAndClose("HTTP/1."), event.CodeConnectionClosed, "ADDR hung up before its status line was complete"},
+		{"hangs up within the status code", answerAndClose("HTTP/1.1 20"), event.CodeConnectionClosed, "ADDR hung up before its status line was complete"},
+		{"cuts the connection there", answerAndReset("HTTP/1.1 200"), event.CodeConnectionReset, "ADDR cut the connection before its status line was complete"},
+		{"hangs up after an interim response", answerAndClose("HTTP/1.1 102 Processing\r\n\r\n"), event.CodeConnectionClosed, "ADDR hung up before its status line was complete"},
+		{"hangs up within an interim response", answerAndClose("HTTP/1.1 102 Processing\r\nX"), event.CodeConnectionClosed, "ADDR hung up before its status line was complete"},
+		{"stops within the status line", answer("HTTP/1.1 20"), event.CodeTimeout, "no complete status line within 500ms"},
+		{"stops after an interim response", answer("HTTP/1.1 100 Continue\r\n\r\n"), event.CodeTimeout, "no complete status line within 500ms"},
+		{"another protocol", answer("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeBadResponse, notHTTP},
+		{"a page without a status, as HTTP/0.9 has it", answerAndClose("<html>200 OK</html>"), event.CodeBadResponse, notHTTP},
 		{"TLS alert", answer("\x15\x03\x01\x00\x02\x02\x46\r\n"), event.CodeBadResponse, "answered TLS to an http request; should the target URL begin with https://?"},
-		{"status of four digits", answer("HTTP/1.1 2000 OK\r\n\r\n"), event.CodeBadResponse, "what came back is not HTTP/1.1"},
-		{"a line that is no field", answer(ok + "no colon here\r\n\r\n"), event.CodeBadResponse, "the answer's header has a line that is not a header field"},
-		{"unknown transfer encoding", answer(ok + "Transfer-Encoding: rot13\r\n\r\n"), event.CodeBadResponse, "the answer has a transfer encoding that is not understood"},
-		{"endless status line", answerForever("HTTP/1.1 200 ", strings.Repeat("a", 1000)), event.CodeBadResponse, "the answer's header is longer than 64 KiB, interim (1xx) answers included"},
+		{"blanks without end", answerForever("HTTP/1.1", strings.Repeat(" ", 1000)), event.CodeBadResponse, notHTTP},
+		{"empty lines without end", answerForever("", strings.Repeat("\r\n", 1000)), event.CodeBadResponse, notHTTP},
+		{"an endless interim response", answerForever("HTTP/1.1 103 ", strings.Repeat("a", 1000)), event.CodeBadResponse, "interim (1xx) responses are longer than 64 KiB"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -36,8 +41,8 @@ func TestBrokenAnswers(t *testing.T) {
 			sub := subscription(r.url())
 			sub.Timeout = short
 			o := newSender(t).Send(t.Context(), sub, event.Claimed{Event: someEvent()})
-			if words := strings.ReplaceAll(tt.words, "ADDR", r.addr); o.Code != tt.code || o.Error != words {
-				t.Errorf("got %s: %q\nwant %s: %q", o.Code, o.Error, tt.code, words)
+			if words := strings.ReplaceAll(tt.words, "ADDR", r.addr); o.Code != tt.code || o.Error != words || o.StatusCode != 0 {
+				t.Errorf("got %d %s: %q\nwant %s: %q", o.StatusCode, o.Code, o.Error, tt.code, words)
 			}
 			if o.Success() || o.Peer != r.addr {
 				t.Errorf("success %v, peer %q, want false, %q", o.Success(), o.Peer, r.addr)
@@ -152,8 +157,7 @@ func TestRedirectWords(t *testing.T) {
 		{"https://a.example/" + strings.Repeat("a", 60_000), "redirect to https://a.example/" + strings.Repeat("a", 182) + "… not followed", "cut"},
 	}
 	for _, tt := range tests {
-		resp := &http.Response{StatusCode: 302, Header: http.Header{"Location": {tt.location}}}
-		if got := redirected(resp); got != tt.words {
+		if got := redirected(http.StatusFound, tt.location); got != tt.words {
 			t.Errorf("%s: got %q, want %q", tt.why, got, tt.words)
 		}
 	}

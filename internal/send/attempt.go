@@ -22,22 +22,22 @@ const (
 
 // attempt watches one attempt on its way to an answer.
 //
-// Some of its methods are called by goroutines of net.Dialer, which tries two
-// addresses at a time, and may be so after Send has returned. That is why there is a
+// Some of its methods are called by goroutines of race, which tries several addresses
+// at a time, and may be so after Send has returned. That is why there is a
 // lock, and why an attempt is never used again for another.
 type attempt struct {
-	parent    context.Context // ends when the process must stop
-	began     time.Time
-	limit     time.Duration // of the whole exchange
-	deadline  time.Time     // when it is over
-	dialLimit time.Duration
-	proxied   bool // what is dialled is a proxy, and nobody's peer
+	parent   context.Context // ends when the process must stop
+	began    time.Time
+	limit    time.Duration // of the whole exchange; no part of it has a limit of its own
+	deadline time.Time     // when it is over
+	proxied  bool          // what is dialled is a proxy, and nobody's peer
 
 	mu        sync.Mutex
 	stage     stage
 	peer      string
 	reused    bool
 	connected bool
+	tried     int // addresses
 	phase     struct{ dns, connect, tls, answer span }
 }
 
@@ -51,9 +51,9 @@ func (s span) length() time.Duration {
 	return max(0, s.to.Sub(s.from))
 }
 
-func newAttempt(parent context.Context, limit, dialLimit time.Duration) *attempt {
+func newAttempt(parent context.Context, limit time.Duration) *attempt {
 	now := time.Now()
-	return &attempt{parent: parent, began: now, limit: limit, deadline: now.Add(limit), dialLimit: dialLimit}
+	return &attempt{parent: parent, began: now, limit: limit, deadline: now.Add(limit)}
 }
 
 // waitAgain is when a kept connection turned out to be dead.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
@@ -19,13 +20,14 @@ const maxProxyHeader = 16 << 10
 // named in the settings: the guard is not asked about it, and lets nobody else call
 // its address.
 type tunnels struct {
-	addr   string
-	fields event.Secret // the header of each CONNECT, after its Host
-	dialer net.Dialer
+	addr    string
+	fields  event.Secret // the header of each CONNECT, after its Host
+	lookups *lookups
+	dialer  *net.Dialer
 }
 
-func newTunnels(p Proxy, userAgent string) *tunnels {
-	t := &tunnels{addr: p.Addr, fields: event.Secret("User-Agent: " + userAgent + "\r\n")}
+func newTunnels(p Proxy, userAgent string, lookups *lookups) *tunnels {
+	t := &tunnels{addr: p.Addr, lookups: lookups, dialer: &net.Dialer{}, fields: event.Secret("User-Agent: " + userAgent + "\r\n")}
 	if login := p.login(); login != "" {
 		t.fields += "Proxy-Authorization: " + login + "\r\n"
 	}
@@ -43,28 +45,37 @@ type proxyError struct {
 
 func (e *proxyError) Error() string { return e.words }
 
+// hopeless reports whether it is the proxy, so that no other address would help.
+func (e *proxyError) hopeless() bool { return e.code == event.CodeNetwork }
+
 // open asks the proxy for a connection to the address, which nobody but the caller
 // has any bytes of.
 func (t *tunnels) open(ctx context.Context, target string) (*net.TCPConn, error) {
-	c, err := t.dialer.DialContext(ctx, "tcp", t.addr)
+	tcp, err := t.dial(ctx)
 	if err != nil {
 		return nil, &proxyError{event.CodeNetwork, "the proxy of HOOKFERRY_PROXY can't be reached; the log says why", err.Error()}
-	}
-	tcp, ok := c.(*net.TCPConn)
-	if !ok {
-		c.Close()
-		return nil, errors.New("the proxy's connection is not one of TCP")
 	}
 	stop := context.AfterFunc(ctx, func() { tcp.SetDeadline(time.Unix(1, 0)) })
 	err = t.ask(tcp, target)
 	if !stop() { // the deadline has been set, or is about to be
-		err = &proxyError{event.CodeTimeout, "could not connect to " + target + " through the proxy in time", t.addr}
+		err = &proxyError{event.CodeTimeout, "could not connect to " + target + " through the proxy", t.addr}
 	}
 	if err != nil {
 		tcp.Close()
 		return nil, err
 	}
 	return tcp, nil
+}
+
+// dial connects to the proxy, as dial does to a target.
+func (t *tunnels) dial(ctx context.Context) (*net.TCPConn, error) {
+	from, err := t.lookups.addressesOf(t.addr)
+	if err != nil {
+		return nil, err
+	}
+	return race(ctx, from.next, func(ctx context.Context, addr netip.AddrPort) (*net.TCPConn, error) {
+		return dialTCP(ctx, t.dialer, addr)
+	})
 }
 
 // ask sends the CONNECT (RFC 9110, section 9.3.6) and reads what the proxy answers.

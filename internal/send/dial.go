@@ -3,31 +3,41 @@ package send
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"net/http/httptrace"
-	"sync"
+	"net/netip"
 	"syscall"
 	"time"
 )
 
 // dial opens a connection for an attempt, to one of the addresses of the name.
 func (s *Sender) dial(ctx context.Context, a *attempt, address string) (*conn, error) {
+	from, err := s.lookups.addressesOf(address)
+	if err != nil {
+		return nil, err
+	}
+	from.watch = a.resolve
 	d := &dialing{attempt: a, guard: s.targets.guard}
 	open := s.direct
 	if s.proxy != nil {
 		open = s.tunnel
 	}
-	c, err := open(ctx, d, address)
-	if err != nil {
-		return nil, d.verdict(err)
-	}
-	return c, nil
+	return race(ctx, from.next, func(ctx context.Context, addr netip.AddrPort) (*conn, error) {
+		return open(ctx, d, addr)
+	})
 }
 
 // direct dials the address itself.
-func (s *Sender) direct(ctx context.Context, d *dialing, address string) (*conn, error) {
-	c, err := s.dialer.DialContext(d.watch(ctx), "tcp", address)
+func (s *Sender) direct(ctx context.Context, d *dialing, addr netip.AddrPort) (*conn, error) {
+	tcp, err := dialTCP(context.WithValue(ctx, dialingKey{}, d), s.dialer, addr)
+	d.done(addr.String(), err)
+	if err != nil {
+		return nil, err
+	}
+	return &conn{TCPConn: tcp, peer: tcp.RemoteAddr().String()}, nil
+}
+
+func dialTCP(ctx context.Context, dialer *net.Dialer, addr netip.AddrPort) (*net.TCPConn, error) {
+	c, err := dialer.DialContext(ctx, "tcp", addr.String())
 	if err != nil {
 		return nil, err
 	}
@@ -36,25 +46,16 @@ func (s *Sender) direct(ctx context.Context, d *dialing, address string) (*conn,
 		c.Close()
 		return nil, errors.New("the connection that was dialled is not one of TCP")
 	}
-	return &conn{TCPConn: tcp, peer: tcp.RemoteAddr().String()}, nil
+	return tcp, nil
 }
 
-// maxAddresses is how many addresses of a name are tried. An endpoint has a few; a
-// name with hundreds would make each attempt knock at hundreds of doors.
-const maxAddresses = 16
-
-// dialing watches one dial, which may try several addresses, two at a time.
+// dialing is the dial for an attempt, which may try several addresses at a time.
 type dialing struct {
 	attempt *attempt
 	guard   *Guard
-	mu      sync.Mutex
-	tried   int
-	failed  error // of the first address that the guard let pass
 }
 
 type dialingKey struct{}
-
-var errTooMany = fmt.Errorf("the name has more than %d addresses, and no more are tried", maxAddresses)
 
 // control is for net.Dialer.ControlContext, which calls it with each address that
 // it is about to connect to.
@@ -71,9 +72,6 @@ func control(ctx context.Context, network, address string, _ syscall.RawConn) er
 // former are, because half of an endpoint's record being wrong is no reason to lose
 // its webhooks, and nobody gains by it.
 func (d *dialing) admit(network, address string) error {
-	if d.next() > maxAddresses {
-		return errTooMany
-	}
 	if err := d.guard.CheckDial(network, address); err != nil {
 		return err
 	}
@@ -81,31 +79,21 @@ func (d *dialing) admit(network, address string) error {
 	return nil
 }
 
-func (d *dialing) next() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.tried++
-	return d.tried
+// done is how the dial of an address ended.
+func (d *dialing) done(address string, err error) {
+	d.attempt.step(connecting, func(at time.Time) { d.attempt.connectDone(address, err, at) })
 }
 
-func (d *dialing) watch(ctx context.Context) context.Context {
-	a := d.attempt
-	ctx = context.WithValue(ctx, dialingKey{}, d)
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		DNSStart: func(httptrace.DNSStartInfo) {
-			a.step(resolving, func(at time.Time) { a.phase.dns = span{from: at} })
-		},
-		DNSDone: func(httptrace.DNSDoneInfo) {
-			a.step(resolving, func(at time.Time) { a.phase.dns.to = at })
-		},
-		ConnectDone: func(_, address string, err error) { d.done(address, err) },
-	})
+// resolve notes the look-up of the name.
+func (a *attempt) resolve(began, ended time.Time) {
+	a.step(resolving, func(time.Time) { a.phase.dns = span{from: began, to: ended} })
 }
 
 func (a *attempt) connectStart(address string, at time.Time) {
 	if a.phase.connect.from.IsZero() {
 		a.phase.connect.from = at
 	}
+	a.tried++
 	if !a.connected {
 		a.peer = address
 	}
@@ -121,30 +109,4 @@ func (a *attempt) connectDone(address string, err error, at time.Time) {
 	if err == nil {
 		a.connected, a.peer = true, address
 	}
-}
-
-// done is how the dial of an address ended.
-func (d *dialing) done(address string, err error) {
-	d.note(err)
-	d.attempt.step(connecting, func(at time.Time) { d.attempt.connectDone(address, err, at) })
-}
-
-func (d *dialing) note(err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var blocked *blockedError
-	if d.failed == nil && err != nil && !errors.As(err, &blocked) && !errors.Is(err, errTooMany) {
-		d.failed = err
-	}
-}
-
-// verdict is the error of the whole dial. A name that has an address which is
-// refused and another that does not answer at present is not blocked for good.
-func (d *dialing) verdict(err error) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.failed != nil {
-		return d.failed
-	}
-	return err
 }

@@ -18,7 +18,7 @@ import (
 // nameServer answers DNS questions on loopback: with what answer gives for the
 // name, or with its response code where there are no addresses. Response code
 // -1 is silence.
-func nameServer(t testing.TB, answer func(name string) (addrs []netip.Addr, rcode int)) *net.Resolver {
+func nameServer(t testing.TB, answer func(name string) (addrs []netip.Addr, rcode int)) *lookups {
 	t.Helper()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -37,10 +37,16 @@ func nameServer(t testing.TB, answer func(name string) (addrs []netip.Addr, rcod
 			}
 		}
 	}()
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	return asks(c.LocalAddr().String())
+}
+
+// asks makes look-ups at this name server alone.
+func asks(address string) *lookups {
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
-		return d.DialContext(ctx, "udp", c.LocalAddr().String())
+		return d.DialContext(ctx, "udp", address)
 	}}
+	return &lookups{first: resolver, whole: resolver}
 }
 
 // dnsReply builds the answer to one question (RFC 1035, section 4).
@@ -125,7 +131,7 @@ func TestNames(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := New(Options{Guard: only127()})
 			defer s.Close()
-			s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) { return tt.addrs, tt.rcode })
+			s.lookups = nameServer(t, func(string) ([]netip.Addr, int) { return tt.addrs, tt.rcode })
 			sub := subscription("http://x.example:" + tt.port + "/")
 			sub.Timeout = short
 			o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
@@ -151,7 +157,7 @@ func TestRebinding(t *testing.T) {
 	var moved atomic.Bool
 	s := New(Options{Guard: only127()})
 	defer s.Close()
-	s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) {
+	s.lookups = nameServer(t, func(string) ([]netip.Addr, int) {
 		if moved.Load() {
 			return addrs("127.0.0.2"), 0
 		}
@@ -185,7 +191,7 @@ func TestFailureWords(t *testing.T) {
 		{fail(syscall.ETIMEDOUT), connecting, event.CodeTimeout, "203.0.113.7:443 does not respond: connection timed out"},
 		{fail(syscall.EPIPE), sent, event.CodeConnectionReset, "203.0.113.7:443 cut the connection before it answered"},
 		{fail(syscall.EMFILE), connecting, event.CodeNetwork, "the connection to 203.0.113.7:443 failed: too many open files"},
-		{context.DeadlineExceeded, waiting, event.CodeTimeout, "could not connect to x.example within 5s"},
+		{context.DeadlineExceeded, waiting, event.CodeTimeout, "could not connect to x.example within 60s"},
 		{errors.New("what\nnobody foresaw"), sent, event.CodeNetwork, `the connection failed: what\nnobody foresaw`},
 	}
 	for _, short := range []error{fail(syscall.EMFILE), &net.DNSError{Err: "dial udp 10.0.0.1:53: socket: too many open files", Name: "x.example"}} {
@@ -197,7 +203,7 @@ func TestFailureWords(t *testing.T) {
 		if isShort(tt.err) != errors.Is(tt.err, syscall.EMFILE) {
 			t.Errorf("%v: taken for a shortage of this machine's: %v", tt.err, isShort(tt.err))
 		}
-		a := newAttempt(t.Context(), time.Minute, 5*time.Second)
+		a := newAttempt(t.Context(), time.Minute)
 		a.stage = tt.stage
 		if code, words := a.failure("x.example", tt.err); code != tt.code || words != tt.words {
 			t.Errorf("got %s: %q\nwant %s: %q", code, words, tt.code, tt.words)

@@ -3,7 +3,7 @@ package send
 import (
 	"bufio"
 	"errors"
-	"math"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -16,8 +16,6 @@ import (
 )
 
 const (
-	maxHeaderSize = 64 << 10 // bytes of an answer's header, interim answers included
-
 	// oneWrite is the size in bytes up to which a request is written at once: so much
 	// goes into the system's buffer of any connection, whether the receiver reads or not.
 	oneWrite = 16 << 10
@@ -27,10 +25,7 @@ const (
 	lastWords = 50 * time.Millisecond
 )
 
-var (
-	errEarly         = errors.New("an answer came before the request was sent")
-	errHeaderTooLong = errors.New("the answer's header is too long")
-)
+var errEarly = errors.New("a response came before the request was sent")
 
 // exchange is one request and the reading of its answer. It is used again for others,
 // so that an attempt allocates little, and an idle connection holds no buffers.
@@ -39,8 +34,13 @@ type exchange struct {
 	rest   []byte      // the payload that is not
 	signed http.Header // the fields of the signature
 	from   net.Conn
-	left   int // how many bytes may still be read
-	in     *bufio.Reader
+	in     *bufio.Reader // reads from, within these bounds:
+
+	left     int // how many bytes may still be read
+	deadline time.Time
+	hurry    hurry
+	header   header
+	limited  io.LimitedReader
 }
 
 var exchanges = sync.Pool{New: func() any {
@@ -199,43 +199,6 @@ func (x *exchange) write(w *wire, a *attempt) error {
 		a.wroteRequest()
 	}
 	return err
-}
-
-// posted tells net/http to what a Response is the answer.
-var posted = &http.Request{Method: http.MethodPost}
-
-// read writes the answer into the Outcome. An error means that there was none.
-func (x *exchange) read(a *attempt, o *event.Outcome) (whole bool, err error) {
-	if _, err := x.in.Peek(1); err != nil {
-		return false, err
-	}
-	a.firstByte()
-	for {
-		resp, err := http.ReadResponse(x.in, posted)
-		if err != nil && x.left <= 0 { // and not a line that ends there
-			return false, errHeaderTooLong
-		}
-		if err != nil {
-			return false, err
-		}
-		if code := resp.StatusCode; code >= 102 && code <= 199 || code == http.StatusContinue {
-			continue // an interim answer (RFC 9110, section 15.2): another follows
-		}
-		x.left = math.MaxInt // excerpt bounds the body
-		// The body is not closed: net/http would read it to its end.
-		whole := readAnswer(o, resp)
-		return whole && !resp.Close && x.in.Buffered() == 0, nil
-	}
-}
-
-// Read is for in.
-func (x *exchange) Read(b []byte) (int, error) {
-	if x.left <= 0 {
-		return 0, errHeaderTooLong
-	}
-	n, err := x.from.Read(b[:min(len(b), x.left)])
-	x.left -= n
-	return n, err
 }
 
 // mayRepeat reports whether a request may go out again that failed on a kept

@@ -3,12 +3,12 @@ package send
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 )
@@ -89,10 +89,13 @@ func (f failure) blocked() (event.Code, string) {
 
 func (f failure) proxy() (event.Code, string) {
 	var e *proxyError
-	if errors.As(f.err, &e) {
-		return e.code, e.words
+	switch {
+	case !errors.As(f.err, &e):
+		return "", ""
+	case e.code == event.CodeTimeout:
+		return e.code, e.words + " within " + f.within()
 	}
-	return "", ""
+	return e.code, e.words
 }
 
 func (f failure) dns() (event.Code, string) {
@@ -116,11 +119,11 @@ func (f failure) timeout() (event.Code, string) {
 	}
 	switch f.stage {
 	case waiting, resolving, connecting:
-		return event.CodeTimeout, "could not connect to " + f.whom() + " within " + f.within()
+		return event.CodeTimeout, "could not connect to " + f.whom() + f.others() + " within " + f.within()
 	case handshaking:
 		return event.CodeTimeout, "no TLS handshake with " + f.whom() + " within " + f.within()
 	case answering:
-		return event.CodeTimeout, "no complete answer within " + f.within()
+		return event.CodeTimeout, "no complete status line within " + f.within()
 	}
 	return event.CodeTimeout, "no answer within " + f.within()
 }
@@ -130,14 +133,8 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &e) && e.Timeout()
 }
 
-// within is the limit that was reached: that of the attempt, or the shorter one
-// of its connection.
-func (f failure) within() string {
-	if !time.Now().Before(f.deadline) {
-		return seconds(f.limit)
-	}
-	return seconds(min(f.limit, f.dialLimit))
-}
+// within is the limit that was reached.
+func (f failure) within() string { return seconds(f.limit) }
 
 // whom is the other end as far as it is known.
 func (f failure) whom() string {
@@ -145,6 +142,17 @@ func (f failure) whom() string {
 		return f.peer
 	}
 	return quote(f.host)
+}
+
+// others are the other addresses that were tried.
+func (f failure) others() string {
+	switch f.tried {
+	case 0, 1:
+		return ""
+	case 2:
+		return " or to 1 other address"
+	}
+	return fmt.Sprintf(" or to %d other addresses", f.tried-1)
 }
 
 func (f failure) system() (event.Code, string) {
@@ -184,7 +192,7 @@ func (f failure) when() string {
 	case handshaking:
 		return "during the TLS handshake"
 	case answering:
-		return "in the middle of its answer's header"
+		return "before its status line was complete"
 	}
 	return "before it answered"
 }
@@ -208,28 +216,23 @@ func (f failure) early() (event.Code, string) {
 	return "", ""
 }
 
-// garbled is for an answer that net/http could not read. Its errors have no type,
-// and quote what came, which may be the request itself with all that is
-// confidential in it: so they are recognised, and never repeated.
+// garbled is for a response without a status line. What came instead is not repeated: it
+// may be the request itself, with all that is confidential in it.
 func (f failure) garbled() (event.Code, string) {
-	if f.stage != answering {
-		return "", ""
-	}
-	text := f.err.Error()
 	for _, g := range garbles {
-		if strings.Contains(text, g.text) {
+		if errors.Is(f.err, g.err) {
 			return event.CodeBadResponse, g.words
 		}
 	}
-	return event.CodeBadResponse, "what came back breaks the rules of HTTP/1.1"
+	return "", ""
 }
 
-var garbles = []struct{ text, words string }{
-	{errHeaderTooLong.Error(), "the answer's header is longer than 64 KiB, interim (1xx) answers included"},
-	{`response "\x15\x03`, "answered TLS to an http request; should the target URL begin with https://?"},
-	{`\x04\x00\x00\x00\x00\x00`, "answered HTTP/2; webhooks are sent over HTTP/1.1, so let the receiver speak that too"}, // its first frame, SETTINGS
-	{"malformed HTTP", "what came back is not HTTP/1.1"},
-	{"malformed MIME header", "the answer's header has a line that is not a header field"},
-	{"Content-Length", "the answer's header contradicts itself about its length"},
-	{"transfer encoding", "the answer has a transfer encoding that is not understood"},
+var garbles = []struct {
+	err   error
+	words string
+}{
+	{errHeaderTooLong, "interim (1xx) responses are longer than 64 KiB"},
+	{errIsTLS, "answered TLS to an http request; should the target URL begin with https://?"},
+	{errIsHTTP2, "answered HTTP/2; webhooks are sent over HTTP/1.1, so let the endpoint speak that too"},
+	{errNotHTTP, "what came back is not HTTP/1.1"},
 }

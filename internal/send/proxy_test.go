@@ -70,7 +70,7 @@ func through(t *testing.T, proxy string, answer ...string) *Sender {
 	t.Helper()
 	s := New(Options{Guard: only127(), Proxy: Proxy{Addr: proxy, User: "ferry", Password: "t0p-secret"}})
 	t.Cleanup(s.Close)
-	s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) { return addrs(answer...), 0 })
+	s.lookups = nameServer(t, func(string) ([]netip.Addr, int) { return addrs(answer...), 0 })
 	return s
 }
 
@@ -171,7 +171,7 @@ func TestRebindingBehindTheProxy(t *testing.T) {
 	p := newConnectProxy(t, "127.0.0.1")
 	s := through(t, p.addr)
 	var lookups atomic.Int32
-	s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) {
+	s.lookups = nameServer(t, func(string) ([]netip.Addr, int) {
 		if lookups.Add(1) <= 2 { // one for each family
 			return addrs("127.0.0.1"), 0
 		}
@@ -222,8 +222,8 @@ func TestProxiesInTrouble(t *testing.T) {
 		{"an endless header", answerForever("HTTP/1.1 200 OK\r\n", "X-A: "+strings.Repeat("a", 1000)+"\r\n"), event.CodeNetwork, "the proxy gave no answer that could be read; the log says more"},
 		{"hangs up", answerAndClose(""), event.CodeNetwork, "the proxy gave no answer that could be read; the log says more"},
 		{"reset", answerAndReset(""), event.CodeNetwork, "the proxy gave no answer that could be read; the log says more"},
-		{"silence", answer(""), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy in time"},
-		{"half an answer", answer("HTTP/1.1 200 OK\r\n"), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy in time"},
+		{"silence", answer(""), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
+		{"half an answer", answer("HTTP/1.1 200 OK\r\n"), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
 		{"an answer that nobody asked for", answer("HTTP/1.1 200 OK\r\n\r\n" + okAnswer), event.CodeBadResponse, "something came through the proxy before anything was sent"},
 		{"reset in the tunnel", func(c net.Conn) {
 			request(c)
@@ -242,11 +242,8 @@ func TestProxiesInTrouble(t *testing.T) {
 				proxy = receiveAt(t, "127.0.0.5", tt.handle).addr
 			}
 			s := through(t, proxy)
-			s.dialLimit = short
 			sub := subscription("http://127.0.0.1:1/")
-			if strings.HasPrefix(tt.words, "no answer") {
-				sub.Timeout = short
-			}
+			sub.Timeout = short
 			o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 			if o.Code != tt.code || !strings.HasPrefix(o.Error, tt.words) {
 				t.Errorf("got %s: %q\nwant %s: %q", o.Code, o.Error, tt.code, tt.words)
@@ -269,7 +266,7 @@ func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
 	_, port, _ := net.SplitHostPort(r.addr)
 	s := New(Options{Guard: only127()})
 	defer s.Close()
-	s.dialer.Resolver = nameServer(t, func(string) ([]netip.Addr, int) { return addrs("127.0.0.1"), 0 })
+	s.lookups = nameServer(t, func(string) ([]netip.Addr, int) { return addrs("127.0.0.1"), 0 })
 	for _, scheme := range []string{"http", "https"} { // Go would go to localhost without a proxy, but not to this name
 		s.Send(t.Context(), subscription(scheme+"://x.example:"+port+"/"), event.Claimed{Event: someEvent()})
 	}

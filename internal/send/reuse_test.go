@@ -82,16 +82,16 @@ func TestANewConnectionIsNotRepeated(t *testing.T) {
 	}
 }
 
-// Once the answer has begun, the receiver has taken a stand.
+// Once a response has begun, the endpoint has taken a stand.
 func TestABegunAnswerIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
-	r := receive(t, answers(&requests, okAnswer, "HTTP/1.1 200 OK\r\nX-A: b\r\n", ""))
+	r := receive(t, answers(&requests, okAnswer, "HTTP/1.1 2", ""))
 	s, sub := newSender(t), subscription(r.url())
 	sub.Timeout = short
 	s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 	o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
-	if requests.Load() != 2 || o.Code != event.CodeTimeout || o.Error != "no complete answer within 500ms" {
+	if requests.Load() != 2 || o.Code != event.CodeTimeout || o.Error != "no complete status line within 500ms" {
 		t.Errorf("%d requests, %s: %s", requests.Load(), o.Code, o.Error)
 	}
 }

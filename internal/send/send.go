@@ -27,15 +27,15 @@ type Options struct {
 
 // Sender makes attempts. It is safe for concurrent use; make one and share it.
 type Sender struct {
-	timeout   time.Duration
-	dialLimit time.Duration // for a connection, and again for its TLS handshake
-	dialer    *net.Dialer
-	proxy     *tunnels // nil without a proxy
-	tls       *tls.Config
-	sessions  tls.ClientSessionCache // of TLS, to be resumed; as old as the roots that are trusted
-	pool      pool
-	targets   targets
-	now       func() time.Time
+	timeout  time.Duration
+	lookups  *lookups
+	dialer   *net.Dialer
+	proxy    *tunnels // nil without a proxy
+	tls      *tls.Config
+	sessions tls.ClientSessionCache // of TLS, to be resumed; as old as the roots that are trusted
+	pool     pool
+	targets  targets
+	now      func() time.Time
 }
 
 // New makes a Sender.
@@ -51,16 +51,14 @@ func New(o Options) *Sender {
 		// A Sender trusts the same roots all its life, so one cache is enough to keep what was
 		// trusted by others out of it.
 		sessions: tls.NewLRUClientSessionCache(maxSessions),
+		lookups:  newLookups(),
+		dialer:   &net.Dialer{ControlContext: control},
 	}
 	if s.timeout <= 0 {
 		s.timeout = DefaultTimeout
 	}
-	// Half of it is more than a connection should take, and leaves the receiver
-	// the rest to answer in.
-	s.dialLimit = s.timeout / 2
-	s.dialer = &net.Dialer{Timeout: s.dialLimit, ControlContext: control}
 	if o.Proxy.Addr != "" {
-		s.proxy = newTunnels(o.Proxy, s.targets.userAgent)
+		s.proxy = newTunnels(o.Proxy, s.targets.userAgent, s.lookups)
 	}
 	return s
 }
@@ -75,7 +73,8 @@ func newTLS(roots *x509.CertPool) *tls.Config {
 // Close closes the connections that are idle. Attempts under way go on.
 func (s *Sender) Close() { s.pool.close() }
 
-// Send makes one attempt. It never takes longer than the time-out. When ctx ends,
+// Send makes one attempt. It never takes longer than the timeout, and no part
+// of it has a limit of its own. When ctx ends,
 // the attempt is broken off: that is for a process that must stop now, and the
 // Outcome says so.
 func (s *Sender) Send(ctx context.Context, sub event.Subscription, c event.Claimed) event.Outcome {
@@ -92,7 +91,7 @@ func (s *Sender) Send(ctx context.Context, sub event.Subscription, c event.Claim
 		return o
 	}
 
-	a := newAttempt(ctx, s.limit(sub), s.dialLimit)
+	a := newAttempt(ctx, s.limit(sub))
 	a.proxied = s.proxy != nil
 	faultpoint.Reach("send: dialling")
 	if err := s.exchange(a, t, x, &o); err != nil {
@@ -103,7 +102,7 @@ func (s *Sender) Send(ctx context.Context, sub event.Subscription, c event.Claim
 	return o
 }
 
-// limit is the time-out of an attempt for this subscription.
+// limit is the timeout of an attempt for this subscription.
 func (s *Sender) limit(sub event.Subscription) time.Duration {
 	if sub.Timeout > 0 {
 		return sub.Timeout

@@ -68,8 +68,6 @@ func (s *Sender) open(a *attempt, t *target) (*wire, error) {
 }
 
 func (s *Sender) handshake(ctx context.Context, a *attempt, w *wire, host string) error {
-	ctx, cancel := context.WithTimeout(ctx, s.dialLimit)
-	defer cancel()
 	config := s.tls.Clone()
 	config.ServerName = host
 	kept := session{all: s.sessions, to: w.to}
@@ -77,7 +75,7 @@ func (s *Sender) handshake(ctx context.Context, a *attempt, w *wire, host string
 	c := tls.Client(w.tcp.TCPConn, config)
 	w.Conn = c
 	a.step(handshaking, func(at time.Time) { a.phase.tls.from = at })
-	err := c.HandshakeContext(ctx)
+	err := c.HandshakeContext(ctx) // ctx ends with the attempt: the handshake has no limit of its own
 	if err != nil {
 		kept.forget()
 	}

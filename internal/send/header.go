@@ -1,0 +1,136 @@
+package send
+
+import (
+	"bufio"
+	"bytes"
+	"strconv"
+)
+
+// header is what an attempt needs of a response's header.
+type header struct {
+	length     int64 // of the body; -1 if the header does not say
+	chunked    bool
+	endUnknown bool // what it says about the end of the body can't be right, or is not understood
+	keepAlive  bool
+	closing    bool
+	location   string
+	retryAfter string
+	odd        string // what breaks the rules, "" if nothing does; then the connection is not used again
+}
+
+// read reads the rest of the status line and the header, up to the empty line that ends
+// it. Nothing in it is an error, because the status line has decided: what is not
+// understood is passed over.
+func (h *header) read(in *bufio.Reader) error {
+	*h = header{length: -1}
+	for isStatus := true; ; {
+		line, err := readLine(in)
+		switch {
+		case err != nil:
+			return err
+		case isStatus: // perhaps with empty lines in front
+			isStatus = len(line) == 0
+		case len(line) == 0:
+			return nil
+		default:
+			h.field(line)
+		}
+	}
+}
+
+// readLine reads a line and cuts off its end. Of a line that does not fit into the buffer
+// it returns the beginning.
+func readLine(in *bufio.Reader) ([]byte, error) {
+	line, err := in.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		line = bytes.Clone(line) // reading on overwrites it
+		for err == bufio.ErrBufferFull {
+			_, err = in.ReadSlice('\n')
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")), nil
+}
+
+func (h *header) field(line []byte) {
+	name, value, found := bytes.Cut(line, []byte(":"))
+	if !found || !isToken(name) {
+		h.note("a line that is not a header field")
+		return
+	}
+	value = bytes.Trim(value, " \t")
+	if bytes.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		h.note("a control character")
+	}
+	switch { // by the length first, which tells most fields apart
+	case isField(name, "Content-Length"):
+		h.setLength(value)
+	case isField(name, "Transfer-Encoding"):
+		h.setEncoding(value)
+	case isField(name, "Connection"):
+		h.setConnection(value)
+	case isField(name, "Location") && h.location == "":
+		h.location = string(value)
+	case isField(name, "Retry-After") && h.retryAfter == "":
+		h.retryAfter = string(value)
+	}
+}
+
+// note keeps the first thing that is odd.
+func (h *header) note(what string) {
+	if h.odd == "" {
+		h.odd = what
+	}
+}
+
+// maxDigits is more than any length has, and less than what readLine cuts off.
+const maxDigits = 20
+
+func (h *header) setLength(value []byte) {
+	n, err := strconv.ParseUint(string(value), 10, 62)
+	if err != nil || len(value) > maxDigits || h.length >= 0 && h.length != int64(n) {
+		h.endUnknown = true
+		h.note("a Content-Length that contradicts itself")
+		return
+	}
+	h.length = int64(n)
+}
+
+func (h *header) setEncoding(value []byte) {
+	if h.chunked || !bytes.EqualFold(value, []byte("chunked")) {
+		h.endUnknown = true
+		h.note("a transfer encoding that is not understood")
+	}
+	h.chunked = true
+}
+
+func (h *header) setConnection(value []byte) {
+	for option := range bytes.SplitSeq(value, []byte(",")) {
+		option = bytes.Trim(option, " \t")
+		h.closing = h.closing || bytes.EqualFold(option, []byte("close"))
+		h.keepAlive = h.keepAlive || bytes.EqualFold(option, []byte("keep-alive"))
+	}
+}
+
+func isField(name []byte, field string) bool {
+	return len(name) == len(field) && bytes.EqualFold(name, []byte(field))
+}
+
+// isToken reports whether a name holds nothing but what names may (RFC 9110, section 5.6.2).
+func isToken(name []byte) bool {
+	for _, c := range name {
+		if c >= 0x80 || !tokens[c] {
+			return false
+		}
+	}
+	return len(name) > 0
+}
+
+var tokens = func() (is [0x80]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~") {
+		is[c] = true
+	}
+	return is
+}()
