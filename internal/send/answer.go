@@ -25,7 +25,8 @@ func judge(o *event.Outcome, code int, h *header) {
 	default:
 		o.Code, o.Error = event.CodeStatus, answered(code)
 	}
-	if code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable {
+	switch code {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		o.RetryAfter = retryAfter(h.retryAfter, o.StartedAt)
 	}
 }

@@ -75,6 +75,8 @@ func (h *header) field(line []byte) {
 		h.location = string(value)
 	case isField(name, "Retry-After") && h.retryAfter == "":
 		h.retryAfter = string(value)
+	case isField(name, "Retry-After"):
+		h.retryAfter += ", " + string(value)
 	}
 }
 

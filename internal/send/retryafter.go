@@ -11,12 +11,13 @@ import (
 // retryAfter reads the value of a Retry-After header: whole seconds or an HTTP date.
 // Where it is neither, but holds a number of seconds (64.57, 5s, 60, 120), it is waited as
 // long as that says: an endpoint that asks for time means it. Of several values the
-// longest counts. What says nothing, lies in the past or is negative counts as nothing;
-// an endpoint can't ask for more than event.MaxRetryAfter.
+// longest counts. A time that has come is the least that counts, a second: the header says that
+// the response is about the endpoint. What says nothing or is negative counts as nothing, 0; an
+// endpoint can't ask for more than event.MaxRetryAfter.
 func retryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
 	if at, err := http.ParseTime(value); err == nil {
-		return max(0, min(at.Sub(now), event.MaxRetryAfter))
+		return max(time.Second, min(at.Sub(now), event.MaxRetryAfter))
 	}
 	var longest time.Duration
 	for part := range strings.SplitSeq(value, ",") {
@@ -44,7 +45,7 @@ func secondsOf(text string) time.Duration {
 	case part > 0:
 		seconds++
 	}
-	return min(time.Duration(seconds)*time.Second, event.MaxRetryAfter)
+	return min(time.Duration(max(seconds, 1))*time.Second, event.MaxRetryAfter)
 }
 
 // digits reads a number of digits alone, however long, and stops counting at

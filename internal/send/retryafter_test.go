@@ -17,7 +17,7 @@ func TestRetryAfter(t *testing.T) {
 	}{
 		{"120", 2 * time.Minute, "seconds"},
 		{"  7 ", 7 * time.Second, "blanks around"},
-		{"0", 0, "at once"},
+		{"0", time.Second, "at once is a second"},
 		{"007", 7 * time.Second, "leading zeros"},
 		{"86400", 24 * time.Hour, "the most"},
 		{"86401", event.MaxRetryAfter, "more than the most"},
@@ -59,8 +59,8 @@ func TestRetryAfter(t *testing.T) {
 		{"Fri, 02 Jan 2026 03:05:05 GMT", 59500 * time.Millisecond, "an HTTP date"},
 		{"Friday, 02-Jan-26 03:05:05 GMT", 59500 * time.Millisecond, "an HTTP date of RFC 850"},
 		{"Fri Jan  2 03:05:05 2026", 59500 * time.Millisecond, "an HTTP date of asctime"},
-		{"Fri, 02 Jan 2026 03:04:05 GMT", 0, "a date that has passed"},
-		{"Sat, 01 Jan 0000 00:00:00 GMT", 0, "long ago"},
+		{"Fri, 02 Jan 2026 03:04:05 GMT", time.Second, "a date that has passed is a second"},
+		{"Sat, 01 Jan 0000 00:00:00 GMT", time.Second, "long ago"},
 		{"Fri, 31 Dec 9999 23:59:59 GMT", event.MaxRetryAfter, "a date past what a Duration holds"},
 		{"2026-01-02T03:05:05Z", 0, "not a form that HTTP knows"},
 	}
