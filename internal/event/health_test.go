@@ -35,46 +35,56 @@ func TestHealthAfter(t *testing.T) {
 	}{
 		{"nothing changes nothing", []event.HealthChange{{}}, event.Health{}},
 		{
-			"a refusal holds for as long as it asks", []event.HealthChange{refusal(0, 1, 7*time.Second)},
+			"a refusal holds for as long as it asks",
+			[]event.HealthChange{refusal(0, 1, 7*time.Second)},
 			event.Health{NotBefore: at(8), RefusedSince: at(1), RefusedAt: at(1), Refusals: 1, ChangedAt: at(1)},
 		},
 		{
-			"for a second at least", []event.HealthChange{refusal(0, 1, time.Millisecond)},
+			"for a second at least",
+			[]event.HealthChange{refusal(0, 1, time.Millisecond)},
 			event.Health{NotBefore: at(2), RefusedSince: at(1), RefusedAt: at(1), Refusals: 1, ChangedAt: at(1)},
 		},
 		{
-			"and a day at most", []event.HealthChange{refusal(0, 1, 30*24*time.Hour)},
+			"and a day at most",
+			[]event.HealthChange{refusal(0, 1, 30*24*time.Hour)},
 			event.Health{NotBefore: at(1 + 86400), RefusedSince: at(1), RefusedAt: at(1), Refusals: 1, ChangedAt: at(1)},
 		},
 		{
-			"requests that were in flight together count once", []event.HealthChange{refusal(0, 1, time.Second), refusal(0, 1.1, time.Second), refusal(0.5, 1.2, 5*time.Second)},
+			"requests that were in flight together count once",
+			[]event.HealthChange{refusal(0, 1, time.Second), refusal(0, 1.1, time.Second), refusal(0.5, 1.2, 5*time.Second)},
 			event.Health{NotBefore: at(6.2), RefusedSince: at(1), RefusedAt: at(1.2), Refusals: 1, ChangedAt: at(1.2)},
 		},
 		{
-			"a shorter wait does not shorten a longer one", []event.HealthChange{refusal(0, 1, time.Minute), refusal(0, 2, time.Second)},
+			"a shorter wait does not shorten a longer one",
+			[]event.HealthChange{refusal(0, 1, time.Minute), refusal(0, 2, time.Second)},
 			event.Health{NotBefore: at(61), RefusedSince: at(1), RefusedAt: at(2), Refusals: 1, ChangedAt: at(2)},
 		},
 		{
-			"probes that are refused wait for twice as long each time", []event.HealthChange{refusal(0, 0, time.Second), refusal(1, 1, time.Second), refusal(3, 3, time.Second), refusal(7, 7, time.Second)},
+			"probes that are refused wait for twice as long each time",
+			[]event.HealthChange{refusal(0, 0, time.Second), refusal(1, 1, time.Second), refusal(3, 3, time.Second), refusal(7, 7, time.Second)},
 			event.Health{NotBefore: at(15), RefusedSince: at(0), RefusedAt: at(7), Refusals: 4, ChangedAt: at(7)},
 		},
 		{
-			"a success ends the refusals, and leaves the wait", []event.HealthChange{refusal(0, 1, time.Minute), recovery(2)},
+			"a success ends the refusals, and leaves the wait",
+			[]event.HealthChange{refusal(0, 1, time.Minute), recovery(2)},
 			event.Health{NotBefore: at(61), ChangedAt: at(2)},
 		},
 		{
-			"a success from before says nothing of the time after", []event.HealthChange{refusal(0, 3, time.Minute), recovery(2)},
+			"a success from before says nothing of the time after",
+			[]event.HealthChange{refusal(0, 3, time.Minute), recovery(2)},
 			event.Health{NotBefore: at(63), RefusedSince: at(3), RefusedAt: at(3), Refusals: 1, ChangedAt: at(3)},
 		},
 		{
-			"after a success, the waits begin again", []event.HealthChange{refusal(0, 0, time.Second), refusal(1, 1, time.Second), recovery(3), refusal(4, 4, time.Second)},
+			"after a success, the waits begin again",
+			[]event.HealthChange{refusal(0, 0, time.Second), refusal(1, 1, time.Second), recovery(3), refusal(4, 4, time.Second)},
 			event.Health{NotBefore: at(5), RefusedSince: at(4), RefusedAt: at(4), Refusals: 1, ChangedAt: at(4)},
 		},
 		{"failing has a beginning", []event.HealthChange{failing(1), failing(5)}, event.Health{Failing: true, FailingSince: at(1), ChangedAt: at(5)}},
 		{"a success ends it", []event.HealthChange{failing(1), recovery(5)}, event.Health{ChangedAt: at(5)}},
 		{"a failure from before a success does not count", []event.HealthChange{failing(1), recovery(5), failing(4)}, event.Health{ChangedAt: at(5)}},
 		{
-			"it may fail and refuse", []event.HealthChange{failing(1), refusal(2, 2, time.Second)},
+			"it may fail and refuse",
+			[]event.HealthChange{failing(1), refusal(2, 2, time.Second)},
 			event.Health{Failing: true, FailingSince: at(1), NotBefore: at(3), RefusedSince: at(2), RefusedAt: at(2), Refusals: 1, ChangedAt: at(2)},
 		},
 	}
