@@ -272,12 +272,15 @@ func (c *claiming) pickInTurn(lanes []waiting) (picked []event.ID) {
 	return picked
 }
 
+// leaseSQL names the partitions of one window and finds a delivery by its id alone: with
+// all ids in the condition once more, as where a statement names the table, PostgreSQL
+// tries each of them for each delivery.
 const leaseSQL = `WITH held AS MATERIALIZED (
-		SELECT id FROM deliveries
+		SELECT id FROM {deliveries}
 		WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED)
-	UPDATE deliveries d SET lease_owner = $2, leased_until = $3
-	FROM held h, events e
-	WHERE d.id = ANY($1::uuid[]) AND d.id = h.id AND e.id = d.event_id
+	UPDATE {deliveries} d SET lease_owner = $2, leased_until = $3
+	FROM held h, {events} e
+	WHERE d.id = h.id AND e.id = d.event_id
 	RETURNING d.id, d.event_id, d.subscription_id, d.attempts, d.due_at, d.created_at, d.delivered_at, d.round, d.round_from, d.stray,
 		e.type, e.content_type, e.payload, e.created_at, e.data_at, e.data_len`
 
@@ -286,27 +289,48 @@ func (c *claiming) lease(ctx context.Context, picked []event.ID) error {
 	if len(picked) == 0 {
 		return nil
 	}
-	r := c.request
-	rows, err := c.db.Query(ctx, leaseSQL, sorted(picked), r.Owner, r.Until)
-	if err != nil {
-		return err
-	}
 	claimed := make(map[event.ID]event.Claimed, len(picked))
-	for rows.Next() {
-		got := event.Claimed{Delivery: event.Delivery{LeaseOwner: r.Owner}}
-		d, e := &got.Delivery, &got.Event
-		if err := rows.Scan(idTo(&d.ID), idTo(&d.EventID), idTo(&d.SubscriptionID), &d.Attempts, timeTo{&d.DueAt}, timeTo{&d.CreatedAt},
-			timeTo{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}, &e.DataAt, &e.DataLen); err != nil {
-			rows.Close()
-			return err
-		}
-		e.ID, e.Payload = d.EventID, bytes.Clone(e.Payload)
-		claimed[d.ID] = got
+	b := &pgx.Batch{}
+	for _, window := range byWindow(picked) {
+		b.Queue(nameTables(leaseSQL, suffix(windowOf(window[0]))), window, c.request.Owner, c.request.Until).Query(func(rows pgx.Rows) error {
+			return c.collect(rows, claimed)
+		})
+	}
+	if err := c.db.SendBatch(ctx, b).Close(); err != nil {
+		return err
 	}
 	for _, id := range picked {
 		if got, ok := claimed[id]; ok {
 			c.claim.Deliveries = append(c.claim.Deliveries, got)
 		}
+	}
+	return nil
+}
+
+// byWindow splits ids by the window that they are of, in order. What is pending keeps the
+// partitions of its window.
+func byWindow(all []event.ID) (windows []ids) {
+	for rest := sorted(all); len(rest) > 0; {
+		start, n := windowOf(rest[0]), 1
+		for n < len(rest) && windowOf(rest[n]).Equal(start) {
+			n++
+		}
+		windows, rest = append(windows, rest[:n]), rest[n:]
+	}
+	return windows
+}
+
+// collect reads what was leased.
+func (c *claiming) collect(rows pgx.Rows, claimed map[event.ID]event.Claimed) error {
+	for rows.Next() {
+		got := event.Claimed{Delivery: event.Delivery{LeaseOwner: c.request.Owner}}
+		d, e := &got.Delivery, &got.Event
+		if err := rows.Scan(idTo(&d.ID), idTo(&d.EventID), idTo(&d.SubscriptionID), &d.Attempts, timeTo{&d.DueAt}, timeTo{&d.CreatedAt},
+			timeTo{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}, &e.DataAt, &e.DataLen); err != nil {
+			return err
+		}
+		e.ID, e.Payload = d.EventID, bytes.Clone(e.Payload)
+		claimed[d.ID] = got
 	}
 	return rows.Err()
 }
