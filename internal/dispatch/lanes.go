@@ -37,10 +37,10 @@ type lane struct {
 	maxAllowed   int           // how far allowed may grow
 	interval     time.Duration // least time between two starts; 0 without a rate limit
 	lastStart    time.Time
-	overflowed   bool       // deliveries were left in the store because the lane was full
-	isScheduled  bool       // it is in lanes.ready, lanes.parked or lanes.throttled
-	throughput   throughput // see pressure.go
-	waiters      []*waiter  // for capacity, in turn
+	overflowed   bool             // deliveries were left in the store because the lane was full
+	isScheduled  bool             // it is in lanes.ready, lanes.parked or lanes.throttled
+	throughput   event.Throughput // of successes
+	waiters      []*waiter        // for capacity, in turn
 	idleSince    time.Time
 }
 
@@ -241,7 +241,7 @@ func (ls *lanes) finish(w *work, ended result, now time.Time) {
 	ls.bytes -= len(w.claimed.Event.Payload)
 	switch ended {
 	case resultSuccess:
-		l.throughput.add(now)
+		l.throughput.Add(now, 1)
 		l.allowed = min(l.allowed+1, l.maxAllowed)
 	case resultOverloaded:
 		l.allowed = max(l.allowed/2, min(minInFlight, l.maxAllowed))

@@ -15,8 +15,6 @@ import (
 const (
 	// maxReserveWait is how long a request waits for capacity at most.
 	maxReserveWait = 200 * time.Millisecond
-	// throughputWindow is the time over which the throughput of a lane is measured.
-	throughputWindow = 100 * time.Millisecond
 	// maxWaiters is how many requests may wait at once, over all lanes.
 	maxWaiters = 4096
 )
@@ -27,27 +25,9 @@ type waiter struct {
 	granted chan bool // gets one value: whether capacity is reserved
 }
 
-// throughput measures how many deliveries of a lane succeed per second.
-type throughput struct {
-	perSecond   float64   // in the last whole window
-	windowStart time.Time // of the current window
-	inWindow    int
-}
-
-func (p *throughput) add(now time.Time) {
-	switch took := now.Sub(p.windowStart); {
-	case took > 4*throughputWindow: // it has been idle
-		p.windowStart, p.inWindow, p.perSecond = now, 0, 0
-	case took >= throughputWindow:
-		p.perSecond = float64(p.inWindow) / took.Seconds()
-		p.windowStart, p.inWindow = now, 0
-	}
-	p.inWindow++
-}
-
 // keepsUp reports whether a lane delivers in a second as many as it has capacity for.
 func (ls *lanes) keepsUp(l *lane, now time.Time) bool {
-	return l.interval == 0 && now.Sub(l.throughput.windowStart) <= 4*throughputWindow && l.throughput.perSecond >= float64(ls.depth())
+	return l.interval == 0 && l.throughput.PerSecond(now) >= float64(ls.depth())
 }
 
 // awaitCapacity waits for capacity of a lane that is full, if the lane keeps up, and reports
