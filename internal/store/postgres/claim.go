@@ -272,17 +272,16 @@ func (c *claiming) pickInTurn(lanes []waiting) (picked []event.ID) {
 	return picked
 }
 
-// leaseSQL names the partitions of one window and finds a delivery by its id alone: with
-// all ids in the condition once more, as where a statement names the table, PostgreSQL
-// tries each of them for each delivery.
+// leaseSQL names the partitions of one window, and leaves PostgreSQL no choice of how to go
+// through them: by the ids, and for each delivery by its event's id.
 const leaseSQL = `WITH held AS MATERIALIZED (
 		SELECT id FROM {deliveries}
-		WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED)
-	UPDATE {deliveries} d SET lease_owner = $2, leased_until = $3
-	FROM held h, {events} e
-	WHERE d.id = h.id AND e.id = d.event_id
-	RETURNING d.id, d.event_id, d.subscription_id, d.attempts, d.due_at, d.created_at, d.delivered_at, d.round, d.round_from, d.stray,
-		e.type, e.content_type, e.payload, e.created_at, e.data_at, e.data_len`
+		WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED),
+	leased AS (
+		UPDATE {deliveries} SET lease_owner = $2, leased_until = $3 WHERE id = ANY(ARRAY(SELECT id FROM held))
+		RETURNING id, event_id, subscription_id, attempts, due_at, created_at, delivered_at, round, round_from, stray)
+	SELECT d.*, e.* FROM leased d CROSS JOIN LATERAL (
+		SELECT type, content_type, payload, created_at, data_at, data_len FROM {events} WHERE id = d.event_id OFFSET 0) AS e`
 
 // lease leases what was picked, as far as nobody else was faster.
 func (c *claiming) lease(ctx context.Context, picked []event.ID) error {

@@ -34,14 +34,10 @@ func TestPlans(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	now, id := time.Now(), event.NewID(time.Now())
-	some := ids{id, event.NewID(now)}
-	lease := nameTables(leaseSQL, suffix(windowOf(id)))
-	if plan := explain(t, s, lease, []any{some, "a", now}); eachOfAll.MatchString(plan) {
-		t.Errorf("a claim in an empty partition looks for each id among all:\n%s", plan)
-	}
 	fill(t, s)
 
+	now, id := time.Now(), event.NewID(time.Now())
+	some := ids{id, event.NewID(now)}
 	n := len(some)
 	busy := ids{{6: 0x70, 8: 0xa0, 15: 1}, {6: 0x70, 8: 0xa0, 15: 2}} // as fill makes them
 	col := func() (times, ints, texts, blobs) {
@@ -74,7 +70,7 @@ func TestPlans(t *testing.T) {
 		{"what is due next", nextDueSQL, []any{now}, []string{"due_at_subscription_id_id_idx"}},
 		{"walk", walkSQL, []any{uuid(event.ID{}), uuid(last), 100, now}, []string{"subscription_id_due_at_id_idx", "subscriptions_pkey"}},
 		{"lock a share", shareSQL, []any{is, busy, is, ints{50, 50}, now}, []string{"subscription_id_due_at_id_idx"}},
-		{"lease", lease, []any{some, "a", now}, []string{"pkey"}},
+		{"lease", nameTables(leaseSQL, suffix(windowOf(id))), []any{some, "a", now}, []string{"pkey"}},
 		{"read a delivery", deliverySQL, []any{uuid(id)}, []string{"pkey"}},
 		{"its attempts", attemptsOfSQL, []any{uuid(id)}, []string{"pkey"}},
 		{"list attempts", listReportsSQL, []any{uuid(busy[0]), uuid(last), 50}, []string{"subscription_id_id_idx", "pkey"}},
@@ -125,10 +121,54 @@ func TestPlans(t *testing.T) {
 // scans are what no plan may have: a table that grows, read from its beginning.
 var scans = regexp.MustCompile(`Seq Scan on (events|deliveries|delivery_attempts|subscriptions|idempotency_keys)\w*`)
 
-// eachOfAll is a look for one id that goes through a list of all of them: a statement for
-// 256 deliveries does it 65,536 times. Whether the planner comes upon it depends on how
-// full a partition is, so that a statement must not allow it.
-var eachOfAll = regexp.MustCompile(`\(id = \w+\.id\) AND \(id = ANY`)
+// eachOfAll is a step that looks for each id among all, or compares each with each: for a
+// batch of 256 that is 65,536 times; or one that goes through a whole table.
+var eachOfAll = regexp.MustCompile(`\(id = \w+\.id\) AND \(id = ANY|Join Filter: .*\bid = |Index Scan using \w+pkey on [^\n]*\n\s*(->|Filter)`)
+
+// TestPlansOfBatches checks that statements about many deliveries take as long for each as
+// they take for one, however full the partition was, or was thought to be, when their plan
+// was made.
+func TestPlansOfBatches(t *testing.T) {
+	server, err := pgtest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Remove()
+	s, err := Open(t.Context(), Options{URL: server.URL("postgres")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	id := event.NewID(time.Now())
+	here := writesIn(windowOf(id))
+	some := ids{id}
+	settlement := append(attemptColumnsOf([]*event.Settlement{{}}), shorts{1}, times{{}}, maybes{{}}, ints{0}, ints{0})
+	for _, more := range []int{0, 100, 3_000, 30_000} {
+		if _, err := s.pool.Exec(t.Context(), `INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, attempts, status)
+			SELECT overlay($1::text PLACING substr(gen_random_uuid()::text, 15) FROM 15)::uuid, $2, $2, now(), now(), least(1, n % 1000), least(1, n % 1000) FROM generate_series(1, $3) n`, id.String(), uuid(id), more); err != nil {
+			t.Fatal(err)
+		}
+		for _, statistics := range []string{"", "ANALYZE"} {
+			if _, err := s.pool.Exec(t.Context(), statistics); err != nil {
+				t.Fatal(err)
+			}
+			for name, q := range map[string]struct {
+				sql  string
+				args []any
+			}{
+				"settle in a window": {here.settle, settlement},
+				"settle":             {everywhere.settle, settlement},
+				"renew":              {renewSQL, []any{some, texts{""}, time.Now()}},
+				"release":            {releaseSQL, []any{some, texts{""}}},
+				"lease":              {nameTables(leaseSQL, suffix(windowOf(id))), []any{some, "", time.Now()}},
+			} {
+				if plan := explain(t, s, q.sql, q.args); eachOfAll.MatchString(plan) {
+					t.Errorf("%s, with %d more (%s):\n%s", name, more, statistics, plan)
+				}
+			}
+		}
+	}
+}
 
 // actual is how many rows a step of a plan came to, or threw away. With 50,000 that
 // wait and 1,000 that are leased, no more than those that are leased is right.
