@@ -52,11 +52,12 @@ func (d *Dispatcher) Overflow(subscription event.ID) {
 	}
 }
 
-// Capacity estimates how many deliveries Offer would accept: as many as could start now.
+// Capacity estimates how many deliveries Offer would accept: as many as could start now, and
+// none while this machine has enough to do.
 func (d *Dispatcher) Capacity() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopping || d.lanes.isFull(0) {
+	if d.stopping || d.lanes.isFull(0) || d.lanes.isPressed(time.Now()) {
 		return 0
 	}
 	return d.o.Limits.InFlight - d.inFlight

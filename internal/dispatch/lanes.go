@@ -39,6 +39,9 @@ type lane struct {
 	lastStart    time.Time
 	overflowed   bool             // deliveries were left in the store because the lane was full
 	isScheduled  bool             // it is in lanes.ready, lanes.parked or lanes.throttled
+	isPressed    bool             // it is in lanes.pressed
+	isBehind     bool             // other nodes were told so
+	saidBehind   time.Time        // when
 	throughput   event.Throughput // of successes
 	waiters      []*waiter        // for capacity, in turn
 	idleSince    time.Time
@@ -60,6 +63,8 @@ type lanes struct {
 	readyHead  int
 	parked     []*lane   // not ready because the last slots are kept for other lanes, in turn
 	throttled  throttled // not ready because of their rate limits, by their earliest start
+	pressed    []*lane   // those that had many queued; see pressure.go
+	behind     []*lane   // those that other nodes were told of; see pressure.go
 	inFlight   int
 	buffered   int // queued, reserved and in flight, in all
 	bytes      int
@@ -154,6 +159,7 @@ func (ls *lanes) push(l *lane, w *work, reserved bool, now time.Time) {
 	}
 	w.lane = l
 	l.queue = append(l.queue, w)
+	ls.press(l)
 	ls.schedule(l, now)
 }
 
@@ -333,8 +339,10 @@ func (ls *lanes) clearOverflow(l *lane) bool {
 // inOrder returns all lanes in the order of their subscriptions, so that what is done to
 // each of them is done in the same order in each run.
 func (ls *lanes) inOrder() []*lane {
-	return slices.SortedFunc(maps.Values(ls.byID), func(a, b *lane) int { return slices.Compare(a.subscription[:], b.subscription[:]) })
+	return slices.SortedFunc(maps.Values(ls.byID), bySubscription)
 }
+
+func bySubscription(a, b *lane) int { return slices.Compare(a.subscription[:], b.subscription[:]) }
 
 // removeQueued empties the queues of all lanes and returns what was in them.
 func (ls *lanes) removeQueued() []*work {
