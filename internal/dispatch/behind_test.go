@@ -116,18 +116,22 @@ func TestOthersAreNotToldOfSlowEndpoints(t *testing.T) {
 }
 
 // A node whose lane fills up though its endpoint keeps up takes over nothing for a moment,
-// so that a node with less to do can. One whose endpoint is slow takes what it has capacity
-// for: others are not to wait behind it.
+// so that a node with less to do can. One whose endpoint is slow, or whose lane is filled
+// from the store, takes what it has capacity for: others are not to wait behind it.
 func TestCapacityWhileThisMachineIsTheLimit(t *testing.T) {
 	for _, row := range []struct {
 		why  string
 		took time.Duration // of an attempt
+		due  int           // in the store
 		want bool
 	}{
-		{"the endpoint keeps up", 5 * time.Millisecond, false},
-		{"it does not", 5 * time.Second, true},
+		{"the endpoint keeps up", 5 * time.Millisecond, 0, false},
+		{"it does not", 5 * time.Second, 0, true},
+		{"it keeps up with what waits in the store", 5 * time.Millisecond, 4000, true},
 	} {
 		inBubble(t, func(r *rig) {
+			h := &hints{}
+			r.o.Behind = h.take
 			r.endpoint = answers(200, row.took)
 			r.run()
 			sub := r.subscribe()
@@ -135,6 +139,11 @@ func TestCapacityWhileThisMachineIsTheLimit(t *testing.T) {
 				r.passedOn(sub)
 				r.wait(5 * time.Millisecond)
 			}
+			for range row.due {
+				r.due(sub, 0)
+			}
+			r.d.Wake()
+			r.wait(100 * time.Millisecond)
 			for range r.o.Limits.LaneDepth {
 				r.passedOn(sub)
 			}
@@ -145,8 +154,8 @@ func TestCapacityWhileThisMachineIsTheLimit(t *testing.T) {
 			if r.d.Capacity() == 0 {
 				t.Errorf("%s: a minute later it has no capacity", row.why)
 			}
-			r.stop()
-			r.empty()
+			r.end()
+			<-r.ended
 		})
 	}
 }

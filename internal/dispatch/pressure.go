@@ -95,10 +95,11 @@ func (ls *lanes) press(l *lane) {
 
 // isPressed reports whether a lane that keeps up has a quarter of its depth queued: then
 // this machine is the limit, and what other nodes pass on had better wait for one that has
-// less to do, or for this one.
+// less to do, or for this one. A lane that claims fill from a backlog does not count: its deliveries
+// may wait in the store for long, and those of others are not to wait for that.
 func (ls *lanes) isPressed(now time.Time) bool {
 	for _, l := range ls.pressed {
-		l.isPressed = l.queued() >= ls.depth()/4 && ls.keepsUp(l, now)
+		l.isPressed = l.queued() >= ls.depth()/4 && !l.isBehind && ls.keepsUp(l, now)
 	}
 	ls.pressed = slices.DeleteFunc(ls.pressed, func(l *lane) bool { return !l.isPressed })
 	return len(ls.pressed) > 0
