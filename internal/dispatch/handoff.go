@@ -63,6 +63,14 @@ func (d *Dispatcher) Capacity() int {
 	return d.o.Limits.InFlight - d.inFlight
 }
 
+// SlotsTaken reports whether there is no capacity because endpoints hold all requests that
+// may be in flight, and not because this machine has enough to do.
+func (d *Dispatcher) SlotsTaken() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.inFlight >= d.o.Limits.InFlight && !d.lanes.isPressed(time.Now())
+}
+
 // Offer takes a delivery that another node has stored with a lease and passed on into its
 // lane. If the lane is full, Offer releases the delivery and reports false.
 func (d *Dispatcher) Offer(ctx context.Context, c event.Claimed) bool {

@@ -108,7 +108,7 @@ func (h *Handoff) Reserve(_ context.Context, sub event.Subscription, size int) (
 // behind, if that is why. The caller holds the lock.
 func (h *Handoff) sayBehind(subscription event.ID, now time.Time) {
 	looksSoon := len(h.way.behind) > 0
-	if !h.way.isBehind(subscription, now) {
+	if h.paused(anyID) || !h.way.isBehind(subscription, now) {
 		return
 	}
 	h.o.Behind(subscription, true)
@@ -134,10 +134,14 @@ func (h *Handoff) paused(subscription event.ID) bool {
 	return full
 }
 
-// Full notes that a worker had no capacity for one of a subscription's deliveries.
+// Full notes that a worker had no capacity for one of a subscription's deliveries, or, with
+// anyID, that endpoints hold all that it may have in flight: then nobody is slowed down.
 func (h *Handoff) Full(subscription event.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if subscription == anyID {
+		h.way.release(h.o.Behind)
+	}
 	if len(h.full) >= streamMost { // of those that nobody has asked about since
 		clear(h.full)
 	}
@@ -283,7 +287,7 @@ func (h *Handoff) makeDue(leases []event.LeaseKey) {
 func (h *Handoff) lookSoon(ctx context.Context) bool {
 	h.mu.Lock()
 	if !h.c.up.Load() {
-		clear(h.way.behind)
+		h.way.release(h.o.Behind)
 	}
 	waits := len(h.way.behind) > 0
 	h.mu.Unlock()

@@ -363,3 +363,44 @@ func TestNobodyIsSlowedForWorkersThatAreGone(t *testing.T) {
 		t.Error("its publishers were told that the workers are behind")
 	}
 }
+
+// A worker that reads nothing because endpoints hold all it may have in flight slows nobody
+// down: those it is slowed for would wait for endpoints.
+func TestNobodyIsSlowedForSlowEndpoints(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	n := up(t, shared.URL())
+	s := newSender(t, n, l)
+	s.run(t)
+	h := &heard{}
+	background(t, func(ctx context.Context) error { return n.Listen(ctx, h.onChange, s.Full) })
+	h.wantZero(t)
+	w := newWorker(l)
+	w.pace = 400 * time.Microsecond
+	far := up(t, shared.URL())
+	receive(t, far, w)
+	end := s.storm(t, theSub)
+	await.NoError(t, func() error {
+		if !s.behind.of(theSub) {
+			return errNotYet
+		}
+		return nil
+	})
+	w.slotsTaken.Store(true)
+	w.capacity.Store(0)
+	await.NoError(t, func() error {
+		if s.behind.of(theSub) {
+			return errNotYet
+		}
+		return nil
+	})
+	end()
+	s.Handoff.mu.Lock()
+	s.full[anyID] = time.Now()
+	s.refused = time.Time{}
+	s.sayBehind(theSub, time.Now())
+	s.Handoff.mu.Unlock()
+	if s.behind.of(theSub) {
+		t.Error("publishers are slowed down")
+	}
+}

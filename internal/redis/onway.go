@@ -110,3 +110,11 @@ func (w *onWay) seen(length int, now time.Time, behind func(subscription event.I
 		behind(subscription, is)
 	}
 }
+
+// release tells behind that nobody is to be slowed down.
+func (w *onWay) release(behind func(subscription event.ID, is bool)) {
+	for subscription := range w.behind {
+		behind(subscription, false)
+	}
+	clear(w.behind)
+}

@@ -210,12 +210,13 @@ func claim(sub event.ID, size int) event.Claimed {
 
 // worker is a node's dispatcher: it notes what it is offered.
 type worker struct {
-	ledger   *ledger
-	capacity atomic.Int64
-	full     atomic.Bool // no lane has room
-	took     atomic.Int64
-	hold     chan struct{} // if not nil, Offer waits until it is closed
-	pace     time.Duration // how long each Offer takes
+	ledger     *ledger
+	capacity   atomic.Int64
+	full       atomic.Bool // no lane has room
+	took       atomic.Int64
+	slotsTaken atomic.Bool   // that is why it has no capacity
+	hold       chan struct{} // if not nil, Offer waits until it is closed
+	pace       time.Duration // how long each Offer takes
 }
 
 func newWorker(l *ledger) *worker {
@@ -225,6 +226,8 @@ func newWorker(l *ledger) *worker {
 }
 
 func (w *worker) Capacity() int { return int(w.capacity.Load()) }
+
+func (w *worker) SlotsTaken() bool { return w.slotsTaken.Load() }
 
 func (w *worker) Offer(_ context.Context, c event.Claimed) bool {
 	if w.hold != nil {
