@@ -81,7 +81,7 @@ simulate: ## plays SIMULATE_SEEDS seeds from SIMULATE_FIRST on; of a single one 
 
 ROWS ?=
 BENCH ?=
-bench: deps build ## every row of docs/performance.md, in a quarter of an hour, and writes it; ROWS chooses
+bench: deps build ## every row of docs/performance.md, in three quarters of an hour, and writes it; ROWS chooses
 	$(GO) run ./internal/bench/table -rows '$(ROWS)' $(BENCH)
 
 microbench: ## the hot functions

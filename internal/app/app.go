@@ -58,6 +58,7 @@ type App struct {
 	sender     *send.Sender
 	dispatcher *dispatch.Dispatcher // nil where another node delivers
 	passOn     *redis.Handoff       // nil where this node delivers, and without Redis
+	brake      *ingest.Brake        // nil where this node delivers
 	redis      *redis.Client        // nil without Redis
 	retention  retention.Retention
 	health     *health
@@ -200,6 +201,9 @@ func (a *App) assemble(version string) error {
 	}
 	if a.redis != nil {
 		options.RateLimiter = a.redis
+	}
+	if a.others != nil {
+		options.Behind = a.others.TellBehind
 	}
 	a.dispatcher = dispatch.New(options)
 	return nil

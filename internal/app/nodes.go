@@ -27,7 +27,7 @@ func (a *App) useRedis(ctx context.Context, database store.Store) error {
 	}
 	a.onClose("the connections to Redis", a.redis.Close)
 	if a.cfg.Role == config.RoleAPI {
-		a.passOn = redis.NewHandoff(a.redis, redis.HandoffOptions{Owner: nodeName(), Lease: lease, Release: a.store.Release})
+		a.passOn = redis.NewHandoff(a.redis, redis.HandoffOptions{Owner: nodeName(), Lease: lease, Release: a.store.Release, Behind: a.behind})
 	}
 	return nil
 }
@@ -39,9 +39,18 @@ func (a *App) handoff() ingest.Handoff {
 	case a.dispatcher != nil:
 		return a.dispatcher
 	case a.passOn != nil:
-		return a.passOn
+		a.brake = ingest.NewBrake(a.passOn)
+	default:
+		a.brake = ingest.NewBrake(leaveIt{})
 	}
-	return leaveIt{}
+	return a.brake
+}
+
+// behind takes a hint that the workers are behind with a subscription, or are not any more.
+func (a *App) behind(subscription event.ID, is bool) {
+	if a.brake != nil {
+		a.brake.Behind(subscription, is)
+	}
 }
 
 // leaveIt leaves every delivery to whoever finds it in the database.
@@ -88,7 +97,8 @@ func (a *App) workParts() []part {
 		due = a.dispatcher.Wake
 	}
 	if a.others != nil {
-		parts = append(parts, func(ctx context.Context) error { return a.others.Listen(ctx, due, a.store.Forget) })
+		hints := store.Hints{Due: due, Changed: a.store.Forget, Behind: a.behind}
+		parts = append(parts, func(ctx context.Context) error { return a.others.Listen(ctx, hints) })
 	}
 	return parts
 }

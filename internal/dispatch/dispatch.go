@@ -66,7 +66,10 @@ type Options struct {
 	Sender        Sender
 	RateLimiter   RateLimiter // nil: each node keeps to the rates by itself
 	Observer      Observer
-	Log           *slog.Logger
+	// Behind tells the nodes that only take events in whether this one is behind with a
+	// subscription, see pressure.go. It must not block; nil: there are none.
+	Behind func(subscription event.ID, is bool)
+	Log    *slog.Logger
 	// LogAllAttempts logs each attempt, and not failures alone.
 	LogAllAttempts bool
 	Policy         event.RetryPolicy
@@ -231,13 +234,15 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 			admitted++
 		}
 	}
+	isFull := len(claim.Deliveries) == r.Limit || size >= r.Bytes
+	d.mu.Lock()
+	d.tellBehind(d.lanes.leftBehind(r, claim, isFull), time.Now())
 	if claim.More {
-		d.mu.Lock()
 		d.lanes.markOverflowed(r, claim.Deliveries)
-		d.mu.Unlock()
-		if admitted == r.Limit || admitted == len(claim.Deliveries) && size >= r.Bytes {
-			return 0, nil // the limits of one claim left the rest; the lanes are not full
-		}
+	}
+	d.mu.Unlock()
+	if claim.More && isFull && admitted == len(claim.Deliveries) {
+		return 0, nil // the limits of one claim left the rest; the lanes are not full
 	}
 	if claim.Parked >= event.MaxParked {
 		return parkPause, nil // there is more to park
@@ -393,6 +398,9 @@ func (d *Dispatcher) finish(w *work, ended result) *work {
 	w.claimed.Event.Payload = nil // the outcome may wait long for the store
 	if d.lanes.clearOverflow(w.lane) {
 		d.hint()
+	}
+	if w.lane.isBehind {
+		d.sayBehind(w.lane, d.lanes.keepsUp(w.lane, now), now)
 	}
 	next := d.reuseSlot(now)
 	d.serveWaiters(w.lane)

@@ -55,14 +55,23 @@ func (d *Dispatcher) Overflow(subscription event.ID) {
 	}
 }
 
-// Capacity estimates how many deliveries Offer would accept: as many as could start now.
+// Capacity estimates how many deliveries Offer would accept: as many as could start now, and
+// none while this machine has enough to do.
 func (d *Dispatcher) Capacity() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopping || d.lanes.isFull(0) {
+	if d.stopping || d.lanes.isFull(0) || d.lanes.isPressed(time.Now()) {
 		return 0
 	}
 	return d.o.Limits.InFlight - d.inFlight
+}
+
+// SlotsTaken reports whether there is no capacity because endpoints hold all requests that
+// may be in flight, and not because this machine has enough to do.
+func (d *Dispatcher) SlotsTaken() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.inFlight >= d.o.Limits.InFlight && !d.lanes.isPressed(time.Now())
 }
 
 // Offer takes a delivery that another node has stored with a lease and passed on into its

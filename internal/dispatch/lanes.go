@@ -37,14 +37,17 @@ type lane struct {
 	maxAllowed    int           // how far allowed may grow
 	interval      time.Duration // least time between two starts; 0 without a rate limit
 	lastStart     time.Time
-	overflowed    bool         // deliveries were left in the store because the lane was full
-	isScheduled   bool         // it is in lanes.ready, lanes.deferred, lanes.failing or lanes.throttled
-	health        event.Health // the latest that is known; see health.go
-	failures      int          // attempts that failed since the last success
-	refusalLogged time.Time    // see logHealth
-	isPaused      bool         // the subscription is, or was when it was last seen
-	throughput    throughput   // see pressure.go
-	waiters       []*waiter    // for capacity, in turn
+	overflowed    bool             // deliveries were left in the store because the lane was full
+	isScheduled   bool             // it is in lanes.ready, lanes.deferred, lanes.failing or lanes.throttled
+	health        event.Health     // the latest that is known; see health.go
+	failures      int              // attempts that failed since the last success
+	refusalLogged time.Time        // see logHealth
+	isPaused      bool             // the subscription is, or was when it was last seen
+	isPressed     bool             // it is in lanes.pressed
+	isBehind      bool             // other nodes were told so
+	saidBehind    time.Time        // when
+	throughput    event.Throughput // of successes
+	waiters       []*waiter        // for capacity, in turn
 	idleSince     time.Time
 }
 
@@ -78,6 +81,8 @@ type lanes struct {
 	deferred        []*lane   // not ready because the last slots are kept for other lanes, in turn
 	failing         []*lane   // not ready because failing lanes have all slots that they may have, in turn
 	throttled       throttled // not ready because of a rate limit or a refusal, by their earliest start
+	pressed         []*lane   // those that had many queued; see pressure.go
+	behind          []*lane   // those that other nodes were told of; see pressure.go
 	inFlight        int
 	inFlightFailing int // of these, of lanes that were failing when they were started
 	buffered        int // queued, reserved and in flight, in all
@@ -175,6 +180,7 @@ func (ls *lanes) push(l *lane, w *work, reserved bool, now time.Time) {
 	}
 	w.lane = l
 	l.queue = append(l.queue, w)
+	ls.press(l)
 	ls.schedule(l, now)
 }
 
@@ -285,7 +291,7 @@ func (ls *lanes) finish(w *work, ended result, now time.Time) {
 	switch ended {
 	case resultSuccess:
 		l.failures = 0
-		l.throughput.add(now)
+		l.throughput.Add(now, 1)
 		l.allowed = min(l.allowed+1, l.maxAllowed)
 	case resultOverloaded:
 		l.allowed = max(l.allowed/2, min(minInFlight, l.maxAllowed))
@@ -382,8 +388,10 @@ func (ls *lanes) clearOverflow(l *lane) bool {
 // inOrder returns all lanes in the order of their subscriptions, so that what is done to
 // each of them is done in the same order in each run.
 func (ls *lanes) inOrder() []*lane {
-	return slices.SortedFunc(maps.Values(ls.byID), func(a, b *lane) int { return slices.Compare(a.subscription[:], b.subscription[:]) })
+	return slices.SortedFunc(maps.Values(ls.byID), bySubscription)
 }
+
+func bySubscription(a, b *lane) int { return slices.Compare(a.subscription[:], b.subscription[:]) }
 
 // removeQueued empties the queues of all lanes and returns what was in them.
 func (ls *lanes) removeQueued() []*work {

@@ -133,6 +133,48 @@ func TestCapacity(t *testing.T) {
 	})
 }
 
+// Slots that endpoints hold are told from a machine that has enough to do.
+func TestSlotsTaken(t *testing.T) {
+	for _, row := range []struct {
+		why  string
+		took time.Duration // of an attempt
+		want bool
+	}{
+		{"endpoints hold all of them", time.Hour, true},
+		{"it keeps up, and more is queued than it takes at once", 5 * time.Millisecond, false},
+	} {
+		inBubble(t, func(r *rig) {
+			r.o.Limits.InFlight, r.o.Limits.LaneInFlight = 8, 8
+			r.endpoint = answers(200, 5*time.Millisecond)
+			r.run()
+			sub := r.subscribe()
+			for range 100 { // so that its throughput is known
+				r.passedOn(sub)
+				r.wait(5 * time.Millisecond)
+			}
+			if r.d.SlotsTaken() {
+				t.Error("slots are taken though nothing is in flight")
+			}
+			r.endpoint = answers(200, row.took)
+			for range 19 {
+				r.passedOn(sub)
+			}
+			if row.want {
+				other := r.subscribe() // for which the last slots are kept
+				r.passedOn(other)
+				r.passedOn(other)
+				r.wait(time.Second) // neither keeps up any more
+			}
+			if taken := r.d.SlotsTaken(); taken != row.want {
+				t.Errorf("%s: slots are taken: %v", row.why, taken)
+			}
+			r.end()
+			r.wait(2 * time.Hour)
+			<-r.ended
+		})
+	}
+}
+
 func (r *rig) leasedBy(owner string) (n int) {
 	r.store.mu.Lock()
 	defer r.store.mu.Unlock()

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,11 +13,12 @@ import (
 // keeps up, a request that asks for capacity waits a moment: an event that is not accepted
 // yet waits at its publisher, instead of for seconds in the store. An endpoint that is slow,
 // has a rate limit or does not respond delays no request: its events go to the store at once.
+// Nodes that only take events in cannot see that by themselves, and are told.
 const (
 	// maxReserveWait is how long a request waits for capacity at most.
 	maxReserveWait = 200 * time.Millisecond
-	// throughputWindow is the time over which the throughput of a lane is measured.
-	throughputWindow = 100 * time.Millisecond
+	// behindEvery is how often other nodes are told that this one is behind still.
+	behindEvery = 50 * time.Millisecond
 	// maxWaiters is how many requests may wait at once, over all lanes.
 	maxWaiters = 4096
 )
@@ -27,27 +29,80 @@ type waiter struct {
 	granted chan bool // gets one value: whether capacity is reserved
 }
 
-// throughput measures how many deliveries of a lane succeed per second.
-type throughput struct {
-	perSecond   float64   // in the last whole window
-	windowStart time.Time // of the current window
-	inWindow    int
-}
-
-func (p *throughput) add(now time.Time) {
-	switch took := now.Sub(p.windowStart); {
-	case took > 4*throughputWindow: // it has been idle
-		p.windowStart, p.inWindow, p.perSecond = now, 0, 0
-	case took >= throughputWindow:
-		p.perSecond = float64(p.inWindow) / took.Seconds()
-		p.windowStart, p.inWindow = now, 0
-	}
-	p.inWindow++
-}
-
 // keepsUp reports whether a lane delivers in a second as many as it has capacity for.
 func (ls *lanes) keepsUp(l *lane, now time.Time) bool {
-	return l.interval == 0 && now.Sub(l.throughput.windowStart) <= 4*throughputWindow && l.throughput.perSecond >= float64(ls.depth())
+	return l.interval == 0 && l.throughput.PerSecond(now) >= float64(ls.depth())
+}
+
+// leftBehind returns the lanes of which a claim has left deliveries in the store. A claim
+// takes turns: where its limits ended it, the lanes that got most have more.
+func (ls *lanes) leftBehind(r event.ClaimRequest, claim event.Claim, isFull bool) map[*lane]bool {
+	if !claim.More {
+		return nil
+	}
+	got, most := make(map[event.ID]int), 1
+	for id := range r.CapacityOf {
+		got[id] = 0
+	}
+	for i := range claim.Deliveries {
+		id := claim.Deliveries[i].Delivery.SubscriptionID
+		got[id]++
+		most = max(most, got[id])
+	}
+	left := make(map[*lane]bool)
+	for id, n := range got {
+		if l := ls.byID[id]; l != nil && (n >= r.CapacityFor(id) || isFull && n >= most-1) {
+			left[l] = true
+		}
+	}
+	return left
+}
+
+// tellBehind tells other nodes with which lanes this one is behind, and with which it is not
+// any more. The caller holds the lock.
+func (d *Dispatcher) tellBehind(left map[*lane]bool, now time.Time) {
+	if d.o.Behind == nil {
+		return
+	}
+	for _, l := range d.lanes.behind {
+		d.sayBehind(l, left[l] && d.lanes.keepsUp(l, now), now)
+	}
+	d.lanes.behind = slices.DeleteFunc(d.lanes.behind, func(l *lane) bool { return !l.isBehind })
+	for _, l := range slices.SortedFunc(maps.Keys(left), bySubscription) {
+		if !l.isBehind && d.lanes.keepsUp(l, now) {
+			d.lanes.behind = append(d.lanes.behind, l)
+			d.sayBehind(l, true, now)
+		}
+	}
+}
+
+// sayBehind tells other nodes whether this one is behind with a lane, unless they know.
+func (d *Dispatcher) sayBehind(l *lane, is bool, now time.Time) {
+	if is == l.isBehind && (!is || now.Sub(l.saidBehind) < behindEvery) {
+		return
+	}
+	l.isBehind, l.saidBehind = is, now
+	d.o.Behind(l.subscription, is)
+}
+
+// press notes that a lane has a quarter of its depth queued.
+func (ls *lanes) press(l *lane) {
+	if !l.isPressed && l.queued() >= ls.depth()/4 {
+		l.isPressed = true
+		ls.pressed = append(ls.pressed, l)
+	}
+}
+
+// isPressed reports whether a lane that keeps up has a quarter of its depth queued: then
+// this machine is the limit, and what other nodes pass on had better wait for one that has
+// less to do, or for this one. A lane that claims fill from a backlog does not count: its deliveries
+// may wait in the store for long, and those of others are not to wait for that.
+func (ls *lanes) isPressed(now time.Time) bool {
+	for _, l := range ls.pressed {
+		l.isPressed = l.queued() >= ls.depth()/4 && !l.isBehind && ls.keepsUp(l, now)
+	}
+	ls.pressed = slices.DeleteFunc(ls.pressed, func(l *lane) bool { return !l.isPressed })
+	return len(ls.pressed) > 0
 }
 
 // awaitCapacity waits for capacity of a lane that is full, if the lane keeps up, and reports

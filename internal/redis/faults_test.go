@@ -67,7 +67,7 @@ func (x *trial) wantSettled(t *testing.T, mayBeLost int) {
 	x.wantIdle(t)
 	x.wantEmpty(t)
 	await.NoError(t, func() error {
-		n, now := x.backlog.Load(), x.ledger.account()
+		n, now := x.inStream(), x.ledger.account()
 		if n != 0 || now.lost > a.lost {
 			return fmt.Errorf("the stream counts as %d long: %+v", n, now)
 		}

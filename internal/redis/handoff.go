@@ -4,7 +4,6 @@ import (
 	"context"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	goredis "github.com/redis/go-redis/v9"
@@ -16,6 +15,16 @@ const (
 	// streamMost is how many deliveries may be on their way, waiting here and in the
 	// stream. What comes beyond is left to the database: the workers can't keep up.
 	streamMost = 1024
+	// unreadTime is how long what is on its way may take to be read: a subscription may
+	// have as many on their way as the workers read in so long, between laneLeast and
+	// laneMost, and only laneLeast once half of streamMost is on its way. One subscription
+	// never fills the stream, and nothing in it becomes too old.
+	unreadTime = 100 * time.Millisecond
+	laneLeast  = 16
+	laneMost   = 256
+	// goodPace is how many a second the workers read at least if they are the limit, and
+	// not a lack of them or endpoints that hold all they may have in flight.
+	goodPace = 512
 	// bytesMost bounds the payloads of those that wait here.
 	bytesMost = 16 << 20
 	// batchMost is how many are passed on in one exchange.
@@ -27,6 +36,8 @@ const (
 	refusedPause = time.Second
 	// lookAgain is how often a stream that is not empty is looked at.
 	lookAgain = 50 * time.Millisecond
+	// lookSoon is how often if publishers wait for it.
+	lookSoon = 5 * time.Millisecond
 	// unreadMore is by how much more than Redis's patience an entry has aged when it is
 	// taken back: no worker reads, or the one that did died before it could delete it.
 	unreadMore = 100 * time.Millisecond
@@ -44,6 +55,9 @@ type HandoffOptions struct {
 	Lease time.Duration // how long one is
 	// Release makes deliveries due again that could not be passed on.
 	Release func(ctx context.Context, leases []event.LeaseKey) error
+	// Behind is told whether the workers are behind with a subscription, and again in less
+	// than 100 ms as long as they are. It must not block.
+	Behind func(subscription event.ID, is bool)
 }
 
 // Handoff passes on what a node takes in and does not deliver itself. A delivery is
@@ -57,38 +71,58 @@ type Handoff struct {
 	c *Client
 	o HandoffOptions
 
-	queue   chan event.Claimed
-	bytes   atomic.Int64 // reserved
-	count   atomic.Int64 // reserved
-	backlog atomic.Int64 // in the stream, when it was last looked at
+	queue  chan event.Claimed
+	behind chan struct{} // gets a value when the first publishers are told that the workers are behind
 
 	mu      sync.Mutex
+	way     onWay
 	refused time.Time              // when Redis last refused one, or one was taken back
 	full    map[event.ID]time.Time // since when a subscription has no capacity at a worker
 }
 
 // NewHandoff makes a Handoff. Nothing is passed on before Run.
 func NewHandoff(c *Client, o HandoffOptions) *Handoff {
-	return &Handoff{c: c, o: o, queue: make(chan event.Claimed, streamMost), full: make(map[event.ID]time.Time)}
+	return &Handoff{c: c, o: o, queue: make(chan event.Claimed, streamMost), behind: make(chan struct{}, 1), way: newOnWay(), full: make(map[event.ID]time.Time)}
 }
 
 // Reserve says whether a delivery that is about to be stored may be passed on, and the
 // lease to store it with. It is followed by exactly one Deliver or Cancel.
 func (h *Handoff) Reserve(_ context.Context, sub event.Subscription, size int) (event.Lease, bool) {
-	if !h.c.up.Load() || size > maxEntry || h.paused(sub.ID) || sub.Paused() || sub.Health.NotBefore.After(time.Now()) {
+	now := time.Now()
+	if !h.c.up.Load() || size > maxEntry || sub.Paused() || sub.Health.NotBefore.After(now) {
 		return event.Lease{}, false
 	}
-	count, bytes := h.count.Add(1), h.bytes.Add(int64(size))
-	if count+h.backlog.Load() > streamMost || bytes > bytesMost {
-		h.Cancel(sub.ID, size)
-		return event.Lease{}, false
-	}
-	return event.Lease{Owner: h.o.Owner, Until: time.Now().Add(h.o.Lease)}, true
-}
-
-func (h *Handoff) paused(subscription event.ID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.paused(sub.ID) {
+		return event.Lease{}, false
+	}
+	if !h.way.reserve(sub.ID, size, now) {
+		h.sayBehind(sub.ID, now)
+		return event.Lease{}, false
+	}
+	return event.Lease{Owner: h.o.Owner, Until: now.Add(h.o.Lease)}, true
+}
+
+// sayBehind tells publishers of a subscription without capacity that the workers are
+// behind, if that is why. The caller holds the lock.
+func (h *Handoff) sayBehind(subscription event.ID, now time.Time) {
+	looksSoon := len(h.way.behind) > 0
+	if h.paused(anyID) || !h.way.isBehind(subscription, now) {
+		return
+	}
+	h.o.Behind(subscription, true)
+	if !looksSoon {
+		select {
+		case h.behind <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// paused reports whether a subscription is left to the database for now. The caller holds
+// the lock.
+func (h *Handoff) paused(subscription event.ID) bool {
 	if time.Since(h.refused) < refusedPause {
 		return true
 	}
@@ -100,10 +134,14 @@ func (h *Handoff) paused(subscription event.ID) bool {
 	return full
 }
 
-// Full notes that a worker had no capacity for one of a subscription's deliveries.
+// Full notes that a worker had no capacity for one of a subscription's deliveries, or, with
+// anyID, that endpoints hold all that it may have in flight: then nobody is slowed down.
 func (h *Handoff) Full(subscription event.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if subscription == anyID {
+		h.way.release(h.o.Behind)
+	}
 	if len(h.full) >= streamMost { // of those that nobody has asked about since
 		clear(h.full)
 	}
@@ -114,9 +152,10 @@ func (h *Handoff) Full(subscription event.ID) {
 func (h *Handoff) Deliver(c event.Claimed) { h.queue <- c }
 
 // Cancel gives a reservation back.
-func (h *Handoff) Cancel(_ event.ID, size int) {
-	h.count.Add(-1)
-	h.bytes.Add(-int64(size))
+func (h *Handoff) Cancel(subscription event.ID, size int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.way.cancel(subscription, size)
 }
 
 // Overflow does nothing: the store tells the workers what is due.
@@ -124,14 +163,21 @@ func (h *Handoff) Overflow(event.ID) {}
 
 // Run passes on until ctx ends, and then what is left.
 func (h *Handoff) Run(ctx context.Context) error {
-	look := time.NewTicker(lookAgain)
+	look, soon := time.NewTicker(lookAgain), time.NewTimer(lookSoon)
 	defer look.Stop()
+	defer soon.Stop()
 	for {
 		select {
 		case c := <-h.queue:
 			h.passOn(h.gather(c))
 		case <-look.C:
 			h.look(ctx)
+		case <-h.behind:
+			soon.Reset(lookSoon)
+		case <-soon.C:
+			if h.lookSoon(ctx) {
+				soon.Reset(lookSoon)
+			}
 		case <-ctx.Done():
 			for {
 				select {
@@ -179,18 +225,35 @@ func (h *Handoff) passOn(batch []event.Claimed) {
 			<-ctx.Done() // Redis may have passed some on: they are not late at the worker, and have a moment to be made
 		}
 	}
-	if length.Err() == nil {
-		h.backlog.Store(length.Val())
-	}
-	var refused []event.LeaseKey
-	for i, c := range batch {
-		h.Cancel(c.Delivery.SubscriptionID, len(c.Event.Payload))
-		if added[i].Val() == "" {
-			refused = append(refused, c.Delivery.LeaseKey())
-		}
-	}
+	refused := h.noteAdded(batch, added)
+	h.seen(length)
 	h.c.o.Observer.PassedOn(len(batch) - len(refused))
 	h.release(refused, err)
+}
+
+// noteAdded notes what is in the stream now, and returns the leases of what is not.
+func (h *Handoff) noteAdded(batch []event.Claimed, added []*goredis.StringCmd) (refused []event.LeaseKey) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i, c := range batch {
+		if added[i].Val() == "" {
+			refused = append(refused, c.Delivery.LeaseKey())
+			h.way.cancel(c.Delivery.SubscriptionID, len(c.Event.Payload))
+			continue
+		}
+		h.way.add(c.Delivery.SubscriptionID, len(c.Event.Payload))
+	}
+	return refused
+}
+
+// seen takes in how many are in the stream, and tells publishers what follows from it.
+func (h *Handoff) seen(length *goredis.IntCmd) {
+	if length.Err() != nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.way.seen(int(length.Val()), time.Now(), h.o.Behind)
 }
 
 // release makes due what could not be passed on.
@@ -219,10 +282,35 @@ func (h *Handoff) makeDue(leases []event.LeaseKey) {
 	h.c.o.Observer.Returned(len(leases))
 }
 
+// lookSoon sees how many are in the stream if publishers wait for that, and reports whether
+// they do.
+func (h *Handoff) lookSoon(ctx context.Context) bool {
+	h.mu.Lock()
+	if !h.c.up.Load() {
+		h.way.release(h.o.Behind)
+	}
+	waits := len(h.way.behind) > 0
+	h.mu.Unlock()
+	if !waits {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, h.c.patience)
+	defer cancel()
+	length := h.c.redis.XLen(ctx, h.c.key(streamName))
+	if away(length.Err()) {
+		h.c.failed(length.Err())
+	}
+	h.seen(length)
+	return true
+}
+
 // look sees whether the stream has emptied, and takes back what nobody reads, so that
 // it waits no longer than if there were no Redis.
 func (h *Handoff) look(ctx context.Context) {
-	if h.backlog.Load() == 0 || !h.c.up.Load() {
+	h.mu.Lock()
+	isEmpty := h.way.backlog == 0
+	h.mu.Unlock()
+	if isEmpty || !h.c.up.Load() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.c.patience)
@@ -238,7 +326,7 @@ func (h *Handoff) look(ctx context.Context) {
 		}
 		return
 	}
-	h.backlog.Store(length.Val())
+	h.seen(length)
 	h.takeBack(ctx, old.Val())
 }
 
@@ -252,6 +340,9 @@ func (h *Handoff) takeBack(ctx context.Context, old []goredis.XMessage) {
 	if away(err) {
 		h.c.failed(err)
 	}
+	h.mu.Lock()
+	h.way.takenBack(count(deleted))
+	h.mu.Unlock()
 	var unread []event.LeaseKey
 	for i, m := range old {
 		text, _ := m.Values[field].(string)
@@ -262,4 +353,13 @@ func (h *Handoff) takeBack(ctx context.Context, old []goredis.XMessage) {
 	if len(unread) > 0 {
 		h.makeDue(unread)
 	}
+}
+
+func count(flags []bool) (n int) {
+	for _, is := range flags {
+		if is {
+			n++
+		}
+	}
+	return n
 }

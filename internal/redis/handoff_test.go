@@ -92,21 +92,21 @@ func TestReserveRefuses(t *testing.T) {
 		{"and was forgotten", 1, func() { s.wantNotPaused(t) }, true},
 		{"Redis has just refused one", 1, func() { s.refused = time.Now() }, false},
 		{"that is over, too", 1, func() { s.refused = time.Now().Add(-refusedPause) }, true},
-		{"the stream is full", 1, func() { s.backlog.Store(streamMost) }, false},
-		{"it has emptied", 1, func() { s.backlog.Store(0) }, true},
-		{"payloads take too much memory", 1, func() { s.Handoff.bytes.Store(bytesMost) }, false},
-		{"Redis is away", 1, func() { s.Handoff.bytes.Store(0); s.up.Store(false) }, false},
+		{"the stream is full", 1, func() { s.way.backlog = streamMost }, false},
+		{"it has emptied", 1, func() { s.way.backlog = 0 }, true},
+		{"payloads take too much memory", 1, func() { s.way.bytes = bytesMost }, false},
+		{"Redis is away", 1, func() { s.way.bytes = 0; s.up.Store(false) }, false},
 	} {
 		if row.prep != nil {
 			row.prep()
 		}
-		count, bytes := s.count.Load(), s.Handoff.bytes.Load()
+		count, bytes := s.way.reserved, s.way.bytes
 		lease, ok := s.Reserve(context.Background(), sub, row.size)
 		if ok != row.want {
 			t.Errorf("%s: Reserve said %v", row.why, ok)
 		}
-		if !ok && (lease != event.Lease{} || s.count.Load() != count || s.Handoff.bytes.Load() != bytes) {
-			t.Errorf("%s: it was refused, and left %+v, %d reserved, %d bytes", row.why, lease, s.count.Load()-count, s.Handoff.bytes.Load()-bytes)
+		if !ok && (lease != event.Lease{} || s.way.reserved != count || s.way.bytes != bytes) {
+			t.Errorf("%s: it was refused, and left %+v, %d reserved, %d bytes", row.why, lease, s.way.reserved-count, s.way.bytes-bytes)
 		}
 		if ok {
 			if off := time.Until(lease.Until) - leaseTime; lease.Owner != ownerName || off.Abs() > time.Second {
@@ -142,25 +142,24 @@ func TestDeliverNeverBlocks(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
 	var group sync.WaitGroup
-	for range 64 {
+	for i := range 64 {
 		group.Go(func() {
 			for range 100 {
-				s.deliver(theSub, 1)
+				s.deliver(event.ID{byte(i)}, 1)
 			}
 		})
 	}
 	group.Wait()
 	a := s.ledger.account()
-	// A refusal gives its place back a moment later, so that another may be refused
-	// without need.
-	if a.sent > streamMost || a.sent < streamMost-64 || len(s.queue) != a.sent || s.count.Load() != int64(a.sent) {
-		t.Errorf("%d were reserved, %d wait, %d are counted", a.sent, len(s.queue), s.count.Load())
+	if a.sent != streamMost || len(s.queue) != a.sent || s.way.reserved != a.sent {
+		t.Errorf("%d were reserved, %d wait, %d are counted", a.sent, len(s.queue), s.way.reserved)
 	}
 	for range a.sent {
-		s.Cancel(theSub, 1)
+		c := <-s.queue
+		s.Cancel(c.Delivery.SubscriptionID, 1)
 	}
-	if s.count.Load() != 0 || s.Handoff.bytes.Load() != 0 {
-		t.Errorf("%d and %d bytes are left reserved", s.count.Load(), s.Handoff.bytes.Load())
+	if s.way.reserved != 0 || s.way.bytes != 0 || len(s.way.of) != 0 {
+		t.Errorf("%d and %d bytes are left reserved, of %d subscriptions", s.way.reserved, s.way.bytes, len(s.way.of))
 	}
 }
 
@@ -168,15 +167,15 @@ func TestReservedBytesAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
 	var group sync.WaitGroup
-	for range 64 {
+	for i := range 64 {
 		group.Go(func() {
 			for range 10 {
-				s.Reserve(context.Background(), event.Subscription{ID: theSub}, maxEntry)
+				s.Reserve(context.Background(), event.Subscription{ID: event.ID{byte(i)}}, maxEntry)
 			}
 		})
 	}
 	group.Wait()
-	if b := s.Handoff.bytes.Load(); b > bytesMost || b < bytesMost-64*maxEntry {
+	if b := s.way.bytes; b > bytesMost || b < bytesMost-maxEntry {
 		t.Errorf("%d bytes are reserved, the limit is %d", b, bytesMost)
 	}
 }
@@ -188,9 +187,10 @@ func TestStreamFullAndEmptyAgain(t *testing.T) {
 	s := newSender(t, up(t, shared.URL()), l)
 	s.run(t)
 	await.NoError(t, func() error {
-		for s.deliver(theSub, 100) {
+		for i := range streamMost {
+			s.deliver(event.ID{byte(i)}, 100)
 		}
-		if n := s.backlog.Load(); n < streamMost {
+		if n := s.inStream(); n < streamMost {
 			return fmt.Errorf("the stream has %d", n)
 		}
 		return nil
@@ -199,14 +199,14 @@ func TestStreamFullAndEmptyAgain(t *testing.T) {
 	if n := s.length(t); n > streamMost || n < streamMost-batchMost {
 		t.Errorf("the stream has %d entries, want about %d", n, streamMost)
 	}
-	if s.deliver(theSub, 100) {
+	if s.deliver(event.ID{1}, 100) {
 		t.Error("one more was let through")
 	}
 	receive(t, up(t, shared.URL()), newWorker(l))
 	s.wantEmpty(t)
 	s.mustDeliver(t, theSub, 100)
 	l.wantKnown(t)
-	if n := s.backlog.Load(); n >= streamMost/2 {
+	if n := s.inStream(); n >= streamMost/2 {
 		t.Errorf("the stream counts as %d long", n)
 	}
 }
@@ -250,8 +250,8 @@ func TestHandoffPassesOnAtTheEnd(t *testing.T) {
 	l := newLedger()
 	s := newSender(t, up(t, shared.URL()), l)
 	const many = 3*batchMost + 1
-	for range many {
-		if !s.deliver(theSub, 10) {
+	for i := range many {
+		if !s.deliver(event.ID{byte(i)}, 10) {
 			t.Fatal("refused")
 		}
 	}
@@ -313,4 +313,94 @@ func TestNoCapacityReadsNothing(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Where one subscription has more than the workers read, its publishers are told so, and
+// again when that is over; what others publish goes through. No delivery is refused but for
+// that, and none comes back.
+func TestBehindSlowsOneSubscription(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	s := newSender(t, up(t, shared.URL()), l)
+	s.run(t)
+	w := newWorker(l)
+	w.pace = 400 * time.Microsecond // at most 2,500 a second
+	receive(t, up(t, shared.URL()), w)
+	busy, quiet := event.ID{1}, event.ID{2}
+	end := s.storm(t, busy)
+	await.NoError(t, func() error {
+		if !s.behind.of(busy) {
+			return errNotYet
+		}
+		return nil
+	})
+	s.mustDeliver(t, quiet, 10)
+	if s.behind.of(quiet) {
+		t.Error("the publishers of another subscription are slowed down")
+	}
+	end()
+	await.NoError(t, func() error {
+		if s.behind.of(busy) {
+			return errNotYet
+		}
+		return nil
+	})
+	l.wantKnown(t)
+	if n := s.length(t); n != 0 {
+		t.Errorf("%d are in the stream", n)
+	}
+}
+
+// Where nobody reads, nobody is slowed down: what is published goes to the database.
+func TestNobodyIsSlowedForWorkersThatAreGone(t *testing.T) {
+	t.Parallel()
+	s := newSender(t, up(t, shared.URL()), newLedger())
+	s.run(t)
+	for s.deliver(theSub, 10) {
+	}
+	s.wantIdle(t)
+	if s.deliver(theSub, 10); s.behind.said > 0 {
+		t.Error("its publishers were told that the workers are behind")
+	}
+}
+
+// A worker that reads nothing because endpoints hold all it may have in flight slows nobody
+// down: those it is slowed for would wait for endpoints.
+func TestNobodyIsSlowedForSlowEndpoints(t *testing.T) {
+	t.Parallel()
+	l := newLedger()
+	n := up(t, shared.URL())
+	s := newSender(t, n, l)
+	s.run(t)
+	h := &heard{}
+	background(t, func(ctx context.Context) error { return n.Listen(ctx, h.onChange, s.Full) })
+	h.wantZero(t)
+	w := newWorker(l)
+	w.pace = 400 * time.Microsecond
+	far := up(t, shared.URL())
+	receive(t, far, w)
+	end := s.storm(t, theSub)
+	await.NoError(t, func() error {
+		if !s.behind.of(theSub) {
+			return errNotYet
+		}
+		return nil
+	})
+	w.slotsTaken.Store(true)
+	w.capacity.Store(0)
+	await.NoError(t, func() error {
+		if s.behind.of(theSub) {
+			return errNotYet
+		}
+		return nil
+	})
+	end()
+	s.Handoff.mu.Lock()
+	s.full[anyID] = time.Now()
+	s.refused = time.Time{}
+	s.sayBehind(theSub, time.Now())
+	s.Handoff.mu.Unlock()
+	if s.behind.of(theSub) {
+		t.Error("publishers are slowed down")
+	}
 }

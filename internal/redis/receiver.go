@@ -26,6 +26,9 @@ const (
 type Dispatcher interface {
 	// Capacity estimates how many deliveries Offer would take over.
 	Capacity() int
+	// SlotsTaken reports whether there is none because endpoints hold all requests that may be
+	// in flight.
+	SlotsTaken() bool
 	// Offer takes over a delivery, or releases it in the store and reports false.
 	Offer(ctx context.Context, c event.Claimed) bool
 	// Release makes a delivery due again in the store.
@@ -63,6 +66,9 @@ func (r *Receiver) Run(ctx context.Context) error {
 		case !r.c.up.Load():
 			pause(ctx, tryEvery/5)
 		case capacity <= 0:
+			if r.d.SlotsTaken() {
+				r.tellFull(anyID)
+			}
 			pause(ctx, noCapacityPause)
 		default:
 			r.readOnce(ctx, min(capacity, readMost))
@@ -187,7 +193,12 @@ func (r *Receiver) take(ctx context.Context, e entry) {
 // Redis. It is shorter than its patience.
 func (c *Client) late() time.Duration { return c.patience * 3 / 4 }
 
-// tellFull asks the others to leave a subscription to the database for a moment.
+// anyID stands for all subscriptions: a worker has no capacity for any of them because of
+// their endpoints. That is no reason to slow publishers down.
+var anyID event.ID
+
+// tellFull asks the others to leave a subscription to the database for a moment, or tells
+// them that endpoints hold all that this worker may have in flight.
 func (r *Receiver) tellFull(subscription event.ID) {
 	if time.Since(r.told[subscription]) < fullPause/2 {
 		return

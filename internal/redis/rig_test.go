@@ -114,13 +114,44 @@ type sender struct {
 	*node
 	*Handoff
 	ledger *ledger
+	behind behindHints
 }
 
 func newSender(t *testing.T, n *node, l *ledger) *sender {
 	t.Helper()
 	s := &sender{node: n, ledger: l}
-	s.Handoff = NewHandoff(n.Client, HandoffOptions{Owner: ownerName, Lease: leaseTime, Release: l.release})
+	s.Handoff = NewHandoff(n.Client, HandoffOptions{Owner: ownerName, Lease: leaseTime, Release: l.release, Behind: s.behind.hear})
 	return s
+}
+
+// inStream is how many were in the stream when the sender last looked.
+func (s *sender) inStream() int {
+	s.Handoff.mu.Lock()
+	defer s.Handoff.mu.Unlock()
+	return s.way.backlog
+}
+
+// behindHints are what a sender says of the workers.
+type behindHints struct {
+	mu   sync.Mutex
+	is   map[event.ID]bool
+	said int
+}
+
+func (b *behindHints) hear(subscription event.ID, is bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.is == nil {
+		b.is = map[event.ID]bool{}
+	}
+	b.is[subscription] = is
+	b.said++
+}
+
+func (b *behindHints) of(subscription event.ID) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.is[subscription]
 }
 
 // run passes on until the test ends, or the function it returns is called.
@@ -149,7 +180,7 @@ func (s *sender) mustDeliver(t *testing.T, sub event.ID, size int) {
 	t.Helper()
 	await.NoError(t, func() error {
 		if !s.deliver(sub, size) {
-			return fmt.Errorf("there is no room; reserved are %d, in the stream %d, Redis's failure is %v", s.count.Load(), s.backlog.Load(), s.Failure())
+			return fmt.Errorf("there is no room; in the stream are %d, Redis's failure is %v", s.inStream(), s.Failure())
 		}
 		return nil
 	})
@@ -159,7 +190,10 @@ func (s *sender) mustDeliver(t *testing.T, sub event.ID, size int) {
 func (s *sender) wantIdle(t *testing.T) {
 	t.Helper()
 	await.NoError(t, func() error {
-		if n, b := s.count.Load(), s.Handoff.bytes.Load(); n != 0 || b != 0 || len(s.queue) != 0 {
+		s.Handoff.mu.Lock()
+		n, b := s.way.reserved, s.way.bytes
+		s.Handoff.mu.Unlock()
+		if n != 0 || b != 0 || len(s.queue) != 0 {
 			return fmt.Errorf("%d deliveries with %d bytes are reserved still, %d wait", n, b, len(s.queue))
 		}
 		return nil
@@ -176,11 +210,13 @@ func claim(sub event.ID, size int) event.Claimed {
 
 // worker is a node's dispatcher: it notes what it is offered.
 type worker struct {
-	ledger   *ledger
-	capacity atomic.Int64
-	full     atomic.Bool // no lane has room
-	took     atomic.Int64
-	hold     chan struct{} // if not nil, Offer waits until it is closed
+	ledger     *ledger
+	capacity   atomic.Int64
+	full       atomic.Bool // no lane has room
+	took       atomic.Int64
+	slotsTaken atomic.Bool   // that is why it has no capacity
+	hold       chan struct{} // if not nil, Offer waits until it is closed
+	pace       time.Duration // how long each Offer takes
 }
 
 func newWorker(l *ledger) *worker {
@@ -191,10 +227,13 @@ func newWorker(l *ledger) *worker {
 
 func (w *worker) Capacity() int { return int(w.capacity.Load()) }
 
+func (w *worker) SlotsTaken() bool { return w.slotsTaken.Load() }
+
 func (w *worker) Offer(_ context.Context, c event.Claimed) bool {
 	if w.hold != nil {
 		<-w.hold
 	}
+	time.Sleep(w.pace)
 	if w.full.Load() {
 		w.ledger.note(c.Delivery.ID, func(f *fate) { f.full++ })
 		return false

@@ -13,11 +13,25 @@ import (
 // Listener is a driver whose database tells nodes of each other's changes. The driver for
 // PostgreSQL is one; on SQLite there is no other node.
 type Listener interface {
-	// Listen calls due when deliveries may be due that no node has leased, and changed with
-	// the id of a subscription that may have changed; a zero id means any. The calls must
-	// not block. They are hints: one may come without a reason, and one may be lost. It
-	// returns nil when ctx ends, and connects again by itself until then.
-	Listen(ctx context.Context, due func(), changed func(event.ID)) error
+	// Listen passes on what nodes tell each other, this one included. It returns nil when ctx
+	// ends, and connects again by itself until then.
+	Listen(ctx context.Context, h Hints) error
+	// TellBehind tells all nodes whether this one is behind with a subscription, see Hints. It
+	// does not block, and what can't be said is not said.
+	TellBehind(subscription event.ID, is bool)
+}
+
+// Hints are called with what nodes tell each other. The calls must not block. One may come
+// without a reason, and one may be lost.
+type Hints struct {
+	// Due is called when deliveries may be due that no node has leased.
+	Due func()
+	// Changed is called with the id of a subscription that may have changed; a zero id means
+	// any.
+	Changed func(subscription event.ID)
+	// Behind is called when more of a subscription's deliveries wait than a node that keeps up
+	// with its endpoint has capacity for, and with false when there is capacity again.
+	Behind func(subscription event.ID, is bool)
 }
 
 // Clock is a driver whose database has a clock of its own, by which nodes compare leases

@@ -39,7 +39,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&t.program, "program", "bin/hookferry", "the hookferry to measure")
 	flag.StringVar(&out, "out", "docs", "directory of performance.md, its plots and performance.json")
 	flag.StringVar(&only, "rows", "", "groups of rows to measure, separated by commas; the others keep what performance.json has. Empty: all of "+strings.Join(groupNames(), ", "))
-	flag.IntVar(&t.rounds, "rounds", 5, "interleaved rounds of the throughput rows")
+	flag.IntVar(&t.rounds, "rounds", 3, "interleaved rounds of the throughput rows")
 	flag.IntVar(&t.retained, "retained", 1_000_000, "settled deliveries for the row that wants many")
 	flag.IntVar(&t.backlog, "backlog", 1_000_000, "due deliveries for the row that drains them")
 	flag.Parse()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,36 @@ func TestBarsAreHeldAgainstTheRelay(t *testing.T) {
 		cpu, rate := row(t, tab.bars(), "SQLite: CPU a delivery"), row(t, tab.bars(), "SQLite: delivered a second")
 		if cpu.met != test.cpuMet || rate.met != test.rateMet || cpu.found != test.cpuText {
 			t.Errorf("%s: %+v, %+v", test.because, cpu, rate)
+		}
+	}
+}
+
+// Nodes apart are held against the single node, the bound of what waits, and what PostgreSQL
+// may cost.
+func TestBarsOfNodesApart(t *testing.T) {
+	several := func(rate, postgres float64, p99 time.Duration) bench.Figures {
+		f := figures(rate, 60)
+		f.Used = append(f.Used, bench.Used{Name: "postgres", PerDelivery: postgres})
+		f.Queued.P99 = p99
+		return f
+	}
+	for _, test := range []struct {
+		because              string
+		figures              bench.Figures
+		rate, latency, costs bool
+	}{
+		{"exactly at the bars", several(9_000, 80, time.Second), true, true, true},
+		{"just beyond them", several(8_999, 80.1, time.Second+1), false, false, false},
+		{"it delivers, and more piles up", several(9_500, 60, 9*time.Second), true, false, true},
+	} {
+		tab := &table{results: map[string]*result{
+			"full PostgreSQL":           measured(bench.Contestant{Name: "service", Runs: []bench.Figures{figures(10_000, 60)}}),
+			"full PostgreSQL and Redis": measured(bench.Contestant{Name: "service", Runs: []bench.Figures{test.figures}}),
+		}}
+		bars := tab.bars()
+		at := slices.IndexFunc(bars, func(b bar) bool { return b.what == apart[0].words+": delivered a second" })
+		if at < 0 || bars[at].met != test.rate || bars[at+1].met != test.latency || bars[at+2].met != test.costs {
+			t.Errorf("%s: %+v", test.because, bars[max(at, 0):][:3])
 		}
 	}
 }

@@ -329,41 +329,64 @@ func (c *claiming) pickInTurn(lanes []waiting) (picked []event.ID) {
 	return picked
 }
 
+// leaseSQL names the partitions of one window, and leaves PostgreSQL no choice of how to go
+// through them: by the ids, and for each delivery by its event's id.
 const leaseSQL = `WITH held AS MATERIALIZED (
-		SELECT id FROM deliveries
-		WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED)
-	UPDATE deliveries d SET lease_owner = $2, leased_until = $3
-	FROM held h, events e
-	WHERE d.id = ANY($1::uuid[]) AND d.id = h.id AND e.id = d.event_id
-	RETURNING d.id, d.event_id, d.subscription_id, d.attempts, d.due_at, d.created_at, d.delivered_at, d.round, d.round_from, d.stray,
-		e.type, e.content_type, e.payload, e.created_at, e.data_at, e.data_len`
+		SELECT id FROM {deliveries}
+		WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED),
+	leased AS (
+		UPDATE {deliveries} SET lease_owner = $2, leased_until = $3 WHERE id = ANY(ARRAY(SELECT id FROM held))
+		RETURNING id, event_id, subscription_id, attempts, due_at, created_at, delivered_at, round, round_from, stray)
+	SELECT d.*, e.* FROM leased d CROSS JOIN LATERAL (
+		SELECT type, content_type, payload, created_at, data_at, data_len FROM {events} WHERE id = d.event_id OFFSET 0) AS e`
 
 // lease leases what was picked, as far as nobody else was faster.
 func (c *claiming) lease(ctx context.Context, picked []event.ID) error {
 	if len(picked) == 0 {
 		return nil
 	}
-	r := c.request
-	rows, err := c.db.Query(ctx, leaseSQL, sorted(picked), r.Owner, r.Until)
-	if err != nil {
-		return err
-	}
 	claimed := make(map[event.ID]event.Claimed, len(picked))
-	for rows.Next() {
-		got := event.Claimed{Delivery: event.Delivery{LeaseOwner: r.Owner}}
-		d, e := &got.Delivery, &got.Event
-		if err := rows.Scan(idTo(&d.ID), idTo(&d.EventID), idTo(&d.SubscriptionID), &d.Attempts, timeTo{&d.DueAt}, timeTo{&d.CreatedAt},
-			timeTo{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}, &e.DataAt, &e.DataLen); err != nil {
-			rows.Close()
-			return err
-		}
-		e.ID, e.Payload = d.EventID, bytes.Clone(e.Payload)
-		claimed[d.ID] = got
+	b := &pgx.Batch{}
+	for _, window := range byWindow(picked) {
+		b.Queue(nameTables(leaseSQL, suffix(windowOf(window[0]))), window, c.request.Owner, c.request.Until).Query(func(rows pgx.Rows) error {
+			return c.collect(rows, claimed)
+		})
+	}
+	if err := c.db.SendBatch(ctx, b).Close(); err != nil {
+		return err
 	}
 	for _, id := range picked {
 		if got, ok := claimed[id]; ok {
 			c.claim.Deliveries = append(c.claim.Deliveries, got)
 		}
+	}
+	return nil
+}
+
+// byWindow splits ids by the window that they are of, in order. What is pending keeps the
+// partitions of its window.
+func byWindow(all []event.ID) (windows []ids) {
+	for rest := sorted(all); len(rest) > 0; {
+		start, n := windowOf(rest[0]), 1
+		for n < len(rest) && windowOf(rest[n]).Equal(start) {
+			n++
+		}
+		windows, rest = append(windows, rest[:n]), rest[n:]
+	}
+	return windows
+}
+
+// collect reads what was leased.
+func (c *claiming) collect(rows pgx.Rows, claimed map[event.ID]event.Claimed) error {
+	for rows.Next() {
+		got := event.Claimed{Delivery: event.Delivery{LeaseOwner: c.request.Owner}}
+		d, e := &got.Delivery, &got.Event
+		if err := rows.Scan(idTo(&d.ID), idTo(&d.EventID), idTo(&d.SubscriptionID), &d.Attempts, timeTo{&d.DueAt}, timeTo{&d.CreatedAt},
+			timeTo{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}, &e.DataAt, &e.DataLen); err != nil {
+			return err
+		}
+		e.ID, e.Payload = d.EventID, bytes.Clone(e.Payload)
+		claimed[d.ID] = got
 	}
 	return rows.Err()
 }

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 )
 
 // The channels that nodes tell each other things on. What is said there may be
@@ -19,6 +22,7 @@ import (
 const (
 	dueChannel     = "hookferry_due"          // something is due and held by nobody
 	changedChannel = "hookferry_subscription" // the subscription whose id it says has changed
+	behindChannel  = "hookferry_behind"       // a node is behind with the subscription whose id it says, or, with a minus before it, is not any more
 	echoChannel    = "hookferry_echo"         // whoever said it wants to hear it
 )
 
@@ -40,18 +44,16 @@ const (
 // said to nobody.
 var errDeaf = errors.New("the connection hears nothing: it goes through a pooler whose clients share connections")
 
-// Listen calls due when something may be due that nobody holds, and changed with
-// the id of a subscription that another node, or this one, has changed. The calls
-// must not block. It returns nil when ctx ends.
+// Listen passes on what nodes tell each other until ctx ends.
 //
 // It connects again by itself. As long as it hears nothing, though the database
-// answers, it calls both every second, changed with a zero id, which means that any may
-// have changed: what is said meanwhile is lost, and a node must not go by an old
+// answers, it calls Due and Changed every second, Changed with a zero id, which means that
+// any may have changed: what is said meanwhile is lost, and a node must not go by an old
 // subscription for ever. It does so once more when it hears again.
-func (s *Store) Listen(ctx context.Context, due func(), changed func(event.ID)) error {
+func (s *Store) Listen(ctx context.Context, h store.Hints) error {
 	for ctx.Err() == nil {
 		turns := 1
-		if err := s.listenOnce(ctx, due, changed); errors.Is(err, errDeaf) {
+		if err := s.listenOnce(ctx, h); errors.Is(err, errDeaf) {
 			turns = deafTurns
 		}
 		for ; turns > 0 && ctx.Err() == nil; turns-- {
@@ -60,26 +62,26 @@ func (s *Store) Listen(ctx context.Context, due func(), changed func(event.ID)) 
 			case <-time.After(listenPause):
 			}
 			if s.Ping(ctx) == nil {
-				due()
-				changed(event.ID{})
+				h.Due()
+				h.Changed(event.ID{})
 			}
 		}
 	}
 	return nil
 }
 
-func (s *Store) listenOnce(ctx context.Context, due func(), changed func(event.ID)) error {
+func (s *Store) listenOnce(ctx context.Context, h store.Hints) error {
 	conn, err := pgx.ConnectConfig(ctx, s.listen.Copy())
 	if err != nil {
 		return err
 	}
 	defer closeSoon(conn)
-	if err := listenOn(ctx, conn, dueChannel, changedChannel, echoChannel); err != nil {
+	if err := listenOn(ctx, conn, dueChannel, changedChannel, behindChannel, echoChannel); err != nil {
 		return err
 	}
-	due()
-	changed(event.ID{})
-	l := listener{conn: conn, due: due, changed: changed, echo: rand.Text()}
+	h.Due()
+	h.Changed(event.ID{})
+	l := listener{conn: conn, hints: h, echo: rand.Text()}
 	for {
 		// Said on another connection: what this one says itself may come back even
 		// where nothing else does.
@@ -124,10 +126,9 @@ func unlisten(ctx context.Context, conn *pgx.Conn) error {
 
 // listener is a connection that listens.
 type listener struct {
-	conn    *pgx.Conn
-	due     func()
-	changed func(event.ID)
-	echo    string
+	conn  *pgx.Conn
+	hints store.Hints
+	echo  string
 }
 
 // hear listens for a while, and at most until the echo comes.
@@ -144,13 +145,18 @@ func (l *listener) hear(ctx context.Context, while time.Duration) (echo bool, er
 		case n.Channel == echoChannel && n.Payload == l.echo:
 			return true, nil
 		case n.Channel == dueChannel:
-			l.due()
+			l.hints.Due()
 		case n.Channel == changedChannel:
 			id, err := event.ParseID(n.Payload)
 			if err != nil {
 				id = event.ID{}
 			}
-			l.changed(id)
+			l.hints.Changed(id)
+		case n.Channel == behindChannel:
+			text, over := strings.CutPrefix(n.Payload, "-")
+			if id, err := event.ParseID(text); err == nil {
+				l.hints.Behind(id, !over)
+			}
 		}
 	}
 }
@@ -167,30 +173,46 @@ func announceChange(ctx context.Context, tx pgx.Tx, id event.ID) error {
 	return err
 }
 
-// hints tells all nodes that something is due, after it was committed, and for
-// many at once. A hint that fails is no loss: the claims look by themselves.
+// hints tells all nodes what this one has to say, many things at once and none before what
+// it is about is committed. A hint that fails is no loss: whoever listens looks by himself.
 type hints struct {
 	pool  *pgxpool.Pool
 	wake  chan struct{}
 	quit  chan struct{}
 	ended chan struct{}
 	over  atomic.Bool
+
+	mu     sync.Mutex
+	due    bool
+	behind map[event.ID]bool // with what this node is behind, or no longer is; only what is to be said
 }
 
 func startHints(pool *pgxpool.Pool) *hints {
-	h := &hints{pool: pool, wake: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{})}
+	h := &hints{pool: pool, wake: make(chan struct{}, 1), quit: make(chan struct{}), ended: make(chan struct{}), behind: map[event.ID]bool{}}
 	go h.run()
 	return h
 }
 
 // hintDue never blocks.
 func (h *hints) hintDue(really bool) {
-	if !really {
-		return
+	if really {
+		h.hint(func() { h.due = true })
 	}
+}
+
+// TellBehind tells all nodes whether this one is behind with a subscription. It never blocks.
+func (s *Store) TellBehind(subscription event.ID, is bool) {
+	s.hints.hint(func() { s.hints.behind[subscription] = is })
+}
+
+// hint notes what is to be said.
+func (h *hints) hint(note func()) {
+	h.mu.Lock()
+	note()
+	h.mu.Unlock()
 	select {
 	case h.wake <- struct{}{}:
-	default: // one is on its way, and says the same
+	default: // it will be said along with what is to be said already
 	}
 }
 
@@ -211,13 +233,36 @@ func (h *hints) run() {
 	}
 }
 
-func (h *hints) send() { _ = say(context.Background(), h.pool, dueChannel, "") }
+// send says what there is to say.
+func (h *hints) send() {
+	h.mu.Lock()
+	due, behind := h.due, h.behind
+	h.due, h.behind = false, map[event.ID]bool{}
+	h.mu.Unlock()
+	if due {
+		_ = say(context.Background(), h.pool, dueChannel, "")
+	}
+	if len(behind) > 0 {
+		_ = say(context.Background(), h.pool, behindChannel, payloadsOf(behind)...)
+	}
+}
+
+func payloadsOf(behind map[event.ID]bool) (list []string) {
+	for id, is := range behind {
+		text := id.String()
+		if !is {
+			text = "-" + text
+		}
+		list = append(list, text)
+	}
+	return list
+}
 
 // say doesn't wait for the disk: there is nothing to keep.
-func say(ctx context.Context, pool *pgxpool.Pool, channel, what string) error {
+func say(ctx context.Context, pool *pgxpool.Pool, channel string, what ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	_, err := pool.Exec(ctx, `SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)`, channel, what)
+	_, err := pool.Exec(ctx, `SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, w) FROM unnest($2::text[]) AS w`, channel, texts(what))
 	return err
 }
 

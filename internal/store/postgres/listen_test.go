@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/hookferry/hookferry/internal/event"
+	"github.com/hookferry/hookferry/internal/store"
 	"github.com/hookferry/hookferry/internal/store/postgres"
 	"github.com/hookferry/hookferry/internal/test/await"
 )
@@ -27,6 +28,13 @@ type heard struct {
 	mu      sync.Mutex
 	due     int
 	changed []event.ID
+	behind  []behind
+}
+
+// behind is a hint that a node is behind with a subscription, or is not any more.
+type behind struct {
+	subscription event.ID
+	is           bool
 }
 
 func (h *heard) listen(t *testing.T, s *postgres.Store) {
@@ -34,15 +42,19 @@ func (h *heard) listen(t *testing.T, s *postgres.Store) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = s.Listen(ctx, func() {
+		_ = s.Listen(ctx, store.Hints{Due: func() {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			h.due++
-		}, func(id event.ID) {
+		}, Changed: func(id event.ID) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			h.changed = append(h.changed, id)
-		})
+		}, Behind: func(id event.ID, is bool) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.behind = append(h.behind, behind{id, is})
+		}})
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
 }
@@ -70,6 +82,19 @@ func (h *heard) awaitChange(t *testing.T, what string, id event.ID) {
 	await.NoError(t, func() error {
 		if _, changed := h.take(); !slices.Contains(changed, id) {
 			return fmt.Errorf("%s: the other node was told of %v", what, changed)
+		}
+		return nil
+	})
+}
+
+// awaitBehind waits until the last that was heard is what is wanted.
+func (h *heard) awaitBehind(t *testing.T, want behind) {
+	t.Helper()
+	await.NoError(t, func() error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if n := len(h.behind); n == 0 || h.behind[n-1] != want {
+			return fmt.Errorf("the other node was told %v, want last %v", h.behind, want)
 		}
 		return nil
 	})
@@ -114,6 +139,10 @@ func TestNodesHearOfEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.awaitChange(t, "a deleted subscription", sub.ID)
+	for _, is := range []bool{true, false, true} {
+		here.TellBehind(sub.ID, is)
+		h.awaitBehind(t, behind{sub.ID, is})
+	}
 
 	server.Stop()
 	if err := server.Start(); err != nil {

@@ -74,7 +74,7 @@ func TestPlans(t *testing.T) {
 		{"park those of subscriptions", parkOfSQL, []any{busy, times{now.Add(-time.Hour), now.Add(-time.Hour)}, event.ParkedUntil, now, 50}, []string{"subscription_id_due_at_id_idx"}},
 		{"walk what is parked", walkParkedSQL, []any{uuid(event.ID{}), 100}, []string{"subscription_id_due_at_id_idx", "subscriptions_pkey"}},
 		{"unpark", unparkSQL, []any{uuid(busy[0]), now, 100}, []string{"subscription_id_due_at_id_idx"}},
-		{"lease", leaseSQL, []any{some, "a", now}, []string{"pkey"}},
+		{"lease", nameTables(leaseSQL, suffix(windowOf(id))), []any{some, "a", now}, []string{"pkey"}},
 		{"read a delivery", deliverySQL, []any{uuid(id)}, []string{"pkey"}},
 		{"find an event's deliveries", eventDeliveriesSQL, []any{uuid(id), uuid(id), uuid(id), 3}, []string{"pkey"}},
 		{"its attempts", attemptsOfSQL, []any{uuid(id)}, []string{"pkey"}},
@@ -112,6 +112,9 @@ func TestPlans(t *testing.T) {
 		if seq := scans.FindString(plan); seq != "" && tt.name != "find a key" {
 			t.Errorf("%s: %s in the plan:\n%s", tt.name, seq, plan)
 		}
+		if each := eachOfAll.FindString(plan); each != "" {
+			t.Errorf("%s looks for each id among all, %s in the plan:\n%s", tt.name, each, plan)
+		}
 		for _, rows := range actual.FindAllStringSubmatch(plan, -1) {
 			if n, _ := strconv.Atoi(rows[1]); n > mostRows {
 				t.Errorf("%s goes through %d rows:\n%s", tt.name, n, plan)
@@ -125,6 +128,55 @@ func TestPlans(t *testing.T) {
 
 // scans are what no plan may have: a table that grows, read from its beginning.
 var scans = regexp.MustCompile(`Seq Scan on (events|deliveries|delivery_attempts|subscriptions|idempotency_keys)\w*`)
+
+// eachOfAll is a step that looks for each id among all, or compares each with each: for a
+// batch of 256 that is 65,536 times; or one that goes through a whole table.
+var eachOfAll = regexp.MustCompile(`\(id = \w+\.id\) AND \(id = ANY|Join Filter: .*\bid = |Index Scan using \w+pkey on [^\n]*\n\s*(->|Filter)`)
+
+// TestPlansOfBatches checks that statements about many deliveries take as long for each as
+// they take for one, however full the partition was, or was thought to be, when their plan
+// was made.
+func TestPlansOfBatches(t *testing.T) {
+	server, err := pgtest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Remove()
+	s, err := Open(t.Context(), Options{URL: server.URL("postgres")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	id := event.NewID(time.Now())
+	here := writesIn(windowOf(id))
+	some := ids{id}
+	settlement := append(attemptColumnsOf([]*event.Settlement{{}}), shorts{1}, times{{}}, maybes{{}}, ints{0}, ints{0})
+	for _, more := range []int{0, 100, 3_000, 30_000} {
+		if _, err := s.pool.Exec(t.Context(), `INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, attempts, status)
+			SELECT overlay($1::text PLACING substr(gen_random_uuid()::text, 15) FROM 15)::uuid, $2, $2, now(), now(), least(1, n % 1000), least(1, n % 1000) FROM generate_series(1, $3) n`, id.String(), uuid(id), more); err != nil {
+			t.Fatal(err)
+		}
+		for _, statistics := range []string{"", "ANALYZE"} {
+			if _, err := s.pool.Exec(t.Context(), statistics); err != nil {
+				t.Fatal(err)
+			}
+			for name, q := range map[string]struct {
+				sql  string
+				args []any
+			}{
+				"settle in a window": {here.settle, settlement},
+				"settle":             {everywhere.settle, settlement},
+				"renew":              {renewSQL, []any{some, texts{""}, time.Now()}},
+				"release":            {releaseSQL, []any{some, texts{""}}},
+				"lease":              {nameTables(leaseSQL, suffix(windowOf(id))), []any{some, "", time.Now()}},
+			} {
+				if plan := explain(t, s, q.sql, q.args); eachOfAll.MatchString(plan) {
+					t.Errorf("%s, with %d more (%s):\n%s", name, more, statistics, plan)
+				}
+			}
+		}
+	}
+}
 
 // actual is how many rows a step of a plan came to, or threw away. With 50,000 that
 // wait and 1,000 that are leased, no more than those that are leased is right.

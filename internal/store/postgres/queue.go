@@ -44,13 +44,18 @@ func changesMore(s event.Settlement) bool {
 // they name all ids once more for the table itself, so that partitions without any
 // are not looked into.
 //
+// manyRows beside an unnest has PostgreSQL expect that there are many rows, where it would
+// expect ten: for ten it compares each with each, or looks for each among all, which for 256
+// is 65,536 times. It is one row.
+const manyRows = `CROSS JOIN generate_series(1, least(1, cardinality($1::uuid[]))) OFFSET 0`
+
 // settleSQL writes what passes the fence, and its attempts. A delivery that had a stray
 // since it was claimed does not pass here either: its attempt needs another number.
 const settleSQL = `WITH passed AS (
 		UPDATE {deliveries} d SET status = u.status, attempts = u.attempts, due_at = u.due_at,
 			lease_owner = NULL, leased_until = NULL, settled_at = u.settled_at
-		FROM unnest($1::uuid[], $16::int2[], $10::int4[], $17::timestamptz[], $18::timestamptz[], $19::int4[], $20::int4[])
-			AS u (id, status, attempts, due_at, settled_at, round, stray)
+		FROM (SELECT u.* FROM unnest($1::uuid[], $16::int2[], $10::int4[], $17::timestamptz[], $18::timestamptz[], $19::int4[], $20::int4[])
+			AS u (id, status, attempts, due_at, settled_at, round, stray) ` + manyRows + `) AS u
 		WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1
 			AND d.attempts = u.attempts - 1 AND d.round = u.round AND d.stray = u.stray
 		RETURNING d.id)
@@ -230,9 +235,9 @@ func (s *Store) recordStrays(ctx context.Context, list []event.Settlement) error
 // renewSQL and releaseSQL change those of the given leases that have not ended: a delivery
 // without a lease has no owner, and a later lease has another one.
 const (
-	renewSQL = `UPDATE deliveries d SET leased_until = $3 FROM unnest($1::uuid[], $2::text[]) AS u (id, owner)
+	renewSQL = `UPDATE deliveries d SET leased_until = $3 FROM (SELECT u.* FROM unnest($1::uuid[], $2::text[]) AS u (id, owner) ` + manyRows + `) AS u
 		WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1 AND d.lease_owner = u.owner RETURNING d.id, d.lease_owner`
-	releaseSQL = `UPDATE deliveries d SET lease_owner = NULL, leased_until = NULL FROM unnest($1::uuid[], $2::text[]) AS u (id, owner)
+	releaseSQL = `UPDATE deliveries d SET lease_owner = NULL, leased_until = NULL FROM (SELECT u.* FROM unnest($1::uuid[], $2::text[]) AS u (id, owner) ` + manyRows + `) AS u
 		WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1 AND d.lease_owner = u.owner`
 )
 

@@ -11,7 +11,7 @@
 //
 // Start with chaos_test.go, which says which faults come, then faults_test.go for what
 // they do and account_test.go for what must be true afterwards. The others test one
-// promise each: takeover_test.go, pickup_test.go and outage_test.go.
+// promise each: takeover_test.go, pickup_test.go, outage_test.go and fullload_test.go.
 //
 // HOOKFERRY_TEST_CHAOS sets how many rounds of all faults are played; without it there
 // is one, with a small load.

@@ -1,0 +1,143 @@
+package chaos
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/test/await"
+)
+
+// crowd is publishers that post as fast as they are answered, which is faster than the
+// workers deliver.
+type crowd struct {
+	c     *cluster
+	stop  chan struct{}
+	ended sync.WaitGroup
+
+	mu           sync.Mutex
+	acknowledged map[string]time.Time
+	refused      map[string]int
+}
+
+// crowd starts 64 publishers, who post to these subscriptions in turn.
+func (c *cluster) crowd(subscriptions []string) *crowd {
+	w := &crowd{c: c, stop: make(chan struct{}), acknowledged: map[string]time.Time{}, refused: map[string]int{}}
+	for i := range 64 {
+		w.ended.Go(func() {
+			for n := i; ; n++ {
+				select {
+				case <-w.stop:
+					return
+				default:
+					w.post(subscriptions[n%len(subscriptions)])
+				}
+			}
+		})
+	}
+	return w
+}
+
+func (w *crowd) post(subscription string) {
+	id, err := w.c.post(w.c.api(0), subscription)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.refused[reason(err)]++
+		return
+	}
+	w.acknowledged[id] = time.Now()
+}
+
+// more waits until so many more events are acknowledged.
+func (w *crowd) more(events int) {
+	w.c.t.Helper()
+	count := func() int {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.acknowledged)
+	}
+	enough := count() + events
+	await.NoError(w.c.t, func() error {
+		if n := count(); n < enough {
+			return fmt.Errorf("%d events are acknowledged, waiting for %d", n, enough)
+		}
+		return nil
+	})
+}
+
+// end stops the publishers and returns the ids of what was acknowledged.
+func (w *crowd) end() (ids []string) {
+	close(w.stop)
+	w.ended.Wait()
+	for id := range w.acknowledged {
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// waited is how long each took from its acknowledgement to its first attempt, in order.
+func (w *crowd) waited(endpoint *arrivals) (all []time.Duration) {
+	for id, at := range w.acknowledged {
+		all = append(all, max(0, endpoint.of(id, 1).Sub(at)))
+	}
+	slices.Sort(all)
+	return all
+}
+
+// Under full load, with the API and the workers apart, a worker or Redis dies. Nothing is
+// lost and nobody is refused. How long events waited depends on the machine, and is printed.
+func TestFullLoad(t *testing.T) {
+	_, long := rounds(t)
+	events := 2000
+	if long {
+		events = 50_000
+	}
+	loseWorker := func(c *cluster) {
+		n := c.one("worker")
+		n.kill()
+		c.forget(n)
+	}
+	for name, row := range map[string]struct {
+		redis  bool
+		strike func(c *cluster)
+	}{
+		"with Redis, one of two workers dies":    {true, loseWorker},
+		"without Redis, one of two workers dies": {false, loseWorker},
+		"Redis dies and comes back":              {true, (*cluster).killRedis},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, options{apis: 1, workers: 2, redis: row.redis})
+			endpoint := arrive(t, func(*http.Request, int) int { return http.StatusOK })
+			w := c.crowd([]string{c.subscribe(endpoint.URL, 0), c.subscribe(endpoint.URL, 0)})
+			w.more(events)
+			row.strike(c)
+			w.more(events)
+			ids := w.end()
+			endpoint.await(t, ids, 1)
+			if len(w.refused) > 0 {
+				t.Errorf("refused were %v", w.refused)
+			}
+			c.wantNothingLeft(t, len(ids))
+			waited := w.waited(endpoint)
+			n := len(waited)
+			t.Logf("%d events, attempted after the acknowledgement: half within %v, 90%% within %v, 99%% within %v, all within %v",
+				n, waited[n/2], waited[n*90/100], waited[n*99/100], waited[n-1])
+		})
+	}
+}
+
+// wantNothingLeft waits until all is delivered and on record, however often it was attempted.
+func (c *cluster) wantNothingLeft(t *testing.T, events int) {
+	t.Helper()
+	await.NoError(t, func() error {
+		n := c.number(`SELECT count(*) FROM deliveries d WHERE status = 1 AND lease_owner IS NULL`)
+		if all := c.number(`SELECT count(*) FROM deliveries`); n != all || n < events {
+			return fmt.Errorf("%d of %d are delivered, want %d; leased is %s", n, all, events, c.leased())
+		}
+		return nil
+	})
+}
