@@ -26,7 +26,9 @@ const (
 	// refusalLogInterval is the time between two log lines that say of one endpoint that it
 	// asks for no requests.
 	refusalLogInterval = time.Minute
-	// parkPause is the time between two claims of which the first parked as many as it may.
+	// parkPause is the time between two claims of which the first parked as many as it may, and
+	// between two looks of which the first made as many due as it may. Meanwhile others are
+	// claimed.
 	parkPause = 10 * time.Millisecond
 )
 
@@ -161,7 +163,7 @@ func (d *Dispatcher) unpark(ctx context.Context) time.Duration {
 		d.hint()
 	}
 	if n >= unparkLimit {
-		return 0
+		return parkPause
 	}
 	return unparkInterval
 }

@@ -406,3 +406,16 @@ func TestPause(t *testing.T) {
 		r.empty()
 	})
 }
+
+// While very many deliveries are unparked, others are claimed.
+func TestUnparkingLeavesTimeForClaims(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.store.parked = true
+		r.run()
+		sub := r.subscribe()
+		id := r.due(sub, 1500*time.Millisecond)
+		r.wait(1600 * time.Millisecond)
+		r.is(id, event.Delivered, 1)
+		r.stop()
+	})
+}

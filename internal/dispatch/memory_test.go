@@ -23,6 +23,7 @@ type memory struct {
 	claims  int
 	rescued int
 	more    bool // every claim leaves something behind
+	parked  bool // there is always more to unpark
 }
 
 type row struct {
@@ -186,6 +187,9 @@ func (m *memory) Record(_ context.Context, settlements []event.Settlement) error
 func (m *memory) Unpark(_ context.Context, now time.Time, _ int) (n int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.parked {
+		return unparkLimit, nil
+	}
 	for _, row := range m.rows {
 		sub := m.subs[row.d.SubscriptionID]
 		if until, _ := sub.Gate().Unparks(now, 1); row.d.LeaseOwner == event.ParkedOwner && !row.d.DueAt.After(until) {
