@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/store/sqlite"
@@ -83,12 +84,13 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 		wg.Wait()
 	}
 
-	p := serve(t, binary, dir)
+	p, began := serve(t, binary, dir), time.Now()
 	await.NoError(t, func() error {
-		if n := p.pending(t); n != 0 {
-			return fmt.Errorf("%d deliveries are pending", n)
+		n, err := p.pending(t, began)
+		if err == nil && n != 0 {
+			err = fmt.Errorf("%d deliveries are pending", n)
 		}
-		return nil
+		return err
 	})
 	p.interrupt(t)
 
@@ -279,9 +281,18 @@ func (p *process) get(t *testing.T, path string) map[string]any {
 	return decode(t, res, http.StatusOK)
 }
 
-func (p *process) pending(t *testing.T) int {
+// pending asks how many deliveries are, by a count that began at the time given or later: the
+// service gives the same count to all who ask within a second.
+func (p *process) pending(t *testing.T, since time.Time) (int, error) {
 	t.Helper()
-	return int(p.get(t, "/health")["queue"].(map[string]any)["pending"].(float64))
+	q := p.get(t, "/health")["queue"].(map[string]any)
+	text, _ := q["counted_at"].(string)
+	at, err := time.Parse(time.RFC3339, text)
+	n, known := q["pending"].(float64)
+	if err != nil || !known || at.Before(since.Truncate(time.Millisecond)) {
+		return 0, fmt.Errorf("/health has not counted since %v: %v", since, q)
+	}
+	return int(n), nil
 }
 
 func (p *process) subscribe(t *testing.T, target string) string {

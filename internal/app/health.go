@@ -40,7 +40,7 @@ type health struct {
 	at       time.Time // of the last check
 	took     time.Duration
 	depth    event.Depth
-	counted  time.Time // when depth was
+	counted  time.Time // when the count of depth began
 	err      error     // why no work can be done, or nil
 }
 
@@ -167,11 +167,12 @@ func (h *health) check() {
 func (h *health) count() {
 	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
 	defer cancel()
-	depth, err := h.store.Depth(ctx, time.Now())
+	began := time.Now()
+	depth, err := h.store.Depth(ctx, began)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err == nil {
-		h.depth, h.counted = depth, time.Now().Truncate(time.Millisecond)
+		h.depth, h.counted = depth, began.Truncate(time.Millisecond)
 	}
 	close(h.counting)
 	h.counting = nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,6 +58,16 @@ func (l *limited) respond(ctx context.Context, _ event.Subscription, _ event.Cla
 	return o
 }
 
+// look returns how many are in flight, and how many were at once, and begins to count the latter
+// again.
+func (l *limited) look() (inFlight, most int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	inFlight, most = l.inFlight, l.most
+	l.most = 0
+	return inFlight, most
+}
+
 func refuses(after time.Duration) event.Outcome {
 	return event.Outcome{StatusCode: 429, Code: event.CodeStatus, Error: "429", RetryAfter: after}
 }
@@ -100,10 +111,11 @@ func TestBurstAtARateLimitedEndpoint(t *testing.T) {
 func TestLongWait(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		const wait = 10 * time.Minute
-		busy := true
+		var busy atomic.Bool
+		busy.Store(true)
 		l := &limited{perSecond: 1 << 30, takes: 100 * time.Millisecond}
 		r.endpoint = func(ctx context.Context, sub event.Subscription, c event.Claimed) event.Outcome {
-			if busy {
+			if busy.Load() {
 				return refuses(wait)
 			}
 			return l.respond(ctx, sub, c)
@@ -118,7 +130,7 @@ func TestLongWait(t *testing.T) {
 		if refused > initialInFlight {
 			t.Errorf("%d requests before the endpoint was held back", refused)
 		}
-		busy = false
+		busy.Store(false)
 		sub, _ = r.store.Subscription(context.Background(), sub.ID)
 		for range 200 {
 			if _, reserved := r.ingest(sub); reserved {
@@ -142,8 +154,8 @@ func TestLongWait(t *testing.T) {
 		if n := r.store.count()[event.Delivered]; n < 300 {
 			t.Errorf("%d are delivered within ten seconds of the endpoint's recovery", n)
 		}
-		if l.most != 10 {
-			t.Errorf("at most %d were in flight at once, want the lane's 10 again", l.most)
+		if _, most := l.look(); most != 10 {
+			t.Errorf("at most %d were in flight at once, want the lane's 10 again", most)
 		}
 		r.wait(time.Minute)
 		if n := r.store.count()[event.Delivered]; n != 400 {
@@ -157,10 +169,11 @@ func TestLongWait(t *testing.T) {
 // After a refusal one request follows, and one more with each success.
 func TestOneProbe(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		busy := true
+		var busy atomic.Bool
+		busy.Store(true)
 		l := &limited{perSecond: 1 << 30, takes: time.Second}
 		r.endpoint = func(ctx context.Context, sub event.Subscription, c event.Claimed) event.Outcome {
-			if busy {
+			if busy.Load() {
 				return refuses(5 * time.Second)
 			}
 			return l.respond(ctx, sub, c)
@@ -171,10 +184,10 @@ func TestOneProbe(t *testing.T) {
 			r.ingest(sub)
 		}
 		r.wait(4500 * time.Millisecond)
-		busy = false
+		busy.Store(false)
 		for i, want := range []int{0, 1, 2, 4, 8} { // in flight after each second
-			if l.inFlight != want {
-				t.Errorf("%d.5 s after the refusal %d are in flight, want %d", 4+i, l.inFlight, want)
+			if got, _ := l.look(); got != want {
+				t.Errorf("%d.5 s after the refusal %d are in flight, want %d", 4+i, got, want)
 			}
 			r.wait(time.Second)
 		}
@@ -242,7 +255,13 @@ func TestRefusalSurvivesARestart(t *testing.T) {
 // A delivery that is refused for 24 hours ends without a further request; a younger one stays.
 func TestRefusedTooLong(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.endpoint = func(context.Context, event.Subscription, event.Claimed) event.Outcome { return refuses(time.Minute) }
+		var takes atomic.Bool
+		r.endpoint = func(ctx context.Context, _ event.Subscription, _ event.Claimed) event.Outcome {
+			if takes.Load() {
+				return answer(ctx, 200, 0)
+			}
+			return refuses(time.Minute)
+		}
 		r.run()
 		sub := r.subscribe()
 		var old []event.ID
@@ -270,7 +289,7 @@ func TestRefusedTooLong(t *testing.T) {
 		if n := r.allSent(); n > 24*12+60 {
 			t.Errorf("%d requests in 24 hours", n)
 		}
-		r.endpoint = answers(200, 0)
+		takes.Store(true)
 		r.wait(10 * time.Minute)
 		if row := r.store.row(young); row.d.Status != event.Delivered {
 			t.Errorf("when the endpoint takes requests again, it is %v", row.d.Status)
@@ -285,11 +304,12 @@ func TestFailing(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Policy = event.RetryPolicy{10 * time.Second, 30 * time.Second, 60 * time.Second, 5 * time.Minute, 15 * time.Minute}
 		r.o.Jitter = func() float64 { return 0.5 }
-		fails := true
+		var fails atomic.Bool
+		fails.Store(true)
 		l := &limited{perSecond: 1 << 30, takes: 100 * time.Millisecond}
 		r.endpoint = func(ctx context.Context, sub event.Subscription, c event.Claimed) event.Outcome {
 			o := l.respond(ctx, sub, c)
-			if fails {
+			if fails.Load() {
 				o.StatusCode, o.Code, o.Error = 500, event.CodeStatus, "500"
 			}
 			return o
@@ -313,15 +333,15 @@ func TestFailing(t *testing.T) {
 		if !sub.Health.Failing {
 			t.Fatal("five failures in a row, and it is not failing")
 		}
-		l.most = 0
+		l.look()
 		for range 20 {
 			r.ingest(sub)
 		}
 		r.wait(5 * time.Second)
-		if l.most != 1 {
-			t.Errorf("%d requests at once to a failing endpoint", l.most)
+		if _, most := l.look(); most != 1 {
+			t.Errorf("%d requests at once to a failing endpoint", most)
 		}
-		fails = false
+		fails.Store(false)
 		r.wait(time.Hour)
 		if n := r.store.count()[event.Delivered]; n != 20 {
 			t.Errorf("in the end: %v", r.store.count())
@@ -329,13 +349,13 @@ func TestFailing(t *testing.T) {
 		if sub, _ = r.store.Subscription(context.Background(), sub.ID); sub.Health.Failing {
 			t.Error("it is still failing after a success")
 		}
-		l.most = 0
+		l.look()
 		for range 20 {
 			r.ingest(sub)
 		}
 		r.wait(time.Minute)
-		if l.most < initialInFlight {
-			t.Errorf("at most %d at once after the recovery, want at least as many as in a new lane", l.most)
+		if _, most := l.look(); most < initialInFlight {
+			t.Errorf("at most %d at once after the recovery, want at least as many as in a new lane", most)
 		}
 		r.stop()
 		r.empty()
@@ -358,8 +378,11 @@ func TestFailingLanesShareAQuarter(t *testing.T) {
 		}
 		r.wait(0)
 		for range 30 {
-			if r.d.lanes.inFlight > 5 {
-				t.Fatalf("%d of 20 slots are held by failing lanes", r.d.lanes.inFlight)
+			r.d.mu.Lock()
+			inFlight := r.d.lanes.inFlight
+			r.d.mu.Unlock()
+			if inFlight > 5 {
+				t.Fatalf("%d of 20 slots are held by failing lanes", inFlight)
 			}
 			r.wait(time.Second)
 		}

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,12 +21,16 @@ type phase struct {
 // asked for none until a later time: then it wants none.
 type scheduled struct {
 	phases []phase
-	quiet  time.Time
-	asked  time.Time // when it asked for that
-	early  int
+
+	mu    sync.Mutex
+	quiet time.Time
+	asked time.Time // when it asked for that
+	early int
 }
 
 func (s *scheduled) respond(ctx context.Context, _ event.Subscription, _ event.Claimed) event.Outcome {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	now := time.Now()
 	if now.Before(s.quiet) && now.After(s.asked) {
 		s.early++

@@ -83,7 +83,7 @@ var failureCodes = []event.Code{
 	event.CodeTimeout, event.CodeDNS, event.CodeConnectionRefused, event.CodeConnectionReset,
 	event.CodeConnectionClosed, event.CodeUnreachable, event.CodeTLSExpired, event.CodeTLSUntrusted,
 	event.CodeTLSWrongHost, event.CodeTLS, event.CodeRedirect, event.CodeGone, event.CodeStatus,
-	event.CodeBadResponse, event.CodeBlocked, event.CodeBadTarget, event.CodeDamaged, event.CodeNetwork,
+	event.CodeBadResponse, event.CodeBlocked, event.CodeBadTarget, event.CodeDamaged, event.CodeRefusedTooLong, event.CodeNetwork,
 }
 
 // refusals are the values of the label status besides "other".

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hookferry/hookferry/internal/test/await"
 	"github.com/hookferry/hookferry/webhook"
@@ -112,8 +113,9 @@ func (l *ledger) sum() (a account) {
 // settle waits until nothing is pending, and checks the account.
 func (l *ledger) settle(s *service, duplicatesMost int) account {
 	l.t.Helper()
+	began := time.Now()
 	await.NoError(l.t, func() error {
-		n, err := s.pending()
+		n, err := s.pending(began)
 		if err == nil && n > 0 {
 			err = fmt.Errorf("%d deliveries are pending", n)
 		}

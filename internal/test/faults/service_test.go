@@ -131,17 +131,26 @@ func (s *service) subscribe(target string, more ...string) (id string) {
 	return s.want(http.StatusCreated, "POST", "/subscriptions/", fmt.Sprintf(`{"target_url": %q%s}`, target, strings.Join(more, ""))).field("id")
 }
 
-// pending asks how many deliveries are.
-func (s *service) pending() (int, error) {
+// pending asks how many deliveries are, by a count that began at the time given or later: the
+// service gives the same count to all who ask within a second.
+func (s *service) pending(since time.Time) (int, error) {
 	a, err := s.call("GET", "/health", "")
 	var health struct {
-		Queue struct{ Pending int }
+		Queue struct {
+			Pending   *int
+			CountedAt time.Time `json:"counted_at"`
+		}
 	}
 	if err == nil {
 		err = json.Unmarshal([]byte(a.text), &health)
 	}
-	if err == nil && a.status != http.StatusOK {
-		err = fmt.Errorf("/health: %d %s", a.status, a.text)
+	switch q := health.Queue; {
+	case err != nil:
+		return 0, err
+	case a.status != http.StatusOK:
+		return 0, fmt.Errorf("/health: %d %s", a.status, a.text)
+	case q.Pending == nil || q.CountedAt.Before(since.Truncate(time.Millisecond)):
+		return 0, fmt.Errorf("/health has not counted since %v: %s", since, a.text)
 	}
-	return health.Queue.Pending, err
+	return *health.Queue.Pending, nil
 }
