@@ -84,7 +84,7 @@ type Component struct {
 type Queue struct {
 	Pending          *int         `json:"pending"` // all that is not settled; nil, as the next three, while the database can't be asked
 	Leased           *int         `json:"leased"`  // of these, in the hands of a node
-	Due              *int         `json:"due"`     // of these, due and in nobody's hands
+	Due              *int         `json:"due"`     // of these, due and leased by no node
 	OldestDueSeconds *float64     `json:"oldest_due_seconds"`
 	CountedAt        time.Time    `json:"counted_at,omitzero"` // zero if it never was
 	LastKnown        *QueueCounts `json:"last_known,omitzero"` // what was counted then, while the numbers are nil

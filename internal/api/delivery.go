@@ -18,7 +18,7 @@ type Delivery struct {
 	Event          string     `json:"event" doc:"The event type."`
 	Status         string     `json:"status" enum:"pending,delivered,failed,cancelled"`
 	CreatedAt      time.Time  `json:"created_at"`
-	NextAttemptAt  *time.Time `json:"next_attempt_at" doc:"When the next attempt may start at the earliest; null unless pending, and while nobody knows."`
+	NextAttemptAt  *time.Time `json:"next_attempt_at" doc:"When the next attempt may start at the earliest; null unless pending, and while that is not known."`
 	HeldReason     *string    `json:"held_reason" doc:"Why it waits, if it is pending and not for its turn or its next retry alone: its subscription is paused, say."`
 	SettledAt      *time.Time `json:"settled_at" doc:"When it was delivered, failed or cancelled; null while pending."`
 	Attempts       []Attempt  `json:"attempts" nullable:"false" doc:"The first attempt first."`

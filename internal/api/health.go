@@ -36,7 +36,7 @@ const codeNotReady = "not_ready"
 type Queue struct {
 	Pending          *int         `json:"pending" doc:"All deliveries that are not settled; null, as the three after it, if that is not known at present."`
 	Leased           *int         `json:"leased" doc:"Of these, in the hands of a node."`
-	Due              *int         `json:"due" doc:"Of these, due and in nobody's hands."`
+	Due              *int         `json:"due" doc:"Of these, due and leased by no node."`
 	OldestDueSeconds *float64     `json:"oldest_due_seconds" doc:"For how long the oldest of those has been due."`
 	CountedAt        *time.Time   `json:"counted_at" doc:"When this was counted last; null if it never was."`
 	LastKnown        *QueueCounts `json:"last_known,omitempty" doc:"What was counted at counted_at, while the numbers above are null; absent otherwise."`

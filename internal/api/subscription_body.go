@@ -18,7 +18,7 @@ type Subscription struct {
 	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry made it inactive; null if it did not."`
 	PausedAt             *time.Time        `json:"paused_at" doc:"Since when its deliveries wait; null if it is not paused."`
 	PausedBy             *string           `json:"paused_by" doc:"The name of the API key that paused it; anonymous if none was needed; null if it is not paused."`
-	PausedReason         *string           `json:"paused_reason" doc:"Why it was paused; null if nobody has said."`
+	PausedReason         *string           `json:"paused_reason" doc:"Why it was paused; null if no reason was given."`
 	FailingSince         *time.Time        `json:"failing_since" doc:"Since when its endpoint is failing, after five failed attempts in a row; null if it is not. It then gets one request at a time."`
 	RefusedSince         *time.Time        `json:"refused_since" doc:"Since when its endpoint has asked for no requests, without a success; null if it has not."`
 	NotBefore            *time.Time        `json:"not_before" doc:"The latest time before which its endpoint asked for no requests, by 429, 502, 503 or 504 with Retry-After; it may have passed. null if it never asked."`

@@ -119,7 +119,7 @@ type attemptCounts struct {
 	failingEndpoints            int
 }
 
-// summary returns the counts since the last one, and begins anew.
+// summary returns the counts since the last one, and starts again from zero.
 func (l *attemptLog) summary(now time.Time) attemptCounts {
 	c := attemptCounts{
 		attempts: l.attempts.Swap(0), failed: l.failed.Swap(0),

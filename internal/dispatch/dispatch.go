@@ -347,13 +347,13 @@ func (d *Dispatcher) deliver(w *work) result {
 	case sub.Sealed != "":
 		d.releaseSealed(w, sub)
 		return resultNeutral
-	case sub.Health.RefusedTooLong(w.claimed.Delivery.DueAt, time.Now()):
-		d.endRefused(w, sub, time.Now())
-		return resultNeutral
 	}
-	switch d.mayAttempt(w, sub) {
+	switch d.mayAttempt(w, &sub.Health) {
 	case leaseLost:
 		d.forget(w) // another node has leased it, or will
+		return resultNeutral
+	case refusedTooLong:
+		d.recorder.add(w, d.refused(w, sub, time.Now()))
 		return resultNeutral
 	case endpointHeld:
 		return resultHeld
@@ -373,7 +373,7 @@ func (d *Dispatcher) deliver(w *work) result {
 	ended := time.Now()
 	settlement := event.Settle(w.claimed.Delivery, outcome, sub.Policy(d.o.Policy), ended, d.o.Jitter())
 	var released []*work
-	settlement.Health, released = d.noteHealth(w, sub, &outcome, ended)
+	settlement.Health, released = d.noteHealth(w, &sub.Health, &outcome, ended)
 	d.o.Observer.Attempt(settlement)
 	d.logAttempt(w, sub, settlement)
 	d.recorder.add(w, settlement, released...)

@@ -140,7 +140,7 @@ func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool
 	l := d.lanes.laneOf(sub)
 	switch {
 	case sub.Health.RefusedTooLong(c.Delivery.DueAt, now):
-		d.endRefused(w, sub, now)
+		d.recorder.addNow(w, d.refused(w, sub, now))
 		return false
 	case d.isClosed(l, now):
 		d.recorder.release(w)

@@ -36,11 +36,10 @@ const (
 func (ls *lanes) mayStartFailing() bool { return ls.inFlightFailing < max(1, ls.limits.InFlight/4) }
 
 // learnHealth takes over what the store, and so another node, knows of a lane's endpoint.
-func (ls *lanes) learnHealth(l *lane, h event.Health) {
-	if h == l.health {
-		return
+func (ls *lanes) learnHealth(l *lane, known *event.Health) {
+	if *known != l.health {
+		ls.setHealth(l, l.health.Latest(*known))
 	}
-	ls.setHealth(l, l.health.Latest(h))
 }
 
 func (ls *lanes) setHealth(l *lane, h event.Health) {
@@ -86,13 +85,13 @@ func (ls *lanes) observe(l *lane, o *event.Outcome, at time.Time) event.HealthCh
 // noteHealth notes what an attempt says of its endpoint, and returns what of that is to be
 // recorded with it. If the lane's deliveries now wait for longer than a lease is, it empties the
 // lane and returns what was queued, which is to be released once the attempt is recorded.
-func (d *Dispatcher) noteHealth(w *work, sub event.Subscription, o *event.Outcome, at time.Time) (event.HealthChange, []*work) {
-	if o.Success() && !w.unwell && !sub.Health.IsUnwell() {
+func (d *Dispatcher) noteHealth(w *work, known *event.Health, o *event.Outcome, at time.Time) (event.HealthChange, []*work) {
+	if o.Success() && !w.unwell && !known.IsUnwell() {
 		return event.HealthChange{}, nil // nearly always
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lanes.learnHealth(w.lane, sub.Health)
+	d.lanes.learnHealth(w.lane, known)
 	before := w.lane.health
 	c := d.lanes.observe(w.lane, o, at)
 	d.logHealth(w.lane, before, at)
@@ -146,12 +145,13 @@ func (d *Dispatcher) hold(w *work) *work {
 	return d.reuseSlot(now)
 }
 
-// endRefused settles a delivery that its endpoint has refused for too long. No request is made.
-func (d *Dispatcher) endRefused(w *work, sub event.Subscription, now time.Time) {
+// refused returns the settlement of a delivery that its endpoint has refused for too long. No
+// request is made.
+func (d *Dispatcher) refused(w *work, sub event.Subscription, now time.Time) event.Settlement {
 	s := event.Settle(w.claimed.Delivery, event.TooLongRefused(sub.Health, now), nil, now, 0)
 	d.o.Observer.Attempt(s)
 	d.logAttempt(w, sub, s)
-	d.recorder.addNow(w, s)
+	return s
 }
 
 // unpark makes parked deliveries due that need not wait any more. It returns how long to wait

@@ -107,7 +107,7 @@ func (ls *lanes) laneOf(sub event.Subscription) *lane {
 	}
 	l.allowed = min(l.allowed, l.maxAllowed)
 	l.isPaused = sub.Paused()
-	ls.learnHealth(l, sub.Health)
+	ls.learnHealth(l, &sub.Health)
 	if interval := intervalOf(sub.RatePerSecond); interval != l.interval {
 		l.interval = interval
 		heap.Init(&ls.throttled) // the lane may be in it

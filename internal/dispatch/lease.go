@@ -99,20 +99,25 @@ func (d *Dispatcher) noteRenewed(list []*work, lost []event.LeaseKey, until time
 type permission int
 
 const (
-	allowed      permission = iota
-	leaseLost               // the lease has ended: another node may have delivered it
-	endpointHeld            // the endpoint asks for no requests at present
+	allowed        permission = iota
+	leaseLost                 // the lease has ended: another node may have delivered it
+	refusedTooLong            // it ends without a further request
+	endpointHeld              // the endpoint asks for no requests at present
 )
 
-// mayAttempt says whether w may be attempted now.
-func (d *Dispatcher) mayAttempt(w *work, sub event.Subscription) permission {
+// mayAttempt says whether w may be attempted now. known is what the store knows of the endpoint;
+// if w was refused for too long, it becomes what this node knows, which may be newer.
+func (d *Dispatcher) mayAttempt(w *work, known *event.Health) permission {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lanes.learnHealth(w.lane, sub.Health)
+	d.lanes.learnHealth(w.lane, known)
 	now := time.Now()
 	switch {
 	case w.lost || !now.Before(w.leasedUntil):
 		return leaseLost
+	case w.lane.health.RefusedTooLong(w.claimed.Delivery.DueAt, now):
+		*known = w.lane.health
+		return refusedTooLong
 	case w.lane.health.NotBefore.After(now):
 		return endpointHeld
 	}

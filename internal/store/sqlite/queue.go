@@ -146,7 +146,7 @@ func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
 	})
 }
 
-// takeOver ends all leases: whoever held them held the file, too, and is no more. What is
+// takeOver ends all leases: only a process that had the file can have taken them, and it has ended. What is
 // parked stays so.
 func (s *Store) takeOver(ctx context.Context) error {
 	return s.write(ctx, 1, func(w *writer) error {
