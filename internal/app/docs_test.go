@@ -25,7 +25,7 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)`")
-	for _, document := range []string{"SECURITY.md", "ARCHITECTURE.md", "docs/reliability.md"} {
+	for _, document := range []string{"SECURITY.md", "ARCHITECTURE.md", "docs/reliability.md", "docs/operate.md"} {
 		text, err := os.ReadFile(filepath.Join(root, document))
 		if err != nil {
 			t.Fatal(err)
@@ -36,4 +36,50 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 			}
 		}
 	}
+}
+
+// docs/api.md explains every code by which programs tell errors and failed attempts apart.
+func TestTheAPIGuideExplainsEveryCode(t *testing.T) {
+	root := filepath.Join("..", "..")
+	guide, err := os.ReadFile(filepath.Join(root, "docs", "api.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pattern, of := range map[string]*regexp.Regexp{
+		"internal/api/*.go":         regexp.MustCompile(`newProblem\([\w.]+, "(\w+)"|code\w+ += "(\w+)"`),
+		"internal/app/*.go":         regexp.MustCompile(`urn:hookferry:problem:(\w+)"`),
+		"internal/event/outcome.go": regexp.MustCompile(`Code += "(\w+)"`),
+	} {
+		n := 0
+		for _, code := range codesIn(t, filepath.Join(root, pattern), of) {
+			if n++; !strings.Contains(string(guide), "`"+code+"`") {
+				t.Errorf("docs/api.md does not explain the code %s of %s", code, pattern)
+			}
+		}
+		if n == 0 {
+			t.Errorf("no code was found in %s: is that still the right place?", pattern)
+		}
+	}
+}
+
+// codesIn returns what the expression's groups match in the files, tests left out.
+func codesIn(t *testing.T, pattern string, of *regexp.Regexp) (codes []string) {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range of.FindAllStringSubmatch(string(text), -1) {
+			codes = append(codes, strings.Join(found[1:], ""))
+		}
+	}
+	return codes
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -12,25 +13,27 @@ import (
 	"time"
 )
 
-// TestREADMECommandsRun pastes every block of shell commands in the README into one
-// shell, in order, at the root of the repository. Two things differ from what a reader
-// does: the ports are free ones, and of `make deps test`, which runs this very test, it is
-// only checked that make knows both targets.
+// TestREADMECommandsRun pastes every block of shell commands in the README, and then those
+// of docs/api.md, into one shell, in order, at the root of the repository. Three things differ
+// from what a reader does: the ports are free ones; a response of 4xx or 5xx to curl is an
+// error; and of `make deps test`, which runs this very test, it is only checked that make
+// knows both targets.
 func TestREADMECommandsRun(t *testing.T) {
 	for _, tool := range []string{"bash", "make", "curl", "sed", "base64"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("the README's commands need %s; install it (Debian, Ubuntu: apt-get install %s)", tool, tool)
 		}
 	}
-	blocks := readmeCommands(t)
+	blocks := commandsIn(t, "README.md")
 	wanted := []string{"go run ./cmd/hookferry demo\n", "make deps test\n"}
 	if len(blocks) < 4 || blocks[0] != wanted[0] || blocks[1] != wanted[1] {
 		t.Fatalf("the README has the commands %q; the first ones must be %q, and more must follow", blocks, wanted)
 	}
 	blocks[1] = "make -n deps test >/dev/null\n"
+	blocks = append(blocks, commandsIn(t, "docs/api.md")...)
 
 	api, endpoint := freePort(t), freePort(t)
-	script := strings.NewReplacer(":8000", ":"+api, ":9000", ":"+endpoint).Replace(strings.Join(blocks, "") + untilDelivered)
+	script := strings.NewReplacer(":8000", ":"+api, ":9000", ":"+endpoint).Replace(strictCurl + strings.Join(blocks, "") + untilDelivered)
 	out := runScript(t, script, "HOOKFERRY_ADDR=127.0.0.1:"+api, "HOOKFERRY_ADMIN_ADDR=off", "HOOKFERRY_DATA="+t.TempDir(),
 		"LOG_LEVEL=INFO", "GOFLAGS=-buildvcs=false")
 
@@ -47,11 +50,14 @@ func TestREADMECommandsRun(t *testing.T) {
 	}
 }
 
-// untilDelivered waits for the event that the README publishes, and then stops both servers as
+const strictCurl = `curl() { command curl --fail-with-body "$@"; }
+`
+
+// untilDelivered waits for the event that the README publishes, and then stops both servers, as
 // the README says.
 const untilDelivered = `
 for _ in $(seq 300); do
-  curl -s "http://localhost:8000/status/delivery/$DELIVERY_ID" | grep -q '"status": *"delivered"' && echo DELIVERED && break
+  curl -s "http://localhost:8000/status/delivery/$DELIVERY_ID" | grep '"status": *"delivered"' >/dev/null && echo DELIVERED && break
   sleep 0.1
 done
 kill %1 %2
@@ -60,19 +66,18 @@ wait %2 && second=0 || second=$?
 echo "STOPPED $first $second"
 `
 
-// readmeCommands returns the blocks of shell commands. The README must also say how to stop
-// what they start.
-func readmeCommands(t *testing.T) (blocks []string) {
+// commandsIn returns the blocks of shell commands in a document.
+func commandsIn(t *testing.T, document string) (blocks []string) {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile(filepath.Join("..", "..", document))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(string(text), "`kill %1 %2`") {
-		t.Error("the README does not say that `kill %1 %2` stops what its commands start")
-	}
 	for _, found := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 		blocks = append(blocks, found[1])
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("%s has no commands", document)
 	}
 	return blocks
 }
