@@ -62,6 +62,33 @@ func TestTheAPIGuideExplainsEveryCode(t *testing.T) {
 	}
 }
 
+// docs/operate.md quotes the log as it is: people search for what they see there.
+func TestTheOperatorsGuideQuotesTheLog(t *testing.T) {
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "operate.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(guide), "\n### Messages in the log\n")
+	table, _, ended := strings.Cut(table, "\n## ")
+	messages := regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1)
+	if !found || !ended || len(messages) < 10 {
+		t.Fatalf("docs/operate.md has no table of messages in the log, or %d of them", len(messages))
+	}
+	var code strings.Builder
+	for _, file := range shippedFiles(t) {
+		text, err := os.ReadFile(filepath.Join("..", "..", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		code.Write(text)
+	}
+	for _, message := range messages {
+		if !strings.Contains(code.String(), message[1]) {
+			t.Errorf("docs/operate.md quotes %q, which no code logs", message[1])
+		}
+	}
+}
+
 // codesIn returns what the expression's groups match in the files, tests left out.
 func codesIn(t *testing.T, pattern string, of *regexp.Regexp) (codes []string) {
 	t.Helper()
