@@ -9,6 +9,9 @@ import (
 	"testing"
 )
 
+// proving are the documents that name code and tests as proof of what they say.
+var proving = []string{"SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/reliability.md", "docs/operate.md"}
+
 // The tests that the documents name as proof exist.
 func TestDocumentsNameTestsThatExist(t *testing.T) {
 	root := filepath.Join("..", "..")
@@ -25,7 +28,7 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := regexp.MustCompile("`((?:Test|Fuzz)[A-Z][A-Za-z0-9]*)`")
-	for _, document := range []string{"SECURITY.md", "ARCHITECTURE.md", "docs/reliability.md", "docs/operate.md"} {
+	for _, document := range proving {
 		text, err := os.ReadFile(filepath.Join(root, document))
 		if err != nil {
 			t.Fatal(err)
@@ -35,6 +38,30 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 				t.Errorf("%s names %s, and there is no such test", document, found[1])
 			}
 		}
+	}
+}
+
+// The files of code that the documents name, by their paths below internal, exist.
+func TestDocumentsNameFilesThatExist(t *testing.T) {
+	root := filepath.Join("..", "..")
+	name := regexp.MustCompile("`((?:[a-z0-9]+/)+[a-z0-9_]+\\.go)`")
+	n := 0
+	for _, document := range proving {
+		text, err := os.ReadFile(filepath.Join(root, document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range name.FindAllStringSubmatch(string(text), -1) {
+			n++
+			_, inside := os.Stat(filepath.Join(root, "internal", found[1]))
+			_, atRoot := os.Stat(filepath.Join(root, found[1]))
+			if inside != nil && atRoot != nil {
+				t.Errorf("%s names %s, and there is no such file", document, found[1])
+			}
+		}
+	}
+	if n < 20 {
+		t.Errorf("the documents name %d files; is the expression still right?", n)
 	}
 }
 
