@@ -60,9 +60,10 @@ for _ in $(seq 300); do
   curl -s "http://localhost:8000/status/delivery/$DELIVERY_ID" | grep '"status": *"delivered"' >/dev/null && echo DELIVERED && break
   sleep 0.1
 done
+set -- $(jobs -p)
 kill %1 %2
-wait %1 && first=0 || first=$?
-wait %2 && second=0 || second=$?
+wait $1 && first=0 || first=$?
+wait $2 && second=0 || second=$?
 echo "STOPPED $first $second"
 `
 
