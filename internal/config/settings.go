@@ -13,7 +13,7 @@ type Role string
 // The roles.
 const (
 	RoleAll    Role = "all"
-	RoleAPI    Role = "api"    // accepts events and serves the API
+	RoleAPI    Role = "api"    // serves the API
 	RoleWorker Role = "worker" // delivers
 )
 
