@@ -37,6 +37,9 @@ func TestREADMECommandsRun(t *testing.T) {
 	out := runScript(t, script, "HOOKFERRY_ADDR=127.0.0.1:"+api, "HOOKFERRY_ADMIN_ADDR=off", "HOOKFERRY_DATA="+t.TempDir(),
 		"LOG_LEVEL=INFO", "GOFLAGS=-buildvcs=false")
 
+	if strings.Contains(out, "signature WRONG") {
+		t.Errorf("the endpoint got a wrong signature:\n%s", out)
+	}
 	for what, wanted := range map[string]string{
 		"the demo accounts for its events": "400 accepted =",
 		"the endpoint verifies the event":  "verified",
