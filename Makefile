@@ -39,7 +39,7 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/staticcheck
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 
-generate: ## openapi.json and the README's table of settings, from the code
+generate: ## openapi.json, the table in docs/settings.md and .env.example, from the code
 	$(GO) test ./internal/api ./internal/config -run 'Document|README' -update
 
 FUZZTIME ?= 30s
