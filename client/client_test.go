@@ -347,10 +347,10 @@ func TestHealthThatIsDownIsAnAnswer(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusServiceUnavailable)
-		io.WriteString(w, `{"status":"down","components":{"database":{"status":"down","error":"no answer within 5s"}}}`)
+		io.WriteString(w, `{"status":"down","components":{"database":{"status":"down","error":"no response within 5s"}}}`)
 	})
 	h, err := c.Health(t.Context())
-	if err != nil || h.Status != "down" || h.Components["database"].Error != "no answer within 5s" {
+	if err != nil || h.Status != "down" || h.Components["database"].Error != "no response within 5s" {
 		t.Fatalf("got %+v and %v", h, err)
 	}
 }

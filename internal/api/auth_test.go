@@ -48,9 +48,9 @@ var needs = map[string]event.Scope{
 	"GET /status/delivery/{delivery_id}":         event.ScopeRead,
 	"GET /status/subscription/{subscription_id}": event.ScopeRead,
 	"GET /health/integrity":                      event.ScopeRead,
-	"GET /health":                                anybody,
-	"GET /livez":                                 anybody,
-	"GET /readyz":                                anybody,
+	"GET /health":                                public,
+	"GET /livez":                                 public,
+	"GET /readyz":                                public,
 }
 
 // Every route with every kind of key: 401 for one that is none or not valid any more,
@@ -89,7 +89,7 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 					r := s.do(method, fill(path, id), "")
 					want := 401
 					switch {
-					case needed == anybody || c.open:
+					case needed == public || c.open:
 						want = 0
 					case strings.Contains(c.says, "this one has"):
 						want = 403
@@ -105,7 +105,7 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 						t.Errorf("%s %s with the key %q says %q, want %q", method, path, c.key, detail, c.says)
 					}
 					challenged := r.header.Get("WWW-Authenticate")
-					if want == 403 && (!strings.Contains(r.text, "the scope "+either(needed)) || challenged != challengeFor(needed) || r.code() != "forbidden") {
+					if want == 403 && (!strings.Contains(r.text, "the scope "+scopesCovering(needed)) || challenged != challengeFor(needed) || r.code() != "forbidden") {
 						t.Errorf("%s %s names no scope: %s, %s", method, path, r.text, challenged)
 					}
 				}

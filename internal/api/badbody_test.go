@@ -173,7 +173,7 @@ func TestDetailNamesTheFirstField(t *testing.T) {
 		{"elements in their order, not in that of their digits", "POST", "/subscriptions/", `{` + good + `, "event_types": ["a","b","!","d","e","f","g","h","i","j","!"]}`, "event_types[2]: ", 1},
 		{"wrong types come in the same order", "POST", "/subscriptions/", `{"body": 1, "headers": [], "description": 2}`, "description: must be a string, found a number", 2},
 		{"what is known comes before what is not", "POST", "/subscriptions/", `{"a": 1, "target_url": 1}`, "target_url: must be a string, found a number", 1},
-		{"unknown names are sorted", "POST", "/subscriptions/", `{"colour": 1, "beta": 1, "alpha": 1}`, "alpha: is not known here; these are: ", 2},
+		{"unknown names are sorted", "POST", "/subscriptions/", `{"colour": 1, "beta": 1, "alpha": 1}`, "alpha: is not a known field; the fields are ", 2},
 		{"headers are sorted", "PUT", "/subscriptions/" + id, `{` + good + `, "headers": {"X-Token-B": "[hidden]", "X-Token-A": "[hidden]"}}`, "headers.X-Token-A: is [hidden], ", 1},
 		{"a query", "GET", "/subscriptions/?colour=1&cursor=x&limit=0", ``, "limit: must be one whole number from 1 to 250", 2},
 		{"an unknown parameter", "GET", "/subscriptions/?b=1&a=1", ``, "a: is not known; ", 1},

@@ -42,7 +42,7 @@ func TestWhatIsNotAnIDIsSaidToBeNone(t *testing.T) {
 		}
 		r := s.do(o.method, o.path+unknown, o.body)
 		detail, _ := r.json["detail"].(string)
-		if r.status != 404 || r.code() != "not_found" || !strings.HasPrefix(detail, "No "+string(o.wants)+" with this id.") {
+		if r.status != 404 || r.code() != "not_found" || !strings.HasPrefix(detail, "No "+string(o.wants)+" has this id.") {
 			t.Errorf("%s %s and an unknown id answers %d %s", o.method, o.path, r.status, r.text)
 		}
 	}
@@ -83,7 +83,7 @@ func TestAnEventsDeliveriesAreNamed(t *testing.T) {
 		for len(ids) < c.n {
 			ids = append(ids, event.NewID(testTime))
 		}
-		got := deliveriesAt(ids[:c.n])
+		got := deliveryPaths(ids[:c.n])
 		if n := strings.Count(got, "/status/delivery/"); n != c.named || strings.Contains(got, "others") != (c.n > c.named) {
 			t.Errorf("of %d: %s", c.n, got)
 		}

@@ -110,10 +110,10 @@ func TestRoutesInEachOthersWay(t *testing.T) {
 	}{
 		{"other methods", []string{"GET /a/{x}", "PUT /a/{x}", "PUT /a", "GET /a/b"}, nil},
 		{"other names in other shapes", []string{"GET /a/{x}", "GET /a/{y}/b", "GET /{z}"}, nil},
-		{"the same twice", []string{"PUT /a/{x}/b", "PUT /a/{x}/b"}, []string{"PUT /a/{x}/b and PUT /a/{x}/b both answer PUT"}},
-		{"a slash at the end says nothing", []string{"PUT /a", "PUT /a/"}, []string{"PUT /a and PUT /a/ both answer PUT"}},
-		{"GET answers HEAD", []string{"GET /a", "HEAD /a"}, []string{"GET /a and HEAD /a both answer HEAD"}},
-		{"in any order", []string{"HEAD /a", "GET /a"}, []string{"HEAD /a and GET /a both answer HEAD"}},
+		{"the same twice", []string{"PUT /a/{x}/b", "PUT /a/{x}/b"}, []string{"PUT /a/{x}/b and PUT /a/{x}/b both serve PUT"}},
+		{"a slash at the end says nothing", []string{"PUT /a", "PUT /a/"}, []string{"PUT /a and PUT /a/ both serve PUT"}},
+		{"GET answers HEAD", []string{"GET /a", "HEAD /a"}, []string{"GET /a and HEAD /a both serve HEAD"}},
+		{"in any order", []string{"HEAD /a", "GET /a"}, []string{"HEAD /a and GET /a both serve HEAD"}},
 		{"another name for one parameter", []string{"GET /a/{x}", "PUT /a/{y}"}, []string{"GET /a/{x} and PUT /a/{y} name a parameter at the same place differently"}},
 		{"the same in the middle", []string{"GET /a/{x}/b/{z}", "GET /a/{y}/b/{z}"}, []string{"GET /a/{x}/b/{z} and GET /a/{y}/b/{z}"}},
 		{"no slash at the beginning", []string{"GET a"}, []string{`"a" does not begin with a slash`}},
@@ -149,7 +149,7 @@ func TestRoutesInEachOthersWay(t *testing.T) {
 func TestAPageInTheWayOfAnOperation(t *testing.T) {
 	operations := []operation{{Operation: huma.Operation{Method: http.MethodGet, Path: "/docs"}}}
 	err := (&api{}).addAll(operations, []docsPage{{path: "/docs/"}})
-	if err == nil || !strings.Contains(err.Error(), "GET /docs and GET /docs/ both answer GET") {
+	if err == nil || !strings.Contains(err.Error(), "GET /docs and GET /docs/ both serve GET") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -166,7 +166,7 @@ func TestAParameterThatIsNoneOfThePath(t *testing.T) {
 
 // The document names all parameters of a path, in their order and before all others.
 func TestTheDocumentNamesAllParametersOfAPath(t *testing.T) {
-	op := operation{needs: anybody, Operation: huma.Operation{
+	op := operation{needs: public, Operation: huma.Operation{
 		Method: http.MethodGet, Path: "/subscriptions/{id}/deliveries/{delivery_id}/attempts", Parameters: pageParameters(),
 	}}
 	if err := complete(&op); err != nil {

@@ -172,7 +172,7 @@ func TestReadiness(t *testing.T) {
 	s.want(200, s.do("GET", "/readyz", ""))
 	reason = errors.New("the service is stopping")
 	r := s.want(503, s.do("GET", "/readyz/", ""))
-	if r.code() != "not_ready" || r.json["detail"] != "Events can't be taken at present: the service is stopping" {
+	if r.code() != "not_ready" || r.json["detail"] != "The service does not accept events now: the service is stopping" {
 		t.Errorf("answers %s", r.text)
 	}
 	s.want(200, s.do("GET", "/livez", ""))

@@ -229,11 +229,11 @@ func TestPatchOfASealedSubscription(t *testing.T) {
 }
 
 func TestReplaceSaysWhatItResets(t *testing.T) {
-	const every = "description, event_types, is_active, require_signature, headers, timeout_seconds, retry_schedule_seconds, max_in_flight, rate_per_second and body were reset to their defaults, because "
+	const allFields = "description, event_types, is_active, require_signature, headers, timeout_seconds, retry_schedule_seconds, max_in_flight, rate_per_second and body were reset to their defaults, because "
 	for _, c := range []struct{ reason, before, put, warns string }{
-		{"everything", everySet, minimal, every},
+		{"everything", everySet, minimal, allFields},
 		{"null is no value", everySet, `{` + good + `, "description": null, "event_types": null, "is_active": null, "require_signature": null, "headers": null, "timeout_seconds": null,
-			"retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null, "body": null}`, every},
+			"retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null, "body": null}`, allFields},
 		{"what is asked for is not a surprise", everySet, `{` + good + `, "description": "", "event_types": [], "is_active": true, "require_signature": false, "headers": {}, "timeout_seconds": 0,
 			"retry_schedule_seconds": [], "max_in_flight": 0, "rate_per_second": 0, "body": "envelope"}`, ""},
 		{"only the URL and the state", `{` + good + `, "event_types": ["a"], "headers": {"X-A": "1"}, "max_in_flight": 3}`, `{` + good + `, "is_active": false}`, "event_types, headers and max_in_flight were reset to their defaults, because "},

@@ -8,7 +8,7 @@ import (
 )
 
 func TestCleanTarget(t *testing.T) {
-	const trimmed = "target_url had blanks or line ends around it"
+	const trimmed = "target_url had white space around it"
 	long := "https://bücher.example/" + strings.Repeat("x", event.MaxTargetURL)
 	tests := []struct{ reason, raw, want, warning string }{
 		{"nothing to do", "https://example.com/hook", "https://example.com/hook", ""},

@@ -101,7 +101,7 @@ See .hookferry send --help.\.
 		{"and as JSON", "[]", []string{"--wait", "--json", bad, "any.type"}, 1, `\{"id":"` + anyID + `",.*"status":"failed",.*\}\n`, ``},
 		{"as JSON", "", []string{"--json", good, "user.created"}, 0, `\{"delivery_id":"` + anyID + `","event_id":"` + anyID + `","status":"pending"\}\n`, "No DATA was given and the standard input is empty, so {} is sent.\n"},
 		{"a type that is not wanted", "", []string{"--wait", good, "order.paid", "1"}, 0, `filtered: the subscription wants .*; nothing is sent\n`, ``},
-		{"an id that is unknown", "", []string{"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", "a", "1"}, 1, ``, `hookferry: the service answered 404 Not Found: No subscription with this id.*\n`},
+		{"an id that is unknown", "", []string{"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", "a", "1"}, 1, ``, `hookferry: the service answered 404 Not Found: No subscription has this id.*\n`},
 		{"an id that is none", "", []string{"../../health", "a", "1"}, 1, ``, `hookferry: the service answered 404 Not Found: .*\n`},
 		{"a type that is none", "", []string{good, "user created", "1"}, 1, ``, `hookferry: the service answered 422 .* event: holds .*\n`},
 	} {

@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// kind is what an id stands for.
+// kind is the kind of object that an id identifies.
 type kind string
 
 const (
@@ -20,25 +20,26 @@ const (
 	anEvent       kind = "event"
 )
 
-// maxNamed is how many deliveries of an event a problem names.
+// maxNamed is how many deliveries of an event a problem lists.
 const maxNamed = 3
 
-// notHere says where the thing with an id is, if an operation on another kind of thing did not
-// find it. All ids look alike, so that people take one for another. Errors other than
-// ErrNotFound are returned as they are.
-func (a *api) notHere(ctx context.Context, err error, wanted kind, id event.ID) error {
+// notFoundProblem turns ErrNotFound into a problem that says where the object with this id is, if it is an
+// object of another kind: all ids look alike, so people mix them up. It returns other errors
+// unchanged.
+func (a *api) notFoundProblem(ctx context.Context, err error, wanted kind, id event.ID) error {
 	if !errors.Is(err, event.ErrNotFound) {
 		return err
 	}
-	return newProblem(http.StatusNotFound, "not_found", a.whereabouts(ctx, wanted, id))
+	return newProblem(http.StatusNotFound, "not_found", a.explainNotFound(ctx, wanted, id))
 }
 
-// whereabouts looks for the kinds of things in turn. What can't be read at present counts as
-// not found: the operation's own reading has found that there is none of its kind.
-func (a *api) whereabouts(ctx context.Context, wanted kind, id event.ID) string {
+// explainNotFound looks for each kind of object in turn. It treats an object that can't be read as not
+// found: the operation itself has already established that no object of the wanted kind has this
+// id.
+func (a *api) explainNotFound(ctx context.Context, wanted kind, id event.ID) string {
 	if s, err := a.Subscriptions.Subscription(ctx, id); err == nil {
 		if wanted != aSubscription {
-			return isAnother(id, aSubscription, wanted, "its attempts are listed at /status/subscription/"+id.String())
+			return otherKind(id, aSubscription, wanted, "its attempts are listed at /status/subscription/"+id.String())
 		}
 		if s.Deleted() {
 			return fmt.Sprintf("Subscription %s was deleted at %s; /status/subscription/%s still lists its attempts.", id, shownTime(s.DeletedAt), id)
@@ -46,24 +47,24 @@ func (a *api) whereabouts(ctx context.Context, wanted kind, id event.ID) string 
 	}
 	if wanted != aDelivery {
 		if _, err := a.History.Delivery(ctx, id); err == nil {
-			return isAnother(id, aDelivery, wanted, "it is at /status/delivery/"+id.String())
+			return otherKind(id, aDelivery, wanted, "it is at /status/delivery/"+id.String())
 		}
 	}
 	if found, err := a.History.EventDeliveries(ctx, id, maxNamed+1); err == nil {
-		return isAnother(id, anEvent, wanted, deliveriesAt(found))
+		return otherKind(id, anEvent, wanted, deliveryPaths(found))
 	}
 	if wanted == aSubscription {
-		return "No subscription with this id. It may have been deleted."
+		return "No subscription has this id. It may have been deleted."
 	}
-	return "No delivery with this id. It may have expired (history is kept for " + inHours(a.Retention) + ")."
+	return "No delivery has this id. It may have expired (history is kept for " + inHours(a.Retention) + ")."
 }
 
-func isAnother(id event.ID, found, wanted kind, where string) string {
+func otherKind(id event.ID, found, wanted kind, where string) string {
 	article := map[kind]string{aSubscription: "a", aDelivery: "a", anEvent: "an"}
 	return fmt.Sprintf("%s is the id of %s %s, not of a %s; %s.", id, article[found], found, wanted, where)
 }
 
-func deliveriesAt(ids []event.ID) string {
+func deliveryPaths(ids []event.ID) string {
 	if len(ids) == 1 {
 		return "its delivery is at /status/delivery/" + ids[0].String()
 	}
@@ -73,7 +74,7 @@ func deliveriesAt(ids []event.ID) string {
 	}
 	where := "its deliveries are at " + strings.Join(paths, ", ")
 	if len(ids) > maxNamed {
-		where += " and others"
+		where += " and more"
 	}
 	return where
 }
