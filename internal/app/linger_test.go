@@ -31,7 +31,7 @@ func patiently(t *testing.T, settings ...string) (addr string) {
 		t.Fatal(err)
 	}
 	for _, s := range a.servers {
-		s.listener.(*crowd).patience = patience{silence: await.Patience, most: await.Patience}
+		s.listener.(*limitListener).patience = patience{silence: await.Patience, total: await.Patience}
 		s.http.ReadTimeout, s.http.ReadHeaderTimeout = await.Patience, await.Patience
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -183,7 +183,7 @@ func TestReadingOnTakesABoundedTime(t *testing.T) {
 			ends   time.Duration
 		}{
 			{"silence", time.Hour, usualPatience.silence},
-			{"little by little", usualPatience.silence / 2, usualPatience.most},
+			{"little by little", usualPatience.silence / 2, usualPatience.total},
 		} {
 			ours, theirs := net.Pipe()
 			go func() {

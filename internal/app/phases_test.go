@@ -37,7 +37,7 @@ func TestEveryPhaseOfARequestIsBounded(t *testing.T) {
 		if n := s.http.MaxHeaderBytes; n <= 0 || n > 32<<10 {
 			t.Errorf("headers may have %d bytes", n)
 		}
-		if _, bounded := s.listener.(*crowd); !bounded {
+		if _, bounded := s.listener.(*limitListener); !bounded {
 			t.Error("any number of connections is taken")
 		}
 	}

@@ -117,7 +117,7 @@ func TestPostgreSQLAway(t *testing.T) {
 
 func TestKeysAndMigrationsOnPostgreSQL(t *testing.T) {
 	cfg := load(t, t.TempDir(), "DATABASE_URL="+postgresServer.Database(t, ""))
-	if _, err := app.OpenExisting(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "lacks tables of this release: `hookferry migrate`") {
+	if _, err := app.OpenExisting(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "lacks tables of this release: run `hookferry migrate`") {
 		t.Errorf("a command that looks at an empty database gets %v", err)
 	}
 	todo, err := app.Migrate(t.Context(), cfg, true)

@@ -37,13 +37,13 @@ func rotate(t *testing.T, settings []string) {
 	s.stop()
 
 	rotated := func(keys string) ([]string, error) { return app.RotateMaster(t.Context(), load(t, dir, with(keys)...)) }
-	if said, err := rotated(b); err == nil || !strings.Contains(err.Error(), "2 subscription(s) are not sealed under the first key") {
+	if said, err := rotated(b); err == nil || !strings.Contains(err.Error(), "the secrets of 2 subscription(s) are not encrypted with the first key") {
 		t.Errorf("without the old key: %q, %v", said, err)
 	}
-	if said, err := rotated(b + "," + a); err != nil || !strings.Contains(said[0], "2 subscription(s) sealed anew") {
+	if said, err := rotated(b + "," + a); err != nil || !strings.Contains(said[0], "encrypted the secrets of 2 subscription(s)") {
 		t.Errorf("%q, %v", said, err)
 	}
-	if said, err := rotated(b); err != nil || !strings.Contains(said[0], "0 subscription(s) sealed anew") || !strings.Contains(said[0], "2 were so already") {
+	if said, err := rotated(b); err != nil || !strings.Contains(said[0], "encrypted the secrets of 0 subscription(s)") || !strings.Contains(said[0], "2 needed no change") {
 		t.Errorf("again, without the old key: %q, %v", said, err)
 	}
 
@@ -120,7 +120,7 @@ func (i *instance) signed(subscription, secret string) (int, http.Header, map[st
 
 // Whoever serves others without sealing is told so at each start.
 func TestUnsealedSecretsAreWarnedOf(t *testing.T) {
-	const warning = "secrets are kept in the database as they are"
+	const warning = "secrets are stored unencrypted"
 	for _, c := range []struct {
 		why      string
 		cfg      config.Config

@@ -114,7 +114,7 @@ func TestLookingMigratesNothing(t *testing.T) {
 	}
 	for _, args := range [][]string{{"doctor"}, {"keys", "list"}, {"keys", "revoke", "0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}} {
 		status, _, said := runCommand(t, append(args, "--data", dir)...)
-		if status != 1 || !strings.Contains(said, path+" lacks tables of this release: `hookferry migrate` makes them") {
+		if status != 1 || !strings.Contains(said, path+" lacks tables of this release: run `hookferry migrate`") {
 			t.Errorf("%v ends with %d and says %s", args, status, said)
 		}
 	}

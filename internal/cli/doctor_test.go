@@ -44,7 +44,7 @@ func TestDoctor(t *testing.T) {
 	}
 	status, out = doctor(t, dir, `INSERT INTO events (seq, id, delivery_id, subscription_id, type, content_type, payload, created_at, lease_owner, leased_until)
 		VALUES (0, x'0190b2c45d6e7f809a1b2c3d4e5f6071', zeroblob(16), zeroblob(16), 'user.created', '', x'7b7d', 1, NULL, 0)`)
-	for _, want := range []string{"1 events that have fewer deliveries than they were accepted with", "the oldest is 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071 of 2024-07-14T", "restore all tables from one backup"} {
+	for _, want := range []string{"1 events with fewer deliveries than when they were accepted", "the oldest is 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071 of 2024-07-14T", "Restore all tables from one backup"} {
 		if status != 1 || !strings.Contains(out, want) {
 			t.Errorf("of a damaged one it says, with status %d:\n%swant %q", status, out, want)
 		}

@@ -79,7 +79,7 @@ func TestRotateMasterSaysWhatItDid(t *testing.T) {
 	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32))
 	t.Setenv("HOOKFERRY_MASTER_KEY", key)
 	status, out, said := keys(t, dir, "rotate-master")
-	if status != 0 || !strings.Contains(out, "0 subscription(s) sealed anew under the master key") || strings.Contains(out+said, key) {
+	if status != 0 || !strings.Contains(out, "encrypted the secrets of 0 subscription(s) with the master key") || strings.Contains(out+said, key) {
 		t.Errorf("it ends with %d: %s%s", status, out, said)
 	}
 	t.Setenv("HOOKFERRY_MASTER_KEY", key[1:])

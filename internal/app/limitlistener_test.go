@@ -20,7 +20,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	var refused atomic.Int64
-	c := &crowd{Listener: l, most: 2, refused: func() { refused.Add(1) }}
+	c := &limitListener{Listener: l, limit: 2, refused: func() { refused.Add(1) }}
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") })}
 	go s.Serve(c)
 	t.Cleanup(func() { s.Close() })
