@@ -29,7 +29,7 @@ type FieldProblem struct {
 // Error is the problem as a sentence.
 func (p *Problem) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "the service answered %d %s", p.Status, p.Title)
+	fmt.Fprintf(&b, "the service responded with %d %s", p.Status, p.Title)
 	switch {
 	case p.detailIsFirstField():
 		b.WriteString(":") // the fields follow

@@ -39,7 +39,7 @@ func TestDoctor(t *testing.T) {
 		t.Fatal("migrate failed")
 	}
 	status, out := doctor(t, dir, "SELECT 1")
-	if status != 0 || !strings.Contains(out, "0 accepted = 0 delivered + 0 failed + 0 pending + 0 cancelled") || !strings.Contains(out, "nothing is wrong") {
+	if status != 0 || !strings.Contains(out, "0 accepted = 0 delivered + 0 failed + 0 pending + 0 cancelled") || !strings.Contains(out, "no problems found") {
 		t.Errorf("of a sound database it says, with status %d:\n%s", status, out)
 	}
 	status, out = doctor(t, dir, `INSERT INTO events (seq, id, delivery_id, subscription_id, type, content_type, payload, created_at, lease_owner, leased_until)

@@ -27,9 +27,9 @@ func TestKeysHaveAScopeAndAnEnd(t *testing.T) {
 		status int
 		said   string // a pattern, of what is said beside the key
 	}{
-		{"nothing but a name", []string{"operator"}, 0, `the key "operator", [0-9a-f-]{36}, with the scope admin; it does not end by itself`},
-		{"a scope and a duration", []string{"billing", "--scope", "publish", "--expires", "90d"}, 0, `with the scope publish; it ends at \d{4}-\d\d-\d\dT`},
-		{"a day", []string{"support", "--scope", "read", "--expires", "2099-01-31"}, 0, `with the scope read; it ends at 2099-01-31T00:00:00Z`},
+		{"nothing but a name", []string{"operator"}, 0, `the key "operator", [0-9a-f-]{36}, with the scope admin; it never expires`},
+		{"a scope and a duration", []string{"billing", "--scope", "publish", "--expires", "90d"}, 0, `with the scope publish; it expires at \d{4}-\d\d-\d\dT`},
+		{"a day", []string{"support", "--scope", "read", "--expires", "2099-01-31"}, 0, `with the scope read; it expires at 2099-01-31T00:00:00Z`},
 		{"a scope that there is not", []string{"x", "--scope", "write"}, 1, `"write" is no scope of a key: write admin, publish or read`},
 		{"no scope", []string{"x", "--scope", ""}, 1, `write admin, publish or read`},
 		{"a day that is past", []string{"x", "--expires", "2020-01-31"}, 1, `2020-01-31.*in the past`},
@@ -48,7 +48,7 @@ func TestKeysHaveAScopeAndAnEnd(t *testing.T) {
 
 	status, out, _ := keys(t, dir, "list")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if status != 0 || len(lines) != 4 || strings.Join(strings.Fields(lines[0]), " ") != "ID NAME SCOPE BEGINS WITH MADE EXPIRES REVOKED LAST USED" {
+	if status != 0 || len(lines) != 4 || strings.Join(strings.Fields(lines[0]), " ") != "ID NAME SCOPE BEGINS WITH CREATED EXPIRES REVOKED LAST USED" {
 		t.Fatalf("the list ends with %d:\n%s", status, out)
 	}
 	for i, want := range []string{

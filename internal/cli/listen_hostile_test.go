@@ -52,7 +52,7 @@ func TestListenHostile(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, &text)
 		}
 	}
-	if !regexp.MustCompile(`^\d\d:\d\d:\d\d  127\.0\.0\.1:\d+ was here for \S+ and was sent 0 bytes\n$`).Match(out.Bytes()) {
+	if !regexp.MustCompile(`^\d\d:\d\d:\d\d  127\.0\.0\.1:\d+ was connected for \S+ and was sent 0 bytes\n$`).Match(out.Bytes()) {
 		t.Errorf("printed %q", &out)
 	}
 }

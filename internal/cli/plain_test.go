@@ -122,7 +122,7 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 		{"nothing listens", []string{"send", "--url", "http://127.0.0.1:1", "x", "y", "{}"}, "nothing listens on 127.0.0.1:1"},
 		{"another protocol", []string{"send", "--url", "http://" + addr, "x", "y", "{}"}, "does not speak HTTP"},
 		{"TLS to what speaks none", []string{"send", "--url", "https://" + addr, "x", "y", "{}"}, "does not speak TLS"},
-		{"a user name", []string{"send", "--url", "http://u:SEKRET@127.0.0.1:1", "x", "y", "{}"}, "--url must not hold a user name"},
+		{"a user name", []string{"send", "--url", "http://u:SEKRET@127.0.0.1:1", "x", "y", "{}"}, "--url must not contain a user name"},
 		{"a key that no header carries", []string{"send", "--url", "http://127.0.0.1:1", "--key", "SEKRET\n", "x", "y", "{}"}, "the API key holds a space"},
 		{"nothing listens", []string{"bench", "--url", "http://127.0.0.1:1"}, "nothing listens there"},
 		{"another protocol", []string{"bench", "--url", "http://" + addr}, "does not speak HTTP"},
@@ -177,7 +177,7 @@ func TestPlainly(t *testing.T) {
 		{"an escape", fmt.Errorf("a: %w", escape), "a: it is not a URL"},
 		{"an end", fmt.Errorf("read: %w", io.ErrUnexpectedEOF), "read: the connection was closed before the response was complete"},
 	} {
-		if got := plainly(tt.err); got != tt.want {
+		if got := readable(tt.err); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.why, got, tt.want)
 		}
 	}
