@@ -12,8 +12,8 @@ func TestDescribe(t *testing.T) {
 		got[s.Name] = s
 	}
 	for _, want := range []Setting{
-		{Name: "HOOKFERRY_DATA", Flag: "--data", Value: "/srv", Default: "./data", Source: FromFlag, Role: RoleAll, Meaning: "Directory of the SQLite file."},
-		{Name: "WEBHOOK_TIMEOUT", Value: "3s", Default: "10s", Source: FromEnvironment, Role: RoleWorker, Allowed: "100ms to 1m", Meaning: "How long an attempt may take, from looking the name up to the response's status line."},
+		{Name: "HOOKFERRY_DATA", Flag: "--data", Value: "/srv", Default: "./data", Source: FromFlag, Role: RoleAll, Meaning: "The directory of the SQLite database."},
+		{Name: "WEBHOOK_TIMEOUT", Value: "3s", Default: "10s", Source: FromEnvironment, Role: RoleWorker, Allowed: "100ms to 1m", Meaning: "The timeout of an attempt, from the name lookup to the status line of the response."},
 		{Name: "HOOKFERRY_ADDR", Flag: "--addr", Value: "127.0.0.1:8000", Default: "127.0.0.1:8000", Source: FromDefault, Role: RoleAll, Meaning: "The address that the API listens on; a worker answers /livez, /readyz and /health there."},
 		{Name: "HOOKFERRY_API_KEY", Value: "[hidden]", Default: "none", Source: FromEnvironment, Role: RoleAPI, Secret: true, Allowed: "at least 16 characters", Meaning: "A first API key, for containers; hookferry keys create makes more."},
 	} {
