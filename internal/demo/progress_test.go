@@ -12,24 +12,24 @@ import (
 
 func TestPicture(t *testing.T) {
 	cast := endpoints(usualPace())
-	s := standing{
+	s := snapshot{
 		elapsed: 3100 * time.Millisecond, planned: 400, endpoints: []endpoint{cast[0], cast[3], cast[4]},
 		tallies: []tally{{planned: 300, accepted: 300, requests: 300, taken: 300}, {planned: 90, accepted: 80, requests: 121, taken: 34, troubled: 20}, {planned: 10, accepted: 8, requests: 12, troubled: 8}},
 		counted: map[string]int{client.Delivered: 334, client.Failed: 6, client.Pending: 48},
 		took:    []time.Duration{time.Millisecond, 2 * time.Millisecond, 40 * time.Millisecond},
 	}
-	const want = `  shop       answers at once              ████████████████████  300 of 300
-  warehouse  answers 503 twice, then 200  ███████░░░░░░░░░░░░░   34 of 90  20 failing, 121 requests
-  analytics  hangs: never answers         ░░░░░░░░░░░░░░░░░░░░    0 of 10  8 failing, 12 requests
+	const want = `  shop       responds at once             ████████████████████  300 of 300
+  warehouse  sends 503 twice, then 200    ███████░░░░░░░░░░░░░   34 of 90  20 failing, 121 requests
+  analytics  hangs: never responds        ░░░░░░░░░░░░░░░░░░░░    0 of 10  8 failing, 12 requests
 
   ██████████████████████████████████░░░░░░  340 of 400 settled  3.1 s
-  388 accepted   334 delivered   22 retrying   26 waiting   6 failed
-  POST → disk → receiver, where that answers at once: p50 2.0 ms   p95 40 ms   p99 40 ms
+  388 accepted   334 delivered   22 retrying   26 pending   6 failed
+  POST → disk → endpoint, if it responds at once: p50 2.0 ms   p95 40 ms   p99 40 ms
 `
 	if got := textOf(s.lines()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	const plainWant = "   3.1 s  388 accepted, 334 delivered, 22 retrying, 26 waiting, 6 failed\n"
+	const plainWant = "   3.1 s  388 accepted, 334 delivered, 22 retrying, 26 pending, 6 failed\n"
 	if got := textOf([]terminal.Line{s.plainLine()}); got != plainWant {
 		t.Errorf("got  %swant %s", got, plainWant)
 	}
@@ -48,7 +48,7 @@ func TestRetrying(t *testing.T) {
 		{"the database knows of more failures than the receivers", 1, 2, 9, 0},
 		{"the database has not heard yet that one was taken", 5, 0, 4, 4},
 	} {
-		s := standing{tallies: []tally{{troubled: test.troubled}}, counted: map[string]int{client.Failed: test.failed, client.Pending: test.pending}}
+		s := snapshot{tallies: []tally{{troubled: test.troubled}}, counted: map[string]int{client.Failed: test.failed, client.Pending: test.pending}}
 		if got := s.retrying(); got != test.want {
 			t.Errorf("%s: %d, want %d", test.reason, got, test.want)
 		}
@@ -91,10 +91,10 @@ func TestLedger(t *testing.T) {
 	l.stray()
 	var a account
 	l.close(&a)
-	if a.unproven != 1 || a.strays != 1 || a.unknown != 1 || a.requests != 5 || len(a.entries) != 1 {
+	if a.unsigned != 1 || a.redirected != 1 || a.unknown != 1 || a.requests != 5 || len(a.entries) != 1 {
 		t.Errorf("got %+v", a)
 	}
-	if seen := a.entries[0].seen; !seen.altered || !seen.strayed || seen.taken != 2 || seen.requests != 3 {
+	if seen := a.entries[0].seen; !seen.altered || !seen.misdelivered || seen.taken != 2 || seen.requests != 3 {
 		t.Errorf("got %+v", seen)
 	}
 }
