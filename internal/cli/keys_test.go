@@ -35,7 +35,7 @@ func TestKeysHaveAScopeAndAnEnd(t *testing.T) {
 		{"a day that is past", []string{"x", "--expires", "2020-01-31"}, 1, `2020-01-31.*in the past`},
 		{"a number of what", []string{"x", "--expires", "90"}, 1, `90.*90d or 12h`},
 		{"no name", nil, 2, `NAME`},
-		{"an empty name", []string{""}, 1, `a key's name has 1 to 100 characters`},
+		{"an empty name", []string{""}, 1, `the name of a key must have 1 to 100 characters`},
 	} {
 		status, out, said := keys(t, dir, append([]string{"create"}, c.args...)...)
 		if status != c.status || !regexp.MustCompile(c.said).MatchString(said) {

@@ -127,13 +127,13 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 		{"nothing listens", []string{"bench", "--url", "http://127.0.0.1:1"}, "nothing listens there"},
 		{"another protocol", []string{"bench", "--url", "http://" + addr}, "does not speak HTTP"},
 		{"a user name", []string{"bench", "--url", "http://u:SEKRET@127.0.0.1:1"}, "without a user name"},
-		{"an address in use", []string{"listen", "--addr", addr}, "something else listens there already"},
+		{"an address in use", []string{"listen", "--addr", addr}, "another process is already listening there"},
 		{"no address", []string{"listen", "--addr", "nine thousand"}, "it is not an address"},
-		{"in use, by a hostile one", []string{"listen", "--hostile", "slow-body", "--addr", addr}, "something else listens there already"},
-		{"in use, for the endpoints", []string{"bench", "--listen", addr, "--url", "http://127.0.0.1:1"}, "something else listens there already"},
+		{"in use, by a hostile one", []string{"listen", "--hostile", "slow-body", "--addr", addr}, "another process is already listening there"},
+		{"in use, for the endpoints", []string{"bench", "--listen", addr, "--url", "http://127.0.0.1:1"}, "another process is already listening there"},
 		{"in use, for the service", []string{"serve", "--dev", "--addr", addr}, "can't listen on " + addr + ", because another process does"},
 		{"an address of others", []string{"serve", "--addr", "203.0.113.1:80"}, ""},
-		{"a directory that can't be", []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", "/dev/null/x"}, "can't be used: a part of its path is not a directory"},
+		{"a directory that can't be", []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", "/dev/null/x"}, "can't be used: part of its path is not a directory"},
 		{"the same", []string{"keys", "create", "x", "--data", "/dev/null/x"}, "a part of its path is not a directory"},
 	} {
 		status, out, said := runCommand(t, tt.args...)
