@@ -276,8 +276,8 @@ func TestProblems(t *testing.T) {
 		},
 		{
 			"something between answers in HTML", 502, "text/html", "<h1>Bad gateway</h1>", nil,
-			client.Problem{Status: 502, Title: "Bad Gateway", Detail: "the answer is not Hookferry's; is the service's URL right, or does something stand between?"},
-			"the service answered 502 Bad Gateway: the answer is not Hookferry's; is the service's URL right, or does something stand between?",
+			client.Problem{Status: 502, Title: "Bad Gateway", Detail: "the response is not from Hookferry; check the service's URL, and proxies in between"},
+			"the service answered 502 Bad Gateway: the response is not from Hookferry; check the service's URL, and proxies in between",
 		},
 		{
 			"a redirect is not followed", 301, "text/html", "",
@@ -287,8 +287,8 @@ func TestProblems(t *testing.T) {
 		},
 		{
 			"a problem that is not JSON is no problem of ours", 500, problem, `{"detail":`, nil,
-			client.Problem{Status: 500, Title: "Internal Server Error", Detail: "the answer is not Hookferry's; is the service's URL right, or does something stand between?"},
-			"the service answered 500 Internal Server Error: the answer is not Hookferry's; is the service's URL right, or does something stand between?",
+			client.Problem{Status: 500, Title: "Internal Server Error", Detail: "the response is not from Hookferry; check the service's URL, and proxies in between"},
+			"the service answered 500 Internal Server Error: the response is not from Hookferry; check the service's URL, and proxies in between",
 		},
 	} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -123,7 +123,7 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 		{"another protocol", []string{"send", "--url", "http://" + addr, "x", "y", "{}"}, "does not speak HTTP"},
 		{"TLS to what speaks none", []string{"send", "--url", "https://" + addr, "x", "y", "{}"}, "does not speak TLS"},
 		{"a user name", []string{"send", "--url", "http://u:SEKRET@127.0.0.1:1", "x", "y", "{}"}, "--url must not contain a user name"},
-		{"a key that no header carries", []string{"send", "--url", "http://127.0.0.1:1", "--key", "SEKRET\n", "x", "y", "{}"}, "the API key holds a space"},
+		{"a key that no header carries", []string{"send", "--url", "http://127.0.0.1:1", "--key", "SEKRET\n", "x", "y", "{}"}, "the API key contains a space"},
 		{"nothing listens", []string{"bench", "--url", "http://127.0.0.1:1"}, "nothing listens there"},
 		{"another protocol", []string{"bench", "--url", "http://" + addr}, "does not speak HTTP"},
 		{"a user name", []string{"bench", "--url", "http://u:SEKRET@127.0.0.1:1"}, "without a user name"},

@@ -167,10 +167,10 @@ func TestSendCanNotReach(t *testing.T) {
 	}{
 		{"nobody listens", []string{"--url", closed.URL}, 1, "nothing listens on " + strings.TrimPrefix(closed.URL, "http://") + ": is `hookferry serve --dev` running?"},
 		{"a name that does not resolve", []string{"--url", "http://nowhere.invalid"}, 1, "can't reach the service at nowhere.invalid: "},
-		{"another service", []string{"--url", page.URL}, 1, "is not what Hookferry answers"},
+		{"another service", []string{"--url", page.URL}, 1, "is not from Hookferry"},
 		{"no key", []string{"--url", locked.URL}, 1, "the service needs an API key: set HOOKFERRY_API_KEY"},
 		{"a wrong key", []string{"--url", locked.URL, "--key", "geheim"}, 1, `the service responded with 401 Unauthorized: The API key is unknown\x1b[31m.`},
-		{"a key that is none", []string{"--key", "geheim\n"}, 2, "the API key holds a space"},
+		{"a key that is none", []string{"--key", "geheim\n"}, 2, "the API key contains a space"},
 		{"a URL that is none", []string{"--url", "127.0.0.1:8000"}, 2, "write it like http://127.0.0.1:8000"},
 		{"a password in the URL", []string{"--url", "http://me:geheim@127.0.0.1:1"}, 2, "must not contain a user name or password"},
 	} {
