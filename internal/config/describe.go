@@ -49,7 +49,7 @@ func orNone(text string) string {
 // plain removes Markdown's code marks from a text.
 func plain(text string) string { return strings.ReplaceAll(text, "`", "") }
 
-// Markdown returns the table of all settings for the documentation.
+// Markdown is the table of all settings, as the README shows it.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | used by | |\n|---|---|---|---|\n")

@@ -47,19 +47,19 @@ func (c *Config) storage() []declaration {
 	return []declaration{
 		{
 			name: "HOOKFERRY_DATA", flag: "--data", def: "./data", role: RoleAll, value: pathOf(&c.Data),
-			meaning: "The directory of the SQLite database.",
+			meaning: "Directory of the SQLite database.",
 		},
 		{
 			name: "DATABASE_URL", defMeaning: "`hookferry.db` in `HOOKFERRY_DATA`", role: RoleAll, secret: true, value: databaseOf(&c.Database),
-			meaning: "The database: `sqlite://hooks.db` for a file in the working directory, `sqlite:///var/lib/hooks.db` for an absolute path, or `postgres://user@host/name` for a PostgreSQL database, which several nodes can share.",
+			meaning: "The database. `sqlite://hooks.db` is a file in the working directory, `sqlite:///var/lib/hooks.db` a file by its absolute path, `postgres://user@host/name` a PostgreSQL database that several nodes may share.",
 		},
 		{
 			name: "DATABASE_READ_URL", role: RoleAPI, secret: true, value: databaseOf(&c.ReadDatabase),
-			meaning: "A PostgreSQL read replica for status and list queries. If it does not respond, the primary is used.",
+			meaning: "A PostgreSQL read replica for status and list queries. If it does not respond, the primary does.",
 		},
 		{
 			name: "REDIS_URL", role: RoleAll, secret: true, value: redisOf(&c.Redis),
-			meaning: "Redis passes new deliveries from API nodes to workers, and makes rate limits count over all workers. `redis://host:6379/0`; `rediss://` for TLS; `?master_name=` for Sentinel, where the user name and password before the host are Sentinel's, and `&username=` and `&password=` are those of Redis; `?addr=host:port` for each further node of a cluster. Nothing is lost if Redis fails.",
+			meaning: "Redis, which passes new deliveries from API nodes to workers and makes rate limits hold across all nodes. It may fail at any time; nothing is lost. Forms: `redis://host:6379/0`; `rediss://` for TLS; `?master_name=` for Sentinel, where user and password are Sentinel's and those of Redis go into `&username=` and `&password=`; `?addr=host:port` once for each further node of a cluster.",
 		},
 		{
 			name: "LOG_RETENTION", def: "72h", role: RoleAll, value: durationOf(&c.Retention, time.Hour, 3650*day),
@@ -72,27 +72,27 @@ func (c *Config) delivery() []declaration {
 	return []declaration{
 		{
 			name: "WEBHOOK_MAX_RETRIES", def: "5", role: RoleWorker, value: countOf(&c.MaxRetries, 0, event.MaxRetries),
-			meaning: "The number of retries after the first attempt.",
+			meaning: "Retries after the first attempt.",
 		},
 		{
 			name: "WEBHOOK_RETRY_SCHEDULE", def: "10s,30s,60s,5m,15m", role: RoleWorker, value: scheduleOf(&c.RetrySchedule),
-			meaning: "The delay before each retry. If `WEBHOOK_MAX_RETRIES` is also set, the schedule is truncated to that number of retries, or extended by repeating the last delay.",
+			meaning: "The delay before each retry. If `WEBHOOK_MAX_RETRIES` is set too, the schedule is truncated to that many retries, or extended by repeating its last delay.",
 		},
 		{
 			name: "WEBHOOK_RETRY_DELAY", role: RoleWorker, value: delayOf(&c.RetryDelay),
-			meaning: "The delay before the first retry, in seconds or as a duration. Each later delay is twice as long. Replaces `WEBHOOK_RETRY_SCHEDULE`.",
+			meaning: "The delay before the first retry, in seconds or as a duration; each further delay is twice as long. Set it in place of `WEBHOOK_RETRY_SCHEDULE`.",
 		},
 		{
 			name: "WEBHOOK_TIMEOUT", def: "10s", role: RoleWorker, value: durationOf(&c.Timeout, 100*time.Millisecond, event.MaxTimeout),
-			meaning: "The timeout of an attempt, from the name lookup to the status line of the response.",
+			meaning: "How long an attempt may take, from the DNS lookup to the status line of the response.",
 		},
 		{
 			name: "HOOKFERRY_ALLOW_TARGETS", devDef: "127.0.0.0/8,::1/128", role: RoleAll, emptyIsSet: true, value: allowedOf(&c.AllowTargets),
-			meaning: "Networks (CIDR) and addresses that may be called even if they are not public, separated by commas; `all` allows every address.",
+			meaning: "Networks (CIDR) and addresses that may be called although they are not public, separated by commas. `all` allows every address.",
 		},
 		{
 			name: "HOOKFERRY_DENY_TARGETS", role: RoleAll, value: deniedOf(&c.DenyTargets),
-			meaning: "Networks (CIDR) and addresses that are never called, even if they are public or listed in `HOOKFERRY_ALLOW_TARGETS`; for example, your own public addresses.",
+			meaning: "Networks (CIDR) and addresses that are never called, even if they are public or listed in `HOOKFERRY_ALLOW_TARGETS`: your own public addresses, for example.",
 		},
 		{
 			name: "HOOKFERRY_TARGET_PORTS", def: "all", role: RoleAll, value: portsOf(&c.TargetPorts),
@@ -100,23 +100,23 @@ func (c *Config) delivery() []declaration {
 		},
 		{
 			name: "HOOKFERRY_REQUIRE_HTTPS", def: "false", role: RoleAll, value: switchOf(&c.RequireHTTPS),
-			meaning: "Whether target URLs must begin with https://. Existing subscriptions whose URL does not stop receiving deliveries.",
+			meaning: "Whether target URLs must begin with https://. If `true`, existing subscriptions with an http:// URL stop receiving deliveries.",
 		},
 		{
 			name: "HOOKFERRY_PROXY", role: RoleWorker, secret: true, value: proxyOf(&c.Proxy),
-			meaning: "The HTTP proxy for all requests to targets (CONNECT): `http://proxy.internal:3128`, with `user:password@` before the host if the proxy needs it. `HTTP_PROXY` and similar variables are ignored.",
+			meaning: "An HTTP proxy for calls to endpoints, used with CONNECT: `http://proxy.internal:3128`, or `http://user:password@proxy.internal:3128`. `HTTP_PROXY` and similar variables are ignored.",
 		},
 		{
 			name: "HOOKFERRY_TARGET_CA", role: RoleWorker, value: targetCAOf(&c.TargetCA),
-			meaning: "A PEM file of certificate authorities to trust for targets, in addition to the system's; for example, your own. It is read at startup.",
+			meaning: "A PEM file of certificate authorities to trust for calls to endpoints, in addition to the system's: your own, for example. It is read at startup.",
 		},
 		{
 			name: "HOOKFERRY_MAX_IN_FLIGHT", def: "1024", role: RoleWorker, value: countOf(&c.MaxInFlight, 1, 100_000),
-			meaning: "The maximum number of attempts in flight on a node. A quarter is reserved for endpoints that have hardly any.",
+			meaning: "How many attempts may be in flight at once. A quarter of them is reserved for endpoints that have few in flight.",
 		},
 		{
 			name: "HOOKFERRY_LANE_IN_FLIGHT", def: "64", role: RoleWorker, value: countOf(&c.LaneInFlight, 1, event.MaxInFlight),
-			meaning: "The maximum number of attempts in flight to the endpoint of one subscription.",
+			meaning: "How many attempts may be in flight at once to the endpoint of one subscription.",
 		},
 	}
 }
@@ -125,23 +125,23 @@ func (c *Config) serving() []declaration {
 	return []declaration{
 		{
 			name: "HOOKFERRY_ROLE", flag: "--role", def: string(RoleAll), role: RoleAll, value: choiceOf(&c.Role, RoleAll, RoleAPI, RoleWorker),
-			meaning: "What this process does: `api` serves the API, `worker` delivers, `all` does both. `api` and `worker` need PostgreSQL.",
+			meaning: "What this process does: `api` accepts events and serves the API, `worker` delivers, `all` does both. `api` and `worker` need PostgreSQL.",
 		},
 		{
 			name: "HOOKFERRY_ADDR", flag: "--addr", def: ":8000", devDef: "127.0.0.1:8000", role: RoleAll, value: addrOf(&c.Addr),
-			meaning: "The address of the API. A worker serves only `/livez`, `/readyz` and `/health` there.",
+			meaning: "The address that the API listens on. A worker serves `/livez`, `/readyz` and `/health` there.",
 		},
 		{
 			name: "HOOKFERRY_ADMIN_ADDR", flag: "--admin-addr", def: "127.0.0.1:8001", devDef: "127.0.0.1:0", role: RoleAll, emptyIsSet: true, value: adminAddrOf(&c.AdminAddr),
-			meaning: "The address of `/metrics` and of Go's profiles, which need no API key. `off` or an empty value disables it; port 0 means any free port, which the log names.",
+			meaning: "The address of `/metrics` and of Go's profiles, which need no key. `off` or an empty value turns them off; port 0 picks a free port, which the log names.",
 		},
 		{
 			name: "HOOKFERRY_API_KEY", role: RoleAPI, secret: true, value: keyOf(&c.APIKey),
-			meaning: "A first API key, for containers; `hookferry keys create` creates more.",
+			meaning: "A first API key, for containers. `hookferry keys create` makes more.",
 		},
 		{
 			name: "HOOKFERRY_MASTER_KEY", role: RoleAll, secret: true, value: ringOf(&c.MasterKeys),
-			meaning: "Encrypts the secrets and headers of subscriptions in the database (AES-256-GCM); `openssl rand -base64 32` creates one. Separate several keys with commas: the first one encrypts, all of them decrypt, and `hookferry keys rotate-master` encrypts everything with the first. Without the key, nothing that is encrypted can be read, so keep a copy of it, apart from the database backups.",
+			meaning: "Encrypts the secrets and header values of subscriptions in the database (AES-256-GCM). `openssl rand -base64 32` makes a key. With several keys, separated by commas, the first encrypts and all decrypt; `hookferry keys rotate-master` encrypts everything again with the first. Keep the key apart from database backups: what it encrypted can't be read without it.",
 		},
 		{
 			name: "HOOKFERRY_MAX_BODY", def: "1MiB", role: RoleAPI, value: sizeOf(&c.MaxBody, 1<<10, 32<<20),
@@ -149,15 +149,15 @@ func (c *Config) serving() []declaration {
 		},
 		{
 			name: "HOOKFERRY_MAX_CONNECTIONS", def: "4096", role: RoleAll, value: countOf(&c.MaxConnections, 16, 1_000_000),
-			meaning: "The maximum number of open connections to the API, and to the admin address. Beyond it, a new connection gets a 503 and is closed.",
+			meaning: "How many connections may be open at once to the API, and as many to the admin address. A further one gets 503 and is closed.",
 		},
 		{
 			name: "HOOKFERRY_MAX_PENDING", def: "10000000", role: RoleAPI, value: countOf(&c.MaxPending, 1, 1_000_000_000),
-			meaning: "The maximum number of pending deliveries. Beyond it, events get a 429. They are counted every few seconds, so the limit may be exceeded a little.",
+			meaning: "How many deliveries may be pending. Beyond that, publishing gets 429. They are counted every few seconds, so the backlog may grow slightly larger.",
 		},
 		{
 			name: "HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION", def: "1000000", role: RoleAPI, value: countOf(&c.MaxPendingOfOne, 1, 1_000_000_000),
-			meaning: "The maximum number of pending deliveries of one subscription, so that one dead endpoint does not fill the backlog.",
+			meaning: "The same limit for one subscription, so that one dead endpoint does not fill the backlog.",
 		},
 		{
 			name: "HOOKFERRY_SHUTDOWN_GRACE", def: "30s", role: RoleAll, value: durationOf(&c.ShutdownGrace, 0, time.Hour),
@@ -178,7 +178,7 @@ func (c *Config) logging() []declaration {
 		},
 		{
 			name: "HOOKFERRY_LOG_ATTEMPTS", def: "failures", role: RoleWorker, value: choiceOf(&c.LogAttempts, "failures", "all"),
-			meaning: "Which attempts are logged: `failures`, up to 10 per minute for a subscription and 300 in total, or `all`, without a limit. The log has a summary each minute, and the database stores every attempt.",
+			meaning: "Which attempts are logged: `failures`, up to 10 a minute for one subscription and 300 a minute in all, or `all`, without a limit. A summary is logged each minute. Every attempt is in the database either way.",
 		},
 	}
 }
