@@ -54,7 +54,7 @@ func TestHistogramPercentiles(t *testing.T) {
 
 func TestBodyIsReadAsItWasNumbered(t *testing.T) {
 	for _, size := range []int{minSize, 1024, 100_000} {
-		run, at := aRun(), time.Now()
+		run, at := newRun(), time.Now()
 		body := newBody(run, size)
 		if len(body) != size {
 			t.Errorf("a body of %d bytes has %d", size, len(body))
@@ -72,18 +72,18 @@ func TestBodyIsReadAsItWasNumbered(t *testing.T) {
 }
 
 // rig is a receiver with a phase under way, and a door to a handler that stands for the service.
-func rig(t *testing.T, load Load, serve http.HandlerFunc) (*ledger, *receiver, door) {
+func rig(t *testing.T, load Load, serve http.HandlerFunc) (*ledger, *receiver, publisher) {
 	t.Helper()
 	r, err := newReceiver(t.Context(), "127.0.0.1:0", load)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.close)
-	l := newLedger(load, aRun())
+	l := newLedger(load, newRun())
 	r.ledger.Store(l)
 	server := httptest.NewServer(serve)
 	t.Cleanup(server.Close)
-	return l, r, newDoor(strings.TrimPrefix(server.URL, "http://"), []string{"/x"}, "", load.Size)
+	return l, r, newPublisher(strings.TrimPrefix(server.URL, "http://"), []string{"/x"}, "", load.Size)
 }
 
 // What is dropped, sent twice or refused must be in the report.
@@ -91,7 +91,7 @@ func TestLossesAndDuplicatesAreCounted(t *testing.T) {
 	load := Load{Connections: 3, Size: 256, Subscriptions: 1, Rate: 1000, Duration: 200 * time.Millisecond}
 	var r *receiver
 	var n, dropped, doubled, refused atomic.Int64
-	l, made, d := rig(t, load, func(w http.ResponseWriter, req *http.Request) {
+	l, createdPaths, d := rig(t, load, func(w http.ResponseWriter, req *http.Request) {
 		times := 1
 		switch n.Add(1) % 10 {
 		case 1:
@@ -110,11 +110,11 @@ func TestLossesAndDuplicatesAreCounted(t *testing.T) {
 			t.Error(err)
 		}
 		for range times {
-			postOn(http.DefaultClient, r.url(load, 0), body)
+			forward(http.DefaultClient, r.url(load, 0), body)
 		}
 		w.WriteHeader(http.StatusAccepted)
 	})
-	r = made
+	r = createdPaths
 	if err := d.post(t.Context(), l, load.Duration); err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func TestRunAgainstTheService(t *testing.T) {
 	}
 	var text strings.Builder
 	report.Print(&text)
-	if !strings.Contains(text.String(), "delivered a second") {
+	if !strings.Contains(text.String(), "delivered per second") {
 		t.Error(text.String())
 	}
 }
@@ -251,7 +251,7 @@ func TestEndpointsOverTLSThatClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.close()
-	l := newLedger(load, aRun())
+	l := newLedger(load, newRun())
 	r.ledger.Store(l)
 	setting, err := r.trust(t.TempDir())
 	if err != nil {

@@ -43,7 +43,7 @@ func TestPairs(t *testing.T) {
 		if err != nil || busy != c.busy || !slices.Equal(s.asked, c.asked) {
 			t.Errorf("%s: %d busy, %v; it asked for %v; want %d and %v", c.why, busy, err, s.asked, c.busy, c.asked)
 		}
-		if want := "CPU a delivery 1.040, rate 0.980"; !strings.Contains(out.String(), want) {
+		if want := "CPU per delivery 1.040, rate 0.980"; !strings.Contains(out.String(), want) {
 			t.Errorf("%s: it prints\n%s\nwithout %q", c.why, out, want)
 		}
 	}

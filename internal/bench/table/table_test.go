@@ -23,15 +23,15 @@ func measured(contestants ...bench.Contestant) *result {
 	return &result{Command: "hookferry bench", Runs: []bench.Report{{Contestants: contestants}}}
 }
 
-func row(t *testing.T, bars []bar, what string) bar {
+func row(t *testing.T, criteria []criterion, what string) criterion {
 	t.Helper()
-	for _, b := range bars {
+	for _, b := range criteria {
 		if b.what == what {
 			return b
 		}
 	}
 	t.Fatalf("there is no row %q", what)
-	return bar{}
+	return criterion{}
 }
 
 // A bar is met or not by the medians against the relay of the same runs.
@@ -41,14 +41,14 @@ func TestBarsAreHeldAgainstTheRelay(t *testing.T) {
 		cpuMet, rateMet  bool
 		cpuText, because string
 	}{
-		{48, 24_000, true, true, "48.0 µs against 40.0 µs: 1.20 ×", "exactly at the bar"},
-		{49, 23_000, false, false, "49.0 µs against 40.0 µs: 1.23 ×", "just beyond it"},
+		{48, 24_000, true, true, "48.0 µs and 40.0 µs: 1.20 ×", "exactly at the bar"},
+		{49, 23_000, false, false, "49.0 µs and 40.0 µs: 1.23 ×", "just beyond it"},
 	} {
 		tab := &table{results: map[string]*result{"full SQLite": measured(
 			bench.Contestant{Name: "relay", Runs: []bench.Figures{figures(30_000, 40)}},
 			bench.Contestant{Name: "service", Runs: []bench.Figures{figures(test.rate, test.cpu)}},
 		)}}
-		cpu, rate := row(t, tab.bars(), "SQLite: CPU a delivery"), row(t, tab.bars(), "SQLite: delivered a second")
+		cpu, rate := row(t, tab.criteria(), "SQLite: CPU per delivery"), row(t, tab.criteria(), "SQLite: delivered per second")
 		if cpu.met != test.cpuMet || rate.met != test.rateMet || cpu.found != test.cpuText {
 			t.Errorf("%s: %+v, %+v", test.because, cpu, rate)
 		}
@@ -77,10 +77,10 @@ func TestBarsOfNodesApart(t *testing.T) {
 			"full PostgreSQL":           measured(bench.Contestant{Name: "service", Runs: []bench.Figures{figures(10_000, 60)}}),
 			"full PostgreSQL and Redis": measured(bench.Contestant{Name: "service", Runs: []bench.Figures{test.figures}}),
 		}}
-		bars := tab.bars()
-		at := slices.IndexFunc(bars, func(b bar) bool { return b.what == apart[0].words+": delivered a second" })
-		if at < 0 || bars[at].met != test.rate || bars[at+1].met != test.latency || bars[at+2].met != test.costs {
-			t.Errorf("%s: %+v", test.because, bars[max(at, 0):][:3])
+		criteria := tab.criteria()
+		at := slices.IndexFunc(criteria, func(b criterion) bool { return b.what == apart[0].words+": delivered per second" })
+		if at < 0 || criteria[at].met != test.rate || criteria[at+1].met != test.latency || criteria[at+2].met != test.costs {
+			t.Errorf("%s: %+v", test.because, criteria[max(at, 0):][:3])
 		}
 	}
 }
@@ -88,8 +88,8 @@ func TestBarsOfNodesApart(t *testing.T) {
 // What has not been measured has a dash and no verdict, and nothing divides by it.
 func TestRowsThatAreNotMeasured(t *testing.T) {
 	tab := &table{results: map[string]*result{}}
-	for _, b := range tab.bars() {
-		if b.met || b.found != "" && b.found != "not in the product yet" {
+	for _, b := range tab.criteria() {
+		if b.met || b.found != "" && b.found != "not implemented yet" {
 			t.Errorf("%+v", b)
 		}
 	}
