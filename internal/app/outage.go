@@ -45,7 +45,7 @@ func (o *outage) look(ctx context.Context) {
 	case ctx.Err() != nil:
 	case err != nil && o.since.IsZero():
 		o.since = now
-		o.log.WarnContext(ctx, "the database is unavailable: until it works again, requests that need it are refused, and deliveries wait", "error", err)
+		o.log.WarnContext(ctx, "the database can't be used: until it can, requests that need it are refused, and deliveries wait", "error", err)
 	case err != nil:
 		o.back = time.Time{}
 	case o.since.IsZero():
@@ -53,7 +53,7 @@ func (o *outage) look(ctx context.Context) {
 	case o.back.IsZero():
 		o.back = now
 	case now.Sub(o.back) >= steadyAfter:
-		o.log.InfoContext(ctx, "the database works again", "away_ms", o.back.Sub(o.since).Milliseconds(), "requests_refused", o.refused.Swap(0))
+		o.log.InfoContext(ctx, "the database can be used again", "away_ms", o.back.Sub(o.since).Milliseconds(), "requests_refused", o.refused.Swap(0))
 		o.since, o.back = time.Time{}, time.Time{}
 	}
 }

@@ -87,7 +87,7 @@ func (d declaration) meaningColumn() string {
 		column += " Allowed: " + d.value.allowed + "."
 	}
 	if d.secret {
-		column += " `" + d.name + "_FILE` can name a file that contains it."
+		column += " `" + d.name + "_FILE` can name a file that holds it."
 	}
 	return column
 }

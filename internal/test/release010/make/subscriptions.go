@@ -27,7 +27,7 @@ var plans = []plan{
 			"retry_schedule_seconds": [10, 60.5, 600], "max_in_flight": 4, "rate_per_second": 1.5`,
 	},
 	{
-		about: "accepts only signed events, and each has an idempotency key", path: "/ok", quiet: 30, loaded: true, keyed: true,
+		about: "takes signed events only, and each has an idempotency key", path: "/ok", quiet: 30, loaded: true, keyed: true,
 		secret: signingKey, settings: `"secret": "` + signingKey + `", "require_signature": true`,
 	},
 	{about: "delivered at the third attempt", path: "/flaky", quiet: 20, loaded: true, settings: `"retry_schedule_seconds": [0.1, 0.1, 0.1]`},
