@@ -16,7 +16,7 @@ import (
 	"github.com/hookferry/hookferry/client"
 )
 
-// serve starts a server and a client of it.
+// serve starts a server and returns a client for it.
 func serve(t *testing.T, h http.HandlerFunc, opts ...client.Option) *client.Client {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -355,7 +355,7 @@ func TestHealthThatIsDownIsAnAnswer(t *testing.T) {
 	}
 }
 
-// pages answers with a list of n items, two a page.
+// pages responds with a list of n items, two per page.
 func pages(n int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		first := 0
@@ -419,7 +419,7 @@ func TestListsEnd(t *testing.T) {
 	}
 }
 
-// What was read can be changed and sent back, and changes nothing else.
+// A subscription that was read can be changed and sent back without changing anything else.
 func TestInputKeepsWhatWasSet(t *testing.T) {
 	read := client.Subscription{
 		ID: "s", TargetURL: "https://a.example", Description: "d", EventTypes: []string{"user.*"}, RequireSignature: true, HasSecret: true,

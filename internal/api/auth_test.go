@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// withKeys makes the API ask for keys.
+// withKeys makes the API require keys.
 func withKeys(o *Options) { o.Keys = o.Subscriptions.(*memory) }
 
 func TestEveryOperationNeedsAKeyUnlessItIsPublic(t *testing.T) {
@@ -33,8 +33,7 @@ func TestEveryOperationNeedsAKeyUnlessItIsPublic(t *testing.T) {
 	}
 }
 
-// needs is the table of scopes once more, written down apart from the code: what a
-// change there must be meant to change.
+// needs repeats the table of scopes, so that a change to the code needs a deliberate change here.
 var needs = map[string]event.Scope{
 	"POST /subscriptions/":                       event.ScopeAdmin,
 	"GET /subscriptions/":                        event.ScopeRead,
@@ -53,8 +52,8 @@ var needs = map[string]event.Scope{
 	"GET /readyz":                                public,
 }
 
-// Every route with every kind of key: 401 for one that is none or not valid any more,
-// 403 with words for a scope that does not cover it, anything else for one that does.
+// Every route with every kind of key: 401 for a missing or invalid key, 403 with an explanation for
+// a scope that does not cover the route, and anything else for one that does.
 func TestEveryRouteWithEveryScope(t *testing.T) {
 	s := newServer(t, withKeys)
 	id := event.NewID(testTime).String()
@@ -74,7 +73,7 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 			for _, method := range methods {
 				for _, c := range []struct {
 					key, says string
-					open      bool // it may pass where a key is needed
+					open      bool // passes where a key is needed
 				}{
 					{"", "is needed", false},
 					{"hf_no_such_key", "unknown", false},
@@ -117,7 +116,7 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 	}
 }
 
-// A row that was added without a scope is for admins alone.
+// A row without a scope is only for admins.
 func TestARouteWithoutAScopeIsClosed(t *testing.T) {
 	a := &api{Options: Options{Keys: &memory{}, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return testTime }}}
 	for key, open := range map[string]bool{testKey: true, testKey + "-pub": false, testKey + "-read": false} {

@@ -9,7 +9,7 @@ import (
 
 const good = `"target_url": "https://example.com/hook"`
 
-// badBodies are refused by create and by replace alike.
+// badBodies are refused by both create and replace.
 var badBodies = []struct {
 	reason string
 	body   string
@@ -157,14 +157,14 @@ func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
 	}
 }
 
-// The first field is that of the document's order, whatever the order in the request.
+// The first field is the first in the document's order, whatever the order in the request.
 func TestDetailNamesTheFirstField(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	for _, c := range []struct {
 		reason, method, path, body string
-		first                      string // how the detail begins
-		more                       int    // how many more it counts
+		first                      string // beginning of the detail
+		more                       int    // number of further faults
 	}{
 		{"one", "POST", "/subscriptions/", `{"target_url": "ftp://example.com"}`, "target_url: must ", 0},
 		{"two", "POST", "/subscriptions/", `{"timeout_seconds": 99, "target_url": "example.com"}`, "target_url: ", 1},
@@ -184,7 +184,7 @@ func TestDetailNamesTheFirstField(t *testing.T) {
 		if !strings.HasPrefix(detail, c.first) || counted != (c.more > 0) {
 			t.Errorf("%s: the detail is %q, want %q and %d more", c.reason, detail, c.first, c.more)
 		}
-		for range 5 { // maps have another order each time
+		for range 5 { // maps have a different order each time
 			if again := s.do(c.method, c.path, c.body); again.text != first.text {
 				t.Errorf("%s: the same request is answered\n%s\nand\n%s", c.reason, first.text, again.text)
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// idOperations are those with an id in their path, and what it is the id of.
+// idOperations are the operations with an id in their path, and the kind of the id.
 var idOperations = []struct {
 	method, path, body string
 	wants              kind
@@ -48,7 +48,7 @@ func TestWhatIsNotAnIDIsSaidToBeNone(t *testing.T) {
 	}
 }
 
-// All ids look alike. Whoever takes one for another is told where that one is.
+// All ids look alike. Someone who mixes them up is told where the object is.
 func TestAnIDOfAnotherKindLeadsToWhatItIs(t *testing.T) {
 	s := newServer(t)
 	subscription, deleted := s.create(minimal), s.create(minimal)
@@ -105,7 +105,7 @@ func TestContentTypes(t *testing.T) {
 	id := s.create(minimal)
 	long := "application/json; a=" + strings.Repeat("b", 300)
 	for _, c := range []struct {
-		value, keep string // "" is refused
+		value, keep string // "" means that value is refused
 		reason      string
 	}{
 		{"application/json", "application/json", "plain"},

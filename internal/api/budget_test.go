@@ -62,7 +62,7 @@ func TestBodiesAreReadWhole(t *testing.T) {
 	}
 }
 
-// slow is a caller who has announced a body and sent a part of it.
+// slow is a client that has announced a body and sent part of it.
 func (s *server) slow(id string, announced, sent int) net.Conn {
 	s.Helper()
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
@@ -80,8 +80,8 @@ func longEvent(size int) string {
 	return head + strings.Repeat("x", size-len(head)-len(tail)) + tail
 }
 
-// The bodies of callers who send slowly take no more memory than the budget; one for
-// whom there is none is told to come again; and what they held is given back.
+// The bodies of slow clients take no more memory than the budget. A client beyond the budget is
+// told to try again, and the memory is given back.
 func TestBodiesAreBoundedTogether(t *testing.T) {
 	const limit, each = 200_000, 90_000
 	s := newServer(t, func(o *Options) { o.Bodies = limit })
@@ -115,7 +115,7 @@ func TestBodiesAreBoundedTogether(t *testing.T) {
 	s.want(202, s.do("POST", "/webhooks/ingest/"+id, longEvent(each)))
 }
 
-// Who announces a lot and sends next to nothing holds next to nothing.
+// A client that announces a large body and sends almost nothing takes almost no memory.
 func TestAnnouncingTakesNoRoom(t *testing.T) {
 	s := newServer(t, func(o *Options) { o.Bodies = 1 << 20 })
 	api := s.handler()

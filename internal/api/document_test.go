@@ -40,7 +40,7 @@ func TestDocumentIsTheOneCheckedIn(t *testing.T) {
 	}
 }
 
-// document is the OpenAPI document, read back.
+// document returns the OpenAPI document, parsed.
 func document(t *testing.T) map[string]any {
 	t.Helper()
 	text, err := OpenAPI("dev")
@@ -54,7 +54,7 @@ func document(t *testing.T) map[string]any {
 	return d
 }
 
-// fill puts an id in the place of a path's parameter.
+// fill replaces the parameter of a path with an id.
 func fill(path, id string) string {
 	before, rest, found := strings.Cut(path, "{")
 	if !found {
@@ -64,7 +64,7 @@ func fill(path, id string) string {
 	return before + id + after
 }
 
-// at follows keys into a document, and references on the way.
+// at follows keys and references into a document.
 func at(t *testing.T, d map[string]any, keys ...string) map[string]any {
 	t.Helper()
 	node := d
@@ -81,8 +81,8 @@ func at(t *testing.T, d map[string]any, keys ...string) map[string]any {
 	return node
 }
 
-// TestEveryOperationAnswersAsDocumented sends each operation's own examples, and
-// holds what comes back against the schema.
+// TestEveryOperationAnswersAsDocumented sends each operation's own examples, and compares the
+// responses with the schema.
 func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 	d := document(t)
 	for path, item := range d["paths"].(map[string]any) {
@@ -141,7 +141,7 @@ func exampleBodies(t *testing.T, operation map[string]any) []string {
 	return bodies
 }
 
-// checkAnswer holds an answer against what the document says of its status.
+// checkAnswer compares a response with the description of its status in the document.
 func checkAnswer(t *testing.T, d, operation map[string]any, r reply) {
 	t.Helper()
 	status := fmt.Sprint(r.status)
@@ -165,8 +165,8 @@ func checkAnswer(t *testing.T, d, operation map[string]any, r reply) {
 	conform(t, d, "example "+status, media["schema"], media["example"])
 }
 
-// conform holds a value against the part of JSON Schema that the document uses.
-// It is stricter in one thing: an object has no property that is not documented.
+// conform compares a value with the part of JSON Schema that the document uses. It is stricter: an
+// object must not have undocumented properties.
 func conform(t *testing.T, d map[string]any, where string, schema, value any) {
 	t.Helper()
 	s := schema.(map[string]any)

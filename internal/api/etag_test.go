@@ -35,7 +35,7 @@ func TestIfMatch(t *testing.T) {
 	for _, c := range []struct {
 		reason string
 		header string
-		status int // 2 for success
+		status int // 2 means success
 	}{
 		{"the revision", `"3"`, 2},
 		{"anything", `*`, 2},
@@ -98,7 +98,7 @@ func TestIfMatchInTwoHeadersIsOneList(t *testing.T) {
 	}
 }
 
-// Whether there is something comes first, then whether it is the right revision, then the body.
+// The existence of the subscription is checked first, then the revision, then the body.
 func TestIfMatchAndWhatElseIsWrong(t *testing.T) {
 	s := newServer(t)
 	unknown := event.NewID(testTime).String()
@@ -118,7 +118,7 @@ func TestIfMatchAndWhatElseIsWrong(t *testing.T) {
 	}
 }
 
-// Another change comes between the reading and the writing.
+// Another change comes between reading and writing.
 func TestOvertakenChanges(t *testing.T) {
 	for _, c := range []struct {
 		reason, method, body, header string
@@ -182,7 +182,7 @@ func FuzzIfMatch(f *testing.F) {
 				t.Errorf("%q is read as %d", text, revision)
 			}
 		}
-		// What is well formed stays so, and means the same, beside a tag that matches nothing.
+		// A well-formed header keeps its meaning next to a tag that matches nothing.
 		longer, err := readPrecondition(map[string][]string{"If-Match": {text, `W/"0"`}})
 		if p.any != (err != nil) || err == nil && len(longer.revisions) != len(p.revisions) {
 			t.Errorf("%q is read as %+v, and with another tag as %+v, %v", text, p, longer, err)

@@ -83,7 +83,7 @@ func TestIngestTakesNoBadIdempotencyKey(t *testing.T) {
 	}
 }
 
-// failing is an Ingester that fails as told.
+// failing is an Ingester that returns an error.
 type failing struct{ err error }
 
 func (f failing) Ingest(context.Context, event.Submission) (event.Submitted, error) {
@@ -130,7 +130,7 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 	}
 }
 
-// panicking is an Ingester with a fault.
+// panicking is an Ingester that panics.
 type panicking struct{ cause any }
 
 func (p panicking) Ingest(context.Context, event.Submission) (event.Submitted, error) {
@@ -149,12 +149,12 @@ func TestPanicIsAnsweredAndLogged(t *testing.T) {
 	s.want(200, s.do("GET", "/livez", ""))
 }
 
-// What a handler panics with may hold everything: a subscription, or a whole request.
+// The value of a panic may contain a subscription or a whole request.
 func TestPanicShowsNoSecret(t *testing.T) {
 	sub := event.Subscription{Secrets: []event.Secret{testSecret}, Headers: event.Headers{"X-Auth": testCredential}}
 	request := event.Submission{Header: http.Header{"Authorization": {"Bearer " + testKey}}}
 	for _, cause := range []any{sub, &sub, []event.Subscription{sub}, request, fmt.Errorf("with %+v", sub), fmt.Sprint(sub), testSecret[:0]} {
-		s := newServer(t, func(o *Options) { o.Ingest = panicking{cause} }) // its end searches the log
+		s := newServer(t, func(o *Options) { o.Ingest = panicking{cause} }) // cleanup searches the log
 		s.want(500, s.do("POST", "/webhooks/ingest/"+event.NewID(testTime).String(), `{"event":"a","data":1}`))
 		if !strings.Contains(s.log.String(), "request panicked") {
 			t.Errorf("%T: nothing is logged", cause)

@@ -10,7 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// routed is a router whose endpoints do nothing.
+// routed returns a router whose endpoints do nothing.
 func routed(t testing.TB, routes ...string) *router {
 	t.Helper()
 	var r router
@@ -23,7 +23,7 @@ func routed(t testing.TB, routes ...string) *router {
 	return &r
 }
 
-// asked is the URL of a request for a path.
+// asked returns the URL of a request for a path.
 func asked(t testing.TB, path string) *url.URL {
 	t.Helper()
 	u, err := url.ParseRequestURI(path)
@@ -92,7 +92,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// The path decides which resource a request is for, and then the method.
+// The path determines the resource before the method matters.
 func TestThePathDecidesBeforeTheMethod(t *testing.T) {
 	r := routed(t, "GET /a/b", "PUT /a/{x}")
 	for path, allow := range map[string]string{"/a/b": "GET, HEAD, OPTIONS", "/a/c": "OPTIONS, PUT"} {
@@ -106,7 +106,7 @@ func TestRoutesInEachOthersWay(t *testing.T) {
 	for _, c := range []struct {
 		reason string
 		routes []string
-		words  []string // of the error; nil: none
+		words  []string // in the error; nil: no error
 	}{
 		{"other methods", []string{"GET /a/{x}", "PUT /a/{x}", "PUT /a", "GET /a/b"}, nil},
 		{"other names in other shapes", []string{"GET /a/{x}", "GET /a/{y}/b", "GET /{z}"}, nil},
@@ -145,7 +145,7 @@ func TestRoutesInEachOthersWay(t *testing.T) {
 	}
 }
 
-// A page in the way of an operation stops the start, too.
+// A documentation page that conflicts with an operation stops the start.
 func TestAPageInTheWayOfAnOperation(t *testing.T) {
 	operations := []operation{{Operation: huma.Operation{Method: http.MethodGet, Path: "/docs"}}}
 	err := (&api{}).addAll(operations, []docsPage{{path: "/docs/"}})
@@ -164,7 +164,7 @@ func TestAParameterThatIsNoneOfThePath(t *testing.T) {
 	in.get("y")
 }
 
-// The document names all parameters of a path, in their order and before all others.
+// The document lists the parameters of a path in order, before all others.
 func TestTheDocumentNamesAllParametersOfAPath(t *testing.T) {
 	op := operation{needs: public, Operation: huma.Operation{
 		Method: http.MethodGet, Path: "/subscriptions/{id}/deliveries/{delivery_id}/attempts", Parameters: pageParameters(),
@@ -184,7 +184,7 @@ func TestTheDocumentNamesAllParametersOfAPath(t *testing.T) {
 	}
 }
 
-// What is found costs no memory: it is looked for before the key of a request is checked.
+// Routing allocates nothing, because it happens before the key is checked.
 func TestRoutingAllocatesNothing(t *testing.T) {
 	r := routed(t, "POST /webhooks/ingest/{id}", "GET /webhooks/{id}/a/{b}", "GET /docs")
 	for _, path := range []string{"/webhooks/ingest/0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071/", "/webhooks/1/a/2", "/docs", "/" + strings.Repeat("a/", 1000)} {

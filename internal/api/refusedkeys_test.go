@@ -55,7 +55,7 @@ func TestLinesAboutKeysAreBounded(t *testing.T) {
 	}
 }
 
-// TestProbesAreNoRefusals: whoever balances load asks each second.
+// TestProbesAreNoRefusals: load balancers probe every second.
 func TestProbesAreNoRefusals(t *testing.T) {
 	refused := 0
 	s := newServer(t, func(o *Options) {

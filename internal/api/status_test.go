@@ -58,7 +58,7 @@ func TestDeliveryTellsItsWholeStory(t *testing.T) {
 	}
 }
 
-// A delivery that waits for more than its due time says why.
+// A delivery that is held back past its due time says why.
 func TestDeliveryThatWaitsSaysWhy(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
@@ -139,7 +139,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotKnownIsNull: a zero would say that all is done.
+// TestWhatIsNotKnownIsNull: a zero would mean that all is done.
 func TestWhatIsNotKnownIsNull(t *testing.T) {
 	counts := QueueCounts{Pending: 4, Leased: 3, Due: 1, OldestDueSeconds: 1.5}
 	nulls := map[string]any{"pending": nil, "leased": nil, "due": nil, "oldest_due_seconds": nil}

@@ -13,7 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// everySet is a subscription of which no field has its default.
+// everySet is a subscription in which no field has its default.
 const everySet = `{"target_url": "https://example.com/hook", "secret": "` + testSecret + `", "description": "orders", "event_types": ["a", "b.*"],
 	"is_active": false, "require_signature": true, "headers": {"X-Team": "shop", "Authorization": "` + testCredential + `"},
 	"timeout_seconds": 1.234567, "retry_schedule_seconds": [10, 60], "max_in_flight": 4, "rate_per_second": 20, "body": "data"}`
@@ -21,7 +21,7 @@ const everySet = `{"target_url": "https://example.com/hook", "secret": "` + test
 func TestPatch(t *testing.T) {
 	for _, c := range []struct {
 		reason, body string
-		want         map[string]any // the fields that change, and to what
+		want         map[string]any // the changed fields and their values
 	}{
 		{"nothing", `{}`, nil},
 		{"one field", `{"description": "new"}`, map[string]any{"description": "new"}},
@@ -85,7 +85,7 @@ func TestPatch(t *testing.T) {
 func TestPatchOfTheSecret(t *testing.T) {
 	for _, c := range []struct {
 		reason, body string
-		given, after []event.Secret // what the store is given, and what it then has
+		given, after []event.Secret // what the store gets, and what it then contains
 	}{
 		{"not named: the store keeps its own, whatever became of it meanwhile", `{"description": "x"}`, nil, []event.Secret{testSecret}},
 		{"null", `{"secret": null}`, []event.Secret{}, []event.Secret{}},
@@ -121,13 +121,13 @@ func plain(secrets []event.Secret) []string {
 	return texts
 }
 
-// A PATCH is refused in the words of a PUT, and then nothing of it is stored.
+// A PATCH is refused with the messages of a PUT, and nothing of it is stored.
 func TestBadPatches(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	for _, c := range badBodies {
 		if strings.Contains(c.reason, "is missing") || c.reason == "a header that is null" {
-			continue // which a patch may have
+			continue // a patch may have this
 		}
 		put, patch := s.do("PUT", "/subscriptions/"+id, c.body), s.do("PATCH", "/subscriptions/"+id, c.body)
 		if patch.status != c.status || patch.field(c.field) == "" || patch.json["detail"] != put.json["detail"] {
@@ -159,8 +159,8 @@ func TestBadPatches(t *testing.T) {
 	}
 }
 
-// What the settings of the service, or a release, have made wrong since does not stand in the
-// way of other changes.
+// A setting of the service or a new release may make stored fields invalid. That does not prevent
+// other changes.
 func TestPatchLooksAtWhatItChanges(t *testing.T) {
 	for _, c := range []struct {
 		reason, body string
@@ -216,7 +216,7 @@ func TestPatchKeepsWhyItWasDisabled(t *testing.T) {
 	}
 }
 
-// What can't be opened would be lost: its headers are not among what a patch could keep.
+// Headers that can't be decrypted would be lost, because a patch could not keep them.
 func TestPatchOfASealedSubscription(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
@@ -300,8 +300,8 @@ func FuzzPatchBody(f *testing.F) {
 	})
 }
 
-// Every field that can be set is in the table that sets it, and every field that a read shows
-// can be sent back.
+// The table of fields contains every settable field, and every field of a response can be sent
+// back.
 func TestFieldsAreComplete(t *testing.T) {
 	var table []string
 	for _, f := range subscriptionFields {

@@ -17,7 +17,7 @@ func TestPauseAndResume(t *testing.T) {
 	var since any
 	for _, c := range []struct {
 		reason, action, body string
-		by, why              any // what is shown; nil, nil: not paused
+		by, why              any // in the response; nil and nil: not paused
 	}{
 		{"resumed although it is not paused", "resume", ``, nil, nil},
 		{"paused", "pause", `{"reason": "maintenance"}`, "ops", "maintenance"},
@@ -52,7 +52,7 @@ func TestPauseAndResume(t *testing.T) {
 	if r := s.want(200, s.do("PUT", path, minimal)); r.json["paused_at"] == nil {
 		t.Errorf("a replace resumes: %s", r.text)
 	}
-	s.ingest(id) // answered 202 as ever
+	s.ingest(id) // still gets a 202
 	if etag != `"1"` {
 		t.Errorf("the ETag was %s", etag)
 	}
@@ -110,7 +110,7 @@ func TestBadPauses(t *testing.T) {
 	s.want(405, s.do("GET", "/subscriptions/"+id+"/pause", ""))
 }
 
-// curl -X POST sends no body, and curl -d "" an empty one that says to be a form.
+// curl -X POST sends no body, and curl -d "" sends an empty body with the type of a form.
 func TestAPauseNeedsNoBody(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)

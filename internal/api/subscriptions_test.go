@@ -71,7 +71,7 @@ func TestNoRetriesIsNotTheServicesSchedule(t *testing.T) {
 func TestWhatIsTakenWithAWarning(t *testing.T) {
 	for _, c := range []struct {
 		reason, body string
-		warned       []string // how each warning begins
+		warned       []string // beginning of each warning
 	}{
 		{"nothing to warn of", `"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"`, nil},
 		{"a text that could be guessed", `"secret": "my_secret_key"`, []string{"secret does not begin with whsec_", "secret is shorter than 16 bytes"}},

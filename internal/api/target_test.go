@@ -64,7 +64,7 @@ func TestCleanTarget(t *testing.T) {
 	}
 }
 
-// What was changed is shown, stored, and found again when it is sent back.
+// A converted URL is shown, stored, and recognized when it is sent back.
 func TestAnInternationalHostIsShownAsItIsCalled(t *testing.T) {
 	s := newServer(t)
 	r := s.want(201, s.do("POST", "/subscriptions/", `{"target_url": " http://bücher.example/hook\n"}`))

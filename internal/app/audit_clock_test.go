@@ -13,7 +13,7 @@ type fixedClock time.Duration
 
 func (c fixedClock) ClockOffset() time.Duration { return time.Duration(c) }
 
-// The service audits through decorators, which hide the powers of the driver.
+// The service audits through wrappers, which hide optional interfaces of the driver.
 func TestIntegrityComparesTheClocks(t *testing.T) {
 	driver, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "hookferry.db"), sqlite.Options{})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// onEachStore runs a test with one node on SQLite, and with two on PostgreSQL.
+// onEachStore runs a test with one node on SQLite, and with two nodes on PostgreSQL.
 func onEachStore(t *testing.T, test func(t *testing.T, nodes []*instance)) {
 	t.Run("SQLite", func(t *testing.T) { test(t, []*instance{start(t, t.TempDir())}) })
 	t.Run("PostgreSQL", func(t *testing.T) {
@@ -20,7 +20,7 @@ func onEachStore(t *testing.T, test func(t *testing.T, nodes []*instance)) {
 	})
 }
 
-// Many change one subscription at once, each a header of its own, and no change is lost.
+// Concurrent changes of one subscription, each of a different header, lose nothing.
 func TestConcurrentPatchesLoseNothing(t *testing.T) {
 	onEachStore(t, func(t *testing.T, nodes []*instance) {
 		sub := nodes[0].subscribe(map[string]any{"target_url": "http://127.0.0.1:9/", "event_types": []string{"a.*"}})
@@ -55,8 +55,8 @@ func TestConcurrentPatchesLoseNothing(t *testing.T) {
 	})
 }
 
-// What one node answers, the other knows at once: nobody is told that an ETag is out of date
-// that was given a moment ago, nor that an old one is good.
+// A change on one node is visible on the other at once: a new ETag is never refused, and an old one
+// never accepted.
 func TestETagsHoldOnEveryNode(t *testing.T) {
 	onEachStore(t, func(t *testing.T, nodes []*instance) {
 		sub := nodes[0].subscribe(map[string]any{"target_url": "http://127.0.0.1:9/"})
@@ -88,22 +88,22 @@ func TestETagsHoldOnEveryNode(t *testing.T) {
 	})
 }
 
-// Events are accepted during a pause on every node, and nothing is sent; then all of them are
-// delivered, with the settings as they were.
+// During a pause, every node accepts events, and none sends anything. Then all events are
+// delivered, and the settings are unchanged.
 func TestPauseHoldsDeliveriesAndLosesNone(t *testing.T) {
 	onEachStore(t, func(t *testing.T, nodes []*instance) {
 		r := receive(t, "", nil)
 		here, there := nodes[0], nodes[len(nodes)-1]
 		sub := here.subscribe(map[string]any{"target_url": r.URL, "event_types": []string{"user.*"}})
-		here.settled(here.publish(sub, created)) // in the memory of a lane
+		here.settled(here.publish(sub, created)) // puts it into the memory of a lane
 		there.settled(there.publish(sub, created))
 
 		paused := here.want(http.StatusOK, "POST", "/subscriptions/"+sub+"/pause", map[string]any{"reason": "maintenance"})
 		if paused["paused_by"] != "anonymous" || paused["is_active"] != true || paused["event_types"] == nil {
 			t.Errorf("paused as %v", paused)
 		}
-		// A hint may be late: until each node knows, it delivers what it accepts. What it accepts
-		// next for another subscription is delivered in any case, and later.
+		// A hint may be late: until a node knows of the pause, it delivers what it accepts. An
+		// event that it accepts later for another subscription is delivered in any case.
 		other := here.subscribe(map[string]any{"target_url": receive(t, "", nil).URL})
 		for _, node := range nodes {
 			await.NoError(t, func() error {
@@ -146,7 +146,7 @@ func TestPauseHoldsDeliveriesAndLosesNone(t *testing.T) {
 	})
 }
 
-// The id that endpoints know, webhook-id, leads to the delivery: right after the 202, and later.
+// The id that endpoints know, webhook-id, leads to the delivery, right after the 202 and later.
 func TestEventIDLeadsToItsDelivery(t *testing.T) {
 	onEachStore(t, func(t *testing.T, nodes []*instance) {
 		sub := nodes[0].subscribe(map[string]any{"target_url": receive(t, "", nil).URL})
@@ -166,8 +166,8 @@ func TestEventIDLeadsToItsDelivery(t *testing.T) {
 	})
 }
 
-// A subscription is deleted while the request to its endpoint is under way, and the endpoint
-// accepts the delivery: it has it, so the delivery is delivered and not cancelled.
+// A subscription is deleted while a request to its endpoint is in flight, and the endpoint accepts
+// it. The delivery is then delivered, not cancelled.
 func TestDeliveryThatSucceedsWhileItsSubscriptionIsDeleted(t *testing.T) {
 	onEachStore(t, func(t *testing.T, nodes []*instance) {
 		for reason, want := range map[int]string{http.StatusOK: "delivered", http.StatusInternalServerError: "cancelled"} {

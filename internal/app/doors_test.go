@@ -10,8 +10,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// While an endpoint is dead, its backlog grows to the bound and not beyond; others go
-// on; and when it is gone, there is room again.
+// While an endpoint is dead, its backlog grows up to the limit, and other subscriptions are not
+// affected. When the subscription is deleted, there is capacity again.
 func TestTheBacklogIsBoundedAndOthersGoOn(t *testing.T) {
 	healthy := receive(t, "", nil)
 	s := start(t, t.TempDir(), "HOOKFERRY_MAX_PENDING=1000", "HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION=5", "WEBHOOK_RETRY_SCHEDULE=1h")
@@ -43,7 +43,7 @@ func TestTheBacklogIsBoundedAndOthersGoOn(t *testing.T) {
 	}
 }
 
-// Without a key, only this machine's names are answered, on both addresses.
+// Without a key, the service accepts only requests to this machine's names, on both addresses.
 func TestDevAnswersThisMachineOnly(t *testing.T) {
 	s := start(t, t.TempDir())
 	for _, url := range []string{s.url + "/subscriptions/", "http://" + s.AdminAddr() + "/metrics"} {

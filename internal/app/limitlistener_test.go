@@ -12,8 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// One connection too many is told so at once and holds nothing; when another one ends,
-// there is room again.
+// A connection beyond the limit is refused at once and takes no capacity. When another connection
+// ends, a new one is accepted.
 func TestConnectionsAreBounded(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -49,7 +49,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Fatalf("a connection there is room for got %q", body)
 		}
 	}
-	res, err := http.ReadResponse(bufio.NewReader(dial()), nil) // the answer comes unasked
+	res, err := http.ReadResponse(bufio.NewReader(dial()), nil) // the response comes without a request
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
-// Two nodes share one PostgreSQL database: what one takes in, both know, nothing is
-// delivered twice, and what one node leaves behind the other brings to its end.
+// Two nodes share a PostgreSQL database: both know what one accepts, nothing is delivered twice,
+// and one node finishes what the other leaves behind.
 func TestTwoNodesOnPostgreSQL(t *testing.T) {
 	r := receive(t, "", nil)
 	database := "DATABASE_URL=" + postgresServer.Database(t, "")
@@ -46,7 +46,7 @@ func TestTwoNodesOnPostgreSQL(t *testing.T) {
 	}
 }
 
-// A change on one node is seen on the other, which has the subscription in memory.
+// A change on one node reaches the other, which has the subscription in memory.
 func TestChangesReachOtherNodes(t *testing.T) {
 	r := receive(t, "", nil)
 	database := "DATABASE_URL=" + postgresServer.Database(t, "")
@@ -66,10 +66,10 @@ func TestChangesReachOtherNodes(t *testing.T) {
 	})
 }
 
-// While the database is away, ingest says so and asks to come again; when it is
-// back, everything goes on by itself.
+// While the database is unavailable, ingest says so and asks callers to retry. When it works again,
+// the service continues by itself.
 func TestPostgreSQLAway(t *testing.T) {
-	server, err := pgtest.Start() // its own: others use the one of the package
+	server, err := pgtest.Start() // its own server, because other tests use that of the package
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// A master key is rotated, with the command between two starts; a node with the wrong one
-// sends nothing unsigned and says why; and with the right one again, what waited goes out.
+// A master key is rotated by the command between two starts. A node with the wrong key sends
+// nothing unsigned and says why. With the right key again, the pending deliveries are made.
 func TestMasterKeysAreRotated(t *testing.T) {
 	for database, settings := range map[string][]string{"SQLite": nil, "PostgreSQL": {"DATABASE_URL=" + postgresServer.Database(t, "")}} {
 		t.Run(database, func(t *testing.T) { rotate(t, settings) })
@@ -90,7 +90,7 @@ func masterKey(letter byte) string {
 	return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{letter}, 32))
 }
 
-// keyID is what tells a master key from others.
+// keyID returns the id of a master key.
 func keyID(t *testing.T, key string) string {
 	t.Helper()
 	cfg, err := config.Load([]string{"HOOKFERRY_MASTER_KEY=" + key}, "", config.Overrides{})
@@ -100,7 +100,7 @@ func keyID(t *testing.T, key string) string {
 	return cfg.MasterKeys.IDs()[0].String()
 }
 
-// signed publishes an event as a producer does that signs.
+// signed publishes an event with a signature, as a producer does.
 func (i *instance) signed(subscription, secret string) (int, http.Header, map[string]any) {
 	i.t.Helper()
 	signer, err := webhook.NewSigner(secret)
@@ -118,7 +118,7 @@ func (i *instance) signed(subscription, secret string) (int, http.Header, map[st
 	return i.do(req)
 }
 
-// Whoever serves others without sealing is told so at each start.
+// A service without a master key warns at each start, except with --dev.
 func TestUnsealedSecretsAreWarnedOf(t *testing.T) {
 	const warning = "secrets are stored unencrypted"
 	for _, c := range []struct {

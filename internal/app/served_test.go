@@ -9,7 +9,7 @@ import (
 	"github.com/hookferry/hookferry/internal/config"
 )
 
-// TestWhatIsServed: the ready line names nothing that this node does not serve.
+// TestWhatIsServed: the ready line names only what this node serves.
 func TestWhatIsServed(t *testing.T) {
 	listening := func() server {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -22,7 +22,7 @@ func TestWhatIsServed(t *testing.T) {
 	for _, tt := range []struct {
 		role    config.Role
 		servers []server
-		want    string // the names of what is said
+		want    string // names in the log line
 	}{
 		{config.RoleAll, []server{listening(), listening()}, "api docs admin role database"},
 		{config.RoleAll, []server{listening()}, "api docs role database"},

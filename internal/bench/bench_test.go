@@ -19,7 +19,7 @@ import (
 	"github.com/hookferry/hookferry/internal/config"
 )
 
-// Each value must come back to 1.6 %, or percentiles lie.
+// Each value must come back with an error of at most 1.6 %, or percentiles are wrong.
 func TestHistogramKnowsEachValue(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 100_000 {
@@ -71,7 +71,7 @@ func TestBodyIsReadAsItWasNumbered(t *testing.T) {
 	}
 }
 
-// rig is a receiver with a phase under way, and a door to a handler that stands for the service.
+// rig is a receiver in a phase, and a publisher to a handler that stands in for the service.
 func rig(t *testing.T, load Load, serve http.HandlerFunc) (*ledger, *receiver, publisher) {
 	t.Helper()
 	r, err := newReceiver(t.Context(), "127.0.0.1:0", load)
@@ -86,7 +86,7 @@ func rig(t *testing.T, load Load, serve http.HandlerFunc) (*ledger, *receiver, p
 	return l, r, newPublisher(strings.TrimPrefix(server.URL, "http://"), []string{"/x"}, "", load.Size)
 }
 
-// What is dropped, sent twice or refused must be in the report.
+// Events that are lost, sent twice or refused must be in the report.
 func TestLossesAndDuplicatesAreCounted(t *testing.T) {
 	load := Load{Connections: 3, Size: 256, Subscriptions: 1, Rate: 1000, Duration: 200 * time.Millisecond}
 	var r *receiver
@@ -127,8 +127,8 @@ func TestLossesAndDuplicatesAreCounted(t *testing.T) {
 	}
 }
 
-// A service that stalls once is asked less meanwhile; what was to be posted in that time must
-// count with what it waited.
+// A service that stalls once gets less load in the meantime. Events that were due in that time must
+// count with their wait.
 func TestStallCountsForAllThatWaited(t *testing.T) {
 	const stall = 300 * time.Millisecond
 	load := Load{Connections: 1, Size: 256, Subscriptions: 1, Rate: 100, Duration: 500 * time.Millisecond}
@@ -153,7 +153,7 @@ func TestStallCountsForAllThatWaited(t *testing.T) {
 	}
 }
 
-// The whole against the real service, which keeps nothing of it but history.
+// The whole bench against the real service, of which only history is left.
 func TestRunAgainstTheService(t *testing.T) {
 	cfg, err := config.Load([]string{"HOOKFERRY_ADMIN_ADDR=off", "LOG_LEVEL=ERROR"}, "", config.Overrides{Addr: "127.0.0.1:0", Data: t.TempDir(), Dev: true})
 	if err != nil {
@@ -243,7 +243,7 @@ func TestCheckNamesTheFlag(t *testing.T) {
 	}
 }
 
-// Endpoints that speak TLS, and close, are called and counted as others are.
+// Endpoints that use TLS and close connections are called and counted like others.
 func TestEndpointsOverTLSThatClose(t *testing.T) {
 	load := Load{Connections: 1, Size: 256, Subscriptions: 2, Failing: 1, HTTPS: true, Close: true}
 	r, err := newReceiver(t.Context(), "127.0.0.1:0", load)

@@ -12,8 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/cli"
 )
 
-// doctor runs the command on a database of its own, after a statement was run on it
-// behind the service's back.
+// doctor runs the command on a new database after running a statement on it that the service does
+// not know about.
 func doctor(t *testing.T, dir, damage string) (status int, out string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", filepath.Join(dir, "hookferry.db"))

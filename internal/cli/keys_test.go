@@ -25,7 +25,7 @@ func TestKeysHaveAScopeAndAnEnd(t *testing.T) {
 		why    string
 		args   []string
 		status int
-		said   string // a pattern, of what is said beside the key
+		said   string // a pattern for the output on standard error
 	}{
 		{"nothing but a name", []string{"operator"}, 0, `the key "operator", [0-9a-f-]{36}, with the scope admin; it never expires`},
 		{"a scope and a duration", []string{"billing", "--scope", "publish", "--expires", "90d"}, 0, `with the scope publish; it expires at \d{4}-\d\d-\d\dT`},

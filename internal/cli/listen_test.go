@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// A delay ends when the listener does, and the sender gets its answer.
+// A delay ends when the listener stops, and the sender gets its response.
 func TestListenRuns(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

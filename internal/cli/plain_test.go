@@ -21,11 +21,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// foreignWords are what Go's library and the command line's write into their errors.
+// foreignWords are words from the errors of Go's library and of the command-line library.
 var foreignWords = regexp.MustCompile(`strconv\.|dial tcp|listen tcp|lookup |missing port|no such host|invalid URL escape|x509:|tls:|invalid argument|` +
 	`unknown flag|unknown shorthand|flag needs|parse "|time: (?:invalid|missing|unknown)|net/http|unexpected EOF|fork/exec|mkdir |stat |open /|proxyconnect|context deadline|invalid character|SEKRET`)
 
-// rubbish is what people type where something else belongs.
+// rubbish returns wrong values that people might type.
 func rubbish(flag string) []string {
 	if flag == "data" { // nearly everything else is a directory's name
 		return []string{"/dev/null/x", "\x00", "~/x"}
@@ -36,18 +36,18 @@ func rubbish(flag string) []string {
 	}
 }
 
-// TestRubbishInEachFlag: whatever stands in a flag, what a person reads is ours.
+// TestRubbishInEachFlag: whatever value a flag has, the error is in our own words.
 func TestRubbishInEachFlag(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("HOOKFERRY_ADDR", "127.0.0.1:0")
 	t.Setenv("HOOKFERRY_ADMIN_ADDR", "off")
-	beside := map[string]map[string]string{ // flags that keep a command from doing its work
+	beside := map[string]map[string]string{ // flags that keep a command from running for real
 		"bench": {"url": "http://127.0.0.1:1"}, "send": {"url": "http://127.0.0.1:1"}, "listen": {"addr": "127.0.0.1:0"}, "health": {"addr": "127.0.0.1:1"},
 	}
 	arguments := map[string][]string{"create": {"operator"}, "revoke": {"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}, "send": {"x", "y", "{}"}}
 	tried := 0
 	everyFlag(newRoot(streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard}), func(c *cobra.Command, f *pflag.Flag) {
-		var together sync.WaitGroup // those that the command takes keep it at work until its time is over
+		var together sync.WaitGroup // a command that accepts the value runs until its time is over
 		defer together.Wait()
 		for _, value := range rubbish(f.Name) {
 			args := append(strings.Fields(c.CommandPath())[1:], arguments[c.Name()]...)
@@ -81,7 +81,7 @@ func wantOwnWords(t *testing.T, args []string, flag string) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	defer time.AfterFunc(300*time.Millisecond, stop).Stop() // as Ctrl-C does
+	defer time.AfterFunc(300*time.Millisecond, stop).Stop() // like Ctrl-C
 	var out strings.Builder
 	Run(ctx, args, strings.NewReader(""), &out, &out)
 	mayHoldSecret := slices.Contains([]string{"url", "key", "secret", "idempotency-key"}, flag)
@@ -91,7 +91,7 @@ func wantOwnWords(t *testing.T, args []string, flag string) {
 	}
 }
 
-// TestWhereNothingIsAsItShould: each command that connects says in words of ours why it can't.
+// TestWhereNothingIsAsItShould: each command that connects says in our own words why it can't.
 func TestWhereNothingIsAsItShould(t *testing.T) {
 	t.Chdir(t.TempDir())
 	noise, err := net.Listen("tcp", "127.0.0.1:0")

@@ -19,7 +19,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// service is the real one, with short retries.
+// service is the real service with short retries.
 func service(t *testing.T) (url string, c *client.Client) {
 	t.Helper()
 	settings := []string{"HOOKFERRY_ADMIN_ADDR=off", "WEBHOOK_RETRY_SCHEDULE=1ms,2ms,3ms"}
@@ -43,7 +43,7 @@ func service(t *testing.T) (url string, c *client.Client) {
 	return url, c
 }
 
-// run runs a command and returns what it printed.
+// run runs a command and returns its output.
 func run(t *testing.T, in io.Reader, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	var o, e bytes.Buffer
@@ -111,7 +111,7 @@ See .hookferry send --help.\.
 			t.Errorf("%s: exit status %d\n%s%s\nwant %d\n%s%s", test.reason, code, out, errOut, test.code, test.out, test.errOut)
 		}
 	}
-	listening.Close() // it waits until the last request is printed
+	listening.Close() // waits until the last request is printed
 	if !strings.Contains(heard.String(), "signature verified") {
 		t.Errorf("heard\n%s", &heard)
 	}
@@ -130,7 +130,7 @@ func matches(pattern, text string) bool {
 	return regexp.MustCompile(`^` + strings.ReplaceAll(pattern, "{}", `\{\}`) + `$`).MatchString(text)
 }
 
-// The same key with the same data is the same event.
+// The same key with the same data means the same event.
 func TestSendAgain(t *testing.T) {
 	url, c := service(t)
 	listening := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -199,7 +199,7 @@ func TestSendTakesTheKeyOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// Whoever stops waiting is told how to go on.
+// A user who stops waiting is told how to continue.
 func TestSendStopsWaiting(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"delivery_id":"d","status":"pending","attempts":[{"attempt_number":1,"error":"answered 503"}],"next_attempt_at":"2026-11-23T17:44:11Z"}`)

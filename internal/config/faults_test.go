@@ -14,7 +14,7 @@ func TestContradictions(t *testing.T) {
 		reason  string
 		environ []string
 		flags   Overrides
-		want    string // "" is none
+		want    string // "" means no fault
 	}{
 		{
 			"two ways to say when to try again",
@@ -226,8 +226,8 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
-// TestNoContradictionOfWhatWasNotUnderstood: a comparison with a default that
-// nobody wanted would send its reader the wrong way.
+// TestNoContradictionOfWhatWasNotUnderstood: a comparison with a default that nobody wanted would
+// mislead the reader.
 func TestNoContradictionOfWhatWasNotUnderstood(t *testing.T) {
 	long := []string{"WEBHOOK_RETRY_SCHEDULE=100h", "WEBHOOK_MAX_RETRIES=1"}
 	if _, err := Load(append(long, "LOG_RETENTION=200x"), "", Overrides{}); err == nil || strings.Contains(err.Error(), "retries of a delivery take") {
@@ -255,7 +255,7 @@ func TestEachFaultIsASentence(t *testing.T) {
 	}
 }
 
-// TestNoWordsOfGo: what a person reads of a bad value is ours, whatever the value and the setting.
+// TestNoWordsOfGo: faults are in our own words, whatever the value and the setting.
 func TestNoWordsOfGo(t *testing.T) {
 	foreign := regexp.MustCompile(`strconv\.|dial tcp|lookup |missing port|too many colons|no such host|invalid URL|x509:|invalid syntax|invalid argument|parse "|time: |netip\.|ParseAddr|unexpected EOF|base64|hex:`)
 	for _, d := range declarations(&Config{}) {

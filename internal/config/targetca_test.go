@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// certificate makes one that signed itself, as DER.
+// certificate returns a self-signed certificate as DER.
 func certificate(t *testing.T, name string, from, until time.Time) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -5,13 +5,13 @@ import (
 	"testing"
 )
 
-// TestNamesThatNobodyReads: a slip that would have no effect stops the start; what may be another
-// program's is warned about; what is certainly no slip is left alone.
+// TestNamesThatNobodyReads: a typo that would have no effect stops the start, a variable that may
+// belong to another program gets a warning, and anything else is ignored.
 func TestNamesThatNobodyReads(t *testing.T) {
 	for _, c := range []struct {
-		reason, variables string // separated by blanks
+		reason, variables string // separated by spaces
 		stops             bool
-		want              string // in the fault or the warning; "" is neither
+		want              string // in the fault or the warning; "" means neither
 	}{
 		{"swapped", "LOG_LEVLE=debug", true, "did you mean LOG_LEVEL? Rename it, or if another program uses it, also set LOG_LEVEL, too."},
 		{"a letter short", "LOG_LEVE=debug", true, "did you mean LOG_LEVEL?"},
@@ -77,7 +77,7 @@ func TestNamesThatNobodyReads(t *testing.T) {
 	}
 }
 
-// TestListsWithOtherSeparators: what other programs write between the entries of a list.
+// TestListsWithOtherSeparators uses separators of other programs.
 func TestListsWithOtherSeparators(t *testing.T) {
 	for _, name := range []string{"WEBHOOK_RETRY_SCHEDULE", "HOOKFERRY_ALLOW_TARGETS", "HOOKFERRY_DENY_TARGETS", "HOOKFERRY_TARGET_PORTS"} {
 		entries := map[string][2]string{"WEBHOOK_RETRY_SCHEDULE": {"10s", "30s"}, "HOOKFERRY_TARGET_PORTS": {"80", "443"}}[name]

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestValues reads each setting's text from the environment. want is the value as
-// it is shown, or the whole sentence that refuses it.
+// TestValues reads each setting from the environment. want is the value as it is shown, or the
+// sentence that refuses it.
 func TestValues(t *testing.T) {
 	for _, c := range []struct {
 		reason, name, text string
@@ -183,8 +183,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// TestWhatIsShownCanBeWritten holds for every value: reading what is shown gives
-// the same again.
+// TestWhatIsShownCanBeWritten: every value that is shown can be read back with the same result.
 func TestWhatIsShownCanBeWritten(t *testing.T) {
 	for _, setting := range []string{
 		"LOG_RETENTION=36h0.5s", "LOG_RETENTION=400d", "LOG_RETENTION=96h", "WEBHOOK_TIMEOUT=1.000000001s", "HOOKFERRY_SHUTDOWN_GRACE=10m",

@@ -146,7 +146,7 @@ func TestGroupWords(t *testing.T) {
 	}
 }
 
-// What there is to learn is said only where the account proves it.
+// A lesson is printed only if the numbers prove it.
 func TestMorals(t *testing.T) {
 	a := honest()
 	if othersNotDelayed(a) == "" || redirectNotFollowed(a) == "" || subscriptionDisabled(a) == "" {

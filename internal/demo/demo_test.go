@@ -18,7 +18,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// quick is a pace for tests: only what hangs by design is timed out.
+// quick is a pace for tests: only an endpoint that hangs by design reaches its timeout.
 func quick(events int) pace {
 	return pace{
 		events: events, spread: time.Millisecond, slow: 2 * time.Millisecond, patience: 200 * time.Millisecond, timeout: 20 * time.Second,
@@ -27,7 +27,7 @@ func quick(events int) pace {
 	}
 }
 
-// quickDemo is a demonstration that writes to w, its files in a directory of the test's.
+// quickDemo returns a demo that writes to w, with its files in a directory of the test.
 func quickDemo(t *testing.T, w *await.Output, events int) (d *demo, dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -48,7 +48,7 @@ func startApp(ctx context.Context, settings []string, dir string, log io.Writer)
 	return a, nil
 }
 
-// The whole demonstration, with the real service.
+// The whole demo with the real service.
 func TestDemo(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	out := &await.Output{}
@@ -98,7 +98,7 @@ The tally
 	isEmpty(t, dir)
 }
 
-// stable takes out of an output what differs from run to run.
+// stable removes what differs between runs from an output.
 func stable(out, dir string) string {
 	for _, r := range []struct{ pattern, with string }{
 		{regexp.QuoteMeta(dir) + `/hookferry-demo-\d+`, "DIR"},
@@ -121,7 +121,7 @@ func isEmpty(t *testing.T, dir string) {
 	}
 }
 
-// What --keep prints works as it stands, and what then comes is shown.
+// The commands that --keep prints work, and the webhooks that then arrive are shown.
 func TestDemoKeeps(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -159,10 +159,10 @@ func TestDemoIsInterrupted(t *testing.T) {
 	isEmpty(t, dir)
 }
 
-// A demonstration that can't be made says where to look, and leaves it there.
+// A demo that fails says where to look, and keeps its files there.
 func TestDemoFails(t *testing.T) {
 	d, dir := quickDemo(t, &await.Output{}, 20)
-	d.pace.timeout = time.Hour // more than a service can be set to
+	d.pace.timeout = time.Hour // more than a service accepts
 	err := d.run(t.Context())
 	if err == nil || errors.Is(err, ErrSaid) || !strings.Contains(err.Error(), "WEBHOOK_TIMEOUT") {
 		t.Fatalf("got %v", err)
@@ -172,7 +172,7 @@ func TestDemoFails(t *testing.T) {
 	}
 }
 
-// Where what happened is not what should have, the exit status says so.
+// If the result is not the expected one, the exit status says so.
 func TestDemoDoesNotAddUp(t *testing.T) {
 	out := &await.Output{}
 	d, dir := quickDemo(t, out, 20)

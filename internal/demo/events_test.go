@@ -44,7 +44,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// The same events every time, and hardly two alike.
+// The events are always the same, and hardly any two are alike.
 func TestPlanIsTheSameEveryTime(t *testing.T) {
 	cast := endpoints(usualPace())
 	first, second := planEvents(400, cast), planEvents(400, cast)

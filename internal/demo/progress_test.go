@@ -35,7 +35,7 @@ func TestPicture(t *testing.T) {
 	}
 }
 
-// At each moment what waits is never less than nothing.
+// The number of waiting deliveries is never negative.
 func TestRetrying(t *testing.T) {
 	for _, test := range []struct {
 		reason                    string

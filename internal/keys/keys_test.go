@@ -18,7 +18,7 @@ func TestNew(t *testing.T) {
 		why    string
 		wanted keys.Wanted
 		ends   time.Time
-		words  string // of the error; "": none
+		words  string // in the error; "": no error
 	}{
 		{"for good", keys.Wanted{Name: "a", Scope: "admin"}, time.Time{}, ""},
 		{"for some time", keys.Wanted{Name: "a", Scope: "publish", Expires: "12h"}, now.Add(12 * time.Hour), ""},

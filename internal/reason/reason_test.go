@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// get is the error of a request.
+// get returns the error of a request.
 func get(t *testing.T, url string, c *tls.Config) error {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: c}, Timeout: 5 * time.Second}
@@ -35,7 +35,7 @@ func get(t *testing.T, url string, c *tls.Config) error {
 	return err
 }
 
-// accepts is the address of a server that does this with each connection.
+// accepts returns the address of a server that calls do with each connection.
 func accepts(t *testing.T, do func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -104,7 +104,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// tlsAlert is the error of a client that speaks only a version that the server refuses.
+// tlsAlert returns the error of a client whose only TLS version the server refuses.
 func tlsAlert(t *testing.T, secure *httptest.Server) error {
 	t.Helper()
 	c, err := net.Dial("tcp", secure.Listener.Addr().String())

@@ -16,7 +16,7 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// listening is a listener that a test can send to.
+// listening returns a Receiver that a test can send to.
 func listening(t *testing.T, o Options) (*Receiver, *bytes.Buffer) {
 	t.Helper()
 	if o.Status == 0 {
@@ -132,7 +132,7 @@ func TestReceiverPrints(t *testing.T) {
 	}
 }
 
-// What would fill the screen, or the memory, is cut.
+// Text that would fill the screen or the memory is truncated.
 func TestReceiverCuts(t *testing.T) {
 	for reason, body := range map[string]string{
 		"many lines":                       strings.Repeat("line\n", 10_000),
@@ -227,7 +227,7 @@ func TestReceiverAsJSON(t *testing.T) {
 	}
 }
 
-// An address that is taken, and one that means every network, are told as such.
+// An address that is taken, and an address that means every network, are handled.
 func TestReceiverAddress(t *testing.T) {
 	taken := httptest.NewServer(http.NotFoundHandler())
 	defer taken.Close()

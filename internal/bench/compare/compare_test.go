@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// script measures what it is told, and remembers which build was asked for.
+// script returns given measurements, and records which builds were measured.
 type script struct {
 	others []float64 // of each run in turn
 	asked  []build
@@ -49,8 +49,8 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// The median is that of the ratios, not the ratio of the medians: the machine's pace changes
-// from pair to pair.
+// The median is that of the ratios, not the ratio of the medians, because the speed of the machine
+// changes from pair to pair.
 func TestMedianIsOfRatios(t *testing.T) {
 	pairs := []pair{
 		{result{cpu: 100}, result{cpu: 110}},

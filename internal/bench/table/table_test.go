@@ -34,7 +34,7 @@ func row(t *testing.T, criteria []criterion, what string) criterion {
 	return criterion{}
 }
 
-// A bar is met or not by the medians against the relay of the same runs.
+// A target is met or not by the medians, compared with the relay of the same runs.
 func TestBarsAreHeldAgainstTheRelay(t *testing.T) {
 	for _, test := range []struct {
 		cpu, rate        float64
@@ -55,8 +55,8 @@ func TestBarsAreHeldAgainstTheRelay(t *testing.T) {
 	}
 }
 
-// Nodes apart are held against the single node, the bound of what waits, and what PostgreSQL
-// may cost.
+// Separate nodes are compared with a single node, the latency limit, and the CPU limit of
+// PostgreSQL.
 func TestBarsOfNodesApart(t *testing.T) {
 	several := func(rate, postgres float64, p99 time.Duration) bench.Figures {
 		f := figures(rate, 60)
@@ -85,7 +85,7 @@ func TestBarsOfNodesApart(t *testing.T) {
 	}
 }
 
-// What has not been measured has a dash and no verdict, and nothing divides by it.
+// A row without a measurement has a dash and no verdict, and nothing divides by it.
 func TestRowsThatAreNotMeasured(t *testing.T) {
 	tab := &table{results: map[string]*result{}}
 	for _, b := range tab.criteria() {
@@ -98,7 +98,7 @@ func TestRowsThatAreNotMeasured(t *testing.T) {
 	}
 }
 
-// The median of three runs is the middle one, figure by figure, and losses are added up.
+// The median of three runs is the middle value of each figure, and losses are added up.
 func TestMedianOfRuns(t *testing.T) {
 	a, b, c := figures(1, 30), figures(3, 10), figures(2, 20)
 	a.Lost, c.Lost, b.Arrival.P99 = 1, 2, time.Second
@@ -112,7 +112,7 @@ func TestMedianOfRuns(t *testing.T) {
 	}
 }
 
-// The committed report must be what the committed data say, and its plots must be pictures.
+// The committed report must match the committed data, and its plots must be images.
 func TestReportFollowsFromItsData(t *testing.T) {
 	tab := &table{}
 	docs := filepath.Join("..", "..", "..", "docs")
