@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// own starts a server for one test, which may do to it what it likes.
+// own starts a server for one test.
 func own(t *testing.T, settings ...string) *Server {
 	t.Helper()
 	s, err := Start(settings...)
@@ -58,7 +58,8 @@ func TestItAnswers(t *testing.T) {
 	}
 }
 
-// Nothing of the machine's own may reach it, and nothing of it may reach the disk.
+// The machine's own configuration must not affect the server, and the server must write nothing to
+// disk.
 func TestDefaults(t *testing.T) {
 	info, err := shared.Do("INFO")
 	if err != nil {
@@ -108,7 +109,7 @@ func TestItComesBackOnTheSamePort(t *testing.T) {
 	}
 }
 
-// Frozen, it answers nothing; thawed, it answers what it was asked meanwhile.
+// A frozen server does not respond; after Thaw, it responds to everything it was asked.
 func TestFreezeAndThaw(t *testing.T) {
 	s := own(t)
 	conn, err := net.Dial("tcp", s.Addr())
