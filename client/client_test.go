@@ -327,7 +327,7 @@ func TestRetryAfterAsADate(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreNone(t *testing.T) {
+func TestInvalidResponses(t *testing.T) {
 	for body, reason := range map[string]string{
 		"<html>":                    "a web page with 200: the URL is another service's",
 		`{"id": 7}`:                 "an id that is a number",
@@ -343,7 +343,7 @@ func TestAnswersThatAreNone(t *testing.T) {
 	}
 }
 
-func TestHealthThatIsDownIsAnAnswer(t *testing.T) {
+func TestHealthDownIsNotAnError(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusServiceUnavailable)

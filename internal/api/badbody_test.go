@@ -192,7 +192,7 @@ func TestDetailNamesTheFirstField(t *testing.T) {
 	}
 }
 
-func TestAnAnswerIsShortWhateverTheBody(t *testing.T) {
+func TestResponseSizeIsLimited(t *testing.T) {
 	var body strings.Builder
 	body.WriteString("{" + good)
 	for i := range 30_000 {

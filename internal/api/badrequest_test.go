@@ -25,7 +25,7 @@ var idOperations = []struct {
 	{"GET", "/status/subscription/", "", aSubscription},
 }
 
-func TestWhatIsNotAnIDIsSaidToBeNone(t *testing.T) {
+func TestMalformedIDs(t *testing.T) {
 	s := newServer(t)
 	unknown := event.NewID(testTime).String()
 	ids := []string{
@@ -49,7 +49,7 @@ func TestWhatIsNotAnIDIsSaidToBeNone(t *testing.T) {
 }
 
 // All ids look alike. Someone who mixes them up is told where the object is.
-func TestAnIDOfAnotherKindLeadsToWhatItIs(t *testing.T) {
+func TestIDOfAnotherKind(t *testing.T) {
 	s := newServer(t)
 	subscription, deleted := s.create(minimal), s.create(minimal)
 	s.want(204, s.do("DELETE", "/subscriptions/"+deleted, ""))
@@ -178,7 +178,7 @@ func TestContentEncodings(t *testing.T) {
 	}
 }
 
-func TestWhatABodyBeginsWithIsNamed(t *testing.T) {
+func TestBodyStart(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	for _, c := range []struct{ reason, before, says string }{

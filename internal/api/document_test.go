@@ -245,7 +245,7 @@ func typeOf(value any) string {
 	return "object"
 }
 
-func TestDocumentDescribesWhatReceiversGet(t *testing.T) {
+func TestDocumentDescribesDeliveries(t *testing.T) {
 	d := document(t)
 	post := at(t, d, "webhooks", "delivery", "post")
 	headers := http.Header{}

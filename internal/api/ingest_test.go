@@ -24,7 +24,7 @@ func TestIngestHandsOnTheBytesAndTheHeaders(t *testing.T) {
 	}
 }
 
-func TestIngestAnswers(t *testing.T) {
+func TestIngestResponses(t *testing.T) {
 	s := newServer(t)
 	id := s.create(`{"target_url": "https://example.com/hook", "event_types": ["user.*"]}`)
 	for _, path := range []string{"/webhooks/ingest/" + id, "/webhooks/ingest/" + id + "/", "/webhooks/ingest/" + strings.ToUpper(id)} {
@@ -59,7 +59,7 @@ func TestIngestReplays(t *testing.T) {
 	}
 }
 
-func TestIngestTakesNoBadIdempotencyKey(t *testing.T) {
+func TestIngestRefusesBadIdempotencyKeys(t *testing.T) {
 	for _, c := range []struct{ keys, reason string }{
 		{"", "empty"},
 		{strings.Repeat("k", 256), "256 characters"},
@@ -137,7 +137,7 @@ func (p panicking) Ingest(context.Context, event.Submission) (event.Submitted, e
 	panic(p.cause)
 }
 
-func TestPanicIsAnsweredAndLogged(t *testing.T) {
+func TestPanicIsReportedAndLogged(t *testing.T) {
 	s := newServer(t, func(o *Options) { o.Ingest = panicking{"a fault inside"} })
 	r := s.want(500, s.do("POST", "/webhooks/ingest/"+event.NewID(testTime).String(), `{"event":"a","data":1}`))
 	if r.code() != "internal_error" || strings.Contains(r.text, "a fault inside") {
@@ -162,7 +162,7 @@ func TestPanicShowsNoSecret(t *testing.T) {
 	}
 }
 
-func TestAbsentCallerIsNoError(t *testing.T) {
+func TestDisconnectedCallerIsNotAnError(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, c := range []struct {

@@ -102,7 +102,7 @@ func TestThePathDecidesBeforeTheMethod(t *testing.T) {
 	}
 }
 
-func TestRoutesInEachOthersWay(t *testing.T) {
+func TestConflictingRoutes(t *testing.T) {
 	for _, c := range []struct {
 		reason string
 		routes []string
@@ -146,7 +146,7 @@ func TestRoutesInEachOthersWay(t *testing.T) {
 }
 
 // A documentation page that conflicts with an operation stops the start.
-func TestAPageInTheWayOfAnOperation(t *testing.T) {
+func TestPageConflictsWithOperation(t *testing.T) {
 	operations := []operation{{Operation: huma.Operation{Method: http.MethodGet, Path: "/docs"}}}
 	err := (&api{}).addAll(operations, []docsPage{{path: "/docs/"}})
 	if err == nil || !strings.Contains(err.Error(), "GET /docs and GET /docs/ both serve GET") {

@@ -7,7 +7,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-func TestPathsThatAreNone(t *testing.T) {
+func TestUnknownPaths(t *testing.T) {
 	s := newServer(t)
 	id := event.NewID(testTime).String()
 	for _, c := range []struct{ path, reason string }{

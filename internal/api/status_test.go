@@ -18,7 +18,7 @@ var failedOutcome = event.Outcome{
 	Phases: event.Phases{Connect: time.Millisecond}, Code: event.CodeConnectionRefused, Error: "connection refused by 203.0.113.7:443",
 }
 
-func TestDeliveryTellsItsWholeStory(t *testing.T) {
+func TestDeliveryListsAllAttempts(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	delivery := s.ingest(id)
@@ -59,7 +59,7 @@ func TestDeliveryTellsItsWholeStory(t *testing.T) {
 }
 
 // A delivery that is held back past its due time says why.
-func TestDeliveryThatWaitsSaysWhy(t *testing.T) {
+func TestHeldReason(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	path := "/status/delivery/" + s.ingest(id).String()
@@ -75,7 +75,7 @@ func TestDeliveryThatWaitsSaysWhy(t *testing.T) {
 	}
 }
 
-func TestEmptyAnswerIsNotNoAnswer(t *testing.T) {
+func TestEmptyResponseIsNotNull(t *testing.T) {
 	if got := showAttempt(event.Attempt{Outcome: event.Outcome{StatusCode: 204}}).Response; got == nil || *got != "" {
 		t.Errorf("an empty answer is shown as %v", got)
 	}

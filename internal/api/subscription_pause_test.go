@@ -70,7 +70,7 @@ func TestPausesDoNotChangeTheETag(t *testing.T) {
 	s.want(200, s.do("PUT", path, minimal, `If-Match: "1"`))
 }
 
-func TestPausedByNobodyWithAName(t *testing.T) {
+func TestPausedByAnonymous(t *testing.T) {
 	s := newServer(t)
 	r := s.want(200, s.do("POST", "/subscriptions/"+s.create(minimal)+"/pause/", ""))
 	if r.json["paused_by"] != "anonymous" {

@@ -68,7 +68,7 @@ func TestNoRetriesIsNotTheServicesSchedule(t *testing.T) {
 	}
 }
 
-func TestWhatIsTakenWithAWarning(t *testing.T) {
+func TestWarnings(t *testing.T) {
 	for _, c := range []struct {
 		reason, body string
 		warned       []string // beginning of each warning
@@ -124,7 +124,7 @@ func TestReplaceGoesBackToDefaultsAndKeepsTheSecret(t *testing.T) {
 	}
 }
 
-func TestWhatWasReadCanBeSentBack(t *testing.T) {
+func TestReadSubscriptionCanBeSentBack(t *testing.T) {
 	s := newServer(t)
 	id := s.create(`{"target_url": "https://example.com/hook", "secret": "short", "event_types": ["a.*"], "retry_schedule_seconds": [], "max_in_flight": 2,
 		"headers": {"X-Api-Key": "` + testCredential + `", "Cookie": "` + testCredential + `", "X-Note": "[hidden]"}}`)

@@ -13,7 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/config"
 )
 
-func TestWhatIsOpenedLastIsClosedFirst(t *testing.T) {
+func TestCloseOrder(t *testing.T) {
 	var log strings.Builder
 	var closed []string
 	a := &App{log: slog.New(slog.NewTextHandler(&log, nil))}

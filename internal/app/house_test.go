@@ -93,7 +93,7 @@ func importGraph(t *testing.T) map[string][]string {
 }
 
 // Every permitted import exists: an unused permission must be removed.
-func TestMayImportHasNothingTooMuch(t *testing.T) {
+func TestNoPermissionIsUnused(t *testing.T) {
 	graph := importGraph(t)
 	for name, allowed := range mayImport {
 		if _, found := graph[name]; !found {

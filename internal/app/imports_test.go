@@ -76,8 +76,8 @@ var fenced = map[string]string{
 	"modernc.org/sqlite/lib":     "internal/store/sqlite/rawsqlite",
 }
 
-// TestImportsFollowTheHouse reads the imports of all files except tests.
-func TestImportsFollowTheHouse(t *testing.T) {
+// TestImportsFollowTheTable reads the imports of all files except tests.
+func TestImportsFollowTheTable(t *testing.T) {
 	behindFence := map[string]bool{}
 	for _, file := range shippedFiles(t) {
 		checkImports(t, file)

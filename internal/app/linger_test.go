@@ -121,7 +121,7 @@ func blindly(t *testing.T, addr, request string) int {
 }
 
 // A client that never stops sending is cut off: the service reads a limited number of bytes.
-func TestReadingOnIsBounded(t *testing.T) {
+func TestDrainingIsLimited(t *testing.T) {
 	addr := patiently(t, "HOOKFERRY_MAX_CONNECTIONS=16")
 	const endless = 1 << 40
 	for range 16 {
@@ -154,7 +154,7 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
 // A connection beyond the limit gets its 503 even if it sends a request in the meantime.
-func TestOneTooManyIsToldSoWhileItSends(t *testing.T) {
+func TestConnectionBeyondTheLimitGetsItsResponse(t *testing.T) {
 	addr := patiently(t, "HOOKFERRY_MAX_CONNECTIONS=16")
 	for range 16 {
 		c, err := net.Dial("tcp", addr)
@@ -175,7 +175,7 @@ func TestOneTooManyIsToldSoWhileItSends(t *testing.T) {
 
 // A client that sends nothing and does not close its side is cut off too, and so is a client that
 // sends slowly forever.
-func TestReadingOnTakesABoundedTime(t *testing.T) {
+func TestDrainingTimeIsLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []struct {
 			reason string

@@ -89,7 +89,7 @@ func (i *instance) metric(name string) string {
 }
 
 // A worker responds to probes, and says where the API is.
-func TestWorkersDoor(t *testing.T) {
+func TestWorkerServesOnlyProbes(t *testing.T) {
 	w := start(t, t.TempDir(), "DATABASE_URL="+postgresServer.Database(t, ""), "HOOKFERRY_ROLE=worker")
 	for _, path := range []string{"/livez", "/readyz", "/health"} {
 		w.want(http.StatusOK, "GET", path, nil)

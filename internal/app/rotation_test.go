@@ -119,7 +119,7 @@ func (i *instance) signed(subscription, secret string) (int, http.Header, map[st
 }
 
 // A service without a master key warns at each start, except with --dev.
-func TestUnsealedSecretsAreWarnedOf(t *testing.T) {
+func TestUnencryptedSecretsWarning(t *testing.T) {
 	const warning = "secrets are stored unencrypted"
 	for _, c := range []struct {
 		why      string

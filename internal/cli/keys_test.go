@@ -18,7 +18,7 @@ func keys(t *testing.T, dir string, args ...string) (status int, out, errOut str
 	return status, said.String(), errs.String()
 }
 
-func TestKeysHaveAScopeAndAnEnd(t *testing.T) {
+func TestKeysHaveScopeAndExpiry(t *testing.T) {
 	t.Chdir(t.TempDir()) // no .env
 	dir := t.TempDir()
 	for _, c := range []struct {

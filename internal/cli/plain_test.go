@@ -36,8 +36,8 @@ func rubbish(flag string) []string {
 	}
 }
 
-// TestRubbishInEachFlag: whatever value a flag has, the error is in our own words.
-func TestRubbishInEachFlag(t *testing.T) {
+// TestWrongValueInEachFlag: whatever value a flag has, the error is in our own words.
+func TestWrongValueInEachFlag(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("HOOKFERRY_ADDR", "127.0.0.1:0")
 	t.Setenv("HOOKFERRY_ADMIN_ADDR", "off")
@@ -91,8 +91,8 @@ func wantOwnWords(t *testing.T, args []string, flag string) {
 	}
 }
 
-// TestWhereNothingIsAsItShould: each command that connects says in our own words why it can't.
-func TestWhereNothingIsAsItShould(t *testing.T) {
+// TestConnectionErrors: each command that connects says in our own words why it can't.
+func TestConnectionErrors(t *testing.T) {
 	t.Chdir(t.TempDir())
 	noise, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -160,7 +160,7 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 	}
 }
 
-func TestPlainly(t *testing.T) {
+func TestReadable(t *testing.T) {
 	_, number := strconv.Atoi("SEKRET")
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	_, escape := url.PathUnescape("%zz")

@@ -95,7 +95,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestAccountSaysWhatIsOdd(t *testing.T) {
+func TestAccountReportsDuplicates(t *testing.T) {
 	a := honest()
 	a.entries[0].seen.taken = 2
 	a.entries[2].delivery.Status = client.Pending
@@ -147,7 +147,7 @@ func TestGroupWords(t *testing.T) {
 }
 
 // A lesson is printed only if the numbers prove it.
-func TestMorals(t *testing.T) {
+func TestLessons(t *testing.T) {
 	a := honest()
 	if othersNotDelayed(a) == "" || redirectNotFollowed(a) == "" || subscriptionDisabled(a) == "" {
 		t.Error("an honest account proves nothing")

@@ -30,7 +30,7 @@ type reply struct {
 	location string
 }
 
-// answer returns the reply to attempt number number of an event.
+// answer returns the reply to an attempt of an event with this number.
 type answer func(r *http.Request, number int) reply
 
 func atOnce(*http.Request, int) reply { return reply{status: http.StatusOK} }

@@ -35,7 +35,7 @@ func row(t *testing.T, criteria []criterion, what string) criterion {
 }
 
 // A target is met or not by the medians, compared with the relay of the same runs.
-func TestBarsAreHeldAgainstTheRelay(t *testing.T) {
+func TestTargetsRelativeToTheRelay(t *testing.T) {
 	for _, test := range []struct {
 		cpu, rate        float64
 		cpuMet, rateMet  bool
@@ -57,7 +57,7 @@ func TestBarsAreHeldAgainstTheRelay(t *testing.T) {
 
 // Separate nodes are compared with a single node, the latency limit, and the CPU limit of
 // PostgreSQL.
-func TestBarsOfNodesApart(t *testing.T) {
+func TestTargetsOfSeparateNodes(t *testing.T) {
 	several := func(rate, postgres float64, p99 time.Duration) bench.Figures {
 		f := figures(rate, 60)
 		f.Used = append(f.Used, bench.Used{Name: "postgres", PerDelivery: postgres})

@@ -41,7 +41,7 @@ func do(t *testing.T, s *Server, want string, command ...string) {
 	}
 }
 
-func TestItAnswers(t *testing.T) {
+func TestServerResponds(t *testing.T) {
 	do(t, shared, "OK", "SET", "key", "a b\r\nc")
 	do(t, shared, "a b\r\nc", "GET", "key") // a length, and then any bytes
 	do(t, shared, "1", "INCR", "number")
