@@ -128,7 +128,7 @@ func TestARouteWithoutAScopeIsClosed(t *testing.T) {
 	}
 }
 
-func TestKeyExpires(t *testing.T) {
+func TestAKeyEndsAtItsTime(t *testing.T) {
 	now := testTime.Add(-time.Millisecond)
 	s := newServer(t, withKeys, func(o *Options) { o.Now = func() time.Time { return now } })
 	s.key = testKey + "-old"
@@ -144,7 +144,7 @@ func TestPublicPathsNeedNoKey(t *testing.T) {
 	}
 }
 
-func TestKeyFormat(t *testing.T) {
+func TestKeysAreTakenInOneFormOnly(t *testing.T) {
 	s := newServer(t, withKeys)
 	for _, c := range []struct {
 		header string

@@ -116,7 +116,7 @@ func TestBodiesAreBoundedTogether(t *testing.T) {
 }
 
 // A client that announces a large body and sends almost nothing takes almost no memory.
-func TestAnnouncedBodyTakesNoMemory(t *testing.T) {
+func TestAnnouncingTakesNoRoom(t *testing.T) {
 	s := newServer(t, func(o *Options) { o.Bodies = 1 << 20 })
 	api := s.handler()
 	id := s.create(minimal)

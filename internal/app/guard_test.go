@@ -12,7 +12,7 @@ import (
 
 // The same rules apply when a subscription is created and when it is called: a subscription that
 // was accepted with other settings is not called any more.
-func TestGuardChecksAtCreationAndAtTheCall(t *testing.T) {
+func TestTheGuardHoldsAtTheDoorAndAtTheCall(t *testing.T) {
 	const allowed = "HOOKFERRY_ALLOW_TARGETS=127.0.0.0/8"
 	for _, tt := range []struct {
 		why     string

@@ -121,7 +121,7 @@ func blindly(t *testing.T, addr, request string) int {
 }
 
 // A client that never stops sending is cut off: the service reads a limited number of bytes.
-func TestDrainingIsLimited(t *testing.T) {
+func TestReadingOnIsBounded(t *testing.T) {
 	addr := patiently(t, "HOOKFERRY_MAX_CONNECTIONS=16")
 	const endless = 1 << 40
 	for range 16 {
@@ -175,7 +175,7 @@ func TestConnectionBeyondTheLimitGetsItsResponse(t *testing.T) {
 
 // A client that sends nothing and does not close its side is cut off too, and so is a client that
 // sends slowly forever.
-func TestDrainingTimeIsLimited(t *testing.T) {
+func TestReadingOnTakesABoundedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []struct {
 			reason string

@@ -91,8 +91,8 @@ func wantOwnWords(t *testing.T, args []string, flag string) {
 	}
 }
 
-// TestConnectionErrors: each command that connects says in our own words why it can't.
-func TestConnectionErrors(t *testing.T) {
+// TestWhereNothingIsAsItShould: each command that connects says in our own words why it can't.
+func TestWhereNothingIsAsItShould(t *testing.T) {
 	t.Chdir(t.TempDir())
 	noise, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
