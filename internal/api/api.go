@@ -37,7 +37,7 @@ type History interface {
 	ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error)
 }
 
-// KeyChecker looks API keys up, comparing them in constant time.
+// KeyChecker looks up API keys. How long that takes must reveal nothing about a key.
 type KeyChecker interface {
 	// FindKey returns the key with this text, even if it is revoked or expired, or ErrNotFound.
 	FindKey(ctx context.Context, text string) (event.APIKey, error)

@@ -17,7 +17,7 @@ func outgoing(types huma.Registry) *huma.PathItem {
 	return &huma.PathItem{Post: &huma.Operation{
 		OperationID: "delivery", Method: http.MethodPost, Tags: []string{tagWebhooks},
 		Summary:     "The request that an endpoint gets",
-		Description: "A response of 200 to 299 is a success, whatever its body. 410 ends the delivery and disables the subscription. 429 and 503 may set a time to wait with Retry-After. Redirects are not followed. Everything else is a failure, and is retried on the subscription's retry schedule. The same event may arrive twice, with the same webhook-id.",
+		Description: "A response of 200 to 299 is a success, whatever its body. 410 ends the delivery and disables the subscription. 429, 502, 503 and 504 may set a time to wait with Retry-After. Redirects are not followed. Everything else is a failure, and is retried on the subscription's retry schedule. The same event may arrive twice, with the same webhook-id.",
 		Parameters: []*huma.Param{
 			outgoingHeader("webhook-id", "The event's id, the same on every attempt.", exampleEventID, true),
 			outgoingHeader("webhook-timestamp", "The time of this attempt, in Unix seconds."+signed, signature.Get(webhook.HeaderTimestamp), false),
