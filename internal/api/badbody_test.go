@@ -199,7 +199,7 @@ func TestResponseSizeIsLimited(t *testing.T) {
 		body.WriteString(`, "` + strings.Repeat("x", i%7) + string(rune(0x4e00+i)) + `": 1`)
 	}
 	body.WriteString(`, "` + strings.Repeat("long", 10_000) + `": 1}`)
-	r := newServer(t).do("POST", "/subscriptions/", body.String()) // do checks the answer's length
+	r := newServer(t).do("POST", "/subscriptions/", body.String()) // do checks the length of the response
 	if n := len(r.json["errors"].([]any)); r.status != 422 || n != maxFieldProblems+1 {
 		t.Errorf("answers %d with %d errors", r.status, n)
 	}

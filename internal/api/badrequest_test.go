@@ -290,7 +290,7 @@ func TestBadQueries(t *testing.T) {
 		{"cursor=x", 422, "cursor"},
 		{"cursor=%00", 422, "cursor"},
 		{"cursor=" + id + "&cursor=" + id, 422, "cursor"},
-		{"next=" + id, 422, "next"}, // it would get the first page for ever
+		{"next=" + id, 422, "next"}, // it would get the first page forever
 		{"bogus=1", 422, "bogus"},
 		{"limit=%zz", 400, ""},
 		{"limit=1;cursor=x", 400, ""},

@@ -116,7 +116,7 @@ func jsonTypeOf(contentType []string) (keep string, ok bool) {
 	}
 	_, params, err := mime.ParseMediaType(contentType[0])
 	charset, given := params["charset"]
-	// A quoted parameter may hold bytes that no database takes as text.
+	// A quoted parameter may contain bytes that no database accepts as text.
 	if err != nil || given && !strings.EqualFold(charset, "utf-8") || !isPrintable(contentType[0]) || len(contentType[0]) > maxContentType {
 		return media, len(media) <= maxContentType
 	}

@@ -99,7 +99,7 @@ func TestBodiesAreBoundedTogether(t *testing.T) {
 	if r.code() != "overloaded" || r.header.Get("Retry-After") == "" {
 		t.Errorf("refused with %s %v", r.text, r.header)
 	}
-	s.want(202, s.do("POST", "/webhooks/ingest/"+id, longEvent(1000))) // there is room for a small one
+	s.want(202, s.do("POST", "/webhooks/ingest/"+id, longEvent(1000))) // a small one still fits
 
 	io.WriteString(one, "}")
 	if res, err := http.ReadResponse(bufio.NewReader(one), nil); err != nil || res.StatusCode != 202 {

@@ -242,7 +242,7 @@ func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) 
 		ConnState:         noteState,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // a client that disconnects is not an error of the service
 	}
-	bounded := &limitListener{Listener: l, limit: int64(a.cfg.MaxConnections), patience: usualPatience, refused: a.metrics.Crowded}
+	bounded := &limitListener{Listener: l, limit: int64(a.cfg.MaxConnections), patience: usualPatience, refused: a.metrics.ConnectionRefused}
 	a.servers = append(a.servers, server{s, bounded})
 	return nil
 }

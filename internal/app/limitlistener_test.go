@@ -27,7 +27,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 
 	ask := func(conn net.Conn) (*http.Response, string) {
 		t.Helper()
-		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") // one that was turned away may be closed already
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") // a refused connection may already be closed
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Fatal(err)

@@ -17,11 +17,11 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 
-	accepted prometheus.Counter
-	filtered prometheus.Counter
-	refused  map[int]prometheus.Counter // by status; 0 is any other
-	crowded  prometheus.Counter
-	badKeys  map[string]prometheus.Counter // by reason
+	accepted           prometheus.Counter
+	filtered           prometheus.Counter
+	refused            map[int]prometheus.Counter // by status; 0 is any other
+	connectionsRefused prometheus.Counter
+	badKeys            map[string]prometheus.Counter // by reason
 
 	attempts        map[event.Code]prometheus.Counter // "" is success
 	otherOutcome    prometheus.Counter
@@ -46,7 +46,7 @@ func NewMetrics(version string, depth func(context.Context) (event.Depth, error)
 		accepted: counter(r, "events_accepted_total", "Events that were accepted and are on disk."),
 		filtered: counter(r, "events_filtered_total", "Events whose type their subscription does not want. They are not stored."),
 
-		crowded: counter(r, "connections_refused_total", "Connections to the API or the admin address that were closed at once because too many were open."),
+		connectionsRefused: counter(r, "connections_refused_total", "Connections to the API or the admin address that were closed at once because too many were open."),
 
 		attemptDuration: histogram(r, "attempt_duration_seconds", "The duration of an attempt, from its start to the end of the response.", upToAMinute),
 		inFlight:        gauge(r, "attempts_in_flight", "Attempts in flight."),
@@ -147,8 +147,8 @@ func (m *Metrics) KeyRefused(reason string) {
 	}
 }
 
-// Crowded counts a connection that was closed because too many were open.
-func (m *Metrics) Crowded() { m.crowded.Inc() }
+// ConnectionRefused counts a connection that was closed because too many were open.
+func (m *Metrics) ConnectionRefused() { m.connectionsRefused.Inc() }
 
 // InFlight counts an attempt that begins (1) or ends (-1).
 func (m *Metrics) InFlight(delta int) { m.inFlight.Add(float64(delta)) }

@@ -66,7 +66,7 @@ func TestTheOtherMethods(t *testing.T) {
 	m.Filtered()
 	m.Refused(429)
 	m.Refused(418)
-	m.Crowded()
+	m.ConnectionRefused()
 	m.InFlight(3)
 	m.InFlight(-1)
 	m.Commit(40, 2*time.Second)
