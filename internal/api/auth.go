@@ -33,10 +33,10 @@ func (a *api) authorize(w http.ResponseWriter, r *http.Request, needed event.Sco
 		return "", err
 	case !key.RevokedAt.IsZero():
 		a.noteRefusedKey(r, keyRevoked, key)
-		return "", keyProblem("The API key was revoked at " + shownTime(key.RevokedAt) + ". `hookferry keys create` creates a new one.")
+		return "", keyProblem("The API key was revoked at " + formatTime(key.RevokedAt) + ". `hookferry keys create` creates a new one.")
 	case key.Expired(a.now()):
 		a.noteRefusedKey(r, keyExpired, key)
-		return "", keyProblem("The API key expired at " + shownTime(key.ExpiresAt) + ". `hookferry keys create` creates a new one.")
+		return "", keyProblem("The API key expired at " + formatTime(key.ExpiresAt) + ". `hookferry keys create` creates a new one.")
 	case !key.Scope.Covers(needed):
 		a.noteRefusedKey(r, keyScope, key)
 		w.Header().Set("WWW-Authenticate", challengeFor(needed))
@@ -70,7 +70,7 @@ func scopesCovering(needed event.Scope) string {
 	return string(needed) + " or " + string(event.ScopeAdmin)
 }
 
-func shownTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // bearer returns the key of a request, or "" if it has none or more than one.
 func bearer(h http.Header) string {

@@ -50,7 +50,7 @@ func (m members) fillIn(into any) (faults []event.FieldError) {
 	for name, value := range m {
 		field, found := known[name]
 		if !found {
-			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not a known field; the fields are " + strings.Join(names(known), ", ")})
+			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not a known field; the fields are " + strings.Join(sortedNames(known), ", ")})
 			continue
 		}
 		if fault := decodeField(name, value, field); fault.Message != "" {
@@ -230,7 +230,7 @@ func rootOf(field string) string {
 	return field
 }
 
-func names(fields map[string]reflect.Value) []string {
+func sortedNames(fields map[string]reflect.Value) []string {
 	var list []string
 	for name := range fields {
 		list = append(list, name)

@@ -128,7 +128,7 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		all[problemName(p.Status)] = problemHeader(p.Status, &huma.Response{
 			Description: d.description,
 			Content: map[string]*huma.MediaType{
-				"application/problem+json": {Schema: schemaOf[Problem](types), Example: asWritten(p)},
+				"application/problem+json": {Schema: schemaOf[Problem](types), Example: encodedExample(p)},
 			},
 		})
 	}

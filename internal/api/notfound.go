@@ -42,7 +42,7 @@ func (a *api) explainNotFound(ctx context.Context, wanted kind, id event.ID) str
 			return otherKind(id, aSubscription, wanted, "its attempts are listed at /status/subscription/"+id.String())
 		}
 		if s.Deleted() {
-			return fmt.Sprintf("Subscription %s was deleted at %s; /status/subscription/%s still lists its attempts.", id, shownTime(s.DeletedAt), id)
+			return fmt.Sprintf("Subscription %s was deleted at %s; /status/subscription/%s still lists its attempts.", id, formatTime(s.DeletedAt), id)
 		}
 	}
 	if wanted != aDelivery {

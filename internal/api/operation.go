@@ -40,11 +40,11 @@ func schemaOf[T any](types huma.Registry) *huma.Schema {
 // jsonResponse describes a response whose body is a T, with an example encoded as the service encodes it.
 func jsonResponse[T any](types huma.Registry, description string, example T) *huma.Response {
 	return &huma.Response{Description: description, Content: map[string]*huma.MediaType{
-		"application/json": {Schema: schemaOf[T](types), Example: asWritten(example)},
+		"application/json": {Schema: schemaOf[T](types), Example: encodedExample(example)},
 	}}
 }
 
-func asWritten(example any) json.RawMessage {
+func encodedExample(example any) json.RawMessage {
 	text, err := encode(example)
 	if err != nil {
 		panic(err) // an example can't be encoded: the first test that builds the document finds it

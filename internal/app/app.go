@@ -100,7 +100,7 @@ func open(ctx context.Context, a *App, version string) (_ *App, err error) {
 	a.onClose("the database", database.Close)
 	a.others, _ = database.(store.Listener)
 	a.sealed = store.WithSeal(database, a.cfg.MasterKeys)
-	if a.store, err = store.WithCache(a.sealed, a.tellOthers); err != nil {
+	if a.store, err = store.WithCache(a.sealed, a.announceChange); err != nil {
 		return nil, err
 	}
 	if a.cfg.Redis != "" {
@@ -197,7 +197,7 @@ func (a *App) assemble(version string) error {
 			LaneDepth: laneDepth, Buffered: buffered, BufferedBytes: bufferedBytes,
 		},
 		Lease: lease,
-		Grace: a.drain(), Gather: gather,
+		Grace: a.drainPeriod(), Gather: gather,
 	}
 	if a.redis != nil {
 		options.RateLimiter = a.redis
@@ -239,7 +239,7 @@ func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) 
 		WriteTimeout:      2 * time.Minute, // a profile from the admin address takes long
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ConnState:         noteState,
+		ConnState:         trackState,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // a client that disconnects is not an error of the service
 	}
 	bounded := &limitListener{Listener: l, limit: int64(a.cfg.MaxConnections), patience: usualPatience, refused: a.metrics.ConnectionRefused}
@@ -280,9 +280,9 @@ func (a *App) Run(ctx context.Context) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 
-	hints := together(a.hintParts()...)
-	work := together(a.workParts()...)
-	inlets := together(a.inletParts()...)
+	hints := startGroup(a.hintParts()...)
+	work := startGroup(a.workParts()...)
+	inlets := startGroup(a.inletParts()...)
 	for _, s := range a.servers {
 		go func() {
 			if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -290,7 +290,7 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		}()
 	}
-	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", a.whatIsServed()...)
+	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", a.servedAttrs()...)
 
 	for _, warning := range a.cfg.Warnings() {
 		a.log.WarnContext(ctx, warning)
@@ -312,7 +312,7 @@ func (a *App) Run(ctx context.Context) error {
 	<-ctx.Done()
 	a.stopping.Store(true)
 	a.log.InfoContext(ctx, "stopping", "grace", a.cfg.ShutdownGrace.String())
-	time.Sleep(a.notice()) // gives load balancers time to read /readyz and send no more requests
+	time.Sleep(a.noticePeriod()) // gives load balancers time to read /readyz and send no more requests
 	drained := make(chan struct{})
 	go func() { defer close(drained); a.shutdown() }()
 	err := errors.Join(inlets.end(), work.end())
@@ -327,8 +327,8 @@ func (a *App) Run(ctx context.Context) error {
 	return nil
 }
 
-// whatIsServed says what this node serves, and where.
-func (a *App) whatIsServed() []slog.Attr {
+// servedAttrs says what this node serves, and where.
+func (a *App) servedAttrs() []slog.Attr {
 	url := "http://" + a.Addr()
 	served := []slog.Attr{slog.String("api", url), slog.String("docs", url+"/docs")}
 	if a.cfg.Role == config.RoleWorker {
@@ -342,20 +342,20 @@ func (a *App) whatIsServed() []slog.Attr {
 	return append(served, slog.String("database", where))
 }
 
-// notice is how long the service keeps serving after it was told to stop, while only /readyz fails.
-// drain is the rest of the grace period.
-func (a *App) notice() time.Duration {
+// noticePeriod is how long the service keeps serving after it was told to stop, while only /readyz fails.
+// drainPeriod is the rest of the grace period.
+func (a *App) noticePeriod() time.Duration {
 	if a.cfg.Dev {
 		return 0 // a developer's machine has no load balancer
 	}
 	return a.cfg.ShutdownGrace / 10
 }
 
-func (a *App) drain() time.Duration { return a.cfg.ShutdownGrace - a.notice() }
+func (a *App) drainPeriod() time.Duration { return a.cfg.ShutdownGrace - a.noticePeriod() }
 
 // shutdown lets requests in flight end, first those of the API.
 func (a *App) shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), a.drain())
+	ctx, cancel := context.WithTimeout(context.Background(), a.drainPeriod())
 	defer cancel()
 	for _, s := range a.servers {
 		if err := s.http.Shutdown(ctx); err != nil {
@@ -370,7 +370,7 @@ func (a *App) ready() error {
 		return errors.New("the service is stopping")
 	}
 	if err := a.health.failure(context.Background()); err != nil {
-		return errors.New(inWords(err))
+		return errors.New(publicReason(err))
 	}
 	return nil
 }

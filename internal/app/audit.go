@@ -13,8 +13,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// audited describes what is wrong if a rule is broken, and what to do.
-var audited = map[event.Rule][2]string{
+// ruleTexts describes what is wrong if a rule is broken, and what to do.
+var ruleTexts = map[event.Rule][2]string{
 	event.RuleDeliveryHasEvent: {
 		"deliveries whose event is missing: they can't be delivered",
 		"Rows of the table events were lost, in a restore of only some tables or by hand. Restore all tables from one backup.",
@@ -97,7 +97,7 @@ func isDamage(f event.Finding) bool {
 }
 
 func shownFinding(f event.Finding) api.Finding {
-	words := audited[f.Rule]
+	words := ruleTexts[f.Rule]
 	shown := api.Finding{Rule: string(f.Rule), Found: f.Found, AtLeast: f.Found == event.FindingsMost, What: words[0], Advice: words[1]}
 	if f.Detail != "" {
 		shown.What += ": " + f.Detail
@@ -117,7 +117,7 @@ func clockFinding(c store.Clock) (f api.Finding, apart bool) {
 	return api.Finding{
 		Rule: RuleClocksAgree, Found: 1, What: fmt.Sprintf("this machine's clock and that of the database are %s apart", offset.Abs()),
 		Advice: "Synchronize both with NTP: endpoints refuse requests that seem to have been signed minutes ago.",
-	}, offset.Abs() > clockMost
+	}, offset.Abs() > maxClockOffset
 }
 
 // auditFresh is how long a report is reused, because each new one reads all stored data.

@@ -27,8 +27,8 @@ func TestIntegrityComparesTheClocks(t *testing.T) {
 	}{
 		{"the database has no clock of its own", nil, false},
 		{"the clocks agree", fixedClock(time.Second), false},
-		{"the database is ahead", fixedClock(2 * clockMost), true},
-		{"this machine is ahead", fixedClock(-2 * clockMost), true},
+		{"the database is ahead", fixedClock(2 * maxClockOffset), true},
+		{"this machine is ahead", fixedClock(-2 * maxClockOffset), true},
 	} {
 		report, err := (&auditor{store: driver, clock: tt.clock}).integrity(t.Context())
 		if err != nil {

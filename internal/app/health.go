@@ -58,7 +58,7 @@ func (h *health) report(ctx context.Context) api.Health {
 	defer h.mu.Unlock()
 	database := api.Component{Status: api.StatusOK, LatencyMS: float64(h.took.Microseconds()) / 1000}
 	if err != nil {
-		database = api.Component{Status: api.StatusDown, LatencyMS: database.LatencyMS, Error: inWords(err)}
+		database = api.Component{Status: api.StatusDown, LatencyMS: database.LatencyMS, Error: publicReason(err)}
 	}
 	report := api.Health{
 		Status:        database.Status,
@@ -76,25 +76,25 @@ func (h *health) report(ctx context.Context) api.Health {
 	return report
 }
 
-// inWords says why the service can't work, in words that anyone may read.
-func inWords(err error) string {
+// publicReason says why the service can't work, in words that anyone may read.
+func publicReason(err error) string {
 	if errors.Is(err, event.ErrFull) {
 		return "the disk that holds the database is full: free disk space, and the service continues by itself"
 	}
 	return "the database can't be read or written right now"
 }
 
-// clockMost is how far the clocks of this machine and the database may be apart before the report
+// maxClockOffset is how far the clocks of this machine and the database may be apart before the report
 // says so. The service corrects for the difference, but endpoints refuse requests that seem to have
 // been signed minutes ago.
-const clockMost = time.Minute
+const maxClockOffset = time.Minute
 
 func (h *health) addClock(report *api.Health) {
 	if h.clock == nil {
 		return
 	}
 	c := api.Component{Status: api.StatusOK}
-	if offset := h.clock.ClockOffset().Round(time.Second); offset.Abs() > clockMost {
+	if offset := h.clock.ClockOffset().Round(time.Second); offset.Abs() > maxClockOffset {
 		c = api.Component{Status: api.StatusDegraded, Error: fmt.Sprintf(
 			"this machine's clock and that of the database are %s apart: synchronize both with NTP, or endpoints may refuse signatures because of their time", offset.Abs())}
 		degrade(report)

@@ -22,8 +22,8 @@ const (
 	// revoked key may keep working. An expired key stops at its time, because that is checked with
 	// every request.
 	keyFresh = 2 * time.Second
-	// usesNoted is how often the times of last use are stored.
-	usesNoted = 5 * time.Minute
+	// storeUsesEvery is how often the times of last use are stored.
+	storeUsesEvery = 5 * time.Minute
 )
 
 // keyring looks up API keys.
@@ -122,17 +122,17 @@ func (k *keyring) run(ctx context.Context) error {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyFresh)
 			defer cancel()
-			k.note(last)
+			k.storeUses(last)
 			return nil
-		case <-time.After(usesNoted):
-			k.note(ctx)
+		case <-time.After(storeUsesEvery):
+			k.storeUses(ctx)
 		}
 	}
 }
 
-// note stores the times of last use. It tries again later if that fails; they only help people
+// storeUses stores the times of last use. It tries again later if that fails; they only help people
 // decide whether a key is still needed.
-func (k *keyring) note(ctx context.Context) {
+func (k *keyring) storeUses(ctx context.Context) {
 	k.mu.Lock()
 	used := maps.Clone(k.used)
 	k.mu.Unlock()

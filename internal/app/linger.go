@@ -28,17 +28,17 @@ func linger(c net.Conn, p patience) {
 	if half, ok := c.(interface{ CloseWrite() error }); ok {
 		half.CloseWrite()
 	}
-	io.CopyN(io.Discard, impatient{c, p.silence, time.Now().Add(p.total)}, lingerBytes)
+	io.CopyN(io.Discard, deadlineReader{c, p.silence, time.Now().Add(p.total)}, lingerBytes)
 }
 
-// impatient reads from a connection until nothing arrives for a while, or until a deadline.
-type impatient struct {
+// deadlineReader reads from a connection until nothing arrives for a while, or until a deadline.
+type deadlineReader struct {
 	conn    net.Conn
 	silence time.Duration
 	end     time.Time
 }
 
-func (r impatient) Read(b []byte) (int, error) {
+func (r deadlineReader) Read(b []byte) (int, error) {
 	next := time.Now().Add(r.silence)
 	if next.After(r.end) {
 		next = r.end
@@ -49,9 +49,9 @@ func (r impatient) Read(b []byte) (int, error) {
 	return r.conn.Read(b)
 }
 
-// noteState is for http.Server. Only if a request is in flight on a connection can its client still
+// trackState is for http.Server. Only if a request is in flight on a connection can its client still
 // be sending.
-func noteState(c net.Conn, state http.ConnState) {
+func trackState(c net.Conn, state http.ConnState) {
 	if m, ok := c.(*limitedConn); ok {
 		m.busy.Store(state == http.StateActive)
 	}

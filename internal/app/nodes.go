@@ -63,9 +63,9 @@ func (noHandoff) Deliver(event.Claimed) {}
 func (noHandoff) Cancel(event.ID, int)  {}
 func (noHandoff) Overflow(event.ID)     {}
 
-// tellOthers tells the other nodes that a subscription has changed. The database tells them too,
+// announceChange tells the other nodes that a subscription has changed. The database tells them too,
 // but not a node that is connected through a pooler.
-func (a *App) tellOthers(subscription event.ID) {
+func (a *App) announceChange(subscription event.ID) {
 	if a.redis != nil {
 		a.redis.Changed(subscription)
 	}
@@ -124,8 +124,8 @@ type group struct {
 	n    int
 }
 
-// together starts parts.
-func together(parts ...part) *group {
+// startGroup starts parts.
+func startGroup(parts ...part) *group {
 	ctx, stop := context.WithCancel(context.Background())
 	g := &group{stop: stop, ends: make(chan error, len(parts)), n: len(parts)}
 	for _, run := range parts {

@@ -32,7 +32,7 @@ func TestWhatIsServed(t *testing.T) {
 	} {
 		a := &App{cfg: config.Config{Role: tt.role, Database: config.Database{Engine: config.SQLite, Path: "x/y.db"}}, servers: tt.servers}
 		var names []string
-		for _, attr := range a.whatIsServed() {
+		for _, attr := range a.servedAttrs() {
 			names = append(names, attr.Key)
 			if isURL := strings.HasPrefix(attr.Value.String(), "http://127.0.0.1:"); isURL != (attr.Key != "role" && attr.Key != "database") {
 				t.Errorf("%s: %s is %s", tt.role, attr.Key, attr.Value)

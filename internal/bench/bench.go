@@ -171,7 +171,7 @@ func (o Options) runOnce(ctx context.Context, dir string, start func(Options, co
 	}
 	defer s.end()
 	if o.Fill.Backlog > 0 {
-		return drained(ctx, backlog, s, o.Fill.Backlog)
+		return drainBacklog(ctx, backlog, s, o.Fill.Backlog)
 	}
 	fresh := int64(0)
 	for _, p := range s.processes[:len(s.processes)-len(o.Also)] {
@@ -216,8 +216,8 @@ func (o Options) measure(ctx context.Context, s subject, r *receiver) (Figures, 
 	return f, nil
 }
 
-// drained waits until the backlog has arrived.
-func drained(ctx context.Context, l *ledger, s subject, n int) (Figures, error) {
+// drainBacklog waits until the backlog has arrived.
+func drainBacklog(ctx context.Context, l *ledger, s subject, n int) (Figures, error) {
 	used := watch(s.processes)
 	l.acceptedCount.Store(int64(n))
 	for i := range n {

@@ -98,7 +98,7 @@ func (l *ledger) recordResponse(n uint64, status int, posted time.Time) {
 	}
 	now := time.Now()
 	l.accept.add(now.Sub(posted))
-	later(&l.lastAccepted, now.Sub(l.start))
+	storeMax(&l.lastAccepted, now.Sub(l.start))
 	if l.load.behaviourOf(l.load.subscriptionOf(n)).acceptsEvents() {
 		l.answered.set(n, now.Sub(l.start))
 		l.accepted.add(n)
@@ -119,7 +119,7 @@ func (l *ledger) recordArrival(n uint64, posted time.Time) {
 	}
 	now := time.Now()
 	l.arrivedCount.Add(1)
-	later(&l.lastArrival, now.Sub(l.start))
+	storeMax(&l.lastArrival, now.Sub(l.start))
 	if m == prompt {
 		l.arrival.add(now.Sub(posted))
 		if answered := l.answered.get(n); answered > 0 {
@@ -130,7 +130,7 @@ func (l *ledger) recordArrival(n uint64, posted time.Time) {
 	}
 }
 
-func later(at *atomic.Int64, d time.Duration) {
+func storeMax(at *atomic.Int64, d time.Duration) {
 	for {
 		was := at.Load()
 		if int64(d) <= was || at.CompareAndSwap(was, int64(d)) {

@@ -32,7 +32,7 @@ the health check of a container that contains no other program.`,
 			if err != nil {
 				return err
 			}
-			return askReady(cmd.Context(), s, serviceURL(cfg.Addr))
+			return checkReady(cmd.Context(), s, serviceURL(cfg.Addr))
 		},
 	}
 	cmd.Flags().StringVar(&o.Addr, "addr", "", "address of the API (HOOKFERRY_ADDR)")
@@ -48,7 +48,7 @@ func serviceURL(addr string) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-func askReady(ctx context.Context, s streams, url string) error {
+func checkReady(ctx context.Context, s streams, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", nil)
@@ -65,14 +65,14 @@ func askReady(ctx context.Context, s streams, url string) error {
 		return fmt.Errorf("the service at %s: %s", url, reason.Of(err))
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("the service at %s is not ready: %s", url, whyNot(res, body))
+		return fmt.Errorf("the service at %s is not ready: %s", url, notReadyReason(res, body))
 	}
 	_, err = fmt.Fprintf(s.out, "%s is ready\n", url)
 	return err
 }
 
-// whyNot returns the reason that a service gives for not being ready.
-func whyNot(res *http.Response, body []byte) string {
+// notReadyReason returns the reason that a service gives for not being ready.
+func notReadyReason(res *http.Response, body []byte) string {
 	var problem struct{ Detail string }
 	if json.Unmarshal(body, &problem) != nil || problem.Detail == "" {
 		return fmt.Sprintf("it responded with status %d, and is probably not Hookferry", res.StatusCode)

@@ -99,7 +99,7 @@ func flagFault(err error) error {
 		return fmt.Errorf("--%s needs a value: write --%s=%s", e.GetFlag().Name, e.GetFlag().Name, strings.ToUpper(e.GetFlag().Value.Type()))
 	}
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return fmt.Errorf("--%s is %q: %s", e.GetFlag().Name, e.GetValue(), wanted(e.GetFlag().Value.Type()))
+		return fmt.Errorf("--%s is %q: %s", e.GetFlag().Name, e.GetValue(), flagHint(e.GetFlag().Value.Type()))
 	}
 	return errors.New("a flag is malformed: write --name, or --name=value")
 }
@@ -111,8 +111,8 @@ func dashed(name string, isShort bool) string {
 	return "--" + name
 }
 
-// wanted says which values a flag of this type accepts.
-func wanted(kind string) string {
+// flagHint says which values a flag of this type accepts.
+func flagHint(kind string) string {
 	switch kind {
 	case "int":
 		return "write an integer"

@@ -44,7 +44,7 @@ func (s *sender) printAttempts(d client.Delivery, printed int) int {
 		return 0
 	}
 	for _, a := range d.Attempts[min(printed, len(d.Attempts)):] {
-		fmt.Fprintf(s.out, "attempt %d: %s (%s)", a.AttemptNumber, terminal.Clean(wordsOf(a)), terminal.Milliseconds(a.Duration()))
+		fmt.Fprintf(s.out, "attempt %d: %s (%s)", a.AttemptNumber, terminal.Clean(describeAttempt(a)), terminal.Milliseconds(a.Duration()))
 		if last := a.AttemptNumber == len(d.Attempts); last && d.Status == client.Pending && !d.NextAttemptAt.IsZero() {
 			fmt.Fprintf(s.out, "; the next one is due at %s", d.NextAttemptAt.Local().Format(time.TimeOnly))
 		}
@@ -53,8 +53,8 @@ func (s *sender) printAttempts(d client.Delivery, printed int) int {
 	return len(d.Attempts)
 }
 
-// wordsOf describes how an attempt ended.
-func wordsOf(a client.Attempt) string {
+// describeAttempt describes how an attempt ended.
+func describeAttempt(a client.Attempt) string {
 	if a.Success {
 		return fmt.Sprintf("responded with %d", a.StatusCode)
 	}

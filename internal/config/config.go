@@ -86,7 +86,7 @@ func Load(environ []string, dotEnvPath string, flags Overrides) (Config, error) 
 	faults := append(fileFaults, unknown...)
 	faulty := map[string]bool{}
 	for _, d := range declared {
-		if fault := c.take(d, from); fault != "" {
+		if fault := c.readSetting(d, from); fault != "" {
 			faults = append(faults, fault)
 			faulty[d.name] = true
 		}
@@ -103,8 +103,8 @@ func Load(environ []string, dotEnvPath string, flags Overrides) (Config, error) 
 	return c, nil
 }
 
-// take reads one setting into its field, and returns what is wrong with it, if anything is.
-func (c *Config) take(d declaration, from layers) (fault string) {
+// readSetting reads one setting into its field, and returns what is wrong with it, if anything is.
+func (c *Config) readSetting(d declaration, from layers) (fault string) {
 	found, fault := from.find(d)
 	if fault != "" {
 		return fault

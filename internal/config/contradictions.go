@@ -71,7 +71,7 @@ func (c Config) storageContradictions() []contradiction {
 
 func (c Config) servingContradictions() []contradiction {
 	const outside = "%s is %q, which other machines can reach, but --dev needs no API key: write it like 127.0.0.1:8000, or start without --dev."
-	addr, adminAddr := c.asGiven("HOOKFERRY_ADDR", "--addr"), c.asGiven("HOOKFERRY_ADMIN_ADDR", "--admin-addr")
+	addr, adminAddr := c.flagOrSetting("HOOKFERRY_ADDR", "--addr"), c.flagOrSetting("HOOKFERRY_ADMIN_ADDR", "--admin-addr")
 	return []contradiction{
 		{
 			between: []string{"HOOKFERRY_ADDR"},
@@ -92,8 +92,8 @@ func (c Config) servingContradictions() []contradiction {
 	}
 }
 
-// asGiven returns the flag if it set the setting, and otherwise the setting.
-func (c Config) asGiven(setting, flag string) string {
+// flagOrSetting returns the flag if it set the setting, and otherwise the setting.
+func (c Config) flagOrSetting(setting, flag string) string {
 	if c.origins[setting] == FromFlag {
 		return flag
 	}

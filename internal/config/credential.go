@@ -34,9 +34,9 @@ func parseCredentialURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// startsWith returns the scheme of a URL if it is a well-known one, and "" otherwise: a secret in
+// knownScheme returns the scheme of a URL if it is a well-known one, and "" otherwise: a secret in
 // the wrong setting may look like a scheme.
-func startsWith(text string) string {
+func knownScheme(text string) string {
 	scheme, _, _ := strings.Cut(text, "://")
 	known := []string{
 		"amqp", "file", "ftp", "http", "https", "jdbc", "mariadb", "mongodb", "mssql", "mysql", "oracle", "postgres", "postgresql",

@@ -39,7 +39,7 @@ func parseDatabase(text string) (Database, error) {
 		}
 		return Database{Engine: Postgres, URL: event.Secret(text)}, nil
 	}
-	if begin := startsWith(text); begin != "" {
+	if begin := knownScheme(text); begin != "" {
 		return Database{}, fmt.Errorf("begins with %q, which is not a database that Hookferry supports: %w", begin, errNoDatabase)
 	}
 	return Database{}, fmt.Errorf("is not a URL: %w", errNoDatabase)

@@ -26,7 +26,7 @@ func (f Faults) OfFlags() bool {
 }
 
 // sentence says what is wrong with a setting. why continues a sentence after "which" or "that".
-func (f found) sentence(d declaration, why error) string {
+func (f foundSetting) sentence(d declaration, why error) string {
 	if d.secret {
 		return fmt.Sprintf("%s has a value that %v.", f.label, why)
 	}

@@ -21,7 +21,7 @@ func proxyOf(field *Proxy) value { return bind(field, parseProxy, Proxy.String) 
 var errNotAProxy = errors.New("is not the address of a proxy: write it like http://proxy.internal:3128")
 
 func parseProxy(text string) (Proxy, error) {
-	switch begin := startsWith(text); begin {
+	switch begin := knownScheme(text); begin {
 	case "http://":
 	case "":
 		return Proxy{}, errNotAProxy

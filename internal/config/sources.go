@@ -37,8 +37,8 @@ type entry struct {
 // layers are all sources except the defaults, in order of precedence.
 type layers []layer
 
-// found is the text of a setting, and its source.
-type found struct {
+// foundSetting is the text of a setting, and its source.
+type foundSetting struct {
 	set    bool // if false, the default is used
 	text   string
 	source Source
@@ -68,7 +68,7 @@ func environLayer(environ []string) layer {
 
 // find returns the value from the first source that has the setting. An empty value there means the
 // default, unless this setting gives it a meaning.
-func (ls layers) find(d declaration) (f found, fault string) {
+func (ls layers) find(d declaration) (f foundSetting, fault string) {
 	for _, l := range ls {
 		text, isSet := l.text(d.name)
 		var file string
@@ -77,14 +77,14 @@ func (ls layers) find(d declaration) (f found, fault string) {
 		}
 		switch {
 		case file != "" && text != "":
-			return found{}, fmt.Sprintf("%s and %s are both set: keep one of them.", l.place(d.name), l.place(d.name+"_FILE"))
+			return foundSetting{}, fmt.Sprintf("%s and %s are both set: keep one of them.", l.place(d.name), l.place(d.name+"_FILE"))
 		case file != "":
 			return l.fromFile(d, file)
 		case isSet:
-			return found{set: text != "" || d.emptyIsSet, text: text, source: l.source, label: l.label(d)}, ""
+			return foundSetting{set: text != "" || d.emptyIsSet, text: text, source: l.source, label: l.label(d)}, ""
 		}
 	}
-	return found{}, ""
+	return foundSetting{}, ""
 }
 
 // text returns the value without surrounding spaces, which have no meaning in any setting.
@@ -113,17 +113,17 @@ const maxFile = 1 << 20
 
 // fromFile reads a secret from the file at path. Its fault does not repeat the path, which may be
 // the secret itself in the wrong variable.
-func (l layer) fromFile(d declaration, path string) (f found, fault string) {
+func (l layer) fromFile(d declaration, path string) (f foundSetting, fault string) {
 	label := l.place(d.name + "_FILE")
 	text, err := readFile(path)
 	if err != nil {
-		return found{}, fmt.Sprintf("%s names a file that can't be read: %v. Write the path of the file that contains the value.", label, err)
+		return foundSetting{}, fmt.Sprintf("%s names a file that can't be read: %v. Write the path of the file that contains the value.", label, err)
 	}
 	text = strings.TrimSpace(text)
 	if text == "" {
-		return found{}, fmt.Sprintf("%s names an empty file: write the value into the file, or remove the setting.", label)
+		return foundSetting{}, fmt.Sprintf("%s names an empty file: write the value into the file, or remove the setting.", label)
 	}
-	return found{set: true, text: text, source: l.source, label: "The file of " + label}, ""
+	return foundSetting{set: true, text: text, source: l.source, label: "The file of " + label}, ""
 }
 
 // readFile reads a small file. Its error does not contain the path.

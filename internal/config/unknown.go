@@ -42,29 +42,29 @@ func (ls layers) judge(l layer, name string, declared []declaration) (fault, war
 	text, _ := l.text(name)
 	meant, isGuess := guessed(name)
 	if !isGuess {
-		meant = near(name, declared)
+		meant = closestSetting(name, declared)
 	}
-	isOurs, isSet := strings.HasPrefix(name, "HOOKFERRY_"), ls.decided(meant)
+	isOurs, isSet := strings.HasPrefix(name, "HOOKFERRY_"), ls.isDecided(meant)
 	isForeignGuess := isGuess && !strings.HasPrefix(name, "WEBHOOK_")
 	switch {
 	case isOurs && meant == "":
 		return l.place(name) + " is not a setting: remove it. `hookferry config` lists all settings.", ""
 	case isOurs:
-		return fmt.Sprintf("%s is not a setting: did you mean %s? Rename it, or remove it.", l.place(name), shownAs(meant, text)), ""
+		return fmt.Sprintf("%s is not a setting: did you mean %s? Rename it, or remove it.", l.place(name), suggestion(meant, text)), ""
 	case text == "" || isForeignGuess && isSet:
 		return "", ""
 	case meant == "" && strings.HasPrefix(name, "WEBHOOK_"):
 		return "", l.place(name) + " is not a setting, and is ignored; `hookferry config` lists all settings."
 	case meant == "":
 		return "", ""
-	case !isSet && takes(meant, text):
-		return fmt.Sprintf("%s is not a setting: did you mean %s? Rename it, or if another program uses it, also set %s.", l.place(name), shownAs(meant, text), meant), ""
+	case !isSet && accepts(meant, text):
+		return fmt.Sprintf("%s is not a setting: did you mean %s? Rename it, or if another program uses it, also set %s.", l.place(name), suggestion(meant, text), meant), ""
 	}
-	return "", fmt.Sprintf("%s is not a setting, and is ignored; did you mean %s?", l.place(name), shownAs(meant, text))
+	return "", fmt.Sprintf("%s is not a setting, and is ignored; did you mean %s?", l.place(name), suggestion(meant, text))
 }
 
-// decided reports whether any source sets a setting. --data counts as setting the database.
-func (ls layers) decided(name string) bool {
+// isDecided reports whether any source sets a setting. --data counts as setting the database.
+func (ls layers) isDecided(name string) bool {
 	return slices.ContainsFunc(ls, func(l layer) bool {
 		text, isSet := l.text(name)
 		file, _ := l.text(name + "_FILE")
@@ -73,8 +73,8 @@ func (ls layers) decided(name string) bool {
 	})
 }
 
-// takes reports whether a text is a valid value of a setting. For the file of a secret, any path is.
-func takes(name, text string) bool {
+// accepts reports whether a text is a valid value of a setting. For the file of a secret, any path is.
+func accepts(name, text string) bool {
 	for _, d := range declarations(&Config{}) {
 		if d.name == name {
 			return d.value.read(text) == nil
@@ -83,8 +83,8 @@ func takes(name, text string) bool {
 	return true
 }
 
-// shownAs returns a setting, with a value if the text is a bare port.
-func shownAs(name, text string) string {
+// suggestion returns a setting, with a value if the text is a bare port.
+func suggestion(name, text string) string {
 	if name == "HOOKFERRY_ADDR" && text != "" && strings.Trim(text, "0123456789") == "" {
 		return name + "=:" + event.Clip(text, event.MaxQuoted)
 	}
@@ -105,10 +105,10 @@ func isServiceLink(name, text string) bool {
 	return linkName.MatchString(name) || strings.HasSuffix(name, "_PORT") && linkURL.MatchString(text)
 }
 
-// near returns the setting with the smallest distance to name, or "" if that is too large for a
+// closestSetting returns the setting with the smallest distance to name, or "" if that is too large for a
 // typo. Of several, it returns the first in alphabetical order. A name without a prefix is compared
 // only with settings without one: otherwise every other program's TIMEOUT would match.
-func near(name string, declared []declaration) string {
+func closestSetting(name string, declared []declaration) string {
 	prefix, stem := cutPrefix(name)
 	best, fewest := "", 1+len(stem)/4
 	if prefix == "" {

@@ -160,8 +160,8 @@ func (e entry) faults(at endpoint) (kinds []string) {
 	if e.seen.requests > 0 && (e.seen.misdelivered || e.seen.receiver != e.receiver) {
 		kinds = append(kinds, "misdelivered: sent to the endpoint of another subscription")
 	}
-	if status != at.ends && status != client.Pending {
-		kinds = append(kinds, fmt.Sprintf("%s at %s, but expected to be %s", status, at.name, at.ends))
+	if status != at.finalStatus && status != client.Pending {
+		kinds = append(kinds, fmt.Sprintf("%s at %s, but expected to be %s", status, at.name, at.finalStatus))
 	}
 	return kinds
 }

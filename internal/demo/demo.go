@@ -133,7 +133,7 @@ func (d *demo) run(ctx context.Context) (err error) {
 		return ErrSaid
 	}
 	if d.Keep {
-		return d.stay(ctx)
+		return d.keepRunning(ctx)
 	}
 	return d.screen.Failed()
 }
@@ -193,7 +193,7 @@ func (d *demo) start(ctx context.Context, fail context.CancelCauseFunc) error {
 func (d *demo) subscribe(ctx context.Context) error {
 	for _, r := range d.receivers {
 		input := r.settings
-		input.TargetURL, input.Secret, input.Description = r.url(), r.secret, r.name+": "+r.manner
+		input.TargetURL, input.Secret, input.Description = r.url(), r.secret, r.name+": "+r.behaviour
 		s, err := d.client.CreateSubscription(ctx, input)
 		if err != nil {
 			return fmt.Errorf("create the subscription of %s: %w", r.name, err)

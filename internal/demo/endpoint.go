@@ -58,18 +58,18 @@ func (r *endpointServer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		panic(http.ErrAbortHandler) // the sender gave up; it will retry
 	}
 	if req.Method != http.MethodPost || req.URL.Path != webhookPath {
-		r.ledger.stray()
+		r.ledger.recordRedirect()
 		http.Error(w, "the redirect must not be followed", http.StatusNotFound)
 		return
 	}
-	number := r.ledger.arrived(r.index, a)
+	number := r.ledger.recordRequest(r.index, a)
 	if a.Verdict != receiver.Verified {
 		http.Error(w, "the signature is "+string(a.Verdict), http.StatusUnauthorized)
 		return
 	}
 	reply := r.answer(req, number)
 	// This must precede the response, so that the ledger knows of a 2xx before the service does.
-	r.ledger.answered(r.index, a, reply.status)
+	r.ledger.recordResponse(r.index, a, reply.status)
 	if reply.status == 0 {
 		panic(http.ErrAbortHandler)
 	}

@@ -10,16 +10,16 @@ import (
 
 // endpoint describes an endpoint of the demo.
 type endpoint struct {
-	name     string
-	manner   string // how it behaves, to be printed after its name
-	answer   answer
-	settings client.SubscriptionInput // of its subscription, besides the target and the secret
-	make     func(*maker) (eventType string, data any)
+	name      string
+	behaviour string // how it behaves, to be printed after its name
+	answer    answer
+	settings  client.SubscriptionInput // of its subscription, besides the target and the secret
+	make      func(*maker) (eventType string, data any)
 
-	share  int    // percentage of all events
-	most   int    // the most events that it gets; 0: unlimited
-	ends   string // the final status of its deliveries
-	prompt bool   // its webhooks are timed
+	share       int    // percentage of all events
+	most        int    // the most events that it gets; 0: unlimited
+	finalStatus string // the final status of its deliveries
+	isTimed     bool   // its webhooks are timed
 	// lesson returns what this endpoint shows, if the numbers prove it, or "".
 	lesson func(account) string
 }
@@ -77,35 +77,35 @@ func endpoints(p pace) []endpoint {
 	}
 	return []endpoint{
 		{
-			name: "shop", manner: "responds at once", answer: atOnce, prompt: true,
-			settings: client.SubscriptionInput{EventTypes: []string{"order.*"}}, make: makeOrder, ends: client.Delivered,
+			name: "shop", behaviour: "responds at once", answer: atOnce, isTimed: true,
+			settings: client.SubscriptionInput{EventTypes: []string{"order.*"}}, make: makeOrder, finalStatus: client.Delivered,
 		},
 		{
-			name: "crm", manner: "responds at once", answer: atOnce, prompt: true, share: 25,
-			settings: client.SubscriptionInput{EventTypes: []string{"user.*"}}, make: makeUser, ends: client.Delivered,
+			name: "crm", behaviour: "responds at once", answer: atOnce, isTimed: true, share: 25,
+			settings: client.SubscriptionInput{EventTypes: []string{"user.*"}}, make: makeUser, finalStatus: client.Delivered,
 		},
 		{
-			name: "billing", manner: fmt.Sprintf("takes %v to respond", p.slow), answer: slowly(p.slow), share: 15, most: 200,
-			settings: client.SubscriptionInput{EventTypes: []string{"invoice.*"}}, make: makeInvoice, ends: client.Delivered,
+			name: "billing", behaviour: fmt.Sprintf("takes %v to respond", p.slow), answer: slowly(p.slow), share: 15, most: 200,
+			settings: client.SubscriptionInput{EventTypes: []string{"invoice.*"}}, make: makeInvoice, finalStatus: client.Delivered,
 		},
 		{
-			name: "warehouse", manner: "sends 503 twice, then 200", answer: failFirst(2), share: 15, most: 400,
-			settings: client.SubscriptionInput{EventTypes: []string{"stock.*", "shipment.*"}}, make: makeShipment, ends: client.Delivered,
+			name: "warehouse", behaviour: "sends 503 twice, then 200", answer: failFirst(2), share: 15, most: 400,
+			settings: client.SubscriptionInput{EventTypes: []string{"stock.*", "shipment.*"}}, make: makeShipment, finalStatus: client.Delivered,
 		},
 		{
-			name: "analytics", manner: "hangs: never responds", answer: hang, share: 10, most: 8,
+			name: "analytics", behaviour: "hangs: never responds", answer: hang, share: 10, most: 8,
 			settings: client.SubscriptionInput{
 				EventTypes: []string{"page.viewed"}, TimeoutSeconds: p.patience.Seconds(), RetryScheduleSeconds: few(2),
 			},
-			make: makePageView, ends: client.Failed, lesson: othersNotDelayed,
+			make: makePageView, finalStatus: client.Failed, lesson: othersNotDelayed,
 		},
 		{
-			name: "old-site", manner: "redirects", answer: moved, share: 5, most: 4,
-			settings: client.SubscriptionInput{EventTypes: []string{"user.*"}, RetryScheduleSeconds: few(1)}, make: makeUser, ends: client.Failed, lesson: redirectNotFollowed,
+			name: "old-site", behaviour: "redirects", answer: moved, share: 5, most: 4,
+			settings: client.SubscriptionInput{EventTypes: []string{"user.*"}, RetryScheduleSeconds: few(1)}, make: makeUser, finalStatus: client.Failed, lesson: redirectNotFollowed,
 		},
 		{
-			name: "partner", manner: "is gone: sends 410", answer: gone, share: 5, most: 1,
-			settings: client.SubscriptionInput{EventTypes: []string{"order.*"}}, make: makeOrder, ends: client.Failed, lesson: subscriptionDisabled,
+			name: "partner", behaviour: "is gone: sends 410", answer: gone, share: 5, most: 1,
+			settings: client.SubscriptionInput{EventTypes: []string{"order.*"}}, make: makeOrder, finalStatus: client.Failed, lesson: subscriptionDisabled,
 		},
 	}
 }

@@ -27,7 +27,7 @@ func TestPlan(t *testing.T) {
 			if !json.Valid(p.data) {
 				t.Fatalf("%s is not JSON: %s", p.eventType, p.data)
 			}
-			if isDoomed := e.ends == client.Failed; isDoomed && !doomed {
+			if isDoomed := e.finalStatus == client.Failed; isDoomed && !doomed {
 				t.Fatalf("event %d of %d, for %s, is not among the first", i, n, e.name)
 			} else {
 				doomed = isDoomed

@@ -9,8 +9,8 @@ import (
 	"github.com/hookferry/hookferry/internal/terminal"
 )
 
-// stay keeps everything running until ctx ends, and prints each webhook that arrives.
-func (d *demo) stay(ctx context.Context) error {
+// keepRunning keeps everything running until ctx ends, and prints each webhook that arrives.
+func (d *demo) keepRunning(ctx context.Context) error {
 	d.screen.Print(d.invitation()...)
 	d.ledger.mu.Lock()
 	d.ledger.observe = func(receiver int, n response) { d.screen.Print(d.receivers[receiver].newsLine(n)) }

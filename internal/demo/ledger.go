@@ -47,7 +47,7 @@ type tally struct {
 	planned, accepted int
 	requests          int
 	taken             int
-	troubled          int // failed at least once and not accepted yet
+	failing           int // failed at least once and not accepted yet
 }
 
 // response is a response of an endpoint.
@@ -76,8 +76,8 @@ func (l *ledger) accept(p publication) {
 	l.tallies[p.receiver].accepted++
 }
 
-// arrived records a request and returns the number of the attempt.
-func (l *ledger) arrived(at int, a receiver.Arrival) int {
+// recordRequest records a request and returns the number of the attempt.
+func (l *ledger) recordRequest(at int, a receiver.Arrival) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tallies[at].requests++
@@ -97,8 +97,8 @@ func (l *ledger) arrived(at int, a receiver.Arrival) int {
 	return r.requests
 }
 
-// answered records the response to a request that arrived.
-func (l *ledger) answered(at int, a receiver.Arrival, status int) {
+// recordResponse records the response to a request that arrived.
+func (l *ledger) recordResponse(at int, a receiver.Arrival, status int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, t := l.seen[a.ID], &l.tallies[at]
@@ -107,19 +107,19 @@ func (l *ledger) answered(at int, a receiver.Arrival, status int) {
 		if r.taken++; r.taken == 1 {
 			t.taken++
 			if r.failed {
-				t.troubled--
+				t.failing--
 			}
 		}
 	case !r.failed && r.taken == 0:
 		r.failed = true
-		t.troubled++
+		t.failing++
 	}
 	if l.observe != nil {
 		l.observe(at, response{Arrival: a, status: status, number: r.requests})
 	}
 }
 
-func (l *ledger) stray() {
+func (l *ledger) recordRedirect() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.redirected++

@@ -30,7 +30,7 @@ func (s snapshot) accepted() (n int) {
 // retrying returns how many deliveries have failed at least once and are still pending.
 func (s snapshot) retrying() (n int) {
 	for _, t := range s.tallies {
-		n += t.troubled
+		n += t.failing
 	}
 	return max(0, min(n-s.counted[client.Failed], s.counted[client.Pending]))
 }
@@ -79,7 +79,7 @@ func (d *demo) snapshot(ctx context.Context) (snapshot, error) {
 	if err != nil {
 		return snapshot{}, fmt.Errorf("count the deliveries: %w", err)
 	}
-	tallies, took := d.ledger.progress(func(receiver int) bool { return d.cast[receiver].prompt })
+	tallies, took := d.ledger.progress(func(receiver int) bool { return d.cast[receiver].isTimed })
 	return snapshot{
 		elapsed: time.Since(d.started), planned: d.pace.events, endpoints: d.cast, tallies: tallies, counted: counted, took: took,
 	}, nil
@@ -108,17 +108,17 @@ func (s snapshot) lines() []terminal.Line {
 
 func endpointLine(e endpoint, t tally) terminal.Line {
 	colour := terminal.Green
-	if t.troubled > 0 {
+	if t.failing > 0 {
 		colour = terminal.Yellow
 	}
 	l := terminal.Line{
 		terminal.Bold.Of(fmt.Sprintf("  %-10s", e.name)),
-		terminal.Plain.Of(fmt.Sprintf(" %-28s ", e.manner)),
+		terminal.Plain.Of(fmt.Sprintf(" %-28s ", e.behaviour)),
 		bar(t.taken, t.planned, 20, colour),
 		terminal.Plain.Of(fmt.Sprintf(" %4d of %d", t.taken, t.planned)),
 	}
-	if t.troubled > 0 {
-		l = append(l, terminal.Yellow.Of(fmt.Sprintf("  %d failing, %s", t.troubled, terminal.Number(t.requests, "request"))))
+	if t.failing > 0 {
+		l = append(l, terminal.Yellow.Of(fmt.Sprintf("  %d failing, %s", t.failing, terminal.Number(t.requests, "request"))))
 	}
 	return l
 }

@@ -30,7 +30,7 @@ func planEvents(n int, endpoints []endpoint) []plannedEvent {
 		for range count {
 			eventType, data := m.event(endpoints[i])
 			p := plannedEvent{receiver: i, eventType: eventType, data: data}
-			if endpoints[i].ends == client.Failed {
+			if endpoints[i].finalStatus == client.Failed {
 				first = append(first, p)
 			} else {
 				mixed = append(mixed, p)

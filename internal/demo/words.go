@@ -19,7 +19,7 @@ func (d *demo) introduction() []terminal.Line {
 		return lines
 	}
 	for _, r := range d.receivers {
-		lines = append(lines, terminal.Line{terminal.Bold.Of(fmt.Sprintf("  %-10s", r.name)), terminal.Plain.Of(" " + r.manner)})
+		lines = append(lines, terminal.Line{terminal.Bold.Of(fmt.Sprintf("  %-10s", r.name)), terminal.Plain.Of(" " + r.behaviour)})
 	}
 	return append(lines, nil)
 }

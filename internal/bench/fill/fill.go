@@ -32,21 +32,21 @@ type Filling struct {
 // fillers is the number of concurrent writers, which share commits.
 const fillers = 512
 
-// atOnce is how many subscriptions get settled deliveries in turn, before the next batch does. With
+// batchSize is how many subscriptions get settled deliveries in turn, before the next batch does. With
 // very many in turn, each attempt changes a different page of the index by subscription, and
 // filling becomes many times slower.
-const atOnce = 1000
+const batchSize = 1000
 
 // subscription returns the index of the subscription of the n-th settled delivery.
 func (f *Filling) subscription(n int) int {
-	if f.Subscriptions <= atOnce {
+	if f.Subscriptions <= batchSize {
 		return n % f.Subscriptions
 	}
-	first := n / (max(1, f.Settled/f.Subscriptions) * atOnce) * atOnce
+	first := n / (max(1, f.Settled/f.Subscriptions) * batchSize) * batchSize
 	if first >= f.Subscriptions { // the remainder of the division
 		return n % f.Subscriptions
 	}
-	return first + n%min(atOnce, f.Subscriptions-first)
+	return first + n%min(batchSize, f.Subscriptions-first)
 }
 
 // Write fills a database. It returns the ids of some of the settled deliveries.

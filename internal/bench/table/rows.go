@@ -40,9 +40,9 @@ var stores = []store{onSQLite, onPostgres}
 // time to build up.
 const fullLoad = "60s"
 
-// apart are the rows with the API and the workers in separate processes. most is the limit for
+// separateNodes are the rows with the API and the workers in separate processes. most is the limit for
 // PostgreSQL's CPU time per delivery, in microseconds.
-var apart = []struct {
+var separateNodes = []struct {
 	name, words string
 	on          store
 	workers     string
@@ -56,7 +56,7 @@ var apart = []struct {
 
 func throughput(ctx context.Context, t *table) error {
 	t.forget("full SQLite", "full PostgreSQL")
-	for _, a := range apart {
+	for _, a := range separateNodes {
 		t.forget(a.name)
 	}
 	for range t.rounds {
@@ -66,7 +66,7 @@ func throughput(ctx context.Context, t *table) error {
 		if err := t.bench(ctx, "full PostgreSQL", onPostgres, nil, "--duration", fullLoad); err != nil {
 			return err
 		}
-		for _, a := range apart {
+		for _, a := range separateNodes {
 			if err := t.bench(ctx, a.name, a.on, nil, "--duration", fullLoad, "--workers", a.workers); err != nil {
 				return err
 			}
@@ -215,7 +215,7 @@ func (t *table) criteria() []criterion {
 	}
 	against("full SQLite", 1.2, 0.80)
 	against("full PostgreSQL", 1.8, 0.65)
-	for _, a := range apart {
+	for _, a := range separateNodes {
 		add(a.words+": delivered per second", "≥ 0.9 × the single node's", func() (string, bool) {
 			several, one := service(a.name), service("full PostgreSQL").DeliveredRate
 			return fmt.Sprintf("%.0f and %.0f: %.2f ×; %.0f accepted", several.DeliveredRate, one, several.DeliveredRate/one, several.AcceptedRate), several.DeliveredRate >= 0.9*one

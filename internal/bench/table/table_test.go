@@ -78,7 +78,7 @@ func TestTargetsOfSeparateNodes(t *testing.T) {
 			"full PostgreSQL and Redis": measured(bench.Contestant{Name: "service", Runs: []bench.Figures{test.figures}}),
 		}}
 		criteria := tab.criteria()
-		at := slices.IndexFunc(criteria, func(b criterion) bool { return b.what == apart[0].words+": delivered per second" })
+		at := slices.IndexFunc(criteria, func(b criterion) bool { return b.what == separateNodes[0].words+": delivered per second" })
 		if at < 0 || criteria[at].met != test.rate || criteria[at+1].met != test.latency || criteria[at+2].met != test.costs {
 			t.Errorf("%s: %+v", test.because, criteria[max(at, 0):][:3])
 		}
