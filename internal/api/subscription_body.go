@@ -25,7 +25,7 @@ type Subscription struct {
 	RequireSignature     bool              `json:"require_signature" doc:"Whether events must be signed."`
 	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
 	HeldReason           string            `json:"held_reason,omitempty" doc:"Only if the subscription's secrets can't be decrypted: the reason why its deliveries are held back."`
-	Headers              map[string]string `json:"headers" doc:"Headers of every request, with names in the case that was sent. The value of a header that looks like a credential is shown as [hidden]."`
+	Headers              map[string]string `json:"headers" doc:"Headers of every request, with their names exactly as they were given. The value of a header that looks like a credential is shown as [hidden]."`
 	TimeoutSeconds       *float64          `json:"timeout_seconds" doc:"null: the default of the service."`
 	RetryScheduleSeconds *[]float64        `json:"retry_schedule_seconds" doc:"The delay before each retry; empty: no retries; null: the schedule of the service."`
 	MaxInFlight          *int              `json:"max_in_flight" doc:"null: the default of the service."`
@@ -51,7 +51,7 @@ type SubscriptionInput struct {
 	EventTypes           []string          `json:"event_types,omitempty" nullable:"true" maxItems:"100" doc:"The event types that the subscription wants, exact (user.created) or by prefix (user.* matches one or more levels); absent, null or empty: all."`
 	IsActive             bool              `json:"is_active,omitempty" nullable:"true" default:"true" doc:"Whether the subscription accepts events and delivers them. true also clears disabled_reason."`
 	RequireSignature     bool              `json:"require_signature,omitempty" nullable:"true" default:"false" doc:"Whether events must be signed with the secret."`
-	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Headers of every request, with names in the case that is sent. Accept is */* unless it is set here. The value [hidden], as shown by a read, keeps the stored value."`
+	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Headers of every request, with their names exactly as given. Accept is */* unless it is set here. The value [hidden], as shown by a read, keeps the stored value."`
 	TimeoutSeconds       float64           `json:"timeout_seconds,omitempty" nullable:"true" minimum:"0" maximum:"60" doc:"The timeout of an attempt, from the name lookup to the status line of the response; absent, null or 0: the default of the service."`
 	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitempty" nullable:"true" maxItems:"50" doc:"The delay before each retry; empty: no retries; absent or null: the schedule of the service."`
 	MaxInFlight          int               `json:"max_in_flight,omitempty" nullable:"true" minimum:"0" maximum:"1000" doc:"The maximum number of requests to the endpoint at the same time; absent, null or 0: the default of the service."`
