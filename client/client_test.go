@@ -233,7 +233,7 @@ func TestNewRefuses(t *testing.T) {
 
 func TestNewRefusesNoHTTPClient(t *testing.T) {
 	if _, err := client.New("http://example.com", client.WithHTTPClient(nil)); err == nil {
-		t.Error("a nil client was taken")
+		t.Error("a nil client was accepted")
 	}
 }
 

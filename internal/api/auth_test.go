@@ -23,11 +23,11 @@ func TestEveryOperationNeedsAKeyUnlessItIsPublic(t *testing.T) {
 			s.key = ""
 			r := s.do(method, path, "")
 			if (r.status == 401) != secured {
-				t.Errorf("%s %s without a key answers %d; the document says that it needs one: %v", method, path, r.status, secured)
+				t.Errorf("%s %s without a key responds with %d; the document says that it needs one: %v", method, path, r.status, secured)
 			}
 			s.key = testKey
 			if r := s.do(method, path, ""); r.status == 401 {
-				t.Errorf("%s %s with a key answers %s", method, path, r.text)
+				t.Errorf("%s %s with a key responds with %s", method, path, r.text)
 			}
 		}
 	}
@@ -95,7 +95,7 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 					}
 					refused := r.status == 401 || r.status == 403
 					if refused != (want != 0) || refused && r.status != want {
-						t.Errorf("%s %s with the key %q answers %d, want %d: %s", method, path, c.key, r.status, want, r.text)
+						t.Errorf("%s %s with the key %q responds with %d, want %d: %s", method, path, c.key, r.status, want, r.text)
 					}
 					if want == 0 || method == "HEAD" {
 						continue
@@ -165,7 +165,7 @@ func TestKeysAreTakenInOneFormOnly(t *testing.T) {
 		}
 	}
 	if got := bearer(map[string][]string{"Authorization": {"Bearer " + testKey, "Bearer " + testKey}}); got != "" {
-		t.Error("two headers are taken")
+		t.Error("two headers are accepted")
 	}
 }
 

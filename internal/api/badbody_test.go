@@ -129,10 +129,10 @@ func TestBadSubscriptionBodies(t *testing.T) {
 		for method, path := range map[string]string{"POST": "/subscriptions/", "PUT": "/subscriptions/" + id} {
 			r := s.do(method, path, c.body)
 			if r.status != c.status || r.field(c.field) == "" {
-				t.Errorf("%s: %s answers %d, want %d naming %q: %s", c.reason, method, r.status, c.status, c.field, r.text)
+				t.Errorf("%s: %s responds with %d, want %d naming %q: %s", c.reason, method, r.status, c.status, c.field, r.text)
 			}
 			if wantCode := map[int]string{400: "malformed_body", 422: "invalid"}[c.status]; r.code() != wantCode {
-				t.Errorf("%s: %s answers with code %s", c.reason, method, r.code())
+				t.Errorf("%s: %s responds with code %s", c.reason, method, r.code())
 			}
 		}
 	}
@@ -186,7 +186,7 @@ func TestDetailNamesTheFirstField(t *testing.T) {
 		}
 		for range 5 { // maps have a different order each time
 			if again := s.do(c.method, c.path, c.body); again.text != first.text {
-				t.Errorf("%s: the same request is answered\n%s\nand\n%s", c.reason, first.text, again.text)
+				t.Errorf("%s: the same request gets\n%s\nand\n%s", c.reason, first.text, again.text)
 			}
 		}
 	}
@@ -201,7 +201,7 @@ func TestResponseSizeIsLimited(t *testing.T) {
 	body.WriteString(`, "` + strings.Repeat("long", 10_000) + `": 1}`)
 	r := newServer(t).do("POST", "/subscriptions/", body.String()) // do checks the length of the response
 	if n := len(r.json["errors"].([]any)); r.status != 422 || n != maxFieldProblems+1 {
-		t.Errorf("answers %d with %d errors", r.status, n)
+		t.Errorf("responds with %d with %d errors", r.status, n)
 	}
 }
 
@@ -209,11 +209,11 @@ func TestOnlyReplaceIgnoresWhatTheServiceSets(t *testing.T) {
 	s := newServer(t)
 	body := `{` + good + `, "id": "mine", "created_at": 5}`
 	if r := s.want(422, s.do("POST", "/subscriptions/", body)); r.field("id") == "" || r.field("created_at") == "" {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 	id := s.create(minimal)
 	if r := s.want(200, s.do("PUT", "/subscriptions/"+id, body)); r.json["id"] != id {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 }
 
@@ -233,7 +233,7 @@ func FuzzSubscriptionBody(f *testing.F) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, req)
 		if w.Code != 201 && w.Code != 400 && w.Code != 413 && w.Code != 422 {
-			t.Errorf("answers %d %s", w.Code, w.Body)
+			t.Errorf("responds with %d %s", w.Code, w.Body)
 		}
 		if found := internals.FindString(w.Body.String()); w.Code != 201 && found != "" && !strings.Contains(string(body), found) {
 			t.Errorf("speaks of internals (%q): %s", found, w.Body)

@@ -37,13 +37,13 @@ func TestMalformedIDs(t *testing.T) {
 			r := s.do(o.method, o.path+id, o.body)
 			detail, _ := r.json["detail"].(string)
 			if r.status != 404 || r.code() != "not_found" || !strings.Contains(detail, "is not an id; an id looks like 0190b2c4-") || len(detail) > 300 {
-				t.Errorf("%s %s%.100s answers %d %s", o.method, o.path, id, r.status, r.text)
+				t.Errorf("%s %s%.100s responds with %d %s", o.method, o.path, id, r.status, r.text)
 			}
 		}
 		r := s.do(o.method, o.path+unknown, o.body)
 		detail, _ := r.json["detail"].(string)
 		if r.status != 404 || r.code() != "not_found" || !strings.HasPrefix(detail, "No "+string(o.wants)+" has this id.") {
-			t.Errorf("%s %s and an unknown id answers %d %s", o.method, o.path, r.status, r.text)
+			t.Errorf("%s %s and an unknown id responds with %d %s", o.method, o.path, r.status, r.text)
 		}
 	}
 }
@@ -151,7 +151,7 @@ func TestContentTypes(t *testing.T) {
 		for path, body := range map[string]string{"/subscriptions/": minimal, "/webhooks/ingest/" + id: body} {
 			r := s.do("POST", path, body, "Content-Type: "+c.value)
 			if taken := r.status/100 == 2; taken != (c.keep != "") || !taken && r.status != 415 {
-				t.Errorf("%s: %s answers %d %s", c.reason, path, r.status, r.text)
+				t.Errorf("%s: %s responds with %d %s", c.reason, path, r.status, r.text)
 			}
 			if c.keep == "" && c.value != "" && len(c.value) < 80 && !strings.Contains(r.text, strings.ReplaceAll(c.value, `"`, `\"`)) {
 				t.Errorf("%s: what is refused is not said: %s", c.reason, r.text)
@@ -163,7 +163,7 @@ func TestContentTypes(t *testing.T) {
 	}
 	for _, two := range [][]string{{"application/json", "text/plain"}, {"application/json", "application/json"}} {
 		if _, ok := jsonTypeOf(two); ok {
-			t.Errorf("two headers are taken: %q", two)
+			t.Errorf("two headers are accepted: %q", two)
 		}
 	}
 }
@@ -188,7 +188,7 @@ func TestBodyStart(t *testing.T) {
 	} {
 		for path, body := range map[string]string{"/subscriptions/": minimal, "/webhooks/ingest/" + id: `{"event":"a","data":1}`} {
 			if r := s.want(400, s.do("POST", path, c.before+body)); !strings.Contains(r.field("body"), c.says) {
-				t.Errorf("%s: %s answers %s", c.reason, path, r.text)
+				t.Errorf("%s: %s responds with %s", c.reason, path, r.text)
 			}
 		}
 	}
@@ -262,7 +262,7 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 			w := httptest.NewRecorder()
 			s.Config.Handler.ServeHTTP(w, req)
 			if w.Code != c.status || !strings.Contains(w.Body.String(), c.code) || strings.Contains(w.Body.String(), "10.1.2.3") {
-				t.Errorf("%s: %s answers %d %s", c.reason, path, w.Code, w.Body)
+				t.Errorf("%s: %s responds with %d %s", c.reason, path, w.Code, w.Body)
 			}
 		}
 	}
@@ -298,7 +298,7 @@ func TestBadQueries(t *testing.T) {
 		for _, path := range []string{"/subscriptions/", "/status/subscription/" + id} {
 			r := s.do("GET", path+"?"+c.query, "")
 			if r.status != c.status || c.field != "" && r.field(c.field) == "" {
-				t.Errorf("%s?%s answers %d %s", path, c.query, r.status, r.text)
+				t.Errorf("%s?%s responds with %d %s", path, c.query, r.status, r.text)
 			}
 		}
 	}

@@ -104,7 +104,7 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 					}
 					r := s.do(strings.ToUpper(method), fill(path, id), body)
 					if r.status >= 300 {
-						t.Errorf("%s answers %d: %s", body, r.status, r.text)
+						t.Errorf("%s responds with %d: %s", body, r.status, r.text)
 					}
 					checkAnswer(t, d, operation, r)
 					if strings.Contains(path, "{") {
@@ -146,7 +146,7 @@ func checkAnswer(t *testing.T, d, operation map[string]any, r reply) {
 	t.Helper()
 	status := fmt.Sprint(r.status)
 	if operation["responses"].(map[string]any)[status] == nil {
-		t.Errorf("the document has no answer %s: %s", status, r.text)
+		t.Errorf("the document has no response %s: %s", status, r.text)
 		return
 	}
 	response := at(t, map[string]any{"responses": operation["responses"], "components": d["components"]}, "responses", status)
@@ -158,7 +158,7 @@ func checkAnswer(t *testing.T, d, operation map[string]any, r reply) {
 	}
 	media, ok := response["content"].(map[string]any)[r.header.Get("Content-Type")].(map[string]any)
 	if !ok {
-		t.Errorf("the document has no answer %s of type %q", status, r.header.Get("Content-Type"))
+		t.Errorf("the document has no response %s of type %q", status, r.header.Get("Content-Type"))
 		return
 	}
 	conform(t, d, "answer "+status, media["schema"], r.json)

@@ -76,7 +76,7 @@ func TestIfMatch(t *testing.T) {
 			r := s.do(method, "/subscriptions/"+id, body, "If-Match: "+c.header)
 			wantCode := map[int]string{400: "malformed_header", 412: "precondition_failed"}[c.status]
 			if r.status != c.status && r.status/100 != c.status || r.code() != wantCode {
-				t.Errorf("%s: %s with If-Match %s answers %d %s", c.reason, method, c.header, r.status, r.text)
+				t.Errorf("%s: %s with If-Match %s responds with %d %s", c.reason, method, c.header, r.status, r.text)
 			}
 			if now := s.memory.subscriptions[0]; (now.Revision == 3 && !now.Deleted()) != (c.status > 2) {
 				t.Errorf("%s: %s with If-Match %s leaves the revision %d", c.reason, method, c.header, now.Revision)
@@ -94,7 +94,7 @@ func TestIfMatchInTwoHeadersIsOneList(t *testing.T) {
 		t.Errorf("read as %+v, %v", p, err)
 	}
 	if _, err := readPrecondition(map[string][]string{"If-Match": {""}}); err == nil {
-		t.Error("an empty header is taken")
+		t.Error("an empty header is accepted")
 	}
 }
 

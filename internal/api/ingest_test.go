@@ -30,7 +30,7 @@ func TestIngestResponses(t *testing.T) {
 	for _, path := range []string{"/webhooks/ingest/" + id, "/webhooks/ingest/" + id + "/", "/webhooks/ingest/" + strings.ToUpper(id)} {
 		r := s.want(202, s.do("POST", path, `{"event":"user.created","data":{}}`))
 		if len(r.json) != 3 || r.json["status"] != "pending" || r.header.Get("Content-Type") != "application/json" {
-			t.Errorf("answers %s", r.text)
+			t.Errorf("responds with %s", r.text)
 		}
 		for _, name := range []string{"delivery_id", "event_id"} {
 			if _, err := event.ParseID(r.json[name].(string)); err != nil {
@@ -40,7 +40,7 @@ func TestIngestResponses(t *testing.T) {
 	}
 	r := s.want(200, s.do("POST", "/webhooks/ingest/"+id, `{"event":"order.paid","data":{}}`))
 	if r.json["status"] != "filtered" || r.json["reason"] == "" || len(r.json) != 2 {
-		t.Errorf("a filtered event answers %s", r.text)
+		t.Errorf("a filtered event responds with %s", r.text)
 	}
 }
 
@@ -55,7 +55,7 @@ func TestIngestReplays(t *testing.T) {
 	}
 	other := s.want(422, s.do("POST", "/webhooks/ingest/"+id, `{"event":"a","data":2}`, "Idempotency-Key: k1"))
 	if other.code() != "idempotency_key_reused" || other.field("Idempotency-Key") == "" {
-		t.Errorf("another body answers %s", other.text)
+		t.Errorf("another body responds with %s", other.text)
 	}
 }
 
@@ -113,7 +113,7 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 		s := newServer(t, func(o *Options) { o.Ingest = failing{c.err} })
 		r := s.want(c.status, s.do("POST", "/webhooks/ingest/"+event.NewID(testTime).String(), `{"event":"a","data":1}`))
 		if r.code() != c.code || strings.Contains(r.text, inside) {
-			t.Errorf("%v answers %s", c.err, r.text)
+			t.Errorf("%v responds with %s", c.err, r.text)
 		}
 		if lines := strings.Count(s.log.String(), inside); lines > 1 || (lines == 1) != c.logged {
 			t.Errorf("%v: %d lines in the log: %s", c.err, lines, s.log)
@@ -141,7 +141,7 @@ func TestPanicIsReportedAndLogged(t *testing.T) {
 	s := newServer(t, func(o *Options) { o.Ingest = panicking{"a fault inside"} })
 	r := s.want(500, s.do("POST", "/webhooks/ingest/"+event.NewID(testTime).String(), `{"event":"a","data":1}`))
 	if r.code() != "internal_error" || strings.Contains(r.text, "a fault inside") {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 	if strings.Count(s.log.String(), "a fault inside") != 1 || !strings.Contains(s.log.String(), "ingest_test.go") {
 		t.Errorf("the log does not say where: %s", s.log)

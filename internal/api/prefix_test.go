@@ -77,7 +77,7 @@ func TestEveryReferenceHoldsUnderAPrefix(t *testing.T) {
 func TestPagesHoldNoAbsolutePath(t *testing.T) {
 	for name, text := range map[string][]byte{"index.html": indexHTML, "init.js": initJS} {
 		if found := regexp.MustCompile("[\"'`]/[a-z]").Find(text); found != nil {
-			t.Errorf("%s holds %q", name, found)
+			t.Errorf("%s contains %q", name, found)
 		}
 	}
 }

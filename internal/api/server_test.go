@@ -48,7 +48,7 @@ func newServer(t *testing.T, change ...func(*Options)) *server {
 	t.Cleanup(s.Server.Close)
 	t.Cleanup(func() {
 		if text := s.log.String(); strings.Contains(text, testSecret) || strings.Contains(text, testCredential) || strings.Contains(text, testKey) {
-			t.Errorf("the log holds a secret:\n%s", text)
+			t.Errorf("the log contains a secret:\n%s", text)
 		}
 	})
 	return s
@@ -189,7 +189,7 @@ func checkReply(t *testing.T, method string, r reply) {
 	t.Helper()
 	for _, secret := range []string{testSecret, testCredential, testKey} {
 		if strings.Contains(r.text, secret) {
-			t.Errorf("an answer holds a secret: %s", r.text)
+			t.Errorf("a response contains a secret: %s", r.text)
 		}
 	}
 	if got := r.header.Get("X-Content-Type-Options"); got != "nosniff" {

@@ -77,7 +77,7 @@ func TestHeldReason(t *testing.T) {
 
 func TestEmptyResponseIsNotNull(t *testing.T) {
 	if got := showAttempt(event.Attempt{Outcome: event.Outcome{StatusCode: 204}}).Response; got == nil || *got != "" {
-		t.Errorf("an empty answer is shown as %v", got)
+		t.Errorf("an empty response is shown as %v", got)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestAttemptsOfASubscriptionNewestFirst(t *testing.T) {
 		t.Error(diff)
 	}
 	if r := s.want(200, s.do("GET", "/status/subscription/"+s.create(minimal), "")); len(r.json["data"].([]any)) != 0 || r.json["next"] != nil {
-		t.Errorf("a new subscription answers %s", r.text)
+		t.Errorf("a new subscription responds with %s", r.text)
 	}
 }
 
@@ -173,7 +173,7 @@ func TestReadiness(t *testing.T) {
 	reason = errors.New("the service is stopping")
 	r := s.want(503, s.do("GET", "/readyz/", ""))
 	if r.code() != "not_ready" || r.json["detail"] != "The service does not accept events now: the service is stopping" {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 	s.want(200, s.do("GET", "/livez", ""))
 }

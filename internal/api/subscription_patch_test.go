@@ -131,7 +131,7 @@ func TestBadPatches(t *testing.T) {
 		}
 		put, patch := s.do("PUT", "/subscriptions/"+id, c.body), s.do("PATCH", "/subscriptions/"+id, c.body)
 		if patch.status != c.status || patch.field(c.field) == "" || patch.json["detail"] != put.json["detail"] {
-			t.Errorf("%s: answers %d %s, and a PUT %s", c.reason, patch.status, patch.text, put.text)
+			t.Errorf("%s: responds with %d %s, and a PUT %s", c.reason, patch.status, patch.text, put.text)
 		}
 	}
 	for _, c := range []struct{ reason, body, field string }{
@@ -179,7 +179,7 @@ func TestPatchLooksAtWhatItChanges(t *testing.T) {
 		stored := &s.memory.subscriptions[0]
 		stored.TargetURL, stored.RetrySchedule = "http://10.0.0.1/", event.RetryPolicy{999999 * time.Second}
 		if r := s.do("PATCH", "/subscriptions/"+id, c.body); r.status != c.status {
-			t.Errorf("%s: answers %d %s", c.reason, r.status, r.text)
+			t.Errorf("%s: responds with %d %s", c.reason, r.status, r.text)
 		}
 	}
 }
@@ -190,7 +190,7 @@ func TestPatchTakesMergePatchesOnly(t *testing.T) {
 	for _, media := range []string{"", "text/plain", "application/json-patch+json", "application/vnd.api+json", "application/merge-patch"} {
 		r := s.want(415, s.do("PATCH", "/subscriptions/"+id, `{"description": "x"}`, "Content-Type: "+media))
 		if detail, _ := r.json["detail"].(string); r.code() != "unsupported_media_type" || !strings.Contains(detail, "application/json") {
-			t.Errorf("%q answers %s", media, r.text)
+			t.Errorf("%q responds with %s", media, r.text)
 		}
 	}
 	r := s.do("PATCH", "/subscriptions/"+id, `[{"op": "remove", "path": "/description"}]`, "Content-Type: application/json-patch+json")
@@ -208,11 +208,11 @@ func TestPatchKeepsWhyItWasDisabled(t *testing.T) {
 	s.memory.subscriptions[0].Active, s.memory.subscriptions[0].DisabledReason = false, "the endpoint answered 410 Gone"
 	r := s.want(200, s.do("PATCH", "/subscriptions/"+id, `{"description": "x"}`))
 	if r.json["is_active"] != false || r.json["disabled_reason"] != "the endpoint answered 410 Gone" {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 	r = s.want(200, s.do("PATCH", "/subscriptions/"+id, `{"is_active": true}`))
 	if r.json["is_active"] != true || r.json["disabled_reason"] != nil || r.json["description"] != "x" {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 }
 
@@ -223,7 +223,7 @@ func TestPatchOfASealedSubscription(t *testing.T) {
 	s.memory.subscriptions[0].Sealed = "its secrets are sealed with the master key abc"
 	for _, body := range []string{`{}`, `{"is_active": false}`, `{"secret": "another-secret-of-its-own", "headers": {}}`} {
 		if r := s.want(503, s.do("PATCH", "/subscriptions/"+id, body)); r.code() != "secrets_sealed" || s.memory.replaced.ID != (event.ID{}) {
-			t.Errorf("%s answers %s", body, r.text)
+			t.Errorf("%s responds with %s", body, r.text)
 		}
 	}
 }
@@ -256,16 +256,16 @@ func TestReplaceSaysWhatItResets(t *testing.T) {
 func TestSecretThatIsHidden(t *testing.T) {
 	s := newServer(t)
 	if r := s.want(422, s.do("POST", "/subscriptions/", `{`+good+`, "secret": "[hidden]"}`)); r.field("secret") == "" {
-		t.Errorf("a create answers %s", r.text)
+		t.Errorf("a create responds with %s", r.text)
 	}
 	id := s.create(`{` + good + `, "secret": "` + testSecret + `"}`)
 	r := s.want(200, s.do("PUT", "/subscriptions/"+id, `{`+good+`, "secret": "[hidden]"}`))
 	if r.json["has_secret"] != true || r.json["warnings"] != nil || string(s.memory.subscriptions[0].Secrets[0]) != testSecret {
-		t.Errorf("a replace answers %s", r.text)
+		t.Errorf("a replace responds with %s", r.text)
 	}
 	other := s.create(minimal)
 	if r := s.want(422, s.do("PUT", "/subscriptions/"+other, `{`+good+`, "secret": "[hidden]"}`)); r.field("secret") == "" {
-		t.Errorf("a replace that keeps what never was answers %s", r.text)
+		t.Errorf("a replace that keeps what never was responds with %s", r.text)
 	}
 }
 
@@ -289,7 +289,7 @@ func FuzzPatchBody(f *testing.F) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, req)
 		if w.Code != 200 && w.Code != 400 && w.Code != 413 && w.Code != 422 {
-			t.Errorf("answers %d %s", w.Code, w.Body)
+			t.Errorf("responds with %d %s", w.Code, w.Body)
 		}
 		if strings.Contains(w.Body.String(), testCredential) && !strings.Contains(string(body), testCredential) {
 			t.Errorf("shows a credential: %s", w.Body)

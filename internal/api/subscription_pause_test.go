@@ -63,7 +63,7 @@ func TestPausesDoNotChangeTheETag(t *testing.T) {
 	path := "/subscriptions/" + s.create(minimal)
 	for _, action := range []string{"/pause", "/resume"} {
 		if r := s.want(200, s.do("POST", path+action, "")); r.header.Get("ETag") != `"1"` {
-			t.Errorf("%s answers with the ETag %s", action, r.header.Get("ETag"))
+			t.Errorf("%s responds with the ETag %s", action, r.header.Get("ETag"))
 		}
 		s.want(200, s.do("GET", path, ""))
 	}
@@ -74,7 +74,7 @@ func TestPausedByAnonymous(t *testing.T) {
 	s := newServer(t)
 	r := s.want(200, s.do("POST", "/subscriptions/"+s.create(minimal)+"/pause/", ""))
 	if r.json["paused_by"] != "anonymous" {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 }
 
@@ -123,7 +123,7 @@ func TestAPauseNeedsNoBody(t *testing.T) {
 			w := httptest.NewRecorder()
 			s.Config.Handler.ServeHTTP(w, req)
 			if w.Code != 200 {
-				t.Errorf("%s with the type %q answers %d %s", action, header, w.Code, w.Body)
+				t.Errorf("%s with the type %q responds with %d %s", action, header, w.Code, w.Body)
 			}
 		}
 	}

@@ -97,7 +97,7 @@ func TestWarnings(t *testing.T) {
 		}
 		r = s.want(200, s.do("GET", "/subscriptions/"+r.json["id"].(string), ""))
 		if _, warned := r.json["warnings"]; warned || strings.Contains(r.text, "my_secret_key") {
-			t.Errorf("a read answers %s", r.text)
+			t.Errorf("a read responds with %s", r.text)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func TestAnInternationalHostIsShownAsItIsCalled(t *testing.T) {
 	r := s.want(201, s.do("POST", "/subscriptions/", `{"target_url": " http://bücher.example/hook\n"}`))
 	const want = "http://xn--bcher-kva.example/hook"
 	if r.json["target_url"] != want || s.memory.subscriptions[0].TargetURL != want || len(r.json["warnings"].([]any)) != 2 {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 	r = s.want(200, s.do("PUT", "/subscriptions/"+r.json["id"].(string), r.text))
 	if _, warned := r.json["warnings"]; r.json["target_url"] != want || warned {

@@ -45,7 +45,7 @@ func TestConcurrentPatchesLoseNothing(t *testing.T) {
 		after := nodes[0].want(http.StatusOK, "GET", "/subscriptions/"+sub, nil)
 		for i := range n {
 			if after["headers"].(map[string]any)[fmt.Sprintf("X-%d", i)] != "set" || statuses[i] != http.StatusOK {
-				t.Errorf("the change of X-%d was answered %d, and the headers are %v", i, statuses[i], after["headers"])
+				t.Errorf("the change of X-%d got %d, and the headers are %v", i, statuses[i], after["headers"])
 			}
 		}
 		_, header, _ := nodes[0].call("GET", "/subscriptions/"+sub, nil)
@@ -75,10 +75,10 @@ func TestETagsHoldOnEveryNode(t *testing.T) {
 			}
 			status, now := change(here, old)
 			if status != http.StatusOK {
-				t.Fatalf("a change with the ETag %s is answered %d", old, status)
+				t.Fatalf("a change with the ETag %s gets %d", old, status)
 			}
 			if status, _ := change(there, old); status != http.StatusPreconditionFailed {
-				t.Fatalf("a change with the ETag %s, which was %s by then, is answered %d", old, now, status)
+				t.Fatalf("a change with the ETag %s, which was %s by then, gets %d", old, now, status)
 			}
 			if _, header, _ := there.call("GET", "/subscriptions/"+sub, nil); header.Get("ETag") != now {
 				t.Fatalf("the other node's ETag is %s, want %s", header.Get("ETag"), now)
@@ -156,7 +156,7 @@ func TestEventIDLeadsToItsDelivery(t *testing.T) {
 			for _, node := range nodes {
 				p := node.want(http.StatusNotFound, "GET", fmt.Sprint("/status/delivery/", accepted["event_id"]), nil)
 				if detail, _ := p["detail"].(string); !strings.HasSuffix(detail, fmt.Sprintf("its delivery is at /status/delivery/%s.", accepted["delivery_id"])) {
-					t.Errorf("an event's id is answered %q", detail)
+					t.Errorf("an event's id gets %q", detail)
 				}
 			}
 		}
@@ -182,7 +182,7 @@ func TestDeliveryThatSucceedsWhileItsSubscriptionIsDeleted(t *testing.T) {
 			<-arrived
 			nodes[len(nodes)-1].want(http.StatusNoContent, "DELETE", "/subscriptions/"+sub, nil)
 			if d := nodes[0].want(http.StatusOK, "GET", "/status/delivery/"+delivery, nil); d["status"] != "cancelled" {
-				t.Errorf("before the endpoint answers: %v", d)
+				t.Errorf("before the endpoint responds: %v", d)
 			}
 			close(answer)
 			var d map[string]any
@@ -193,11 +193,11 @@ func TestDeliveryThatSucceedsWhileItsSubscriptionIsDeleted(t *testing.T) {
 				return nil
 			})
 			if d["status"] != want || d["next_attempt_at"] != nil || d["settled_at"] == nil {
-				t.Errorf("the endpoint answered %d, and the delivery is %v", reason, d)
+				t.Errorf("the endpoint responded with %d, and the delivery is %v", reason, d)
 			}
 			list := nodes[0].want(http.StatusOK, "GET", "/status/subscription/"+sub, nil)["data"].([]any)
 			if len(list) != 1 || list[0].(map[string]any)["success"] != (want == "delivered") {
-				t.Errorf("the endpoint answered %d, and the attempts are %v", reason, list)
+				t.Errorf("the endpoint responded with %d, and the attempts are %v", reason, list)
 			}
 			r.Close()
 		}

@@ -20,7 +20,7 @@ func TestTheBacklogIsBoundedAndOthersGoOn(t *testing.T) {
 	await.NoError(t, func() error {
 		status, header, answer := s.call("POST", "/webhooks/ingest/"+dead, created)
 		if status == http.StatusAccepted {
-			return fmt.Errorf("the dead endpoint's events are still taken")
+			return fmt.Errorf("the dead endpoint's events are still accepted")
 		}
 		if status != http.StatusTooManyRequests || answer["code"] != "backlog_full" || header.Get("Retry-After") != "30" ||
 			!strings.Contains(fmt.Sprint(answer["detail"]), "HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is 5") {
@@ -58,7 +58,7 @@ func TestDevAnswersThisMachineOnly(t *testing.T) {
 		}
 		res.Body.Close()
 		if res.StatusCode != http.StatusForbidden {
-			t.Errorf("%s answers a foreign host with %d", url, res.StatusCode)
+			t.Errorf("%s responds to a foreign host with %d", url, res.StatusCode)
 		}
 	}
 }

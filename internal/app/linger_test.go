@@ -85,7 +85,7 @@ func TestRefusalsReachClientsThatAreStillSending(t *testing.T) {
 					t.Parallel()
 					head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n", r.method, r.path, r.header, framed.header)
 					if got := blindly(t, addr, head+framed.body); got != want {
-						t.Errorf("answers %d, want %d", got, want)
+						t.Errorf("responds with %d, want %d", got, want)
 					}
 				})
 			}
@@ -143,7 +143,7 @@ func TestReadingOnIsBounded(t *testing.T) {
 		}
 		defer resp.Body.Close()
 		if resp.StatusCode != 200 {
-			return fmt.Errorf("answers %d", resp.StatusCode)
+			return fmt.Errorf("responds with %d", resp.StatusCode)
 		}
 		return nil
 	})
@@ -169,7 +169,7 @@ func TestConnectionBeyondTheLimitGetsItsResponse(t *testing.T) {
 	}
 	request := fmt.Sprintf("POST /subscriptions/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", 8<<20, strings.Repeat(" ", 8<<20))
 	if got := blindly(t, addr, request); got != 503 {
-		t.Errorf("answers %d", got)
+		t.Errorf("responds with %d", got)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestEveryPhaseOfARequestIsBounded(t *testing.T) {
 			t.Errorf("headers may have %d bytes", n)
 		}
 		if _, bounded := s.listener.(*limitListener); !bounded {
-			t.Error("any number of connections is taken")
+			t.Error("any number of connections is accepted")
 		}
 	}
 }

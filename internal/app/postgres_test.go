@@ -60,7 +60,7 @@ func TestChangesReachOtherNodes(t *testing.T) {
 	a.want(http.StatusOK, "PUT", "/subscriptions/"+sub, fields)
 	await.NoError(t, func() error {
 		if status, _, answer := b.call("POST", "/webhooks/ingest/"+sub, created); status != http.StatusConflict {
-			return fmt.Errorf("the other node answers %d %v", status, answer)
+			return fmt.Errorf("the other node responds with %d %v", status, answer)
 		}
 		return nil
 	})

@@ -128,7 +128,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 			t.Fatalf("%s %s: %d %s %v, want %d", method, path, res.StatusCode, text, err, status)
 		}
 		if found := p.find(fmt.Appendf(text, "%v", res.Header)); len(found) > 0 {
-			t.Errorf("%s %s answers %d with %q: %s", method, path, status, found, text)
+			t.Errorf("%s %s responds with %d with %q: %s", method, path, status, found, text)
 		}
 		return string(text)
 	}
@@ -199,7 +199,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	s.stop()
 	searchFiles(t, dir, p)
 	if found := p.find([]byte(log.String())); len(found) > 0 || !strings.Contains(log.String(), failed) {
-		t.Errorf("the log holds %q, or not the failed attempt:\n%s", found, log.String())
+		t.Errorf("the log contains %q, or not the failed attempt:\n%s", found, log.String())
 	}
 
 	for _, bad := range []string{"HOOKFERRY_MASTER_KEY=" + master + "x", "HOOKFERRY_API_KEY=" + p["the first API key"] + " x", "DATABASE_URL=mysql://u:" + p["a plain secret"] + "@h/d"} {
@@ -223,7 +223,7 @@ func searchFiles(t *testing.T, dir string, p planted) {
 			t.Fatal(err)
 		}
 		if found := p.find(text); len(found) > 0 {
-			t.Errorf("%s holds %q", filepath.Base(file), found)
+			t.Errorf("%s contains %q", filepath.Base(file), found)
 		}
 	}
 }

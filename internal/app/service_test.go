@@ -318,7 +318,7 @@ func TestIdempotencyKey(t *testing.T) {
 		t.Errorf("the receiver got %d webhooks, want 1", n)
 	}
 	if _, header, _ := send(created); header.Get("Idempotency-Replayed") != "true" {
-		t.Error("a replayed answer does not say so")
+		t.Error("a repeated response does not say so")
 	}
 	if status, _, answer := send(`{"event": "user.created", "data": 2}`); status != http.StatusUnprocessableEntity || answer["code"] != "idempotency_key_reused" {
 		t.Errorf("%d %v", status, answer)
@@ -421,7 +421,7 @@ func TestReadinessEndsBeforeTheService(t *testing.T) {
 		t.Error(err)
 	}
 	if n := len(r.got()); n != 1 {
-		t.Errorf("the receiver got %d webhooks, want the one that was taken meanwhile", n)
+		t.Errorf("the receiver got %d webhooks, want the one that was accepted meanwhile", n)
 	}
 }
 

@@ -181,7 +181,7 @@ func TestRunAgainstTheService(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	if want := f.Accepted * 3 / 5; f.Delivered < want-10 || f.Delivered > want+10 {
-		t.Errorf("%d delivered; about %d of %d accepted were for endpoints that answer", f.Delivered, want, f.Accepted)
+		t.Errorf("%d delivered; about %d of %d accepted were for endpoints that accept", f.Delivered, want, f.Accepted)
 	}
 	if f.Requests <= f.Delivered || f.Arrival.Max == 0 {
 		t.Errorf("%+v", f)
@@ -276,7 +276,7 @@ func TestEndpointsOverTLSThatClose(t *testing.T) {
 		}
 		resp.Body.Close()
 		if resp.StatusCode != status || !resp.Close || resp.TLS == nil {
-			t.Errorf("endpoint %d answers %d, closing %v", i, resp.StatusCode, resp.Close)
+			t.Errorf("endpoint %d responds with %d, closing %v", i, resp.StatusCode, resp.Close)
 		}
 	}
 	if l.requests.Load() != 2 {

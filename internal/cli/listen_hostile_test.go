@@ -39,7 +39,7 @@ func TestListenHostile(t *testing.T) {
 	}
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
 	if answer, err := io.ReadAll(c); err != nil || len(answer) > 0 {
-		t.Errorf("answered %q, %v", answer, err)
+		t.Errorf("responded with %q, %v", answer, err)
 	}
 	c.Close()
 	stop()

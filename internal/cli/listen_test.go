@@ -34,7 +34,7 @@ func TestListenRuns(t *testing.T) {
 		t.Errorf("exit status %d\n%s", code, notes)
 	}
 	if code := <-answered; code != http.StatusNoContent {
-		t.Errorf("answered %d", code)
+		t.Errorf("responded with %d", code)
 	}
 	for _, want := range []string{"answers 204, after 24h0m0s; signatures are checked.", "hookferry serve --dev", `"secret": "THE SAME SECRET"`, "Stopped after 1 webhook."} {
 		if !strings.Contains(notes.String(), want) {

@@ -269,7 +269,7 @@ func FuzzCheckData(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		data, err := checkData("DATA", text)
 		if err == nil && !json.Valid(data) {
-			t.Fatalf("%q was taken", text)
+			t.Fatalf("%q was accepted", text)
 		}
 		if err != nil && strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Fatalf("the error %q is not fit for a terminal", err)

@@ -270,7 +270,7 @@ func TestNoWordsOfGo(t *testing.T) {
 			}
 			said := strings.ReplaceAll(strings.ReplaceAll(err.Error(), "base64 or hex", ""), "openssl rand -base64", "")
 			if found := foreign.FindString(said); found != "" || !strings.HasSuffix(err.Error(), ".") {
-				t.Errorf("%s=%.40q holds %q, or is no sentence: %v", d.name, value, found, err)
+				t.Errorf("%s=%.40q contains %q, or is no sentence: %v", d.name, value, found, err)
 			}
 		}
 	}

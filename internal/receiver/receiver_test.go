@@ -199,7 +199,7 @@ func TestReceiverRefusesBodies(t *testing.T) {
 		w := httptest.NewRecorder()
 		l.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", test.body))
 		if w.Code != test.code || !strings.Contains(out.String(), test.want) {
-			t.Errorf("answered %d and printed\n%s", w.Code, out)
+			t.Errorf("responded with %d and printed\n%s", w.Code, out)
 		}
 	}
 }

@@ -38,7 +38,7 @@ func FuzzClean(f *testing.F) {
 		out := Clean(in)
 		for _, r := range out {
 			if !unicode.IsPrint(r) {
-				t.Fatalf("%q became %q, which holds %q", in, out, r)
+				t.Fatalf("%q became %q, which contains %q", in, out, r)
 			}
 		}
 		if !utf8.ValidString(out) {

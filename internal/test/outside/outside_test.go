@@ -92,7 +92,7 @@ func TestAnotherModuleCanUseThePublicPackages(t *testing.T) {
 	imported := strings.Fields(run(t, dir, "go", "list", "-deps", "-f", "{{if .Module}}{{.ImportPath}}{{end}}", "."))
 	slices.Sort(imported)
 	if want := []string{"example.com/outside", module + "/client", module + "/webhook"}; !slices.Equal(imported, want) {
-		t.Errorf("beside the standard library it is made of %v, want %v", imported, want)
+		t.Errorf("besides the standard library it is made of %v, want %v", imported, want)
 	}
 }
 

@@ -50,7 +50,7 @@ func TestServerResponds(t *testing.T) {
 	do(t, shared, "0", "DBSIZE")
 	for _, wrong := range []string{"NONSENSE", "TIME"} { // no command, and a list for an answer
 		if answer, err := shared.Do(wrong); err == nil {
-			t.Errorf("%s answered %q", wrong, answer)
+			t.Errorf("%s responded with %q", wrong, answer)
 		}
 	}
 	if want := "redis://" + shared.Addr() + "/0"; shared.URL() != want {
@@ -93,7 +93,7 @@ func TestItComesBackOnTheSamePort(t *testing.T) {
 				t.Errorf("process %d is still there: %v", pid, err)
 			}
 			if answer, err := s.Do("PING"); err == nil {
-				t.Errorf("it still answers %q", answer)
+				t.Errorf("it still responds with %q", answer)
 			}
 			if err := s.Start(); err != nil {
 				t.Fatal(err)
@@ -124,12 +124,12 @@ func TestFreezeAndThaw(t *testing.T) {
 	answer := make([]byte, 7)
 	conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if n, err := conn.Read(answer); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("frozen, it answered %q (%v)", answer[:n], err)
+		t.Errorf("frozen, it responded with %q (%v)", answer[:n], err)
 	}
 	s.Thaw()
 	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if n, err := conn.Read(answer); err != nil || string(answer) != "+PONG\r\n" {
-		t.Errorf("thawed, it answered %q (%v)", answer[:n], err)
+		t.Errorf("thawed, it responded with %q (%v)", answer[:n], err)
 	}
 }
 
@@ -195,7 +195,7 @@ func TestPassword(t *testing.T) {
 	}
 	s.password = ""
 	if answer, err := s.Do("PING"); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
-		t.Errorf("without the password it answers %q (%v)", answer, err)
+		t.Errorf("without the password it responds with %q (%v)", answer, err)
 	}
 }
 
@@ -232,6 +232,6 @@ func TestTLS(t *testing.T) {
 	}
 	s.trust = nil
 	if answer, err := s.Do("PING"); err == nil {
-		t.Errorf("without TLS it answers %q", answer)
+		t.Errorf("without TLS it responds with %q", answer)
 	}
 }

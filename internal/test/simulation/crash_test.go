@@ -201,7 +201,7 @@ func (s *scene) checkOutcome(r event.DeliveryReport, m moment, restarted time.Ti
 		}
 	}
 	if twice > 1 && !m.unrecordedSuccess || twice > 2 {
-		s.t.Errorf("an endpoint took an event %d times, and the crash did not fall between its answer and the record", twice)
+		s.t.Errorf("an endpoint took an event %d times, but the crash did not fall between its response and the record", twice)
 	}
 	if m.Status != event.Pending {
 		if len(arrivals) != m.arrived {

@@ -20,7 +20,7 @@ func (m *model) Accept(_ context.Context, a event.Acceptance) (receipt event.Rec
 				continue
 			}
 			if k.hash != a.BodyHash {
-				return fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, k.receipt.Event)
+				return fmt.Errorf("%w: the event %s was accepted with it", event.ErrKeyReused, k.receipt.Event)
 			}
 			receipt = k.receipt
 			receipt.Replayed = true
