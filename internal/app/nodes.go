@@ -53,7 +53,7 @@ func (a *App) behind(subscription event.ID, is bool) {
 	}
 }
 
-// leaveIt leaves every delivery in the database, for a worker to claim.
+// noHandoff leaves every delivery in the database, for a worker to claim.
 type noHandoff struct{}
 
 func (noHandoff) Reserve(context.Context, event.Subscription, int) (event.Lease, bool) {
