@@ -30,6 +30,9 @@ func (h *header) read(in *bufio.Reader) error {
 			return err
 		case isStatus: // perhaps with empty lines in front
 			isStatus = len(line) == 0
+			if bytes.IndexByte(line, '\r') >= 0 {
+				h.note("a control character")
+			}
 		case len(line) == 0:
 			return nil
 		default:
@@ -55,14 +58,9 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 }
 
 func (h *header) field(line []byte) {
-	name, value, found := bytes.Cut(line, []byte(":"))
-	if !found || !isToken(name) {
-		h.note("a line that is not a header field")
-		return
-	}
-	value = bytes.Trim(value, " \t")
-	if bytes.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-		h.note("a control character")
+	name, value, odd := cutField(line)
+	if odd != "" {
+		h.note(odd)
 	}
 	switch { // by the length first, which tells most fields apart
 	case isField(name, "Content-Length"):
@@ -78,6 +76,20 @@ func (h *header) field(line []byte) {
 	case isField(name, "Retry-After"):
 		h.retryAfter += ", " + string(value)
 	}
+}
+
+// cutField cuts a header field into its name and value. odd says which rule it breaks; a line
+// that is not a field has neither.
+func cutField(line []byte) (name, value []byte, odd string) {
+	name, value, found := bytes.Cut(line, []byte(":"))
+	if !found || !isToken(name) {
+		return nil, nil, "a line that is not a header field"
+	}
+	value = bytes.Trim(value, " \t")
+	if bytes.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		return name, value, "a control character"
+	}
+	return name, value, ""
 }
 
 // note keeps the first thing that is odd.

@@ -18,6 +18,15 @@ func TestRedisItself(t *testing.T) {
 	play(t, true, flushRedis, killRedis, freezeRedis, fillRedis)
 }
 
+// TestSessions ends or blocks the service's sessions, while PostgreSQL itself keeps running.
+func TestSessions(t *testing.T) {
+	play(t, false, cutSessions, takeSessions, lockTable)
+}
+
+func TestSessionsWithRedis(t *testing.T) {
+	play(t, true, cutSessions, takeSessions, lockTable)
+}
+
 // TestAllAtOnce kills the database, a worker, an API node and Redis at the same moment.
 func TestAllAtOnce(t *testing.T) {
 	play(t, true, atOnce(killPostgres, killRedis, atOnce(killWorker, killAPI)))
