@@ -77,12 +77,12 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 				}{
 					{"", "is needed", false},
 					{"hf_no_such_key", "unknown", false},
-					{testKey + "-old", "ended at 2026-11-23T17:44:00Z", false},
+					{testKey + "-old", "expired at 2026-11-23T17:44:00Z", false},
 					{testKey + "-gone", "revoked at 2026-11-23T17:44:00Z", false},
 					{testKey, "", true},
-					{testKey + "-pub", `and this one has "publish"`, needed == event.ScopePublish},
-					{testKey + "-read", `and this one has "read"`, needed == event.ScopeRead},
-					{testKey + "-odd", `and this one has "of a later release"`, false},
+					{testKey + "-pub", `but this key has the scope "publish"`, needed == event.ScopePublish},
+					{testKey + "-read", `but this key has the scope "read"`, needed == event.ScopeRead},
+					{testKey + "-odd", `but this key has the scope "of a later release"`, false},
 				} {
 					s.key = c.key
 					r := s.do(method, fill(path, id), "")
@@ -90,7 +90,7 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 					switch {
 					case needed == public || c.open:
 						want = 0
-					case strings.Contains(c.says, "this one has"):
+					case strings.Contains(c.says, "this key has"):
 						want = 403
 					}
 					refused := r.status == 401 || r.status == 403

@@ -175,8 +175,8 @@ func TestDetailNamesTheFirstField(t *testing.T) {
 		{"what is known comes before what is not", "POST", "/subscriptions/", `{"a": 1, "target_url": 1}`, "target_url: must be a string, found a number", 1},
 		{"unknown names are sorted", "POST", "/subscriptions/", `{"colour": 1, "beta": 1, "alpha": 1}`, "alpha: is not a known field; the fields are ", 2},
 		{"headers are sorted", "PUT", "/subscriptions/" + id, `{` + good + `, "headers": {"X-Token-B": "[hidden]", "X-Token-A": "[hidden]"}}`, "headers.X-Token-A: is [hidden], ", 1},
-		{"a query", "GET", "/subscriptions/?colour=1&cursor=x&limit=0", ``, "limit: must be one whole number from 1 to 250", 2},
-		{"an unknown parameter", "GET", "/subscriptions/?b=1&a=1", ``, "a: is not known; ", 1},
+		{"a query", "GET", "/subscriptions/?colour=1&cursor=x&limit=0", ``, "limit: must be a single integer from 1 to 250", 2},
+		{"an unknown parameter", "GET", "/subscriptions/?b=1&a=1", ``, "a: is not a known parameter; ", 1},
 	} {
 		first := s.want(422, s.do(c.method, c.path, c.body))
 		detail, _ := first.json["detail"].(string)

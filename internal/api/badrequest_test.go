@@ -84,7 +84,7 @@ func TestAnEventsDeliveriesAreNamed(t *testing.T) {
 			ids = append(ids, event.NewID(testTime))
 		}
 		got := deliveryPaths(ids[:c.n])
-		if n := strings.Count(got, "/status/delivery/"); n != c.named || strings.Contains(got, "others") != (c.n > c.named) {
+		if n := strings.Count(got, "/status/delivery/"); n != c.named || strings.Contains(got, " and more") != (c.n > c.named) {
 			t.Errorf("of %d: %s", c.n, got)
 		}
 	}

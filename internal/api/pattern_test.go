@@ -114,7 +114,7 @@ func TestConflictingRoutes(t *testing.T) {
 		{"a slash at the end says nothing", []string{"PUT /a", "PUT /a/"}, []string{"PUT /a and PUT /a/ both serve PUT"}},
 		{"GET answers HEAD", []string{"GET /a", "HEAD /a"}, []string{"GET /a and HEAD /a both serve HEAD"}},
 		{"in any order", []string{"HEAD /a", "GET /a"}, []string{"HEAD /a and GET /a both serve HEAD"}},
-		{"another name for one parameter", []string{"GET /a/{x}", "PUT /a/{y}"}, []string{"GET /a/{x} and PUT /a/{y} name a parameter at the same place differently"}},
+		{"another name for one parameter", []string{"GET /a/{x}", "PUT /a/{y}"}, []string{"GET /a/{x} and PUT /a/{y} give a parameter at the same position different names"}},
 		{"the same in the middle", []string{"GET /a/{x}/b/{z}", "GET /a/{y}/b/{z}"}, []string{"GET /a/{x}/b/{z} and GET /a/{y}/b/{z}"}},
 		{"no slash at the beginning", []string{"GET a"}, []string{`"a" does not begin with a slash`}},
 		{"nothing", []string{"GET "}, []string{`"" does not begin with a slash`}},

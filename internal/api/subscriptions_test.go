@@ -80,7 +80,7 @@ func TestWarnings(t *testing.T) {
 		{"a key of 16 bytes", `"secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="`, []string{"secret holds a key of 16 bytes"}},
 		{"every event", `"event_types": ["*"]`, nil},
 		{"a type of that name", `"event_types": ["all.users"]`, nil},
-		{"all", `"event_types": ["all"]`, []string{`event_types[0] is "all", which is only wanted by events of that very type`}},
+		{"all", `"event_types": ["all"]`, []string{`event_types[0] is "all", which matches only events of exactly that type`}},
 		{"any, in capitals, beside another", `"event_types": ["user.created", "ANY"]`, []string{`event_types[1] is "ANY"`}},
 		{"everything", `"event_types": ["Everything"]`, []string{`event_types[0] is "Everything"`}},
 	} {

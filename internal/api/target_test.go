@@ -20,7 +20,7 @@ func TestCleanTarget(t *testing.T) {
 		{"a blank within stays, to be named", "https://example.com/a b", "https://example.com/a b", ""},
 		{"a byte order mark stays, to be named", "\ufeffhttps://example.com/", "\ufeffhttps://example.com/", ""},
 
-		{"an umlaut", "http://bücher.example/", "http://xn--bcher-kva.example/", `"bücher.example", which is called and shown as xn--bcher-kva.example`},
+		{"an umlaut", "http://bücher.example/", "http://xn--bcher-kva.example/", `"bücher.example"; it is stored and called as xn--bcher-kva.example`},
 		{"in two characters", "http://bu\u0308cher.example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
 		{"in capitals", "http://BÜCHER.example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
 		{"a port, a path and a query", "https://bücher.example:8443/a%2Fb?q=%20#x", "https://xn--bcher-kva.example:8443/a%2Fb?q=%20#x", "xn--bcher-kva.example"},
@@ -33,8 +33,8 @@ func TestCleanTarget(t *testing.T) {
 		{"converted already", "http://xn--bcher-kva.example/", "http://xn--bcher-kva.example/", ""},
 		{"with a line end, too", "http://bücher.example/\n", "http://xn--bcher-kva.example/", trimmed},
 		{"an ideographic full stop", "http://bücher。example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
-		{"full-width digits are an address", "http://１２７.0.0.1/", "http://127.0.0.1/", `"１２７.0.0.1", which is called and shown as 127.0.0.1`},
-		{"letters in circles", "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", "http://localhost/", "called and shown as localhost"},
+		{"full-width digits are an address", "http://１２７.0.0.1/", "http://127.0.0.1/", `"１２７.0.0.1"; it is stored and called as 127.0.0.1`},
+		{"letters in circles", "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", "http://localhost/", "stored and called as localhost"},
 
 		{"a soft hyphen", "http://local\u00adhost/", "http://local\u00adhost/", ""},
 		{"a zero-width space", "http://bü\u200bcher.example/", "http://bü\u200bcher.example/", ""},

@@ -47,7 +47,7 @@ func TestListenHostile(t *testing.T) {
 		t.Errorf("exit status %d", status)
 	}
 	text.WriteString(<-rest)
-	for _, want := range []string{"hang-up: closes it after the request", "Stopped after 1 connection."} {
+	for _, want := range []string{"hang-up: closes the connection after the request", "Stopped after 1 connection."} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, &text)
 		}

@@ -36,7 +36,7 @@ func TestListenRuns(t *testing.T) {
 	if code := <-answered; code != http.StatusNoContent {
 		t.Errorf("responded with %d", code)
 	}
-	for _, want := range []string{"answers 204, after 24h0m0s; signatures are checked.", "hookferry serve --dev", `"secret": "THE SAME SECRET"`, "Stopped after 1 webhook."} {
+	for _, want := range []string{"responds with 204, after 24h0m0s; signatures are checked.", "hookferry serve --dev", `"secret": "THE SAME SECRET"`, "Stopped after 1 webhook."} {
 		if !strings.Contains(notes.String(), want) {
 			t.Errorf("%q is not in\n%s", want, notes)
 		}

@@ -22,7 +22,7 @@ import (
 )
 
 // foreignWords are words from the errors of Go's library and of the command-line library.
-var foreignWords = regexp.MustCompile(`strconv\.|dial tcp|listen tcp|lookup |missing port|no such host|invalid URL escape|x509:|tls:|invalid argument|` +
+var foreignWords = regexp.MustCompile(`strconv\.|dial tcp|listen tcp|lookup \S+\.\w|missing port|no such host|invalid URL escape|x509:|tls:|invalid argument|` +
 	`unknown flag|unknown shorthand|flag needs|parse "|time: (?:invalid|missing|unknown)|net/http|unexpected EOF|fork/exec|mkdir |stat |open /|proxyconnect|context deadline|invalid character|SEKRET`)
 
 // rubbish returns wrong values that people might type.

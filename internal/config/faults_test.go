@@ -39,7 +39,7 @@ func TestContradictions(t *testing.T) {
 			"two databases",
 			[]string{"DATABASE_URL=sqlite://a.db"},
 			Overrides{Data: "b"},
-			"--data names the directory of a SQLite database, but DATABASE_URL (environment) names the database, sqlite://a.db: leave out --data to use that one, or unset DATABASE_URL to use the directory.",
+			"--data names the directory of a SQLite database, but DATABASE_URL (environment) names the database sqlite://a.db: leave out --data to use DATABASE_URL, or unset DATABASE_URL to use --data.",
 		},
 		{"a directory that an image sets always", []string{"DATABASE_URL=sqlite://a.db", "HOOKFERRY_DATA=b"}, Overrides{}, ""},
 		{"a directory, and no database", []string{"DATABASE_URL="}, Overrides{Data: "b"}, ""},
@@ -103,8 +103,8 @@ func TestContradictions(t *testing.T) {
 func TestUnknownNames(t *testing.T) {
 	for _, c := range []struct{ reason, variable, want string }{
 		{"a letter short", "HOOKFERRY_ADR=:80", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
-		{"swapped", "WEBHOOK_TIMEUOT=1s", "WEBHOOK_TIMEUOT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or if another program uses it, also set WEBHOOK_TIMEOUT, too."},
-		{"a letter more", "WEBHOOK_MAXX_RETRIES=1", "WEBHOOK_MAXX_RETRIES is not a setting: did you mean WEBHOOK_MAX_RETRIES? Rename it, or if another program uses it, also set WEBHOOK_MAX_RETRIES, too."},
+		{"swapped", "WEBHOOK_TIMEUOT=1s", "WEBHOOK_TIMEUOT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or if another program uses it, also set WEBHOOK_TIMEOUT."},
+		{"a letter more", "WEBHOOK_MAXX_RETRIES=1", "WEBHOOK_MAXX_RETRIES is not a setting: did you mean WEBHOOK_MAX_RETRIES? Rename it, or if another program uses it, also set WEBHOOK_MAX_RETRIES."},
 		{"the other prefix", "HOOKFERRY_TIMEOUT=1s", "HOOKFERRY_TIMEOUT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or remove it."},
 		{"a prefix too many", "HOOKFERRY_LOG_LEVEL=info", "HOOKFERRY_LOG_LEVEL is not a setting: did you mean LOG_LEVEL? Rename it, or remove it."},
 		{"no secret, so no file", "HOOKFERRY_DATA_FILE=/x", "HOOKFERRY_DATA_FILE is not a setting: remove it. `hookferry config` lists all settings."},

@@ -58,8 +58,8 @@ func TestTargetCA(t *testing.T) {
 		{"a private key", block("EC PRIVATE KEY", der), 0, "contains a private key"},
 		{"a private key behind a certificate", good + block("PRIVATE KEY", der), 0, "contains a private key"},
 		{"a private key with a password", block("ENCRYPTED PRIVATE KEY", der), 0, "contains a private key"},
-		{"a request", block("CERTIFICATE REQUEST", der), 0, `holds a block of the type "CERTIFICATE REQUEST"`},
-		{"a public key", block("PUBLIC KEY", der), 0, `holds a block of the type "PUBLIC KEY"`},
+		{"a request", block("CERTIFICATE REQUEST", der), 0, `contains a block of the type "CERTIFICATE REQUEST"`},
+		{"a public key", block("PUBLIC KEY", der), 0, `contains a block of the type "PUBLIC KEY"`},
 		{"bytes that are no certificate", good + block("CERTIFICATE", der[:100]), 0, "certificate number 2 can't be read"},
 		{"too large", good + strings.Repeat("x", maxFile), 0, "larger than 1MiB"},
 	}

@@ -13,7 +13,7 @@ func TestNamesThatNobodyReads(t *testing.T) {
 		stops             bool
 		want              string // in the fault or the warning; "" means neither
 	}{
-		{"swapped", "LOG_LEVLE=debug", true, "did you mean LOG_LEVEL? Rename it, or if another program uses it, also set LOG_LEVEL, too."},
+		{"swapped", "LOG_LEVLE=debug", true, "did you mean LOG_LEVEL? Rename it, or if another program uses it, also set LOG_LEVEL."},
 		{"a letter short", "LOG_LEVE=debug", true, "did you mean LOG_LEVEL?"},
 		{"together", "LOGLEVEL=debug", true, "did you mean LOG_LEVEL?"},
 		{"URI for URL", "DATABASE_URI=postgres://db/x", true, "did you mean DATABASE_URL?"},
