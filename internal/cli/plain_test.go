@@ -134,7 +134,7 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 		{"in use, for the service", []string{"serve", "--dev", "--addr", addr}, "can't listen on " + addr + ", because another process does"},
 		{"an address of others", []string{"serve", "--addr", "203.0.113.1:80"}, ""},
 		{"a directory that can't be", []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", "/dev/null/x"}, "can't be used: part of its path is not a directory"},
-		{"the same", []string{"keys", "create", "x", "--data", "/dev/null/x"}, "a part of its path is not a directory"},
+		{"the same", []string{"keys", "create", "x", "--data", "/dev/null/x"}, "part of its path is not a directory"},
 	} {
 		status, out, said := runCommand(t, tt.args...)
 		if status == 0 || !strings.Contains(said, tt.want) || foreignWords.MatchString(out+said) {
@@ -172,7 +172,7 @@ func TestReadable(t *testing.T) {
 		{"ours alone", errors.New("write true or false"), "write true or false"},
 		{"wrapped", fmt.Errorf("ask a: %w; try b", refused), "ask a: nothing listens there; try b"},
 		{"in a URL's error", fmt.Errorf("ask: %w", &url.Error{Op: "Get", URL: "http://u:SEKRET@h", Err: refused}), "ask: nothing listens there"},
-		{"two", errors.Join(fmt.Errorf("a: %w", refused), fmt.Errorf("b: %w", number)), "a: nothing listens there\nb: it is not a number that can be used"},
+		{"two", errors.Join(fmt.Errorf("a: %w", refused), fmt.Errorf("b: %w", number)), "a: nothing listens there\nb: it is not a usable number"},
 		{"a file", fmt.Errorf("copy: %w", &fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOSPC}), `copy: "/x" can't be used: the disk is full`},
 		{"an escape", fmt.Errorf("a: %w", escape), "a: it is not a URL"},
 		{"an end", fmt.Errorf("read: %w", io.ErrUnexpectedEOF), "read: the connection was closed before the response was complete"},

@@ -142,7 +142,7 @@ func TestSendAgain(t *testing.T) {
 	if first == "" || first != second {
 		t.Errorf("first %ssecond %s", first, second)
 	}
-	if code, _, errOut := run(t, nil, append(args, "8")...); code != 1 || !strings.Contains(errOut, "used before, with another body") {
+	if code, _, errOut := run(t, nil, append(args, "8")...); code != 1 || !strings.Contains(errOut, "already used with another body") {
 		t.Errorf("exit status %d: %s", code, errOut)
 	}
 }
