@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The same rules hold when a subscription is made and when it is called: one that
-// was taken under other settings is not called any more.
+// The same rules apply when a subscription is created and when it is called: a subscription that
+// was accepted with other settings is not called any more.
 func TestTheGuardHoldsAtTheDoorAndAtTheCall(t *testing.T) {
 	const allowed = "HOOKFERRY_ALLOW_TARGETS=127.0.0.0/8"
 	for _, tt := range []struct {
@@ -68,7 +68,7 @@ func TestDeliveryThroughAProxy(t *testing.T) {
 	}
 }
 
-// connectProxy is an HTTP proxy that knows CONNECT alone.
+// connectProxy is an HTTP proxy that supports only CONNECT.
 func connectProxy(t *testing.T) (addr string, asked <-chan *http.Request) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// A delay ends when the listener does, and the sender gets its answer.
+// A delay ends when the listener stops, and the sender gets its response.
 func TestListenRuns(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -28,15 +28,15 @@ func TestListenRuns(t *testing.T) {
 			answered <- resp.StatusCode
 		}()
 	}}
-	out := &await.Output{Until: "answering 204 in 24h0m0s", Then: func(string) { cancel() }}
+	out := &await.Output{Until: "response 204 in 24h0m0s", Then: func(string) { cancel() }}
 	t.Setenv("LISTEN_SECRET", "geheim")
 	if code := Run(ctx, []string{"listen", "--addr", "127.0.0.1:0", "--delay", "24h", "--status", "204"}, strings.NewReader(""), out, notes); code != 0 {
 		t.Errorf("exit status %d\n%s", code, notes)
 	}
 	if code := <-answered; code != http.StatusNoContent {
-		t.Errorf("answered %d", code)
+		t.Errorf("responded with %d", code)
 	}
-	for _, want := range []string{"answers 204, after 24h0m0s; signatures are checked.", "hookferry serve --dev", `"secret": "THE SAME SECRET"`, "Stopped after 1 webhook."} {
+	for _, want := range []string{"responds with 204, after 24h0m0s; signatures are checked.", "hookferry serve --dev", `"secret": "THE SAME SECRET"`, "Stopped after 1 webhook."} {
 		if !strings.Contains(notes.String(), want) {
 			t.Errorf("%q is not in\n%s", want, notes)
 		}
@@ -54,8 +54,8 @@ func TestListenArguments(t *testing.T) {
 		code   int
 		says   string
 	}{
-		{"not a final status", []string{"--status", "100"}, 2, "between 200 and 599"},
-		{"no HTTP status", []string{"--status", "600"}, 2, "between 200 and 599"},
+		{"not a final status", []string{"--status", "100"}, 2, "from 200 to 599"},
+		{"no HTTP status", []string{"--status", "600"}, 2, "from 200 to 599"},
 		{"a body that HTTP can't carry", []string{"--status", "204", "--body", "x"}, 2, "has no body"},
 		{"a delay into the past", []string{"--delay", "-1s"}, 2, "--delay"},
 		{"a count below nothing", []string{"--fail-first", "-1"}, 2, "--fail-first"},

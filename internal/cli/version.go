@@ -12,7 +12,7 @@ import (
 
 const release = app.Release
 
-// Version is the release, with the commit it was built from where that is known.
+// Version returns the release, with the commit of the build if it is known.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -7,7 +7,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Role says which part of the service uses a setting.
+// Role says which nodes use a setting.
 type Role string
 
 // The roles.
@@ -17,17 +17,17 @@ const (
 	RoleWorker Role = "worker" // delivers
 )
 
-// declaration is all there is to know about a setting.
+// declaration defines a setting.
 type declaration struct {
 	name       string
 	flag       string // the flag that overrides it, or ""
-	def        string // the default, as one would write it; "" is none
-	devDef     string // the default with --dev; "" is the same
-	defMeaning string // the default in words, where def can't say it
+	def        string // the default in the form of a value; "" for none
+	devDef     string // the default with --dev; "" if it is the same
+	defMeaning string // the default in words, if it is not a fixed value
 	meaning    string // one sentence
 	role       Role
-	secret     bool // the text is never repeated, and NAME_FILE may name a file that holds it
-	emptyIsSet bool // an empty value means something; for the others it means the default
+	secret     bool // the value is never shown, and NAME_FILE may name a file that contains it
+	emptyIsSet bool // an empty value has a meaning; for other settings it means the default
 	value      value
 }
 
@@ -38,7 +38,7 @@ func (d declaration) defaultFor(dev bool) string {
 	return d.def
 }
 
-// declarations are all settings, bound to the fields of c.
+// declarations returns all settings, bound to the fields of c.
 func declarations(c *Config) []declaration {
 	return slices.Concat(c.storage(), c.delivery(), c.serving(), c.logging())
 }
