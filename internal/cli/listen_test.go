@@ -61,7 +61,7 @@ func TestListenArguments(t *testing.T) {
 		{"a count below nothing", []string{"--fail-first", "-1"}, 2, "--fail-first"},
 		{"a secret that can't be decoded", []string{"--secret", "whsec_*geheim"}, 2, "the secret begins with whsec_, but what follows is not base64"},
 		{"a secret with a line end", []string{"--secret", "geheim\n"}, 2, "the secret ends with a line break; remove it"},
-		{"a secret in quotes", []string{"--secret", `"geheim"`}, 2, "the secret is in quotes; leave them out"},
+		{"a secret in quotes", []string{"--secret", `"geheim"`}, 2, "the secret is in quotes; remove them"},
 		{"the prefix of a signature", []string{"--secret", "v1,whsec_geheim"}, 2, "the secret begins with v1"},
 		{"an argument", []string{"9000"}, 2, "takes no argument"},
 		{"an address that is none", []string{"--addr", "nowhere"}, 1, "choose another address with --addr"},

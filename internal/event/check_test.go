@@ -240,7 +240,7 @@ func TestCheckHeadersTogether(t *testing.T) {
 		{"as long as allowed", map[string]string{"X-Long": strings.Repeat("v", event.MaxHeaderBytes-6)}, ""},
 		{"one byte more", map[string]string{"X-Long": strings.Repeat("v", event.MaxHeaderBytes-5)}, "4097 bytes"},
 		{"too long together", map[string]string{"X-A": strings.Repeat("v", 2050), "X-B": strings.Repeat("v", 2050)}, "4106 bytes"},
-		{"the same name in different case", map[string]string{"X-Key": "a", "x-key": "b"}, "given twice"},
+		{"the same name in different letter case", map[string]string{"X-Key": "a", "x-key": "b"}, "given twice"},
 		{"the same name in two cases, neither of them lower", map[string]string{"X-Key": "a", "X-KEY": "b"}, "given twice"},
 		{"and in a third", map[string]string{"X-Key": "a", "x-key": "b", "X-KEY": "c"}, "given twice"},
 	}
