@@ -82,7 +82,7 @@ func TestSend(t *testing.T) {
 			[]string{"--wait", good, "user.created"},
 			0,
 			`accepted: .*
-attempt 1: answered 500 Internal Server Error \([^)]+\)(; the next one is due at \d\d:\d\d:\d\d)?
+attempt 1: responded with 500 Internal Server Error \([^)]+\)(; the next one is due at \d\d:\d\d:\d\d)?
 attempt 2: answered 200 \([^)]+\)
 delivered
 `, ``,
@@ -97,7 +97,7 @@ delivered
 See .hookferry send --help.\.
 `,
 		},
-		{"the exit status says that it failed", "[]", []string{"--wait", bad, "any.type", "-"}, 1, `accepted: .*\nattempt 1: answered 404 Not Found .*\nattempt 2: answered 404 Not Found \([^)]+\)\nfailed\n`, ``},
+		{"the exit status says that it failed", "[]", []string{"--wait", bad, "any.type", "-"}, 1, `accepted: .*\nattempt 1: responded with 404 Not Found .*\nattempt 2: responded with 404 Not Found \([^)]+\)\nfailed\n`, ``},
 		{"and as JSON", "[]", []string{"--wait", "--json", bad, "any.type"}, 1, `\{"id":"` + anyID + `",.*"status":"failed",.*\}\n`, ``},
 		{"as JSON", "", []string{"--json", good, "user.created"}, 0, `\{"delivery_id":"` + anyID + `","event_id":"` + anyID + `","status":"pending"\}\n`, "No DATA was given and the standard input is empty, so {} is sent.\n"},
 		{"a type that is not wanted", "", []string{"--wait", good, "order.paid", "1"}, 0, `filtered: the subscription wants .*; nothing is sent\n`, ``},

@@ -72,15 +72,15 @@ What happened
   shop       11 events, all delivered at the first attempt
   crm        10 events, all delivered at the first attempt
   billing    6 events, all delivered at the first attempt
-  warehouse  6 events, all delivered, at attempt 3; those before failed: answered 503 Service Unavailable
-  analytics  4 events, each tried 3 times, then failed: no answer within 200ms
+  warehouse  6 events, all delivered, at attempt 3; those before failed: responded with 503 Service Unavailable
+  analytics  4 events, each tried 3 times, then failed: no response within 200ms
   old-site   2 events, each tried 2 times, then failed: redirect to http://127.0.0.1:PORT/elsewhere not followed
              Where it leads to, nobody came.
-  partner    1 event, failed at once: answered 410 Gone
+  partner    1 event, failed at once: responded with 410 Gone
              It was switched off, and the next event for it refused (409).
 
 A subscription that calls http://169.254.169.254/latest/meta-data/ was refused:
-  169.254.169.254 is a link-local address, where clouds keep their metadata (RFC 3927), which is not called
+  169.254.169.254 is blocked: it is a link-local address, which clouds use for metadata (RFC 3927)
 
 Latency, POST → disk → receiver, where that answers at once: p50 TIME   p95 TIME   p99 TIME
 

@@ -14,7 +14,7 @@ func TestGuardTable(t *testing.T) {
 		rule  string // what the refusal must say; public if there is none
 	}{
 		// Each range by its ends, then the neighbours on both sides.
-		{"0.0.0.0", "0.0.0.0 is this machine, whichever address it has (RFC 1122)"},
+		{"0.0.0.0", "0.0.0.0 is blocked: it is an address of this machine (RFC 1122)"},
 		{"0.0.0.1 0.255.255.255", "this network (RFC 791)"},
 		{"1.0.0.0", public},
 		{"10.0.0.0 10.1.2.3 10.255.255.255", "a private address (RFC 1918)"},
@@ -25,7 +25,7 @@ func TestGuardTable(t *testing.T) {
 		{"126.255.255.255 128.0.0.0", public},
 		{"168.63.129.16", "Azure WireServer"},
 		{"168.63.129.15 168.63.129.17", public},
-		{"169.254.0.0 169.254.169.254 169.254.255.255", "a link-local address, where clouds keep their metadata (RFC 3927)"},
+		{"169.254.0.0 169.254.169.254 169.254.255.255", "a link-local address, which clouds use for metadata (RFC 3927)"},
 		{"169.253.255.255 169.255.0.0", public},
 		{"172.16.0.0 172.31.255.255", "a private address (RFC 1918)"},
 		{"172.15.255.255 172.32.0.0", public},
@@ -103,12 +103,12 @@ func TestGuardTable(t *testing.T) {
 		{"ff00:: ff02::1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "multicast"},
 
 		// An ISATAP address may have any prefix.
-		{"2a00::5efe:10.1.2.3 2a00::200:5efe:10.1.2.3", "leads to 10.1.2.3: 10.1.2.3 is a private address (RFC 1918)"},
+		{"2a00::5efe:10.1.2.3 2a00::200:5efe:10.1.2.3", "embeds 10.1.2.3: 10.1.2.3 is blocked: it is a private address (RFC 1918)"},
 		{"2a00::5efe:8.8.8.8 2a00::200:5efe:8.8.8.8 2a00::400:5efe:10.1.2.3 2a00::5eff:10.1.2.3 2a00::1:5efe:10.1.2.3", public},
 
 		// Other clothes for the same address.
 		{"::ffff:10.1.2.3 ::ffff:192.168.0.1", "a private address (RFC 1918)"},
-		{"::ffff:127.0.0.1 ::ffff:127.0.0.1%lo", "127.0.0.1 is a loopback address"},
+		{"::ffff:127.0.0.1 ::ffff:127.0.0.1%lo", "127.0.0.1 is blocked: it is a loopback address"},
 		{"::ffff:8.8.8.8", public},
 		{"::1%lo", "a loopback address"},
 		{"fe80::1%eth0", "link-local"},
@@ -186,8 +186,8 @@ func lastOf(p netip.Prefix) netip.Addr {
 func TestGuardWords(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ addr, words string }{
-		{"10.1.2.3", "10.1.2.3 is a private address (RFC 1918), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=10.1.2.3/32"},
-		{"fd00::1", "fd00::1 is a private (unique local) address (RFC 4193), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=fd00::1/128"},
+		{"10.1.2.3", "10.1.2.3 is blocked: it is a private address (RFC 1918); the operator can allow it with HOOKFERRY_ALLOW_TARGETS=10.1.2.3/32"},
+		{"fd00::1", "fd00::1 is blocked: it is a private (unique local) address (RFC 4193); the operator can allow it with HOOKFERRY_ALLOW_TARGETS=fd00::1/128"},
 	}
 	for _, tt := range tests {
 		if err := NewGuard(Rules{}).Check(netip.MustParseAddr(tt.addr)); err == nil || err.Error() != tt.words {
@@ -248,7 +248,7 @@ func TestGuardAllows(t *testing.T) {
 		}
 	}
 	err := NewGuard(Rules{Allow: []netip.Prefix{netip.MustParsePrefix("64:ff9b::/96")}}).Check(netip.MustParseAddr("64:ff9b::10.1.2.3"))
-	if want := "64:ff9b::a01:203 leads to 10.1.2.3: 10.1.2.3 is a private address"; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := "64:ff9b::a01:203 embeds 10.1.2.3: 10.1.2.3 is blocked: it is a private address"; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -290,7 +290,7 @@ func TestGuardDenies(t *testing.T) {
 		}
 	}
 	err := NewGuard(Rules{Deny: prefixes("8.8.8.0/24")}).Check(netip.MustParseAddr("8.8.8.8"))
-	if want := "8.8.8.8 is not called, because HOOKFERRY_DENY_TARGETS names it"; err == nil || err.Error() != want {
+	if want := "8.8.8.8 is blocked: it is listed in HOOKFERRY_DENY_TARGETS"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -23,15 +23,15 @@ import (
 func TestRefusedAddressesBehindNamesAreKept(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ addr, rule, detail string }{
-		{"10.1.2.3", "a private address (RFC 1918)", "10.1.2.3 is a private address (RFC 1918), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=10.1.2.3/32"},
-		{"fd00:1234::1", "a private (unique local) address (RFC 4193)", "fd00:1234::1 is a private (unique local) address"},
-		{"2a00::5efe:10.1.2.3", "a private address (RFC 1918)", "2a00::5efe:a01:203 leads to 10.1.2.3: 10.1.2.3 is a private address"},
-		{"203.0.114.9", "an address that HOOKFERRY_DENY_TARGETS names", "203.0.114.9 is not called, because HOOKFERRY_DENY_TARGETS names it"},
+		{"10.1.2.3", "a private address (RFC 1918)", "10.1.2.3 is blocked: it is a private address (RFC 1918); the operator can allow it with HOOKFERRY_ALLOW_TARGETS=10.1.2.3/32"},
+		{"fd00:1234::1", "a private (unique local) address (RFC 4193)", "fd00:1234::1 is blocked: it is a private (unique local) address"},
+		{"2a00::5efe:10.1.2.3", "a private address (RFC 1918)", "2a00::5efe:a01:203 embeds 10.1.2.3: 10.1.2.3 is blocked: it is a private address"},
+		{"203.0.114.9", "an address listed in HOOKFERRY_DENY_TARGETS", "203.0.114.9 is blocked: it is listed in HOOKFERRY_DENY_TARGETS"},
 	} {
 		s := New(Options{Guard: NewGuard(Rules{Deny: prefixes("203.0.114.0/24")})})
 		s.lookups = nameServer(t, func(string) ([]netip.Addr, int) { return addrs(tt.addr), 0 })
 		o := s.Send(t.Context(), subscription("https://db.internal/"), event.Claimed{Event: someEvent()})
-		if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name db.internal leads to "+tt.rule) || !strings.HasPrefix(o.Detail, tt.detail) {
+		if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name db.internal is blocked: it resolves to "+tt.rule) || !strings.HasPrefix(o.Detail, tt.detail) {
 			t.Errorf("%s: %s: %q, and for the log %q", tt.addr, o.Code, o.Error, o.Detail)
 		}
 		if told := o.Error + o.Peer + string(o.Response); strings.Contains(told, tt.addr) || strings.Contains(told, "10.1.2.3") || o.Peer != "" {
@@ -41,7 +41,7 @@ func TestRefusedAddressesBehindNamesAreKept(t *testing.T) {
 	}
 	// An address that the caller wrote is no secret from him.
 	o := New(Options{}).Send(t.Context(), subscription("http://10.1.2.3/"), event.Claimed{Event: someEvent()})
-	if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "10.1.2.3 is a private address (RFC 1918)") || o.Detail != "" {
+	if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "10.1.2.3 is blocked: it is a private address (RFC 1918)") || o.Detail != "" {
 		t.Errorf("%s: %q, and for the log %q", o.Code, o.Error, o.Detail)
 	}
 }
@@ -58,7 +58,7 @@ func TestTheNameServerIsNotNamed(t *testing.T) {
 	defer s.Close()
 	s.lookups = asks(c.LocalAddr().String())
 	o := s.Send(t.Context(), subscription("http://x.example/"), event.Claimed{Event: someEvent()})
-	if o.Code != event.CodeDNS || o.Error != "the name x.example could not be resolved: the name server can't be asked" {
+	if o.Code != event.CodeDNS || o.Error != "the name x.example could not be resolved: the name server can't be reached" {
 		t.Errorf("%s: %q", o.Code, o.Error)
 	}
 }

@@ -127,7 +127,7 @@ func TestProxy(t *testing.T) {
 func TestTheGuardJudgesBehindTheProxy(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
-	r := receive(t, answers(&n, okAnswer))
+	r := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(r.addr)
 	p := newConnectProxy(t, "127.0.0.2")
 	tests := []struct {
@@ -166,7 +166,7 @@ func TestTheGuardJudgesBehindTheProxy(t *testing.T) {
 func TestRebindingBehindTheProxy(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
-	r := receive(t, answers(&n, okAnswer))
+	r := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(r.addr)
 	p := newConnectProxy(t, "127.0.0.1")
 	s := through(t, p.addr)
@@ -190,7 +190,7 @@ func TestRebindingBehindTheProxy(t *testing.T) {
 func TestProxyTriesTheNextAddress(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
-	r := receive(t, answers(&n, okAnswer))
+	r := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(r.addr)
 	p := newConnectProxy(t, "127.0.0.1")
 	s := through(t, p.addr, "127.0.0.3", "127.0.0.1")
@@ -213,26 +213,26 @@ func TestProxiesInTrouble(t *testing.T) {
 		code   event.Code
 		words  string
 	}{
-		{"nobody", nil, event.CodeNetwork, "the proxy of HOOKFERRY_PROXY can't be reached; the log says why"},
-		{"credentials", answer("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), event.CodeNetwork, "the proxy asks for other credentials than HOOKFERRY_PROXY holds: it answered 407 Proxy Authentication Required"},
-		{"forbidden", answer("HTTP/1.1 403 Forbidden\r\n\r\n"), event.CodeNetwork, "the proxy does not connect to 127.0.0.1:1: it answered 403 Forbidden"},
-		{"unreachable", answer("HTTP/1.1 502 Bad Gateway\r\n\r\n"), event.CodeUnreachable, "the proxy could not connect to 127.0.0.1:1: it answered 502 Bad Gateway"},
-		{"a redirect", answer("HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\n\r\n"), event.CodeNetwork, "the proxy does not connect to 127.0.0.1:1: it answered 302 Found"},
-		{"another protocol", answer("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeNetwork, "the proxy gave no answer that could be read; the log says more"},
-		{"an endless header", answerForever("HTTP/1.1 200 OK\r\n", "X-A: "+strings.Repeat("a", 1000)+"\r\n"), event.CodeNetwork, "the proxy gave no answer that could be read; the log says more"},
-		{"hangs up", answerAndClose(""), event.CodeNetwork, "the proxy gave no answer that could be read; the log says more"},
-		{"reset", answerAndReset(""), event.CodeNetwork, "the proxy gave no answer that could be read; the log says more"},
-		{"silence", answer(""), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
-		{"half an answer", answer("HTTP/1.1 200 OK\r\n"), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
-		{"an answer that nobody asked for", answer("HTTP/1.1 200 OK\r\n\r\n" + okAnswer), event.CodeBadResponse, "something came through the proxy before anything was sent"},
+		{"nobody", nil, event.CodeNetwork, "the proxy in HOOKFERRY_PROXY can't be reached; the log says why"},
+		{"credentials", respond("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), event.CodeNetwork, "the proxy rejected the credentials in HOOKFERRY_PROXY: it responded with 407 Proxy Authentication Required"},
+		{"forbidden", respond("HTTP/1.1 403 Forbidden\r\n\r\n"), event.CodeNetwork, "the proxy does not connect to 127.0.0.1:1: it responded with 403 Forbidden"},
+		{"unreachable", respond("HTTP/1.1 502 Bad Gateway\r\n\r\n"), event.CodeUnreachable, "the proxy could not connect to 127.0.0.1:1: it responded with 502 Bad Gateway"},
+		{"a redirect", respond("HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\n\r\n"), event.CodeNetwork, "the proxy does not connect to 127.0.0.1:1: it responded with 302 Found"},
+		{"another protocol", respond("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
+		{"an endless header", respondForever("HTTP/1.1 200 OK\r\n", "X-A: "+strings.Repeat("a", 1000)+"\r\n"), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
+		{"hangs up", respondAndClose(""), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
+		{"reset", respondAndReset(""), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
+		{"silence", respond(""), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
+		{"half an answer", respond("HTTP/1.1 200 OK\r\n"), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
+		{"an answer that nobody asked for", respond("HTTP/1.1 200 OK\r\n\r\n" + okResponse), event.CodeBadResponse, "data came through the proxy before anything was sent"},
 		{"reset in the tunnel", func(c net.Conn) {
 			request(c)
 			io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
 			request(c)
 			c.(*net.TCPConn).SetLinger(0)
 			c.Close()
-		}, event.CodeConnectionReset, "127.0.0.1:1 cut the connection before it answered"},
-		{"silence in the tunnel", answer("HTTP/1.1 200 OK\r\n\r\n"), event.CodeTimeout, "no answer within 500ms"},
+		}, event.CodeConnectionReset, "127.0.0.1:1 reset the connection before it responded"},
+		{"silence in the tunnel", respond("HTTP/1.1 200 OK\r\n\r\n"), event.CodeTimeout, "no response within 500ms"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -262,7 +262,7 @@ func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
 		t.Setenv(name, "http://"+p.addr)
 	}
 	var n atomic.Int32
-	r := receive(t, answers(&n, okAnswer))
+	r := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(r.addr)
 	s := New(Options{Guard: only127()})
 	defer s.Close()

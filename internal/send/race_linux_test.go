@@ -14,7 +14,7 @@ import (
 func TestADeadAddressBeforeALiveOne(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
-	live := receive(t, answers(&n, okAnswer))
+	live := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(live.addr)
 	mute(t, "127.0.0.8:"+port)
 	mute(t, "127.0.0.9:"+port)

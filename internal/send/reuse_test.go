@@ -36,7 +36,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	t.Parallel()
 	bodies := map[string]string{
 		"nothing": "HTTP/1.1 204 No Content\r\n\r\n",
-		"a body":  okAnswer,
+		"a body":  okResponse,
 		"chunks":  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
 		"much":    "HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + strings.Repeat("a", maxBody),
 		"failure": "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno",
@@ -59,7 +59,7 @@ func TestConnectionsAreKept(t *testing.T) {
 func TestADeadKeptConnectionIsNotAFailure(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
-	r := receive(t, answers(&requests, okAnswer, ""))
+	r := receive(t, answers(&requests, okResponse, ""))
 	s, sub := newSender(t), subscription(r.url())
 	for i := range 2 {
 		if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); !o.Success() {
@@ -86,7 +86,7 @@ func TestANewConnectionIsNotRepeated(t *testing.T) {
 func TestABegunAnswerIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
-	r := receive(t, answers(&requests, okAnswer, "HTTP/1.1 2", ""))
+	r := receive(t, answers(&requests, okResponse, "HTTP/1.1 2", ""))
 	s, sub := newSender(t), subscription(r.url())
 	sub.Timeout = short
 	s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})

@@ -134,7 +134,7 @@ func TestAFailedHandshakeForgetsItsSession(t *testing.T) {
 func TestTLSSessionsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newSender(t)
-	place := func(i int) session { return session{all: s.sessions, to: fmt.Sprintf("https://%d.example:443", i)} }
+	place := func(i int) session { return session{all: s.sessions, origin: fmt.Sprintf("https://%d.example:443", i)} }
 	for i := range maxSessions + 10 {
 		place(i).Put("", &tls.ClientSessionState{})
 	}

@@ -118,9 +118,9 @@ func request(c io.Reader) *http.Request {
 	return r
 }
 
-// answer makes a handler that reads a request, writes this, and leaves the
+// respond makes a handler that reads a request, writes this, and leaves the
 // connection open until the other end closes it.
-func answer(bytes string) func(net.Conn) {
+func respond(bytes string) func(net.Conn) {
 	return func(c net.Conn) {
 		if request(c) == nil {
 			return
@@ -130,8 +130,8 @@ func answer(bytes string) func(net.Conn) {
 	}
 }
 
-// answerAndClose hangs up after it.
-func answerAndClose(bytes string) func(net.Conn) {
+// respondAndClose hangs up after it.
+func respondAndClose(bytes string) func(net.Conn) {
 	return func(c net.Conn) {
 		request(c)
 		io.WriteString(c, bytes)
@@ -139,8 +139,8 @@ func answerAndClose(bytes string) func(net.Conn) {
 	}
 }
 
-// answerAndReset breaks the connection off after it.
-func answerAndReset(bytes string) func(net.Conn) {
+// respondAndReset breaks the connection off after it.
+func respondAndReset(bytes string) func(net.Conn) {
 	return func(c net.Conn) {
 		request(c)
 		io.WriteString(c, bytes)
@@ -149,8 +149,8 @@ func answerAndReset(bytes string) func(net.Conn) {
 	}
 }
 
-// answerForever writes the beginning once and the rest over and over.
-func answerForever(beginning, rest string) func(net.Conn) {
+// respondForever writes the beginning once and the rest over and over.
+func respondForever(beginning, rest string) func(net.Conn) {
 	return func(c net.Conn) {
 		request(c)
 		_, err := io.WriteString(c, beginning)
