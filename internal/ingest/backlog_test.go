@@ -51,8 +51,8 @@ func TestTheBacklogIsBounded(t *testing.T) {
 	}{
 		{"nothing waits", event.Waiting{}, nil, ""},
 		{"there is room for one more", event.Waiting{Total: 99}, nil, ""},
-		{"as much waits as may", event.Waiting{Total: 100}, nil, "100 deliveries wait, and HOOKFERRY_MAX_PENDING is 100"},
-		{"much of this subscription waits", event.Waiting{Total: 30, Many: map[event.ID]int{id: 25}}, nil, "25 deliveries of this subscription wait, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is 20"},
+		{"as much waits as may", event.Waiting{Total: 100}, nil, "100 deliveries are pending, and HOOKFERRY_MAX_PENDING is 100"},
+		{"much of this subscription waits", event.Waiting{Total: 30, Many: map[event.ID]int{id: 25}}, nil, "25 deliveries of this subscription are pending, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is 20"},
 		{"much of another waits", event.Waiting{Total: 30, Many: map[event.ID]int{other: 25}}, nil, ""},
 		{"a count that failed", event.Waiting{Total: 100}, errors.New("no database"), ""},
 	} {
