@@ -126,7 +126,7 @@ func loseAnAnswer(t *testing.T, between *deaf, server *redistest.Server, url str
 		return nil
 	})
 	if after := time.Since(begun); after < calm {
-		t.Errorf("it was released after %v: a worker may begin up to %v after it was sent", after, near.late())
+		t.Errorf("it was released after %v: a worker may begin up to %v after it was sent", after, near.maxAge())
 	}
 	near.wantUp(t, true)
 	s.wantEmpty(t)

@@ -94,7 +94,7 @@ func TestRedisAwayAtTheStart(t *testing.T) {
 	if wait := near.Take(t.Context(), theSub, time.Hour); wait != 0 {
 		t.Errorf("a rate holds back for %v without Redis", wait)
 	}
-	pause(t.Context(), 3*tryEvery)
+	pause(t.Context(), 3*pingEvery)
 	if err := loggedOnce(near, "Redis can't be used"); err != nil {
 		t.Error(err)
 	}
@@ -108,7 +108,7 @@ func TestRedisAwayAtTheStart(t *testing.T) {
 	}
 	l.wantKnown(t)
 	s.wantEmpty(t)
-	if near.log.count("Redis answers") == 0 {
+	if near.log.count("Redis is up") == 0 {
 		t.Errorf("the log says:\n%s", near.log)
 	}
 }
@@ -141,7 +141,7 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 		x.wantPassed(t, 500)
 	}
 	end()
-	x.wantSettled(t, 2*streamMost)
+	x.wantSettled(t, 2*maxInTransit)
 	if n := x.log.count("Redis can't be used"); n < 2 {
 		t.Errorf("it is logged %d times that Redis is away, which it was twice:\n%s", n, x.log)
 	}
@@ -157,7 +157,7 @@ func TestFlushAllWhileInUse(t *testing.T) {
 	}
 	x.wantPassed(t, 200)
 	end()
-	x.wantSettled(t, 5*streamMost)
+	x.wantSettled(t, 5*maxInTransit)
 	for range 5 { // the same when nothing goes on, and the worker waits
 		await.NoError(t, func() error {
 			if clients := do(t, x.redis, "INFO", "clients"); !strings.Contains(clients, "blocked_clients:1") {
@@ -306,7 +306,7 @@ func TestReadOnlyCopy(t *testing.T) {
 	s := newSender(t, n, newLedger())
 	s.run(t)
 	for range 4 { // as many signs of life
-		pause(t.Context(), tryEvery)
+		pause(t.Context(), pingEvery)
 		if s.deliver(theSub, 10) {
 			t.Error("something was passed on to a copy")
 		}

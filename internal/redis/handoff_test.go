@@ -66,7 +66,7 @@ func checkArrived(t *testing.T, f *fate) {
 // Whatever becomes of Redis, a delivery is due again within a second.
 func TestDueWithinASecond(t *testing.T) {
 	hangs := patience
-	unread := patience + unreadMore + streamMost/batchMost*lookAgain // the last of a full stream
+	unread := patience + unreadGrace + maxInTransit/maxBatch*inspectEvery // the last of a full stream
 	if hangs >= time.Second || unread >= time.Second {
 		t.Errorf("when Redis hangs it takes %v, when nobody reads %v", hangs, unread)
 	}
@@ -92,21 +92,21 @@ func TestReserveRefuses(t *testing.T) {
 		{"and was forgotten", 1, func() { s.wantNotPaused(t) }, true},
 		{"Redis has just refused one", 1, func() { s.refused = time.Now() }, false},
 		{"that is over, too", 1, func() { s.refused = time.Now().Add(-refusedPause) }, true},
-		{"the stream is full", 1, func() { s.way.backlog = streamMost }, false},
-		{"it has emptied", 1, func() { s.way.backlog = 0 }, true},
-		{"payloads take too much memory", 1, func() { s.way.bytes = bytesMost }, false},
-		{"Redis is away", 1, func() { s.way.bytes = 0; s.up.Store(false) }, false},
+		{"the stream is full", 1, func() { s.transit.backlog = maxInTransit }, false},
+		{"it has emptied", 1, func() { s.transit.backlog = 0 }, true},
+		{"payloads take too much memory", 1, func() { s.transit.bytes = maxQueuedBytes }, false},
+		{"Redis is away", 1, func() { s.transit.bytes = 0; s.up.Store(false) }, false},
 	} {
 		if row.prep != nil {
 			row.prep()
 		}
-		count, bytes := s.way.reserved, s.way.bytes
+		count, bytes := s.transit.reserved, s.transit.bytes
 		lease, ok := s.Reserve(context.Background(), sub, row.size)
 		if ok != row.want {
 			t.Errorf("%s: Reserve said %v", row.why, ok)
 		}
-		if !ok && (lease != event.Lease{} || s.way.reserved != count || s.way.bytes != bytes) {
-			t.Errorf("%s: it was refused, and left %+v, %d reserved, %d bytes", row.why, lease, s.way.reserved-count, s.way.bytes-bytes)
+		if !ok && (lease != event.Lease{} || s.transit.reserved != count || s.transit.bytes != bytes) {
+			t.Errorf("%s: it was refused, and left %+v, %d reserved, %d bytes", row.why, lease, s.transit.reserved-count, s.transit.bytes-bytes)
 		}
 		if ok {
 			if off := time.Until(lease.Until) - leaseTime; lease.Owner != ownerName || off.Abs() > time.Second {
@@ -128,10 +128,10 @@ func (s *sender) wantNotPaused(t *testing.T) {
 func TestFullIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
-	for i := range 3 * streamMost {
+	for i := range 3 * maxInTransit {
 		s.Full(event.ID{byte(i), byte(i >> 8)})
 	}
-	if len(s.full) > streamMost {
+	if len(s.full) > maxInTransit {
 		t.Errorf("%d are remembered", len(s.full))
 	}
 }
@@ -151,15 +151,15 @@ func TestDeliverNeverBlocks(t *testing.T) {
 	}
 	group.Wait()
 	a := s.ledger.account()
-	if a.sent != streamMost || len(s.queue) != a.sent || s.way.reserved != a.sent {
-		t.Errorf("%d were reserved, %d wait, %d are counted", a.sent, len(s.queue), s.way.reserved)
+	if a.sent != maxInTransit || len(s.queue) != a.sent || s.transit.reserved != a.sent {
+		t.Errorf("%d were reserved, %d wait, %d are counted", a.sent, len(s.queue), s.transit.reserved)
 	}
 	for range a.sent {
 		c := <-s.queue
 		s.Cancel(c.Delivery.SubscriptionID, 1)
 	}
-	if s.way.reserved != 0 || s.way.bytes != 0 || len(s.way.of) != 0 {
-		t.Errorf("%d and %d bytes are left reserved, of %d subscriptions", s.way.reserved, s.way.bytes, len(s.way.of))
+	if s.transit.reserved != 0 || s.transit.bytes != 0 || len(s.transit.bySubscription) != 0 {
+		t.Errorf("%d and %d bytes are left reserved, of %d subscriptions", s.transit.reserved, s.transit.bytes, len(s.transit.bySubscription))
 	}
 }
 
@@ -175,8 +175,8 @@ func TestReservedBytesAreBounded(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if b := s.way.bytes; b > bytesMost || b < bytesMost-maxEntry {
-		t.Errorf("%d bytes are reserved, the limit is %d", b, bytesMost)
+	if b := s.transit.bytes; b > maxQueuedBytes || b < maxQueuedBytes-maxEntry {
+		t.Errorf("%d bytes are reserved, the limit is %d", b, maxQueuedBytes)
 	}
 }
 
@@ -187,17 +187,17 @@ func TestStreamFullAndEmptyAgain(t *testing.T) {
 	s := newSender(t, up(t, shared.URL()), l)
 	s.run(t)
 	await.NoError(t, func() error {
-		for i := range streamMost {
+		for i := range maxInTransit {
 			s.deliver(event.ID{byte(i)}, 100)
 		}
-		if n := s.inStream(); n < streamMost {
+		if n := s.inStream(); n < maxInTransit {
 			return fmt.Errorf("the stream has %d", n)
 		}
 		return nil
 	})
 	s.wantIdle(t)
-	if n := s.length(t); n > streamMost || n < streamMost-batchMost {
-		t.Errorf("the stream has %d entries, want about %d", n, streamMost)
+	if n := s.length(t); n > maxInTransit || n < maxInTransit-maxBatch {
+		t.Errorf("the stream has %d entries, want about %d", n, maxInTransit)
 	}
 	if s.deliver(event.ID{1}, 100) {
 		t.Error("one more was let through")
@@ -206,7 +206,7 @@ func TestStreamFullAndEmptyAgain(t *testing.T) {
 	s.wantEmpty(t)
 	s.mustDeliver(t, theSub, 100)
 	l.wantKnown(t)
-	if n := s.inStream(); n >= streamMost/2 {
+	if n := s.inStream(); n >= maxInTransit/2 {
 		t.Errorf("the stream counts as %d long", n)
 	}
 }
@@ -249,7 +249,7 @@ func TestHandoffPassesOnAtTheEnd(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
 	s := newSender(t, up(t, shared.URL()), l)
-	const many = 3*batchMost + 1
+	const many = 3*maxBatch + 1
 	for i := range many {
 		if !s.deliver(event.ID{byte(i)}, 10) {
 			t.Fatal("refused")
@@ -398,7 +398,7 @@ func TestNobodyIsSlowedForSlowEndpoints(t *testing.T) {
 	s.Handoff.mu.Lock()
 	s.full[anyID] = time.Now()
 	s.refused = time.Time{}
-	s.sayBehind(theSub, time.Now())
+	s.reportBehind(theSub, time.Now())
 	s.Handoff.mu.Unlock()
 	if s.behind.of(theSub) {
 		t.Error("publishers are slowed down")

@@ -37,7 +37,7 @@ func TestLateEntriesAreGivenBack(t *testing.T) {
 	l := newLedger()
 	s := newSender(t, up(t, shared.URL()), l)
 	for i := range 10 {
-		s.put(t, claim(theSub, i), s.late()+time.Duration(i)*time.Second)
+		s.put(t, claim(theSub, i), s.maxAge()+time.Duration(i)*time.Second)
 	}
 	far := up(t, shared.URL())
 	receive(t, far, newWorker(l))
@@ -122,19 +122,19 @@ func TestWorkersDieAfterReading(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
 	s := newSender(t, up(t, shared.URL()), l)
-	for i := range streamMost {
+	for i := range maxInTransit {
 		if !s.deliver(event.ID{byte(i)}, 10) {
 			t.Fatal("refused")
 		}
 	}
 	end := s.run(t)
 	s.wantIdle(t)
-	s.readAndDie(t, streamMost/2) // of the rest nobody has heard
+	s.readAndDie(t, maxInTransit/2) // of the rest nobody has heard
 	begun := time.Now()
 	s.wantEmpty(t)
 	l.wantKnown(t)
 	t.Logf("all were taken back after %v", time.Since(begun))
-	if a := l.account(); a.released != streamMost || a.sent != streamMost {
+	if a := l.account(); a.released != maxInTransit || a.sent != maxInTransit {
 		t.Errorf("%+v", a)
 	}
 	if s.behind.said > 0 {

@@ -155,7 +155,7 @@ func TestSilenceIsNoBreak(t *testing.T) {
 	h, _ := listen(t, up(t, shared.URL()))
 	await.NoError(t, func() error { // a busy machine may be silent for too long, but not always
 		h.forget()
-		pause(t.Context(), 4*tryEvery)
+		pause(t.Context(), 4*pingEvery)
 		if changed, _ := h.forget(); len(changed) > 0 {
 			return fmt.Errorf("there was a break")
 		}
@@ -180,7 +180,7 @@ func TestNoticesAfterABreak(t *testing.T) {
 			}
 		}},
 		{"Redis hangs: nothing says that the connection is of no use", server.Freeze, func() {
-			pause(t.Context(), 3*tryEvery)
+			pause(t.Context(), 3*pingEvery)
 			server.Thaw()
 		}},
 	} {

@@ -128,7 +128,7 @@ func newSender(t *testing.T, n *node, l *ledger) *sender {
 func (s *sender) inStream() int {
 	s.Handoff.mu.Lock()
 	defer s.Handoff.mu.Unlock()
-	return s.way.backlog
+	return s.transit.backlog
 }
 
 // behindHints are what a sender says of the workers.
@@ -191,7 +191,7 @@ func (s *sender) wantIdle(t *testing.T) {
 	t.Helper()
 	await.NoError(t, func() error {
 		s.Handoff.mu.Lock()
-		n, b := s.way.reserved, s.way.bytes
+		n, b := s.transit.reserved, s.transit.bytes
 		s.Handoff.mu.Unlock()
 		if n != 0 || b != 0 || len(s.queue) != 0 {
 			return fmt.Errorf("%d deliveries with %d bytes are reserved still, %d wait", n, b, len(s.queue))
