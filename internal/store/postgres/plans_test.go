@@ -55,17 +55,17 @@ func TestPlans(t *testing.T) {
 		args      []any
 		uses      []string // indexes, each of which must be in the plan
 	}{
-		{"store new events", everywhere.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), some, ts, xs, xs, bs, is, is, is}, []string{"subscriptions_pkey"}},
+		{"store new events", everywhere.insert, []any{some, some, some, ts, ts, nullTimes(ts), nullTexts(xs), some, ts, xs, xs, bs, is, is, is}, []string{"subscriptions_pkey"}},
 		{"take keys", takeKeysSQL, []any{some, bs, bs, some, some, ts}, []string{"subscriptions_pkey"}},
 		{"read keys", readKeysSQL, []any{some, bs}, []string{"idempotency_keys_pkey"}},
-		{"store new events of a window", here.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), some, ts, xs, xs, bs, is, is, is}, []string{"subscriptions_pkey"}},
-		{"settle in a window", here.settle, append(attempt, make(shorts, n), ts, maybes(ts), is, is), []string{"pkey"}},
+		{"store new events of a window", here.insert, []any{some, some, some, ts, ts, nullTimes(ts), nullTexts(xs), some, ts, xs, xs, bs, is, is, is}, []string{"subscriptions_pkey"}},
+		{"settle in a window", here.settle, append(attempt, make(shorts, n), ts, nullTimes(ts), is, is), []string{"pkey"}},
 		{"insert attempts in a window", here.attempt, attempt, nil},
-		{"settle", everywhere.settle, append(attempt, make(shorts, n), ts, maybes(ts), is, is), []string{"pkey"}},
+		{"settle", everywhere.settle, append(attempt, make(shorts, n), ts, nullTimes(ts), is, is), []string{"pkey"}},
 		{"insert attempts", everywhere.attempt, attempt, nil},
 		{"renew", renewSQL, []any{some, xs, now}, []string{"pkey"}},
 		{"release", releaseSQL, []any{some, xs}, []string{"pkey"}},
-		{"rescue", rescueSQL, []any{now, rescueMost}, []string{"leased_until_idx", "pkey"}},
+		{"rescue", rescueSQL, []any{now, maxRescue}, []string{"leased_until_idx", "pkey"}},
 		{"all that is due", dueAllSQL, []any{now, 100}, []string{"due_at_subscription_id_id_idx", "subscriptions_pkey"}},
 		{"what is due next", nextDueSQL, []any{now}, []string{"due_at_subscription_id_id_idx"}},
 		{"walk", walkSQL, []any{uuid(event.ID{}), uuid(last), 100}, []string{"subscription_id_due_at_id_idx", "subscriptions_pkey"}},
@@ -150,7 +150,7 @@ func TestPlansOfBatches(t *testing.T) {
 	id := event.NewID(time.Now())
 	here := writesIn(windowOf(id))
 	some := ids{id}
-	settlement := append(attemptColumnsOf([]*event.Settlement{{}}), shorts{1}, times{{}}, maybes{{}}, ints{0}, ints{0})
+	settlement := append(attemptColumnsOf([]*event.Settlement{{}}), shorts{1}, times{{}}, nullTimes{{}}, ints{0}, ints{0})
 	for _, more := range []int{0, 100, 3_000, 30_000} {
 		if _, err := s.pool.Exec(t.Context(), `INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, attempts, status)
 			SELECT overlay($1::text PLACING substr(gen_random_uuid()::text, 15) FROM 15)::uuid, $2, $2, now(), now(), least(1, n % 1000), least(1, n % 1000) FROM generate_series(1, $3) n`, id.String(), uuid(id), more); err != nil {
