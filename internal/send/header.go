@@ -29,6 +29,9 @@ func (h *header) read(in *bufio.Reader) error {
 			return err
 		case isStatus: // perhaps preceded by empty lines
 			isStatus = len(line) == 0
+			if bytes.IndexByte(line, '\r') >= 0 {
+				h.note("a control character")
+			}
 		case len(line) == 0:
 			return nil
 		default:
@@ -54,14 +57,9 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 }
 
 func (h *header) field(line []byte) {
-	name, value, found := bytes.Cut(line, []byte(":"))
-	if !found || !isToken(name) {
-		h.note("a line that is not a header field")
-		return
-	}
-	value = bytes.Trim(value, " \t")
-	if bytes.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-		h.note("a control character")
+	name, value, odd := cutField(line)
+	if odd != "" {
+		h.note(odd)
 	}
 	switch { // isField compares the lengths first, which tells most fields apart
 	case isField(name, "Content-Length"):
@@ -77,6 +75,20 @@ func (h *header) field(line []byte) {
 	case isField(name, "Retry-After"):
 		h.retryAfter += ", " + string(value)
 	}
+}
+
+// cutField splits a header field into its name and value. odd says which rule the line breaks. A
+// line that is not a field has no name and no value.
+func cutField(line []byte) (name, value []byte, odd string) {
+	name, value, found := bytes.Cut(line, []byte(":"))
+	if !found || !isToken(name) {
+		return nil, nil, "a line that is not a header field"
+	}
+	value = bytes.Trim(value, " \t")
+	if bytes.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		return name, value, "a control character"
+	}
+	return name, value, ""
 }
 
 // note records a violation of the rules, if it is the first.

@@ -2,6 +2,7 @@ package send
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"io"
 	"math"
@@ -34,17 +35,19 @@ func (x *exchange) read(a *attempt, o *event.Outcome) (whole bool, err error) {
 		return false, err
 	}
 	a.firstByte()
-	for {
+	for plain := true; ; {
 		line, err := x.status()
 		if err != nil {
 			return false, err
 		}
 		if !line.interim() {
-			return x.settle(o, line), nil
+			whole = x.settle(o, line)
+			return whole && plain, nil
 		}
 		if err := x.header.read(x.in); err != nil {
 			return false, err
 		}
+		plain = plain && (line.http11 || line.http10) && x.header.odd == ""
 	}
 }
 
@@ -110,13 +113,21 @@ func (x *exchange) body(code int) (kept []byte, whole bool) {
 	return kept, x.limited.N == 0
 }
 
-// trailer skips the fields after the last chunk.
+// trailer skips the fields after the last chunk. It reports whether all of them were received and
+// follow the rules.
 func (x *exchange) trailer() bool {
 	x.left = maxHeaderSize
 	for {
-		line, err := readLine(x.in)
-		if err != nil || len(line) == 0 {
-			return err == nil
+		line, err := x.in.ReadSlice('\n')
+		line, crlf := bytes.CutSuffix(line, []byte("\r\n"))
+		if err != nil || !crlf {
+			return false
+		}
+		if len(line) == 0 {
+			return true
+		}
+		if _, _, odd := cutField(line); odd != "" {
+			return false
 		}
 	}
 }

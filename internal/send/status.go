@@ -49,7 +49,8 @@ func parseStatus(b []byte, ended bool) (statusLine, error) {
 		return statusLine{}, errMore
 	}
 	s := statusLine{code: int(digits[0]-'0')*100 + int(digits[1]-'0')*10 + int(digits[2]-'0')}
-	if plain := bytes.HasPrefix(b, protocol) && string(blanks) == " "; plain {
+	tab := len(rest) > 0 && rest[0] == '\t'
+	if plain := bytes.HasPrefix(b, protocol) && string(blanks) == " " && !tab; plain {
 		s.http11, s.http10 = string(version) == "1.1", string(version) == "1.0"
 	}
 	return s, nil

@@ -42,6 +42,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&t.rounds, "rounds", 3, "interleaved rounds of the throughput rows")
 	flag.IntVar(&t.retained, "retained", 1_000_000, "settled deliveries for the row that wants many")
 	flag.IntVar(&t.backlog, "backlog", 1_000_000, "due deliveries for the row that drains them")
+	flag.DurationVar(&t.pinned, "pinned", 10*time.Minute, "how long a foreign transaction holds PostgreSQL's horizon")
 	flag.Parse()
 	if err := t.load(out + "/performance.json"); err != nil {
 		return err
@@ -83,8 +84,10 @@ type table struct {
 	program           string
 	rounds            int
 	retained, backlog int
+	pinned            time.Duration
 
 	postgres *pgtest.Server
+	database string // "": one for each run
 	redis    *redistest.Server
 	results  map[string]*result
 }
@@ -142,11 +145,14 @@ func (t *table) bench(ctx context.Context, name string, on store, env []string, 
 	cmd := exec.CommandContext(ctx, t.program, append([]string{"bench", "--json"}, args...)...)
 	cmd.Env = append(os.Environ(), env...)
 	if on != onSQLite {
-		database, err := t.postgres.Create(ctx, "")
-		if err != nil {
-			return err
+		database := t.database
+		if database == "" {
+			var err error
+			if database, err = t.postgres.Create(ctx, ""); err != nil {
+				return err
+			}
+			defer t.postgres.Drop(context.WithoutCancel(ctx), database)
 		}
-		defer t.postgres.Drop(context.WithoutCancel(ctx), database)
 		cmd.Env = append(cmd.Env, "DATABASE_URL="+t.postgres.URL(database))
 		cmd.Args = append(cmd.Args, "--pid", fmt.Sprintf("postgres=%d", t.postgres.Pid()))
 		shown = "DATABASE_URL=… " + shown + " --pid postgres=…"

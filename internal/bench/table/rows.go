@@ -23,6 +23,7 @@ var groups = []group{
 	{"workers", workers},
 	{"backlog", backlog},
 	{"retained", retained},
+	{"horizon", horizon},
 }
 
 func groupNames() []string {
@@ -271,6 +272,19 @@ func (t *table) bars() []bar {
 			f := service("retained " + string(on))
 			return fmt.Sprintf("%s of %d", millis(f.Query.P99), f.Queries), f.Query.P99 <= 10*time.Millisecond && f.QueriesFailed == 0
 		}, "retained "+string(on))
+	}
+	for _, h := range []struct{ name, words string }{
+		{"pinned", "a foreign transaction stays open for ten minutes"},
+		{"pinned at last", "in the minute after that, with the transaction still open"},
+		{"free again", "in the minute after it has ended"},
+		{"four long readers", "four readers with old snapshots"},
+	} {
+		add("PostgreSQL: "+h.words+": delivered a second · p99", "≥ 0.9 × · ≤ 2 × without", func() (string, bool) {
+			f, free := service("horizon: "+h.name), service("horizon: free")
+			rate, p99 := f.DeliveredRate/free.DeliveredRate, float64(f.Arrival.P99)/float64(free.Arrival.P99)
+			return fmt.Sprintf("%.0f against %.0f: %.2f × · %s against %s: %.2f ×", f.DeliveredRate, free.DeliveredRate, rate,
+				millis(f.Arrival.P99), millis(free.Arrival.P99), p99), rate >= 0.9 && p99 <= 2
+		}, "horizon: "+h.name, "horizon: free")
 	}
 	all = append(all, bar{what: "One event to 10,000 subscriptions", wanted: "one transaction ≤ 1 s", found: "not in the product yet"})
 	add("Memory, started · under full load (SQLite)", "≤ 30 · ≤ 100 MB", func() (string, bool) {

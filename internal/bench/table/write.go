@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,9 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/bench"
 )
 
-const preface = `# Performance
-
-Measured by ` + "`make bench`" + `, which writes this file; a row that it has not measured yet has a dash. The data are in
+const preface = `Measured by ` + "`make bench`" + `, which writes this file; a row that it has not measured yet has a dash. The data are in
 performance.json.
 
 Absolute figures hold for one machine and one hour. What can be compared is **CPU time for one delivery** and the **ratio to
@@ -50,9 +49,38 @@ func (t *table) save(dir string) error {
 	return nil
 }
 
+// headline is what a reader wants to know first, or "" if it is not measured yet.
+func (t *table) headline() string {
+	relay, measured := t.of("full SQLite", "relay")
+	if !measured {
+		return ""
+	}
+	var b strings.Builder
+	for _, on := range stores {
+		full, _ := t.of("full "+string(on), "service")
+		calm, _ := t.of("2000/s "+string(on), "service")
+		fmt.Fprintf(&b, "On %s one process delivers **%s events a second**, each committed to disk before it is accepted.\n", on, thousands(full.DeliveredRate))
+		fmt.Fprintf(&b, "At 2,000 a second an event reaches its endpoint %s after its POST began (median; 99 of 100 within %s).\n", millis(calm.Arrival.P50), millis(calm.Arrival.P99))
+	}
+	m := t.results["full SQLite"].Machine
+	fmt.Fprintf(&b, "That is on %d cores (%s) that load generator, endpoint and database share; a relay that stores nothing\ndelivers %s there.\n\n",
+		m.CPUs, m.CPU, thousands(relay.DeliveredRate))
+	return b.String()
+}
+
+// thousands is a number with a comma, rounded to three figures.
+func thousands(n float64) string {
+	unit := math.Pow(10, max(0, math.Floor(math.Log10(max(n, 1)))-2))
+	whole := int(math.Round(n/unit) * unit)
+	if whole < 1000 {
+		return fmt.Sprint(whole)
+	}
+	return fmt.Sprintf("%d,%03d", whole/1000, whole%1000)
+}
+
 func (t *table) text() string {
 	var b strings.Builder
-	b.WriteString(preface)
+	b.WriteString("# Performance\n\n" + t.headline() + preface)
 	b.WriteString("## What was aimed at, and what was found\n\n| | wanted | found | |\n|---|---|---|---|\n")
 	for _, r := range t.bars() {
 		verdict := ""

@@ -168,10 +168,9 @@ func (w *writer) writeImplicit(r implicitRow, d *event.Delivery) error {
 
 // insertRow writes the row of a delivery in its first round.
 func (w *writer) insertRow(eventSeq int64, d *event.Delivery) error {
-	_, err := w.stmts.insertDelivery.Exec(rawsqlite.Blob(d.ID[:]), rawsqlite.Int(eventSeq), rawsqlite.Blob(d.SubscriptionID[:]),
+	return w.stmts.insertDelivery.Add(rawsqlite.Blob(d.ID[:]), rawsqlite.Int(eventSeq), rawsqlite.Blob(d.SubscriptionID[:]),
 		rawsqlite.Int(int64(d.Status)), rawsqlite.Int(int64(d.Attempts)), rawsqlite.Int(micros(d.DueAt)), rawsqlite.TextOrNull(d.LeaseOwner),
 		rawsqlite.Int(micros(d.LeasedUntil)), rawsqlite.Int(micros(d.CreatedAt)), rawsqlite.Int(micros(d.SettledAt)))
-	return err
 }
 
 // noteFiled writes down up to which event no row is implicit, if that is further than is

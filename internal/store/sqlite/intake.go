@@ -101,11 +101,10 @@ func (w *writer) insertEvent(seq int64, a *event.Acceptance, only *event.Deliver
 	e := &a.Event
 	var sum int64
 	sum, w.head = checksum(e, w.head)
-	_, err := w.stmts.insertEvent.Exec(rawsqlite.Int(seq), rawsqlite.Blob(e.ID[:]), rawsqlite.Blob(only.ID[:]), rawsqlite.Blob(only.SubscriptionID[:]),
+	return w.stmts.insertEvent.Add(rawsqlite.Int(seq), rawsqlite.Blob(e.ID[:]), rawsqlite.Blob(only.ID[:]), rawsqlite.Blob(only.SubscriptionID[:]),
 		rawsqlite.Text(e.Type), rawsqlite.Text(e.ContentType), rawsqlite.Blob(e.Payload), rawsqlite.Int(micros(e.CreatedAt)),
 		rawsqlite.TextOrNull(only.LeaseOwner), rawsqlite.Int(micros(only.LeasedUntil)), rawsqlite.Int(int64(len(a.Deliveries))),
 		rawsqlite.Int(int64(e.DataAt)), rawsqlite.Int(int64(e.DataLen)), rawsqlite.Int(sum))
-	return err
 }
 
 // errBeside is a mistake of this program's: who opens the file beside its holder takes nothing in.

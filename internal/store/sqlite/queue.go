@@ -33,15 +33,12 @@ func (w *writer) record(s *event.Settlement) error {
 	if o.Response != nil {
 		response = rawsqlite.Blob(o.Response)
 	}
-	inserted, err := w.stmts.insertAttempt.Exec(rawsqlite.Blob(a.DeliveryID[:]), rawsqlite.Blob(a.ID[:]), rawsqlite.Blob(a.SubscriptionID[:]), rawsqlite.Int(int64(number)),
+	err = w.stmts.insertAttempt.Add(rawsqlite.Blob(a.DeliveryID[:]), rawsqlite.Blob(a.ID[:]), rawsqlite.Blob(a.SubscriptionID[:]), rawsqlite.Int(int64(number)),
 		rawsqlite.Int(micros(o.StartedAt)), rawsqlite.Int(o.Duration.Microseconds()), rawsqlite.Int(o.Phases.DNS.Microseconds()), rawsqlite.Int(o.Phases.Connect.Microseconds()),
 		rawsqlite.Int(o.Phases.TLS.Microseconds()), rawsqlite.Int(o.Phases.FirstByte.Microseconds()), rawsqlite.Text(o.Peer), rawsqlite.Int(int64(o.StatusCode)), rawsqlite.Text(string(o.Code)),
 		rawsqlite.Text(o.Error), response)
 	if err != nil {
 		return err
-	}
-	if inserted == 0 {
-		return nil
 	}
 	if s.Health.Kind != event.HealthUnchanged {
 		if err := w.changeHealth(a.SubscriptionID, s.Health); err != nil {

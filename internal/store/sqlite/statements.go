@@ -5,12 +5,13 @@ import "github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 // statements are the writer's own, prepared once on its connection. What is needed seldom is
 // prepared where it is.
 type statements struct {
-	begin, commit, rollback     *rawsqlite.Stmt
-	insertEvent, insertDelivery *rawsqlite.Stmt
-	insertKey                   *rawsqlite.Stmt
-	settle, insertAttempt       *rawsqlite.Stmt
-	lease, renew, release       *rawsqlite.Stmt
-	rescue, endAll, noteFiled   *rawsqlite.Stmt
+	insertEvent, insertDelivery *rawsqlite.Insert
+	insertAttempt               *rawsqlite.Insert
+
+	begin, commit, rollback   *rawsqlite.Stmt
+	insertKey, settle         *rawsqlite.Stmt
+	lease, renew, release     *rawsqlite.Stmt
+	rescue, endAll, noteFiled *rawsqlite.Stmt
 
 	findKey                *rawsqlite.Stmt
 	gate, isLiving         *rawsqlite.Stmt
@@ -21,22 +22,33 @@ type statements struct {
 
 func (s *statements) prepare(c *rawsqlite.Conn) error {
 	for _, p := range []struct {
+		to      **rawsqlite.Insert
+		into    string
+		columns int
+		suffix  string
+	}{
+		{&s.insertEvent, `events (seq, id, delivery_id, subscription_id, type, content_type, payload, created_at,
+			lease_owner, leased_until, delivery_count, data_at, data_len, checksum)`, 14, ``},
+		{&s.insertDelivery, `deliveries (id, event_seq, subscription_id, status, attempts, due_at,
+			lease_owner, leased_until, created_at, settled_at)`, 10, ``},
+		{&s.insertAttempt, `delivery_attempts (` + attemptNames + `)`, 15, `ON CONFLICT DO NOTHING`},
+	} {
+		var err error
+		if *p.to, err = c.PrepareInsert(p.into, p.columns, p.suffix); err != nil {
+			return err
+		}
+	}
+	for _, p := range []struct {
 		to  **rawsqlite.Stmt
 		sql string
 	}{
 		{&s.begin, `BEGIN IMMEDIATE`},
 		{&s.commit, `COMMIT`},
 		{&s.rollback, `ROLLBACK`},
-		{&s.insertEvent, `INSERT INTO events (seq, id, delivery_id, subscription_id, type, content_type, payload, created_at,
-			lease_owner, leased_until, delivery_count, data_at, data_len, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
-		{&s.insertDelivery, `INSERT INTO deliveries (id, event_seq, subscription_id, status, attempts, due_at,
-			lease_owner, leased_until, created_at, settled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.insertKey, `INSERT INTO idempotency_keys (subscription_id, key, body_hash, event_id, delivery_id, created_at)
 			VALUES (?, ?, ?, ?, ?, ?)`},
 		{&s.settle, `UPDATE deliveries SET status = ?, attempts = ?, due_at = ?, lease_owner = NULL, leased_until = 0, settled_at = ?, round_from = ?
 			WHERE id = ? AND status = 0 AND attempts = ? AND round = ? AND stray = ?`},
-		{&s.insertAttempt, `INSERT INTO delivery_attempts (` + attemptNames + `)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&s.lease, `UPDATE deliveries SET lease_owner = ?, leased_until = ? WHERE id = ?`},
 		{&s.renew, `UPDATE deliveries SET leased_until = ? WHERE id = ? AND status = 0 AND lease_owner = ?`},
 		{&s.release, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE id = ? AND status = 0 AND lease_owner = ?`},

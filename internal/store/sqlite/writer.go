@@ -241,6 +241,7 @@ func (w *writer) transact(batch []*op) error {
 }
 
 func (w *writer) rollBack() {
+	w.conn.DiscardInserts()
 	w.stmts.rollback.Exec() // fails if SQLite has rolled back by itself, which is as well
 	w.implicit.rolledBack()
 	clear(w.living) // one may have been made in what is undone

@@ -18,6 +18,15 @@ func TestRedisItself(t *testing.T) {
 	play(t, true, flushRedis, killRedis, freezeRedis, fillRedis)
 }
 
+// TestSessions has PostgreSQL itself go on, and the service's sessions end or get nowhere.
+func TestSessions(t *testing.T) {
+	play(t, false, cutSessions, takeSessions, lockTable)
+}
+
+func TestSessionsWithRedis(t *testing.T) {
+	play(t, true, cutSessions, takeSessions, lockTable)
+}
+
 // TestAllAtOnce has the database, a worker and an API node die at the same moment, and
 // Redis, too.
 func TestAllAtOnce(t *testing.T) {

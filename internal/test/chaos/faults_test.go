@@ -1,10 +1,14 @@
 package chaos
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/hookferry/hookferry/internal/test/await"
 )
@@ -31,6 +35,9 @@ var (
 	killPostgres = fault{name: "kill -9 of PostgreSQL", strike: (*cluster).killPostgres}
 	losePostgres = fault{name: "PostgreSQL away for longer than all leases", strike: (*cluster).losePostgres, long: true}
 	hangPostgres = fault{name: "PostgreSQL frozen for longer than all leases", strike: (*cluster).hangPostgres, long: true}
+	cutSessions  = fault{name: "pg_terminate_backend of all sessions, 20 times a second", strike: (*cluster).cutSessions}
+	takeSessions = fault{name: "PostgreSQL has no connection left", strike: (*cluster).takeSessions}
+	lockTable    = fault{name: "all connections wait for a lock", strike: (*cluster).lockTable}
 	replaceAll   = fault{name: "all workers stopped, and then others started", strike: (*cluster).replaceWorkers, graceful: true}
 	restartAll   = fault{name: "restart of all nodes in turn", strike: (*cluster).restartAll, graceful: true}
 	killRedis    = fault{name: "kill -9 of Redis", strike: (*cluster).killRedis}
@@ -76,6 +83,93 @@ func (c *cluster) hangPostgres() {
 	c.postgres.Freeze()
 	time.Sleep(longerThanALease)
 	c.postgres.Thaw()
+}
+
+// foreign opens a session that is none of the service's.
+func (c *cluster) foreign() (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return pgx.Connect(ctx, c.database)
+}
+
+const otherSessions = ` FROM pg_stat_activity WHERE datname = current_database() AND application_name <> 'foreign'`
+
+// cutSessions ends all sessions again and again for three seconds, as soon as they are back.
+func (c *cluster) cutSessions() {
+	c.withForeign(func(ctx context.Context, db *pgx.Conn) error {
+		cut := 0
+		for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+			tag, err := db.Exec(ctx, `SELECT pg_terminate_backend(pid)`+otherSessions)
+			if err != nil {
+				return err
+			}
+			cut += int(tag.RowsAffected())
+		}
+		if c.t.Logf("%d sessions were ended", cut); cut == 0 {
+			return errors.New("no session was ended")
+		}
+		return nil
+	})
+}
+
+// takeSessions ends all sessions and takes their places, for three seconds.
+func (c *cluster) takeSessions() {
+	c.withForeign(func(ctx context.Context, db *pgx.Conn) error {
+		var taken []*pgx.Conn
+		defer func() {
+			for _, other := range taken {
+				other.Close(ctx)
+			}
+		}()
+		for end := time.Now().Add(3 * time.Second); time.Now().Before(end); {
+			if _, err := db.Exec(ctx, `SELECT pg_terminate_backend(pid)`+otherSessions); err != nil {
+				return err
+			}
+			other, err := c.foreign()
+			for ; err == nil; other, err = c.foreign() {
+				if _, err := other.Exec(ctx, `SET application_name = 'foreign'`); err != nil {
+					return err
+				}
+				taken = append(taken, other)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if c.t.Logf("%d connections were taken", len(taken)); len(taken) < 20 {
+			return errors.New("that is not what a server has")
+		}
+		return nil
+	})
+}
+
+// lockTable has every statement about deliveries wait, for three seconds.
+func (c *cluster) lockTable() {
+	c.withForeign(func(ctx context.Context, db *pgx.Conn) error {
+		tx, err := db.Begin(ctx)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback(ctx)
+		if _, err := tx.Exec(ctx, `LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE`); err != nil {
+			return err
+		}
+		time.Sleep(3 * time.Second)
+		return nil
+	})
+}
+
+func (c *cluster) withForeign(use func(context.Context, *pgx.Conn) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	db, err := c.foreign()
+	if err == nil {
+		defer db.Close(ctx)
+		if _, err = db.Exec(ctx, `SET application_name = 'foreign'`); err == nil {
+			err = use(ctx, db)
+		}
+	}
+	if err != nil {
+		c.t.Errorf("a foreign session: %v", err)
+	}
 }
 
 func (c *cluster) killRedis() {

@@ -15,6 +15,9 @@ type Conn struct {
 	db    uintptr
 	stmts map[string]*Stmt // prepared once, by their text
 	log   *LogBuffer       // nil until GatherLog
+
+	inserts  []*Insert
+	gathered bool // one of them may have rows
 }
 
 // Open opens an existing database and runs the pragmas.

@@ -51,6 +51,10 @@
 // it. Values are copied into C memory before SQLite sees them, and rows out of it before the next
 // step, so neither side keeps an address of the other's.
 //
+// An Insert gathers rows until the connection's next statement, COMMIT at the latest, and inserts
+// up to 16 of them with one INSERT. So nothing is promised to be on disk that is only gathered, and
+// an error of a row undoes the transaction.
+//
 // # How it is tested
 //
 // Package powerloss (internal/test/powerloss) records what reaches the files below this package, cuts

@@ -74,6 +74,13 @@ func (s *Stmt) bindOne(n int32, v *Value, offset int) int32 {
 
 // Exec runs the statement to its end and returns how many rows it changed.
 func (s *Stmt) Exec(values ...Value) (changed int64, err error) {
+	if err := s.conn.flush(); err != nil {
+		return 0, err
+	}
+	return s.run(values)
+}
+
+func (s *Stmt) run(values []Value) (changed int64, err error) {
 	if err := s.bind(values); err != nil {
 		return 0, err
 	}
@@ -91,7 +98,12 @@ func (s *Stmt) Exec(values ...Value) (changed int64, err error) {
 }
 
 // Query starts the statement. Its rows must be closed before it runs again.
-func (s *Stmt) Query(values ...Value) Rows { return Rows{s, s.bind(values)} }
+func (s *Stmt) Query(values ...Value) Rows {
+	if err := s.conn.flush(); err != nil {
+		return Rows{s, err}
+	}
+	return Rows{s, s.bind(values)}
+}
 
 // Row runs a query for one row.
 func (s *Stmt) Row(values ...Value) Row { return Row{s.Query(values...)} }
