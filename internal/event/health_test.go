@@ -12,7 +12,7 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// at is so many seconds after noon.
+// at returns the time that many seconds after noon.
 func at(seconds float64) time.Time { return noon.Add(time.Duration(seconds * float64(time.Second))) }
 
 func refusal(started, ended float64, after time.Duration) event.HealthChange {
@@ -104,7 +104,8 @@ func TestHealthAfter(t *testing.T) {
 	}
 }
 
-// The waits between probes that an endpoint refuses with Retry-After: 1, in seconds.
+// The waits between probes that an endpoint refuses with Retry-After: 1 must double. They are in
+// seconds.
 func TestWaitsOfProbes(t *testing.T) {
 	var h event.Health
 	now := 0.0
@@ -117,8 +118,8 @@ func TestWaitsOfProbes(t *testing.T) {
 	}
 }
 
-// No order in which changes are learnt of lets a request start before a time that an endpoint
-// has asked for.
+// In whatever order changes are learnt, no request may start before a time that an endpoint has
+// asked for.
 func TestNotBeforeNeverMovesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var h event.Health

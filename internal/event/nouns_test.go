@@ -9,7 +9,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// The stores keep the numbers, the API shows the words: neither may change.
+// The stores persist the numbers and the API shows the words, so neither may change.
 func TestStatuses(t *testing.T) {
 	want := []struct {
 		status event.Status

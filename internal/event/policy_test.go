@@ -104,7 +104,7 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// TestWindowHoldsEveryRetry plays a policy with the worst of luck.
+// TestWindowHoldsEveryRetry plays a policy with the longest possible delays.
 func TestWindowHoldsEveryRetry(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := anyPolicy(math.MaxInt64).Draw(t, "policy")

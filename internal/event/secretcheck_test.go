@@ -11,7 +11,7 @@ import (
 
 const goodSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// whsec makes a secret whose key has so many bytes.
+// whsec makes a secret whose key has the given number of bytes.
 func whsec(size int) string {
 	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", size)))
 }
@@ -81,7 +81,7 @@ func TestCheckSecretText(t *testing.T) {
 func TestAdviseSecret(t *testing.T) {
 	tests := []struct {
 		reason, secret string
-		want           []string // a part of each sentence
+		want           []string // a part of each message
 	}{
 		{"as it should be", goodSecret, nil},
 		{"the smallest key that the standard knows", whsec(24), nil},
@@ -107,7 +107,7 @@ func TestAdviseSecret(t *testing.T) {
 	}
 }
 
-// FuzzCheckSecretText: what is taken can sign.
+// FuzzCheckSecretText checks that an accepted secret can sign.
 func FuzzCheckSecretText(f *testing.F) {
 	for _, seed := range []string{goodSecret, "my_secret_key", "whsec_", "whsec_AAAA====", "whsec_A", "v1,whsec_AAAA", "\ufeffx"} {
 		f.Add(seed)

@@ -196,8 +196,8 @@ func TestCheckTargetRefuses(t *testing.T) {
 	}
 }
 
-// What ends a paste is refused in a new subscription alone: one that an earlier release
-// took goes on.
+// What ends a pasted URL is refused only in a new subscription. One that an earlier release
+// accepted keeps working.
 func TestCheckTargetEnd(t *testing.T) {
 	for url, want := range map[string]string{
 		`https://example.com/hook"`:  `ends with '"'`,
@@ -214,7 +214,7 @@ func TestCheckTargetEnd(t *testing.T) {
 	}
 }
 
-// A URL that is refused may hold credentials, and the refusal is shown and logged.
+// A refused URL may contain credentials, and the message is shown and logged.
 func TestCheckTargetKeepsCredentials(t *testing.T) {
 	for _, raw := range []string{
 		"https://user:s3cret@example.com/",
@@ -238,8 +238,8 @@ func TestCheckTargetKeepsCredentials(t *testing.T) {
 	}
 }
 
-// FuzzCheckTarget: what is accepted is a URL that a request can be made for, and
-// it leads where a reader of its text would say.
+// FuzzCheckTarget checks that a request can be made for an accepted URL, and that it goes to the
+// host that a reader of its text would name.
 func FuzzCheckTarget(f *testing.F) {
 	for _, seed := range []string{
 		"https://example.com/webhook", "http://[2001:db8::1]:8443/?a=b", "http://a@b:80/#c", "http://１２７.0.0.1/",
@@ -276,7 +276,7 @@ func FuzzCheckTarget(f *testing.F) {
 	})
 }
 
-// readHost takes the host and port out of the text alone.
+// readHost reads the host and port from the text alone.
 func readHost(raw string) (host, port string) {
 	_, rest, _ := strings.Cut(raw, "://")
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {

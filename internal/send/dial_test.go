@@ -15,9 +15,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// nameServer answers DNS questions on loopback: with what answer gives for the
-// name, or with its response code where there are no addresses. Response code
-// -1 is silence.
+// nameServer responds to DNS queries on loopback. answer returns the addresses of a name, or the
+// response code if there are none. Response code -1 means silence.
 func nameServer(t testing.TB, answer func(name string) (addrs []netip.Addr, rcode int)) *lookups {
 	t.Helper()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -40,7 +39,7 @@ func nameServer(t testing.TB, answer func(name string) (addrs []netip.Addr, rcod
 	return asks(c.LocalAddr().String())
 }
 
-// asks makes look-ups at this name server alone.
+// asks makes all look-ups use this name server.
 func asks(address string) *lookups {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -87,8 +86,7 @@ func addrs(all ...string) (list []netip.Addr) {
 	return list
 }
 
-// only127 allows the address where tests listen, and nothing else that is not
-// public.
+// only127 allows loopback, where the tests listen, and no other address that is not public.
 func only127() *Guard {
 	return NewGuard(Rules{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 }
@@ -148,7 +146,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A name that turned out well once is judged again when it is dialled again.
+// A name that was allowed once is checked again with each dial.
 func TestRebinding(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
@@ -174,7 +172,7 @@ func TestRebinding(t *testing.T) {
 	}
 }
 
-// Errors of the system that a test can't bring about on loopback.
+// System errors that a test can't cause on loopback.
 func TestFailureWords(t *testing.T) {
 	t.Parallel()
 	remote := &net.TCPAddr{IP: net.IPv4(203, 0, 113, 7), Port: 443}

@@ -13,7 +13,7 @@ func TestGuardTable(t *testing.T) {
 		addrs string // separated by blanks
 		rule  string // what the refusal must say; public if there is none
 	}{
-		// Each range by its ends, then the neighbours on both sides.
+		// Both ends of each range, and then the neighbours on both sides.
 		{"0.0.0.0", "0.0.0.0 is blocked: it is an address of this machine (RFC 1122)"},
 		{"0.0.0.1 0.255.255.255", "this network (RFC 791)"},
 		{"1.0.0.0", public},
@@ -106,7 +106,7 @@ func TestGuardTable(t *testing.T) {
 		{"2a00::5efe:10.1.2.3 2a00::200:5efe:10.1.2.3", "embeds 10.1.2.3: 10.1.2.3 is blocked: it is a private address (RFC 1918)"},
 		{"2a00::5efe:8.8.8.8 2a00::200:5efe:8.8.8.8 2a00::400:5efe:10.1.2.3 2a00::5eff:10.1.2.3 2a00::1:5efe:10.1.2.3", public},
 
-		// Other clothes for the same address.
+		// Other spellings of the same address.
 		{"::ffff:10.1.2.3 ::ffff:192.168.0.1", "a private address (RFC 1918)"},
 		{"::ffff:127.0.0.1 ::ffff:127.0.0.1%lo", "127.0.0.1 is blocked: it is a loopback address"},
 		{"::ffff:8.8.8.8", public},
@@ -128,8 +128,8 @@ func TestGuardTable(t *testing.T) {
 	}
 }
 
-// The rows of IANA's two registries of special-purpose addresses, as of October
-// 2025, written down apart from the guard's table.
+// The rows of IANA's two registries of special-purpose addresses, as of October 2025, copied
+// independently of the guard's table.
 func TestEveryRowOfTheRegistriesIsRefused(t *testing.T) {
 	t.Parallel()
 	registries := `
@@ -154,8 +154,8 @@ func TestEveryRowOfTheRegistriesIsRefused(t *testing.T) {
 	}
 }
 
-// Every row of the table must be able to refuse: a narrow range that stands
-// behind the wide one it lies in would never be named.
+// Every row of the table must be able to match. A narrow range after the wide one that contains it
+// would never be named.
 func TestGuardTableHasNoDeadRows(t *testing.T) {
 	t.Parallel()
 	for _, table := range [][]special{specialIPv4, specialIPv6} {
@@ -295,7 +295,7 @@ func TestGuardDenies(t *testing.T) {
 	}
 }
 
-// prefixes reads networks that are separated by blanks.
+// prefixes parses networks that are separated by spaces.
 func prefixes(text string) (list []netip.Prefix) {
 	for p := range strings.FieldsSeq(text) {
 		list = append(list, netip.MustParsePrefix(p))
@@ -303,7 +303,7 @@ func prefixes(text string) (list []netip.Prefix) {
 	return list
 }
 
-// FuzzGuard holds the guard to what can be said of addresses without its table.
+// FuzzGuard compares the guard with what can be said about addresses without its table.
 func FuzzGuard(f *testing.F) {
 	for _, seed := range []string{"8.8.8.8", "10.0.0.1", "2a00::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:808:808::1", "2a00::5efe:7f00:1", "::1"} {
 		f.Add(netip.MustParseAddr(seed).AsSlice())
@@ -333,7 +333,7 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
-// plainlyPublic is the rule in the coarse terms of the standard library and of the
+// plainlyPublic is a rough version of the rule, with the terms of the standard library and the
 // widest ranges.
 func plainlyPublic(addr netip.Addr) bool {
 	addr = addr.Unmap()

@@ -18,9 +18,8 @@ import (
 	"github.com/hookferry/hookferry/internal/hostile"
 )
 
-// What one attempt may cost at a receiver that does its worst. The bounds are
-// generous: whoever breaks them reads or keeps what comes without end, and at once
-// is far beyond.
+// What one attempt with a hostile receiver may cost. The limits are generous: an attempt that read
+// or kept data without end would exceed them at once.
 const (
 	hostileTimeout = 300 * time.Millisecond // for the kinds that only a time-out ends
 	patientTimeout = 5 * time.Second        // for the others, which a busy machine must not cut short
@@ -29,7 +28,8 @@ const (
 	mostAllocated  = 8 << 20                // bytes in all, freed again or not, the receiver's own included
 )
 
-// verdict is how an attempt at a kind must end. ADDR in words is the receiver's address.
+// verdict is how an attempt with a kind of receiver must end. ADDR in words is the receiver's
+// address.
 type verdict struct {
 	kind     string
 	code     event.Code
@@ -102,8 +102,7 @@ func timeoutFor(kind string) time.Duration {
 	return patientTimeout
 }
 
-// TestHostileReceivers does not run beside others, because it measures what is
-// allocated and which goroutines are left.
+// TestHostileReceivers is not parallel, because it measures allocations and remaining goroutines.
 func TestHostileReceivers(t *testing.T) {
 	log.SetOutput(io.Discard) // as in the command: net/http reports there what comes unasked
 	defer log.SetOutput(os.Stderr)
@@ -144,7 +143,7 @@ func serve(t *testing.T, k hostile.Kind) *hostile.Server {
 	return s
 }
 
-// attack makes one attempt and judges it.
+// attack makes one attempt and checks it.
 func attack(t *testing.T, s *Sender, bad *hostile.Server, kind string) {
 	t.Helper()
 	sub := subscription(bad.URL())
@@ -176,8 +175,8 @@ func (v verdict) matches(o event.Outcome, addr string) bool {
 		strings.HasPrefix(body, v.response) && (body == "") == (v.response == "")
 }
 
-// hasLetGo waits until the receiver sees no connection of ours. One that never reads
-// can't see that; there the goroutines of a connection would be left.
+// hasLetGo waits until the receiver has no connection of ours. A receiver that never reads can't
+// tell; for it, the goroutines of a connection would remain.
 func hasLetGo(t *testing.T, bad *hostile.Server, kind string) {
 	t.Helper()
 	if kind == "tarpit" || kind == "early-body" {
@@ -190,7 +189,7 @@ func hasLetGo(t *testing.T, bad *hostile.Server, kind string) {
 	}
 }
 
-// Each kind has a row, and each row a kind.
+// Each kind must have a row, and each row a kind.
 func TestEveryKindHasAVerdict(t *testing.T) {
 	t.Parallel()
 	var kinds, rows []string

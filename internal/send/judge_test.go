@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// What is no status line is no response, beside what package hostile sends.
+// Responses without a status line, beside those of package hostile.
 func TestResponsesWithoutAStatus(t *testing.T) {
 	t.Parallel()
 	const notHTTP = "the response is not HTTP/1.1"
@@ -95,7 +95,7 @@ func TestBodiesThatAreLateCutOrEndless(t *testing.T) {
 	}
 }
 
-// A receiver that sends back what it got must not bring credentials into words.
+// A receiver that echoes the request must not bring credentials into the message.
 func TestWordsHoldNothingConfidential(t *testing.T) {
 	t.Parallel()
 	echo := receive(t, func(c net.Conn) { io.Copy(c, c) })

@@ -14,8 +14,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// A kept connection that the receiver has closed, or on which it says something that
-// nobody asked for, is noticed before a request goes out on it.
+// An idle connection that the receiver has closed, or on which it has sent something, must be
+// noticed before a request is sent on it.
 func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string]func(net.Conn){
@@ -56,7 +56,7 @@ func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
 	}
 }
 
-// More than the systems' buffers hold is written while the answer is awaited.
+// More than the system's buffers hold is written while waiting for the response.
 func TestALargePayloadMayBeAnsweredUnread(t *testing.T) {
 	t.Parallel()
 	for name, payload := range map[string]int{"small": 1 << 10, "about one write": oneWrite, "large": 32 << 20} {
@@ -100,8 +100,8 @@ func TestALargePayloadComesWholeAndKeepsItsConnection(t *testing.T) {
 	}
 }
 
-// A process that must stop waits for no receiver, on a kept connection no more than on
-// a new one, and nothing goes out a second time for it.
+// A process that must stop waits for no receiver, neither on an idle connection nor on a new one,
+// and no request is sent a second time because of it.
 func TestAStopBreaksOffAKeptConnection(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
@@ -126,7 +126,7 @@ func TestAStopBreaksOffAKeptConnection(t *testing.T) {
 	}
 }
 
-// pooled makes a connection that is idle, and tells whether it is closed.
+// pooled makes an idle connection. closed reports whether it is closed.
 func pooled(t *testing.T, to string) (w *conn, closed func() bool) {
 	t.Helper()
 	r := receive(t, func(c net.Conn) { io.Copy(io.Discard, c) })

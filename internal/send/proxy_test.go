@@ -17,8 +17,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// connectProxy is a real CONNECT proxy on the address given, which keeps what it was
-// asked. It connects to whatever it is told.
+// connectProxy is a real CONNECT proxy that records the requests. It connects to any target.
 type connectProxy struct {
 	*receiver
 	mu    sync.Mutex
@@ -64,8 +63,8 @@ func (p *connectProxy) targets() (list []string) {
 	return list
 }
 
-// through makes a sender that uses the proxy, calls 127.0.0.1 besides what is public,
-// and gets the answers of a name server.
+// through returns a sender that uses the proxy, may call 127.0.0.1 as well as public addresses,
+// and uses a test name server.
 func through(t *testing.T, proxy string, answer ...string) *Sender {
 	t.Helper()
 	s := New(Options{Guard: only127(), Proxy: Proxy{Addr: proxy, User: "ferry", Password: "t0p-secret"}})
@@ -122,8 +121,8 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// The guard judges the target and not the proxy: being the way out allows an address
-// to nobody, and what is not called is not asked for.
+// The guard checks the target, not the proxy. An address is not allowed as a target because it is
+// the proxy's, and for a blocked target the proxy is not asked.
 func TestTheGuardJudgesBehindTheProxy(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
@@ -161,8 +160,8 @@ func TestTheGuardJudgesBehindTheProxy(t *testing.T) {
 	}
 }
 
-// The proxy gets an address, so a name that leads elsewhere meanwhile changes
-// nothing, and is judged again for the next tunnel.
+// The proxy gets an address, so it does not matter if the name resolves to another one meanwhile.
+// The name is checked again for the next tunnel.
 func TestRebindingBehindTheProxy(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
@@ -255,7 +254,7 @@ func TestProxiesInTrouble(t *testing.T) {
 	}
 }
 
-// What the environment says of proxies is meant for others.
+// Proxy settings in the environment are ignored.
 func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
 	p := newConnectProxy(t, "127.0.0.1")
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {

@@ -16,7 +16,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// outcome reads a response that is played to it, in fake time.
+// outcome reads a scripted response in fake time.
 func outcome(t *testing.T, limit time.Duration, play func(net.Conn)) (o event.Outcome, whole bool, took time.Duration, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -37,7 +37,7 @@ func outcome(t *testing.T, limit time.Duration, play func(net.Conn)) (o event.Ou
 	return o, whole, took, err
 }
 
-// says writes this, and closes the connection or keeps it open.
+// says writes this, and then closes the connection or keeps it open.
 func says(text string, closes bool) func(net.Conn) {
 	return func(c net.Conn) {
 		io.WriteString(c, text)
@@ -47,7 +47,7 @@ func says(text string, closes bool) func(net.Conn) {
 	}
 }
 
-// trickles writes one part at once and the others one by one, without end.
+// trickles writes the first part at once and the others one by one, without end.
 func trickles(first, then string) func(net.Conn) {
 	return func(c net.Conn) {
 		_, err := io.WriteString(c, first)

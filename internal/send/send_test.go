@@ -23,7 +23,7 @@ import (
 
 const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-// record keeps the bytes of each request as they came, and answers 200.
+// record keeps the bytes of each request, and responds with 200.
 func record(t *testing.T, payload int) (*receiver, <-chan string) {
 	wire := make(chan string, 100)
 	r := receive(t, func(c net.Conn) {
@@ -43,8 +43,8 @@ func record(t *testing.T, payload int) (*receiver, <-chan string) {
 	return r, wire
 }
 
-// The bytes that a receiver gets are a promise. testdata/request.golden holds
-// them; ADDR in it stands for the receiver's address.
+// The bytes of a request are a promise to endpoints. They are in testdata/request.golden, in which
+// ADDR stands for the receiver's address.
 func TestRequestOnTheWire(t *testing.T) {
 	t.Parallel()
 	const oldSecret = "an older secret, as plain text"
@@ -77,7 +77,7 @@ func TestRequestOnTheWire(t *testing.T) {
 		t.Errorf("on the wire:\n%q\nwant:\n%q", got, want)
 	}
 
-	// The golden file's signatures, computed apart from the code that made them.
+	// The signatures of the golden file were computed by other code.
 	signed := id.String() + ".1767323045." + payload
 	for _, part := range []string{
 		"webhook-signature: v1," + b64(mac(key, signed)) + " v1," + b64(mac([]byte(oldSecret), signed)) + "\r\n",
@@ -160,8 +160,8 @@ func TestWithoutASecretNothingIsSigned(t *testing.T) {
 	}
 }
 
-// Names go out as they were typed, and those that are Hookferry's own are left out in
-// any case: they are refused when the subscription is made.
+// Header names are sent as they were typed. Reserved ones are dropped in any letter case:
+// subscriptions with them are refused.
 func TestHeadersOfTheSubscription(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -334,8 +334,8 @@ func TestOptionsHaveDefaults(t *testing.T) {
 	}
 }
 
-// The data alone goes out byte for byte, signed as it goes out; what the body does not say any
-// more stands in the header. testdata/request-data.golden holds the bytes.
+// The data alone is sent and signed byte for byte, and headers contain what the body does not say.
+// testdata/request-data.golden has the bytes.
 func TestDataOnTheWire(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -374,7 +374,7 @@ func TestDataOnTheWire(t *testing.T) {
 	}
 }
 
-// An event without data, which ingest never stores, ends its delivery with a reason.
+// An event without data, which ingest never stores, fails its delivery with a message.
 func TestNoDataIsSaid(t *testing.T) {
 	sub := subscription("http://127.0.0.1:1/")
 	sub.Body = event.BodyData

@@ -14,8 +14,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// short is a time-out that tests run into on purpose. None asserts how long
-// anything took.
+// short is a timeout that tests run into on purpose. No test asserts how long anything took.
 const short = 500 * time.Millisecond
 
 func allowLoopback() *Guard {
@@ -37,14 +36,14 @@ func someEvent() event.Event {
 	return event.Event{ID: event.NewID(time.Now()), Type: "user.created", Payload: []byte(`{"id":123}`)}
 }
 
-// send makes one attempt at the target with a sender of its own.
+// send makes one attempt at the target with a new sender.
 func send(t *testing.T, target string) event.Outcome {
 	t.Helper()
 	return newSender(t).Send(t.Context(), subscription(target), event.Claimed{Event: someEvent()})
 }
 
-// receiver is a listener whose connections are handled byte by byte. All are
-// closed when the test ends.
+// receiver is a listener that handles its connections byte by byte. All are closed when the test
+// ends.
 type receiver struct {
 	addr  string
 	close func() // and wait for the handlers; called again when the test ends
@@ -99,7 +98,7 @@ func (r *receiver) closeAll() {
 	}
 }
 
-// connections is how many were accepted so far.
+// connections returns how many were accepted so far.
 func (r *receiver) connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,7 +107,7 @@ func (r *receiver) connections() int {
 
 func (r *receiver) url() string { return "http://" + r.addr + "/webhook" }
 
-// request reads one request whole. It returns nil when the connection ends.
+// request reads one whole request. It returns nil when the connection ends.
 func request(c io.Reader) *http.Request {
 	r, err := http.ReadRequest(bufio.NewReader(c))
 	if err != nil {
@@ -130,7 +129,7 @@ func respond(bytes string) func(net.Conn) {
 	}
 }
 
-// respondAndClose hangs up after it.
+// respondAndClose closes the connection after it.
 func respondAndClose(bytes string) func(net.Conn) {
 	return func(c net.Conn) {
 		request(c)
@@ -139,7 +138,7 @@ func respondAndClose(bytes string) func(net.Conn) {
 	}
 }
 
-// respondAndReset breaks the connection off after it.
+// respondAndReset resets the connection after it.
 func respondAndReset(bytes string) func(net.Conn) {
 	return func(c net.Conn) {
 		request(c)
@@ -149,7 +148,7 @@ func respondAndReset(bytes string) func(net.Conn) {
 	}
 }
 
-// respondForever writes the beginning once and the rest over and over.
+// respondForever writes the beginning once and the rest repeatedly.
 func respondForever(beginning, rest string) func(net.Conn) {
 	return func(c net.Conn) {
 		request(c)
@@ -160,5 +159,5 @@ func respondForever(beginning, rest string) func(net.Conn) {
 	}
 }
 
-// quiet keeps what test servers have to say about bad clients out of the output.
+// quiet drops what test servers log about bad clients.
 var quiet = log.New(io.Discard, "", 0)

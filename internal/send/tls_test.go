@@ -40,7 +40,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// sign makes a certificate with a key of its own; the first one signs itself.
+// sign makes a certificate with a new key. The first one signs itself.
 func (a *authority) sign(t *testing.T, template *x509.Certificate) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -192,7 +192,7 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
-// respondNow reads what comes first, which is no request, and answers.
+// respondNow reads the first bytes, which are not a request, and responds.
 func respondNow(bytes string) func(net.Conn) {
 	return func(c net.Conn) {
 		c.Read(make([]byte, 16<<10))
