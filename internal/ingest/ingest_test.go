@@ -16,7 +16,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// world is all that ingest is joined to. It writes down what it is asked.
+// world implements everything that ingest calls, and records the calls.
 type world struct {
 	sub   event.Subscription
 	find  error
@@ -82,8 +82,8 @@ func (w *world) ingest(body string, edits ...func(*event.Submission)) (event.Sub
 
 const good = `{"event":"user.created","data":1}`
 
-// On every road a reservation that was granted is followed by exactly one Deliver
-// or Cancel, and only what is on disk is handed over and counted.
+// In every case a successful Reserve must be followed by exactly one Deliver or Cancel, and only
+// what is on disk may be handed over and counted.
 func TestEveryRoad(t *testing.T) {
 	fails := func(err error) func(w *world) {
 		return func(w *world) {
@@ -135,7 +135,7 @@ func TestEveryRoad(t *testing.T) {
 	}
 }
 
-// What is handed over is what was stored, and the payload is every byte of the body.
+// What is handed over must be what was stored, and the payload must be every byte of the body.
 func TestWhatIsStored(t *testing.T) {
 	for _, body := range []string{
 		good,
@@ -216,7 +216,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 }
 
-// An inactive subscription says why it is so, where the service made it so.
+// If the service made a subscription inactive, the error must say why.
 func TestInactiveSaysWhy(t *testing.T) {
 	w := newWorld()
 	w.sub.Active, w.sub.DisabledReason = false, "the endpoint answered 410 Gone"
@@ -225,7 +225,7 @@ func TestInactiveSaysWhy(t *testing.T) {
 	}
 }
 
-// What an error says never holds a secret, nor much of what a caller sent.
+// No error may contain a secret, or much of what a caller sent.
 func TestErrorsAreDiscreet(t *testing.T) {
 	w := newWorld()
 	w.sub.Secrets = []event.Secret{"whsec_!!s3cr3t", "s3cr3t"}

@@ -12,8 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
-// The real store: the same key and body give the same ids, also to two that come
-// at once, and only one of them is handed over.
+// With the real store, the same key and body return the same ids, even to two concurrent requests,
+// and only one delivery is handed over.
 func TestKeysOnTheRealStore(t *testing.T) {
 	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "hookferry.db"), sqlite.Options{})
 	if err != nil {
@@ -61,7 +61,7 @@ func TestKeysOnTheRealStore(t *testing.T) {
 	}
 }
 
-// counter is a hand-off with room for all.
+// counter is a Handoff with capacity for everything.
 type counter struct {
 	mu                                       sync.Mutex
 	reserved, delivered, cancelled, accepted int

@@ -15,8 +15,7 @@ import (
 
 var theSub = event.ID{0: 7, 15: 7}
 
-// What is passed on arrives as it was stored, once, at one of two workers, and both
-// have their share.
+// Deliveries arrive as they were stored, once, at one of two workers, and both get some.
 func TestHandOver(t *testing.T) {
 	t.Parallel()
 	const many = 600
@@ -32,8 +31,7 @@ func TestHandOver(t *testing.T) {
 	l.wantKnown(t)
 	s.wantIdle(t)
 	s.wantEmpty(t)
-	// At the start, or on a busy machine, one or the other may come too late: then it is
-	// given back.
+	// At the start, or on a busy machine, some may be late. Then they are released.
 	a := l.account()
 	if a.twice != 0 || a.full != 0 || a.offered+a.given+a.released != many || a.offered < many/2 {
 		t.Errorf("of %d deliveries: %+v", many, a)
@@ -63,7 +61,7 @@ func checkArrived(t *testing.T, f *fate) {
 	}
 }
 
-// Whatever becomes of Redis, a delivery is due again within a second.
+// Whatever happens to Redis, a delivery is due again within a second.
 func TestDueWithinASecond(t *testing.T) {
 	hangs := patience
 	unread := patience + unreadGrace + maxInTransit/maxBatch*inspectEvery // the last of a full stream
@@ -72,7 +70,7 @@ func TestDueWithinASecond(t *testing.T) {
 	}
 }
 
-// Nothing is passed on that a node can't, or that nobody waits for.
+// Deliveries that a node can't or need not pass on are not passed on.
 func TestReserveRefuses(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
@@ -124,7 +122,7 @@ func (s *sender) wantNotPaused(t *testing.T) {
 	}
 }
 
-// What is remembered of subscriptions without capacity is bounded.
+// The memory for subscriptions without capacity is bounded.
 func TestFullIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
@@ -136,8 +134,8 @@ func TestFullIsBounded(t *testing.T) {
 	}
 }
 
-// Reservations end at the limit, whoever asks, and every one can be delivered without
-// waiting although nobody passes on.
+// Reservations end at the limit, whichever subscription asks, and Deliver never blocks although
+// nothing is passed on.
 func TestDeliverNeverBlocks(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
@@ -180,7 +178,7 @@ func TestReservedBytesAreBounded(t *testing.T) {
 	}
 }
 
-// Where nobody reads, the stream fills up to its limit; when somebody has, it goes on.
+// If no worker reads, the stream fills up to its limit. Once a worker has read, more is passed on.
 func TestStreamFullAndEmptyAgain(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -211,8 +209,8 @@ func TestStreamFullAndEmptyAgain(t *testing.T) {
 	}
 }
 
-// A worker without capacity for a subscription says so: then no more of it is passed on,
-// for a moment. That of others is.
+// A worker without capacity for a subscription says so. Then its deliveries are not passed on for
+// a moment, but those of others are.
 func TestFullNoticePauses(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -244,7 +242,7 @@ func TestFullNoticePauses(t *testing.T) {
 	l.wantKnown(t)
 }
 
-// A node that stops passes on what it has before.
+// A node that stops first passes on what is queued.
 func TestHandoffPassesOnAtTheEnd(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -262,7 +260,7 @@ func TestHandoffPassesOnAtTheEnd(t *testing.T) {
 	}
 }
 
-// A worker that stops takes what Redis sends it at that moment, and leaves no entry
+// A worker that stops handles the entries that Redis sends at that moment, and leaves no entry
 // behind that it has read.
 func TestReceiverDeletesAtTheEnd(t *testing.T) {
 	t.Parallel()
@@ -288,7 +286,7 @@ func TestReceiverDeletesAtTheEnd(t *testing.T) {
 	}
 }
 
-// A worker without capacity reads nothing: others may.
+// A worker without capacity reads nothing, so that others may read it.
 func TestNoCapacityReadsNothing(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -315,9 +313,9 @@ func TestNoCapacityReadsNothing(t *testing.T) {
 	})
 }
 
-// Where one subscription has more than the workers read, its publishers are told so, and
-// again when that is over; what others publish goes through. No delivery is refused but for
-// that, and none comes back.
+// If one subscription has more than the workers read, its publishers are told so, and told again
+// when that is over. What others publish is passed on. No delivery is refused for another reason,
+// and none comes back.
 func TestBehindSlowsOneSubscription(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -351,7 +349,7 @@ func TestBehindSlowsOneSubscription(t *testing.T) {
 	}
 }
 
-// Where nobody reads, nobody is slowed down: what is published goes to the database.
+// If no worker reads, no publisher is slowed down: deliveries go through the database.
 func TestNobodyIsSlowedForWorkersThatAreGone(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
@@ -364,8 +362,8 @@ func TestNobodyIsSlowedForWorkersThatAreGone(t *testing.T) {
 	}
 }
 
-// A worker that reads nothing because endpoints hold all it may have in flight slows nobody
-// down: those it is slowed for would wait for endpoints.
+// A worker that reads nothing because endpoints use all its slots must slow no publisher down,
+// because publishers would wait for endpoints.
 func TestNobodyIsSlowedForSlowEndpoints(t *testing.T) {
 	t.Parallel()
 	l := newLedger()

@@ -7,7 +7,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// way is what is on its way, in a time of the test's own.
+// way is an inTransit with a clock and a stream of the test.
 type way struct {
 	inTransit
 	now    time.Time
@@ -19,7 +19,7 @@ func newWay() *way {
 	return &way{inTransit: newInTransit(), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), hints: map[event.ID]bool{}}
 }
 
-// pass reserves and adds as many as it may, up to n, and returns how many.
+// pass reserves and adds as many as possible, up to n, and returns how many.
 func (w *way) pass(subscription event.ID, n int) (passed int) {
 	for passed < n && w.reserve(subscription, 100, w.now) {
 		w.add(subscription, 100)
@@ -29,13 +29,13 @@ func (w *way) pass(subscription event.ID, n int) (passed int) {
 	return passed
 }
 
-// looks has the workers read n, and looks into the stream.
+// looks makes the workers read n, and observes the length of the stream.
 func (w *way) looks(read int) {
 	w.stream -= min(read, w.stream)
 	w.observeLength(w.stream, w.now, func(subscription event.ID, is bool) { w.hints[subscription] = is })
 }
 
-// reading has the workers read n a second for a while, of another subscription.
+// reading makes the workers read n a second for a while, of another subscription.
 func (w *way) reading(perSecond int) {
 	for range 30 {
 		w.now = w.now.Add(10 * time.Millisecond)
@@ -49,7 +49,7 @@ func TestMostOnTheWay(t *testing.T) {
 		why   string
 		prep  func(w *way)
 		want  int
-		slows bool // what finds no capacity
+		slows bool // those without capacity
 	}{
 		{"nothing is known of the workers", func(*way) {}, maxPerSubscription, false},
 		{"they had little to read", func(w *way) { w.reading(300) }, maxPerSubscription, false},
@@ -80,8 +80,8 @@ func (w *way) reserveAll(subscription event.ID) (n int) {
 	return n
 }
 
-// Publishers are let go when half of what may be on its way has been read, or when nothing
-// is read any more.
+// Publishers no longer wait when half of what may be in transit has been read, or when nothing is
+// read any more.
 func TestBehindUntilHalfIsRead(t *testing.T) {
 	w := newWay()
 	w.reading(10_000)
@@ -105,8 +105,8 @@ func TestBehindUntilHalfIsRead(t *testing.T) {
 	}
 }
 
-// What other nodes have in the stream does not count as this node's, and what was read, or
-// lost with Redis, is on its way no more.
+// Entries of other nodes do not count as this node's. Entries that were read, or lost with Redis,
+// are no longer in transit.
 func TestUnreadIsForgotten(t *testing.T) {
 	w := newWay()
 	w.pass(theSub, 100)

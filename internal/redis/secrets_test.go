@@ -8,7 +8,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// A server that lets nobody in is a Redis that is away, and says why, but not with what.
+// A server that refuses the login counts as down. The log must say why, without the password.
 func TestNoSecretInAFailure(t *testing.T) {
 	t.Parallel()
 	server := own(t, "requirepass right")
