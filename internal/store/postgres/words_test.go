@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/postgres"
 )
 
-// TestAddressesThatTheDriverRefuses: its own text would repeat pieces of the password.
+// TestAddressesThatTheDriverRefuses checks that errors do not contain parts of the password.
 func TestAddressesThatTheDriverRefuses(t *testing.T) {
 	for _, tt := range []struct{ why, url, want string }{
 		{"characters of a password that end it", "postgres://u:p@SEKRET#w%rd@127.0.0.1:1/x", "in the password write"},
@@ -33,7 +33,7 @@ func TestAddressesThatTheDriverRefuses(t *testing.T) {
 	}
 }
 
-// TestConnectionsThatFail: neither the user nor Go's words are in what is said.
+// TestConnectionsThatFail checks that errors contain neither the user nor Go's messages.
 func TestConnectionsThatFail(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -49,7 +49,7 @@ func TestConnectionsThatFail(t *testing.T) {
 			c.Close()
 		}
 	}()
-	role := server.URL("postgres") // as it is, whoever asks is let in
+	role := server.URL("postgres") // it accepts every login
 	at := role[strings.Index(role, "@")+1:]
 	for _, tt := range []struct{ why, url, want string }{
 		{"nothing listens", "postgres://SEKRET:SEKRET@127.0.0.1:1/SEKRET", "PostgreSQL at 127.0.0.1:1: nothing listens there"},
