@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// notCopied are the tables and columns that the script in docs/operate.md leaves behind on
-// the way to PostgreSQL, with the reason.
+// notCopied are the tables and columns that the script in docs/operate.md does not copy to
+// PostgreSQL, with the reason.
 var notCopied = map[string]string{
 	"events":                   "the old installation delivers what it has",
 	"deliveries":               "the same",
@@ -25,7 +25,7 @@ var notCopied = map[string]string{
 	"api_keys.used_at":         "it is noted anew",
 }
 
-// A column that the script does not name is lost on the way, silently: a setting, say.
+// A column that the script does not name would be lost silently, for instance a setting.
 func TestScriptToPostgreSQLNamesEveryColumn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hookferry.db")
 	reopen(t, path)
