@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// start is where the tests of lanes, which know no clock, begin to count.
+// start is the beginning of time in the tests of lanes, which have no clock.
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 var roomy = Limits{InFlight: 1000, LaneInFlight: 100, LaneDepth: 1000, Buffered: 1000, BufferedBytes: 1 << 20}
@@ -19,14 +19,14 @@ func named(name byte) event.Subscription {
 	return event.Subscription{ID: event.ID{15: name}, Active: true}
 }
 
-// put claims one delivery for the lane. Its payload names it.
+// put claims one delivery for the lane. Its payload is its name.
 func (ls *lanes) put(sub event.Subscription, payload string, now time.Time) {
 	ls.push(ls.laneOf(sub), &work{claimed: event.Claimed{
 		Delivery: event.Delivery{SubscriptionID: sub.ID}, Event: event.Event{Payload: []byte(payload)},
 	}}, false, now)
 }
 
-// takeAll takes deliveries until none may start, and returns their payloads.
+// takeAll starts deliveries until none may start, and returns their payloads.
 func (ls *lanes) takeAll(now time.Time) (taken []*work, names string) {
 	var list []string
 	for w := ls.next(now); w != nil; w = ls.next(now) {
@@ -86,19 +86,19 @@ func TestLaneLearns(t *testing.T) {
 	}
 }
 
-// A lane may be told to slow down while it stands in the line already.
+// A lane may have to slow down while it already waits for its turn.
 func TestLaneThatSlowsDownInLine(t *testing.T) {
 	ls := newLanes(roomy)
 	for i := range 20 {
 		ls.put(named('a'), fmt.Sprint("a", i), start)
 	}
 	taken, _ := ls.takeAll(start)
-	for range 6 { // b and c wait in line, as they do on a node that has no slot free
+	for range 6 { // b and c wait for their turns, as on a node without a free slot
 		ls.put(named('b'), "b", start)
 	}
-	ls.finish(taken[0], resultNeutral, start) // a has a slot again and stands in line, behind b
+	ls.finish(taken[0], resultNeutral, start) // a has a slot again and waits for its turn, behind b
 	for _, w := range taken[1:4] {
-		ls.finish(w, resultOverloaded, start) // and now it may have two under way, and has four
+		ls.finish(w, resultOverloaded, start) // now it may have two in flight, and has four
 	}
 	if _, got := ls.takeAll(start); strings.Contains(got, "a") {
 		t.Errorf("took %s: four of a are under way, and it may have two", got)
@@ -166,8 +166,7 @@ func TestRateThatChanges(t *testing.T) {
 	}
 }
 
-// What ingest may reserve leaves room for what waits in the store, in a lane and
-// in the node.
+// Reservations of ingest leave capacity for deliveries in the store, in a lane and in the node.
 func TestReserveLeavesCapacity(t *testing.T) {
 	limits := Limits{LaneInFlight: 4, LaneDepth: 8, Buffered: 40, BufferedBytes: 400}
 	for _, c := range []struct {
@@ -196,8 +195,8 @@ func TestReserveLeavesCapacity(t *testing.T) {
 	}
 }
 
-// A lane that is flooded, by ingest and out of the store, leaves the others some
-// room: few large payloads fill a node as well as many small ones.
+// A lane that is flooded, by ingest and from the store, leaves some capacity to the others. Few
+// large payloads fill a node as well as many small ones do.
 func TestFloodedLaneLeavesCapacity(t *testing.T) {
 	for _, c := range []struct {
 		limits Limits
@@ -228,7 +227,7 @@ func TestFloodedLaneLeavesCapacity(t *testing.T) {
 
 func TestCapacityIsNeverNegative(t *testing.T) {
 	ls := newLanes(Limits{LaneInFlight: 1, LaneDepth: 2, Buffered: 100, BufferedBytes: 100})
-	for range 5 { // a store that gives more than it was asked for
+	for range 5 { // a store that returns more than it was asked for
 		ls.put(named('a'), "a", start)
 	}
 	if _, _, of := ls.capacity(); of[named('a').ID] != 0 {
@@ -311,7 +310,7 @@ func TestSweepCountsFromTheLastWork(t *testing.T) {
 func TestCompactKeepsOrder(t *testing.T) {
 	var queue []int
 	head, in, out, most := 0, 0, 0, 0
-	for step := range 20_000 { // two in for each out, then two out for each in
+	for step := range 20_000 { // two pushed for each that starts, then the other way round
 		if in-out == 0 || step%3 != 0 == (step < 10_000) {
 			queue = append(queue, in)
 			in++
