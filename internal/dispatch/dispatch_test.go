@@ -95,7 +95,7 @@ func TestSubscriptionsThatTakeNothing(t *testing.T) {
 		edit   func(*event.Subscription)
 		leased int // while the dispatcher runs
 	}{
-		{"inactive: it is due again, and nobody holds it", func(s *event.Subscription) { s.Active = false }, 0},
+		{"inactive: it is due again, and not leased", func(s *event.Subscription) { s.Active = false }, 0},
 		{"deleted: the store has cancelled it", func(s *event.Subscription) { s.Active, s.DeletedAt = false, time.Now() }, 1},
 	} {
 		inBubble(t, func(r *rig) {

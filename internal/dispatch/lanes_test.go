@@ -67,9 +67,9 @@ func TestLaneLearns(t *testing.T) {
 		{20, "wwwwww", 14, "the subscription's own limit wins, upwards"},
 		{3, "wwwwww", 3, "and downwards"},
 		{1, "", 1, "from the beginning"},
-		{0, "nnn", 8, "an answer like 500 says nothing about how much it can take"},
+		{0, "nnn", 8, "a response like 500 says nothing about how much it can take"},
 		{0, "o", 4, "overload halves it"},
-		{0, "oooooo", 2, "down to two, so that a hanging receiver holds two slots"},
+		{0, "oooooo", 2, "down to two, so that an endpoint that hangs uses two slots"},
 		{1, "oooooo", 1, "or one, if it may have no more"},
 		{0, "oooow", 3, "and it recovers"},
 	} {
@@ -120,7 +120,7 @@ func TestLaneKeepsItsRate(t *testing.T) {
 		why  string
 	}{
 		{0, "s0 f0 u0 u1 u2 u3", "one of each, and all of the lane without a rate"},
-		{9, "", "nobody's time has come"},
+		{9, "", "no lane may start yet"},
 		{10, "f1", "the fast one's has"},
 		{15, "", "it has had its turn"},
 		{100, "f2 s1", "both, the one that has waited for longer first"},
@@ -175,7 +175,7 @@ func TestReserveLeavesCapacity(t *testing.T) {
 		why         string
 	}{
 		{1, 1, 4, 4, "half of one lane"},
-		{4, 1, 16, 16, "and of each, while there is room"},
+		{4, 1, 16, 16, "and of each, while there is capacity"},
 		{100, 1, 20, 36, "but never all of the node"},
 		{100, 20, 10, 18, "nor of its bytes"},
 		{1, 1000, 1, 1, "a single one that is larger than all may come in, alone"},
@@ -220,7 +220,7 @@ func TestFloodedLaneLeavesCapacity(t *testing.T) {
 			}
 		}
 		if total, _, _ := ls.capacity(); total < 5 {
-			t.Errorf("%d bytes each: the node has room for %d more out of the store", c.size, total)
+			t.Errorf("%d bytes each: the node has capacity for %d more out of the store", c.size, total)
 		}
 	}
 }
@@ -231,7 +231,7 @@ func TestCapacityIsNeverNegative(t *testing.T) {
 		ls.put(named('a'), "a", start)
 	}
 	if _, _, of := ls.capacity(); of[named('a').ID] != 0 {
-		t.Errorf("a lane that is over-full has room for %d", of[named('a').ID])
+		t.Errorf("a lane that is over-full has capacity for %d", of[named('a').ID])
 	}
 }
 

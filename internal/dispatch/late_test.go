@@ -23,7 +23,7 @@ func TestLateHandOverIsLeftAlone(t *testing.T) {
 		c := r.claimed(sub)
 		l, ok := r.d.Reserve(context.Background(), sub, len(c.Event.Payload))
 		if !ok {
-			t.Fatal("no room in an empty lane")
+			t.Fatal("no capacity in an empty lane")
 		}
 		c.Delivery.LeaseOwner, c.Delivery.LeasedUntil = l.Owner, l.Until
 		r.store.add(c)

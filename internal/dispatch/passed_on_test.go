@@ -88,7 +88,7 @@ func TestPassedOnWhileStopping(t *testing.T) {
 		r.end()
 		r.wait(time.Second)
 		if room := r.d.Capacity(); room != 0 {
-			t.Errorf("room for %d while stopping", room)
+			t.Errorf("capacity for %d while stopping", room)
 		}
 		after, taken := r.passedOn(sub)
 		if taken {
@@ -117,7 +117,7 @@ func TestCapacity(t *testing.T) {
 		r.run()
 		r.wait(time.Second)
 		if room := r.d.Capacity(); room != r.o.Limits.InFlight {
-			t.Errorf("an idle node has room for %d, want %d", room, r.o.Limits.InFlight)
+			t.Errorf("an idle node has capacity for %d, want %d", room, r.o.Limits.InFlight)
 		}
 		sub := r.subscribe()
 		for range 20 {
@@ -125,7 +125,7 @@ func TestCapacity(t *testing.T) {
 		}
 		r.wait(time.Second)
 		if room := r.d.Capacity(); room != r.o.Limits.InFlight-initialInFlight {
-			t.Errorf("with %d under way there is room for %d of %d", initialInFlight, room, r.o.Limits.InFlight)
+			t.Errorf("with %d under way there is capacity for %d of %d", initialInFlight, room, r.o.Limits.InFlight)
 		}
 		r.end()
 		r.wait(time.Hour)

@@ -121,11 +121,11 @@ func TestWaitersAreRefused(t *testing.T) {
 		r.d.mu.Unlock()
 		gone()
 		if <-results {
-			t.Error("who went away got room")
+			t.Error("a request that went away got capacity")
 		}
 		r.end()
 		if <-results {
-			t.Error("room was given by one that stops")
+			t.Error("a dispatcher that stops granted capacity")
 		}
 		if time.Since(began) != 0 {
 			t.Errorf("they were let go after %v", time.Since(began))

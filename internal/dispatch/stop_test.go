@@ -110,7 +110,7 @@ func TestStopReleasesWhatIsHandedOver(t *testing.T) {
 		r.d.Cancel(sub.ID, 7)
 		r.stop()
 		if !ok || !second {
-			t.Fatal("there was no room")
+			t.Fatal("there was no capacity")
 		}
 		r.is(late.Delivery.ID, event.Pending, 0)
 		r.empty()

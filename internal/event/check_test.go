@@ -48,7 +48,7 @@ func TestCheckSubscription(t *testing.T) {
 	}{
 		{"only a target", func(s *event.Subscription) {}, nil},
 		{"no target", func(s *event.Subscription) { s.TargetURL = "" }, []string{"target_url"}},
-		{"a target that is none", func(s *event.Subscription) { s.TargetURL = "file:///x" }, []string{"target_url"}},
+		{"an invalid target", func(s *event.Subscription) { s.TargetURL = "file:///x" }, []string{"target_url"}},
 
 		{"the longest description", func(s *event.Subscription) { s.Description = strings.Repeat("d", event.MaxDescription) }, nil},
 		{"a longer one", func(s *event.Subscription) { s.Description = strings.Repeat("d", event.MaxDescription+1) }, []string{"description"}},

@@ -233,7 +233,7 @@ func TestCheckTargetKeepsCredentials(t *testing.T) {
 	} {
 		msg := event.CheckTarget(raw)
 		if msg == "" || strings.Contains(msg, "s3cret") {
-			t.Errorf("%q was answered with %q", raw, msg)
+			t.Errorf("%q gave the message %q", raw, msg)
 		}
 	}
 }

@@ -50,7 +50,7 @@ func TestTheBacklogIsBounded(t *testing.T) {
 		words string // of the refusal; "" means none
 	}{
 		{"nothing waits", event.Waiting{}, nil, ""},
-		{"there is room for one more", event.Waiting{Total: 99}, nil, ""},
+		{"there is capacity for one more", event.Waiting{Total: 99}, nil, ""},
 		{"as much waits as may", event.Waiting{Total: 100}, nil, "100 deliveries are pending, and HOOKFERRY_MAX_PENDING is 100"},
 		{"much of this subscription waits", event.Waiting{Total: 30, Many: map[event.ID]int{id: 25}}, nil, "25 deliveries of this subscription are pending, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is 20"},
 		{"much of another waits", event.Waiting{Total: 30, Many: map[event.ID]int{other: 25}}, nil, ""},
@@ -101,7 +101,7 @@ func TestTheBacklogIsCountedAgain(t *testing.T) {
 		time.Sleep(countEvery + time.Second)
 		synctest.Wait()
 		if err := b.check(event.ID{}); err != nil {
-			t.Errorf("room again, and still: %v", err)
+			t.Errorf("capacity again, and still: %v", err)
 		}
 		time.Sleep(countShare * time.Second)
 		synctest.Wait()

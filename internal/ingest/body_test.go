@@ -98,7 +98,7 @@ func TestReadEventType(t *testing.T) {
 		{`{"event":"a","data":1,"extra":1}`, "extra", "unknown"},
 		{`{"Event":"a","data":1}`, "Event", "unknown: names are case-sensitive"},
 		{`{"":1}`, "", "an empty name"},
-		{`{"` + kilo + `":1}`, strings.Repeat("k", 64) + "…", "a name of 100 kB, of which the answer holds little"},
+		{`{"` + kilo + `":1}`, strings.Repeat("k", 64) + "…", "a name of 100 kB, of which the message quotes little"},
 		{`{"` + strings.Repeat("ü", 40) + `x":1}`, strings.Repeat("ü", 32) + "…", "a long name of two bytes a letter"},
 		{`{"x` + strings.Repeat("ü", 40) + `":1}`, "x" + strings.Repeat("ü", 31) + "…", "and one that 64 bytes would cut inside a letter"},
 	} {

@@ -101,14 +101,14 @@ func TestEveryRoad(t *testing.T) {
 		err   error
 		calls string
 	}{
-		{"there is room", nil, good, nil, "reserve 33, accept, deliver, count it"},
+		{"there is capacity", nil, good, nil, "reserve 33, accept, deliver, count it"},
 		{"there is none", []func(*world){full}, good, nil, "reserve 33, accept, overflow, count it"},
-		{"the store is away", []func(*world){fails(event.ErrUnavailable)}, good, event.ErrUnavailable, "reserve 33, accept, cancel 33"},
-		{"the store is away, no room", []func(*world){fails(event.ErrUnavailable), full}, good, event.ErrUnavailable, "reserve 33, accept"},
+		{"the store is unavailable", []func(*world){fails(event.ErrUnavailable)}, good, event.ErrUnavailable, "reserve 33, accept, cancel 33"},
+		{"the store is unavailable, no capacity", []func(*world){fails(event.ErrUnavailable), full}, good, event.ErrUnavailable, "reserve 33, accept"},
 		{"the key was used", []func(*world){fails(event.ErrKeyReused)}, good, event.ErrKeyReused, "reserve 33, accept, cancel 33"},
 		{"the caller hung up", []func(*world){fails(context.Canceled)}, good, context.Canceled, "reserve 33, accept, cancel 33"},
 		{"a replay", []func(*world){replayed}, good, nil, "reserve 33, accept, cancel 33"},
-		{"a replay, no room", []func(*world){replayed, full}, good, nil, "reserve 33, accept"},
+		{"a replay, no capacity", []func(*world){replayed, full}, good, nil, "reserve 33, accept"},
 		{"not wanted", []func(*world){func(w *world) { w.sub.EventTypes = []string{"order.*"} }}, good, nil, "count as filtered"},
 		{"inactive", []func(*world){func(w *world) { w.sub.Active = false }}, good, event.ErrInactive, ""},
 		{"deleted", []func(*world){func(w *world) { w.sub.DeletedAt = w.now }}, good, event.ErrNotFound, ""},
@@ -130,7 +130,7 @@ func TestEveryRoad(t *testing.T) {
 			t.Errorf("%s: did %q, want %q", c.why, calls, c.calls)
 		}
 		if err != nil && !cmp.Equal(got, event.Submitted{}) {
-			t.Errorf("%s: an error and an answer: %+v", c.why, got)
+			t.Errorf("%s: an error and a result: %+v", c.why, got)
 		}
 	}
 }
@@ -212,14 +212,14 @@ func TestIdempotencyKey(t *testing.T) {
 	first := event.Receipt{Event: event.NewID(w.now), Deliveries: []event.ID{event.NewID(w.now)}, Replayed: true}
 	w.store = func(event.Acceptance) (event.Receipt, error) { return first, nil }
 	if got, err := w.ingest(good); err != nil || !cmp.Equal(got.Receipt, first) {
-		t.Errorf("a replay answers %+v, %v, want the first one's receipt", got, err)
+		t.Errorf("a replay returns %+v, %v, want the first one's receipt", got, err)
 	}
 }
 
 // If the service made a subscription inactive, the error must say why.
 func TestInactiveSaysWhy(t *testing.T) {
 	w := newWorld()
-	w.sub.Active, w.sub.DisabledReason = false, "the endpoint answered 410 Gone"
+	w.sub.Active, w.sub.DisabledReason = false, "the endpoint responded with 410 Gone"
 	if _, err := w.ingest(good); err == nil || !strings.Contains(err.Error(), "410 Gone") {
 		t.Errorf("got %v", err)
 	}

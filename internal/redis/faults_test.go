@@ -87,7 +87,7 @@ func TestRedisAwayAtTheStart(t *testing.T) {
 	listenTo(t, far, h)
 	await.NoError(t, func() error { return loggedOnce(near, "Redis can't be used") })
 	if s.deliver(theSub, 10) {
-		t.Error("there was room without Redis")
+		t.Error("there was capacity without Redis")
 	}
 	near.Changed(theSub) // is dropped, and does not hang
 	if wait := near.Take(t.Context(), theSub, time.Hour); wait != 0 {
@@ -130,7 +130,7 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 		x.redis.Kill()
 		x.wantUp(t, false)
 		if x.deliver(theSub, 10) {
-			t.Error("there was room without Redis")
+			t.Error("there was capacity without Redis")
 		}
 		if err := x.redis.Start(); err != nil {
 			t.Fatal(err)
@@ -142,7 +142,7 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 	end()
 	x.wantSettled(t, 2*maxInTransit)
 	if n := x.log.count("Redis can't be used"); n < 2 {
-		t.Errorf("it is logged %d times that Redis is away, which it was twice:\n%s", n, x.log)
+		t.Errorf("it is logged %d times that Redis is down, which it was twice:\n%s", n, x.log)
 	}
 }
 
@@ -185,7 +185,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 		return nil
 	})
 	if x.deliver(theSub, 10) {
-		t.Error("there is room at once again")
+		t.Error("there is capacity at once again")
 	}
 	x.mustDeliver(t, theSub, 10) // after a while
 	x.ledger.wantKnown(t)
@@ -323,7 +323,7 @@ func TestReleaseFails(t *testing.T) {
 	t.Parallel()
 	x := newTrial(t)
 	x.ledger.mu.Lock()
-	x.ledger.fault = errors.New("the database is away")
+	x.ledger.fault = errors.New("the database is unavailable")
 	x.ledger.mu.Unlock()
 	x.redis.Kill()
 	for range 50 {

@@ -66,7 +66,7 @@ func TestDueWithinASecond(t *testing.T) {
 	hangs := patience
 	unread := patience + unreadGrace + maxInTransit/maxBatch*inspectEvery // the last of a full stream
 	if hangs >= time.Second || unread >= time.Second {
-		t.Errorf("when Redis hangs it takes %v, when nobody reads %v", hangs, unread)
+		t.Errorf("when Redis hangs it takes %v, when no worker reads %v", hangs, unread)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestReserveRefuses(t *testing.T) {
 		prep func()
 		want bool
 	}{
-		{"there is room", 100, nil, true},
+		{"there is capacity", 100, nil, true},
 		{"an empty event is one, too", 0, nil, true},
 		{"it is as large as may be", maxEntry, nil, true},
 		{"it is too large: the database carries it", maxEntry + 1, nil, false},
@@ -93,7 +93,7 @@ func TestReserveRefuses(t *testing.T) {
 		{"the stream is full", 1, func() { s.transit.backlog = maxInTransit }, false},
 		{"it has emptied", 1, func() { s.transit.backlog = 0 }, true},
 		{"payloads take too much memory", 1, func() { s.transit.bytes = maxQueuedBytes }, false},
-		{"Redis is away", 1, func() { s.transit.bytes = 0; s.up.Store(false) }, false},
+		{"Redis is down", 1, func() { s.transit.bytes = 0; s.up.Store(false) }, false},
 	} {
 		if row.prep != nil {
 			row.prep()

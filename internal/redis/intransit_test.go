@@ -59,7 +59,7 @@ func TestMostOnTheWay(t *testing.T) {
 		{"half of the stream is taken", func(w *way) { w.reading(10_000); w.looks(0); w.backlog = maxInTransit / 2 }, minPerSubscription, true},
 		{"nearly all of it is", func(w *way) { w.reading(10_000); w.backlog = maxInTransit - 3 }, 3, true},
 		{"all of it is", func(w *way) { w.reading(10_000); w.backlog = maxInTransit }, 0, true},
-		{"others have filled it, and nobody reads", func(w *way) { w.backlog = maxInTransit }, 0, false},
+		{"others have filled it, and no worker reads", func(w *way) { w.backlog = maxInTransit }, 0, false},
 	} {
 		w := newWay()
 		row.prep(w)

@@ -174,7 +174,7 @@ func TestNoticesAfterABreak(t *testing.T) {
 		back func()
 	}{
 		{"the connection is cut", func() { do(t, server, "CLIENT", "KILL", "TYPE", "pubsub") }, func() {}},
-		{"Redis is started anew", server.Kill, func() {
+		{"Redis is restarted", server.Kill, func() {
 			if err := server.Start(); err != nil {
 				t.Error(err)
 			}

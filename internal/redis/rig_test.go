@@ -180,7 +180,7 @@ func (s *sender) mustDeliver(t *testing.T, sub event.ID, size int) {
 	t.Helper()
 	await.NoError(t, func() error {
 		if !s.deliver(sub, size) {
-			return fmt.Errorf("there is no room; in the stream are %d, Redis's failure is %v", s.inStream(), s.Failure())
+			return fmt.Errorf("there is no capacity; in the stream are %d, Redis's failure is %v", s.inStream(), s.Failure())
 		}
 		return nil
 	})

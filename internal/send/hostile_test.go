@@ -45,7 +45,7 @@ const (
 )
 
 var verdicts = []verdict{
-	{"silent", event.CodeTimeout, "no response within 300ms", "", "the time-out covers the whole exchange"},
+	{"silent", event.CodeTimeout, "no response within 300ms", "", "the timeout covers the whole exchange"},
 	{"tarpit", event.CodeTimeout, "no response within 300ms", "", "writing the request is part of it"},
 	{"slow-headers", "", "", "", "the status has said that the webhook was taken, and a byte now and then wins no time"},
 	{"slow-body", "", "", "aa", "the status has said that the webhook was taken"},

@@ -288,7 +288,7 @@ func TestTargetsThatCannotBeCalled(t *testing.T) {
 		{event.Subscription{TargetURL: "http://u:confidential@a.example/"}, someEvent(), "the target URL must not hold a user name"},
 		{event.Subscription{TargetURL: target, Headers: map[string]string{"X-A": "a\r\nconfidential: b"}}, someEvent(), "the subscription's header X-A contains characters that can't be sent"},
 		{event.Subscription{TargetURL: target, Headers: map[string]string{"X A\n": "b"}}, someEvent(), `the subscription's header X A\n holds characters`},
-		{event.Subscription{TargetURL: target, Headers: map[string]string{"": "b"}}, someEvent(), "the subscription's header  holds characters"},
+		{event.Subscription{TargetURL: target, Headers: map[string]string{"": "b"}}, someEvent(), "the subscription's header  contains characters"},
 		{event.Subscription{TargetURL: target, Secrets: []event.Secret{"whsec_confidential!"}}, someEvent(), "the subscription's secrets can't be used to sign: webhook: bad secret: secret 1 of 1"},
 		{event.Subscription{TargetURL: target}, event.Event{ContentType: "a/b\r\nX: y"}, `the event's content type a/b\r\nX: y can't be sent as a header`},
 	}
@@ -380,7 +380,7 @@ func TestNoDataIsSaid(t *testing.T) {
 	sub.Body = event.BodyData
 	for _, payload := range []string{``, `{}`, `{"event":"a"}`, `[]`, `{"data"`, `{"event":{"data":1}}`} {
 		o := newSender(t).Send(t.Context(), sub, event.Claimed{Event: event.Event{ID: event.NewID(time.Now()), Payload: []byte(payload)}})
-		if o.Code != event.CodeBadTarget || !strings.Contains(o.Error, "holds no data") || !o.Final() {
+		if o.Code != event.CodeBadTarget || !strings.Contains(o.Error, "has no data") || !o.Final() {
 			t.Errorf("%q: %+v", payload, o)
 		}
 	}

@@ -23,7 +23,7 @@ func TestIsRefusal(t *testing.T) {
 		{"the subscription takes nothing", event.ErrInactive, true},
 		{"the delivery is still pending", event.ErrNotSettled, true},
 		{"the delivery was delivered", event.ErrDelivered, true},
-		{"the database is away", event.ErrUnavailable, false},
+		{"the database is unavailable", event.ErrUnavailable, false},
 		{"the disk is full", event.ErrFull, false},
 		{"anything else", errors.New("broken"), false},
 	} {

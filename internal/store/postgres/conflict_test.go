@@ -46,7 +46,7 @@ func (r *rival) awaitBlocked() {
 	await.NoError(r.t, func() error {
 		if query[int](r.t, r.url, `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name = 'hookferry' AND wait_event_type = 'Lock'`)[0] == 0 {
-			return errors.New("nobody waits for a lock")
+			return errors.New("no transaction waits for a lock")
 		}
 		return nil
 	})

@@ -60,7 +60,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	await.NoError(t, func() error { _, err := s.Accept(t.Context(), offer(sub.ID, time.Now())); return err })
 	if err := s.Ping(t.Context()); err != nil {
-		t.Errorf("with room again: %v", err)
+		t.Errorf("with free disk space again: %v", err)
 	}
 	for _, id := range taken {
 		if _, err := s.Delivery(t.Context(), id); err != nil {

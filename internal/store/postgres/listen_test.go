@@ -111,7 +111,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	sub := subscribed(t, here)
 	h.awaitChange(t, "a new subscription", sub.ID)
 	d := accept(t, here, offer(sub.ID, now))
-	h.awaitDue(t, "an event that nobody holds")
+	h.awaitDue(t, "an event that is not leased")
 	if _, err := here.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now, Limit: 1, Capacity: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +237,7 @@ func TestWithoutListen(t *testing.T) {
 			for range turns {
 				d := accept(t, here, offer(subscribed(t, here).ID, time.Now()))
 				h.take()
-				h.awaitDue(t, "an event that nobody holds")
+				h.awaitDue(t, "an event that is not leased")
 				h.awaitChange(t, "all may have changed", event.ID{})
 				now := time.Now()
 				claim, err := there.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now.Add(time.Minute), Limit: 1, Capacity: 1})

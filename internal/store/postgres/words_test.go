@@ -16,7 +16,7 @@ import (
 func TestAddressesThatTheDriverRefuses(t *testing.T) {
 	for _, tt := range []struct{ why, url, want string }{
 		{"characters of a password that end it", "postgres://u:p@SEKRET#w%rd@127.0.0.1:1/x", "in the password write"},
-		{"a mode that there is not", "postgres://u:SEKRET@h/x?sslmode=SEKRET", "disable, allow, prefer"},
+		{"a mode that does not exist", "postgres://u:SEKRET@h/x?sslmode=SEKRET", "disable, allow, prefer"},
 		{"no number", "postgres://u:SEKRET@h/x?connect_timeout=SEKRET", "number of seconds"},
 		{"no attribute", "postgres://u:SEKRET@h/x?target_session_attrs=SEKRET", "read-write"},
 		{"no port", "postgres://u:SEKRET@h:99999/x", "a port must be a number"},
@@ -54,7 +54,7 @@ func TestConnectionsThatFail(t *testing.T) {
 	for _, tt := range []struct{ why, url, want string }{
 		{"nothing listens", "postgres://SEKRET:SEKRET@127.0.0.1:1/SEKRET", "PostgreSQL at 127.0.0.1:1: nothing listens there"},
 		{"two hosts", "postgres://SEKRET:SEKRET@127.0.0.1:1,127.0.0.1:2/SEKRET", "PostgreSQL at 127.0.0.1:1 and 127.0.0.1:2: nothing listens there"},
-		{"a name that there is not", "postgres://SEKRET:SEKRET@nohost.invalid/SEKRET", "nohost.invalid:5432: "},
+		{"a name that does not exist", "postgres://SEKRET:SEKRET@nohost.invalid/SEKRET", "nohost.invalid:5432: "},
 		{"no PostgreSQL", "postgres://SEKRET:SEKRET@" + l.Addr().String() + "/SEKRET?sslmode=disable", "closed"},
 		{"no such role", "postgres://SEKRET:SEKRET@" + at, "does not allow this user"},
 		{"no such database", strings.Replace(role, "/postgres?", "/SEKRET?", 1), "it has no database of that name"},

@@ -57,7 +57,7 @@ func (f filling) beginsAnew(most int) {
 		}
 		longest = log
 	}
-	f.t.Fatalf("the log has grown to %d bytes and has not begun anew", longest)
+	f.t.Fatalf("the log has grown to %d bytes and has not started again", longest)
 }
 
 // The log is written back concurrently with the writer, and starts again each time it is full.
@@ -90,7 +90,7 @@ func TestTheLogWaitsForReads(t *testing.T) {
 	for log := int64(0); log < rawsqlite.DefaultLogSize*3/2; {
 		before := log
 		if log = f.megabyte(); log < before {
-			t.Fatalf("the log has begun anew at %d bytes, though it is read", before)
+			t.Fatalf("the log has started again at %d bytes, though it is read", before)
 		}
 	}
 	if n := count(); n != 1 {

@@ -123,7 +123,7 @@ func TestASubscriptionThatTheDiskHasChangedIsHeldBack(t *testing.T) {
 				t.Errorf("%+v, %v; want it held back, with a reason", got, err)
 			}
 			if swapped, err := s.SwapSecrets(t.Context(), got, sub); swapped || err != nil {
-				t.Errorf("its secrets were written anew, which would make it look intact: %v", err)
+				t.Errorf("its secrets were written again, which would make it look intact: %v", err)
 			}
 			if list, err := s.ListSubscriptions(t.Context(), event.ID{}, 10); err != nil || len(list) != 2 {
 				t.Errorf("the list has %d subscriptions, %v; want both", len(list), err)

@@ -309,13 +309,13 @@ func TestFullIsToldAndPasses(t *testing.T) {
 		}
 	}
 	if !errors.Is(full, event.ErrFull) || !errors.Is(full, event.ErrUnavailable) {
-		t.Fatalf("got %v, want that there is no room", full)
+		t.Fatalf("got %v, want ErrFull", full)
 	}
 	if err := s.LimitPages(t.Context(), 1<<30); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.CreateSubscription(t.Context(), sub); err != nil {
-		t.Errorf("with room again: %v", err)
+		t.Errorf("with free disk space again: %v", err)
 	}
 }
 

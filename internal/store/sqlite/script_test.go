@@ -22,7 +22,7 @@ var notCopied = map[string]string{
 	"sqlite_sequence":          "it is SQLite's own",
 	"subscriptions.checksum":   "it is about the SQLite file",
 	"subscriptions.deleted_at": "deleted ones are left behind",
-	"api_keys.used_at":         "it is noted anew",
+	"api_keys.used_at":         "it is recorded again",
 }
 
 // A column that the script does not name would be lost silently, for instance a setting.

@@ -96,7 +96,7 @@ func TestErrorsHaveTheirCodeAndLeaveTheStatementUsable(t *testing.T) {
 		}
 	}
 	if _, err := c.Exec("SELEKT"); err == nil || !strings.Contains(err.Error(), "SELEKT") {
-		t.Errorf("a statement that is none is %v", err)
+		t.Errorf("an invalid statement returns %v", err)
 	}
 	var n int
 	if err := c.Row("SELECT x FROM t").Scan(&n); err == nil || !strings.Contains(err.Error(), "holds string") {
