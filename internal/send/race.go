@@ -14,8 +14,8 @@ const nextAfter = 250 * time.Millisecond
 
 // race dials addresses and returns the first connection that succeeds. It starts the next dial
 // when one fails, or after nextAfter. Earlier dials continue until one succeeds or ctx ends.
-// Connections that succeed too late are closed. next returns the next address; its error ends the list, and is the
-// error of race if there was no address.
+// Connections that succeed too late are closed. next returns the next address. Its error ends the
+// list, and is the error of race if there was no address.
 func race[C io.Closer](ctx context.Context, next func(context.Context) (netip.AddrPort, error), dial func(context.Context, netip.AddrPort) (C, error)) (C, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

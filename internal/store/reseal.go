@@ -12,7 +12,7 @@ type Resealed struct {
 	Sealed  int            // sealed again, under the current key
 	Current int            // already sealed under it, or nothing to seal, or there is no key
 	Changed int            // changed by others again and again; the next call finds them
-	Locked  map[string]int // could not be opened, by reason
+	Locked  map[string]int // could not be decrypted, by reason
 }
 
 const (

@@ -16,8 +16,8 @@ import (
 // decrypts them after it has read them. It is the only place where that happens. It is between a
 // driver and the cache, so the cache contains decrypted ones.
 //
-// Each value is sealed for its subscription and its field, so it can't be opened in another row.
-// Values that are not sealed in the database are read as they are. If a value can't be opened,
+// Each value is sealed for its subscription and its field, so it can't be decrypted in another row.
+// Values that are not sealed in the database are read as they are. If a value can't be decrypted,
 // the subscription is returned without secrets and headers, and its Sealed says why.
 //
 // Sealed embeds the roles without secrets. It writes out every method of Subscriptions, so that a
@@ -104,7 +104,7 @@ func (s *Sealed) ResumeSubscription(ctx context.Context, id event.ID, at time.Ti
 	return s.open(sub), err
 }
 
-// DeleteSubscription is as in Subscriptions. It erases the sealed values without opening them.
+// DeleteSubscription is as in Subscriptions. It erases the sealed values without decrypting them.
 func (s *Sealed) DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error {
 	return s.driver.DeleteSubscription(ctx, id, at, revision)
 }
