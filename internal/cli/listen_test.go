@@ -59,7 +59,7 @@ func TestListenArguments(t *testing.T) {
 		{"a body that HTTP can't carry", []string{"--status", "204", "--body", "x"}, 2, "has no body"},
 		{"a delay into the past", []string{"--delay", "-1s"}, 2, "--delay"},
 		{"a count below nothing", []string{"--fail-first", "-1"}, 2, "--fail-first"},
-		{"a secret that can't be decoded", []string{"--secret", "whsec_*geheim"}, 2, "the secret begins with whsec_, but what follows is not base64"},
+		{"a secret that can't be decoded", []string{"--secret", "whsec_*geheim"}, 2, "the secret begins with whsec_, but the rest is not base64"},
 		{"a secret with a line end", []string{"--secret", "geheim\n"}, 2, "the secret ends with a line break; remove it"},
 		{"a secret in quotes", []string{"--secret", `"geheim"`}, 2, "the secret is in quotes; remove them"},
 		{"the prefix of a signature", []string{"--secret", "v1,whsec_geheim"}, 2, "the secret begins with v1"},

@@ -208,7 +208,7 @@ func TestRedisOutOfMemoryAndEmpty(t *testing.T) {
 	x := newTrial(t)
 	do(t, x.redis, "CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
 	do(t, x.redis, "FLUSHALL")
-	await.NoError(t, func() error { return loggedOnce(x.far, "could not make the group") })
+	await.NoError(t, func() error { return loggedOnce(x.far, "could not create the group") })
 	do(t, x.redis, "CONFIG", "SET", "maxmemory", "0")
 	x.wantSettled(t, 20)
 }

@@ -285,9 +285,9 @@ func TestTargetsThatCannotBeCalled(t *testing.T) {
 	}{
 		{event.Subscription{TargetURL: "ftp://a.example/"}, someEvent(), "the target URL must begin with https:// or http://"},
 		{event.Subscription{TargetURL: "http://a.example:99999/"}, someEvent(), "the target URL has the port 99999"},
-		{event.Subscription{TargetURL: "http://u:confidential@a.example/"}, someEvent(), "the target URL must not hold a user name"},
+		{event.Subscription{TargetURL: "http://u:confidential@a.example/"}, someEvent(), "the target URL must not contain a user name"},
 		{event.Subscription{TargetURL: target, Headers: map[string]string{"X-A": "a\r\nconfidential: b"}}, someEvent(), "the subscription's header X-A contains characters that can't be sent"},
-		{event.Subscription{TargetURL: target, Headers: map[string]string{"X A\n": "b"}}, someEvent(), `the subscription's header X A\n holds characters`},
+		{event.Subscription{TargetURL: target, Headers: map[string]string{"X A\n": "b"}}, someEvent(), `the subscription's header X A\n contains characters`},
 		{event.Subscription{TargetURL: target, Headers: map[string]string{"": "b"}}, someEvent(), "the subscription's header  contains characters"},
 		{event.Subscription{TargetURL: target, Secrets: []event.Secret{"whsec_confidential!"}}, someEvent(), "the subscription's secrets can't be used to sign: webhook: bad secret: secret 1 of 1"},
 		{event.Subscription{TargetURL: target}, event.Event{ContentType: "a/b\r\nX: y"}, `the event's content type a/b\r\nX: y can't be sent as a header`},

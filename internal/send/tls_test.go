@@ -172,7 +172,7 @@ func TestHandshakes(t *testing.T) {
 		{"RSA key exchange alone", func(c net.Conn) {
 			tls.Server(c, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}, Certificates: []tls.Certificate{a.sign(t, leaf())}}).Handshake()
 		}, event.CodeTLS, "ADDR ended TLS: handshake failure; if the endpoint supports only RSA key exchange, start the service with GODEBUG=tlsrsakex=1"},
-		{"a part that is too narrow", respondNow("\x15\x03\x03\x00\x02\x02\x32"), event.CodeTLS, "ADDR ended TLS: error decoding message; where a part of the way is too narrow for a long ClientHello, starting the service with GODEBUG=tlsmlkem=0"},
+		{"a part that is too narrow", respondNow("\x15\x03\x03\x00\x02\x02\x32"), event.CodeTLS, "ADDR ended TLS: error decoding message; if something on the way can't handle a long ClientHello, start the service with GODEBUG=tlsmlkem=0"},
 		{"a fault of the endpoint's", respondNow("\x15\x03\x03\x00\x02\x02\x50"), event.CodeTLS, "ADDR ended TLS: internal error"},
 		{"bad record", respondNow("\x16\x03\x03\x00\x04\x02\x00\x00\x00"), event.CodeTLS, "ADDR ended TLS: "},
 		{"hangs up", func(c net.Conn) { c.Read(make([]byte, 16<<10)); c.Close() }, event.CodeConnectionClosed, "ADDR closed the connection during the TLS handshake"},
