@@ -205,7 +205,7 @@ func TestNextAttempt(t *testing.T) {
 		why    string
 	}{
 		{"its due time", event.Subscription{Active: true}, due, ""},
-		{"a time that the endpoint asked for", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(time.Hour)}}, noon.Add(time.Hour), "the endpoint asked for no requests before 2026-03-01T13:00:00Z"},
+		{"a time that the endpoint asked for", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(time.Hour)}}, noon.Add(time.Hour), "the endpoint is held back until 2026-03-01T13:00:00Z, after a response with Retry-After"},
 		{"that has passed", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(-time.Hour)}}, due, ""},
 		{"or comes before the due time", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(time.Second)}}, due, ""},
 		{"a pause", event.Subscription{Active: true, PausedAt: noon, PausedReason: "maintenance"}, time.Time{}, "the subscription has been paused since 2026-03-01T12:00:00Z: maintenance"},

@@ -33,7 +33,7 @@ func TestGuardTable(t *testing.T) {
 		{"192.0.0.8", "dummy address (RFC 7600)"},
 		{"192.0.0.9", "port control (RFC 7723)"},
 		{"192.0.0.10", "TURN relays (RFC 8155)"},
-		{"192.0.0.170 192.0.0.171", "NAT64 (RFC 7050)"},
+		{"192.0.0.170 192.0.0.171", "an address for NAT64 discovery (RFC 7050)"},
 		{"192.0.0.11 192.0.0.169 192.0.0.172 192.0.0.192 192.0.0.255", "IETF protocols (RFC 6890)"},
 		{"191.255.255.255 192.0.1.0 192.0.1.255 192.0.3.0", public},
 		{"192.0.2.0 192.0.2.255", "documentation (RFC 5737)"},
