@@ -31,7 +31,7 @@ func TestKeysHaveAScopeAndAnEnd(t *testing.T) {
 		{"a scope and a duration", []string{"billing", "--scope", "publish", "--expires", "90d"}, 0, `with the scope publish; it ends at \d{4}-\d\d-\d\dT`},
 		{"a day", []string{"support", "--scope", "read", "--expires", "2099-01-31"}, 0, `with the scope read; it ends at 2099-01-31T00:00:00Z`},
 		{"a scope that there is not", []string{"x", "--scope", "write"}, 1, `"write" is not a scope; use admin, publish or read`},
-		{"no scope", []string{"x", "--scope", ""}, 1, `write admin, publish or read`},
+		{"no scope", []string{"x", "--scope", ""}, 1, `use admin, publish or read`},
 		{"a day that is past", []string{"x", "--expires", "2020-01-31"}, 1, `2020-01-31.*in the past`},
 		{"a number of what", []string{"x", "--expires", "90"}, 1, `90.*90d or 12h`},
 		{"no name", nil, 2, `NAME`},

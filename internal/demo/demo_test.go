@@ -180,7 +180,7 @@ func TestDemoDoesNotAddUp(t *testing.T) {
 	if err := d.run(t.Context()); !errors.Is(err, ErrSaid) {
 		t.Errorf("got %v, want a failure that was said", err)
 	}
-	for _, want := range []string{"✗ 5 events failed at crm, where they should be delivered, for example delivery ", "answered 418", "are in " + dir} {
+	for _, want := range []string{"✗ 5 events failed at crm, where they should be delivered, for example delivery ", "responded with 418", "are in " + dir} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
