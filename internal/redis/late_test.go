@@ -66,7 +66,7 @@ func TestRubbishEntries(t *testing.T) {
 	s.put(t, claim(theSub, 10), 0)
 	l.wantKnown(t)
 	s.wantEmpty(t)
-	if n := far.log.count("can't be read"); n != 1 {
+	if n := far.log.count("can't be decoded"); n != 1 {
 		t.Errorf("it is said %d times:\n%s", n, far.log)
 	}
 }
