@@ -1,18 +1,22 @@
 # What a newcomer needs: `make test`. What a change needs before it is proposed:
-# `make check`. Go is needed, and the servers of PostgreSQL and Redis, which the tests
-# start themselves; what the checks use is built from tools/go.mod.
+# `make check`. Go is needed, the servers of PostgreSQL and Redis, which the tests
+# start themselves, and Node.js, Python and Java for the programs in docs/receive.md;
+# what the checks use is built from tools/go.mod.
 
 GO ?= go
 TOOLS := $(CURDIR)/bin/tools
 VERSION_FLAGS := -trimpath
 
-.PHONY: build deps test check fmt lint demo bench microbench compare chaos simulate fuzz generate licenses sbom reproducible vulncheck clean
+.PHONY: build deps servers test check fmt lint demo bench microbench compare chaos simulate fuzz generate licenses sbom reproducible vulncheck clean
 
 build: ## one static binary in bin/
 	CGO_ENABLED=0 $(GO) build $(VERSION_FLAGS) -o bin/hookferry ./cmd/hookferry
 
 deps: ## installs what the tests start, on Debian and Ubuntu; says what is missing elsewhere
 	@./scripts/deps
+
+servers: ## installs PostgreSQL and Redis alone
+	@./scripts/deps servers
 
 # The race detector needs a C compiler. Where there is none, the tests run without it.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
@@ -39,7 +43,7 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/staticcheck
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 
-generate: ## openapi.json and the README's table of settings, from the code
+generate: ## openapi.json, the table in docs/settings.md and .env.example, from the code
 	$(GO) test ./internal/api ./internal/config -run 'Document|README' -update
 
 FUZZTIME ?= 30s
@@ -54,7 +58,7 @@ KILLS ?= 50
 BACKLOG ?= 10000000
 POWER_LOSSES ?= 1000000
 UPGRADE ?= 1000000
-chaos: deps ## all faults under load, CHAOS_ROUNDS times: on several nodes four to five minutes each, on one process half a minute; and POWER_LOSSES, which are some three hours of two cores
+chaos: servers ## all faults under load, CHAOS_ROUNDS times: on several nodes four to five minutes each, on one process half a minute; and POWER_LOSSES, which are some three hours of two cores
 	HOOKFERRY_TEST_CHAOS=$(CHAOS_ROUNDS) $(GO) test $(RACE) -v -count=1 -timeout 0 ./internal/test/chaos
 	$(GO) test -v -count=$(CHAOS_ROUNDS) -timeout 0 ./internal/test/faults
 	HOOKFERRY_TEST_KILLS=$(KILLS) $(GO) test -v -count=1 -timeout 0 -run NothingAcknowledgedIsLostByKills ./internal/app
@@ -81,14 +85,14 @@ simulate: ## plays SIMULATE_SEEDS seeds from SIMULATE_FIRST on; of a single one 
 
 ROWS ?=
 BENCH ?=
-bench: deps build ## every row of docs/performance.md, in three quarters of an hour, and writes it; ROWS chooses
+bench: servers build ## every row of docs/performance.md, in three quarters of an hour, and writes it; ROWS chooses
 	$(GO) run ./internal/bench/table -rows '$(ROWS)' $(BENCH)
 
 microbench: ## the hot functions
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./webhook
 
 BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD~1)
-compare: deps build ## CPU a delivery, rate and allocations of this tree beside those of BASE, the last release, for people to read
+compare: servers build ## CPU a delivery, rate and allocations of this tree beside those of BASE, the last release, for people to read
 	@./scripts/compare $(BASE)
 
 $(TOOLS)/%: tools/go.mod tools/go.sum

@@ -49,10 +49,10 @@ func orNone(text string) string {
 // plain is a text without Markdown's marks.
 func plain(text string) string { return strings.ReplaceAll(text, "`", "") }
 
-// Markdown is the table of all settings, as the README shows it.
+// Markdown is the table of all settings, as docs/settings.md shows it.
 func Markdown() string {
 	var b strings.Builder
-	b.WriteString("| variable | default | used by | |\n|---|---|---|---|\n")
+	b.WriteString("| setting | default | used by | meaning |\n|---|---|---|---|\n")
 	for _, d := range declarations(&Config{}) {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", d.nameColumn(), d.defaultColumn(), d.role, d.meaningColumn())
 	}

@@ -68,10 +68,9 @@ func (t *table) headline() string {
 	return b.String()
 }
 
-// thousands is a number with a comma, rounded to three figures.
+// thousands is a number with a comma.
 func thousands(n float64) string {
-	unit := math.Pow(10, max(0, math.Floor(math.Log10(max(n, 1)))-2))
-	whole := int(math.Round(n/unit) * unit)
+	whole := int(math.Round(n))
 	if whole < 1000 {
 		return fmt.Sprint(whole)
 	}
