@@ -169,7 +169,7 @@ func TestDetailNamesTheFirstField(t *testing.T) {
 		{"one", "POST", "/subscriptions/", `{"target_url": "ftp://example.com"}`, "target_url: must ", 0},
 		{"two", "POST", "/subscriptions/", `{"timeout_seconds": 99, "target_url": "example.com"}`, "target_url: ", 1},
 		{"three, in reverse", "PUT", "/subscriptions/" + id, `{"rate_per_second": -1, "event_types": ["a..b"], "target_url": ""}`, "target_url: must not be empty", 2},
-		{"a field after another that is right", "PUT", "/subscriptions/" + id, `{"rate_per_second": -1, "max_in_flight": -1, ` + good + `}`, "max_in_flight: must be between 0 (the service's setting) and 1000", 1},
+		{"a field after another that is right", "PUT", "/subscriptions/" + id, `{"rate_per_second": -1, "max_in_flight": -1, ` + good + `}`, "max_in_flight: must be between 0 (the service's default) and 1000", 1},
 		{"elements in their order, not in that of their digits", "POST", "/subscriptions/", `{` + good + `, "event_types": ["a","b","!","d","e","f","g","h","i","j","!"]}`, "event_types[2]: ", 1},
 		{"wrong types come in the same order", "POST", "/subscriptions/", `{"body": 1, "headers": [], "description": 2}`, "description: must be a string, found a number", 2},
 		{"what is known comes before what is not", "POST", "/subscriptions/", `{"a": 1, "target_url": 1}`, "target_url: must be a string, found a number", 1},

@@ -65,7 +65,7 @@ func TestHeldReason(t *testing.T) {
 	path := "/status/delivery/" + s.ingest(id).String()
 	s.memory.subscriptions[0].Health.NotBefore = testTime.Add(time.Hour)
 	got := s.want(200, s.do("GET", path, "")).json
-	if got["next_attempt_at"] != "2026-11-23T18:44:00Z" || got["held_reason"] != "the endpoint asked for no requests before 2026-11-23T18:44:00Z" {
+	if got["next_attempt_at"] != "2026-11-23T18:44:00Z" || got["held_reason"] != "the endpoint is held back until 2026-11-23T18:44:00Z, after a response with Retry-After" {
 		t.Errorf("while the endpoint asks for no requests: %v because %v", got["next_attempt_at"], got["held_reason"])
 	}
 	s.want(200, s.do("POST", "/subscriptions/"+id+"/pause", `{"reason": "maintenance"}`))

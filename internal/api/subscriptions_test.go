@@ -77,7 +77,7 @@ func TestWarnings(t *testing.T) {
 		{"a text that could be guessed", `"secret": "my_secret_key"`, []string{"secret does not begin with whsec_", "secret is shorter than 16 bytes"}},
 		{"a text", `"secret": "0123456789abcdef"`, []string{"secret does not begin with whsec_"}},
 		{"a key of 5 bytes", `"secret": "whsec_c2hvcnQ="`, []string{"secret is shorter than 16 bytes"}},
-		{"a key of 16 bytes", `"secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="`, []string{"secret holds a key of 16 bytes"}},
+		{"a key of 16 bytes", `"secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="`, []string{"secret has a key of 16 bytes"}},
 		{"every event", `"event_types": ["*"]`, nil},
 		{"a type of that name", `"event_types": ["all.users"]`, nil},
 		{"all", `"event_types": ["all"]`, []string{`event_types[0] is "all", which matches only events of exactly that type`}},

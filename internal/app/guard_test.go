@@ -19,10 +19,10 @@ func TestTheGuardHoldsAtTheDoorAndAtTheCall(t *testing.T) {
 		setting []string
 		words   string
 	}{
-		{"loopback is not public", []string{"HOOKFERRY_ALLOW_TARGETS="}, "127.0.0.1 is a loopback address (RFC 1122), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=127.0.0.1/32"},
-		{"denied, though allowed", []string{allowed, "HOOKFERRY_DENY_TARGETS=127.0.0.1"}, "127.0.0.1 is not called, because HOOKFERRY_DENY_TARGETS names it"},
-		{"another port", []string{allowed, "HOOKFERRY_TARGET_PORTS=1-1023"}, "is not called; those of HOOKFERRY_TARGET_PORTS are: 1-1023"},
-		{"not https", []string{allowed, "HOOKFERRY_REQUIRE_HTTPS=true"}, "http:// is not called, only https:// is, because HOOKFERRY_REQUIRE_HTTPS is set"},
+		{"loopback is not public", []string{"HOOKFERRY_ALLOW_TARGETS="}, "127.0.0.1 is blocked: it is a loopback address (RFC 1122); the operator can allow it with HOOKFERRY_ALLOW_TARGETS=127.0.0.1/32"},
+		{"denied, though allowed", []string{allowed, "HOOKFERRY_DENY_TARGETS=127.0.0.1"}, "127.0.0.1 is blocked: it is listed in HOOKFERRY_DENY_TARGETS"},
+		{"another port", []string{allowed, "HOOKFERRY_TARGET_PORTS=1-1023"}, "is blocked; HOOKFERRY_TARGET_PORTS allows 1-1023"},
+		{"not https", []string{allowed, "HOOKFERRY_REQUIRE_HTTPS=true"}, "http:// is blocked, because HOOKFERRY_REQUIRE_HTTPS is set; use https://"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			r := receive(t, "", nil)

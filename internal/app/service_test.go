@@ -101,7 +101,7 @@ func TestFailureIsRetriedOnScheduleAndSaysWhy(t *testing.T) {
 		t.Fatalf("delivery %v", d)
 	}
 	first := attempts[0].(map[string]any)
-	if first["error"] != "answered 500 Internal Server Error" || first["error_code"] != "http_status" || first["response"] != "not now\n" {
+	if first["error"] != "responded with 500 Internal Server Error" || first["error_code"] != "http_status" || first["response"] != "not now\n" {
 		t.Errorf("first attempt %v", first)
 	}
 	for _, got := range r.got() {

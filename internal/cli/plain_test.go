@@ -147,9 +147,9 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 			"postgres://SEKRET:SEKRET@nohost.invalid/SEKRET":        "PostgreSQL at nohost.invalid:5432: ",
 			"postgres://hf:p@SEKRET#w%rd@127.0.0.1:1/hf":            "%40 for @",
 			"postgres://hf:p@SEKRET@127.0.0.1/hf":                   "%40 for @",
-			"postgres://hf@127.0.0.1:1/hf?sslmode=SEKRET":           "sslmode is none of",
+			"postgres://hf@127.0.0.1:1/hf?sslmode=SEKRET":           "sslmode must be",
 			"postgres://hf@127.0.0.1:1/hf?sslpassword=SEKRET":       "nothing listens there",
-			"postgres://hf@127.0.0.1:1/hf?password=SEKRET&port=SEK": "a port is a number",
+			"postgres://hf@127.0.0.1:1/hf?password=SEKRET&port=SEK": "a port must be a number",
 		} {
 			t.Setenv("DATABASE_URL", url)
 			status, out, said := runCommand(t, args...)

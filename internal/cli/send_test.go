@@ -103,7 +103,7 @@ See .hookferry send --help.\.
 		{"a type that is not wanted", "", []string{"--wait", good, "order.paid", "1"}, 0, `filtered: the subscription wants .*; nothing is delivered\n`, ``},
 		{"an id that is unknown", "", []string{"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", "a", "1"}, 1, ``, `hookferry: the service responded with 404 Not Found: No subscription has this id.*\n`},
 		{"an id that is none", "", []string{"../../health", "a", "1"}, 1, ``, `hookferry: the service responded with 404 Not Found: .*\n`},
-		{"a type that is none", "", []string{good, "user created", "1"}, 1, ``, `hookferry: the service responded with 422 .* event: holds .*\n`},
+		{"a type that is none", "", []string{good, "user created", "1"}, 1, ``, `hookferry: the service responded with 422 .* event: contains .*\n`},
 	} {
 		args := append([]string{"send", "--url", url}, test.args...)
 		code, out, errOut := run(t, strings.NewReader(test.in), args...)

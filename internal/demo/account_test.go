@@ -19,7 +19,7 @@ func honest() account {
 	entryOf := func(receiver int, id, status string, taken int) entry {
 		return entry{
 			receiver: receiver, data: data,
-			delivery: client.Delivery{ID: id, Status: status, Attempts: []client.Attempt{{AttemptNumber: 1, Success: taken > 0, Error: "no answer within 1s"}}},
+			delivery: client.Delivery{ID: id, Status: status, Attempts: []client.Attempt{{AttemptNumber: 1, Success: taken > 0, Error: "no response within 1s"}}},
 			seen:     reception{receiver: receiver, data: data, requests: 1, taken: taken},
 		}
 	}

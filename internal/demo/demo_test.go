@@ -72,15 +72,15 @@ What happened
   shop       11 events, all delivered on the first attempt
   crm        10 events, all delivered on the first attempt
   billing    6 events, all delivered on the first attempt
-  warehouse  6 events, all delivered on attempt 3; earlier attempts failed: answered 503 Service Unavailable
-  analytics  4 events, all failed after 3 attempts: no answer within 200ms
+  warehouse  6 events, all delivered on attempt 3; earlier attempts failed: responded with 503 Service Unavailable
+  analytics  4 events, all failed after 3 attempts: no response within 200ms
   old-site   2 events, all failed after 2 attempts: redirect to http://127.0.0.1:PORT/elsewhere not followed
              The redirect was not followed.
-  partner    1 event, failed at once: answered 410 Gone
+  partner    1 event, failed at once: responded with 410 Gone
              Its subscription was disabled, and the next event for it refused (409).
 
 A subscription with the target http://169.254.169.254/latest/meta-data/ was refused:
-  169.254.169.254 is a link-local address, where clouds keep their metadata (RFC 3927), which is not called
+  169.254.169.254 is blocked: it is a link-local address, which clouds use for metadata (RFC 3927)
 
 Latency, POST → disk → endpoint, if it responds at once: p50 TIME   p95 TIME   p99 TIME
 
@@ -180,7 +180,7 @@ func TestDemoDoesNotAddUp(t *testing.T) {
 	if err := d.run(t.Context()); !errors.Is(err, ErrSaid) {
 		t.Errorf("got %v, want a failure that was said", err)
 	}
-	for _, want := range []string{"✗ 5 events failed at crm, but expected to be delivered, for example delivery ", "answered 418", "are in " + dir} {
+	for _, want := range []string{"✗ 5 events failed at crm, but expected to be delivered, for example delivery ", "responded with 418", "are in " + dir} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}

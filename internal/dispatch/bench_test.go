@@ -9,8 +9,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// instant is a store, a set of subscriptions, an endpoint and an observer that take no
-// time, so that what is left is the dispatcher's own.
+// instant is a store, a set of subscriptions, an endpoint and an observer that take no time, so
+// that only the dispatcher is measured.
 type instant struct{ recorded chan int }
 
 func (instant) Claim(context.Context, event.ClaimRequest) (c event.Claim, err error) { return c, nil }
@@ -38,7 +38,7 @@ func (instant) Send(context.Context, event.Subscription, event.Claimed) event.Ou
 	return event.Outcome{StatusCode: 200}
 }
 
-// BenchmarkDelivery is one delivery from its reservation to its record. As many are under
+// BenchmarkDelivery measures one delivery from its reservation to its record. As many are under
 // way as one lane lets ingest reserve.
 func BenchmarkDelivery(b *testing.B) {
 	const batch = 128

@@ -25,7 +25,7 @@ func TestNew(t *testing.T) {
 		{"until a day", keys.Wanted{Name: strings.Repeat("a", 100), Scope: "read", Expires: "2027-01-31"}, time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC), ""},
 		{"no name", keys.Wanted{Scope: "admin"}, time.Time{}, "1 to 100 characters"},
 		{"a name that is too long", keys.Wanted{Name: strings.Repeat("a", 101), Scope: "admin"}, time.Time{}, "this one has 101"},
-		{"no such scope", keys.Wanted{Name: "a", Scope: "write"}, time.Time{}, `"write" is no scope`},
+		{"no such scope", keys.Wanted{Name: "a", Scope: "write"}, time.Time{}, `"write" is not a scope`},
 		{"an end that is none", keys.Wanted{Name: "a", Scope: "admin", Expires: "soon"}, time.Time{}, `--expires is "soon", which`},
 	} {
 		text, k, err := keys.New(c.wanted, now)

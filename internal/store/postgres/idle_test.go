@@ -12,9 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
-// BenchmarkIdle is what a node costs that has nothing to do: it claims every second,
-// rescues every five, is asked for its depth and a sign of life, and expires every
-// minute.
+// BenchmarkIdle measures the cost of a node that has nothing to do. It claims every second,
+// rescues every five seconds, is asked for its depth and pinged, and expires every minute.
 func BenchmarkIdle(b *testing.B) {
 	idle, err := pgtest.Start()
 	if err != nil {

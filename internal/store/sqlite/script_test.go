@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// notCopied are the tables and columns that the script in docs/operate.md leaves behind on
-// the way to PostgreSQL, with the reason.
+// notCopied are the tables and columns that the script in docs/operate.md does not copy to
+// PostgreSQL, with the reason.
 var notCopied = map[string]string{
 	"events":                   "the old installation delivers what it has",
 	"deliveries":               "the same",
@@ -22,10 +22,10 @@ var notCopied = map[string]string{
 	"sqlite_sequence":          "it is SQLite's own",
 	"subscriptions.checksum":   "it is about the SQLite file",
 	"subscriptions.deleted_at": "deleted ones are left behind",
-	"api_keys.used_at":         "it is noted anew",
+	"api_keys.used_at":         "it is recorded again",
 }
 
-// A column that the script does not name is lost on the way, silently: a setting, say.
+// A column that the script does not name would be lost silently, for instance a setting.
 func TestScriptToPostgreSQLNamesEveryColumn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hookferry.db")
 	reopen(t, path)

@@ -2,8 +2,8 @@ package sqlite
 
 import "github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 
-// statements are the writer's own, prepared once on its connection. What is needed seldom is
-// prepared where it is.
+// statements are the writer's statements, prepared once on its connection. Those that are rarely
+// needed are prepared where they are used.
 type statements struct {
 	insertEvent, insertDelivery *rawsqlite.Insert
 	insertAttempt               *rawsqlite.Insert

@@ -94,7 +94,7 @@ func status(code int) event.Outcome {
 }
 
 func noAnswer() event.Outcome {
-	return event.Outcome{Code: event.CodeTimeout, Error: "no answer within 10s"}
+	return event.Outcome{Code: event.CodeTimeout, Error: "no response within 10s"}
 }
 
 // process is one run of the service on the world's database.
