@@ -14,10 +14,10 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
-// Copy is a copy of all that a SQLite database keeps to PostgreSQL.
+// Copy copies everything that a SQLite database keeps to PostgreSQL.
 //
-// It may be broken off anywhere: the next one with the same source and target goes on where it
-// stopped. If the source has changed meanwhile, because its service ran, the next one begins anew.
+// It can be interrupted at any point: the next run with the same source and target continues where
+// it stopped. If the source has changed in between, because its service ran, that run starts over.
 type Copy struct {
 	From, To config.Database
 	Settings config.Config // of which the master keys and the retention are used
@@ -88,10 +88,10 @@ func (c *Copy) check() error {
 	case from == config.Postgres && to == config.Postgres:
 		return errors.New("a copy goes from SQLite to PostgreSQL: between two databases of PostgreSQL, use `pg_dump` and `pg_restore`")
 	}
-	return errors.New("a copy goes from SQLite to PostgreSQL, and there is none the other way")
+	return errors.New("a copy goes from SQLite to PostgreSQL: there is no copy from PostgreSQL to SQLite")
 }
 
-// examineSource looks for damage, and at the secrets, before anything is written.
+// examineSource checks the source for damage, and the master keys, before anything is written.
 func (c *copying) examineSource(ctx context.Context) (err error) {
 	c.Say("examining " + c.From.String())
 	now := time.Now()
@@ -102,7 +102,7 @@ func (c *copying) examineSource(ctx context.Context) (err error) {
 	c.findings = map[event.Rule]int{}
 	for _, f := range findings {
 		if isDamage(f) || f.Rule == event.RuleDeliveryHasEvent {
-			return fmt.Errorf("the source is damaged: there are %s; `hookferry doctor` says what to do about it, and nothing is copied before", shownFinding(f).What)
+			return fmt.Errorf("the source is damaged, and nothing is copied from a damaged database: there are %s; run `hookferry doctor` to see what to do", shownFinding(f).What)
 		}
 		c.findings[f.Rule] = f.Found
 	}
@@ -116,8 +116,8 @@ func (c *copying) examineSource(ctx context.Context) (err error) {
 	return err
 }
 
-// checkSecrets looks whether the master keys here open what is sealed. Secrets are copied as they are
-// sealed, so the new nodes need the keys of the old one.
+// checkSecrets checks whether the master keys here open what is sealed. Secrets are copied as they are,
+// so the new nodes need the keys of the old service.
 func (c *copying) checkSecrets(ctx context.Context) error {
 	const page = 100
 	locked, why := 0, ""
@@ -139,14 +139,14 @@ func (c *copying) checkSecrets(ctx context.Context) error {
 	switch {
 	case locked == 0:
 	case c.Settings.MasterKeys.Seals():
-		return fmt.Errorf("HOOKFERRY_MASTER_KEY does not open the secrets of %d subscription(s) (%s): set it to what the service has, or leave it out here, because secrets are copied as they are sealed", locked, why)
+		return fmt.Errorf("HOOKFERRY_MASTER_KEY does not open the secrets of %d subscription(s) (%s): set it to the value that the service has, or unset it here, because secrets are copied as they are", locked, why)
 	default:
-		c.Say(fmt.Sprintf("the secrets of %d subscription(s) are sealed, and are copied so: give the new nodes the HOOKFERRY_MASTER_KEY of the old service", locked))
+		c.Say(fmt.Sprintf("the secrets of %d subscription(s) are sealed, and are copied as they are: the new nodes need the HOOKFERRY_MASTER_KEY of the old service", locked))
 	}
 	return nil
 }
 
-// copy writes what is missing in the target.
+// copy writes what the target lacks.
 func (c *copying) copy(ctx context.Context) error {
 	state, err := c.target.Copied(ctx)
 	if err != nil {
@@ -154,15 +154,15 @@ func (c *copying) copy(ctx context.Context) error {
 	}
 	switch {
 	case state.Ended && state.Fingerprint == c.print:
-		c.Say("the copy has ended before; comparing both sides")
+		c.Say("the copy is complete already; comparing both sides")
 		return nil
 	case state.Ended:
-		return errors.New("the target holds a copy that has ended, of another source or of what this one was before: copy into an empty database")
+		return errors.New("the target holds a complete copy of another source, or of this one before it changed: copy into an empty database")
 	case state.Fingerprint == c.print:
-		c.Say("going on with a copy that was broken off")
+		c.Say("continuing a copy that was interrupted")
 	default:
 		if state.Fingerprint != "" {
-			c.Say("the target holds part of a copy of another source, or of what this one was before it changed: beginning anew")
+			c.Say("the target holds part of a copy of another source, or of this one before it changed: starting over")
 		}
 		if err := c.target.Begin(ctx, c.From.String(), c.print); err != nil {
 			return err
@@ -172,7 +172,7 @@ func (c *copying) copy(ctx context.Context) error {
 	return c.steps(ctx, state)
 }
 
-// steps makes the steps from the one on that the state names.
+// steps runs the steps, from the one that the state names.
 func (c *copying) steps(ctx context.Context, state postgres.Copied) error {
 	var last []store.CopyStep
 	rows := map[string][][]any{}
@@ -213,8 +213,8 @@ func (c *copying) writer(ctx context.Context, step store.CopyStep) func(store.Ba
 	}
 }
 
-// rowsOf is how many rows a step has, or 0 if that is not known: the two kinds of deliveries are
-// counted together.
+// rowsOf returns how many rows a step has, or 0 if that is not known: implicit deliveries are counted
+// with the others.
 func (c *copying) rowsOf(step store.CopyStep) (n int64) {
 	if step.Name != "deliveries" {
 		return c.counts[step.Name]
@@ -239,7 +239,7 @@ func (c *copying) account(ctx context.Context) (account []CopyAccount, err error
 		}
 	}
 	if differ > 0 {
-		return account, errors.New("the two sides differ: something else has changed the target during the copy or since it ended, so do not use it; copy into an empty database")
+		return account, errors.New("the two sides differ, because something else has changed the target during the copy or after it: copy into an empty database")
 	}
 	return account, c.auditTarget(ctx)
 }
@@ -250,7 +250,7 @@ func (c *copying) auditTarget(ctx context.Context) error {
 	now := time.Now()
 	findings, err := c.target.Audit(ctx, now, now.Add(-c.Settings.Retention))
 	if errors.Is(err, context.DeadlineExceeded) {
-		c.Say("the numbers agree; the copy is too large to be audited in a minute")
+		c.Say("the numbers agree; the copy is too large to audit within a minute")
 		return nil
 	}
 	if err != nil {

@@ -298,8 +298,8 @@ func endSessions(t *testing.T, url string) {
 	}
 }
 
-// A source whose service ran again after a copy was broken off is copied anew.
-func TestCopyBeginsAnewWhenTheSourceHasChanged(t *testing.T) {
+// A source whose service ran again after a copy was broken off is copied from the beginning.
+func TestCopyStartsOverWhenTheSourceHasChanged(t *testing.T) {
 	t.Parallel()
 	path := everyState(t)
 	c := copyOf(t, path, postgresServer.Database(t, ""))
@@ -323,7 +323,7 @@ func TestCopyBeginsAnewWhenTheSourceHasChanged(t *testing.T) {
 	var said []string
 	c.Say, c.Progress = func(sentence string) { said = append(said, sentence) }, func(app.CopyProgress) {}
 	wantCopied(t, c)
-	if !strings.Contains(strings.Join(said, "\n"), "beginning anew") {
+	if !strings.Contains(strings.Join(said, "\n"), "starting over") {
 		t.Errorf("it says %q", said)
 	}
 	s = openSQLite(t, path)
@@ -400,9 +400,9 @@ func TestCopyRefusesASource(t *testing.T) {
 		{"it is not there", func(t *testing.T, path string) { os.Remove(path) }, "no such file"},
 		{"it is an empty file", func(t *testing.T, path string) { os.WriteFile(path, nil, 0o600) }, "has no tables of Hookferry's"},
 		{"it is no database", func(t *testing.T, path string) { os.WriteFile(path, []byte(strings.Repeat("notes ", 1000)), 0o600) }, "is damaged"},
-		{"a payload is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE events SET payload = x'00' WHERE seq = 3`) }, "the source is damaged: there are events that the disk has changed"},
-		{"a subscription is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE subscriptions SET target_url = 'x'`) }, "the source is damaged: there are subscriptions that the disk has changed"},
-		{"a delivery has no event", func(t *testing.T, path string) { change(t, path, `DELETE FROM events WHERE seq = 3`) }, "the source is damaged: there are deliveries without the event"},
+		{"a payload is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE events SET payload = x'00' WHERE seq = 3`) }, "there are events that the disk has changed"},
+		{"a subscription is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE subscriptions SET target_url = 'x'`) }, "there are subscriptions that the disk has changed"},
+		{"a delivery has no event", func(t *testing.T, path string) { change(t, path, `DELETE FROM events WHERE seq = 3`) }, "there are deliveries without the event"},
 		{"a newer release made it", func(t *testing.T, path string) {
 			change(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
 		}, "are of a newer release"},
@@ -437,7 +437,7 @@ func TestCopyGoesFromSQLiteToPostgreSQL(t *testing.T) {
 	}{
 		{lite, lite, "hookferry backup"},
 		{pg, pg, "pg_dump"},
-		{pg, lite, "there is none the other way"},
+		{pg, lite, "there is no copy from PostgreSQL to SQLite"},
 	} {
 		if _, err := (app.Copy{From: tt.from, To: tt.to}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("from %s to %s: it says %v, want %q", tt.from, tt.to, err, tt.want)

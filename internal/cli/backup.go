@@ -16,14 +16,14 @@ func newBackup(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Copy the SQLite database to a new file",
-		Long: `Copies the SQLite database to FILE. The service may be running meanwhile: the copy
-is the database as it was at one moment, with every event that was acknowledged before
-the command began. It is checked, and gets the name FILE when it is whole and on disk.
+		Long: `Copies the SQLite database to FILE. The service may be running: the copy is the database
+at one moment, with every event that was accepted before the command started. The copy
+is checked, and gets the name FILE only when it is complete and on disk.
 
-FILE is never overwritten, and only its owner can read it. It holds what the database
-holds: payloads, and the subscriptions' secrets, which are sealed if HOOKFERRY_MASTER_KEY
-is set. Keep that key elsewhere. To restore, stop the service and put FILE in the data
-directory as hookferry.db, without the hookferry.db-wal and hookferry.db-shm of before.
+An existing FILE is never overwritten. Only its owner can read the new one: it holds
+payloads and secrets. Secrets are sealed if HOOKFERRY_MASTER_KEY is set; keep that key
+elsewhere. To restore, stop the service, remove hookferry.db, hookferry.db-wal and
+hookferry.db-shm from the data directory, and put FILE there as hookferry.db.
 
 On PostgreSQL use pg_dump or pg_basebackup.`,
 		Example: `  hookferry backup /backup/hookferry-2026-11-28.db
@@ -39,6 +39,9 @@ On PostgreSQL use pg_dump or pg_basebackup.`,
 				to = absolute
 			}
 			size, err := app.Backup(cmd.Context(), cfg, to)
+			if err != nil && cmd.Context().Err() != nil {
+				return fmt.Errorf("interrupted: there is no backup at %s", to)
+			}
 			if err != nil {
 				return err
 			}

@@ -23,18 +23,19 @@ func newCopy(s streams) *cobra.Command {
 		Long: `Copies everything that a SQLite database keeps to PostgreSQL: subscriptions with their
 secrets, health and pauses, API keys, idempotency keys, events, deliveries and attempts.
 All ids stay what they are. Pending deliveries keep their schedule; those that were
-being attempted when the service stopped are due.
+being attempted when the service stopped are due now.
 
 Stop the service first. The source is not changed, and must have the tables of this
-release. The target must not be in use. The copy may be broken off: run it again, and it
-goes on where it stopped. At the end it prints how many rows of each kind both sides
+release. The target must not be in use. If the copy is interrupted, run it again: it
+continues where it stopped. At the end it prints how many rows of each kind both sides
 have, and fails if the numbers differ.
 
-Secrets are copied as they are sealed: give the new nodes the HOOKFERRY_MASTER_KEY of the
-old service. Then start them, and never the old service again: it would deliver what is
-pending a second time.
+Secrets are copied as they are, sealed or not: the new nodes need the
+HOOKFERRY_MASTER_KEY of the old service. Do not start the old service again: it would
+deliver what is pending a second time.
 
-Without --to the target is DATABASE_URL, which keeps its password off the command line.`,
+Without --to, the target is DATABASE_URL: a password in it is not visible in the list of
+processes.`,
 		Example: `  hookferry copy --from sqlite:///var/lib/hookferry/hookferry.db --to postgres://hookferry@db/hookferry
   DATABASE_URL=postgres://… hookferry copy --from sqlite:///var/lib/hookferry/hookferry.db`,
 		Args: noArgs,
@@ -92,6 +93,9 @@ func runCopy(cmd *cobra.Command, s streams, c app.Copy) error {
 	account, err := c.Run(cmd.Context())
 	if len(account) > 0 {
 		printAccount(s, account)
+	}
+	if cmd.Context().Err() != nil {
+		return errors.New("interrupted: run the same command again, and it continues where it stopped")
 	}
 	if err != nil {
 		return err

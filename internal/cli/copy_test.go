@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
@@ -18,7 +19,7 @@ func TestCopyIsCalled(t *testing.T) {
 		{"no target", []string{"--from", "sqlite://a.db"}, 2, "--to is missing"},
 		{"no URL", []string{"--from", "a.db", "--to", "postgres://h/x"}, 2, "--from is not a URL"},
 		{"another database", []string{"--from", "sqlite://a.db", "--to", "mysql://u:hunter2@h/x"}, 2, "--to "},
-		{"the other way", []string{"--from", "postgres://u:hunter2@h/x", "--to", "sqlite://a.db"}, 1, "there is none the other way"},
+		{"the other way", []string{"--from", "postgres://u:hunter2@h/x", "--to", "sqlite://a.db"}, 1, "there is no copy from PostgreSQL to SQLite"},
 		{"from a file to a file", []string{"--from", "sqlite://a.db", "--to", "sqlite://b.db"}, 1, "hookferry backup"},
 		{"between two of PostgreSQL", []string{"--from", "postgres://h/x", "--to", "postgres://h/y"}, 1, "pg_dump"},
 		{"no source", []string{"--from", "sqlite://a.db", "--to", "postgres://h/y"}, 1, `"a.db" can't be used`},
@@ -31,5 +32,27 @@ func TestCopyIsCalled(t *testing.T) {
 	}
 	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
 		t.Errorf("it leaves %v, %v", left, err)
+	}
+}
+
+// A signal during either command is answered with what the operator has now.
+func TestBackupAndCopyAreInterrupted(t *testing.T) {
+	t.Chdir(t.TempDir()) // no .env
+	if status, _, said := runCommand(t, "keys", "create", "operator", "--data", "."); status != 0 {
+		t.Fatal(said)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for want, args := range map[string][]string{
+		"interrupted: there is no backup at ": {"backup", "--data", ".", "b.db"},
+		"interrupted: run the same command":   {"copy", "--from", "sqlite://hookferry.db", "--to", "postgres://127.0.0.1:1/x"},
+	} {
+		var out, said strings.Builder
+		if status := Run(ended, args, strings.NewReader(""), &out, &said); status != 1 || !strings.Contains(said.String(), want) {
+			t.Errorf("%v ends with %d: %s", args, status, said.String())
+		}
+	}
+	if _, err := os.Stat("b.db"); err == nil {
+		t.Error("there is a backup")
 	}
 }

@@ -13,9 +13,9 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// Target is a database that another one is copied into. The table copied_from notes which one, and
-// how far the copy has come: it is written in the transaction of each batch, so a copy that was
-// broken off goes on behind the last row that is there.
+// Target is a database that another one is copied into. The table copied_from records the source, and
+// how far the copy has come. It is written in the transaction of each batch, so a copy that was
+// interrupted continues after the last row that was written.
 type Target struct {
 	store *Store
 	run   string // names this run in copied_from: a later run takes the copy over
@@ -106,7 +106,7 @@ func awaitNoNode(ctx context.Context, conn *pgx.Conn) error {
 			return nil
 		}
 		if time.Now().After(until) {
-			return fmt.Errorf("%d connections of Hookferry's are open to the target: stop the nodes that run on it, and copy into a database that is not in use (a pooler such as PgBouncer keeps connections open: name PostgreSQL itself)", n)
+			return fmt.Errorf("the target is in use: Hookferry has %d connections to it; stop the nodes that run on it, or copy into another database (PgBouncer keeps connections open: use the address of PostgreSQL itself)", n)
 		}
 		select {
 		case <-ctx.Done():
@@ -161,8 +161,7 @@ func (t *Target) Copied(ctx context.Context) (c Copied, err error) {
 	return c, fail("read how far the copy has come", err)
 }
 
-// Begin begins a copy anew. What an earlier one has written of another source, or of another state
-// of the same one, is deleted.
+// Begin starts a copy from the beginning. It deletes what an interrupted copy has written.
 func (t *Target) Begin(ctx context.Context, source, fingerprint string) error {
 	return fail("begin the copy", pgx.BeginFunc(ctx, t.store.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `TRUNCATE events, deliveries, delivery_attempts, idempotency_keys`); err != nil {
@@ -199,7 +198,7 @@ func (t *Target) End(ctx context.Context, steps []store.CopyStep, rows map[strin
 }
 
 // errTakenOver is what a run gets when another one goes on with its copy.
-var errTakenOver = errors.New("another `hookferry copy` has begun, and goes on with this copy")
+var errTakenOver = errors.New("another `hookferry copy` has started, and continues this copy")
 
 func failCopy(what string, err error) error {
 	if errors.Is(err, errTakenOver) {
@@ -238,6 +237,9 @@ func (t *Target) makeWindows(ctx context.Context, step store.CopyStep, b store.B
 func (t *Target) Counts(ctx context.Context) (store.CopyCounts, error) {
 	counts := store.CopyCounts{}
 	err := t.store.scan(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil { // it reads everything
+			return err
+		}
 		for kind, table := range map[string]string{
 			"subscriptions": "subscriptions", "endpoint health": "subscription_health", "API keys": "api_keys",
 			"idempotency keys": "idempotency_keys", "events": "events", "attempts": "delivery_attempts",

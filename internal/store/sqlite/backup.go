@@ -27,7 +27,7 @@ import (
 const partial = ".partial"
 
 // Backup writes a copy of a database to a new file, and returns its size. A service may be running
-// on the database, and may start or stop meanwhile. The copy holds all that was committed before the
+// on the database, and may start or stop meanwhile. The copy holds everything that was committed before the
 // call. It gets its name when it is whole, checked and on disk; a call that fails leaves nothing.
 func Backup(ctx context.Context, path, to string) (size int64, err error) {
 	if err := mustBeFree(to); err != nil {
@@ -97,12 +97,8 @@ func backUpTo(ctx context.Context, path, temporary string) (size int64, err erro
 		return 0, fmt.Errorf("open %s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if size, err = sizeOf(ctx, db, path); err != nil {
+	if err := mustFit(ctx, db, path, filepath.Dir(temporary)); err != nil {
 		return 0, whatToDo(path, err)
-	}
-	dir := filepath.Dir(temporary)
-	if free, known := freeSpace(dir); known && free < size {
-		return 0, fmt.Errorf("a backup of %s needs %s of disk space in %s, and %s are free", path, megabytes(size), dir, megabytes(free))
 	}
 	if err := keepPrivate(temporary); err != nil {
 		return 0, err
@@ -131,18 +127,24 @@ func checkLog(path string) error {
 	return errors.Join(rawsqlite.CheckLog(path), lock.Unlock())
 }
 
-// sizeOf returns the size of a database, with what is in its log. It refuses one that is not
-// Hookferry's.
-func sizeOf(ctx context.Context, db *sql.DB, path string) (size int64, err error) {
+// mustFit refuses a database that is not Hookferry's, and one that does not fit into the free space
+// of a directory.
+func mustFit(ctx context.Context, db *sql.DB, path, dir string) error {
 	version, err := tablesVersion(ctx, db)
 	if err != nil {
-		return 0, fmt.Errorf("read which migrations %s has: %w", path, err)
+		return fmt.Errorf("read which migrations %s has: %w", path, err)
 	}
 	if version == 0 {
-		return 0, fmt.Errorf("%s has no tables of Hookferry's: there is nothing to back up", path)
+		return fmt.Errorf("%s has no tables of Hookferry's: there is nothing to back up", path)
 	}
-	err = db.QueryRowContext(ctx, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`).Scan(&size)
-	return size, err
+	var size int64 // with what is in the log
+	if err := db.QueryRowContext(ctx, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`).Scan(&size); err != nil {
+		return err
+	}
+	if free, known := freeSpace(dir); known && free < size {
+		return fmt.Errorf("a backup of %s needs %s of disk space in %s, and %s are free: make room, or choose another directory", path, megabytes(size), dir, megabytes(free))
+	}
+	return nil
 }
 
 // copyFault says which of the two files a copy failed for.
@@ -173,11 +175,11 @@ func checkBackup(ctx context.Context, path, temporary string) (err error) {
 	if err != nil {
 		return fmt.Errorf("check the copy of %s: %w", path, err)
 	}
-	if len(faults) != 1 || faults[0] != "ok" {
-		return fmt.Errorf("the copy of %s is damaged, so there is no backup (%s): run `hookferry doctor` to see whether the database is, and keep the backups that you have",
-			path, strings.Join(strings.Fields(strings.Join(faults[:min(1, len(faults))], " ")), " "))
+	if len(faults) == 1 && faults[0] == "ok" {
+		return nil
 	}
-	return nil
+	first := strings.Join(strings.Fields(strings.Join(append(faults, "no result"), "\n")), " ")
+	return fmt.Errorf("the copy of %s is damaged, so it was deleted: run `hookferry doctor` to find out whether the database is damaged, and keep the backups that you have: %.200s", path, first)
 }
 
 // publish gives a file its name, on disk too, unless something has that name by now. A rename

@@ -44,7 +44,7 @@ func OpenSource(ctx context.Context, path string) (_ *Source, err error) {
 		return nil, fmt.Errorf("lock %s.lock: %w", path, err)
 	}
 	if !alone {
-		return nil, fmt.Errorf("another hookferry process holds %s: stop the service first, because the copy would lack what it goes on to write", path)
+		return nil, fmt.Errorf("another hookferry process has %s open: stop the service first, because the copy would lack what it writes from now on", path)
 	}
 	if err := rawsqlite.CheckLog(path); err != nil {
 		return nil, err
@@ -90,9 +90,9 @@ func mustBeCurrent(ctx context.Context, db *sql.DB, path string) error {
 	case version == 0:
 		return fmt.Errorf("%s has no tables of Hookferry's: there is nothing to copy", path)
 	case missing != 0:
-		return fmt.Errorf("the tables of %s are of an older release, and the source of a copy is not changed: start the service of this release on it once, or run `hookferry migrate`, which upgrades it", path)
+		return fmt.Errorf("the tables of %s are of an older release, and a copy does not change its source: start the service of this release once, or run `hookferry migrate`, to upgrade them", path)
 	case version > newest:
-		return fmt.Errorf("the tables of %s are of a newer release: copy it with that", path)
+		return fmt.Errorf("the tables of %s are of a newer release: run `hookferry copy` of that release", path)
 	}
 	return nil
 }

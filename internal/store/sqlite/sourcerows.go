@@ -3,6 +3,7 @@ package sqlite
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 
@@ -77,10 +78,12 @@ func (o origin) selectRows(step store.CopyStep, goesOn bool) string {
 	return "SELECT " + strings.Join(list, ", ") + " FROM " + o.from + where + " ORDER BY " + o.key
 }
 
-// Read calls use with the rows of a step behind a cursor, or with all if it is nil, in batches of
-// at most most rows and some megabytes.
+// batchBytes is about how many bytes a batch has at most.
+const batchBytes = 4 << 20
+
+// Read calls use with the rows of a step after a cursor, or with all if it is nil, in batches of at
+// most most rows.
 func (s *Source) Read(ctx context.Context, step store.CopyStep, after []byte, most int, use func(store.Batch) error) error {
-	const mostBytes = 4 << 20
 	o, known := origins[step.Name]
 	if !known {
 		return fmt.Errorf("a copy of %s is not written yet", step.Name)
@@ -94,36 +97,42 @@ func (s *Source) Read(ctx context.Context, step store.CopyStep, after []byte, mo
 		return unavailable("read the "+step.Name, err)
 	}
 	defer rows.Close()
-	batch, size := store.Batch{}, 0
-	raw, into := make([]any, len(step.Columns)), make([]any, len(step.Columns)+1)
-	into[0] = &batch.Cursor
-	for i := range raw {
-		into[i+1] = &raw[i]
-	}
+	var b store.Batch
+	size := 0
 	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
+		n, err := scanCopied(rows, step, &b)
+		if err != nil {
 			return unavailable("read the "+step.Name, err)
 		}
-		row, n, err := copiedRow(step, raw)
-		if err != nil {
-			return err
-		}
-		batch.Rows, size = append(batch.Rows, row), size+n
-		if len(batch.Rows) < most && size < mostBytes {
+		if size += n; len(b.Rows) < most && size < batchBytes {
 			continue
 		}
-		if err := use(batch); err != nil {
+		if err := use(b); err != nil {
 			return err
 		}
-		batch.Rows, size = nil, 0
+		b.Rows, size = nil, 0
 	}
 	if err := rows.Err(); err != nil {
 		return unavailable("read the "+step.Name, err)
 	}
-	if len(batch.Rows) == 0 {
+	if len(b.Rows) == 0 {
 		return nil
 	}
-	return use(batch)
+	return use(b)
+}
+
+// scanCopied adds a row to a batch, and returns about how many bytes it has.
+func scanCopied(rows *sql.Rows, step store.CopyStep, b *store.Batch) (size int, err error) {
+	raw, into := make([]any, len(step.Columns)), []any{&b.Cursor}
+	for i := range raw {
+		into = append(into, &raw[i])
+	}
+	if err := rows.Scan(into...); err != nil {
+		return 0, err
+	}
+	row, size, err := copiedRow(step, raw)
+	b.Rows = append(b.Rows, row)
+	return size, err
 }
 
 // copiedRow makes a row of what SQLite has returned, and says about how many bytes it has.
