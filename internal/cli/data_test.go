@@ -12,7 +12,7 @@ import (
 
 // commandsWith returns all commands with a flag, with arguments that they accept.
 func commandsWith(flag string) (lines [][]string) {
-	arguments := map[string][]string{"create": {"operator"}, "revoke": {"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}}
+	arguments := map[string][]string{"create": {"operator"}, "revoke": {"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}, "backup": {"backup.db"}}
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.RunE != nil && !c.HasSubCommands() && (c.Flag(flag) != nil) {
@@ -83,6 +83,7 @@ func TestLookingMakesNothing(t *testing.T) {
 		{[]string{"keys", "list"}, 1, "there is no database at "},
 		{[]string{"keys", "revoke", "0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}, 1, "there is no database at "},
 		{[]string{"keys", "rotate-master"}, 1, "there is no database at "},
+		{[]string{"backup", "backup.db"}, 1, "there is no database at "},
 		{[]string{"migrate", "--dry-run"}, 0, "there was no database at "},
 		{[]string{"config"}, 0, ""},
 	} {

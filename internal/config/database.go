@@ -26,6 +26,10 @@ type Database struct {
 
 func databaseOf(field *Database) value { return bind(field, parseDatabase, Database.String) }
 
+// ParseDatabase reads the address of a database. Its error is a phrase about the text, which it does
+// not repeat: there may be a password in it.
+func ParseDatabase(text string) (Database, error) { return parseDatabase(text) }
+
 func parseDatabase(text string) (Database, error) {
 	scheme, rest, found := strings.Cut(text, "://")
 	switch {

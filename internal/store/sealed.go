@@ -172,6 +172,12 @@ func (s *Sealed) open(sub event.Subscription) event.Subscription {
 	return sub
 }
 
+// WhyLocked says why a ring can't open what is sealed in a subscription, as a driver keeps it; it is
+// "" if the ring can.
+func WhyLocked(kept event.Subscription, ring seal.Ring) string {
+	return (&Sealed{ring: ring}).open(kept).Sealed
+}
+
 func whySealed(err error) string {
 	if missing, ok := errors.AsType[seal.MissingKey](err); ok {
 		return fmt.Sprintf("its secrets are sealed with the master key %s, which is missing in HOOKFERRY_MASTER_KEY: add that key and restart, or replace the subscription with a new secret and all its headers", missing.ID)
