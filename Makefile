@@ -1,37 +1,55 @@
-# What a newcomer needs: `make test`. What a change needs before it is proposed:
-# `make check`. Go is needed, and the servers of PostgreSQL and Redis, which the tests
-# start themselves; what the checks use is built from tools/go.mod.
+# A newcomer needs `make deps test`. A change needs `make check` before it is proposed.
+# Go is needed, and the servers of PostgreSQL and Redis, which the tests start themselves.
+# What the checks use is built from tools/go.mod.
 
 GO ?= go
 TOOLS := $(CURDIR)/bin/tools
-VERSION_FLAGS := -trimpath
+BUILD_FLAGS := -trimpath
+GOTEST := $(GO) run ./internal/test/gotest $(GO) test
 
-.PHONY: build deps test check fmt lint demo bench microbench compare chaos simulate fuzz generate licenses sbom reproducible vulncheck clean
+.DEFAULT_GOAL := help
+
+.PHONY: help build deps servers test test-all test-postgres check fmt lint demo bench microbench compare chaos simulate fuzz generate licenses sbom dist release reproducible vulncheck clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## one static binary in bin/
-	CGO_ENABLED=0 $(GO) build $(VERSION_FLAGS) -o bin/hookferry ./cmd/hookferry
+	CGO_ENABLED=0 $(GO) build $(BUILD_FLAGS) -o bin/hookferry ./cmd/hookferry
 
-deps: ## installs what the tests start, on Debian and Ubuntu; says what is missing elsewhere
+deps: ## installs PostgreSQL and Redis for the tests, on Debian and Ubuntu; elsewhere says what is missing
 	@./scripts/deps
 
-# The race detector needs a C compiler. Where there is none, the tests run without it.
+servers: # says which of the servers that the tests start is missing
+	@./scripts/deps check
+
+# -short plays fewer rounds of the tests that repeat themselves, and leaves out none.
+test: servers ## a quick run of all tests, up to two minutes: few rounds of each, no race detector
+	@$(GOTEST) -short ./...
+
+# The race detector needs a C compiler. Without one, the tests run without it.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
-test: deps ## all tests, with the race detector where there is a C compiler
+test-all: servers ## all tests at full length, with the race detector if there is a C compiler
 	@[ -n "$(RACE)" ] || echo "no C compiler: running the tests without the race detector"
-	$(GO) test $(RACE) -timeout 10m ./...
+	@$(GOTEST) $(RACE) -timeout 10m ./...
 	@[ -z "$(RACE)" ] || echo "the simulation's seeds and the power losses, without the race detector"
-	@[ -z "$(RACE)" ] || $(GO) test -timeout 10m ./internal/test/simulation/seeded ./internal/test/powerloss
+	@[ -z "$(RACE)" ] || $(GOTEST) -timeout 10m ./internal/test/simulation/seeded ./internal/test/powerloss
 
-check: lint test build demo ## what CI runs
+VERSION ?= 17
+test-postgres: servers ## tests of the store, of nodes and a short chaos on PostgreSQL VERSION (15 to 18), which it fetches if it must
+	@bin=$$(./scripts/postgres $(VERSION)) && export PATH="$$bin:$$PATH" && \
+	$(GOTEST) -count=1 -timeout 20m ./internal/store/postgres ./internal/app ./internal/test/chaos
 
-demo:
+check: lint test-all build demo ## what a change needs before it is proposed
+
+demo: ## the demonstration, which needs nothing but Go
 	$(GO) run ./cmd/hookferry demo
 
-fmt: $(TOOLS)/gofumpt
+fmt: $(TOOLS)/gofumpt ## gofumpt
 	$(TOOLS)/gofumpt -w $$(git ls-files -co --exclude-standard '*.go')
 
-lint: $(TOOLS)/gofumpt $(TOOLS)/staticcheck
+lint: $(TOOLS)/gofumpt $(TOOLS)/staticcheck ## format, vet, staticcheck and go.mod
 	@unformatted=$$($(TOOLS)/gofumpt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
@@ -54,7 +72,7 @@ KILLS ?= 50
 BACKLOG ?= 10000000
 POWER_LOSSES ?= 1000000
 UPGRADE ?= 1000000
-chaos: deps ## all faults under load, CHAOS_ROUNDS times: on several nodes four to five minutes each, on one process half a minute; and POWER_LOSSES, which are some three hours of two cores
+chaos: servers ## all faults under load, CHAOS_ROUNDS times: on several nodes four to five minutes each, on one process half a minute; and POWER_LOSSES, which are some three hours of two cores
 	HOOKFERRY_TEST_CHAOS=$(CHAOS_ROUNDS) $(GO) test $(RACE) -v -count=1 -timeout 0 ./internal/test/chaos
 	$(GO) test -v -count=$(CHAOS_ROUNDS) -timeout 0 ./internal/test/faults
 	HOOKFERRY_TEST_KILLS=$(KILLS) $(GO) test -v -count=1 -timeout 0 -run NothingAcknowledgedIsLostByKills ./internal/app
@@ -81,19 +99,19 @@ simulate: ## plays SIMULATE_SEEDS seeds from SIMULATE_FIRST on; of a single one 
 
 ROWS ?=
 BENCH ?=
-bench: deps build ## every row of docs/performance.md, in three quarters of an hour, and writes it; ROWS chooses
+bench: servers build ## every row of docs/performance.md, in three quarters of an hour, and writes it; ROWS chooses
 	$(GO) run ./internal/bench/table -rows '$(ROWS)' $(BENCH)
 
 microbench: ## the hot functions
 	$(GO) test -run '^$$' -bench . -benchmem ./internal/... ./webhook
 
 BASE ?= $(shell git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD~1)
-compare: deps build ## CPU a delivery, rate and allocations of this tree beside those of BASE, the last release, for people to read
+compare: servers build ## CPU a delivery, rate and allocations of this tree beside those of BASE, the last release, for people to read
 	@./scripts/compare $(BASE)
 
 $(TOOLS)/%: tools/go.mod tools/go.sum
 	@mkdir -p $(TOOLS)
 	cd tools && $(GO) build -o $(TOOLS)/ tool
 
-clean:
-	rm -rf bin
+clean: ## removes what the targets built
+	rm -rf bin dist
