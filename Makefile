@@ -86,6 +86,12 @@ licenses: ## each module in the binary with its licence; fails on one that nobod
 sbom: build $(TOOLS)/cyclonedx-gomod ## bin/hookferry.cdx.json: what is in the binary, as CycloneDX
 	$(TOOLS)/cyclonedx-gomod bin -json -noserial -output bin/hookferry.cdx.json bin/hookferry
 
+dist: $(TOOLS)/cyclonedx-gomod ## dist/: archives for six platforms with licences, checksums and SBOMs, as a release has them
+	@./scripts/dist
+
+release: $(TOOLS)/cyclonedx-gomod ## dist/, published on GitHub for the tag of the present commit; CI runs this
+	@./scripts/dist publish
+
 reproducible: ## builds twice, in two directories and compiling anew, and compares the bytes
 	@./scripts/reproducible fresh
 
