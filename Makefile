@@ -23,9 +23,10 @@ deps: ## installs PostgreSQL and Redis for the tests, on Debian and Ubuntu; else
 servers: # says which of the servers that the tests start is missing
 	@./scripts/deps check
 
-# -short plays fewer rounds of the tests that repeat themselves, and leaves out none.
+# -short plays fewer rounds of the tests that repeat themselves, and leaves out none. Most tests
+# wait for most of their time, so that four packages at once suit two cores.
 test: servers ## a quick run of all tests, up to two minutes: few rounds of each, no race detector
-	@$(GOTEST) -short ./...
+	@$(GOTEST) -short -p 4 ./...
 
 # The race detector needs a C compiler. Without one, the tests run without it.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
