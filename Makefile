@@ -1,41 +1,60 @@
-# What a newcomer needs: `make test`. What a change needs before it is proposed:
-# `make check`. Go is needed, the servers of PostgreSQL and Redis, which the tests
-# start themselves, and Node.js, Python and Java for the programs in docs/receive.md;
-# what the checks use is built from tools/go.mod.
+# A newcomer needs `make deps test`. A change needs `make check` before it is proposed.
+# Go is needed, the servers of PostgreSQL and Redis, which the tests start themselves, and
+# Node.js, Python and Java for the programs in docs/receive.md. What the checks use is built
+# from tools/go.mod.
 
 GO ?= go
 TOOLS := $(CURDIR)/bin/tools
-VERSION_FLAGS := -trimpath
+BUILD_FLAGS := -trimpath
+GOTEST := $(GO) run ./internal/test/gotest $(GO) test
 
-.PHONY: build deps servers test check fmt lint demo bench microbench compare chaos simulate fuzz generate licenses sbom reproducible vulncheck clean
+.DEFAULT_GOAL := help
+
+.PHONY: help build deps needed servers test test-all test-postgres check fmt lint demo bench microbench compare chaos simulate fuzz generate licenses sbom dist release reproducible vulncheck clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## one static binary in bin/
-	CGO_ENABLED=0 $(GO) build $(VERSION_FLAGS) -o bin/hookferry ./cmd/hookferry
+	CGO_ENABLED=0 $(GO) build $(BUILD_FLAGS) -o bin/hookferry ./cmd/hookferry
 
-deps: ## installs what the tests start, on Debian and Ubuntu; says what is missing elsewhere
+deps: ## installs what the tests start, on Debian and Ubuntu; elsewhere says what is missing
 	@./scripts/deps
 
-servers: ## installs PostgreSQL and Redis alone
-	@./scripts/deps servers
+needed: # says what the tests need and is missing
+	@./scripts/deps check
 
-# The race detector needs a C compiler. Where there is none, the tests run without it.
+servers: # the same for PostgreSQL and Redis alone
+	@./scripts/deps check servers
+
+# -short plays fewer rounds of the tests that repeat themselves, and leaves out none. Most tests
+# wait for most of their time, so that four packages at once suit two cores.
+test: needed ## a quick run of all tests, up to two minutes: few rounds of each, no race detector
+	@$(GOTEST) -short -p 4 ./...
+
+# The race detector needs a C compiler. Without one, the tests run without it.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
-test: deps ## all tests, with the race detector where there is a C compiler
+test-all: needed ## all tests at full length, with the race detector if there is a C compiler
 	@[ -n "$(RACE)" ] || echo "no C compiler: running the tests without the race detector"
-	$(GO) test $(RACE) -timeout 10m ./...
+	@$(GOTEST) $(RACE) -timeout 10m ./...
 	@[ -z "$(RACE)" ] || echo "the simulation's seeds and the power losses, without the race detector"
-	@[ -z "$(RACE)" ] || $(GO) test -timeout 10m ./internal/test/simulation/seeded ./internal/test/powerloss
+	@[ -z "$(RACE)" ] || $(GOTEST) -timeout 10m ./internal/test/simulation/seeded ./internal/test/powerloss
 
-check: lint test build demo ## what CI runs
+VERSION ?= 17
+test-postgres: servers ## tests of the store, of nodes and a short chaos on PostgreSQL VERSION (15 to 18), which it fetches if it must
+	@bin=$$(./scripts/postgres $(VERSION)) && export PATH="$$bin:$$PATH" && \
+	$(GOTEST) -count=1 -timeout 20m ./internal/store/postgres ./internal/app ./internal/test/chaos
 
-demo:
+check: lint test-all build demo ## what a change needs before it is proposed
+
+demo: ## the demonstration, which needs nothing but Go
 	$(GO) run ./cmd/hookferry demo
 
-fmt: $(TOOLS)/gofumpt
+fmt: $(TOOLS)/gofumpt ## gofumpt
 	$(TOOLS)/gofumpt -w $$(git ls-files -co --exclude-standard '*.go')
 
-lint: $(TOOLS)/gofumpt $(TOOLS)/staticcheck
+lint: $(TOOLS)/gofumpt $(TOOLS)/staticcheck ## format, vet, staticcheck and go.mod
 	@unformatted=$$($(TOOLS)/gofumpt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (run make fmt):"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
@@ -72,6 +91,12 @@ licenses: ## each module in the binary with its licence; fails on one that nobod
 sbom: build $(TOOLS)/cyclonedx-gomod ## bin/hookferry.cdx.json: what is in the binary, as CycloneDX
 	$(TOOLS)/cyclonedx-gomod bin -json -noserial -output bin/hookferry.cdx.json bin/hookferry
 
+dist: $(TOOLS)/cyclonedx-gomod ## dist/: archives for six platforms with licences, checksums and SBOMs, as a release has them
+	@./scripts/dist
+
+release: $(TOOLS)/cyclonedx-gomod ## dist/, published on GitHub for the tag of the present commit; CI runs this
+	@./scripts/dist publish
+
 reproducible: ## builds twice, in two directories and compiling anew, and compares the bytes
 	@./scripts/reproducible fresh
 
@@ -99,5 +124,5 @@ $(TOOLS)/%: tools/go.mod tools/go.sum
 	@mkdir -p $(TOOLS)
 	cd tools && $(GO) build -o $(TOOLS)/ tool
 
-clean:
-	rm -rf bin
+clean: ## removes what the targets built
+	rm -rf bin dist

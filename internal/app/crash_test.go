@@ -32,6 +32,9 @@ import (
 // HOOKFERRY_TEST_KILLS sets the number of kills; the default is small.
 func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 	kills := 6
+	if testing.Short() {
+		kills = 2
+	}
 	if text := os.Getenv("HOOKFERRY_TEST_KILLS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {

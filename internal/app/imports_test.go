@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/test/outside":    {},
 	"internal/test/receive":    {},
 	"internal/test/powerloss":  {},
+	"internal/test/gotest":     {},
 	"internal/faultpoint":      {},
 	"internal/test/await":      {},
 	"internal/test/childproc":  {},

@@ -17,7 +17,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
-// planRows is how many deliveries the plans are made for.
+// planRows is how many deliveries the plans are made for; a quick run of the tests makes a tenth.
 const planRows = 1_000_000
 
 // TestPlans checks that every frequent statement finds its rows by an index, with a million
@@ -230,6 +230,10 @@ func fill(t *testing.T, s *Store) {
 	if err := s.ensureWindows(ctx, windows); err != nil {
 		t.Fatal(err)
 	}
+	rows := planRows
+	if testing.Short() {
+		rows /= 10
+	}
 	tx, err := s.pool.Begin(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +245,7 @@ func fill(t *testing.T, s *Store) {
 		`INSERT INTO subscriptions SELECT pg_temp.id(0, n), 'https://example.com', '', '{}', '{}', false, 'null', n % 100 > 0, now(), '', 0, NULL, 0, 0, now(), now(), NULL
 			FROM generate_series(1, 20000) n`,
 		fmt.Sprintf(`CREATE TEMP TABLE made AS SELECT pg_temp.id(ms, n) AS id, pg_temp.id(0, 1 + n::bigint * 7919 %% 20000) AS sub, to_timestamp(ms / 1000.0) AS at, n
-			FROM (SELECT n, (extract(epoch FROM now()) * 1000)::bigint - n::bigint * 72 * 3600 * 1000 / %d AS ms FROM generate_series(1, %[1]d) n) x`, planRows),
+			FROM (SELECT n, (extract(epoch FROM now()) * 1000)::bigint - n::bigint * 72 * 3600 * 1000 / %d AS ms FROM generate_series(1, %[1]d) n) x`, rows),
 		`INSERT INTO events SELECT id, at, 'user.created', 'application/json', '{}' FROM made`,
 		`INSERT INTO deliveries SELECT id, id, sub, at, at, CASE WHEN n % 1000 = 1 THEN at + interval '72h' END, CASE WHEN n % 20 > 1 THEN at END, 1,
 			CASE WHEN n % 20 > 1 THEN 1 ELSE 0 END, CASE WHEN n % 1000 = 1 THEN 'a' END FROM made`,

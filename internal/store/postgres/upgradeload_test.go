@@ -36,6 +36,9 @@ const fillSQL = `
 func TestUpgradeUnderLoad(t *testing.T) {
 	t.Parallel()
 	rows, reading := 50_000, 3*time.Second
+	if testing.Short() {
+		rows /= 10
+	}
 	if text := os.Getenv("HOOKFERRY_TEST_UPGRADE"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {

@@ -33,6 +33,9 @@ const (
 // HOOKFERRY_TEST_BACKLOG sets the number of deliveries; the default is small.
 func TestBacklog(t *testing.T) {
 	size := 200_000
+	if testing.Short() {
+		size /= 10
+	}
 	if text := os.Getenv("HOOKFERRY_TEST_BACKLOG"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {

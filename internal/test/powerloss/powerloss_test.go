@@ -130,7 +130,7 @@ func (h *history) firstWrong(t *testing.T, list []crash) string {
 func TestPowerLoss(t *testing.T) {
 	began := time.Now()
 	var seen coverage
-	looked, most := 0, setting(t, "HOOKFERRY_TEST_POWERLOSS", crashes)
+	looked, most := 0, setting(t, "HOOKFERRY_TEST_POWERLOSS", few(crashes))
 	for seed := setting(t, "HOOKFERRY_TEST_POWERLOSS_SEED", 1); looked < most; seed++ {
 		h := history{seed: uint64(seed), mutation: honest{}, perLife: perLife, look: check}
 		h.play(t)
@@ -144,6 +144,14 @@ func TestPowerLoss(t *testing.T) {
 	if seen.restarts == 0 || seen.beside == 0 || seen.large == 0 {
 		t.Errorf("the load does not reach what it is for: %+v", seen)
 	}
+}
+
+// few is n, or a tenth of it in a quick run of the tests.
+func few(n int) int {
+	if testing.Short() {
+		return (n + 9) / 10
+	}
+	return n
 }
 
 func setting(t *testing.T, name string, otherwise int) int {
@@ -161,7 +169,7 @@ func setting(t *testing.T, name string, otherwise int) int {
 
 // TestSeedsReplay plays seeds twice, and expects the same steps and crashes.
 func TestSeedsReplay(t *testing.T) {
-	for seed := range uint64(replayed) {
+	for seed := range uint64(few(replayed)) {
 		first, second := history{seed: seed, mutation: honest{}, perLife: 5, look: check}, history{seed: seed, mutation: honest{}, perLife: 5, look: check}
 		first.play(t)
 		second.play(t)

@@ -20,9 +20,17 @@ func run(t *testing.T, seed uint64) (w *world) {
 	return w
 }
 
+// few returns n, or a twentieth of it in a quick run of the tests.
+func few(n uint64) uint64 {
+	if testing.Short() {
+		return (n + 19) / 20
+	}
+	return n
+}
+
 // TestSeeds plays SIMULATE_SEEDS seeds, starting with SIMULATE_FIRST.
 func TestSeeds(t *testing.T) {
-	first, n := setting(t, "SIMULATE_FIRST", 1), setting(t, "SIMULATE_SEEDS", seeds)
+	first, n := setting(t, "SIMULATE_FIRST", 1), setting(t, "SIMULATE_SEEDS", few(seeds))
 	began := time.Now()
 	var sum stats
 	for seed := first; seed < first+n; seed++ {
@@ -42,7 +50,7 @@ func TestSeeds(t *testing.T) {
 
 // TestSeedsReplay plays seeds twice, and expects the same steps.
 func TestSeedsReplay(t *testing.T) {
-	for seed := uint64(1); seed <= replayed; seed++ {
+	for seed := uint64(1); seed <= few(replayed); seed++ {
 		first, second := run(t, seed), run(t, seed)
 		if hash(first) != hash(second) {
 			t.Fatalf("seed %d went another way the second time:\n%s", seed, difference(first.trace.String(), second.trace.String()))
