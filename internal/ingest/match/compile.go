@@ -1,0 +1,270 @@
+package match
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/hookferry/hookferry/internal/event"
+)
+
+// compiler counts what it has compiled of one filter.
+type compiler struct{ conditions, weight int }
+
+// scope is where in a filter a condition stands.
+type scope struct {
+	pointer string // of its value
+	depth   int
+	top     bool   // above the paths, where event, data, metadata, channels and tenant are known
+	leaf    string // if no path can lead on from here: what stands here
+}
+
+func (s scope) at(name string) scope {
+	s.pointer += "/" + escapePointer(name)
+	s.depth++
+	return s
+}
+
+func (s scope) entry(i int) scope { return s.at(fmt.Sprint(i)) }
+
+func (s scope) invalid(format string, args ...any) error {
+	return invalid(s.pointer, fmt.Sprintf(format, args...))
+}
+
+// below is the scope of a member, or an error if there can be none of this name.
+func (s scope) below(name string) (scope, error) {
+	m := s.at(name)
+	switch {
+	case s.leaf == metadataLeaf:
+		m.leaf = "a text"
+		return m, nil
+	case s.leaf != "":
+		return m, m.invalid("leads on from %s, which has no members", s.leaf)
+	case !s.top:
+		return m, nil
+	}
+	m.top = false
+	switch name {
+	case "data":
+	case "event", "tenant":
+		m.leaf = "a text"
+	case "channels":
+		m.leaf = "a list of texts"
+	case "metadata":
+		m.leaf = metadataLeaf
+	default:
+		return m, m.invalid(`is not known; a filter looks at "event", "data", "metadata", "channels" and "tenant", so put it inside one of them`)
+	}
+	return m, nil
+}
+
+// metadataLeaf marks the object whose members are texts.
+const metadataLeaf = "an object of texts"
+
+// condition compiles what stands at a path, or below an operator that takes conditions.
+func (c *compiler) condition(v value, s scope) (condition, error) {
+	if err := c.count(s); err != nil {
+		return nil, err
+	}
+	switch {
+	case s.depth > MaxDepth:
+		return nil, tooDeep(s)
+	case v.kind() != '{' && s.top:
+		return nil, s.invalid(`must be an object like {"data": {"amount": {"$gt": 100}}}`)
+	case v.kind() != '{':
+		plain, err := c.comparison("", v, s)
+		return comparisons{plain}, err
+	}
+	return c.object(v, s)
+}
+
+func (c *compiler) count(s scope) error {
+	c.conditions++
+	if c.conditions > MaxConditions {
+		return s.invalid("is one condition too many; at most %d are allowed", MaxConditions)
+	}
+	return nil
+}
+
+// object compiles either operators or paths.
+func (c *compiler) object(v value, s scope) (condition, error) {
+	operators, paths := 0, ""
+	for name := range v.members() {
+		if n := string(name.text()); strings.HasPrefix(n, "$") {
+			operators++
+		} else {
+			paths = n
+		}
+	}
+	empty := v.node().next == v.at+1
+	switch {
+	case empty && s.depth == 0:
+		return roots{}, nil
+	case empty:
+		return nil, s.invalid(`is empty, so it says nothing; to want any value write {"$exist": true}, to want an empty object {"$eq": {}}`)
+	case operators > 0 && paths != "":
+		return nil, s.at(paths).invalid(`stands beside an operator; put both in a list: {"$and": [{…}, {…}]}`)
+	case operators > 0:
+		return c.operators(v, s)
+	}
+	return c.paths(v, s)
+}
+
+func (c *compiler) paths(v value, s scope) (condition, error) {
+	var list []named
+	for name, member := range v.members() {
+		below, err := s.below(string(name.text()))
+		if err != nil {
+			return nil, err
+		}
+		within, err := c.condition(member, below)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, named{string(name.text()), within})
+	}
+	if s.top {
+		return roots(list), nil
+	}
+	return members(list), nil
+}
+
+// operators compiles the operators of one object. Those that compare are one condition,
+// because they hold for the same element of an array.
+func (c *compiler) operators(v value, s scope) (condition, error) {
+	var same comparisons
+	var each []condition
+	for name, operand := range v.members() {
+		operator := string(name.text())
+		at := s.at(operator)
+		if s.top && operator != "$and" && operator != "$or" && operator != "$not" {
+			return nil, at.invalid(`stands at the top; first say what it is about, as in {"data": {"amount": {"$gt": 100}}}`)
+		}
+		if err := c.count(at); err != nil {
+			return nil, err
+		}
+		if comparerOf(operator) != nil {
+			one, err := c.comparison(operator, operand, at)
+			if err != nil {
+				return nil, err
+			}
+			same = append(same, one)
+			continue
+		}
+		other, err := c.operator(operator, operand, at)
+		if err != nil {
+			return nil, err
+		}
+		each = append(each, other)
+	}
+	if len(same) > 0 {
+		each = append([]condition{same}, each...)
+	}
+	if len(each) == 1 {
+		return each[0], nil
+	}
+	return &all{conditions: each}, nil
+}
+
+// operator compiles an operator that does not compare.
+func (c *compiler) operator(name string, v value, s scope) (condition, error) {
+	switch name {
+	case "$and":
+		list, err := c.list(v, s)
+		return &all{operator: name, conditions: list}, err
+	case "$or":
+		list, err := c.list(v, s)
+		return anyOf(list), err
+	case "$not":
+		within, err := c.condition(v, s)
+		return &negation{operator: name, within: within}, err
+	case "$neq", "$nin":
+		within, err := c.comparison(strings.Replace(name, "n", "", 1), v, s)
+		return &negation{operator: name, wants: "anything but " + within.wants, within: comparisons{within}}, err
+	case "$contains":
+		return c.contains(v, s)
+	case "$exist":
+		if v.kind() != 't' && v.kind() != 'f' {
+			return nil, s.invalid("must be true or false")
+		}
+		return presence(v.kind() == 't'), nil
+	}
+	if hint := hints[name]; hint != "" {
+		return nil, s.invalid("is not an operator; %s", hint)
+	}
+	return nil, s.invalid("is not an operator; there are $eq, $neq, $gt, $gte, $lt, $lte, $in, $nin, $exist, $startsWith, $endsWith, $contains, $regex, $and, $or and $not")
+}
+
+// hints are for names that other filter languages have.
+var hints = map[string]string{
+	"$ne": "write $neq", "$exists": "write $exist", "$notIn": "write $nin", "$ref": "a filter compares with fixed values only",
+	"$nor": `write {"$not": {"$or": […]}}`, "$all": `write {"$and": […]}`, "$elemMatch": "a path into an array means any of its elements",
+	"$like": "write $contains, $startsWith, $endsWith or $regex", "$options": "write (?i) at the beginning of $regex",
+}
+
+// list compiles the conditions of $and or $or.
+func (c *compiler) list(v value, s scope) ([]condition, error) {
+	if err := checkList(v, s); err != nil {
+		return nil, err
+	}
+	var list []condition
+	for entry := range v.elements() {
+		at := s.entry(len(list))
+		within, err := c.condition(entry, at)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, within)
+	}
+	return list, nil
+}
+
+// checkList says what is wrong with the operand of an operator that takes a list.
+func checkList(v value, s scope) error {
+	switch {
+	case v.kind() != '[':
+		return s.invalid("must be a list, in brackets")
+	case v.node().next == v.at+1:
+		return s.invalid("is an empty list; give it an entry, or leave it out")
+	case s.depth >= MaxDepth:
+		return tooDeep(s)
+	}
+	entries := 0
+	for range v.elements() {
+		entries++
+	}
+	if entries > MaxAlternatives {
+		return s.invalid("has %d entries; at most %d are allowed", entries, MaxAlternatives)
+	}
+	return nil
+}
+
+func tooDeep(s scope) error {
+	return s.invalid("is nested too deeply; at most %d levels are allowed", MaxDepth)
+}
+
+// maxPointer is how many bytes of a JSON pointer a message repeats.
+const maxPointer = 256
+
+func invalid(pointer, message string) error {
+	return event.Invalid("filter"+event.Clip(pointer, maxPointer), message)
+}
+
+// escapePointer writes a name as RFC 6901 wants it.
+func escapePointer(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+// syntaxError translates what parse reports about a filter, without repeating its text.
+func syntaxError(err error) error {
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
+		return invalid(string(syntax.JSONPointer), "is given twice")
+	case errors.As(err, &syntax):
+		return invalid(string(syntax.JSONPointer), fmt.Sprintf("is not valid JSON: it breaks at byte %d: %v", syntax.ByteOffset, syntax.Err))
+	}
+	return invalid("", "is not valid JSON: "+err.Error())
+}

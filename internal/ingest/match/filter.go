@@ -1,0 +1,71 @@
+package match
+
+import (
+	"fmt"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The limits of a filter. Compile refuses what is beyond one and names it.
+const (
+	MaxFilterBytes  = 16 << 10 // the filter's JSON
+	MaxDepth        = 32       // objects and lists within each other
+	MaxConditions   = 500      // paths, plain values and operators
+	MaxAlternatives = 1000     // entries of one list
+	MaxExponent     = 10_000   // of a number, up or down
+	MaxRegexpWeight = 500      // all regular expressions of a filter, in instructions
+)
+
+// MaxSteps bounds what one filter does for one event. A step is about as much as to compare
+// one short value. A filter that would take more does not match the event, whatever it says.
+const MaxSteps = 2_000_000
+
+// Filter is a compiled filter. It never changes, and any number of goroutines may use it.
+type Filter struct{ top condition }
+
+// Compile reads a filter. Its error is an *event.InvalidError about the first thing that is
+// wrong; the field is "filter" and a JSON pointer into it (RFC 6901).
+func Compile(text []byte) (*Filter, error) {
+	if len(text) > MaxFilterBytes {
+		return nil, invalid("", fmt.Sprintf("is %d bytes long; at most %d are allowed", len(text), MaxFilterBytes))
+	}
+	text = append([]byte(nil), text...) // the caller may use its bytes again
+	d, err := parse(text, jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false))
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	d.indexAll()
+	var c compiler
+	top, err := c.condition(d.root(), scope{top: true})
+	if err != nil {
+		return nil, err
+	}
+	return &Filter{top}, nil
+}
+
+// Match reports whether the filter is true for an event. A nil filter is true for each.
+func (f *Filter) Match(e *Event) bool {
+	if f == nil {
+		return true
+	}
+	r := run{event: e, steps: MaxSteps}
+	matches := f.top.holds(&r, value{})
+	return matches && r.steps >= 0
+}
+
+// Why says why the filter is not true for an event, or "" if it is.
+func (f *Filter) Why(e *Event) string {
+	if f == nil {
+		return ""
+	}
+	r := run{event: e, steps: MaxSteps}
+	matches := f.top.holds(&r, value{})
+	switch {
+	case r.steps < 0:
+		return fmt.Sprintf("the filter would take more than %d steps for this event, so it does not match", MaxSteps)
+	case matches:
+		return ""
+	}
+	r.steps = 10 * MaxSteps // the words repeat some of the work
+	return f.top.why(&r, value{}, place{filter: "filter"})
+}

@@ -1,0 +1,56 @@
+package match
+
+import "strconv"
+
+// checkOperand says what is wrong with a value that the event's are compared with.
+func (s scope) checkOperand(v value) error {
+	switch v.kind() {
+	case '"':
+		return nil
+	case '[', '{':
+		return s.checkLiteral(v)
+	case '0':
+		if e := readDecimal(v.raw(), nil).exponent; e > MaxExponent || e < -MaxExponent {
+			return s.invalid("has an exponent beyond %d", MaxExponent)
+		}
+	}
+	if s.leaf != "" {
+		return s.invalid("is compared with %s; write it in quotes", s.leaf)
+	}
+	return nil
+}
+
+// checkLiteral looks for what is wrong within an array or an object of fixed values.
+func (s scope) checkLiteral(v value) error {
+	if s.depth >= MaxDepth {
+		return tooDeep(s)
+	}
+	if v.kind() == '[' {
+		i := 0
+		for entry := range v.elements() {
+			if err := s.at(strconv.Itoa(i)).checkOperand(entry); err != nil {
+				return err
+			}
+			i++
+		}
+		return nil
+	}
+	for name, member := range v.members() {
+		at := s.at(string(name.text()))
+		if isOperator(string(name.text())) {
+			return at.invalid("is an operator within a fixed value; operators stand at the end of a path, not in a list or in $eq")
+		}
+		if err := at.checkOperand(member); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isOperator(name string) bool {
+	switch name {
+	case "$and", "$or", "$not", "$neq", "$nin", "$contains", "$exist":
+		return true
+	}
+	return name != "" && comparerOf(name) != nil
+}

@@ -1,0 +1,208 @@
+package match
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hookferry/hookferry/internal/event"
+)
+
+// Tenant is the index of one tenant's subscriptions at one version of the tenant. A match
+// looks at the subscriptions that name the event's type, at those with a pattern that fits
+// it, and at those that want every type; how many others there are makes no difference. It
+// is safe for concurrent use.
+type Tenant struct {
+	mu      sync.RWMutex
+	version int64
+	all     list
+	exact   map[string]list // active ones, by each type that they name
+	below   map[string]list // active ones, by the prefix of each pattern: "user." of user.*
+	any     list            // active ones that no type tells apart
+}
+
+// NewTenant makes an index of all subscriptions that a tenant has at this version.
+func NewTenant(version int64, subscriptions []*Subscription) *Tenant {
+	t := &Tenant{version: version, exact: map[string]list{}, below: map[string]list{}}
+	for _, s := range subscriptions {
+		t.put(s)
+	}
+	return t
+}
+
+// Changes are what happened to a tenant's subscriptions after the version From, up to To.
+type Changes struct {
+	From, To int64
+	Put      []*Subscription // created or changed, as they are at To or later
+	Removed  []event.ID      // deleted
+}
+
+// Version is the version that the index stands at.
+func (t *Tenant) Version() int64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.version
+}
+
+// Apply brings the index up to date, and reports whether it now has these changes. It has
+// none of them if they begin after its version, because then some between are missing.
+// Changes that it has already do nothing, so several goroutines may apply the same ones.
+func (t *Tenant) Apply(c Changes) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c.To <= t.version {
+		return true
+	}
+	if c.From > t.version {
+		return false
+	}
+	for _, id := range c.Removed {
+		t.remove(id)
+	}
+	for _, s := range c.Put {
+		t.remove(s.ID)
+		t.put(s)
+	}
+	t.version = c.To
+	return true
+}
+
+// Match appends to the list the subscriptions that the event is for, in the order of their
+// ids, and returns the version at which that is so.
+func (t *Tenant) Match(to []*Subscription, e *Event) (matched []*Subscription, version int64) {
+	start := len(to)
+	to, version = t.candidates(to, e.Type)
+	matched = to[:start]
+	for _, s := range to[start:] {
+		if s.firstNo(e) == "" {
+			matched = append(matched, s)
+		}
+	}
+	clear(to[len(matched):]) // keeps none alive that did not match
+	return matched, version
+}
+
+// candidates appends each subscription that may want the type once, by id.
+func (t *Tenant) candidates(to []*Subscription, eventType string) ([]*Subscription, int64) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	start, lists := len(to), 0
+	add := func(l list) {
+		if len(l) > 0 {
+			to = append(to, l...)
+			lists++
+		}
+	}
+	add(t.exact[eventType])
+	add(t.any)
+	for i := range len(eventType) {
+		if eventType[i] == '.' {
+			add(t.below[eventType[:i+1]])
+		}
+	}
+	if lists > 1 {
+		slices.SortFunc(to[start:], byID)
+		to = append(to[:start], slices.Compact(to[start:])...)
+	}
+	return to, t.version
+}
+
+// Get returns one subscription, or nil.
+func (t *Tenant) Get(id event.ID) *Subscription {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if i, found := t.all.find(id); found {
+		return t.all[i]
+	}
+	return nil
+}
+
+// After returns up to so many subscriptions, inactive ones among them, that come after an id
+// in the order of ids.
+func (t *Tenant) After(id event.ID, most int) []*Subscription {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	i, found := t.all.find(id)
+	if found {
+		i++
+	}
+	return slices.Clone(t.all[i:min(i+most, len(t.all))])
+}
+
+func (t *Tenant) put(s *Subscription) {
+	t.all.put(s)
+	if !s.Active {
+		return
+	}
+	if len(s.EventTypes) == 0 {
+		t.any.put(s)
+	}
+	for _, p := range s.EventTypes {
+		if by, key := t.listsFor(p); by != nil {
+			l := by[key]
+			l.put(s)
+			by[key] = l
+		} else {
+			t.any.put(s)
+		}
+	}
+}
+
+func (t *Tenant) remove(id event.ID) {
+	i, found := t.all.find(id)
+	if !found {
+		return
+	}
+	s := t.all[i]
+	t.all.remove(id)
+	t.any.remove(id)
+	for _, p := range s.EventTypes {
+		by, key := t.listsFor(p)
+		if by == nil {
+			continue
+		}
+		l := by[key]
+		l.remove(id)
+		by[key] = l
+		if len(l) == 0 {
+			delete(by, key)
+		}
+	}
+}
+
+// listsFor says in which map a pattern is, and under which key; nil if it may want any type.
+// What a pattern means is event.Wants' matter, which each candidate is asked.
+func (t *Tenant) listsFor(pattern string) (map[string]list, string) {
+	prefix, found := strings.CutSuffix(pattern, "*")
+	switch {
+	case !found:
+		return t.exact, pattern
+	case strings.HasSuffix(prefix, "."):
+		return t.below, prefix
+	}
+	return nil, ""
+}
+
+// list holds subscriptions in the order of their ids.
+type list []*Subscription
+
+func byID(a, b *Subscription) int { return bytes.Compare(a.ID[:], b.ID[:]) }
+
+func (l list) find(id event.ID) (int, bool) {
+	return slices.BinarySearchFunc(l, id, func(s *Subscription, id event.ID) int { return bytes.Compare(s.ID[:], id[:]) })
+}
+
+func (l *list) put(s *Subscription) {
+	if i, found := l.find(s.ID); found {
+		(*l)[i] = s
+	} else {
+		*l = slices.Insert(*l, i, s)
+	}
+}
+
+func (l *list) remove(id event.ID) {
+	if i, found := l.find(id); found {
+		*l = slices.Delete(*l, i, i+1)
+	}
+}
