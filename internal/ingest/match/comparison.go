@@ -51,8 +51,8 @@ func equals(_ *compiler, v value, s scope) (comparison, error) {
 	holds := func(x value) bool { return equal(x, v) }
 	switch v.kind() {
 	case '"':
-		text := v.text()
-		holds = func(x value) bool { return x.kind() == '"' && x.isText(string(text)) }
+		text := string(v.text())
+		holds = func(x value) bool { return x.kind() == '"' && x.isText(text) }
 	case '0':
 		number := readDecimal(v.raw(), nil)
 		holds = func(x value) bool { return x.kind() == '0' && x.compare(number) == 0 }
@@ -82,7 +82,7 @@ func atMost(_ *compiler, v value, s scope) (comparison, error) {
 	return ordered(v, s, "at most ", func(order int) bool { return order <= 0 })
 }
 
-// ordered compares numbers with numbers, by what they amount to, and texts with texts, by
+// ordered compares numbers with numbers, by what they amount to, and strings with strings, by
 // their code points, which is the order of their bytes in UTF-8.
 func ordered(v value, s scope, words string, right func(order int) bool) (comparison, error) {
 	if err := s.checkOperand(v); err != nil {
@@ -97,38 +97,38 @@ func ordered(v value, s scope, words string, right func(order int) bool) (compar
 		text := v.text()
 		made.holds = func(x value) bool { return x.kind() == '"' && right(bytes.Compare(x.text(), text)) }
 	default:
-		return comparison{}, s.invalid("must be a number or a text")
+		return comparison{}, s.invalid("must be a number or a string")
 	}
 	return made, nil
 }
 
 func startsWith(_ *compiler, v value, s scope) (comparison, error) {
-	return affix(v, s, "a text that begins with ", bytes.HasPrefix)
+	return affix(v, s, "a string that begins with ", bytes.HasPrefix)
 }
 
 func endsWith(_ *compiler, v value, s scope) (comparison, error) {
-	return affix(v, s, "a text that ends with ", bytes.HasSuffix)
+	return affix(v, s, "a string that ends with ", bytes.HasSuffix)
 }
 
-// affix takes one text, or a list of which one is enough.
+// affix takes one text, or an array of which one is enough.
 func affix(v value, s scope, words string, has func(text, affix []byte) bool) (comparison, error) {
 	var affixes [][]byte
 	switch v.kind() {
 	case '"':
 		affixes = [][]byte{v.text()}
 	case '[':
-		if err := checkList(v, s); err != nil {
+		if err := checkArray(v, s); err != nil {
 			return comparison{}, err
 		}
 		for entry := range v.elements() {
 			if entry.kind() != '"' {
-				return comparison{}, s.entry(len(affixes)).invalid("must be a text")
+				return comparison{}, s.entry(len(affixes)).invalid("must be a string")
 			}
 			affixes = append(affixes, entry.text())
 		}
 		words += "one of "
 	default:
-		return comparison{}, s.invalid("must be a text, or a list of texts")
+		return comparison{}, s.invalid("must be a string, or an array of strings")
 	}
 	holds := func(x value) bool {
 		if x.kind() != '"' {
@@ -152,12 +152,12 @@ func (c *compiler) contains(v value, s scope) (condition, error) {
 	if v.kind() != '"' {
 		return &contains{operand: v, wants: "an array that holds " + quote(v)}, nil
 	}
-	return &contains{operand: v, text: v.text(), wants: "a text or an array that contains " + quote(v)}, nil
+	return &contains{operand: v, text: v.text(), wants: "a string or an array that contains " + quote(v)}, nil
 }
 
 func matchesRegexp(c *compiler, v value, s scope) (comparison, error) {
 	if v.kind() != '"' {
-		return comparison{}, s.invalid("must be a text")
+		return comparison{}, s.invalid("must be a string")
 	}
 	pattern := string(v.text())
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
@@ -173,11 +173,14 @@ func matchesRegexp(c *compiler, v value, s scope) (comparison, error) {
 	if err != nil {
 		return comparison{}, s.invalid("is not a regular expression of RE2's syntax: %s", regexpFault(err))
 	}
+	if _, literal := compiled.LiteralPrefix(); literal {
+		weight = 0 // it is found as fast as by $contains
+	}
 	holds := func(x value) bool { return x.kind() == '"' && compiled.Match(x.text()) }
-	return comparison{wants: "a text that matches " + quote(v), weight: weight * regexpSteps, holds: holds}, nil
+	return comparison{wants: "a string that matches " + quote(v), weight: weight * regexpSteps, holds: holds}, nil
 }
 
-// regexpSteps is what an instruction costs for bytesPerStep bytes of a text.
+// regexpSteps is what an instruction costs for bytesPerStep bytes of a string.
 const regexpSteps = 8
 
 func regexpFault(err error) string {

@@ -38,7 +38,7 @@ func (s scope) below(name string) (scope, error) {
 	m := s.at(name)
 	switch {
 	case s.leaf == metadataLeaf:
-		m.leaf = "a text"
+		m.leaf = "a string"
 		return m, nil
 	case s.leaf != "":
 		return m, m.invalid("leads on from %s, which has no members", s.leaf)
@@ -49,9 +49,9 @@ func (s scope) below(name string) (scope, error) {
 	switch name {
 	case "data":
 	case "event", "tenant":
-		m.leaf = "a text"
+		m.leaf = "a string"
 	case "channels":
-		m.leaf = "a list of texts"
+		m.leaf = "an array of strings"
 	case "metadata":
 		m.leaf = metadataLeaf
 	default:
@@ -60,24 +60,24 @@ func (s scope) below(name string) (scope, error) {
 	return m, nil
 }
 
-// metadataLeaf marks the object whose members are texts.
-const metadataLeaf = "an object of texts"
+// metadataLeaf marks the object whose members are strings.
+const metadataLeaf = "an object of strings"
 
 // condition compiles what stands at a path, or below an operator that takes conditions.
 func (c *compiler) condition(v value, s scope) (condition, error) {
-	if err := c.count(s); err != nil {
-		return nil, err
-	}
 	switch {
 	case s.depth > MaxDepth:
 		return nil, tooDeep(s)
-	case v.kind() != '{' && s.top:
+	case v.kind() == '{':
+		return c.object(v, s)
+	case s.top:
 		return nil, s.invalid(`must be an object like {"data": {"amount": {"$gt": 100}}}`)
-	case v.kind() != '{':
-		plain, err := c.comparison("", v, s)
-		return comparisons{plain}, err
 	}
-	return c.object(v, s)
+	if err := c.count(s); err != nil {
+		return nil, err
+	}
+	plain, err := c.comparison("", v, s)
+	return comparisons{plain}, err
 }
 
 func (c *compiler) count(s scope) error {
@@ -105,7 +105,7 @@ func (c *compiler) object(v value, s scope) (condition, error) {
 	case empty:
 		return nil, s.invalid(`is empty, so it says nothing; to want any value write {"$exist": true}, to want an empty object {"$eq": {}}`)
 	case operators > 0 && paths != "":
-		return nil, s.at(paths).invalid(`stands beside an operator; put both in a list: {"$and": [{…}, {…}]}`)
+		return nil, s.at(paths).invalid(`stands beside an operator; put both in one array: {"$and": [{…}, {…}]}`)
 	case operators > 0:
 		return c.operators(v, s)
 	}
@@ -206,7 +206,7 @@ var hints = map[string]string{
 
 // list compiles the conditions of $and or $or.
 func (c *compiler) list(v value, s scope) ([]condition, error) {
-	if err := checkList(v, s); err != nil {
+	if err := checkArray(v, s); err != nil {
 		return nil, err
 	}
 	var list []condition
@@ -221,13 +221,13 @@ func (c *compiler) list(v value, s scope) ([]condition, error) {
 	return list, nil
 }
 
-// checkList says what is wrong with the operand of an operator that takes a list.
-func checkList(v value, s scope) error {
+// checkArray says what is wrong with the operand of an operator that takes an array.
+func checkArray(v value, s scope) error {
 	switch {
 	case v.kind() != '[':
-		return s.invalid("must be a list, in brackets")
+		return s.invalid("must be an array, in brackets")
 	case v.node().next == v.at+1:
-		return s.invalid("is an empty list; give it an entry, or leave it out")
+		return s.invalid("is an empty array; give it an entry, or leave it out")
 	case s.depth >= MaxDepth:
 		return tooDeep(s)
 	}
@@ -252,10 +252,10 @@ func invalid(pointer, message string) error {
 	return event.Invalid("filter"+event.Clip(pointer, maxPointer), message)
 }
 
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
 // escapePointer writes a name as RFC 6901 wants it.
-func escapePointer(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-}
+func escapePointer(name string) string { return pointerEscapes.Replace(name) }
 
 // syntaxError translates what parse reports about a filter, without repeating its text.
 func syntaxError(err error) error {

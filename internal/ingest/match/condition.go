@@ -8,24 +8,19 @@ import (
 // condition is a part of a filter. It never changes once it is compiled.
 type condition interface {
 	// holds judges a value, which may be absent.
-	holds(r *run, v value) bool
+	holds(e *Event, v value) bool
 	// why says in words why it does not hold for the value.
-	why(r *run, v value, p place) string
+	why(e *Event, v value, p place) string
 }
 
-// run is one filter's work on one event.
-type run struct {
-	event *Event
-	steps int // how many are left; the result counts for nothing once they are used up
+// spend takes steps of those that the filter may still take for this event, and reports
+// whether there were enough. If not, the filter's result counts for nothing.
+func (e *Event) spend(steps int) bool {
+	e.steps -= steps
+	return e.steps >= 0
 }
 
-// spend takes steps, and reports whether there were enough.
-func (r *run) spend(steps int) bool {
-	r.steps -= steps
-	return r.steps >= 0
-}
-
-// bytesPerStep is how much of a text can be looked at in one step.
+// bytesPerStep is how much of a string can be looked at in one step.
 const bytesPerStep = 32
 
 // roots are what stands at the top of a filter: conditions on parts of the event.
@@ -36,9 +31,9 @@ type named struct {
 	condition condition
 }
 
-func (c roots) holds(r *run, _ value) bool {
+func (c roots) holds(e *Event, _ value) bool {
 	for _, root := range c {
-		if !root.condition.holds(r, r.event.root(root.name)) {
+		if !root.condition.holds(e, e.root(root.name)) {
 			return false
 		}
 	}
@@ -49,16 +44,16 @@ func (c roots) holds(r *run, _ value) bool {
 // for the same element of it. What is no object has no members, so each is absent.
 type members []named
 
-func (c members) holds(r *run, v value) bool {
+func (c members) holds(e *Event, v value) bool {
 	if v.kind() != '[' {
-		return c.holdFor(r, v)
+		return c.holdFor(e, v)
 	}
-	return anyElement(r, v, c.holds)
+	return anyElement(e, v, c.holds)
 }
 
-func (c members) holdFor(r *run, v value) bool {
+func (c members) holdFor(e *Event, v value) bool {
 	for _, m := range c {
-		if !r.spend(lookupSteps) || !m.condition.holds(r, v.member(m.name)) {
+		if !e.spend(lookupSteps(v)) || !m.condition.holds(e, v.member(m.name)) {
 			return false
 		}
 	}
@@ -66,15 +61,20 @@ func (c members) holdFor(r *run, v value) bool {
 }
 
 // lookupSteps is what it costs to find one member by its name.
-const lookupSteps = 4
+func lookupSteps(v value) int {
+	if v.kind() != '{' {
+		return 1
+	}
+	return 1 + min(largeObject, int(v.node().next-v.at)/2)/4
+}
 
 // anyElement reports whether a condition holds for one of an array's elements.
-func anyElement(r *run, array value, holds func(*run, value) bool) bool {
-	for e := range array.elements() {
-		if !r.spend(1) {
+func anyElement(e *Event, array value, holds func(*Event, value) bool) bool {
+	for element := range array.elements() {
+		if !e.spend(1) {
 			return false
 		}
-		if holds(r, e) {
+		if holds(e, element) {
 			return true
 		}
 	}
@@ -94,49 +94,52 @@ type comparison struct {
 	holds    func(v value) bool
 }
 
-func (c comparisons) holds(r *run, v value) bool {
+func (c comparisons) holds(e *Event, v value) bool {
 	switch {
 	case v.kind() == 0:
 		return false
-	case c.holdFor(r, v):
+	case c.holdFor(e, v):
 		return true
 	}
-	return v.kind() == '[' && anyElement(r, v, c.holds)
+	return v.kind() == '[' && anyElement(e, v, c.holds)
 }
 
-func (c comparisons) holdFor(r *run, v value) bool {
+func (c comparisons) holdFor(e *Event, v value) bool {
 	for i := range c {
-		if !r.spend(c[i].steps(v)) || !c[i].holds(v) {
+		if !e.spend(c[i].steps(v)) || !c[i].holds(v) {
 			return false
 		}
 	}
 	return true
 }
 
-// steps is what a comparison may cost: an array or an object is compared with one of the
-// filter, and as far as that goes at most.
+// steps is what a comparison may cost.
 func (c *comparison) steps(v value) int {
-	size := v.size()
+	size := v.size() * max(1, c.weight)
 	if kind := v.kind(); kind == '[' || kind == '{' {
-		size = min(size, c.operand)
+		size = wholeSteps * min(v.size(), c.operand) // it ends with the shorter one
 	}
-	return 1 + c.base + size*max(1, c.weight)/bytesPerStep
+	return 1 + c.base + size/bytesPerStep
 }
 
-// contains is $contains: a text within a text, or an element of an array.
+// wholeSteps is how much more it costs to compare the bytes of an array or an object than
+// those of a string.
+const wholeSteps = 4
+
+// contains is $contains: a string within a string, or an element of an array.
 type contains struct {
 	text    []byte // nil if the operand is no text
 	operand value
 	wants   string
 }
 
-func (c *contains) holds(r *run, v value) bool {
+func (c *contains) holds(e *Event, v value) bool {
 	switch v.kind() {
 	case '"':
-		return r.spend(1+v.size()/bytesPerStep) && c.text != nil && bytes.Contains(v.text(), c.text)
+		return e.spend(1+v.size()/bytesPerStep) && c.text != nil && bytes.Contains(v.text(), c.text)
 	case '[':
-		return anyElement(r, v, func(r *run, e value) bool {
-			return r.spend(1+min(e.size(), c.operand.size())/bytesPerStep) && equal(e, c.operand)
+		return anyElement(e, v, func(e *Event, element value) bool {
+			return e.spend(1+wholeSteps*min(element.size(), c.operand.size())/bytesPerStep) && equal(element, c.operand)
 		})
 	}
 	return false
@@ -145,7 +148,7 @@ func (c *contains) holds(r *run, v value) bool {
 // presence is $exist. What is null is present.
 type presence bool
 
-func (c presence) holds(_ *run, v value) bool { return (v.kind() != 0) == bool(c) }
+func (c presence) holds(_ *Event, v value) bool { return (v.kind() != 0) == bool(c) }
 
 // negation is $not, $neq or $nin: it holds exactly if the condition within does not.
 type negation struct {
@@ -154,7 +157,7 @@ type negation struct {
 	within   condition
 }
 
-func (c *negation) holds(r *run, v value) bool { return !c.within.holds(r, v) }
+func (c *negation) holds(e *Event, v value) bool { return !c.within.holds(e, v) }
 
 // all holds if each condition does, each for itself: those of $and, or the operators that
 // stand in one object.
@@ -163,9 +166,9 @@ type all struct {
 	conditions []condition
 }
 
-func (c *all) holds(r *run, v value) bool {
+func (c *all) holds(e *Event, v value) bool {
 	for _, within := range c.conditions {
-		if !r.spend(1) || !within.holds(r, v) {
+		if !e.spend(1) || !within.holds(e, v) {
 			return false
 		}
 	}
@@ -175,12 +178,12 @@ func (c *all) holds(r *run, v value) bool {
 // anyOf is $or.
 type anyOf []condition
 
-func (c anyOf) holds(r *run, v value) bool {
+func (c anyOf) holds(e *Event, v value) bool {
 	for _, within := range c {
-		if !r.spend(1) {
+		if !e.spend(1) {
 			return false
 		}
-		if within.holds(r, v) {
+		if within.holds(e, v) {
 			return true
 		}
 	}

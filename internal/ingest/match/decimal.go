@@ -64,7 +64,7 @@ func (d decimal) compare(o decimal) int {
 	return d.sign * c
 }
 
-// appendKey appends a text that is the same for two numbers if they are equal.
+// appendKey appends a string that is the same for two numbers if they are equal.
 func (d decimal) appendKey(b []byte) []byte {
 	b = strconv.AppendInt(b, int64(d.sign), 10)
 	b = append(append(b, '.'), d.digits...)

@@ -1,70 +1,70 @@
-// Package match decides which subscriptions an event is for. It is pure: it has no store, no
-// network and no clock, and the same subscription and event always get the same result.
+// Package match decides which subscriptions an event is for. It is pure: it uses no store, no
+// network and no clock, and the same subscription and event always give the same result.
 //
 // A subscription matches an event if it is active, one of its event-type patterns fits
-// (event.Wants), it shares a channel with the event or names none, and its filter is true.
-// The rules are asked in this order, so that Reason names the first one that says no. A
-// paused subscription matches, and its deliveries wait. An event that was handed in for one
-// subscription (Event.Direct) passes the rule about channels.
+// (event.Wants), it shares a channel with the event or names no channels, and its filter is
+// true. The rules are checked in this order, so Reason names the first one that fails. A
+// paused subscription matches; its deliveries wait. The rule about channels does not apply to
+// an event that was published to one subscription by ingest (Event.Direct).
 //
 // Start with Subscription.Match for the rules, Compile for filters, and Tenant for the index
 // that finds 3 subscriptions among 10,000.
 //
 // # Filters
 //
-// A filter is JSON. At its top stand the parts of an event: "event" (its type), "data",
-// "metadata", "channels" and "tenant". A nested object is a path, a plain value means equal:
+// A filter is a JSON object. At its top are the parts of an event: "event" (its type), "data",
+// "metadata", "channels" and "tenant". A nested object is a path, and a plain value means
+// equal:
 //
 //	{"data": {"amount": {"$gte": 100}, "customer": {"country": "DE"}}}
 //
 // All paths must hold. The operators are $eq, $neq, $gt, $gte, $lt, $lte, $in, $nin, $exist,
-// $startsWith, $endsWith, $contains, $regex, $and, $or and $not. The syntax is the one of
-// Hookdeck, Outpost and Convoy. These are the decisions where they differ or say nothing:
+// $startsWith, $endsWith, $contains, $regex, $and, $or and $not. The syntax is that of
+// Hookdeck, Outpost and Convoy. Where they differ or say nothing, these rules hold:
 //
-//   - Values of different types are never equal and never in an order: 1 is not "1" and not
-//     true.
-//   - Numbers are exact decimals of any length: 1, 1.0 and 10e-1 are equal,
+//   - Values of different types are never equal and have no order: 1 is neither "1" nor true.
+//   - Numbers are exact decimals of any length: 1, 1.0 and 10e-1 are equal, and
 //     9007199254740993 and 9007199254740992 are not.
-//   - Texts are compared by code points, without normalization. $gt, $gte, $lt and $lte take
-//     a number or a text.
-//   - What is absent meets no comparison, not even with null. $exist asks for it; null is
-//     present. What is no object has no members, so below null, a text or an absent value
+//   - Strings are compared by code point, without normalization. $gt, $gte, $lt and $lte take
+//     a number or a string.
+//   - An absent value satisfies no comparison, not even with null. $exist tests for it; null
+//     is present. Only objects have members: below null, a string or an absent value,
 //     everything is absent.
-//   - $neq, $nin and $not hold exactly if $eq, $in or the condition does not. So they hold
-//     for an absent value.
-//   - A comparison with an array holds if it does for the array or one of its elements, and
-//     so on in arrays within it. Comparisons that stand in one object hold for the same
-//     element: {"prices": {"$gt": 1, "$lt": 3}} wants a price of, say, 2.
-//   - A path into an array holds if it does for one element; paths that stand in one object
-//     hold for the same element. An empty array has none, so no path into it holds. What
-//     stands at the end of a path is about the element: {"items": {"id": {"$neq": 5}}} wants
-//     an item that is not 5, {"items": {"$not": {"id": 5}}} that no item is.
-//   - $and and $or judge each of their conditions by itself, so they may hold for different
-//     elements. Both may stand at the top or below a path, and take plain values there.
-//   - $eq with an array or an object wants the same one, whatever the order of an object's
-//     members. A plain list means the same as $eq of it, not that each entry is contained.
-//   - $contains with a text looks within a text; in an array it looks for an element that is
-//     equal, and not within the elements.
-//   - $startsWith and $endsWith take a list, too, of which one entry is enough.
-//   - $regex is RE2 (Go's regexp), matches anywhere unless it is anchored, and (?i) at its
-//     beginning ignores case.
-//   - Names are literal, dots included. A name that begins with $ can't be a path.
-//   - If the event's data has a name twice in one object, the last one counts, as with most
-//     parsers. An escaped surrogate without its other half counts as U+FFFD. NUL is a
-//     character like any other.
-//   - {} matches every event. Everywhere else an empty object is refused, because it is
-//     unclear; so are empty lists, an operator within a fixed value, a path beside an
-//     operator, a name that is given twice, and numbers compared with a text of metadata.
+//   - $neq, $nin and $not are exact negations of $eq, $in and the condition. They hold for an
+//     absent value.
+//   - A comparison holds for an array if it holds for the array itself or for one of its
+//     elements, however deeply arrays are nested. Comparisons in one object hold for the same
+//     element: {"prices": {"$gt": 1, "$lt": 3}} needs one price between 1 and 3.
+//   - A path into an array holds if it holds for one element. Paths in one object hold for the
+//     same element. An empty array has no element, so no path into it holds. A negation at the
+//     end of a path is about the element: {"items": {"id": {"$neq": 5}}} needs an item other
+//     than 5; {"items": {"$not": {"id": 5}}} needs that no item is 5.
+//   - $and and $or judge each of their conditions separately, so different elements may
+//     satisfy them. Both are allowed at the top and below a path, where they also take plain
+//     values.
+//   - $eq with an array or an object needs exactly that value; the order of an object's
+//     members does not matter. A plain array means $eq, not that each entry is contained.
+//   - $contains finds a substring in a string. In an array it finds an equal element, and does
+//     not look inside the elements.
+//   - $startsWith and $endsWith also take an array of strings, one of which must fit.
+//   - $regex is RE2 (Go's regexp). It matches anywhere in the string unless it is anchored;
+//     begin it with (?i) to ignore case.
+//   - Names are literal, including dots. A name that begins with $ cannot be a path.
+//   - If an object in the event's data has a name twice, the last one counts, as in most
+//     parsers. An unpaired surrogate escape counts as U+FFFD. NUL is an ordinary character.
+//   - {} matches every event. Compile refuses what is unclear: any other empty object, an
+//     empty array of alternatives, an operator inside a fixed value, a path beside an
+//     operator, a duplicate name, and a number where the event has a string (in metadata, for
+//     example).
 //
 // # Limits
 //
-// A filter has limits of its own (MaxFilterBytes and the constants beside it). Together with
-// MaxSteps they bound the time that one filter takes for one event: a few milliseconds for
-// what is usual in a body of 1 MiB, some tens for what is made to be slow. A filter that
-// would take more steps does not match, even if it is a $not, and the reason says so; Match
-// counts the steps without a clock, so this, too, is the same every time.
+// Compile limits the size of a filter; see MaxFilterBytes and the constants beside it. MaxSteps
+// limits what one filter does for one event, counted without a clock: about 0.1 s at most, and
+// a few milliseconds for an ordinary filter and a body of 1 MiB. A filter that needs more steps
+// does not match, even if it is a $not, and Reason says so.
 //
-// An event's data is cut into tokens once, the first time that a filter looks at it, and only
-// what a filter asks for is decoded. That takes up to 6 bytes of memory for each byte of
-// data. A subscription without a filter reads nothing of it.
+// The event's data is tokenized once, when the first filter needs it, and of its top members
+// only those that a filter names. Values are decoded when they are compared. Tokens take up to
+// 8 bytes of memory for each byte of data. Without a filter, data is not read.
 package match

@@ -12,13 +12,18 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// document is one JSON value, cut into tokens and not decoded: a text or a number is
+// document is one JSON value, cut into tokens and not decoded: a string or a number is
 // decoded when a condition looks at it. An event's document is made at most once, and all
 // filters read it.
 type document struct {
 	text  []byte
 	nodes []node
 	large map[uint32]map[string]uint32 // the members of the objects that have many, by the object's node
+
+	// In a shallow document the arrays and objects that are members of the top object are
+	// skipped: each is a document of its own, made when it is asked for.
+	shallow bool
+	opened  map[uint32]*document
 }
 
 // node is a value, or a member's name, which stands before the member's value.
@@ -33,15 +38,19 @@ var (
 	errNotUTF8  = errors.New("it is not valid UTF-8")
 )
 
+// lenient takes what is valid JSON: names that are given twice, and "\ud800".
+var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
+
 type tokenizer struct {
-	in   bytes.Reader
+	in   bytes.Buffer
 	json jsontext.Decoder
+	open []int // the nodes of the arrays and objects around the next token
 }
 
 var tokenizers = sync.Pool{New: func() any { return new(tokenizer) }}
 
 // parse reads one JSON value. The options say how strict it is.
-func parse(text []byte, options ...jsontext.Options) (*document, error) {
+func parse(text []byte, shallow bool, options ...jsontext.Options) (*document, error) {
 	switch {
 	case uint64(len(text)) > math.MaxUint32:
 		return nil, errTooLarge
@@ -50,43 +59,58 @@ func parse(text []byte, options ...jsontext.Options) (*document, error) {
 	}
 	t := tokenizers.Get().(*tokenizer)
 	defer t.free()
-	t.in.Reset(text)
+	t.in = *bytes.NewBuffer(text) // the decoder reads a Buffer where it is, and does not change it
 	t.json.Reset(&t.in, options...)
-	return t.read(text)
+	d := &document{text: text, shallow: shallow, nodes: make([]node, 0, len(text)/32+8)}
+	return d, t.read(d)
 }
 
 func (t *tokenizer) free() {
-	t.in.Reset(nil)
+	t.in, t.open = bytes.Buffer{}, t.open[:0]
+	t.json.Reset(&t.in) // lets go of the text
 	tokenizers.Put(t)
 }
 
-func (t *tokenizer) read(text []byte) (*document, error) {
-	d := &document{text: text, nodes: make([]node, 0, len(text)/16+4)}
-	var open []int // the arrays and objects around the next token
-	for at := 0; ; {
-		token, err := t.json.ReadToken()
+// read appends all nodes of a document.
+func (t *tokenizer) read(d *document) error {
+	for end := 0; ; {
+		start := end
+		kind, err := t.next(d)
 		if errors.Is(err, io.EOF) && len(d.nodes) > 0 {
-			return d, nil
+			return nil
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		kind, end := token.Kind(), int(t.json.InputOffset())
+		end = int(t.json.InputOffset())
 		if kind == '}' || kind == ']' {
-			last := len(open) - 1
-			d.nodes[open[last]].end, d.nodes[open[last]].next = uint32(end), uint32(len(d.nodes))
-			open, at = open[:last], end
+			last := len(t.open) - 1
+			d.nodes[t.open[last]].end, d.nodes[t.open[last]].next = uint32(end), uint32(len(d.nodes))
+			t.open = t.open[:last]
 			continue
 		}
-		if len(open) == 0 && len(d.nodes) > 0 {
-			return nil, errMore
+		if len(t.open) == 0 && len(d.nodes) > 0 {
+			return errMore
 		}
 		if kind == '{' || kind == '[' {
-			open = append(open, len(d.nodes))
+			t.open = append(t.open, len(d.nodes))
 		}
-		d.nodes = append(d.nodes, node{start: uint32(valueStart(text, at)), end: uint32(end), next: uint32(len(d.nodes) + 1)})
-		at = end
+		d.nodes = append(d.nodes, node{start: uint32(valueStart(d.text, start)), end: uint32(end), next: uint32(len(d.nodes) + 1)})
 	}
+}
+
+// skipped is the kind of an array or an object that next has skipped.
+const skipped jsontext.Kind = 's'
+
+// next reads one token, or skips what a shallow document does not need.
+func (t *tokenizer) next(d *document) (jsontext.Kind, error) {
+	if d.shallow && len(t.open) == 1 && d.text[d.nodes[0].start] == '{' {
+		if kind := t.json.PeekKind(); kind == '{' || kind == '[' {
+			return skipped, t.json.SkipValue()
+		}
+	}
+	token, err := t.json.ReadToken()
+	return token.Kind(), err
 }
 
 // valueStart skips what stands between two tokens.
@@ -173,17 +197,17 @@ const largeObject = 64
 
 // member returns the member of this name, the last one if there are several, as most
 // parsers do. It is absent if there is none, or v is no object.
-func (v value) member(name string) (found value) {
+func (v value) member(name string) value {
 	if v.kind() != '{' {
 		return value{}
 	}
 	if byName := v.doc.large[v.at]; byName != nil {
 		if at, ok := byName[name]; ok {
-			found = value{v.doc, at}
+			return value{v.doc, at}.open()
 		}
-		return found
+		return value{}
 	}
-	count := 0
+	found, count := value{}, 0
 	for n, member := range v.members() {
 		count++
 		if n.isText(name) {
@@ -193,7 +217,23 @@ func (v value) member(name string) (found value) {
 	if count >= largeObject {
 		v.index(count)
 	}
-	return found
+	return found.open()
+}
+
+// open returns the value itself, or the document that was skipped in its place.
+func (v value) open() value {
+	if kind := v.kind(); v.doc == nil || !v.doc.shallow || kind != '{' && kind != '[' {
+		return v
+	}
+	inner := v.doc.opened[v.at]
+	if inner == nil {
+		inner, _ = parse(v.raw(), false, lenient...) // it was skipped, so it is valid
+		if v.doc.opened == nil {
+			v.doc.opened = map[uint32]*document{}
+		}
+		v.doc.opened[v.at] = inner
+	}
+	return inner.root()
 }
 
 // indexAll keeps a map of each object that has many members, so that the document does not

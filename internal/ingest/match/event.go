@@ -3,8 +3,6 @@ package match
 import (
 	"encoding/json"
 	"slices"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Event is what matching needs of one. Filters read Data only when one of them looks at it,
@@ -22,6 +20,7 @@ type Event struct {
 	Direct bool
 
 	parts [len(rootNames)]part
+	steps int // that are left to the filter that is asked
 }
 
 // part is the JSON of one of the names at the top of a filter.
@@ -67,7 +66,7 @@ func (e *Event) metadata() map[string]string {
 }
 
 func (e *Event) data() *document {
-	d, err := parse(e.Data, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) // "\ud800" is valid JSON
+	d, err := parse(e.Data, true, lenient...)
 	if err != nil {
 		return nil
 	}
@@ -77,9 +76,9 @@ func (e *Event) data() *document {
 func documentOf(v any) *document {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return nil // texts can be marshaled
+		return nil // strings can be marshaled
 	}
-	d, err := parse(text)
+	d, err := parse(text, false)
 	if err != nil {
 		return nil
 	}

@@ -10,7 +10,7 @@ import (
 const (
 	MaxFilterBytes  = 16 << 10 // the filter's JSON
 	MaxDepth        = 32       // objects and lists within each other
-	MaxConditions   = 500      // paths, plain values and operators
+	MaxConditions   = 500      // plain values and operators
 	MaxAlternatives = 1000     // entries of one list
 	MaxExponent     = 10_000   // of a number, up or down
 	MaxRegexpWeight = 500      // all regular expressions of a filter, in instructions
@@ -18,7 +18,7 @@ const (
 
 // MaxSteps bounds what one filter does for one event. A step is about as much as to compare
 // one short value. A filter that would take more does not match the event, whatever it says.
-const MaxSteps = 2_000_000
+const MaxSteps = 1_000_000
 
 // Filter is a compiled filter. It never changes, and any number of goroutines may use it.
 type Filter struct{ top condition }
@@ -30,7 +30,7 @@ func Compile(text []byte) (*Filter, error) {
 		return nil, invalid("", fmt.Sprintf("is %d bytes long; at most %d are allowed", len(text), MaxFilterBytes))
 	}
 	text = append([]byte(nil), text...) // the caller may use its bytes again
-	d, err := parse(text, jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false))
+	d, err := parse(text, false, jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false))
 	if err != nil {
 		return nil, syntaxError(err)
 	}
@@ -48,9 +48,9 @@ func (f *Filter) Match(e *Event) bool {
 	if f == nil {
 		return true
 	}
-	r := run{event: e, steps: MaxSteps}
-	matches := f.top.holds(&r, value{})
-	return matches && r.steps >= 0
+	e.steps = MaxSteps
+	matches := f.top.holds(e, value{})
+	return matches && e.steps >= 0
 }
 
 // Why says why the filter is not true for an event, or "" if it is.
@@ -58,14 +58,17 @@ func (f *Filter) Why(e *Event) string {
 	if f == nil {
 		return ""
 	}
-	r := run{event: e, steps: MaxSteps}
-	matches := f.top.holds(&r, value{})
+	matches := f.Match(e)
 	switch {
-	case r.steps < 0:
+	case e.steps < 0:
 		return fmt.Sprintf("the filter would take more than %d steps for this event, so it does not match", MaxSteps)
 	case matches:
 		return ""
 	}
-	r.steps = 10 * MaxSteps // the words repeat some of the work
-	return f.top.why(&r, value{}, place{filter: "filter"})
+	e.steps = 3 * MaxSteps // finding the words repeats some of the work
+	why := f.top.why(e, value{}, place{filter: "filter"})
+	if e.steps < 0 {
+		return "the filter is not true for this event; it would take too long to find out which condition is not"
+	}
+	return why
 }

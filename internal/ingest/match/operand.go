@@ -38,7 +38,7 @@ func (s scope) checkLiteral(v value) error {
 	for name, member := range v.members() {
 		at := s.at(string(name.text()))
 		if isOperator(string(name.text())) {
-			return at.invalid("is an operator within a fixed value; operators stand at the end of a path, not in a list or in $eq")
+			return at.invalid("is an operator within a fixed value; operators stand at the end of a path, not in an array or in $eq")
 		}
 		if err := at.checkOperand(member); err != nil {
 			return err

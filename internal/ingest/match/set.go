@@ -6,7 +6,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// set holds the values of $in. To look for a text or a number takes as long in a long list
+// set holds the values of $in. To look for a string or a number takes as long in a long list
 // as in a short one.
 type set struct {
 	texts, numbers map[string]bool
@@ -15,9 +15,9 @@ type set struct {
 
 func in(_ *compiler, v value, s scope) (comparison, error) {
 	if v.kind() == '"' {
-		return comparison{}, s.invalid("must be a list, in brackets; to look for a text within a text write $contains")
+		return comparison{}, s.invalid("must be an array, in brackets; to look for a string within a string write $contains")
 	}
-	if err := checkList(v, s); err != nil {
+	if err := checkArray(v, s); err != nil {
 		return comparison{}, err
 	}
 	if err := s.checkOperand(v); err != nil {
@@ -28,7 +28,7 @@ func in(_ *compiler, v value, s scope) (comparison, error) {
 		members.add(entry)
 	}
 	words := fmt.Sprintf("one of %s", event.Clip(string(v.raw()), event.MaxQuoted))
-	return comparison{wants: words, base: len(members.others) / 4, holds: members.has}, nil
+	return comparison{wants: words, base: 3 * len(members.others), holds: members.has}, nil
 }
 
 func (s *set) add(v value) {

@@ -32,11 +32,11 @@ const (
 // Match reports whether the event is for the subscription. If it is not, the reason has the
 // first rule that says so.
 func (s *Subscription) Match(e *Event) (bool, Reason) {
-	rule := s.firstNo(e)
+	rule := s.failingRule(e)
 	return rule == "", Reason{Rule: rule, subscription: s, event: e}
 }
 
-func (s *Subscription) firstNo(e *Event) Rule {
+func (s *Subscription) failingRule(e *Event) Rule {
 	switch {
 	case !s.Active:
 		return RuleActive

@@ -19,7 +19,7 @@ type Tenant struct {
 	all     list
 	exact   map[string]list // active ones, by each type that they name
 	below   map[string]list // active ones, by the prefix of each pattern: "user." of user.*
-	any     list            // active ones that no type tells apart
+	rest    list            // active ones that may want any type
 }
 
 // NewTenant makes an index of all subscriptions that a tenant has at this version.
@@ -75,7 +75,7 @@ func (t *Tenant) Match(to []*Subscription, e *Event) (matched []*Subscription, v
 	to, version = t.candidates(to, e.Type)
 	matched = to[:start]
 	for _, s := range to[start:] {
-		if s.firstNo(e) == "" {
+		if s.failingRule(e) == "" {
 			matched = append(matched, s)
 		}
 	}
@@ -95,7 +95,7 @@ func (t *Tenant) candidates(to []*Subscription, eventType string) ([]*Subscripti
 		}
 	}
 	add(t.exact[eventType])
-	add(t.any)
+	add(t.rest)
 	for i := range len(eventType) {
 		if eventType[i] == '.' {
 			add(t.below[eventType[:i+1]])
@@ -136,7 +136,7 @@ func (t *Tenant) put(s *Subscription) {
 		return
 	}
 	if len(s.EventTypes) == 0 {
-		t.any.put(s)
+		t.rest.put(s)
 	}
 	for _, p := range s.EventTypes {
 		if by, key := t.listsFor(p); by != nil {
@@ -144,7 +144,7 @@ func (t *Tenant) put(s *Subscription) {
 			l.put(s)
 			by[key] = l
 		} else {
-			t.any.put(s)
+			t.rest.put(s)
 		}
 	}
 }
@@ -156,7 +156,7 @@ func (t *Tenant) remove(id event.ID) {
 	}
 	s := t.all[i]
 	t.all.remove(id)
-	t.any.remove(id)
+	t.rest.remove(id)
 	for _, p := range s.EventTypes {
 		by, key := t.listsFor(p)
 		if by == nil {

@@ -10,28 +10,28 @@ import (
 // This file puts in words why a condition does not hold. The words quote at most
 // event.MaxQuoted bytes of a value.
 
-func (c roots) why(r *run, _ value, p place) string {
+func (c roots) why(e *Event, _ value, p place) string {
 	for _, root := range c {
-		if v := r.event.root(root.name); !root.condition.holds(r, v) {
-			return root.condition.why(r, v, p.member(root.name))
+		if v := e.root(root.name); !root.condition.holds(e, v) {
+			return root.condition.why(e, v, p.member(root.name))
 		}
 	}
 	return ""
 }
 
-func (c members) why(r *run, v value, p place) string {
+func (c members) why(e *Event, v value, p place) string {
 	if v.kind() == '[' {
 		return p.says(v, "the filter wants one that meets each condition")
 	}
 	for _, m := range c {
-		if member := v.member(m.name); !m.condition.holds(r, member) {
-			return m.condition.why(r, member, p.member(m.name))
+		if member := v.member(m.name); !m.condition.holds(e, member) {
+			return m.condition.why(e, member, p.member(m.name))
 		}
 	}
 	return ""
 }
 
-func (c comparisons) why(r *run, v value, p place) string {
+func (c comparisons) why(e *Event, v value, p place) string {
 	if v.kind() == '[' {
 		wants := make([]string, len(c))
 		for i := range c {
@@ -47,11 +47,11 @@ func (c comparisons) why(r *run, v value, p place) string {
 	return ""
 }
 
-func (c *contains) why(_ *run, v value, p place) string {
+func (c *contains) why(_ *Event, v value, p place) string {
 	return p.operator("$contains").says(v, "the filter wants "+c.wants)
 }
 
-func (c presence) why(_ *run, v value, p place) string {
+func (c presence) why(_ *Event, v value, p place) string {
 	wants := "the filter wants it to be present"
 	if !c {
 		wants = "the filter wants it to be absent"
@@ -59,7 +59,7 @@ func (c presence) why(_ *run, v value, p place) string {
 	return p.operator("$exist").says(v, wants)
 }
 
-func (c *negation) why(_ *run, v value, p place) string {
+func (c *negation) why(_ *Event, v value, p place) string {
 	p = p.operator(c.operator)
 	switch {
 	case c.operator != "$not":
@@ -70,23 +70,23 @@ func (c *negation) why(_ *run, v value, p place) string {
 	return p.says(v, "$not rejects that")
 }
 
-func (c *all) why(r *run, v value, p place) string {
+func (c *all) why(e *Event, v value, p place) string {
 	p = p.operator(c.operator)
 	for i, within := range c.conditions {
-		if within.holds(r, v) {
+		if within.holds(e, v) {
 			continue
 		}
 		if c.operator != "" {
 			p = p.entry(i)
 		}
-		return within.why(r, v, p)
+		return within.why(e, v, p)
 	}
 	return ""
 }
 
-func (c anyOf) why(r *run, v value, p place) string {
+func (c anyOf) why(e *Event, v value, p place) string {
 	p = p.operator("$or")
-	first := c[0].why(r, v, p.entry(0))
+	first := c[0].why(e, v, p.entry(0))
 	if len(c) == 1 {
 		return first
 	}
