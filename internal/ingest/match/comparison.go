@@ -2,18 +2,13 @@ package match
 
 import (
 	"bytes"
-	"regexp"
-	"regexp/syntax"
-	"strings"
-
-	"github.com/hookferry/hookferry/internal/event"
 )
 
-// comparer compiles one operator that compares a value with the filter's.
+// comparer compiles an operator that compares the event's value with the filter's.
 type comparer func(c *compiler, v value, s scope) (comparison, error)
 
-// comparerOf returns nil for an operator that does not compare. A plain value, which has no
-// operator, means $eq.
+// comparerOf returns nil for an operator that does not compare. A plain value has no operator
+// and means $eq.
 func comparerOf(operator string) comparer {
 	switch operator {
 	case "", "$eq":
@@ -82,8 +77,8 @@ func atMost(_ *compiler, v value, s scope) (comparison, error) {
 	return ordered(v, s, "at most ", func(order int) bool { return order <= 0 })
 }
 
-// ordered compares numbers with numbers, by what they amount to, and strings with strings, by
-// their code points, which is the order of their bytes in UTF-8.
+// ordered compares numbers by value and strings by code point, which is also the order of their
+// bytes in UTF-8.
 func ordered(v value, s scope, words string, right func(order int) bool) (comparison, error) {
 	if err := s.checkOperand(v); err != nil {
 		return comparison{}, err
@@ -110,7 +105,7 @@ func endsWith(_ *compiler, v value, s scope) (comparison, error) {
 	return affix(v, s, "a string that ends with ", bytes.HasSuffix)
 }
 
-// affix takes one text, or an array of which one is enough.
+// affix takes a string, or an array of strings of which one must fit.
 func affix(v value, s scope, words string, has func(text, affix []byte) bool) (comparison, error) {
 	var affixes [][]byte
 	switch v.kind() {
@@ -153,53 +148,4 @@ func (c *compiler) contains(v value, s scope) (condition, error) {
 		return &contains{operand: v, wants: "an array that holds " + quote(v)}, nil
 	}
 	return &contains{operand: v, text: v.text(), wants: "a string or an array that contains " + quote(v)}, nil
-}
-
-func matchesRegexp(c *compiler, v value, s scope) (comparison, error) {
-	if v.kind() != '"' {
-		return comparison{}, s.invalid("must be a string")
-	}
-	pattern := string(v.text())
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return comparison{}, s.invalid("is not a regular expression of RE2's syntax: %s", regexpFault(err))
-	}
-	weight := weigh(parsed)
-	c.weight += weight
-	if c.weight > MaxRegexpWeight {
-		return comparison{}, s.invalid("makes the filter's regular expressions too large: %d instructions together; at most %d are allowed", c.weight, MaxRegexpWeight)
-	}
-	compiled, err := regexp.Compile(pattern)
-	if err != nil {
-		return comparison{}, s.invalid("is not a regular expression of RE2's syntax: %s", regexpFault(err))
-	}
-	if _, literal := compiled.LiteralPrefix(); literal {
-		weight = 0 // it is found as fast as by $contains
-	}
-	holds := func(x value) bool { return x.kind() == '"' && compiled.Match(x.text()) }
-	return comparison{wants: "a string that matches " + quote(v), weight: weight * regexpSteps, holds: holds}, nil
-}
-
-// regexpSteps is what an instruction costs for bytesPerStep bytes of a string.
-const regexpSteps = 8
-
-func regexpFault(err error) string {
-	return event.Clip(strings.TrimPrefix(err.Error(), "error parsing regexp: "), event.MaxQuoted)
-}
-
-// weigh returns how many instructions an expression compiles to, or somewhat more. It counts
-// the copies that a repetition makes without making them, and the ranges of large character
-// classes, because they take memory.
-func weigh(re *syntax.Regexp) int {
-	weight := 1 + len(re.Rune)/32
-	if re.Op == syntax.OpLiteral {
-		weight = len(re.Rune)
-	}
-	for _, sub := range re.Sub {
-		weight += weigh(sub)
-	}
-	if re.Op == syntax.OpRepeat {
-		weight *= max(re.Min, re.Max, 1)
-	}
-	return weight
 }

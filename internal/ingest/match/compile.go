@@ -1,69 +1,11 @@
 package match
 
-import (
-	"errors"
-	"fmt"
-	"strings"
+import "strings"
 
-	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/hookferry/hookferry/internal/event"
-)
-
-// compiler counts what it has compiled of one filter.
+// compiler compiles one filter, and counts what has a limit.
 type compiler struct{ conditions, weight int }
 
-// scope is where in a filter a condition stands.
-type scope struct {
-	pointer string // of its value
-	depth   int
-	top     bool   // above the paths, where event, data, metadata, channels and tenant are known
-	leaf    string // if no path can lead on from here: what stands here
-}
-
-func (s scope) at(name string) scope {
-	s.pointer += "/" + escapePointer(name)
-	s.depth++
-	return s
-}
-
-func (s scope) entry(i int) scope { return s.at(fmt.Sprint(i)) }
-
-func (s scope) invalid(format string, args ...any) error {
-	return invalid(s.pointer, fmt.Sprintf(format, args...))
-}
-
-// below is the scope of a member, or an error if there can be none of this name.
-func (s scope) below(name string) (scope, error) {
-	m := s.at(name)
-	switch {
-	case s.leaf == metadataLeaf:
-		m.leaf = "a string"
-		return m, nil
-	case s.leaf != "":
-		return m, m.invalid("leads on from %s, which has no members", s.leaf)
-	case !s.top:
-		return m, nil
-	}
-	m.top = false
-	switch name {
-	case "data":
-	case "event", "tenant":
-		m.leaf = "a string"
-	case "channels":
-		m.leaf = "an array of strings"
-	case "metadata":
-		m.leaf = metadataLeaf
-	default:
-		return m, m.invalid(`is not known; a filter looks at "event", "data", "metadata", "channels" and "tenant", so put it inside one of them`)
-	}
-	return m, nil
-}
-
-// metadataLeaf marks the object whose members are strings.
-const metadataLeaf = "an object of strings"
-
-// condition compiles what stands at a path, or below an operator that takes conditions.
+// condition compiles the value of a path, or of an operator that takes conditions.
 func (c *compiler) condition(v value, s scope) (condition, error) {
 	switch {
 	case s.depth > MaxDepth:
@@ -88,7 +30,7 @@ func (c *compiler) count(s scope) error {
 	return nil
 }
 
-// object compiles either operators or paths.
+// object compiles an object, which holds either operators or paths.
 func (c *compiler) object(v value, s scope) (condition, error) {
 	operators, paths := 0, ""
 	for name := range v.members() {
@@ -131,8 +73,8 @@ func (c *compiler) paths(v value, s scope) (condition, error) {
 	return members(list), nil
 }
 
-// operators compiles the operators of one object. Those that compare are one condition,
-// because they hold for the same element of an array.
+// operators compiles the operators of one object. Those that compare become one condition,
+// because they must hold for the same element of an array.
 func (c *compiler) operators(v value, s scope) (condition, error) {
 	var same comparisons
 	var each []condition
@@ -197,7 +139,7 @@ func (c *compiler) operator(name string, v value, s scope) (condition, error) {
 	return nil, s.invalid("is not an operator; there are $eq, $neq, $gt, $gte, $lt, $lte, $in, $nin, $exist, $startsWith, $endsWith, $contains, $regex, $and, $or and $not")
 }
 
-// hints are for names that other filter languages have.
+// hints are for operators of other filter languages.
 var hints = map[string]string{
 	"$ne": "write $neq", "$exists": "write $exist", "$notIn": "write $nin", "$ref": "a filter compares with fixed values only",
 	"$nor": `write {"$not": {"$or": […]}}`, "$all": `write {"$and": […]}`, "$elemMatch": "a path into an array means any of its elements",
@@ -221,7 +163,7 @@ func (c *compiler) list(v value, s scope) ([]condition, error) {
 	return list, nil
 }
 
-// checkArray says what is wrong with the operand of an operator that takes an array.
+// checkArray returns an error unless v is an array with a permitted number of entries.
 func checkArray(v value, s scope) error {
 	switch {
 	case v.kind() != '[':
@@ -239,32 +181,4 @@ func checkArray(v value, s scope) error {
 		return s.invalid("has %d entries; at most %d are allowed", entries, MaxAlternatives)
 	}
 	return nil
-}
-
-func tooDeep(s scope) error {
-	return s.invalid("is nested too deeply; at most %d levels are allowed", MaxDepth)
-}
-
-// maxPointer is how many bytes of a JSON pointer a message repeats.
-const maxPointer = 256
-
-func invalid(pointer, message string) error {
-	return event.Invalid("filter"+event.Clip(pointer, maxPointer), message)
-}
-
-var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
-
-// escapePointer writes a name as RFC 6901 wants it.
-func escapePointer(name string) string { return pointerEscapes.Replace(name) }
-
-// syntaxError translates what parse reports about a filter, without repeating its text.
-func syntaxError(err error) error {
-	var syntax *jsontext.SyntacticError
-	switch {
-	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
-		return invalid(string(syntax.JSONPointer), "is given twice")
-	case errors.As(err, &syntax):
-		return invalid(string(syntax.JSONPointer), fmt.Sprintf("is not valid JSON: it breaks at byte %d: %v", syntax.ByteOffset, syntax.Err))
-	}
-	return invalid("", "is not valid JSON: "+err.Error())
 }

@@ -1,29 +1,26 @@
 package match
 
-import (
-	"bytes"
-	"strconv"
-)
+import "bytes"
 
 // condition is a part of a filter. It never changes once it is compiled.
 type condition interface {
-	// holds judges a value, which may be absent.
+	// holds reports whether the condition holds for a value, which may be absent.
 	holds(e *Event, v value) bool
-	// why says in words why it does not hold for the value.
+	// why explains in words why the condition does not hold for the value.
 	why(e *Event, v value, p place) string
 }
 
-// spend takes steps of those that the filter may still take for this event, and reports
-// whether there were enough. If not, the filter's result counts for nothing.
+// spend uses up steps, and reports whether enough were left. If not, the result of the filter
+// is void: it does not match.
 func (e *Event) spend(steps int) bool {
 	e.steps -= steps
 	return e.steps >= 0
 }
 
-// bytesPerStep is how much of a string can be looked at in one step.
+// bytesPerStep is how many bytes of a string are read in one step.
 const bytesPerStep = 32
 
-// roots are what stands at the top of a filter: conditions on parts of the event.
+// roots are the top of a filter: conditions on parts of the event.
 type roots []named
 
 type named struct {
@@ -40,8 +37,8 @@ func (c roots) holds(e *Event, _ value) bool {
 	return true
 }
 
-// members are paths: conditions on the members of an object. Those of an array must hold
-// for the same element of it. What is no object has no members, so each is absent.
+// members are paths: conditions on the members of an object. For an array, all must hold for
+// the same element. Members of any other value are absent.
 type members []named
 
 func (c members) holds(e *Event, v value) bool {
@@ -60,7 +57,7 @@ func (c members) holdFor(e *Event, v value) bool {
 	return true
 }
 
-// lookupSteps is what it costs to find one member by its name.
+// lookupSteps is how many steps it costs to find a member by its name.
 func lookupSteps(v value) int {
 	if v.kind() != '{' {
 		return 1
@@ -81,13 +78,13 @@ func anyElement(e *Event, array value, holds func(*Event, value) bool) bool {
 	return false
 }
 
-// comparisons stand in one object, and hold for the same value: the one at their path or,
-// if that is an array, one of its elements. None holds for an absent one.
+// comparisons are those of one object. They must hold for the same value: the one at their
+// path or, if that is an array, one of its elements. None holds for an absent value.
 type comparisons []comparison
 
 type comparison struct {
 	operator string // "" for a plain value, which means $eq
-	wants    string // what it wants, in words
+	wants    string // what it needs, in words
 	weight   int    // steps for each bytesPerStep bytes of a value; 0 means 1
 	base     int    // steps for each value, beside one
 	operand  int    // size of the filter's value in bytes
@@ -113,22 +110,21 @@ func (c comparisons) holdFor(e *Event, v value) bool {
 	return true
 }
 
-// steps is what a comparison may cost.
+// steps is how many steps a comparison costs at most.
 func (c *comparison) steps(v value) int {
 	size := v.size() * max(1, c.weight)
 	if kind := v.kind(); kind == '[' || kind == '{' {
-		size = wholeSteps * min(v.size(), c.operand) // it ends with the shorter one
+		size = wholeSteps * min(v.size(), c.operand) // comparing stops at the end of the shorter one
 	}
 	return 1 + c.base + size/bytesPerStep
 }
 
-// wholeSteps is how much more it costs to compare the bytes of an array or an object than
-// those of a string.
+// wholeSteps is how much more a byte of an array or an object costs than one of a string.
 const wholeSteps = 4
 
 // contains is $contains: a string within a string, or an element of an array.
 type contains struct {
-	text    []byte // nil if the operand is no text
+	text    []byte // nil if the operand is not a string
 	operand value
 	wants   string
 }
@@ -145,12 +141,12 @@ func (c *contains) holds(e *Event, v value) bool {
 	return false
 }
 
-// presence is $exist. What is null is present.
+// presence is $exist. null is present.
 type presence bool
 
 func (c presence) holds(_ *Event, v value) bool { return (v.kind() != 0) == bool(c) }
 
-// negation is $not, $neq or $nin: it holds exactly if the condition within does not.
+// negation is $not, $neq or $nin. It holds exactly if the inner condition does not.
 type negation struct {
 	operator string
 	wants    string
@@ -159,8 +155,8 @@ type negation struct {
 
 func (c *negation) holds(e *Event, v value) bool { return !c.within.holds(e, v) }
 
-// all holds if each condition does, each for itself: those of $and, or the operators that
-// stand in one object.
+// all holds if each condition holds, judged separately: those of $and, or the operators of one
+// object.
 type all struct {
 	operator   string // "$and", or "" for an object's operators
 	conditions []condition
@@ -188,38 +184,4 @@ func (c anyOf) holds(e *Event, v value) bool {
 		}
 	}
 	return false
-}
-
-// place is where a condition stands, for people: in the filter and in the event.
-type place struct{ filter, event string }
-
-func (p place) member(name string) place {
-	event := p.event + "[" + strconv.Quote(name) + "]"
-	switch {
-	case p.event == "":
-		event = name
-	case isPlain(name):
-		event = p.event + "." + name
-	}
-	return place{filter: p.filter + "/" + escapePointer(name), event: event}
-}
-
-// operator is a place one operator deeper in the filter, at the same one in the event.
-func (p place) operator(name string) place {
-	if name != "" {
-		p.filter += "/" + name
-	}
-	return p
-}
-
-func (p place) entry(i int) place { return p.operator(strconv.Itoa(i)) }
-
-// isPlain reports whether a name can stand behind a dot without being misread.
-func isPlain(name string) bool {
-	for _, c := range []byte(name) {
-		if c <= ' ' || c == '.' || c == '"' || c == '[' || c >= 0x7f {
-			return false
-		}
-	}
-	return name != ""
 }

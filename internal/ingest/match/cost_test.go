@@ -44,14 +44,11 @@ func slow(size int) map[string][2]string {
 // on for more than MaxSteps say so. How long they take is BenchmarkSlow's matter.
 func TestSlowFiltersAreBounded(t *testing.T) {
 	over := 0
-	for reason, tt := range slow(256 << 10) {
+	for reason, tt := range slow(64 << 10) {
 		f, e := compile(t, tt[0]), &match.Event{Data: []byte(tt[1])}
-		if f.Match(e) {
-			t.Errorf("%s: it matches", reason)
-		}
 		why := f.Why(e)
 		if why == "" || len(why) > 1000 {
-			t.Errorf("%s: the reason is %q", reason, why)
+			t.Errorf("%s: it matches, or the reason is long: %q", reason, why)
 		}
 		if strings.Contains(why, "steps") {
 			over++

@@ -6,21 +6,21 @@ import (
 	"strconv"
 )
 
-// decimal is a JSON number, exactly: sign × 0.digits × 10^exponent. Neither its first digit
-// nor its last one is 0; zero has no digits.
+// decimal is the exact value of a JSON number: sign × 0.digits × 10^exponent. Neither the first
+// digit nor the last is 0; zero has no digits.
 type decimal struct {
 	sign     int
 	digits   []byte
 	exponent int64
 }
 
-// hugeExponent stands for every exponent that has more than 15 digits. No text is long
-// enough for its digits to make up for that, so such a number still compares as it should
-// with every number that a filter may hold (MaxExponent).
+// hugeExponent stands for every exponent of more than 15 digits. No number has enough digits to
+// make up for that, so it still compares correctly with every number that a filter may hold
+// (MaxExponent).
 const hugeExponent = 1e16
 
-// readDecimal reads a valid JSON number, in time that grows with its length and not with
-// its exponent. It puts the digits behind buf.
+// readDecimal reads a valid JSON number and appends its digits to buf. The time depends on the
+// number's length, not on its exponent.
 func readDecimal(number, buf []byte) decimal {
 	d := decimal{sign: 1}
 	if number[0] == '-' {
@@ -64,7 +64,7 @@ func (d decimal) compare(o decimal) int {
 	return d.sign * c
 }
 
-// appendKey appends a string that is the same for two numbers if they are equal.
+// appendKey appends a key that two numbers share exactly if they are equal.
 func (d decimal) appendKey(b []byte) []byte {
 	b = strconv.AppendInt(b, int64(d.sign), 10)
 	b = append(append(b, '.'), d.digits...)

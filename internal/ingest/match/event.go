@@ -5,25 +5,25 @@ import (
 	"slices"
 )
 
-// Event is what matching needs of one. Filters read Data only when one of them looks at it,
-// and cut it into tokens once, so an Event is not to be changed once it has been matched,
-// and one goroutine uses it at a time.
+// Event is what matching needs to know of an event. It keeps the tokens of its data for the next
+// filter, so it must not be changed after the first match, and only one goroutine at a time may
+// use it.
 type Event struct {
 	Type     string
-	Tenant   string // the tenant's id, as its customer writes it
+	Tenant   string // the tenant's id, the caller's and not the number
 	Channels []string
 	Metadata map[string]string
-	Data     []byte // the JSON value of data, as it was posted; what is no JSON is absent
+	Data     []byte // the JSON value of data, as it was posted; absent if it is not valid JSON
 
-	// Direct says that the event was handed in for one subscription, by ingest: channels do
-	// not apply to it.
+	// Direct says that the event was published to one subscription, by ingest. Channels do not
+	// apply to it.
 	Direct bool
 
 	parts [len(rootNames)]part
-	steps int // that are left to the filter that is asked
+	steps int // left for the filter that is being judged
 }
 
-// part is the JSON of one of the names at the top of a filter.
+// part is a part of the event as JSON, made when a filter needs it.
 type part struct {
 	read bool
 	doc  *document // nil: absent
@@ -41,7 +41,7 @@ func (e *Event) root(name string) value {
 	return p.doc.root()
 }
 
-// rootNames are what a filter may have at its top.
+// rootNames are the names that a filter may have at its top.
 var rootNames = [...]string{"data", "event", "metadata", "channels", "tenant"}
 
 func (e *Event) document(name string) *document {
@@ -76,7 +76,7 @@ func (e *Event) data() *document {
 func documentOf(v any) *document {
 	text, err := json.Marshal(v)
 	if err != nil {
-		return nil // strings can be marshaled
+		return nil // cannot happen: strings can be marshaled
 	}
 	d, err := parse(text, false)
 	if err != nil {

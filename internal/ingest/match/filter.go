@@ -6,25 +6,25 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The limits of a filter. Compile refuses what is beyond one and names it.
+// The limits of a filter. Compile refuses a filter that exceeds one, and names the limit.
 const (
 	MaxFilterBytes  = 16 << 10 // the filter's JSON
-	MaxDepth        = 32       // objects and lists within each other
+	MaxDepth        = 32       // objects and arrays in each other
 	MaxConditions   = 500      // plain values and operators
-	MaxAlternatives = 1000     // entries of one list
-	MaxExponent     = 10_000   // of a number, up or down
-	MaxRegexpWeight = 500      // all regular expressions of a filter, in instructions
+	MaxAlternatives = 1000     // entries of $in, $nin, $and, $or, $startsWith or $endsWith
+	MaxExponent     = 10_000   // of a number, positive or negative
+	MaxRegexpWeight = 500      // instructions of all regular expressions together
 )
 
-// MaxSteps bounds what one filter does for one event. A step is about as much as to compare
-// one short value. A filter that would take more does not match the event, whatever it says.
+// MaxSteps limits what one filter does for one event. A step is about the work of comparing one
+// short value. A filter that needs more does not match the event.
 const MaxSteps = 1_000_000
 
 // Filter is a compiled filter. It never changes, and any number of goroutines may use it.
 type Filter struct{ top condition }
 
-// Compile reads a filter. Its error is an *event.InvalidError about the first thing that is
-// wrong; the field is "filter" and a JSON pointer into it (RFC 6901).
+// Compile compiles a filter. Its error is an *event.InvalidError about the first thing that is
+// wrong. The field is "filter" followed by a JSON pointer into it (RFC 6901).
 func Compile(text []byte) (*Filter, error) {
 	if len(text) > MaxFilterBytes {
 		return nil, invalid("", fmt.Sprintf("is %d bytes long; at most %d are allowed", len(text), MaxFilterBytes))
@@ -43,7 +43,7 @@ func Compile(text []byte) (*Filter, error) {
 	return &Filter{top}, nil
 }
 
-// Match reports whether the filter is true for an event. A nil filter is true for each.
+// Match reports whether the filter is true for an event. A nil filter is always true.
 func (f *Filter) Match(e *Event) bool {
 	if f == nil {
 		return true
@@ -53,7 +53,7 @@ func (f *Filter) Match(e *Event) bool {
 	return matches && e.steps >= 0
 }
 
-// Why says why the filter is not true for an event, or "" if it is.
+// Why explains why the filter is not true for an event. It returns "" if it is true.
 func (f *Filter) Why(e *Event) string {
 	if f == nil {
 		return ""

@@ -2,8 +2,8 @@ package match
 
 import "sync"
 
-// Index holds the tenants whose subscriptions this node has loaded, by the tenant's number.
-// Its zero value is empty, and it is safe for concurrent use.
+// Index holds the tenants that this node has loaded, by number. Its zero value is empty. It is
+// safe for concurrent use.
 type Index struct {
 	mu      sync.RWMutex
 	tenants map[int64]*Tenant
@@ -16,8 +16,8 @@ func (x *Index) Tenant(number int64) *Tenant {
 	return x.tenants[number]
 }
 
-// Load keeps a tenant's index, unless another goroutine was first with one that is at least
-// as new, and returns the one that is kept.
+// Load stores a tenant's index unless there is one that is as new or newer. It returns the one
+// that is stored.
 func (x *Index) Load(number int64, loaded *Tenant) *Tenant {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -31,7 +31,7 @@ func (x *Index) Load(number int64, loaded *Tenant) *Tenant {
 	return loaded
 }
 
-// Forget drops a tenant's index, so that it is loaded again when it is needed.
+// Forget removes a tenant's index. The next one to need it loads it again.
 func (x *Index) Forget(number int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

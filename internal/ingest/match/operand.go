@@ -2,7 +2,7 @@ package match
 
 import "strconv"
 
-// checkOperand says what is wrong with a value that the event's are compared with.
+// checkOperand returns an error if the event's values cannot be compared with v.
 func (s scope) checkOperand(v value) error {
 	switch v.kind() {
 	case '"':
@@ -20,7 +20,7 @@ func (s scope) checkOperand(v value) error {
 	return nil
 }
 
-// checkLiteral looks for what is wrong within an array or an object of fixed values.
+// checkLiteral checks the values in an array or an object.
 func (s scope) checkLiteral(v value) error {
 	if s.depth >= MaxDepth {
 		return tooDeep(s)
@@ -38,7 +38,7 @@ func (s scope) checkLiteral(v value) error {
 	for name, member := range v.members() {
 		at := s.at(string(name.text()))
 		if isOperator(string(name.text())) {
-			return at.invalid("is an operator within a fixed value; operators stand at the end of a path, not in an array or in $eq")
+			return at.invalid("is an operator inside a fixed value; put operators at the end of a path, not in an array or in $eq")
 		}
 		if err := at.checkOperand(member); err != nil {
 			return err

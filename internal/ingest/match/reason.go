@@ -8,16 +8,17 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Reason says why a subscription matches an event or not. Its words are made when they are
-// asked for, so that a match costs nothing for them; they may quote the event's data, so they
-// are for whoever may read the event, and not for logs.
+// Reason explains why a subscription matches an event or does not. Its words are made by
+// String, so a match costs nothing for them. They may quote the event's data: show them to
+// those who may read the event, and do not log them.
 type Reason struct {
-	Rule         Rule // the first rule that says no; "" if it matches
+	Rule         Rule // the first rule that fails; "" if it matches
 	subscription *Subscription
 	event        *Event
 }
 
-// String is a sentence without its full stop.
+// String returns a sentence without its full stop. It is "" if the subscription matches and
+// is not paused.
 func (r Reason) String() string {
 	s, e := r.subscription, r.event
 	switch r.Rule {
@@ -44,7 +45,7 @@ func (r Reason) String() string {
 
 func oneOf(texts []string) string { return quoted(texts, " or ") }
 
-// mostNamed is how many entries of a list a reason names.
+// mostNamed is how many patterns or channels a reason names.
 const mostNamed = 5
 
 func quoted(texts []string, between string) string {

@@ -6,8 +6,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// set holds the values of $in. To look for a string or a number takes as long in a long list
-// as in a short one.
+// set holds the values of $in. Looking up a string or a number takes constant time.
 type set struct {
 	texts, numbers map[string]bool
 	others         []value // null, true, false, arrays and objects

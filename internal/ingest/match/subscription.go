@@ -6,8 +6,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Subscription is what matching needs of one. An index keeps it, so it is not to be changed
-// once it was given to one.
+// Subscription is what matching needs to know of a subscription. It must not be changed once it
+// is in an index.
 type Subscription struct {
 	ID             event.ID
 	EventTypes     []string // patterns, see event.Wants; empty means all
@@ -15,13 +15,13 @@ type Subscription struct {
 	Filter         *Filter  // nil means all
 	Active         bool
 	DisabledReason string // why the service made it inactive; "" if it did not
-	Paused         bool   // it matches, and its deliveries wait
+	Paused         bool   // it matches; its deliveries wait
 }
 
-// Rule is one of the rules by which a subscription matches an event.
+// Rule is one of the rules of matching.
 type Rule string
 
-// The rules, in the order in which they are asked.
+// The rules, in the order in which they are checked.
 const (
 	RuleActive     Rule = "active"
 	RuleEventTypes Rule = "event_types"
@@ -29,8 +29,8 @@ const (
 	RuleFilter     Rule = "filter"
 )
 
-// Match reports whether the event is for the subscription. If it is not, the reason has the
-// first rule that says so.
+// Match reports whether the subscription matches the event. If it does not, the reason names
+// the first rule that fails.
 func (s *Subscription) Match(e *Event) (bool, Reason) {
 	rule := s.failingRule(e)
 	return rule == "", Reason{Rule: rule, subscription: s, event: e}
@@ -50,8 +50,7 @@ func (s *Subscription) failingRule(e *Event) Rule {
 	return ""
 }
 
-// wantsChannels reports whether the event has one of the subscription's channels, or the
-// subscription names none.
+// wantsChannels reports whether the subscription names no channels or shares one with the event.
 func wantsChannels(subscription, event []string) bool {
 	return len(subscription) == 0 || slices.ContainsFunc(event, func(c string) bool { return slices.Contains(subscription, c) })
 }

@@ -9,20 +9,20 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Tenant is the index of one tenant's subscriptions at one version of the tenant. A match
-// looks at the subscriptions that name the event's type, at those with a pattern that fits
-// it, and at those that want every type; how many others there are makes no difference. It
-// is safe for concurrent use.
+// Tenant is the index of a tenant's subscriptions at a version of the tenant. A match looks at
+// the subscriptions that name the event's type, at those with a pattern that fits it and at
+// those that want all types. The number of others makes no difference. A Tenant is safe for
+// concurrent use.
 type Tenant struct {
 	mu      sync.RWMutex
 	version int64
 	all     list
-	exact   map[string]list // active ones, by each type that they name
-	below   map[string]list // active ones, by the prefix of each pattern: "user." of user.*
-	rest    list            // active ones that may want any type
+	exact   map[string]list // active, by each type that they name
+	below   map[string]list // active, by the prefix of each pattern: "user." for user.*
+	rest    list            // active, with no patterns or one that may fit any type
 }
 
-// NewTenant makes an index of all subscriptions that a tenant has at this version.
+// NewTenant makes an index of all subscriptions of a tenant at this version.
 func NewTenant(version int64, subscriptions []*Subscription) *Tenant {
 	t := &Tenant{version: version, exact: map[string]list{}, below: map[string]list{}}
 	for _, s := range subscriptions {
@@ -31,23 +31,23 @@ func NewTenant(version int64, subscriptions []*Subscription) *Tenant {
 	return t
 }
 
-// Changes are what happened to a tenant's subscriptions after the version From, up to To.
+// Changes are the changes of a tenant's subscriptions after version From, up to version To.
 type Changes struct {
 	From, To int64
 	Put      []*Subscription // created or changed, as they are at To or later
 	Removed  []event.ID      // deleted
 }
 
-// Version is the version that the index stands at.
+// Version returns the version of the index.
 func (t *Tenant) Version() int64 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.version
 }
 
-// Apply brings the index up to date, and reports whether it now has these changes. It has
-// none of them if they begin after its version, because then some between are missing.
-// Changes that it has already do nothing, so several goroutines may apply the same ones.
+// Apply makes the changes, and reports whether the index now has them. If they begin after its
+// version, some are missing, and Apply makes none. Changes that the index already has do
+// nothing, so several goroutines may apply the same ones.
 func (t *Tenant) Apply(c Changes) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -68,8 +68,8 @@ func (t *Tenant) Apply(c Changes) bool {
 	return true
 }
 
-// Match appends to the list the subscriptions that the event is for, in the order of their
-// ids, and returns the version at which that is so.
+// Match appends the subscriptions that match the event, ordered by id. It returns the version
+// of the index that it used.
 func (t *Tenant) Match(to []*Subscription, e *Event) (matched []*Subscription, version int64) {
 	start := len(to)
 	to, version = t.candidates(to, e.Type)
@@ -79,11 +79,11 @@ func (t *Tenant) Match(to []*Subscription, e *Event) (matched []*Subscription, v
 			matched = append(matched, s)
 		}
 	}
-	clear(to[len(matched):]) // keeps none alive that did not match
+	clear(to[len(matched):]) // does not keep those alive that did not match
 	return matched, version
 }
 
-// candidates appends each subscription that may want the type once, by id.
+// candidates appends each subscription that may want the type once, ordered by id.
 func (t *Tenant) candidates(to []*Subscription, eventType string) ([]*Subscription, int64) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -118,8 +118,8 @@ func (t *Tenant) Get(id event.ID) *Subscription {
 	return nil
 }
 
-// After returns up to so many subscriptions, inactive ones among them, that come after an id
-// in the order of ids.
+// After returns up to most subscriptions with ids after this one, ordered by id. Inactive ones
+// are included.
 func (t *Tenant) After(id event.ID, most int) []*Subscription {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -171,8 +171,8 @@ func (t *Tenant) remove(id event.ID) {
 	}
 }
 
-// listsFor says in which map a pattern is, and under which key; nil if it may want any type.
-// What a pattern means is event.Wants' matter, which each candidate is asked.
+// listsFor returns the map and the key for a pattern, or nil if the pattern may fit any type. It
+// only narrows the search: event.Wants decides about each candidate.
 func (t *Tenant) listsFor(pattern string) (map[string]list, string) {
 	prefix, found := strings.CutSuffix(pattern, "*")
 	switch {
@@ -184,7 +184,7 @@ func (t *Tenant) listsFor(pattern string) (map[string]list, string) {
 	return nil, ""
 }
 
-// list holds subscriptions in the order of their ids.
+// list holds subscriptions, ordered by id.
 type list []*Subscription
 
 func byID(a, b *Subscription) int { return bytes.Compare(a.ID[:], b.ID[:]) }

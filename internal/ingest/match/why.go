@@ -7,8 +7,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// This file puts in words why a condition does not hold. The words quote at most
-// event.MaxQuoted bytes of a value.
+// This file explains in words why a condition does not hold. The words quote event.MaxQuoted
+// bytes of a value at most.
 
 func (c roots) why(e *Event, _ value, p place) string {
 	for _, root := range c {
@@ -93,7 +93,7 @@ func (c anyOf) why(e *Event, v value, p place) string {
 	return fmt.Sprintf("none of the %d conditions of $or holds (%s); the first one: %s", len(c), p.filter, first)
 }
 
-// says describes the event's value at this place, and adds what was wanted.
+// says describes the event's value at this place, followed by what the filter wants.
 func (p place) says(v value, wants string) string {
 	return fmt.Sprintf("%s %s; %s (%s)", event.Clip(p.event, maxPointer), describe(v), wants, event.Clip(p.filter, maxPointer))
 }
@@ -113,5 +113,5 @@ func describe(v value) string {
 	return "is " + quote(v)
 }
 
-// quote is a value as it stands in the JSON.
+// quote returns a value as it is in the JSON, shortened.
 func quote(v value) string { return event.Clip(string(v.raw()), event.MaxQuoted) }
