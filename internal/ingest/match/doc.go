@@ -60,7 +60,7 @@
 // # Limits
 //
 // Compile limits the size of a filter; see MaxFilterBytes and the constants beside it. MaxSteps
-// limits what one filter does for one event, counted without a clock: about 0.1 s at most, and
+// limits what one filter does for one event, counted without a clock: about 0.2 s at most, and
 // a few milliseconds for an ordinary filter and a body of 1 MiB. A filter that needs more steps
 // does not match, even if it is a $not, and Reason says so.
 //

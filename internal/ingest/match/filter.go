@@ -17,8 +17,9 @@ const (
 )
 
 // MaxSteps limits what one filter does for one event. A step is about the work of comparing one
-// short value. A filter that needs more does not match the event.
-const MaxSteps = 1_000_000
+// short value, so there are enough for two comparisons with each element of any array in a body
+// of 1 MiB. A filter that needs more does not match the event.
+const MaxSteps = 2_000_000
 
 // Filter is a compiled filter. It never changes, and any number of goroutines may use it.
 type Filter struct{ top condition }

@@ -241,6 +241,7 @@ func TestFilter(t *testing.T) {
 		{"words of many bytes are cut", `{"data":{"s":"x"}}`, `{"s":"` + strings.Repeat("é", 500) + `"}`, `ééé…; the filter wants "x"`},
 		{"the event is 100 deep", `{"data":` + deep(20) + `}`, deep(100), `is an object; the filter wants 1`},
 		{"the event is 9,000 deep in arrays", `{"data":1}`, strings.Repeat("[", 9000) + "1" + strings.Repeat("]", 9000), ""},
+		{"two comparisons with each of half a million elements", `{"data":{"x":{"$gt":1,"$lt":3}}}`, `{"x":[` + strings.Repeat("9,", 1<<19-8) + `2]}`, ""},
 		{"an event that is no JSON has no data", `{"data":{"$exist":true}}`, `{"x":`, "data is absent"},
 		{"an event without data", `{"data":{"$exist":false}}`, ``, ""},
 		{"an event that is not UTF-8 has no data", `{"data":{"$exist":true}}`, "\"\xff\"", "data is absent"},
