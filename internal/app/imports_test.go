@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"client":                   {},
 	"internal/event":           {},
 	"internal/ingest":          {"internal/event", "internal/faultpoint"},
+	"internal/ingest/match":    {"internal/event"},
 	"internal/dispatch":        {"internal/event", "internal/faultpoint"},
 	"internal/send":            {"internal/event", "internal/faultpoint"},
 	"internal/api":             {"internal/event", "internal/faultpoint"},
