@@ -6,7 +6,7 @@ GO ?= go
 TOOLS := $(CURDIR)/bin/tools
 VERSION_FLAGS := -trimpath
 
-.PHONY: build deps test check fmt lint demo bench microbench compare chaos simulate fuzz generate licenses sbom reproducible vulncheck clean
+.PHONY: build deps test check fmt lint demo bench microbench compare chaos compose-test simulate fuzz generate licenses sbom reproducible vulncheck clean
 
 build: ## one static binary in bin/
 	CGO_ENABLED=0 $(GO) build $(VERSION_FLAGS) -o bin/hookferry ./cmd/hookferry
@@ -61,6 +61,9 @@ chaos: deps ## all faults under load, CHAOS_ROUNDS times: on several nodes four 
 	HOOKFERRY_TEST_POWERLOSS=$(POWER_LOSSES) $(GO) test -v -count=1 -timeout 0 -run 'TestPowerLoss$$' ./internal/test/powerloss
 	HOOKFERRY_TEST_BACKLOG=$(BACKLOG) $(GO) test -v -count=1 -timeout 0 -run Backlog ./internal/test/faults
 	HOOKFERRY_TEST_UPGRADE=$(UPGRADE) $(GO) test -v -count=1 -timeout 0 -run UpgradeUnderLoad ./internal/store/postgres
+
+compose-test: ## runs compose.yaml with Docker, and replaces and kills each service under load; RATE (200) is events a second
+	@./scripts/compose-test
 
 licenses: ## each module in the binary with its licence; fails on one that nobody has decided about
 	@./scripts/licenses

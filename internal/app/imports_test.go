@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/test/faults":     {},
 	"internal/test/outside":    {},
 	"internal/test/powerloss":  {},
+	"internal/test/producer":   {"client"},
 	"internal/faultpoint":      {},
 	"internal/test/await":      {},
 	"internal/test/childproc":  {},

@@ -12,18 +12,29 @@ import (
 
 const release = app.Release
 
+// commit is set by the linker for builds without the repository, such as that of the image.
+var commit string
+
 // Version is the release, with the commit it was built from where that is known.
 func Version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
+	revision := commit
+	if info, ok := debug.ReadBuildInfo(); ok && revision == "" {
+		revision = setting(info, "vcs.revision")
+	}
+	if len(revision) < 12 {
 		return release
 	}
+	return release + "+" + revision[:12]
+}
+
+// setting is a setting of the build, or "".
+func setting(info *debug.BuildInfo, key string) string {
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return release + "+" + s.Value[:12]
+		if s.Key == key {
+			return s.Value
 		}
 	}
-	return release
+	return ""
 }
 
 func newVersion(s streams) *cobra.Command {
