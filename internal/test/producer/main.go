@@ -3,7 +3,8 @@
 // ids with what the endpoint received.
 //
 // It publishes as a careful producer does: each event has an idempotency key, and a post that
-// fails is repeated under the same key. Each failure is one line on the standard error.
+// fails is repeated under the same key. Each failure is one line on the standard error,
+// with its time.
 //
 // Start with run.
 package main

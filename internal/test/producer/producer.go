@@ -87,7 +87,7 @@ func (p *producer) one(ctx context.Context, n int) error {
 		if isFinal(err) {
 			return fmt.Errorf("publish event %d: %w", n, err)
 		}
-		p.write(p.failures, strings.ReplaceAll(err.Error(), "\n", " "))
+		p.write(p.failures, time.Now().Format(time.TimeOnly)+" "+strings.ReplaceAll(err.Error(), "\n", " "))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
