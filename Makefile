@@ -10,7 +10,7 @@ GOTEST := $(GO) run ./internal/test/gotest $(GO) test
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build deps needed servers test test-all test-postgres check fmt lint demo bench microbench compare chaos simulate fuzz generate licenses sbom dist release reproducible vulncheck clean
+.PHONY: help build deps needed servers test test-all test-postgres check fmt lint demo bench microbench compare chaos compose-test simulate fuzz generate licenses sbom dist release reproducible vulncheck clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ chaos: servers ## all faults under load, CHAOS_ROUNDS times: on several nodes fo
 	HOOKFERRY_TEST_POWERLOSS=$(POWER_LOSSES) $(GO) test -v -count=1 -timeout 0 -run 'TestPowerLoss$$' ./internal/test/powerloss
 	HOOKFERRY_TEST_BACKLOG=$(BACKLOG) $(GO) test -v -count=1 -timeout 0 -run Backlog ./internal/test/faults
 	HOOKFERRY_TEST_UPGRADE=$(UPGRADE) $(GO) test -v -count=1 -timeout 0 -run UpgradeUnderLoad ./internal/store/postgres
+
+compose-test: ## runs compose.yaml with Docker, and replaces and kills each service under load; RATE (200) is events a second
+	@./scripts/compose-test
 
 licenses: ## each module in the binary with its licence; fails on one that nobody has decided about
 	@./scripts/licenses

@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"internal/test/receive":    {},
 	"internal/test/powerloss":  {},
 	"internal/test/gotest":     {},
+	"internal/test/producer":   {"client"},
 	"internal/faultpoint":      {},
 	"internal/test/await":      {},
 	"internal/test/childproc":  {},
