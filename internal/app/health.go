@@ -21,6 +21,9 @@ const (
 	healthTimeout = 2 * time.Second
 	// countTimeout is how long the database may take to count the pending deliveries.
 	countTimeout = time.Minute
+	// countShare bounds what counting costs: after a count that took a second, at least so many
+	// seconds pass. PostgreSQL takes long if an old snapshot keeps dead rows from vacuum.
+	countShare = 20
 )
 
 // health reports on the state of the service. At most one check is in flight at a time, and
@@ -41,6 +44,7 @@ type health struct {
 	took     time.Duration
 	depth    event.Depth
 	counted  time.Time // when the count in depth began
+	countAt  time.Time // when the next count may begin
 	err      error     // why the service can't work, or nil
 }
 
@@ -155,7 +159,7 @@ func (h *health) check() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.at, h.took, h.err = time.Now(), time.Since(start), err
-	if err == nil && h.counting == nil {
+	if err == nil && h.counting == nil && !time.Now().Before(h.countAt) {
 		h.counting = make(chan struct{})
 		go h.count()
 	}
@@ -172,6 +176,8 @@ func (h *health) count() {
 	depth, err := h.store.Depth(ctx, began)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	ended := time.Now()
+	h.countAt = ended.Add(countShare * ended.Sub(began))
 	if err == nil {
 		h.depth, h.counted = depth, began.Truncate(time.Millisecond)
 	}

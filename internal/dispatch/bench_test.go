@@ -24,11 +24,11 @@ func (instant) Renew(context.Context, []event.LeaseKey, time.Time) (lost []event
 	return nil, nil
 }
 
-func (instant) Release(context.Context, []event.LeaseKey) error     { return nil }
-func (instant) Unpark(context.Context, time.Time, int) (int, error) { return 0, nil }
-func (instant) Rescue(context.Context, time.Time) (n int, e error)  { return 0, nil }
-func (instant) InFlight(int)                                        {}
-func (instant) Attempt(event.Settlement)                            {}
+func (instant) Release(context.Context, []event.LeaseKey) error               { return nil }
+func (instant) Unpark(context.Context, time.Time, int) (int, error)           { return 0, nil }
+func (instant) Rescue(context.Context, time.Time, time.Time) (n int, e error) { return 0, nil }
+func (instant) InFlight(int)                                                  {}
+func (instant) Attempt(event.Settlement)                                      {}
 
 func (instant) Subscription(_ context.Context, id event.ID) (event.Subscription, error) {
 	return event.Subscription{ID: id, Active: true}, nil

@@ -30,7 +30,7 @@ type Store interface {
 	Record(ctx context.Context, settlements []event.Settlement) error
 	Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error)
 	Release(ctx context.Context, leases []event.LeaseKey) error
-	Rescue(ctx context.Context, now time.Time) (int, error)
+	Rescue(ctx context.Context, from, now time.Time) (int, error)
 	Unpark(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
@@ -115,8 +115,9 @@ type Dispatcher struct {
 
 	attemptLog *attemptLog
 
-	claims  int             // how many claims were made; only Run uses it
-	failing map[string]bool // the calls of the store that failed when last tried; only Run uses it
+	claims    int             // how many claims were made; only Run uses it
+	leaseScan leaseScan       // only Run uses it
+	failing   map[string]bool // the calls of the store that failed when last tried; only Run uses it
 
 	attempts context.Context // of all attempts; ended when the grace period is over
 	abort    context.CancelFunc

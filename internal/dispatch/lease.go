@@ -42,7 +42,9 @@ func (d *Dispatcher) rescue(ctx context.Context) {
 	if !d.renew(ctx) {
 		return
 	}
-	rescued, err := d.o.Store.Rescue(ctx, now)
+	from := d.leaseScan.from(now)
+	rescued, err := d.o.Store.Rescue(ctx, from, now)
+	d.leaseScan.done(from, now, time.Now(), err)
 	d.noteStore(ctx, "could not look for leases that ran out; trying again", err)
 	if rescued > 0 {
 		d.o.Log.InfoContext(ctx, "took over deliveries whose lease ran out", "deliveries", rescued)

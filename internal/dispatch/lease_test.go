@@ -16,7 +16,7 @@ func (r *rig) otherNode() (stop func()) {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			r.store.Rescue(ctx, time.Now())
+			r.store.Rescue(ctx, time.Time{}, time.Now())
 			time.Sleep(time.Second)
 		}
 	}()

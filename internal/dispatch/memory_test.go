@@ -231,11 +231,11 @@ func (m *memory) Release(_ context.Context, leases []event.LeaseKey) error {
 }
 
 // Rescue ends leases that ran out, of this node and of any other.
-func (m *memory) Rescue(_ context.Context, now time.Time) (n int, err error) {
+func (m *memory) Rescue(_ context.Context, from, now time.Time) (n int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, row := range m.rows {
-		if d := &row.d; d.Status == event.Pending && d.LeaseOwner != "" && d.LeasedUntil.Before(now) {
+		if d := &row.d; d.Status == event.Pending && d.LeaseOwner != "" && d.LeasedUntil.Before(now) && !d.LeasedUntil.Before(from) {
 			d.LeaseOwner, d.LeasedUntil = "", time.Time{}
 			n++
 		}

@@ -135,8 +135,8 @@ func (c *Cached) Release(ctx context.Context, leases []event.LeaseKey) error {
 }
 
 // Rescue is as in Queue.
-func (c *Cached) Rescue(ctx context.Context, now time.Time) (int, error) {
-	return c.behind.Rescue(ctx, now)
+func (c *Cached) Rescue(ctx context.Context, from, now time.Time) (int, error) {
+	return c.behind.Rescue(ctx, from, now)
 }
 
 // Unpark is as in Queue. It reads the gates of subscriptions from the database.

@@ -94,9 +94,9 @@ type Queue interface {
 	// Release ends leases without an attempt. The due times of the deliveries stay. A later
 	// lease of the same delivery stays, too.
 	Release(ctx context.Context, leases []event.LeaseKey) error
-	// Rescue ends leases of any owner that ran out before the given time. Parked deliveries stay
-	// parked.
-	Rescue(ctx context.Context, now time.Time) (int, error)
+	// Rescue ends leases of any owner that ran out at from or later, and before now. The zero from
+	// means all that ran out before now. Parked deliveries stay parked.
+	Rescue(ctx context.Context, from, now time.Time) (int, error)
 	// Unpark makes at most limit parked deliveries due again that the gates of their
 	// subscriptions permit, and returns their number. Of one subscription it takes those that
 	// were due first.

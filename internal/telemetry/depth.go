@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	depthFresh   = time.Second     // how long all scrapes share one reading
+	depthFresh   = time.Second     // how long all scrapes share one reading, at least
+	depthShare   = 20              // after a reading that took a second, they share it for so many
 	depthTimeout = 2 * time.Second // how long a scrape waits for the store
 )
 
@@ -30,13 +31,13 @@ type depthReader struct {
 type reading struct {
 	depth event.Depth
 	err   error
-	at    time.Time
+	until time.Time // when it is no longer fresh
 }
 
 // get returns the depth, and whether the store returned it in time.
 func (r *depthReader) get() (event.Depth, bool) {
 	r.mu.Lock()
-	if !r.last.at.IsZero() && time.Since(r.last.at) < depthFresh {
+	if time.Now().Before(r.last.until) {
 		defer r.mu.Unlock()
 		return r.last.depth, r.last.err == nil
 	}
@@ -64,10 +65,12 @@ func (r *depthReader) start() {
 	ctx, cancel := context.WithDeadline(context.Background(), r.deadline)
 	go func() {
 		defer cancel()
+		began := time.Now()
 		depth, err := r.read(ctx)
+		ended := time.Now()
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.last, r.done = reading{depth, err, time.Now()}, nil
+		r.last, r.done = reading{depth, err, ended.Add(max(depthFresh, depthShare*ended.Sub(began)))}, nil
 		close(done)
 	}()
 }

@@ -73,7 +73,7 @@ func (n node) claimOne(t *testing.T, in time.Duration) event.Delivery {
 
 func (n node) rescue(t *testing.T, in time.Duration, want int) {
 	t.Helper()
-	if got, err := n.Rescue(t.Context(), n.now().Add(in)); err != nil || got != want {
+	if got, err := n.Rescue(t.Context(), time.Time{}, n.now().Add(in)); err != nil || got != want {
 		t.Errorf("in %v, %s took over %d leases, %v; want %d", in, n.name, got, err, want)
 	}
 }

@@ -122,7 +122,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	a := offer(sub.ID, now)
 	a.Deliveries[0].LeaseOwner, a.Deliveries[0].LeasedUntil = "a", now
 	accept(t, here, a)
-	if n, err := here.Rescue(t.Context(), now.Add(time.Minute)); err != nil || n != 1 {
+	if n, err := here.Rescue(t.Context(), time.Time{}, now.Add(time.Minute)); err != nil || n != 1 {
 		t.Fatalf("rescued %d, %v", n, err)
 	}
 	h.awaitDue(t, "a rescued delivery")

@@ -64,7 +64,7 @@ func TestPlans(t *testing.T) {
 		{"insert attempts", everywhere.attempt, attempt, nil},
 		{"renew", renewSQL, []any{some, xs, now}, []string{"pkey"}},
 		{"release", releaseSQL, []any{some, xs}, []string{"pkey"}},
-		{"rescue", rescueSQL, []any{now, maxRescue}, []string{"leased_until_idx", "pkey"}},
+		{"rescue", rescueSQL, []any{now.Add(-time.Minute), now, maxRescue}, []string{"leased_until_idx", "pkey"}},
 		{"all that is due", dueAllSQL, []any{now, 100}, []string{"due_at_subscription_id_id_idx", "subscriptions_pkey"}},
 		{"what is due next", nextDueSQL, []any{now}, []string{"due_at_subscription_id_id_idx"}},
 		{"walk", walkSQL, []any{uuid(event.ID{}), uuid(last), 100}, []string{"subscription_id_due_at_id_idx", "subscriptions_pkey"}},

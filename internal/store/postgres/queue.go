@@ -299,16 +299,19 @@ func (s *Store) Release(ctx context.Context, leases []event.LeaseKey) error {
 const maxRescue = 5000
 
 const rescueSQL = `WITH ended AS MATERIALIZED (
-		SELECT id FROM deliveries WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until < $1
-		LIMIT $2 FOR UPDATE SKIP LOCKED)
+		SELECT id FROM deliveries WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until >= $1 AND leased_until < $2
+		LIMIT $3 FOR UPDATE SKIP LOCKED)
 	UPDATE deliveries SET lease_owner = NULL, leased_until = NULL WHERE id = ANY(ARRAY(SELECT id FROM ended))`
 
 // Rescue ends leases that ran out. It skips deliveries that are being settled at this moment.
-func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
+func (s *Store) Rescue(ctx context.Context, from, now time.Time) (int, error) {
+	if !from.IsZero() {
+		from = s.clock.toDatabase(from)
+	}
 	now = s.clock.toDatabase(now)
 	sum := 0
 	for {
-		ended, err := s.endLeases(ctx, "end leases that ran out", rescueSQL, now, maxRescue)
+		ended, err := s.endLeases(ctx, "end leases that ran out", rescueSQL, from, now, maxRescue)
 		sum += ended
 		if err != nil || ended < maxRescue {
 			s.hints.hintDue(sum > 0)

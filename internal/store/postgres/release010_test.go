@@ -36,7 +36,7 @@ func TestWorkOfRelease010GoesOn(t *testing.T) {
 	if n := query[int](t, url, `SELECT count(*) FROM events WHERE delivery_count = -1`)[0]; n != content.Rows["events"] {
 		t.Errorf("%d events say that they are of 0.1.0, want all %d", n, content.Rows["events"])
 	}
-	if n, err := s.Rescue(t.Context(), now); err != nil || n != content.Leased {
+	if n, err := s.Rescue(t.Context(), time.Time{}, now); err != nil || n != content.Leased {
 		t.Errorf("%d leases of the process that died were ended, %v; want %d", n, err, content.Leased)
 	}
 	deliverAll(t, s, now, pending["active"])

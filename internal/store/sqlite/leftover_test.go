@@ -79,7 +79,7 @@ func TestKilledWithEventsOfSeveralDeliveries(t *testing.T) {
 				for _, rescue := range rescues {
 					ids = append(ids, acceptAllKinds(t, s, subs, now)...)
 					if rescue {
-						if _, err := s.Rescue(t.Context(), now); err != nil {
+						if _, err := s.Rescue(t.Context(), time.Time{}, now); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -145,7 +145,7 @@ func TestNoteOfWhatIsFiledPassesOverRows(t *testing.T) {
 	if err := s.Release(t.Context(), leases); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Rescue(t.Context(), now); err != nil {
+	if _, err := s.Rescue(t.Context(), time.Time{}, now); err != nil {
 		t.Fatal(err)
 	}
 	var noted, last int64

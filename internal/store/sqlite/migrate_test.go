@@ -148,7 +148,7 @@ func TestUnfiledDeliveriesAreFiledByTheNextProcess(t *testing.T) {
 	}
 	rescue := func() { // which writes the table filed
 		t.Helper()
-		if _, err := s.Rescue(t.Context(), now); err != nil {
+		if _, err := s.Rescue(t.Context(), time.Time{}, now); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -130,12 +130,12 @@ func (s *Store) Release(ctx context.Context, leases []event.LeaseKey) error {
 }
 
 // Rescue ends leases that ran out.
-func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
+func (s *Store) Rescue(ctx context.Context, from, now time.Time) (int, error) {
 	return s.update(ctx, func(w *writer) (int64, error) {
-		if err := w.ensureRows(func(r implicitRow) bool { return r.until.Before(now) }); err != nil {
+		if err := w.ensureRows(func(r implicitRow) bool { return r.until.Before(now) && !r.until.Before(from) }); err != nil {
 			return 0, err
 		}
-		n, err := w.stmts.rescue.Exec(rawsqlite.Int(micros(now)))
+		n, err := w.stmts.rescue.Exec(rawsqlite.Int(micros(from)), rawsqlite.Int(micros(now)))
 		if err != nil {
 			return 0, err
 		}

@@ -53,7 +53,7 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 		{&s.renew, `UPDATE deliveries SET leased_until = ? WHERE id = ? AND status = 0 AND lease_owner = ?`},
 		{&s.release, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE id = ? AND status = 0 AND lease_owner = ?`},
 		{&s.rescue, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0
-			WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until < ?`},
+			WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until >= ? AND leased_until < ?`},
 		{&s.endAll, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE status = 0 AND lease_owner IS NOT NULL AND lease_owner <> 'parked'`},
 		{&s.noteFiled, `UPDATE filed SET seq = ?`},
 		{&s.findKey, `SELECT body_hash, event_id, delivery_id FROM idempotency_keys WHERE subscription_id = ? AND key = ?`},

@@ -30,7 +30,7 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 			return r.s.Release(ctx, []event.LeaseKey{{Delivery: held.ID, Owner: "node-z"}})
 		}},
 		{"Unpark", func(ctx context.Context) error { return ignore(r.s.Unpark(ctx, r.now, 10)) }},
-		{"Rescue", func(ctx context.Context) error { return ignore(r.s.Rescue(ctx, r.now)) }},
+		{"Rescue", func(ctx context.Context) error { return ignore(r.s.Rescue(ctx, time.Time{}, r.now)) }},
 		{"Record", func(ctx context.Context) error {
 			return r.s.Record(ctx, []event.Settlement{settle(held, r.now, failure())})
 		}},

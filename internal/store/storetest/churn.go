@@ -93,7 +93,7 @@ func (n *node) step() error {
 		_, err := n.s.Unpark(n.t.Context(), n.now.Add(time.Duration(n.dice.IntN(180))*time.Second), 1+n.dice.IntN(4))
 		return wrap("unpark", err)
 	case dice < 99:
-		_, err := n.s.Rescue(n.t.Context(), n.rescueAt())
+		_, err := n.s.Rescue(n.t.Context(), time.Time{}, n.rescueAt())
 		return wrap("rescue", err)
 	default:
 		return n.deleteOne()
@@ -241,7 +241,7 @@ func (c *churning) drain() {
 		}
 	}
 	for now := c.rescueAt(); ; now = now.Add(time.Hour) {
-		_, err := c.s.Rescue(c.t.Context(), now)
+		_, err := c.s.Rescue(c.t.Context(), time.Time{}, now)
 		c.must("rescue", err)
 		_, err = c.s.Unpark(c.t.Context(), now, 1000)
 		c.must("unpark", err)

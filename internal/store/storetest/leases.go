@@ -9,6 +9,7 @@ import (
 
 var leaseCases = []testCase{
 	{"renewing extends the lease", renewMoves},
+	{"only leases that ran out in a time are ended", rescueRange},
 	{"renewing a lease that ran out extends it if it was not ended", renewLate},
 	{"renewing returns lost leases", renewLost},
 	{"renewing nothing loses nothing", renewNothing},
@@ -52,7 +53,12 @@ func (r rig) release(owner string, ids ...event.ID) {
 
 func (r rig) rescued(now time.Time, want int) {
 	r.t.Helper()
-	got, err := r.s.Rescue(r.t.Context(), now)
+	r.rescuedFrom(time.Time{}, now, want)
+}
+
+func (r rig) rescuedFrom(from, now time.Time, want int) {
+	r.t.Helper()
+	got, err := r.s.Rescue(r.t.Context(), from, now)
 	r.must("rescue", err)
 	if got != want {
 		r.t.Errorf("rescued %d deliveries, want %d", got, want)
@@ -73,6 +79,24 @@ func renewMoves(r rig) {
 	same(r.t, "delivery", r.delivery(held.ID).Delivery, want)
 	r.rescued(end.Add(-time.Second), 0)
 	r.rescued(end.Add(time.Second), 2)
+}
+
+func rescueRange(r rig) {
+	s := r.subscribe()
+	for i := range 4 { // two with rows, and two that a driver may store with their events
+		end := r.now.Add(time.Duration(1+i%2) * time.Minute)
+		if i < 2 {
+			r.accept(s.ID)
+			r.claimOne(owner("node-a"), until(end))
+		} else {
+			r.accept(s.ID, leased("node-a", end))
+		}
+	}
+	late := r.now.Add(time.Hour)
+	r.rescuedFrom(r.now.Add(2*time.Minute+time.Second), late, 0)
+	r.rescuedFrom(r.now.Add(2*time.Minute), late, 2)
+	r.rescuedFrom(r.now.Add(time.Minute), r.now.Add(time.Minute), 0)
+	r.rescuedFrom(time.Time{}, late, 2)
 }
 
 func renewLate(r rig) {

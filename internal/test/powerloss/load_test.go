@@ -128,7 +128,7 @@ func (w *worker) act() {
 	case n < 18:
 		w.expire()
 	case n < 19:
-		_, err := w.s.Rescue(w.ctx, w.now())
+		_, err := w.s.Rescue(w.ctx, time.Time{}, w.now())
 		w.failed(err)
 	default:
 		_, err := w.s.Count(w.ctx) // reads

@@ -111,8 +111,8 @@ func (s gated) Release(ctx context.Context, leases []event.LeaseKey) error {
 	return s.step("release", func() error { return s.Store.Release(ctx, leases) })
 }
 
-func (s gated) Rescue(ctx context.Context, now time.Time) (n int, err error) {
-	err = s.step("rescue", func() (err error) { n, err = s.Store.Rescue(ctx, now); return err })
+func (s gated) Rescue(ctx context.Context, from, now time.Time) (n int, err error) {
+	err = s.step("rescue", func() (err error) { n, err = s.Store.Rescue(ctx, from, now); return err })
 	return n, err
 }
 

@@ -250,10 +250,10 @@ func (m *model) move(id event.ID, do func(*row) error) (d event.Delivery, err er
 	return d, err
 }
 
-func (m *model) Rescue(_ context.Context, now time.Time) (n int, err error) {
+func (m *model) Rescue(_ context.Context, from, now time.Time) (n int, err error) {
 	err = m.do(func() error {
 		for _, r := range m.rows {
-			if r.d.Status == event.Pending && r.d.LeaseOwner != "" && r.d.LeasedUntil.Before(now) {
+			if r.d.Status == event.Pending && r.d.LeaseOwner != "" && r.d.LeasedUntil.Before(now) && !r.d.LeasedUntil.Before(from) {
 				r.free()
 				n++
 			}

@@ -124,8 +124,8 @@ func (n *node) Release(ctx context.Context, leases []event.LeaseKey) error {
 	return n.call(&call{kind: "release", leases: leases}, func() error { return n.w.store.Release(ctx, leases) })
 }
 
-func (n *node) Rescue(ctx context.Context, now time.Time) (ended int, err error) {
-	err = n.call(&call{kind: "rescue"}, func() (err error) { ended, err = n.w.store.Rescue(ctx, now); return err })
+func (n *node) Rescue(ctx context.Context, from, now time.Time) (ended int, err error) {
+	err = n.call(&call{kind: "rescue"}, func() (err error) { ended, err = n.w.store.Rescue(ctx, from, now); return err })
 	return ended, err
 }
 
