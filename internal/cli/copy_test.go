@@ -23,7 +23,7 @@ func TestCopyIsCalled(t *testing.T) {
 		{"from a file to a file", []string{"--from", "sqlite://a.db", "--to", "sqlite://b.db"}, 1, "hookferry backup"},
 		{"between two of PostgreSQL", []string{"--from", "postgres://h/x", "--to", "postgres://h/y"}, 1, "pg_dump"},
 		{"no source", []string{"--from", "sqlite://a.db", "--to", "postgres://h/y"}, 1, `"a.db" can't be used`},
-		{"an argument", []string{"a.db"}, 2, `takes no argument "a.db"`},
+		{"an argument", []string{"a.db"}, 2, `takes no arguments, but got "a.db"`},
 	} {
 		status, out, said := runCommand(t, append([]string{"copy"}, tt.args...)...)
 		if status != tt.status || !strings.Contains(said, tt.want) || strings.Contains(out+said, "hunter2") {
