@@ -13,9 +13,9 @@ import (
 
 const release = app.Release
 
-// builtFrom is the commit, if the linker sets it: for a build without the repository, such as
-// that of the image.
-var builtFrom string
+// builtFrom and builtAt are the commit and its time, if the linker sets them: for builds that do
+// not see the repository, such as that of the image.
+var builtFrom, builtAt string
 
 // Version returns the release, with the commit of the build if it is known.
 func Version() string {
@@ -100,7 +100,7 @@ func commitOf(info *debug.BuildInfo) (c commit) {
 		return commit{id: m[7], date: fmt.Sprintf("%s-%s-%sT%s:%s:%sZ", m[1], m[2], m[3], m[4], m[5], m[6]), modified: m[8] == "+dirty"}
 	}
 	if len(builtFrom) >= 12 {
-		return commit{id: builtFrom}
+		return commit{id: builtFrom, date: builtAt}
 	}
 	return commit{}
 }
