@@ -37,9 +37,9 @@ RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 test-all: needed ## all tests at full length, with the race detector if there is a C compiler
 	@[ -n "$(RACE)" ] || echo "no C compiler: running the tests without the race detector"
-	@$(GOTEST) $(RACE) -timeout 10m ./...
+	@$(GOTEST) $(RACE) -timeout 20m ./...
 	@[ -z "$(RACE)" ] || echo "the simulation's seeds and the power losses, without the race detector"
-	@[ -z "$(RACE)" ] || $(GOTEST) -timeout 10m ./internal/test/simulation/seeded ./internal/test/powerloss
+	@[ -z "$(RACE)" ] || $(GOTEST) -timeout 20m ./internal/test/simulation/seeded ./internal/test/powerloss
 
 VERSION ?= 17
 test-postgres: servers ## tests of the store, of nodes and a short chaos on PostgreSQL VERSION (15 to 18), which it fetches if it must

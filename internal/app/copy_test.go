@@ -400,9 +400,9 @@ func TestCopyRefusesASource(t *testing.T) {
 		{"it is not there", func(t *testing.T, path string) { os.Remove(path) }, "no such file"},
 		{"it is an empty file", func(t *testing.T, path string) { os.WriteFile(path, nil, 0o600) }, "has no tables of Hookferry's"},
 		{"it is no database", func(t *testing.T, path string) { os.WriteFile(path, []byte(strings.Repeat("notes ", 1000)), 0o600) }, "is damaged"},
-		{"a payload is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE events SET payload = x'00' WHERE seq = 3`) }, "there are events that the disk has changed"},
-		{"a subscription is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE subscriptions SET target_url = 'x'`) }, "there are subscriptions that the disk has changed"},
-		{"a delivery has no event", func(t *testing.T, path string) { change(t, path, `DELETE FROM events WHERE seq = 3`) }, "there are deliveries without the event"},
+		{"a payload is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE events SET payload = x'00' WHERE seq = 3`) }, "there are events that changed on disk"},
+		{"a subscription is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE subscriptions SET target_url = 'x'`) }, "there are subscriptions that changed on disk"},
+		{"a delivery has no event", func(t *testing.T, path string) { change(t, path, `DELETE FROM events WHERE seq = 3`) }, "there are deliveries whose event is missing"},
 		{"a newer release made it", func(t *testing.T, path string) {
 			change(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
 		}, "are of a newer release"},
