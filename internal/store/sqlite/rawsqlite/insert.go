@@ -23,27 +23,41 @@ const (
 // error of a row is returned by the next statement, and the transaction must be rolled back.
 type Insert struct {
 	conn    *Conn
-	stmts   map[int]*Stmt // by their number of rows: 1, 2, 4, 8, 16
+	stmts   map[int]*Stmt // by their number of rows: 1, 2, 4, 8, 16; prepared when first needed
 	columns int
-	values  []Value // of the collected rows; their bytes are in buffer
+	head    string // INSERT INTO … VALUES
+	row     string // (?, ?)
+	suffix  string
+	values  []Value // of the gathered rows; their bytes are in buffer
 	buffer  []byte
 }
 
-// PrepareInsert compiles INSERT INTO into, with values for the given number of columns. suffix
-// follows the values.
+// PrepareInsert compiles INSERT INTO into, with values for so many columns. suffix follows the
+// values.
 func (c *Conn) PrepareInsert(into string, columns int, suffix string) (*Insert, error) {
-	i := &Insert{conn: c, columns: columns, stmts: map[int]*Stmt{}}
-	row := "(?" + strings.Repeat(", ?", columns-1) + ")"
-	for n := 1; n <= mostRows; n *= 2 {
-		// FAIL, because ABORT undoes a single statement and needs a journal for that.
-		s, err := c.Prepare("INSERT OR FAIL INTO " + into + " VALUES " + row + strings.Repeat(", "+row, n-1) + " " + suffix)
-		if err != nil {
-			return nil, err
-		}
-		i.stmts[n] = s
+	i := &Insert{
+		conn: c, columns: columns, stmts: map[int]*Stmt{},
+		// FAIL, because ABORT, which undoes a statement alone, would need a journal for it.
+		head: "INSERT OR FAIL INTO " + into + " VALUES ", row: "(?" + strings.Repeat(", ?", columns-1) + ")", suffix: " " + suffix,
+	}
+	if _, err := i.stmt(1); err != nil {
+		return nil, err
 	}
 	c.inserts = append(c.inserts, i)
 	return i, nil
+}
+
+// stmt returns the statement that inserts n rows.
+func (i *Insert) stmt(n int) (*Stmt, error) {
+	if s := i.stmts[n]; s != nil {
+		return s, nil
+	}
+	s, err := i.conn.Prepare(i.head + i.row + strings.Repeat(", "+i.row, n-1) + i.suffix)
+	if err != nil {
+		return nil, err
+	}
+	i.stmts[n] = s
+	return s, nil
 }
 
 // Add adds a row. It copies the values.
@@ -71,7 +85,11 @@ func (i *Insert) flush() error {
 	rest := i.values
 	for n := mostRows; n > 0; n /= 2 {
 		for len(rest) >= n*i.columns {
-			if _, err := i.stmts[n].run(rest[:n*i.columns]); err != nil {
+			s, err := i.stmt(n)
+			if err != nil {
+				return err
+			}
+			if _, err := s.run(rest[:n*i.columns]); err != nil {
 				return err
 			}
 			rest = rest[n*i.columns:]
