@@ -29,7 +29,7 @@ servers: # the same for PostgreSQL and Redis alone
 
 # -short plays fewer rounds of the tests that repeat themselves, and leaves out none. Most tests
 # wait for most of their time, so that four packages at once suit two cores.
-test: needed ## a quick run of all tests, up to two minutes: few rounds of each, no race detector
+test: needed ## a quick run of all tests, a few minutes: few rounds of each, no race detector
 	@$(GOTEST) -short -p 4 ./...
 
 # The race detector needs a C compiler. Without one, the tests run without it.

@@ -21,8 +21,8 @@ const (
 	healthTimeout = 2 * time.Second
 	// countTimeout is how long the database may take to count the pending deliveries.
 	countTimeout = time.Minute
-	// countShare bounds what counting costs: after a count that took a second, so many seconds
-	// pass, but at most countPause. PostgreSQL takes long if an old snapshot keeps dead rows from
+	// countShare bounds what counting costs: the pause after a count is countShare times as long as
+	// the count took, up to countPause. PostgreSQL takes long if an old snapshot keeps dead rows from
 	// vacuum.
 	countShare = 20
 	countPause = 20 * time.Second

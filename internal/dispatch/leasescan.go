@@ -7,8 +7,8 @@ const (
 	// begins. It covers leases whose rows were locked during the last scan.
 	leaseSlack = 5 * time.Second
 
-	// allLeasesShare bounds what scans of all leases cost: after one that took a second, so many
-	// seconds pass, but at most allLeasesMost. A lease may come late and be expired already, if its
+	// allLeasesShare bounds what scans of all leases cost: the pause after one is allLeasesShare
+	// times as long as it took, up to allLeasesMost. A lease may come late and be expired already, if its
 	// node was frozen; then only a scan of all leases finds it.
 	allLeasesShare = 50
 	allLeasesMost  = 12 * time.Second

@@ -12,8 +12,8 @@ import (
 
 const (
 	depthFresh   = time.Second      // how long all scrapes share one reading, at least
-	depthShare   = 20               // after a reading that took a second, they share it for so many
-	depthPause   = 20 * time.Second // but at most so long
+	depthShare   = 20               // or this many times as long as the reading took
+	depthPause   = 20 * time.Second // up to this
 	depthTimeout = 2 * time.Second  // how long a scrape waits for the store
 )
 

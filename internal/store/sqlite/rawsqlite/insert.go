@@ -32,8 +32,8 @@ type Insert struct {
 	buffer  []byte
 }
 
-// PrepareInsert compiles INSERT INTO into, with values for so many columns. suffix follows the
-// values.
+// PrepareInsert compiles INSERT INTO into, with values for that many columns. suffix follows
+// the values.
 func (c *Conn) PrepareInsert(into string, columns int, suffix string) (*Insert, error) {
 	i := &Insert{
 		conn: c, columns: columns, stmts: map[int]*Stmt{},
