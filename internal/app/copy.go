@@ -122,7 +122,7 @@ func (c *copying) checkSecrets(ctx context.Context) error {
 	const page = 100
 	locked, why := 0, ""
 	for before := (event.ID{}); ; {
-		list, err := c.source.ListSubscriptions(ctx, before, page)
+		list, err := c.source.ListSubscriptions(ctx, event.SubscriptionQuery{After: event.SubscriptionPosition{ID: before}, Limit: page})
 		if err != nil {
 			return err
 		}

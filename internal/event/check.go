@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // The limits on a subscription's fields.
@@ -18,6 +17,7 @@ const (
 	MaxHeaderBytes = 4096
 	MaxSecretBytes = 512
 	MaxDescription = 1000
+	maxName        = 200
 	MaxRetries     = 50
 	MaxTimeout     = 60 * time.Second
 	MaxInFlight    = 1000
@@ -30,7 +30,15 @@ const (
 func (s Subscription) Check(retention time.Duration) error {
 	var c checker
 	c.check("target_url", cmp.Or(CheckTarget(s.TargetURL), checkTargetEnd(s.TargetURL)))
-	c.check("description", checkDescription(s.Description))
+	c.check("description", CheckText(s.Description, MaxDescription))
+	c.check("name", CheckText(s.Name, maxName))
+	if s.UID != "" {
+		c.check("uid", CheckUID(s.UID))
+	}
+	if s.Tenant != "" {
+		c.check("tenant", CheckName(s.Tenant))
+	}
+	c.checkMetadata(s.Metadata)
 	if len(s.EventTypes) > MaxEventTypes {
 		c.check("event_types", fmt.Sprintf("has %d entries; at most %d are allowed", len(s.EventTypes), MaxEventTypes))
 	} else {
@@ -46,11 +54,10 @@ func (s Subscription) Check(retention time.Duration) error {
 	}
 	c.checkHeaders(s.Headers)
 	c.checkSettings(s, retention)
-	if len(c.fields) > 0 {
-		return &InvalidError{Fields: c.fields}
-	}
-	return nil
+	return c.err()
 }
+
+// The checks of channels and the filter are those of package ingest/match.
 
 type checker struct{ fields []FieldError }
 
@@ -58,16 +65,6 @@ func (c *checker) check(field, message string) {
 	if message != "" {
 		c.fields = append(c.fields, FieldError{Field: field, Message: message})
 	}
-}
-
-func checkDescription(text string) string {
-	switch {
-	case len(text) > MaxDescription:
-		return fmt.Sprintf("is %d bytes long; at most %d are allowed", len(text), MaxDescription)
-	case !utf8.ValidString(text) || strings.Contains(text, "\x00"):
-		return "contains a NUL character or invalid UTF-8" // not every database can store them
-	}
-	return ""
 }
 
 func checkSecret(secret Secret) string {

@@ -16,9 +16,22 @@ type Event struct {
 	Payload     []byte // exactly as received: signatures are over bytes
 	CreatedAt   time.Time
 
+	TenantNo      int64       // the number of its tenant
+	Attributes    *Attributes // what its publisher gave with it; nil if nothing
+	SingleAttempt bool        // no retry follows the first attempt
+
 	// DataAt and DataLen are the position and length of the value of data in the payload, in
 	// bytes. A DataLen of 0 means unknown, as for events that release 0.1.0 stored; see Data.
 	DataAt, DataLen int
+}
+
+// Attributes are what a publisher may give with an event besides its type and data. They are not
+// sent to endpoints. Stores keep them as one JSON object.
+type Attributes struct {
+	Channels  []string          `json:"channels,omitempty"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+	DeliverAt time.Time         `json:"deliver_at,omitzero"` // when its deliveries are due; zero: at once
+	Only      ID                `json:"only,omitzero"`       // the only subscription that it was published to; zero: all that match
 }
 
 // Data returns the value of data in the payload, or nil if there is none.
@@ -115,11 +128,27 @@ type Attempt struct {
 type Acceptance struct {
 	Event      Event
 	Deliveries []Delivery // of this event, each to a different subscription
-	// IdempotencyKey requires exactly one delivery. When the same subscription receives a
-	// second acceptance with the same key, the store returns the ids of the first if BodyHash
-	// is equal too, and ErrKeyReused if it is not.
+	// IdempotencyKey requires exactly one delivery, unless the event was published to a tenant.
+	// When the same subscription, or the same tenant, receives a second acceptance with the same
+	// key, the store returns the ids of the first if BodyHash is equal too, and ErrKeyReused if it
+	// is not.
 	IdempotencyKey string
 	BodyHash       [32]byte
+
+	// Published says that the event was published to its tenant, and not to one subscription by
+	// ingest. Its deliveries are those that match at the version TenantVersion, which the store
+	// compares: it returns ErrStale if the tenant has another one now. Deliveries may have the
+	// status Failed: their subscription has too many pending deliveries.
+	Published     bool
+	TenantVersion int64
+	// TypesVersion is the version of the registry of event types that the event was checked
+	// against. The store returns ErrStale if the registry has another one now.
+	TypesVersion int64
+	// Rematch, if not nil, replaces the deliveries by those that match now, if TenantVersion is
+	// no longer the tenant's. The store calls it with the changes since then, within its
+	// transaction and while the tenant can't change. It is for a tenant that changes faster than
+	// events can be stored.
+	Rematch func(TenantChanges) ([]Delivery, error)
 }
 
 // Receipt is the store's reply to an Acceptance: the event is on disk.
@@ -127,11 +156,15 @@ type Receipt struct {
 	Event      ID
 	Deliveries []ID // in the order of the Acceptance
 	Replayed   bool // the ids are those of an earlier acceptance with the same idempotency key; nothing was stored
+	// Made and Refused count the deliveries of an event that was published to its tenant, also
+	// when the receipt is replayed, which then has no ids of deliveries. Refused ones failed at
+	// once, because their subscription had too many pending deliveries; Made includes them.
+	Made, Refused int
 }
 
 // Check reports whether a store can write the acceptance. An error is a bug in this program.
 func (a *Acceptance) Check() error {
-	if a.IdempotencyKey != "" && len(a.Deliveries) != 1 {
+	if a.IdempotencyKey != "" && len(a.Deliveries) != 1 && !a.Published {
 		return fmt.Errorf("an acceptance with an idempotency key must have one delivery, this one has %d", len(a.Deliveries))
 	}
 	return nil
@@ -139,11 +172,17 @@ func (a *Acceptance) Check() error {
 
 // Receipt returns the receipt for the acceptance once it is stored.
 func (a *Acceptance) Receipt() Receipt {
-	ids := make([]ID, len(a.Deliveries))
+	r := Receipt{Event: a.Event.ID, Deliveries: make([]ID, len(a.Deliveries))}
 	for i := range a.Deliveries {
-		ids[i] = a.Deliveries[i].ID
+		r.Deliveries[i] = a.Deliveries[i].ID
+		if a.Deliveries[i].Status == Failed {
+			r.Refused++
+		}
 	}
-	return Receipt{Event: a.Event.ID, Deliveries: ids}
+	if a.Published {
+		r.Made = len(a.Deliveries)
+	}
+	return r
 }
 
 // ClaimRequest asks for due deliveries without a lease.
@@ -193,7 +232,7 @@ type Settlement struct {
 	Health HealthChange
 }
 
-// Submission is one request to publish an event, as it was received.
+// Submission is one request to publish an event to one subscription, as it was received.
 type Submission struct {
 	SubscriptionID ID
 	Body           []byte // the whole request body; the callee may retain it

@@ -9,7 +9,7 @@ import (
 // The kinds of error that cross package borders. The API translates each to an HTTP status in
 // one place. Code that returns one wraps it with what was tried.
 var (
-	// ErrNotFound: there is no such subscription, delivery or key.
+	// ErrNotFound: there is no such subscription, delivery, tenant or key.
 	ErrNotFound = errors.New("not found")
 	// ErrBadID: the text is not an id. To a caller it means the same as ErrNotFound.
 	ErrBadID = errors.New("not an id")
@@ -23,6 +23,15 @@ var (
 	ErrDelivered = errors.New("the delivery was already delivered")
 	// ErrChanged: the subscription no longer has the revision that the caller expects.
 	ErrChanged = errors.New("the subscription has changed")
+	// ErrStale: the tenant's subscriptions, or the registered event types, have changed since the
+	// event was matched.
+	ErrStale = errors.New("subscriptions or event types have changed")
+	// ErrUIDTaken: another subscription of the tenant has the uid.
+	ErrUIDTaken = errors.New("the uid is taken")
+	// ErrTenantLimit: the tenant has reached one of its limits.
+	ErrTenantLimit = errors.New("the tenant's limit is reached")
+	// ErrBuiltIn: the tenant always exists and can't be deleted.
+	ErrBuiltIn = errors.New("the tenant can't be deleted")
 	// ErrUnauthorized: a required signature is missing or wrong.
 	ErrUnauthorized = errors.New("not authorized")
 	// ErrSealed: the call needs the subscription's secrets, and they can't be decrypted.

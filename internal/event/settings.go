@@ -1,6 +1,9 @@
 package event
 
 import (
+	"bytes"
+	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 )
@@ -17,7 +20,10 @@ type Settings struct {
 	MaxInFlight   int           `json:"-"`
 	RatePerSecond float64       `json:"-"`
 
-	Body Body `json:"body,omitempty"`
+	Body     Body              `json:"body,omitempty"`
+	Channels []string          `json:"channels,omitempty"` // an event must share one; empty means all events
+	Filter   json.RawMessage   `json:"filter,omitempty"`   // a JSON object, see package ingest/match; nil means all events
+	Metadata map[string]string `json:"metadata,omitempty"` // the caller's; never sent
 }
 
 // Body says which part of an event is the body of a request.
@@ -35,5 +41,8 @@ func (s *Settings) Equal(o *Settings) bool {
 		(s.RetrySchedule == nil) == (o.RetrySchedule == nil) && slices.Equal(s.RetrySchedule, o.RetrySchedule) &&
 		s.MaxInFlight == o.MaxInFlight &&
 		s.RatePerSecond == o.RatePerSecond &&
-		s.Body == o.Body
+		s.Body == o.Body &&
+		slices.Equal(s.Channels, o.Channels) &&
+		bytes.Equal(s.Filter, o.Filter) &&
+		maps.Equal(s.Metadata, o.Metadata)
 }

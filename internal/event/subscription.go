@@ -36,6 +36,10 @@ func (Headers) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 // Subscription says where webhooks are sent and which event types are wanted.
 type Subscription struct {
 	ID               ID
+	Tenant           string // the id of its tenant
+	TenantNo         int64  // the tenant's number, which the store finds
+	UID              string // the caller's own id, unique in the tenant among those not deleted; "" if it has none
+	Name             string
 	TargetURL        string
 	Description      string
 	EventTypes       []string // patterns, see Wants; empty means all
@@ -82,3 +86,31 @@ func (s Subscription) Policy(service RetryPolicy) RetryPolicy {
 	}
 	return service
 }
+
+// SubscriptionQuery asks for a page of subscriptions that are not deleted.
+type SubscriptionQuery struct {
+	TenantNo *int64 // only of this tenant; nil means of all
+	Order    SubscriptionOrder
+	// After is the position that the page begins after; zero means from the start. If Before is
+	// not zero, the page ends before that position and has the last subscriptions before it.
+	After, Before SubscriptionPosition
+	Limit         int
+}
+
+// SubscriptionOrder is an order of subscriptions.
+type SubscriptionOrder string
+
+// The orders. The zero SubscriptionOrder is OrderCreated.
+const (
+	OrderCreated SubscriptionOrder = ""     // newest first
+	OrderName    SubscriptionOrder = "name" // by the bytes of the name, then newest first
+)
+
+// SubscriptionPosition is the position of a subscription in an order.
+type SubscriptionPosition struct {
+	Name string // only for OrderName
+	ID   ID
+}
+
+// IsZero reports whether the position is none.
+func (p SubscriptionPosition) IsZero() bool { return p.ID.IsZero() }

@@ -30,6 +30,8 @@ func (f Fresh) Subscription(ctx context.Context, id event.ID) (event.Subscriptio
 // of Subscriptions and Queue, so that a new method, or a new role, does not compile until
 // somebody has decided what caching means for it.
 type Cached struct {
+	Tenants
+	EventTypes
 	Intake
 	Operations
 	History
@@ -54,7 +56,7 @@ func WithCache(s Store, changed func(event.ID)) (*Cached, error) {
 		return nil, err
 	}
 	return &Cached{
-		Intake: s, Operations: s, History: s, Keys: s, Upkeep: s, behind: s,
+		Tenants: s, EventTypes: s, Intake: s, Operations: s, History: s, Keys: s, Upkeep: s, behind: s,
 		changed: changed, cache: cache, load: otter.LoaderFunc[event.ID, event.Subscription](s.Subscription),
 	}, nil
 }
@@ -75,8 +77,14 @@ func (c *Cached) Subscription(ctx context.Context, id event.ID) (event.Subscript
 
 // ListSubscriptions is as in Subscriptions. It does not use the cache, because listing all
 // subscriptions would fill the cache with ones that are rarely read.
-func (c *Cached) ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error) {
-	return c.behind.ListSubscriptions(ctx, before, limit)
+func (c *Cached) ListSubscriptions(ctx context.Context, q event.SubscriptionQuery) ([]event.Subscription, error) {
+	return c.behind.ListSubscriptions(ctx, q)
+}
+
+// SubscriptionByUID is as in Subscriptions. It does not use the cache, which finds subscriptions by
+// id only.
+func (c *Cached) SubscriptionByUID(ctx context.Context, tenantNo int64, uid string) (event.Subscription, error) {
+	return c.behind.SubscriptionByUID(ctx, tenantNo, uid)
 }
 
 // ReplaceSubscription is as in Subscriptions.

@@ -27,7 +27,7 @@ const (
 func (s *Sealed) Reseal(ctx context.Context) (Resealed, error) {
 	done := Resealed{Locked: map[string]int{}}
 	for before := (event.ID{}); ; {
-		page, err := s.driver.ListSubscriptions(ctx, before, resealPage)
+		page, err := s.driver.ListSubscriptions(ctx, event.SubscriptionQuery{After: event.SubscriptionPosition{ID: before}, Limit: resealPage})
 		if err != nil || len(page) == 0 {
 			return done, err
 		}

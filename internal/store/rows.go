@@ -17,7 +17,8 @@ import (
 // written, and nothing is wrong with the database.
 func IsRefusal(err error) bool {
 	return errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrKeyReused) || errors.Is(err, event.ErrInactive) ||
-		errors.Is(err, event.ErrNotSettled) || errors.Is(err, event.ErrDelivered) || errors.Is(err, event.ErrChanged)
+		errors.Is(err, event.ErrNotSettled) || errors.Is(err, event.ErrDelivered) || errors.Is(err, event.ErrChanged) ||
+		errors.Is(err, event.ErrStale) || errors.Is(err, event.ErrUIDTaken) || errors.Is(err, event.ErrTenantLimit) || errors.Is(err, event.ErrBuiltIn)
 }
 
 // PageEnd returns the exclusive upper bound of the ids on a page: before, or the highest id if

@@ -24,6 +24,8 @@ import (
 // new method, or a new role, does not compile until somebody has decided what sealing means for
 // it.
 type Sealed struct {
+	Tenants
+	EventTypes
 	Intake
 	Queue
 	Operations
@@ -38,7 +40,7 @@ var _ Store = (*Sealed)(nil)
 
 // WithSeal returns a Sealed in front of a driver. A ring without keys seals nothing.
 func WithSeal(s Store, ring seal.Ring) *Sealed {
-	return &Sealed{Intake: s, Queue: s, Operations: s, History: s, Keys: s, Upkeep: s, driver: s, ring: ring}
+	return &Sealed{Tenants: s, EventTypes: s, Intake: s, Queue: s, Operations: s, History: s, Keys: s, Upkeep: s, driver: s, ring: ring}
 }
 
 // CreateSubscription is as in Subscriptions.
@@ -57,12 +59,28 @@ func (s *Sealed) Subscription(ctx context.Context, id event.ID) (event.Subscript
 }
 
 // ListSubscriptions is as in Subscriptions.
-func (s *Sealed) ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error) {
-	list, err := s.driver.ListSubscriptions(ctx, before, limit)
+func (s *Sealed) ListSubscriptions(ctx context.Context, q event.SubscriptionQuery) ([]event.Subscription, error) {
+	list, err := s.driver.ListSubscriptions(ctx, q)
 	for i := range list {
 		list[i] = s.open(list[i])
 	}
 	return list, err
+}
+
+// SubscriptionByUID is as in Subscriptions.
+func (s *Sealed) SubscriptionByUID(ctx context.Context, tenantNo int64, uid string) (event.Subscription, error) {
+	sub, err := s.driver.SubscriptionByUID(ctx, tenantNo, uid)
+	return s.open(sub), err
+}
+
+// TenantChanges is as in Tenants. The subscriptions have neither secrets nor headers, because
+// matching needs none.
+func (s *Sealed) TenantChanges(ctx context.Context, no, after int64, limit int) (event.TenantChanges, error) {
+	changes, err := s.driver.TenantChanges(ctx, no, after, limit)
+	for i := range changes.Subscriptions {
+		changes.Subscriptions[i].Secrets, changes.Subscriptions[i].Headers = nil, nil
+	}
+	return changes, err
 }
 
 // ReplaceSubscription is as in Subscriptions.

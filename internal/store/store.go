@@ -23,6 +23,8 @@ import (
 // Times are stored to the microsecond and returned in UTC. A driver for several nodes may
 // store the times that nodes compare, those of leases and due times, by a clock they share.
 type Store interface {
+	Tenants
+	EventTypes
 	Subscriptions
 	Intake
 	Queue
@@ -33,19 +35,75 @@ type Store interface {
 	Close() error
 }
 
-// Subscriptions stores subscriptions.
+// Tenants stores tenants. The tenants "default" and "hookferry" always exist, with the numbers
+// event.DefaultTenantNo and event.ServiceTenantNo.
+type Tenants interface {
+	// PutTenant creates a tenant, or replaces the name, metadata, limits and UpdatedAt of the one
+	// with this ID. It ignores No, Version and DeletedAt. It returns the tenant after the change,
+	// and whether it was created.
+	PutTenant(ctx context.Context, t event.Tenant) (after event.Tenant, created bool, err error)
+	// Tenant returns the tenant with this id. The error wraps ErrNotFound if there is none, or if
+	// it was deleted.
+	Tenant(ctx context.Context, id string) (event.Tenant, error)
+	// ListTenants returns a page of tenants, ordered by the bytes of their ids.
+	ListTenants(ctx context.Context, q event.TenantQuery) ([]event.Tenant, error)
+	// DeleteTenant marks a tenant as deleted, revokes its API keys, and increases its version, in
+	// one transaction. ClearTenants does the rest. The error wraps ErrNotFound if there is none,
+	// or ErrBuiltIn if it can't be deleted.
+	DeleteTenant(ctx context.Context, id string, at time.Time) error
+	// ClearTenants deletes at most limit subscriptions of deleted tenants, with what
+	// DeleteSubscription does, and returns their number. Call it until it returns 0.
+	ClearTenants(ctx context.Context, now time.Time, limit int) (int, error)
+	// TenantChanges returns the changes of a tenant's subscriptions after a version: all of its
+	// subscriptions if after is 0, without deleted ones. At most limit subscriptions are
+	// returned; unless these are all, To is the version of the last one, and less than
+	// Tenant.Version. A deleted tenant is returned with its DeletedAt. It reads the newest state.
+	// The error wraps ErrNotFound if there is no such tenant.
+	TenantChanges(ctx context.Context, no, after int64, limit int) (event.TenantChanges, error)
+}
+
+// EventTypes stores the registry of event types. Each change increases the registry's version in
+// the same transaction. An empty registry has the version 1.
+type EventTypes interface {
+	// PutEventType creates an event type, or replaces the description, schema, example and
+	// UpdatedAt of the one with this name; it is not archived afterwards. It returns the event
+	// type after the change, and whether it was created.
+	PutEventType(ctx context.Context, t event.EventType) (after event.EventType, created bool, err error)
+	// ArchiveEventType sets ArchivedAt. It changes nothing if the type is archived already. The
+	// error wraps ErrNotFound if there is none.
+	ArchiveEventType(ctx context.Context, name string, at time.Time) (event.EventType, error)
+	// EventType returns an event type, even an archived one. The error wraps ErrNotFound if there
+	// is none.
+	EventType(ctx context.Context, name string) (event.EventType, error)
+	// ListEventTypes returns at most limit event types with names after this one, including
+	// archived ones, ordered by the bytes of their names.
+	ListEventTypes(ctx context.Context, after string, limit int) ([]event.EventType, error)
+	// EventTypesSince returns the event types that changed after a version of the registry, in the
+	// order of their last change, and the registry's version now. It reads the newest state.
+	EventTypesSince(ctx context.Context, after int64) (changed []event.EventType, now int64, err error)
+}
+
+// Subscriptions stores subscriptions. Each change to one, except for that of its endpoint's
+// health, increases the version of its tenant in the same transaction.
 type Subscriptions interface {
+	// CreateSubscription stores a subscription, and its tenant if that does not exist. An empty
+	// Tenant means event.DefaultTenant; TenantNo is ignored. The error wraps ErrUIDTaken, or
+	// ErrTenantLimit if the tenant has as many subscriptions as its own limit, or that of the
+	// driver's options, permits.
 	CreateSubscription(ctx context.Context, s event.Subscription) error
 	// Subscription returns a subscription. A deleted one is returned with its DeletedAt until
 	// its history has expired. The error wraps ErrNotFound if there is none.
 	Subscription(ctx context.Context, id event.ID) (event.Subscription, error)
-	// ListSubscriptions returns at most limit subscriptions that are not deleted and were
-	// created before the one with the id before, newest first. A zero id starts with the newest.
-	ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error)
+	// SubscriptionByUID returns the subscription of a tenant with this uid. The error wraps
+	// ErrNotFound if there is none or it is deleted.
+	SubscriptionByUID(ctx context.Context, tenantNo int64, uid string) (event.Subscription, error)
+	// ListSubscriptions returns a page of subscriptions that are not deleted.
+	ListSubscriptions(ctx context.Context, q event.SubscriptionQuery) ([]event.Subscription, error)
 	// ReplaceSubscription writes UpdatedAt and everything that a caller may set. If the secrets
 	// of s are nil it keeps the present ones; an empty list removes them. The revision increases
-	// by one. It returns the subscription after the change. The error wraps ErrNotFound if there
-	// is none, or ErrChanged if the Revision of s is neither 0 nor the present one.
+	// by one. The tenant stays. It returns the subscription after the change. The error wraps
+	// ErrNotFound if there is none, ErrChanged if the Revision of s is neither 0 nor the present
+	// one, or ErrUIDTaken.
 	ReplaceSubscription(ctx context.Context, s event.Subscription) (event.Subscription, error)
 	// SwapSecrets replaces the secrets and headers of from by those of to, which is the same
 	// subscription. It returns false and changes nothing if they are no longer those of from, or
@@ -71,7 +129,9 @@ type Intake interface {
 	// (event.DeliveryID). When it returns without an error, all are on disk. Concurrent
 	// calls share a transaction. If it returns an error, nothing of the acceptance is stored.
 	// The error wraps ErrKeyReused if the idempotency key was used with another body, and
-	// ErrNotFound if a subscription does not exist or was deleted meanwhile.
+	// ErrNotFound if a subscription does not exist or was deleted meanwhile. For a published event,
+	// it wraps ErrStale if the version of the registry or of the tenant is another one, unless
+	// Rematch matches again, and ErrNotFound if the tenant was deleted.
 	Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error)
 }
 

@@ -280,7 +280,7 @@ func TestReadsGoToTheReplica(t *testing.T) {
 	if _, err := s.Delivery(t.Context(), old.ID); err != nil {
 		t.Errorf("what only the primary has yet: %v", err)
 	}
-	if list, err := s.ListSubscriptions(t.Context(), event.ID{}, 10); err != nil || len(list) != 1 || list[0].Description != lagging.Description {
+	if list, err := s.ListSubscriptions(t.Context(), event.SubscriptionQuery{Limit: 10}); err != nil || len(list) != 1 || list[0].Description != lagging.Description {
 		t.Errorf("the list is %+v, %v; want the replica's", list, err)
 	}
 	if got, err := s.Subscription(t.Context(), sub.ID); err != nil || got.Description != "" {

@@ -125,7 +125,7 @@ func TestASubscriptionThatTheDiskHasChangedIsHeldBack(t *testing.T) {
 			if swapped, err := s.SwapSecrets(t.Context(), got, sub); swapped || err != nil {
 				t.Errorf("its secrets were written again, which would make it look intact: %v", err)
 			}
-			if list, err := s.ListSubscriptions(t.Context(), event.ID{}, 10); err != nil || len(list) != 2 {
+			if list, err := s.ListSubscriptions(t.Context(), event.SubscriptionQuery{Limit: 10}); err != nil || len(list) != 2 {
 				t.Errorf("the list has %d subscriptions, %v; want both", len(list), err)
 			}
 			findings, err := s.Audit(t.Context(), now, now)

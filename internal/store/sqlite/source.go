@@ -106,8 +106,8 @@ func (s *Source) Audit(ctx context.Context, now, kept time.Time) ([]event.Findin
 }
 
 // ListSubscriptions is as in store.Subscriptions, with secrets as they are sealed.
-func (s *Source) ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error) {
-	return s.store.ListSubscriptions(ctx, before, limit)
+func (s *Source) ListSubscriptions(ctx context.Context, q event.SubscriptionQuery) ([]event.Subscription, error) {
+	return s.store.ListSubscriptions(ctx, q)
 }
 
 // Counts counts all rows.

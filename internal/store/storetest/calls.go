@@ -61,7 +61,9 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 			return r.s.CreateSubscription(ctx, event.Subscription{ID: event.NewID(r.now), CreatedAt: r.now, UpdatedAt: r.now})
 		}},
 		{"Subscription", func(ctx context.Context) error { return ignore(r.s.Subscription(ctx, s.ID)) }},
-		{"ListSubscriptions", func(ctx context.Context) error { return ignore(r.s.ListSubscriptions(ctx, event.ID{}, 10)) }},
+		{"ListSubscriptions", func(ctx context.Context) error {
+			return ignore(r.s.ListSubscriptions(ctx, event.SubscriptionQuery{Limit: 10}))
+		}},
 		{"ReplaceSubscription", func(ctx context.Context) error {
 			replaced := s
 			replaced.Revision = 0

@@ -102,7 +102,7 @@ func unknownSubscription(r rig) {
 
 func (r rig) list(before event.ID, limit int) []event.Subscription {
 	r.t.Helper()
-	page, err := r.s.ListSubscriptions(r.t.Context(), before, limit)
+	page, err := r.s.ListSubscriptions(r.t.Context(), event.SubscriptionQuery{After: event.SubscriptionPosition{ID: before}, Limit: limit})
 	r.must("list subscriptions", err)
 	return page
 }

@@ -22,10 +22,13 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		name  string
 		cases []testCase
 	}{
+		{"Tenants", tenantCases},
+		{"EventTypes", eventTypeCases},
 		{"Subscriptions", subscriptionCases},
 		{"Deletion", deletionCases},
 		{"Intake", intakeCases},
 		{"Fanout", fanoutCases},
+		{"Publish", publishCases},
 		{"Idempotency", idempotencyCases},
 		{"Claim", claimCases},
 		{"Fairness", fairnessCases},
