@@ -13,11 +13,16 @@ type APIKey struct {
 	Prefix    string   // the first characters of the key, to tell keys apart
 	Hash      [32]byte // SHA-256 of the whole key
 	Scope     Scope
+	Tenant    string // the id of the only tenant that the key may see and use; "" for a key of all tenants
+	TenantNo  int64  // the tenant's number, which the store finds; 0 for a key of all tenants, and for one of "default"
 	CreatedAt time.Time
 	ExpiresAt time.Time // the key is invalid from this time on; zero: it never expires
 	RevokedAt time.Time // zero unless the key was revoked
 	UsedAt    time.Time // when the key was last used, within a few minutes; zero: never
 }
+
+// IsBound reports whether the key belongs to one tenant.
+func (k APIKey) IsBound() bool { return k.Tenant != "" }
 
 // Expired reports whether the key has expired.
 func (k APIKey) Expired(now time.Time) bool { return !k.ExpiresAt.IsZero() && !now.Before(k.ExpiresAt) }

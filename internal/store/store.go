@@ -202,6 +202,9 @@ type History interface {
 
 // Keys stores the hashes of API keys, never the keys themselves.
 type Keys interface {
+	// CreateKey stores a key. TenantNo is ignored. The error wraps ErrNotFound if the key is bound
+	// to a tenant that does not exist. A bound key is stored with a scope that release 0.1.0 does
+	// not know, so that a node of that release refuses it.
 	CreateKey(ctx context.Context, k event.APIKey) error
 	// KeyByHash returns the key with the hash, even if it was revoked or has expired. The error
 	// wraps ErrNotFound if there is none.

@@ -16,6 +16,7 @@ var keyCases = []testCase{
 	{"a key is revoked once", keyRevokedTwice},
 	{"a key's scope and expiry are kept", keyScopeKept},
 	{"a key has the time of its last use", keyUsed},
+	{"a key may be bound to a tenant, and ends with it", keyBound},
 }
 
 // createKey stores a key whose text is its name.
@@ -108,4 +109,44 @@ func keyUsed(r rig) {
 	k.RevokedAt = r.tick()
 	r.must("revoke", r.s.RevokeKey(r.t.Context(), k.ID, k.RevokedAt))
 	same(r.t, "used and revoked key", r.keyOf(k), k)
+}
+
+func keyBound(r rig) {
+	r.members("acme", 1)
+	no := r.tenant("acme").No
+	for _, scope := range []event.Scope{event.ScopeAdmin, event.ScopePublish, event.ScopeRead} {
+		for tenant, number := range map[string]int64{"acme": no, event.DefaultTenant: event.DefaultTenantNo} {
+			at := r.tick()
+			k := event.APIKey{Scope: scope, Tenant: tenant, ID: event.NewID(at), Name: tenant, Hash: sha256.Sum256([]byte(tenant + string(scope))), CreatedAt: at}
+			r.must("create a bound key", r.s.CreateKey(r.t.Context(), k))
+			k.TenantNo = number
+			same(r.t, "key", r.keyOf(k), k)
+		}
+	}
+	free := r.createKey("free")
+	at := r.tick()
+	unknown := event.APIKey{Scope: event.ScopeAdmin, Tenant: "nobody", ID: event.NewID(at), Hash: sha256.Sum256([]byte("nobody")), CreatedAt: at}
+	r.mustFail("create a key of an unknown tenant", r.s.CreateKey(r.t.Context(), unknown), event.ErrNotFound)
+	_, err := r.s.KeyByHash(r.t.Context(), unknown.Hash)
+	r.mustFail("find a key that was refused", err, event.ErrNotFound)
+
+	ended := r.tick()
+	r.must("delete a tenant", r.s.DeleteTenant(r.t.Context(), "acme", ended))
+	keys, err := r.s.ListKeys(r.t.Context())
+	r.must("list keys", err)
+	for _, k := range keys {
+		if revoked := k.Tenant == "acme"; revoked && !k.RevokedAt.Equal(ended) || !revoked && !k.RevokedAt.IsZero() {
+			r.t.Errorf("the key of %q was revoked at %v", k.Tenant, k.RevokedAt)
+		}
+	}
+	if len(keys) != 7 || !r.keyOf(free).RevokedAt.IsZero() {
+		r.t.Errorf("%d keys are listed, want 7", len(keys))
+	}
+	again, _ := r.putTenant(event.Tenant{ID: "acme", CreatedAt: r.tick(), UpdatedAt: r.tick()})
+	at = r.tick()
+	k := event.APIKey{Scope: event.ScopeRead, Tenant: "acme", ID: event.NewID(at), Hash: sha256.Sum256([]byte("again")), CreatedAt: at}
+	r.must("create a key of the new tenant", r.s.CreateKey(r.t.Context(), k))
+	if got := r.keyOf(k); got.TenantNo != again.No {
+		r.t.Errorf("the key is bound to tenant %d, not %d", got.TenantNo, again.No)
+	}
 }
