@@ -19,6 +19,7 @@ const (
 	CopyBytes                       // []byte
 	CopyMaybeBytes                  // []byte, nil if there is none
 	CopyInt                         // int64
+	CopyMaybeInt                    // int64, -1 if there is none
 	CopyMicros                      // int64, microseconds that a driver may cap
 	CopyFloat                       // float64
 	CopyBool                        // bool
@@ -57,7 +58,10 @@ type CopyCounts map[string]int64
 
 // CopyKinds are what is counted, in the order in which people read it.
 func CopyKinds() []string {
-	kinds := []string{"subscriptions", "endpoint health", "API keys", "idempotency keys", "events"}
+	kinds := []string{
+		"tenants", "subscriptions", "endpoint health", "API keys", "event types",
+		"idempotency keys", "idempotency keys of tenants", "events",
+	}
 	for _, status := range event.Statuses {
 		kinds = append(kinds, "deliveries "+status.String())
 	}
@@ -87,6 +91,8 @@ var deliveryCopy = []CopyColumn{
 //
 // Subscriptions and API keys come last, in one transaction: until then a node that is started too
 // early has nobody who may call it, and delivers nothing, because no delivery has a subscription.
+// With them come tenants and the version of the event types, of which a new database has rows that
+// a target replaces.
 func CopySteps() []CopyStep {
 	return []CopyStep{
 		{Name: "events", Table: "events", Columns: []CopyColumn{
@@ -133,8 +139,43 @@ func CopySteps() []CopyStep {
 		{Name: "idempotency keys", Table: "idempotency_keys", Columns: []CopyColumn{
 			{"subscription_id", CopyID}, {"key", CopyBytes}, {"body_hash", CopyBytes}, {"event_id", CopyID}, {"delivery_id", CopyID}, {"created_at", CopyTime},
 		}},
+		{Name: "idempotency keys of tenants", Table: "event_keys", Columns: []CopyColumn{
+			{"tenant_no", CopyInt},
+			{"key", CopyBytes},
+			{"body_hash", CopyBytes},
+			{"event_id", CopyID},
+			{"deliveries", CopyInt},
+			{"refused", CopyInt},
+			{"created_at", CopyTime},
+		}},
+		{Name: "tenants", Table: "tenants", Last: true, Columns: []CopyColumn{
+			{"no", CopyInt},
+			{"id", CopyText},
+			{"name", CopyText},
+			{"metadata", CopyJSON},
+			{"limits", CopyJSON},
+			{"created_at", CopyTime},
+			{"updated_at", CopyTime},
+			{"deleted_at", CopyMaybeTime},
+			{"version", CopyInt},
+		}},
+		{Name: "event types", Table: "event_types", Last: true, Columns: []CopyColumn{
+			{"name", CopyText},
+			{"description", CopyText},
+			{"schema", CopyText},
+			{"example", CopyText},
+			{"created_at", CopyTime},
+			{"updated_at", CopyTime},
+			{"archived_at", CopyMaybeTime},
+			{"version", CopyInt},
+		}},
+		{Name: "version of the event types", Table: "event_type_version", Last: true, Columns: []CopyColumn{{"version", CopyInt}}},
 		{Name: "subscriptions", Table: "subscriptions", Last: true, Columns: []CopyColumn{
 			{"id", CopyID},
+			{"tenant_no", CopyInt},
+			{"uid", CopyText},
+			{"name", CopyText},
+			{"tenant_version", CopyInt},
 			{"target_url", CopyText},
 			{"description", CopyText},
 			{"event_types", CopyTexts},
@@ -177,6 +218,7 @@ func CopySteps() []CopyStep {
 			{"expires_at", CopyMaybeTime},
 			{"revoked_at", CopyMaybeTime},
 			{"used_at", CopyMaybeTime},
+			{"tenant_no", CopyMaybeInt},
 		}},
 	}
 }

@@ -76,7 +76,7 @@ func intactEvents(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
 // subscriptionText is an SQL expression for the row of a subscription as one text. The checksum
 // is computed over this text.
 var subscriptionText = func() string {
-	names := append(strings.Split(subscriptionColumns(&subscriptionRow{}).Names(), ", "), "inactive_since")
+	names := append(strings.Split(subscriptionColumns(&subscriptionRow{}).Names(), ", "), "inactive_since", "tenant_version")
 	return "quote(" + strings.Join(names, ") || quote(") + ")"
 }()
 
@@ -101,8 +101,8 @@ func (w *writer) sumSubscription(id event.ID) error {
 // checksum, so that the damage stays visible.
 func (w *writer) disableSubscription(id event.ID, reason string, at time.Time) error {
 	var text string
-	var kept int64
-	err := w.conn.Row(`SELECT `+subscriptionText+`, checksum FROM subscriptions WHERE id = ?`, id[:]).Scan(&text, &kept)
+	var kept, tenantNo int64
+	err := w.conn.Row(`SELECT `+subscriptionText+`, checksum, tenant_no FROM subscriptions WHERE id = ?`, id[:]).Scan(&text, &kept, &tenantNo)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -111,13 +111,16 @@ func (w *writer) disableSubscription(id event.ID, reason string, at time.Time) e
 	}
 	disabled, err := w.conn.Exec(`UPDATE subscriptions SET is_active = 0, disabled_reason = ?1, updated_at = ?2, inactive_since = ?2, revision = revision + 1
 		WHERE id = ?3 AND is_active = 1 AND deleted_at = 0`, reason, micros(at), id[:])
-	if err != nil || disabled == 0 || kept != 0 && kept != checksumOfText(text) {
+	if err != nil || disabled == 0 {
+		return err
+	}
+	if err := w.raiseVersion(id, tenantNo); err != nil || kept != 0 && kept != checksumOfText(text) {
 		return err
 	}
 	return w.sumSubscription(id)
 }
 
-// sumMissing writes the checksums of subscriptions that release 0.1.0 wrote.
+// sumMissing writes the checksums of subscriptions that an older release wrote.
 func (w *writer) sumMissing() error {
 	for {
 		var id event.ID

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -180,5 +181,48 @@ func TestEveryWriteOfASubscriptionIsSummed(t *testing.T) {
 		if disabled := step.name == "disable"; disabled && got.Active {
 			t.Error("410 left it active")
 		}
+	}
+}
+
+// Each column of a subscription counts: a row with another value in one of them is held back.
+func TestTheChecksumCoversEveryColumn(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	path := filepath.Join(t.TempDir(), "hookferry.db")
+	s := reopen(t, path)
+	sub := event.Subscription{ID: event.NewID(now), TargetURL: "https://example.com/", Active: true, CreatedAt: now, UpdatedAt: now}
+	if err := s.CreateSubscription(t.Context(), sub); err != nil {
+		t.Fatal(err)
+	}
+	db := openSQL(t, path)
+	rows, err := db.QueryContext(t.Context(), `SELECT name FROM pragma_table_info('subscriptions') WHERE name NOT IN ('id', 'checksum')`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var columns []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		columns = append(columns, name)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(columns) < 20 {
+		t.Fatalf("found the columns %v, %v", columns, err)
+	}
+	for _, c := range columns {
+		change := `UPDATE subscriptions SET ` + c + ` = CASE typeof(` + c + `) WHEN 'text' THEN ` + c + ` || 'x' WHEN 'null' THEN '[]' ELSE ` + c + ` + 1 END`
+		if _, err := db.ExecContext(t.Context(), `CREATE TABLE kept AS SELECT * FROM subscriptions; `+change); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Subscription(t.Context(), sub.ID); err != nil || got.Sealed == "" {
+			t.Errorf("with another value of %s it is not held back, %v", c, err)
+		}
+		if _, err := db.ExecContext(t.Context(), `UPDATE subscriptions SET `+c+` = (SELECT `+c+` FROM kept); DROP TABLE kept`); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.Subscription(t.Context(), sub.ID); err != nil || got.Sealed != "" {
+		t.Errorf("as it was, it is held back: %s, %v", got.Sealed, err)
 	}
 }

@@ -240,11 +240,14 @@ func (w *writer) lease(id event.ID, r *event.ClaimRequest) (c event.Claimed, int
 	c = event.Claimed{Delivery: event.Delivery{ID: id, LeaseOwner: r.Owner, LeasedUntil: r.Until}}
 	d, e := &c.Delivery, &c.Event
 	var sum int64
+	var retry bool
 	if err := w.stmts.claimed.Row(rawsqlite.Blob(id[:])).Scan(idScan{&d.EventID}, idScan{&d.SubscriptionID}, &d.Attempts,
-		timeScan{&d.DueAt}, timeScan{&d.CreatedAt}, timeScan{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeScan{&e.CreatedAt}, &e.DataAt, &e.DataLen, &sum); err != nil {
+		timeScan{&d.DueAt}, timeScan{&d.CreatedAt}, timeScan{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeScan{&e.CreatedAt},
+		&e.TenantNo, &retry, &e.DataAt, &e.DataLen, &sum); err != nil {
 		return c, false, err
 	}
-	if e.ID = d.EventID; !isIntact(e, sum) {
+	e.ID, e.SingleAttempt = d.EventID, !retry
+	if !isIntact(e, sum) {
 		return c, false, w.failDamaged(*d, r)
 	}
 	_, err = w.stmts.lease.Exec(rawsqlite.Text(r.Owner), rawsqlite.Int(micros(r.Until)), rawsqlite.Blob(id[:]))

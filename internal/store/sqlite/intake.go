@@ -17,8 +17,16 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 	if err := a.Check(); err != nil {
 		return event.Receipt{}, err
 	}
+	attributes, err := attributesText(a.Event.Attributes)
+	if err != nil {
+		return event.Receipt{}, err
+	}
 	var receipt event.Receipt
-	err := s.write(ctx, 1, func(w *writer) error {
+	err = s.write(ctx, max(1, len(a.Deliveries)), func(w *writer) (err error) {
+		if a.Published {
+			receipt, err = w.publish(&a, attributes)
+			return err
+		}
 		receipt = a.Receipt()
 		if a.IdempotencyKey != "" {
 			before, err := w.receiptFor(&a)
@@ -27,7 +35,7 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 				return err
 			}
 		}
-		return w.insert(&a)
+		return w.insert(&a, attributes)
 	})
 	if err != nil || !receipt.Replayed { // a replay writes nothing
 		s.diskSpace.Wrote(err)
@@ -58,7 +66,9 @@ func (w *writer) receiptFor(a *event.Acceptance) (event.Receipt, error) {
 	return r, nil
 }
 
-func (w *writer) insert(a *event.Acceptance) error {
+// insert stores an event, its deliveries, and the idempotency key of its only delivery unless it was
+// published. attributes is the text of the column metadata.
+func (w *writer) insert(a *event.Acceptance, attributes string) error {
 	if w.nextSeq == 0 {
 		return errBeside
 	}
@@ -73,7 +83,7 @@ func (w *writer) insert(a *event.Acceptance) error {
 	if len(a.Deliveries) == 1 {
 		only = a.Deliveries[0]
 	}
-	if err := w.insertEvent(seq, a, &only); err != nil {
+	if err := w.insertEvent(seq, a, &only, attributes); err != nil {
 		return err
 	}
 	if isImplicit(&only, a.Event.CreatedAt) {
@@ -87,7 +97,7 @@ func (w *writer) insert(a *event.Acceptance) error {
 			}
 		}
 	}
-	if a.IdempotencyKey == "" {
+	if a.IdempotencyKey == "" || a.Published {
 		return nil
 	}
 	_, err := w.stmts.insertKey.Exec(rawsqlite.Blob(only.SubscriptionID[:]), rawsqlite.Text(a.IdempotencyKey), rawsqlite.Blob(a.BodyHash[:]),
@@ -97,14 +107,24 @@ func (w *writer) insert(a *event.Acceptance) error {
 
 // insertEvent writes an event, and the data of its only delivery. only is zero if the event has
 // several deliveries or none.
-func (w *writer) insertEvent(seq int64, a *event.Acceptance, only *event.Delivery) error {
+func (w *writer) insertEvent(seq int64, a *event.Acceptance, only *event.Delivery, attributes string) error {
 	e := &a.Event
 	var sum int64
 	sum, w.head = checksum(e, w.head)
-	return w.stmts.insertEvent.Add(rawsqlite.Int(seq), rawsqlite.Blob(e.ID[:]), rawsqlite.Blob(only.ID[:]), rawsqlite.Blob(only.SubscriptionID[:]),
+	values := []rawsqlite.Value{
+		rawsqlite.Int(seq), rawsqlite.Blob(e.ID[:]), rawsqlite.Blob(only.ID[:]), rawsqlite.Blob(only.SubscriptionID[:]),
 		rawsqlite.Text(e.Type), rawsqlite.Text(e.ContentType), rawsqlite.Blob(e.Payload), rawsqlite.Int(micros(e.CreatedAt)),
 		rawsqlite.TextOrNull(only.LeaseOwner), rawsqlite.Int(micros(only.LeasedUntil)), rawsqlite.Int(int64(len(a.Deliveries))),
-		rawsqlite.Int(int64(e.DataAt)), rawsqlite.Int(int64(e.DataLen)), rawsqlite.Int(sum))
+		rawsqlite.Int(int64(e.DataAt)), rawsqlite.Int(int64(e.DataLen)), rawsqlite.Int(sum),
+	}
+	if isPlain(a) {
+		return w.stmts.insertEvent.Add(values...)
+	}
+	retry := int64(1)
+	if e.SingleAttempt {
+		retry = 0
+	}
+	return w.stmts.insertPublished.Add(append(values, rawsqlite.Int(e.TenantNo), rawsqlite.Text(attributes), rawsqlite.Text(a.IdempotencyKey), rawsqlite.Int(retry))...)
 }
 
 // errBeside is a bug in this program: a process that opens the file with Shared must not accept

@@ -46,16 +46,9 @@ func acceptAllKinds(t *testing.T, s *sqlite.Store, subs []event.ID, now time.Tim
 	return ids
 }
 
-func createSubscriptions(t *testing.T, s *sqlite.Store, n int, now time.Time) (ids []event.ID) {
+func createSubscriptions(t *testing.T, s *sqlite.Store, n int, now time.Time) []event.ID {
 	t.Helper()
-	for range n {
-		sub := event.Subscription{ID: event.NewID(now), TargetURL: "https://example.com/", Active: true, CreatedAt: now, UpdatedAt: now}
-		if err := s.CreateSubscription(t.Context(), sub); err != nil {
-			t.Fatal(err)
-		}
-		ids = append(ids, sub.ID)
-	}
-	return ids
+	return members(t, s, event.DefaultTenant, n, now)
 }
 
 // A process that is killed leaves each delivery once, whether its event has no, one or several

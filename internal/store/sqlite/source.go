@@ -114,8 +114,9 @@ func (s *Source) ListSubscriptions(ctx context.Context, q event.SubscriptionQuer
 func (s *Source) Counts(ctx context.Context) (store.CopyCounts, error) {
 	counts := store.CopyCounts{}
 	for kind, table := range map[string]string{
-		"subscriptions": "subscriptions", "endpoint health": "subscription_health", "API keys": "api_keys",
-		"idempotency keys": "idempotency_keys", "events": "events", "attempts": "delivery_attempts",
+		"tenants": "tenants", "subscriptions": "subscriptions", "endpoint health": "subscription_health", "API keys": "api_keys",
+		"event types": "event_types", "idempotency keys": "idempotency_keys", "idempotency keys of tenants": "event_keys",
+		"events": "events", "attempts": "delivery_attempts",
 	} {
 		var n int64
 		if err := s.store.reads.QueryRowContext(ctx, `SELECT count(*) FROM `+table).Scan(&n); err != nil {
@@ -140,6 +141,10 @@ var fingerprints = []string{
 	`SELECT quote(count(*)) FROM unfiled`,
 	`SELECT quote(count(*)) FROM delivery_attempts`,
 	`SELECT quote(count(*)) || ' ' || quote(sum(created_at % 1000000007)) FROM idempotency_keys`,
+	`SELECT quote(count(*)) || ' ' || quote(sum(created_at % 1000000007)) FROM event_keys`,
+	`SELECT ` + quoted(strings.Split(tenantColumns, ", ")...) + ` FROM tenants ORDER BY no`,
+	`SELECT ` + quoted(strings.Split(eventTypeColumns, ", ")...) + ` FROM event_types ORDER BY name`,
+	typesVersion,
 	`SELECT ` + subscriptionText + ` FROM subscriptions ORDER BY id`,
 	`SELECT quote(subscription_id) || ` + quoted("failing", "failing_since", "not_before", "refused_since", "refused_at", "refusals", "changed_at") + ` FROM subscription_health ORDER BY 1`,
 	`SELECT quote(id) || ` + quoted(strings.Split(keyColumns, ", ")...) + ` FROM api_keys ORDER BY 1`,

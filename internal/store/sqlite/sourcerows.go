@@ -57,6 +57,26 @@ var origins = map[string]origin{
 		after:   func(cursor []byte) []any { return []any{cursor[:idSize], string(cursor[idSize:])} },
 		columns: map[string]string{"key": "CAST(r.key AS BLOB)"},
 	},
+	"idempotency keys of tenants": {
+		from: "event_keys r", key: "r.tenant_no, r.key", cursor: "r.tenant_no || ' ' || r.key", beyond: "(r.tenant_no, r.key) > (CAST(? AS INTEGER), ?)",
+		after: func(cursor []byte) []any {
+			no, key, _ := strings.Cut(string(cursor), " ")
+			return []any{no, key}
+		},
+		columns: map[string]string{"key": "CAST(r.key AS BLOB)"},
+	},
+	"tenants": {
+		from: "tenants r", key: "r.no", cursor: "CAST(r.no AS TEXT)", beyond: "r.no > ?",
+		after: func(cursor []byte) []any { return []any{string(cursor)} },
+	},
+	"event types": {
+		from: "event_types r", key: "r.name", cursor: "r.name", beyond: "r.name > ?",
+		after: func(cursor []byte) []any { return []any{string(cursor)} },
+	},
+	"version of the event types": {
+		from: "event_type_version r", key: "r.version", cursor: "CAST(r.version AS TEXT)", beyond: "r.version > ?",
+		after: func(cursor []byte) []any { return []any{string(cursor)} },
+	},
 	"subscriptions": {
 		from: "subscriptions r", key: "r.id", cursor: "r.id", beyond: "r.id > ?", after: afterID,
 		columns: map[string]string{"inactive_since": "CASE r.inactive_since WHEN 0 THEN r.created_at ELSE r.inactive_since END"},
@@ -161,7 +181,7 @@ func copied(kind store.CopyKind, raw any) (any, error) {
 		return copiedText(raw)
 	case store.CopyBytes, store.CopyMaybeBytes:
 		return copiedBytes(kind, raw)
-	case store.CopyInt, store.CopyMicros:
+	case store.CopyInt, store.CopyMaybeInt, store.CopyMicros:
 		if n, ok := raw.(int64); ok {
 			return n, nil
 		}

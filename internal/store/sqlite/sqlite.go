@@ -12,10 +12,14 @@
 // If an event's only delivery is stored as claimed, it gets its own row only when its first
 // attempt ends (implicit.go).
 //
+// An event that was published to a tenant is stored with the deliveries that match at the tenant's
+// present version, which the writer compares (publish.go, versions.go).
+//
 // Start with Open, then writer.go.
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -56,6 +60,9 @@ type Options struct {
 	OnCopy func(to string, size int64)
 	// OnCommit, if set, is called after each commit with the number of rows and the duration.
 	OnCommit func(rows int, took time.Duration)
+	// MaxSubscriptions is how many subscriptions a tenant without a limit of its own may have. 0
+	// means event.MaxSubscriptionsOfTenant.
+	MaxSubscriptions int
 	// LogSize is the size in bytes at which the log is written back. 0 means
 	// rawsqlite.DefaultLogSize.
 	LogSize int64
@@ -68,7 +75,10 @@ type Store struct {
 	reads     *sql.DB
 	writer    *writer
 	diskSpace store.DiskSpace
-	cursor    event.ID // where the next fair claim continues; only the writer uses it
+	// maxSubscriptions is the limit of a tenant that has none of its own.
+	maxSubscriptions int
+
+	cursor event.ID // where the next fair claim continues; only the writer uses it
 	// unparkCursor is where the next Unpark continues; only the writer uses it.
 	unparkCursor event.ID
 }
@@ -81,7 +91,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the database: %w", err)
 	}
-	s := &Store{shared: o.Shared, lock: flock.New(path + ".lock")}
+	s := &Store{shared: o.Shared, lock: flock.New(path + ".lock"), maxSubscriptions: cmp.Or(o.MaxSubscriptions, event.MaxSubscriptionsOfTenant)}
 	defer func() {
 		if err != nil {
 			s.Close()

@@ -5,8 +5,8 @@ import "github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 // statements are the writer's statements, prepared once on its connection. Those that are rarely
 // needed are prepared where they are used.
 type statements struct {
-	insertEvent, insertDelivery *rawsqlite.Insert
-	insertAttempt               *rawsqlite.Insert
+	insertEvent, insertDelivery    *rawsqlite.Insert
+	insertPublished, insertAttempt *rawsqlite.Insert
 
 	begin, commit, rollback   *rawsqlite.Stmt
 	insertKey, settle         *rawsqlite.Stmt
@@ -18,7 +18,14 @@ type statements struct {
 	dueAll, dueOf, nextDue *rawsqlite.Stmt
 	nextWaiting, claimed   *rawsqlite.Stmt
 	nextParked, park       *rawsqlite.Stmt
+
+	findEventKey, insertEventKey, tenantNow *rawsqlite.Stmt
 }
+
+// eventColumns are the columns of an event that is ingested for one subscription of the default
+// tenant. The other columns have their defaults then.
+const eventColumns = `seq, id, delivery_id, subscription_id, type, content_type, payload, created_at,
+	lease_owner, leased_until, delivery_count, data_at, data_len, checksum`
 
 func (s *statements) prepare(c *rawsqlite.Conn) error {
 	for _, p := range []struct {
@@ -27,8 +34,8 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 		columns int
 		suffix  string
 	}{
-		{&s.insertEvent, `events (seq, id, delivery_id, subscription_id, type, content_type, payload, created_at,
-			lease_owner, leased_until, delivery_count, data_at, data_len, checksum)`, 14, ``},
+		{&s.insertEvent, `events (` + eventColumns + `)`, 14, ``},
+		{&s.insertPublished, `events (` + eventColumns + `, tenant_no, metadata, idempotency_key, retry)`, 18, ``},
 		{&s.insertDelivery, `deliveries (id, event_seq, subscription_id, status, attempts, due_at,
 			lease_owner, leased_until, created_at, settled_at)`, 10, ``},
 		{&s.insertAttempt, `delivery_attempts (` + attemptNames + `)`, 15, `ON CONFLICT DO NOTHING`},
@@ -57,6 +64,9 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 		{&s.endAll, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE status = 0 AND lease_owner IS NOT NULL AND lease_owner <> 'parked'`},
 		{&s.noteFiled, `UPDATE filed SET seq = ?`},
 		{&s.findKey, `SELECT body_hash, event_id, delivery_id FROM idempotency_keys WHERE subscription_id = ? AND key = ?`},
+		{&s.findEventKey, `SELECT body_hash, event_id, deliveries, refused FROM event_keys WHERE tenant_no = ? AND key = ?`},
+		{&s.insertEventKey, `INSERT INTO event_keys (tenant_no, key, body_hash, event_id, deliveries, refused, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`},
+		{&s.tenantNow, `SELECT version, deleted_at <> 0 FROM tenants WHERE no = ?`},
 		{&s.dueAll, `SELECT id, subscription_id, due_at FROM deliveries
 			WHERE status = 0 AND lease_owner IS NULL AND due_at <= ? ORDER BY due_at LIMIT ?`},
 		{&s.dueOf, `SELECT id FROM deliveries
@@ -71,7 +81,7 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 		{&s.gate, `SELECT is_active AND deleted_at = 0, paused_at <> 0, ` + selectedHealth + ` FROM ` + withHealth + ` WHERE id = ?`},
 		{&s.isLiving, `SELECT deleted_at = 0 FROM subscriptions WHERE id = ?`},
 		{&s.claimed, `SELECT e.id, d.subscription_id, d.attempts, d.due_at, d.created_at, d.delivered_at, d.round, d.round_from, d.stray,
-			e.type, e.content_type, e.payload, e.created_at, e.data_at, e.data_len, e.checksum
+			e.type, e.content_type, e.payload, e.created_at, e.tenant_no, e.retry, e.data_at, e.data_len, e.checksum
 			FROM deliveries d JOIN events e ON e.seq = d.event_seq WHERE d.id = ?`},
 	} {
 		var err error

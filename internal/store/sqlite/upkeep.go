@@ -104,13 +104,15 @@ func (w *writer) cancelForgotten(before, now time.Time, limit int) (n int64, err
 	return 0, nil
 }
 
-// expireRest deletes expired idempotency keys, and deleted subscriptions without history. Both are
-// few.
+// expireRest deletes expired idempotency keys, and deleted subscriptions and tenants without history.
+// All are few.
 func (w *writer) expireRest(before time.Time) error {
 	for _, query := range []string{
 		`DELETE FROM idempotency_keys WHERE created_at < ?`,
+		`DELETE FROM event_keys WHERE created_at < ?`,
 		`DELETE FROM subscriptions WHERE deleted_at > 0 AND deleted_at < ?
 			AND NOT EXISTS (SELECT 1 FROM delivery_attempts a WHERE a.subscription_id = subscriptions.id)`,
+		deleteEmptyTenants,
 	} {
 		if _, err := w.conn.Exec(query, micros(before)); err != nil {
 			return err
@@ -119,6 +121,13 @@ func (w *writer) expireRest(before time.Time) error {
 	_, err := w.conn.Exec(`DELETE FROM subscription_health WHERE NOT EXISTS (SELECT 1 FROM subscriptions WHERE id = subscription_id)`)
 	return err
 }
+
+// deleteEmptyTenants deletes deleted tenants of which nothing is left.
+const deleteEmptyTenants = `DELETE FROM tenants WHERE deleted_at > 0 AND deleted_at < ?
+	AND NOT EXISTS (SELECT 1 FROM subscriptions s WHERE s.tenant_no = tenants.no)
+	AND NOT EXISTS (SELECT 1 FROM events e WHERE e.tenant_no <> 0 AND e.tenant_no = tenants.no)
+	AND NOT EXISTS (SELECT 1 FROM event_keys k WHERE k.tenant_no = tenants.no)
+	AND NOT EXISTS (SELECT 1 FROM api_keys k WHERE k.tenant_no = tenants.no)`
 
 // update is like write, for an f that returns how many rows it has changed.
 func (s *Store) update(ctx context.Context, f func(*writer) (int64, error)) (int, error) {

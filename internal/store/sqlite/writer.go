@@ -22,8 +22,8 @@ const commitRows = 512
 // errClosed is the error of a call after Close.
 var errClosed = fmt.Errorf("%w: the database is closed", event.ErrUnavailable)
 
-// op is one operation inside a transaction. If run returns one of package event's errors, it
-// must have changed nothing, because the transaction continues without it.
+// op is one operation inside a transaction. If run returns an error that isRefusal, it must have
+// changed nothing, because the transaction continues without it.
 type op struct {
 	rows int
 	run  func(*writer) error
@@ -47,7 +47,9 @@ type writer struct {
 	log         *rawsqlite.LogBuffer
 	checkpoints *rawsqlite.Checkpointer
 
-	living   map[event.ID]bool // subscriptions that are known not to be deleted
+	living   map[event.ID]bool   // subscriptions that are known not to be deleted
+	tenants  map[int64]tenantNow // by number, see tenantNow
+	types    int64               // the version of the event types; 0 if it must be read
 	implicit *implicitRows
 	nextSeq  int64  // of the next event
 	head     []byte // a buffer for checksum
@@ -62,7 +64,7 @@ func startWriter(path string, o Options) (_ *writer, err error) {
 	w := &writer{
 		conn: conn, ops: make(chan *op, 2*commitRows), onCommit: o.OnCommit,
 		quit: make(chan struct{}), finished: make(chan struct{}),
-		living: map[event.ID]bool{}, implicit: &implicitRows{byID: map[event.ID]implicitRow{}},
+		living: map[event.ID]bool{}, tenants: map[int64]tenantNow{}, implicit: &implicitRows{byID: map[event.ID]implicitRow{}},
 	}
 	w.spare.New = func() any { return &op{done: make(chan error, 1)} }
 	if err := w.assertDurable(); err != nil {
@@ -225,7 +227,7 @@ func (w *writer) transact(batch []*op) error {
 		return unavailable("begin a transaction", err)
 	}
 	for _, o := range batch {
-		if o.err = o.run(w); o.err != nil && !store.IsRefusal(o.err) {
+		if o.err = o.run(w); o.err != nil && !isRefusal(o.err) {
 			w.rollBack()
 			return unavailable("write to the database", o.err)
 		}
@@ -240,9 +242,22 @@ func (w *writer) transact(batch []*op) error {
 	return nil
 }
 
+// refusedError is the error of a function of the caller that runs inside a transaction. The operation
+// has changed nothing, and nothing is wrong with the database.
+type refusedError struct{ error }
+
+func (e refusedError) Unwrap() error { return e.error }
+
+func isRefusal(err error) bool {
+	_, refused := errors.AsType[refusedError](err)
+	return refused || store.IsRefusal(err)
+}
+
 func (w *writer) rollBack() {
 	w.conn.DiscardInserts()
 	w.stmts.rollback.Exec() // fails if SQLite has already rolled back by itself
 	w.implicit.rolledBack()
 	clear(w.living) // one may have been created by the transaction
+	clear(w.tenants)
+	w.types = 0
 }
