@@ -20,10 +20,10 @@ func newCopy(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "copy --from sqlite://PATH --to postgres://…",
 		Short: "Copy everything from SQLite to PostgreSQL",
-		Long: `Copies everything that a SQLite database keeps to PostgreSQL: subscriptions with their
-secrets, health and pauses, API keys, idempotency keys, events, deliveries and attempts.
-All ids stay what they are. Pending deliveries keep their schedule; those that were
-being attempted when the service stopped are due now.
+		Long: `Copies everything that a SQLite database keeps to PostgreSQL: tenants, subscriptions
+with their secrets, health and pauses, API keys, event types, idempotency keys, events,
+deliveries and attempts. All ids stay what they are. Pending deliveries keep their
+schedule; those that were being attempted when the service stopped are due now.
 
 Stop the service first. The source is not changed, and must have the tables of this
 release. The target must not be in use. If the copy is interrupted, run it again: it

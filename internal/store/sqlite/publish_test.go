@@ -184,6 +184,23 @@ func TestFailedRematchIsNoFaultOfTheDatabase(t *testing.T) {
 	}
 }
 
+// An event that was matched at a version that the tenant does not have yet can't be matched again,
+// because the changes since then are not known.
+func TestNoRematchFromALaterVersion(t *testing.T) {
+	t.Parallel()
+	now := time.Now().UTC().Truncate(time.Microsecond)
+	s := reopen(t, filepath.Join(t.TempDir(), "hookferry.db"))
+	a := publication(t, s, "acme", members(t, s, "acme", 1, now), now)
+	a.TenantVersion++
+	a.Rematch = func(event.TenantChanges) ([]event.Delivery, error) {
+		t.Error("it was matched again")
+		return nil, nil
+	}
+	if _, err := s.Accept(t.Context(), a); !errors.Is(err, event.ErrStale) {
+		t.Errorf("got %v, want %v", err, event.ErrStale)
+	}
+}
+
 // The key of a delayed event lives until its deliveries have expired.
 func TestKeyOfADelayedEventExpiresByItsDueTime(t *testing.T) {
 	t.Parallel()
