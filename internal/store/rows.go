@@ -178,7 +178,7 @@ func (cs Columns) Without(names ...string) Columns {
 // Replaced returns the columns that ReplaceSubscription writes. The secrets are among them unless
 // they are nil.
 func (r *SubscriptionRow[S]) Replaced(all Columns) Columns {
-	replaced := all.Without("id", "created_at", "deleted_at", "revision", "paused_at", "paused_by", "paused_reason")
+	replaced := all.Without("id", "tenant_no", "created_at", "deleted_at", "revision", "paused_at", "paused_by", "paused_reason")
 	if r.Secrets == nil {
 		return replaced.Without("secrets")
 	}

@@ -148,7 +148,7 @@ func (s *Store) SubscriptionByUID(ctx context.Context, tenantNo int64, uid strin
 // ReplaceSubscription writes everything that a caller may set.
 func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription) (event.Subscription, error) {
 	r := store.EncodeSubscription[[]byte](sub)
-	columns := r.Replaced(subscriptionColumns(&r)).Without("tenant_no")
+	columns := r.Replaced(subscriptionColumns(&r))
 	sql := fmt.Sprintf(`UPDATE subscriptions SET %s, revision = revision + 1,
 		inactive_since = CASE WHEN is_active THEN $%d ELSE inactive_since END WHERE id = $%d`,
 		columns.Assignments("$"), len(columns)+1, len(columns)+2)

@@ -59,8 +59,11 @@ func (t *Target) written(kind store.CopyKind, value any) (any, error) {
 		}
 		return clean(v), nil
 	case int64:
-		if kind == store.CopyMicros {
+		switch {
+		case kind == store.CopyMicros:
 			return min(max(v, 0), math.MaxInt32), nil
+		case kind != store.CopyInt && v < 0: // of the kinds that may have no value
+			return nil, nil
 		}
 		return v, nil
 	case time.Time:
