@@ -339,7 +339,7 @@ const leaseSQL = `WITH held AS MATERIALIZED (
 		UPDATE {deliveries} SET lease_owner = $2, leased_until = $3 WHERE id = ANY(ARRAY(SELECT id FROM held))
 		RETURNING id, event_id, subscription_id, attempts, due_at, created_at, delivered_at, round, round_from, stray)
 	SELECT d.*, e.* FROM leased d CROSS JOIN LATERAL (
-		SELECT type, content_type, payload, created_at, data_at, data_len FROM {events} WHERE id = d.event_id OFFSET 0) AS e`
+		SELECT type, content_type, payload, created_at, data_at, data_len, tenant_no, NOT retry FROM {events} WHERE id = d.event_id OFFSET 0) AS e`
 
 // lease leases the chosen deliveries, except for those that another node has leased meanwhile.
 func (c *claiming) lease(ctx context.Context, picked []event.ID) error {
@@ -383,7 +383,8 @@ func (c *claiming) collect(rows pgx.Rows, claimed map[event.ID]event.Claimed) er
 		got := event.Claimed{Delivery: event.Delivery{LeaseOwner: c.request.Owner}}
 		d, e := &got.Delivery, &got.Event
 		if err := rows.Scan(idTo(&d.ID), idTo(&d.EventID), idTo(&d.SubscriptionID), &d.Attempts, timeTo{&d.DueAt}, timeTo{&d.CreatedAt},
-			timeTo{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}, &e.DataAt, &e.DataLen); err != nil {
+			timeTo{&d.DeliveredAt}, &d.Round, &d.RoundFrom, &d.Stray, &e.Type, &e.ContentType, &e.Payload, timeTo{&e.CreatedAt}, &e.DataAt, &e.DataLen,
+			&e.TenantNo, &e.SingleAttempt); err != nil {
 			return err
 		}
 		e.ID, e.Payload = d.EventID, bytes.Clone(e.Payload)

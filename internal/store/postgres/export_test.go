@@ -26,7 +26,7 @@ var NameTables = nameTables
 // the suffix of its partitions.
 func WritesIn(at time.Time) (suffixed string, statements []string) {
 	in := writesIn(at.UTC().Truncate(window))
-	return suffix(in.of), []string{in.insert, in.settle, in.attempt}
+	return suffix(in.of), []string{in.insert, in.publish, in.settle, in.attempt}
 }
 
 // Fail converts an error of the driver to one of the store.
@@ -35,6 +35,9 @@ var Fail = fail
 // MigrateHotTables is the migration that adds the columns and indexes of the partitioned
 // tables.
 var MigrateHotTables = migrateHotTables
+
+// MigrateTenants is the migration that adds tenants and event types.
+var MigrateTenants = migrateTenants
 
 // NewIndexes returns the indexes that the migration creates, each with its table.
 func NewIndexes() map[string]string {

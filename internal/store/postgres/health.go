@@ -186,11 +186,11 @@ func (s *Store) walkParked(ctx context.Context, at event.ID) ([]parkedGate, erro
 	return gates, rows.Err()
 }
 
-// unparkFirst unparks the first deliveries of a subscription that was just changed, if its gate
-// permits them now. Unpark does the rest.
-func (s *Store) unparkFirst(ctx context.Context, tx pgx.Tx, sub *event.Subscription) error {
+// unparkFirst unparks the first deliveries of a subscription that was changed at the given time, if
+// its gate permits them then. Unpark does the rest.
+func (s *Store) unparkFirst(ctx context.Context, tx pgx.Tx, sub *event.Subscription, at time.Time) error {
 	const most = 1000
-	until, n := sub.Gate().Unparks(s.clock.localTime(), most)
+	until, n := sub.Gate().Unparks(at, most)
 	if until.IsZero() {
 		return nil
 	}

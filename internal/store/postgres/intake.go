@@ -24,6 +24,9 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 	if err := a.Check(); err != nil {
 		return event.Receipt{}, err
 	}
+	if a.Rematch != nil && a.Published {
+		return s.acceptRematched(ctx, a)
+	}
 	o := &op{acceptance: a}
 	if err := s.writer.write(ctx, o); err != nil {
 		return event.Receipt{}, err
@@ -67,7 +70,7 @@ func (t *transaction) deliveryColumns(fresh []*op) []any {
 			id, eventID, subscription = append(id, d.ID), append(eventID, d.EventID), append(subscription, d.SubscriptionID)
 			due, created = append(due, t.clock.toDatabase(d.DueAt)), append(created, d.CreatedAt)
 			until, owner = append(until, t.clock.toDatabase(d.LeasedUntil)), append(owner, d.LeaseOwner)
-			if d.LeaseOwner == "" {
+			if d.LeaseOwner == "" && d.Status == event.Pending {
 				t.stored++
 			}
 		}
@@ -92,11 +95,11 @@ func eventColumns(fresh []*op) []any {
 
 const storedSQL = `SELECT id FROM events WHERE id = ANY($1::uuid[])`
 
-// findRefused finds the acceptances that were not stored.
+// findRefused finds the ingested events that were not stored.
 func (t *transaction) findRefused(ctx context.Context, batch []*op) error {
 	var all ids
 	for _, o := range batch {
-		if o.fresh() {
+		if o.ingested() {
 			all = append(all, o.acceptance.Event.ID)
 		}
 	}
@@ -113,7 +116,7 @@ func (t *transaction) findRefused(ctx context.Context, batch []*op) error {
 		found[id] = true
 	}
 	for _, o := range batch {
-		if o.fresh() && !found[o.acceptance.Event.ID] {
+		if o.ingested() && !found[o.acceptance.Event.ID] {
 			o.err = fmt.Errorf("%w: a subscription of the event %s", event.ErrNotFound, o.acceptance.Event.ID)
 			if len(o.acceptance.Deliveries) == 1 {
 				o.err = fmt.Errorf("%w: subscription %s", event.ErrNotFound, o.acceptance.Deliveries[0].SubscriptionID)
@@ -161,15 +164,15 @@ func (o *op) replay(before event.Receipt, hash []byte) {
 	}
 }
 
-// keys writes the idempotency keys of the batch. The table's unique key decides between
-// nodes: the second one waits for the commit of the first one and then reads its result. All
-// nodes write keys in the same order, so that no two wait for each other.
+// keys writes the idempotency keys of the ingested events of the batch. The table's unique key
+// decides between nodes: the second one waits for the commit of the first one and then reads its
+// result. All nodes write keys in the same order, so that no two wait for each other.
 func (t *transaction) keys(ctx context.Context, batch []*op) (twins, error) {
 	first := make(map[string]*op)
 	var keyed []*op
 	var ts twins
 	for _, o := range batch {
-		if o.settlements != nil || o.acceptance.IdempotencyKey == "" {
+		if o.settlements != nil || o.acceptance.IdempotencyKey == "" || o.acceptance.Published {
 			continue
 		}
 		if before := first[o.keyText()]; before != nil {

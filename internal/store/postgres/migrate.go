@@ -52,6 +52,7 @@ func goMigrations() []*goose.Migration {
 	return []*goose.Migration{
 		goose.NewGoMigration(hotTablesVersion, &goose.GoFunc{RunDB: migrateHotTables}, nil),
 		goose.NewGoMigration(pauseAndHealthVersion, &goose.GoFunc{RunDB: migratePauseAndHealth}, nil),
+		goose.NewGoMigration(tenantsVersion, &goose.GoFunc{RunDB: migrateTenants}, nil),
 	}
 }
 
@@ -62,6 +63,8 @@ func nameOf(s *goose.Source) string {
 		return hotTablesName
 	case pauseAndHealthVersion:
 		return pauseAndHealthName
+	case tenantsVersion:
+		return tenantsName
 	}
 	return filepath.Base(s.Path)
 }

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,20 @@ const (
 	bodies AS (DELETE FROM events WHERE id = ANY(ARRAY(SELECT event_id FROM old)))
 	DELETE FROM deliveries WHERE id = ANY(ARRAY(SELECT id FROM old))`
 	oldDeletionKey = int64(0x686f6f6b_00000001)
+
+	oldSubscriptionColumns = `id, target_url, description, event_types, secrets, require_signature, headers, is_active,
+	disabled_reason, timeout_us, retry_schedule_us, max_in_flight, rate_per_second, created_at, updated_at, deleted_at`
+	oldCreateSQL = `INSERT INTO subscriptions (` + oldSubscriptionColumns + `, inactive_since)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
+	oldReplaceSQL = `UPDATE subscriptions SET target_url = $1, description = $2, event_types = $3, secrets = coalesce($4, secrets),
+			require_signature = $5, headers = $6, inactive_since = CASE WHEN is_active THEN $12 ELSE inactive_since END,
+			is_active = $7, disabled_reason = $8, timeout_us = $9, retry_schedule_us = $10, max_in_flight = $11,
+			rate_per_second = $13, updated_at = $12
+			WHERE id = $14 AND deleted_at IS NULL RETURNING ` + oldSubscriptionColumns
+	oldDisableSQL = `UPDATE subscriptions SET is_active = false, disabled_reason = $1, updated_at = $2, inactive_since = $2
+		WHERE id = $3 AND is_active AND deleted_at IS NULL`
+	oldDeleteSQL = `UPDATE subscriptions SET deleted_at = $1, updated_at = $1, is_active = false,
+			secrets = '{}', headers = 'null', require_signature = false WHERE id = $2 AND deleted_at IS NULL`
 )
 
 // oldNode behaves like a node of release 0.1.0, as far as the database can tell.
@@ -234,5 +249,55 @@ func attempt(t *testing.T, n worker, o event.Outcome) {
 	}
 	if err := n.settle(t.Context(), event.Settle(claimed[0], o, event.RetryPolicy{time.Millisecond}, o.StartedAt, 0.5)); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestChangesByReleaseBesideUs changes subscriptions as a node of release 0.1.0 does. The tenant's
+// version increases with each change, so that a node of this release sees it before the next event.
+func TestChangesByReleaseBesideUs(t *testing.T) {
+	t.Parallel()
+	url := server.Database(t, template)
+	s, old := open(t, postgres.Options{URL: url}), startOldNode(t, url)
+	ours := member(t, s, "acme")
+	id, now := event.NewID(time.Now()), time.Now()
+	exec := func(sql string, args ...any) func() error {
+		return func() error { _, err := old.pool.Exec(t.Context(), sql, args...); return err }
+	}
+	replace := func(id event.ID, description string) func() error {
+		return exec(oldReplaceSQL, "http://127.0.0.1:9/", description, []string{}, nil, false, "null", true, "", 0, nil, 0, now, 0.0, [16]byte(id))
+	}
+	for _, tt := range []struct {
+		what   string
+		do     func() error
+		tenant string
+		change event.ID
+		raises bool
+	}{
+		{"create", exec(oldCreateSQL, [16]byte(id), "http://127.0.0.1:9/", "", []string{}, [][]byte{}, false, "null", true, "", 0, nil, 0, 0.0, now, now, nil, now), event.DefaultTenant, id, true},
+		{"PUT", replace(id, "changed"), event.DefaultTenant, id, true},
+		{"the same PUT", replace(id, "changed"), event.DefaultTenant, id, false},
+		{"PUT of another tenant's", replace(ours, "changed"), "acme", ours, true},
+		{"disabled by 410", exec(oldDisableSQL, "the endpoint responded with 410 Gone", now, [16]byte(id)), event.DefaultTenant, id, true},
+		{"DELETE", exec(oldDeleteSQL, now, [16]byte(id)), event.DefaultTenant, id, true},
+		{"DELETE of another tenant's", exec(oldDeleteSQL, now, [16]byte(ours)), "acme", ours, true},
+	} {
+		before := tenantOf(t, s, tt.tenant)
+		stale := published(t, s, tt.tenant, "")
+		if err := tt.do(); err != nil {
+			t.Fatalf("%s: %v", tt.what, err)
+		}
+		c, err := s.TenantChanges(t.Context(), before.No, before.Version, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen := len(c.Subscriptions) == 1 && c.Subscriptions[0].ID == tt.change; seen != tt.raises || seen != (c.To == before.Version+1) {
+			t.Errorf("%s: the version was %d, is %d, and the changes are %+v", tt.what, before.Version, c.To, c.Subscriptions)
+		}
+		if _, err := s.Accept(t.Context(), stale); errors.Is(err, event.ErrStale) != tt.raises {
+			t.Errorf("an event that was matched before %s: %v", tt.what, err)
+		}
+	}
+	if got, err := s.Subscription(t.Context(), id); err != nil || got.Tenant != event.DefaultTenant || got.Description != "changed" {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

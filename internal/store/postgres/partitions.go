@@ -60,8 +60,8 @@ func windowsOf(batch []*op) map[time.Time]bool {
 // statement names a table, PostgreSQL locks and prepares all of its partitions each time, and
 // the longer the retention, the more partitions there are.
 type writes struct {
-	of                      time.Time // the window; zero means any
-	insert, settle, attempt string    // attempt writes only an attempt, without its delivery
+	of                               time.Time // the window; zero means any
+	insert, publish, settle, attempt string    // attempt writes only an attempt, without its delivery
 }
 
 // everywhere are the statements that name the tables, for any window.
@@ -76,6 +76,7 @@ func writesIn(start time.Time) *writes {
 func writesWith(suffix string) writes {
 	return writes{
 		insert:  nameTables(insertSQL, suffix),
+		publish: nameTables(publishSQL, suffix),
 		settle:  nameTables(settleSQL, suffix),
 		attempt: nameTables(attemptSQL, suffix),
 	}
@@ -105,13 +106,15 @@ func (w *writer) writesFor(batch []*op) writes {
 	if len(windows) != 1 {
 		return everywhere
 	}
-	for start := range windows {
+	for start := range windows { // only one
 		if latest := w.latest.Load(); latest != nil && latest.of.Equal(start) {
 			return *latest
 		}
-		w.latest.Store(writesIn(start))
+		in := writesIn(start)
+		w.latest.Store(in)
+		return *in
 	}
-	return *w.latest.Load()
+	return everywhere
 }
 
 func (s *Store) ensureWindows(ctx context.Context, windows map[time.Time]bool) error {

@@ -17,6 +17,13 @@ import (
 	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
+// planned is a statement and the indexes that must be in its plan.
+type planned struct {
+	name, sql string
+	args      []any
+	uses      []string
+}
+
 // planRows is how many deliveries the plans are made for; a quick run of the tests makes a tenth.
 const planRows = 1_000_000
 
@@ -49,11 +56,36 @@ func TestPlans(t *testing.T) {
 	here := writesIn(windowOf(id))
 	attempt := []any{some, some, some, ts, make(longs, n), is, is, is, is, is, is, xs, xs, xs, bs}
 	attempt = attempt[:len(attempt):len(attempt)] // so that append copies it
-	for _, tt := range []struct {
-		name, sql string
-		args      []any
-		uses      []string // indexes that must be in the plan
-	}{
+	publish := []any{some, some, some, ts, ts, nullTimes(ts), nullTexts(xs), some, ts, xs, xs, bs, is, is, is, make(shorts, n), nullTimes(ts), make(longs, n), make(longs, n), make(longs, n), bs, bs, is, xs, xs, make(shorts, n)}
+	tenant := int64(0)
+	list := func(name string, q event.SubscriptionQuery, index string) planned {
+		q.Limit = 50
+		sql, args := listSubscriptions(q)
+		return planned{name, sql, args, []string{index}}
+	}
+	byName := func(q event.SubscriptionQuery) event.SubscriptionQuery {
+		q.Order = event.OrderName
+		return q
+	}
+	middle := event.SubscriptionPosition{Name: "name 5", ID: busy[0]}
+	for _, tt := range []planned{
+		{"store published events", everywhere.publish, publish, []string{"subscriptions_pkey", "tenants_pkey"}},
+		{"store published events of a window", here.publish, publish, []string{"subscriptions_pkey", "tenants_pkey"}},
+		{"why an event was refused", whyRefusedSQL, []any{int64(0), []byte{1}}, []string{"tenants_pkey", "event_keys_pkey"}},
+		{"which subscription is gone", goneSQL, []any{some}, []string{"subscriptions_pkey"}},
+		{"lock a tenant to match", lockForMatchSQL, []any{int64(0)}, []string{"tenants_pkey"}},
+		{"changes of a tenant", changesSQL, []any{int64(0), int64(5), 100}, []string{"subscriptions_tenant_version"}},
+		{"a tenant", tenantByID, []any{"default"}, []string{"tenants_id"}},
+		{"tenants after one", tenantsAfterSQL, []any{"a", 50}, []string{"tenants_id"}},
+		{"tenants before one", tenantsBeforeSQL, []any{"z", 50}, []string{"tenants_id"}},
+		{"subscriptions of deleted tenants", orphansSQL, []any{50}, []string{"tenants_deleted", "subscriptions_tenant"}},
+		{"lock tenants", lockTenantsOfSQL, []any{busy}, []string{"tenants_pkey", "subscriptions_pkey"}},
+		{"count a tenant's subscriptions", countSQL, []any{int64(0), 900}, []string{"subscriptions_tenant"}},
+		{"a subscription by its uid", subscriptionOfSQL, []any{int64(0), "uid 7"}, []string{uidIndex}},
+		{"expire keys of events", expireKeysSQL("event_keys"), []any{now, 100}, []string{"event_keys_age"}},
+		{"revoke the keys of a tenant", revokeKeysOfSQL, []any{int64(5), now}, nil},
+		{"event types since a version", typesSinceSQL, []any{int64(4900)}, []string{"event_types_version"}},
+		{"event types after a name", listEventTypesSQL, []any{"a", 50}, []string{"event_types_pkey"}},
 		{"store new events", everywhere.insert, []any{some, some, some, ts, ts, nullTimes(ts), nullTexts(xs), some, ts, xs, xs, bs, is, is, is}, []string{"subscriptions_pkey"}},
 		{"take keys", takeKeysSQL, []any{some, bs, bs, some, some, ts}, []string{"subscriptions_pkey"}},
 		{"read keys", readKeysSQL, []any{some, bs}, []string{"idempotency_keys_pkey"}},
@@ -79,7 +111,18 @@ func TestPlans(t *testing.T) {
 		{"its attempts", attemptsOfSQL, []any{uuid(id)}, []string{"pkey"}},
 		{"list attempts", listReportsSQL, []any{uuid(busy[0]), uuid(last), 50}, []string{"subscription_id_id_idx", "pkey"}},
 		{"read a subscription", subscriptionSQL, []any{uuid(id)}, []string{"subscriptions_pkey"}},
-		{"list subscriptions", listSubscriptionsSQL, []any{uuid(last), 50}, []string{"subscriptions_pkey"}},
+		list("list subscriptions", event.SubscriptionQuery{}, "subscriptions_pkey"),
+		list("list subscriptions after one", event.SubscriptionQuery{After: middle}, "subscriptions_pkey"),
+		list("list subscriptions before one", event.SubscriptionQuery{Before: middle}, "subscriptions_pkey"),
+		list("list subscriptions of a tenant", event.SubscriptionQuery{TenantNo: &tenant}, "subscriptions_tenant"),
+		list("list subscriptions of a tenant after one", event.SubscriptionQuery{TenantNo: &tenant, After: middle}, "subscriptions_tenant"),
+		list("list subscriptions of a tenant before one", event.SubscriptionQuery{TenantNo: &tenant, Before: middle}, "subscriptions_tenant"),
+		list("list subscriptions by name", byName(event.SubscriptionQuery{}), "subscriptions_name"),
+		list("list subscriptions by name after one", byName(event.SubscriptionQuery{After: middle}), "subscriptions_name"),
+		list("list subscriptions by name before one", byName(event.SubscriptionQuery{Before: middle}), "subscriptions_name"),
+		list("list subscriptions of a tenant by name", byName(event.SubscriptionQuery{TenantNo: &tenant}), "subscriptions_tenant_name"),
+		list("list subscriptions of a tenant by name after one", byName(event.SubscriptionQuery{TenantNo: &tenant, After: middle}), "subscriptions_tenant_name"),
+		list("list subscriptions of a tenant by name before one", byName(event.SubscriptionQuery{TenantNo: &tenant, Before: middle}), "subscriptions_tenant_name"),
 		{"cancel what waits", cancelSQL + "NULL", []any{now, uuid(id)}, []string{"subscription_id_due_at_id_idx"}},
 		{"cancel what is leased", cancelSQL + "NOT NULL", []any{now, uuid(id)}, []string{"leased_until_idx"}},
 		{"what is old", oldSQL, []any{uuid(id), now, 100}, []string{"pkey"}},
@@ -97,7 +140,7 @@ func TestPlans(t *testing.T) {
 		{"cancel what is inactive and parked", forgottenSQLs[1], []any{now, now, uuid(id), 100}, []string{"subscription_id_due_at_id_idx", "pkey"}},
 		{"cancel what is paused", forgottenSQLs[2], []any{now, now, uuid(id), 100}, []string{"subscription_id_due_at_id_idx", "subscriptions_paused"}},
 		{"cancel what is paused and parked", forgottenSQLs[3], []any{now, now, uuid(id), 100}, []string{"subscription_id_due_at_id_idx", "subscriptions_paused"}},
-		{"expire keys", expireKeysSQL, []any{now, 100}, []string{"idempotency_keys_age"}},
+		{"expire keys", expireKeysSQL("idempotency_keys"), []any{now, 100}, []string{"idempotency_keys_age"}},
 		{"find a key", keyByHashSQL, []any{make([]byte, 32)}, []string{"api_keys_hash_key"}},
 		{"what is refused", storedSQL, []any{some}, []string{"pkey"}},
 		{"what is pending in a window", pendingIn(now.UTC().Truncate(window)), nil, []string{"due_at", "leased_until_idx"}},
@@ -126,7 +169,7 @@ func TestPlans(t *testing.T) {
 }
 
 // scans are steps that no plan may have: sequential scans of a table that grows.
-var scans = regexp.MustCompile(`Seq Scan on (events|deliveries|delivery_attempts|subscriptions|idempotency_keys)\w*`)
+var scans = regexp.MustCompile(`Seq Scan on (events|deliveries|delivery_attempts|subscriptions|idempotency_keys|event_keys|event_types|tenants)\w*`)
 
 // eachOfAll matches a step that searches all rows for each id, or compares each with each, which
 // for a batch of 256 takes 65,536 steps, or that reads a whole table.
@@ -149,6 +192,8 @@ func TestPlansOfBatches(t *testing.T) {
 	here := writesIn(windowOf(id))
 	some := ids{id}
 	settlement := append(attemptColumnsOf([]*event.Settlement{{}}), shorts{1}, times{{}}, nullTimes{{}}, ints{0}, ints{0})
+	publication := append((&transaction{clock: s.clock}).deliveryColumns(nil), eventColumns(nil)...)
+	publication = append(append(publication, settledColumns(nil)...), publishedColumns(nil)...)
 	for _, more := range []int{0, 100, 3_000, 30_000} {
 		if _, err := s.pool.Exec(t.Context(), `INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, attempts, status)
 			SELECT overlay($1::text PLACING substr(gen_random_uuid()::text, 15) FROM 15)::uuid, $2, $2, now(), now(), least(1, n % 1000), least(1, n % 1000) FROM generate_series(1, $3) n`, id.String(), uuid(id), more); err != nil {
@@ -162,11 +207,12 @@ func TestPlansOfBatches(t *testing.T) {
 				sql  string
 				args []any
 			}{
-				"settle in a window": {here.settle, settlement},
-				"settle":             {everywhere.settle, settlement},
-				"renew":              {renewSQL, []any{some, texts{""}, time.Now()}},
-				"release":            {releaseSQL, []any{some, texts{""}}},
-				"lease":              {nameTables(leaseSQL, suffix(windowOf(id))), []any{some, "", time.Now()}},
+				"publish in a window": {here.publish, publication},
+				"settle in a window":  {here.settle, settlement},
+				"settle":              {everywhere.settle, settlement},
+				"renew":               {renewSQL, []any{some, texts{""}, time.Now()}},
+				"release":             {releaseSQL, []any{some, texts{""}}},
+				"lease":               {nameTables(leaseSQL, suffix(windowOf(id))), []any{some, "", time.Now()}},
 			} {
 				if plan := explain(t, s, q.sql, q.args); eachOfAll.MatchString(plan) {
 					t.Errorf("%s, with %d more (%s):\n%s", name, more, statistics, plan)
@@ -242,8 +288,12 @@ func fill(t *testing.T, s *Store) {
 	for _, sql := range []string{
 		`CREATE FUNCTION pg_temp.id(ms bigint, n bigint) RETURNS uuid LANGUAGE sql AS
 			$$ SELECT (lpad(to_hex(ms), 12, '0') || '7000a000' || lpad(to_hex(n), 12, '0'))::uuid $$`,
+		`INSERT INTO tenants (id, name, metadata, limits, created_at, updated_at, deleted_at)
+			SELECT 'tenant ' || n, '', '{}', '{}', now(), now(), CASE WHEN n % 100 = 0 THEN now() END FROM generate_series(1, 5000) n`,
+		`SET LOCAL hookferry.same_settings = 'yes'`, // 20,000 versions of one tenant take long
 		`INSERT INTO subscriptions SELECT pg_temp.id(0, n), 'https://example.com', '', '{}', '{}', false, 'null', n % 100 > 0, now(), '', 0, NULL, 0, 0, now(), now(), NULL
 			FROM generate_series(1, 20000) n`,
+		`UPDATE subscriptions SET name = 'name ' || abs(hashtext(id::text)) % 100, uid = 'uid ' || substr(id::text, 25), tenant_version = abs(hashtext(id::text))`,
 		fmt.Sprintf(`CREATE TEMP TABLE made AS SELECT pg_temp.id(ms, n) AS id, pg_temp.id(0, 1 + n::bigint * 7919 %% 20000) AS sub, to_timestamp(ms / 1000.0) AS at, n
 			FROM (SELECT n, (extract(epoch FROM now()) * 1000)::bigint - n::bigint * 72 * 3600 * 1000 / %d AS ms FROM generate_series(1, %[1]d) n) x`, rows),
 		`INSERT INTO events SELECT id, at, 'user.created', 'application/json', '{}' FROM made`,
@@ -251,6 +301,8 @@ func fill(t *testing.T, s *Store) {
 			CASE WHEN n % 20 > 1 THEN 1 ELSE 0 END, CASE WHEN n % 1000 = 1 THEN 'a' END FROM made`,
 		`INSERT INTO delivery_attempts SELECT id, id, sub, at, 1, 0, 0, 0, 0, 1, 200, '', '', '', 'ok' FROM made`,
 		`INSERT INTO idempotency_keys SELECT sub, int8send(n), '', id, id, at FROM made WHERE n % 10 = 0`,
+		`INSERT INTO event_keys SELECT n % 5000, int8send(n), '', id, 1, 0, at FROM made WHERE n % 10 = 0`,
+		`INSERT INTO event_types SELECT 'type ' || n, '', '', '', now(), now(), NULL, n FROM generate_series(1, 5000) n`,
 		`ANALYZE`,
 	} {
 		if _, err := tx.Exec(ctx, sql); err != nil {

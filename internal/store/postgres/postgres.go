@@ -13,6 +13,10 @@
 // nodes' clocks need not agree (clock.go). The notifications between nodes are only hints
 // (listen.go).
 //
+// The database decides whether a published event was matched at the present version of its tenant
+// (publish.go). A trigger increases that version (tenanttables.go), so it counts the changes of
+// every release.
+//
 // Start with Open, then writer.go.
 package postgres
 
@@ -59,6 +63,9 @@ type Options struct {
 	// how many there are for everything else. 0 means the default.
 	Writers  int
 	MaxConns int
+	// MaxSubscriptions is how many subscriptions a tenant without a limit of its own can have. 0
+	// means event.MaxSubscriptionsOfTenant.
+	MaxSubscriptions int
 	// OnCommit, if set, is called after each commit of the writers with the number of
 	// rows and the duration. Several goroutines call it.
 	OnCommit func(rows int, took time.Duration)
@@ -76,6 +83,8 @@ type Store struct {
 	hints     *hints
 	diskSpace store.DiskSpace
 	listen    *pgx.ConnConfig
+	// maxSubscriptions is how many subscriptions a tenant without a limit of its own can have.
+	maxSubscriptions int
 
 	mu           sync.Mutex
 	cursor       event.ID                    // where the next fair claim continues
@@ -94,7 +103,7 @@ var (
 // Open connects, migrates the tables and creates partitions, unless o.Existing is set. Any
 // number of nodes may do so at once.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
-	s := &Store{settled: make(map[time.Time]settledWindow)}
+	s := &Store{settled: make(map[time.Time]settledWindow), maxSubscriptions: orElse(o.MaxSubscriptions, event.MaxSubscriptionsOfTenant)}
 	rand.Read(s.cursor[:]) // so that nodes that start together don't walk in step
 	defer func() {
 		if err != nil {

@@ -126,12 +126,15 @@ func attemptColumnsOf(list []*event.Settlement) []any {
 }
 
 // recordChanging writes settlements that change their subscription or its endpoint's health. They
-// are few. It writes them one by one, in one transaction that locks the subscriptions first, as a
-// deletion does.
+// are few. It writes them one by one, in one transaction that locks the subscriptions and their
+// tenants first, as a deletion does.
 func (s *Store) recordChanging(ctx context.Context, settlements []event.Settlement) error {
-	var subscriptions []event.ID
+	var subscriptions, disabled []event.ID
 	for i := range settlements {
 		subscriptions = append(subscriptions, settlements[i].Attempt.SubscriptionID)
+		if settlements[i].DisableReason != "" {
+			disabled = append(disabled, settlements[i].Attempt.SubscriptionID)
+		}
 	}
 	if err := s.ensureWindows(ctx, windowsOf([]*op{{settlements: settlements}})); err != nil {
 		return fail("create partitions", err)
@@ -139,6 +142,11 @@ func (s *Store) recordChanging(ctx context.Context, settlements []event.Settleme
 	return s.inTx(ctx, quick, "record attempts", func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM subscriptions WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, sorted(subscriptions)); err != nil {
 			return err
+		}
+		if len(disabled) > 0 {
+			if err := lockTenantsOf(ctx, tx, disabled); err != nil {
+				return err
+			}
 		}
 		return s.recordEach(ctx, tx, settlements)
 	})

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/store"
@@ -21,6 +22,9 @@ type subscriptionRow = store.SubscriptionRow[[]byte]
 func subscriptionColumns(r *subscriptionRow) store.Columns {
 	return store.Columns{
 		{Name: "id", Value: uuid(r.ID), Into: idTo(&r.ID)},
+		{Name: "tenant_no", Value: r.TenantNo, Into: &r.TenantNo},
+		{Name: "uid", Value: clean(r.UID), Into: &r.UID},
+		{Name: "name", Value: clean(r.Name), Into: &r.Name},
 		{Name: "target_url", Value: clean(r.TargetURL), Into: &r.TargetURL},
 		{Name: "description", Value: clean(r.Description), Into: &r.Description},
 		{Name: "event_types", Value: patterns(r.EventTypes), Into: &r.EventTypes},
@@ -45,27 +49,80 @@ func subscriptionColumns(r *subscriptionRow) store.Columns {
 }
 
 var (
-	// subscriptionNames are the columns of a subscription and of its endpoint's health.
-	subscriptionNames    = subscriptionColumns(&subscriptionRow{}).Names() + `, ` + healthNames
-	withHealth           = `subscriptions LEFT JOIN subscription_health ON subscription_id = id`
-	subscriptionSQL      = `SELECT ` + subscriptionNames + ` FROM ` + withHealth + ` WHERE id = $1`
-	listSubscriptionsSQL = `SELECT ` + subscriptionNames + ` FROM ` + withHealth + `
-		WHERE deleted_at IS NULL AND id < $1 ORDER BY id DESC LIMIT $2`
+	// subscriptionNames are the columns of a subscription and of its endpoint's health, and the id
+	// of its tenant.
+	subscriptionNames = store.Qualified("s", subscriptionColumns(&subscriptionRow{}).Names()) + `, ` + store.Qualified("h", healthNames) +
+		`, (SELECT t.id FROM tenants t WHERE t.no = s.tenant_no) AS tenant`
+	withHealth          = `subscriptions s LEFT JOIN subscription_health h ON h.subscription_id = s.id`
+	subscriptionSQL     = `SELECT ` + subscriptionNames + ` FROM ` + withHealth + ` WHERE s.id = $1`
+	subscriptionOfSQL   = `SELECT ` + subscriptionNames + ` FROM ` + withHealth + ` WHERE s.tenant_no = $1 AND s.uid = $2 AND s.uid <> '' AND s.deleted_at IS NULL`
 	lockSubscriptionSQL = `SELECT revision FROM subscriptions WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE`
+	// countSQL counts up to a limit.
+	countSQL = `SELECT count(*) FROM (SELECT FROM subscriptions WHERE tenant_no = $1 AND deleted_at IS NULL LIMIT $2) AS s`
 )
 
-// CreateSubscription stores a new subscription.
+// CreateSubscription stores a new subscription, and its tenant if there is none.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
+	sub.Tenant = cmp.Or(sub.Tenant, event.DefaultTenant)
 	r := store.EncodeSubscription[[]byte](sub)
 	r.Revision = 1
-	columns := append(subscriptionColumns(&r), store.Column{Name: "inactive_since", Value: r.CreatedAt})
 	return s.inTx(ctx, quick, "create a subscription", func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `INSERT INTO subscriptions (`+columns.Names()+`) VALUES (`+columns.Parameters("$")+`)`, columns.Values()...)
+		tenant, err := lockOrCreateTenant(ctx, tx, sub.Tenant, sub.CreatedAt)
+		if err == nil {
+			err = s.checkLimit(ctx, tx, tenant)
+		}
 		if err != nil {
 			return err
 		}
+		r.TenantNo = tenant.No
+		columns := append(subscriptionColumns(&r), store.Column{Name: "inactive_since", Value: r.CreatedAt})
+		_, err = tx.Exec(ctx, `INSERT INTO subscriptions (`+columns.Names()+`) VALUES (`+columns.Parameters("$")+`)`, columns.Values()...)
+		if err != nil {
+			return uidTaken(err)
+		}
 		return announceChange(ctx, tx, sub.ID) // a node may have cached that it does not exist
 	})
+}
+
+// lockOrCreateTenant locks a tenant, so that its subscriptions do not change meanwhile.
+func lockOrCreateTenant(ctx context.Context, tx pgx.Tx, id string, at time.Time) (event.Tenant, error) {
+	for range tries {
+		t, err := scanTenant(tx.QueryRow(ctx, lockTenantSQL, clean(id)))
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return t, err
+		}
+		// If another transaction creates it at this moment, this one waits, and then finds it.
+		if _, err := tx.Exec(ctx, newTenantSQL, clean(id), "", "{}", "{}", at, at); err != nil {
+			return event.Tenant{}, err
+		}
+	}
+	return event.Tenant{}, errRestless(id)
+}
+
+// checkLimit returns an error if a tenant, which the caller has locked, can have no more
+// subscriptions.
+func (s *Store) checkLimit(ctx context.Context, tx pgx.Tx, t event.Tenant) error {
+	limit, raise := t.Limits.Subscriptions, "raise limits.subscriptions of the tenant"
+	if limit == 0 {
+		limit, raise = s.maxSubscriptions, "set limits.subscriptions of the tenant"
+	}
+	var n int
+	if err := tx.QueryRow(ctx, countSQL, t.No, limit).Scan(&n); err != nil {
+		return err
+	}
+	if n >= limit {
+		return fmt.Errorf("%w: tenant %s has %d subscriptions, and its limit is %d; delete one, or %s", event.ErrTenantLimit, t.ID, n, limit, raise)
+	}
+	return nil
+}
+
+// uidTaken translates the error of a statement that writes a uid.
+func uidTaken(err error) error {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.ConstraintName == uidIndex {
+		return fmt.Errorf("%w: another subscription of the tenant has it; choose another uid, or change that subscription", event.ErrUIDTaken)
+	}
+	return err
 }
 
 // Subscription reads a subscription, even a deleted one. It reads from the primary, because
@@ -77,57 +134,59 @@ func (s *Store) Subscription(ctx context.Context, id event.ID) (event.Subscripti
 	return sub, fail("read a subscription", err)
 }
 
-// ListSubscriptions reads a page of the subscriptions that are not deleted, newest first.
-func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error) {
+// SubscriptionByUID finds a subscription by its uid, on the primary.
+func (s *Store) SubscriptionByUID(ctx context.Context, tenantNo int64, uid string) (event.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
-	var list []event.Subscription
-	err := s.read(ctx, func(ctx context.Context, pool *pgxpool.Pool) error {
-		rows, err := pool.Query(ctx, listSubscriptionsSQL, cursor(before), limit)
-		if err != nil {
-			return err
-		}
-		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (event.Subscription, error) { return s.scanSubscription(row) })
-		return err
-	})
-	if err != nil {
-		return nil, fail("list subscriptions", err)
+	sub, err := s.scanSubscription(s.pool.QueryRow(ctx, subscriptionOfSQL, tenantNo, clean(uid)))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return event.Subscription{}, fmt.Errorf("%w: subscription with the uid %q", event.ErrNotFound, event.Clip(uid, event.MaxQuoted))
 	}
-	return list, nil
+	return sub, fail("find a subscription by its uid", err)
 }
 
 // ReplaceSubscription writes everything that a caller may set.
 func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription) (event.Subscription, error) {
-	var after event.Subscription
 	r := store.EncodeSubscription[[]byte](sub)
 	columns := r.Replaced(subscriptionColumns(&r))
 	sql := fmt.Sprintf(`UPDATE subscriptions SET %s, revision = revision + 1,
 		inactive_since = CASE WHEN is_active THEN $%d ELSE inactive_since END WHERE id = $%d`,
 		columns.Assignments("$"), len(columns)+1, len(columns)+2)
-	err := s.changeSubscription(ctx, "replace a subscription", sub.ID, sub.Revision, &after, sql, columns.Values(r.UpdatedAt, uuid(r.ID))...)
-	return after, err
+	return s.changeSubscription(ctx, subscriptionChange{
+		what: "replace a subscription", id: sub.ID, revision: sub.Revision, at: sub.UpdatedAt,
+		sql: sql, args: columns.Values(r.UpdatedAt, uuid(r.ID)),
+	})
 }
 
-// changeSubscription runs a statement that changes one subscription, and reads the result into
-// after. If revision is not 0, the subscription must have that revision.
-func (s *Store) changeSubscription(ctx context.Context, what string, id event.ID, revision int64, after *event.Subscription, sql string, args ...any) error {
-	err := s.inTx(ctx, quick, what, func(ctx context.Context, tx pgx.Tx) (err error) {
-		if err := lockSubscription(ctx, tx, id, revision); err != nil {
+// subscriptionChange is a statement that changes one subscription.
+type subscriptionChange struct {
+	what     string
+	id       event.ID
+	revision int64 // that the subscription must have; 0 means any
+	at       time.Time
+	sql      string
+	args     []any
+}
+
+// changeSubscription makes a change and returns the subscription after it.
+func (s *Store) changeSubscription(ctx context.Context, c subscriptionChange) (after event.Subscription, err error) {
+	err = s.inTx(ctx, quick, c.what, func(ctx context.Context, tx pgx.Tx) (err error) {
+		if err := lockSubscription(ctx, tx, c.id, c.revision); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, sql, args...); err != nil {
+		if _, err := tx.Exec(ctx, c.sql, c.args...); err != nil {
+			return uidTaken(err)
+		}
+		if after, err = s.readSubscription(ctx, tx, c.id); err != nil {
 			return err
 		}
-		if *after, err = s.readSubscription(ctx, tx, id); err != nil {
+		if err := s.unparkFirst(ctx, tx, &after, c.at); err != nil {
 			return err
 		}
-		if err := s.unparkFirst(ctx, tx, after); err != nil {
-			return err
-		}
-		return announceChange(ctx, tx, id)
+		return announceChange(ctx, tx, c.id)
 	})
 	s.hints.hintDue(err == nil && after.Active) // deliveries that waited may be due
-	return err
+	return after, err
 }
 
 // lockSubscription locks a subscription. It returns an error if the subscription is deleted, or
@@ -145,17 +204,21 @@ func lockSubscription(ctx context.Context, tx pgx.Tx, id event.ID, revision int6
 }
 
 // PauseSubscription makes the deliveries of a subscription wait.
-func (s *Store) PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (after event.Subscription, err error) {
-	err = s.changeSubscription(ctx, "pause a subscription", id, 0, &after, `UPDATE subscriptions SET paused_at = coalesce(paused_at, $1),
-		paused_by = $2, paused_reason = $3 WHERE id = $4`, p.At, clean(p.By), clean(p.Reason), uuid(id))
-	return after, err
+func (s *Store) PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (event.Subscription, error) {
+	return s.changeSubscription(ctx, subscriptionChange{
+		what: "pause a subscription", id: id, at: p.At,
+		sql:  `UPDATE subscriptions SET paused_at = coalesce(paused_at, $1), paused_by = $2, paused_reason = $3 WHERE id = $4`,
+		args: []any{p.At, clean(p.By), clean(p.Reason), uuid(id)},
+	})
 }
 
 // ResumeSubscription ends a pause.
-func (s *Store) ResumeSubscription(ctx context.Context, id event.ID, _ time.Time) (after event.Subscription, err error) {
-	err = s.changeSubscription(ctx, "resume a subscription", id, 0, &after,
-		`UPDATE subscriptions SET paused_at = NULL, paused_by = '', paused_reason = '' WHERE id = $1`, uuid(id))
-	return after, err
+func (s *Store) ResumeSubscription(ctx context.Context, id event.ID, at time.Time) (event.Subscription, error) {
+	return s.changeSubscription(ctx, subscriptionChange{
+		what: "resume a subscription", id: id, at: at,
+		sql:  `UPDATE subscriptions SET paused_at = NULL, paused_by = '', paused_reason = '' WHERE id = $1`,
+		args: []any{uuid(id)},
+	})
 }
 
 // SwapSecrets replaces secrets and headers if they are still those of from.
@@ -185,21 +248,17 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 	return swapped && err == nil, err
 }
 
-const cancelSQL = `UPDATE deliveries SET status = 3, settled_at = $1, lease_owner = NULL, leased_until = NULL
-	WHERE subscription_id = $2 AND status = 0 AND lease_owner IS `
-
 // DeleteSubscription marks a subscription as deleted and cancels its pending deliveries.
-// Deliveries that other transactions store at this moment are cancelled afterwards.
 func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error {
-	cancelPending := func(ctx context.Context, tx pgx.Tx) error {
-		for _, rows := range []string{"NULL", "NOT NULL"} { // each has its partial index
-			if _, err := tx.Exec(ctx, cancelSQL+rows, at, uuid(id)); err != nil {
-				return err
-			}
-		}
-		return nil
+	if err := s.deleteSubscription(ctx, id, at, revision); err != nil {
+		return err
 	}
-	err := s.inTx(ctx, slow, "delete a subscription", func(ctx context.Context, tx pgx.Tx) error {
+	s.cancelLate(ctx, at, id)
+	return nil
+}
+
+func (s *Store) deleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error {
+	return s.inTx(ctx, slow, "delete a subscription", func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockSubscription(ctx, tx, id, revision); err != nil {
 			return err
 		}
@@ -211,15 +270,30 @@ func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Tim
 		if err := announceChange(ctx, tx, id); err != nil {
 			return err
 		}
-		return cancelPending(ctx, tx)
+		return cancelPendingOf(ctx, tx, at, id)
 	})
-	if err != nil {
-		return err
+}
+
+// cancelLate cancels deliveries of deleted subscriptions that other transactions were storing when
+// these were deleted. If it fails, such deliveries stay pending, are never claimed, and expire.
+func (s *Store) cancelLate(ctx context.Context, at time.Time, deleted ...event.ID) {
+	if len(deleted) > 0 && s.awaitIntake(ctx) == nil {
+		_ = s.inTx(ctx, slow, "cancel deliveries stored meanwhile", func(ctx context.Context, tx pgx.Tx) error {
+			return cancelPendingOf(ctx, tx, at, deleted...)
+		})
 	}
-	// The subscription is deleted. If the rest fails, deliveries that were stored at the same
-	// moment stay pending, are never claimed, and expire.
-	if s.awaitIntake(ctx) == nil {
-		_ = s.inTx(ctx, slow, "cancel deliveries stored meanwhile", cancelPending)
+}
+
+const cancelSQL = `UPDATE deliveries SET status = 3, settled_at = $1, lease_owner = NULL, leased_until = NULL
+	WHERE subscription_id = $2 AND status = 0 AND lease_owner IS `
+
+func cancelPendingOf(ctx context.Context, tx pgx.Tx, at time.Time, subscriptions ...event.ID) error {
+	for _, id := range subscriptions {
+		for _, rows := range []string{"NULL", "NOT NULL"} { // each has its partial index
+			if _, err := tx.Exec(ctx, cancelSQL+rows, at, uuid(id)); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -251,9 +325,11 @@ func (s *Store) readSubscription(ctx context.Context, db rowQuerier, id event.ID
 	return sub, nil
 }
 
-func (s *Store) scanSubscription(row pgx.Row) (event.Subscription, error) {
+// scanSubscription reads subscriptionNames, and more columns after them.
+func (s *Store) scanSubscription(row pgx.Row, more ...any) (event.Subscription, error) {
 	var r subscriptionRow
-	if err := row.Scan(append(subscriptionColumns(&r).Into(), healthColumns(&r.Health).Into()...)...); err != nil {
+	into := append(subscriptionColumns(&r).Into(), healthColumns(&r.Health).Into()...)
+	if err := row.Scan(append(append(into, &r.Tenant), more...)...); err != nil {
 		return event.Subscription{}, err
 	}
 	r.Health = healthIn(r.Health, s.clock.toNode)

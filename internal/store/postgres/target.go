@@ -117,7 +117,7 @@ func awaitNoNode(ctx context.Context, conn *pgx.Conn) error {
 }
 
 // mustBeEmpty refuses a database with rows that no copy has written. A copy that has not ended has
-// written no subscription and no key.
+// written nothing of the last steps.
 func mustBeEmpty(ctx context.Context, conn *pgx.Conn) error {
 	var copying, ended bool
 	if err := conn.QueryRow(ctx, `SELECT to_regclass('copied_from') IS NOT NULL`).Scan(&copying); err != nil {
@@ -132,16 +132,12 @@ func mustBeEmpty(ctx context.Context, conn *pgx.Conn) error {
 	if ended {
 		return nil // whether it has changed since, whoever counts finds out
 	}
-	tables := []string{"subscriptions", "api_keys"}
+	tables := []string{"subscriptions", "api_keys", "event_types", "tenants"}
 	if !copying {
 		tables = append(tables, "events", "deliveries")
 	}
 	for _, table := range tables {
-		var there, found bool
-		err := conn.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&there)
-		if err == nil && there {
-			err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+table+`)`).Scan(&found)
-		}
+		found, err := hasRows(ctx, conn, table)
 		if err != nil {
 			return fail("look whether the target is in use", err)
 		}
@@ -150,6 +146,20 @@ func mustBeEmpty(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	return nil
+}
+
+// hasRows reports whether a table exists and has other rows than that of a new database.
+func hasRows(ctx context.Context, conn *pgx.Conn, table string) (found bool, err error) {
+	var there bool
+	if err := conn.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&there); err != nil || !there {
+		return false, err
+	}
+	rows := table
+	if table == "tenants" {
+		rows = `tenants WHERE no NOT IN (0, 1)`
+	}
+	err = conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+rows+`)`).Scan(&found)
+	return found, err
 }
 
 // Copied reads how far the copy has come.
@@ -164,7 +174,7 @@ func (t *Target) Copied(ctx context.Context) (c Copied, err error) {
 // Begin starts a copy from the beginning. It deletes what an interrupted copy has written.
 func (t *Target) Begin(ctx context.Context, source, fingerprint string) error {
 	return fail("begin the copy", pgx.BeginFunc(ctx, t.store.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `TRUNCATE events, deliveries, delivery_attempts, idempotency_keys`); err != nil {
+		if _, err := tx.Exec(ctx, `TRUNCATE events, deliveries, delivery_attempts, idempotency_keys, event_keys`); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, beginCopySQL, clean(source), fingerprint, t.run)
@@ -188,14 +198,27 @@ func (t *Target) Write(ctx context.Context, step store.CopyStep, b store.Batch) 
 // End writes the last steps, and notes that the copy has ended. rows are by the names of the steps.
 func (t *Target) End(ctx context.Context, steps []store.CopyStep, rows map[string][][]any) error {
 	return failCopy("end the copy", pgx.BeginFunc(ctx, t.store.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, keepVersionsSQL); err != nil {
+			return err
+		}
 		for _, step := range steps {
 			if err := t.copyRows(ctx, tx, step, rows[step.Name]); err != nil {
 				return err
 			}
 		}
+		if _, err := tx.Exec(ctx, nextTenantSQL); err != nil {
+			return err
+		}
 		return t.note(ctx, tx, "", nil, true)
 	}))
 }
+
+const (
+	// keepVersionsSQL turns off the trigger that raises versions of tenants, which are copied.
+	keepVersionsSQL = `SET LOCAL hookferry.same_settings = 'yes'`
+	// nextTenantSQL continues the numbers of tenants after those that were copied.
+	nextTenantSQL = `SELECT setval(pg_get_serial_sequence('tenants', 'no'), (SELECT greatest(2, max(no) + 1) FROM tenants), false)`
+)
 
 // errTakenOver is what a run gets when another one goes on with its copy.
 var errTakenOver = errors.New("another `hookferry copy` has started, and continues this copy")
@@ -240,15 +263,12 @@ func (t *Target) Counts(ctx context.Context) (store.CopyCounts, error) {
 		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil { // it reads everything
 			return err
 		}
-		for kind, table := range map[string]string{
-			"subscriptions": "subscriptions", "endpoint health": "subscription_health", "API keys": "api_keys",
-			"idempotency keys": "idempotency_keys", "events": "events", "attempts": "delivery_attempts",
-		} {
+		for _, step := range store.CopySteps() {
 			var n int64
-			if err := tx.QueryRow(ctx, `SELECT count(*) FROM `+table).Scan(&n); err != nil {
+			if err := tx.QueryRow(ctx, `SELECT count(*) FROM `+step.Table).Scan(&n); err != nil {
 				return err
 			}
-			counts[kind] = n
+			counts[step.Name] = n
 		}
 		for _, status := range event.Statuses {
 			var n int64

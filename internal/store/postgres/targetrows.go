@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,8 +17,17 @@ import (
 // renamed are the columns of a copy that have another name here.
 var renamed = map[string]string{"retry_schedule": "retry_schedule_us"}
 
+// seeded are the tables in which a new database has rows already. Their steps are Last, so all of
+// their rows are written at once.
+var seeded = []string{"tenants", "event_type_version"}
+
 // copyRows writes rows of a step by COPY.
 func (t *Target) copyRows(ctx context.Context, tx pgx.Tx, step store.CopyStep, rows [][]any) error {
+	if slices.Contains(seeded, step.Table) {
+		if _, err := tx.Exec(ctx, `DELETE FROM `+step.Table); err != nil {
+			return err
+		}
+	}
 	names := make([]string, len(step.Columns))
 	for i, c := range step.Columns {
 		names[i] = cmp.Or(renamed[c.Name], c.Name)
@@ -49,8 +59,11 @@ func (t *Target) written(kind store.CopyKind, value any) (any, error) {
 		}
 		return clean(v), nil
 	case int64:
-		if kind == store.CopyMicros {
+		switch {
+		case kind == store.CopyMicros:
 			return min(max(v, 0), math.MaxInt32), nil
+		case kind != store.CopyInt && v < 0: // of the kinds that may have no value
+			return nil, nil
 		}
 		return v, nil
 	case time.Time:

@@ -21,7 +21,9 @@ type transaction struct {
 	in     writes     // the statements to use
 	begun  bool       // BEGIN was sent
 	stored int        // how many deliveries were stored as due and unclaimed
-	strays bool       // some settlements did not pass the fence and were not written
+	// refused are the published events that were not stored.
+	refused []*op
+	strays  bool // some settlements did not pass the fence and were not written
 }
 
 func (t *transaction) write(ctx context.Context, batch []*op) error {
@@ -45,16 +47,20 @@ func (t *transaction) write(ctx context.Context, batch []*op) error {
 		}
 	}
 	twins.resolve()
-	return nil
+	return t.explainRefused(ctx)
 }
 
 // send writes the new acceptances and the settlements, and commits. missing means that some
-// acceptances were refused.
+// ingested events were refused.
 func (t *transaction) send(ctx context.Context, batch []*op) (missing bool, err error) {
-	var fresh []*op
+	var fresh, published []*op
 	var settlements []*event.Settlement
 	for _, o := range batch {
-		if o.fresh() {
+		switch {
+		case !o.fresh():
+		case o.acceptance.Published:
+			published = append(published, o)
+		default:
 			fresh = append(fresh, o)
 		}
 		for i := range o.settlements {
@@ -66,6 +72,9 @@ func (t *transaction) send(ctx context.Context, batch []*op) (missing bool, err 
 			missing = int(tag.RowsAffected()) < len(fresh)
 			return nil
 		})
+	}
+	if len(published) > 0 {
+		t.publish(published)
 	}
 	t.settle(settlements)
 	if t.begun {

@@ -59,9 +59,10 @@ func checkUpToDate(t *testing.T, url string) {
 // stepper is called with each statement on a connection, and interrupts the migration after the
 // first statement that it has not seen before.
 type stepper struct {
-	seen map[string]bool
-	stop context.CancelFunc
-	last string
+	migrate func(context.Context, *sql.DB) error
+	seen    map[string]bool
+	stop    context.CancelFunc
+	last    string
 }
 
 func (s *stepper) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
@@ -70,7 +71,7 @@ func (s *stepper) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Tra
 }
 
 func (s *stepper) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
-	changes := strings.Contains(s.last, "ALTER ") || strings.Contains(s.last, "CREATE ")
+	changes := strings.Contains(s.last, "ALTER ") || strings.Contains(s.last, "CREATE ") || strings.Contains(s.last, "INSERT ") || strings.Contains(s.last, "UPDATE ")
 	if changes && !s.seen[s.last] {
 		s.seen[s.last] = true
 		s.stop()
@@ -84,11 +85,23 @@ func (s *stepper) step(t *testing.T, url string) (ended bool) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	s.stop = cancel
-	err := postgres.MigrateHotTables(ctx, connect(t, url, s))
+	err := s.migrate(ctx, connect(t, url, s))
 	if err != nil && ctx.Err() == nil {
 		t.Fatalf("after %s: %v", s.last, err)
 	}
 	return err == nil
+}
+
+// stepThrough runs a migration until it is completed, and returns how often it was interrupted.
+func stepThrough(t *testing.T, url string, migrate func(context.Context, *sql.DB) error) (steps int) {
+	t.Helper()
+	s := &stepper{migrate: migrate, seen: map[string]bool{}}
+	for !s.step(t, url) {
+		if steps++; steps > 1000 {
+			t.Fatalf("the migration does not come to an end; it was last at %s", s.last)
+		}
+	}
+	return steps
 }
 
 // Each run of the migration is interrupted one statement later than the run before, and the last
@@ -96,19 +109,53 @@ func (s *stepper) step(t *testing.T, url string) (ended bool) {
 func TestMigrationGoesOnAfterEachStatement(t *testing.T) {
 	t.Parallel()
 	url, content := release010.PostgreSQL(t, server)
-	s := &stepper{seen: map[string]bool{}}
-	steps := 0
-	for !s.step(t, url) {
-		if steps++; steps > 1000 {
-			t.Fatalf("the migration does not come to an end; it was last at %s", s.last)
-		}
-	}
+	steps := stepThrough(t, url, postgres.MigrateHotTables)
 	partitions := len(partitionsOf(t, url, "events")) // of either table
 	if want := 2 + 3 + 5*(1+2*partitions); steps != want {
 		t.Errorf("the migration was broken off %d times, want %d: its statements", steps, want)
 	}
 	content.Check(t, open(t, postgres.Options{URL: url}))
 	checkUpToDate(t, url)
+}
+
+// The migration to tenants, too, may be interrupted after each statement. It gives every
+// subscription of release 0.1.0 a version of its own, so that changes can be read in pages.
+func TestTenantMigrationGoesOnAfterEachStatement(t *testing.T) {
+	t.Parallel()
+	url, content := release010.PostgreSQL(t, server)
+	if steps := stepThrough(t, url, postgres.MigrateTenants); steps < 20 {
+		t.Errorf("the migration was interrupted %d times, want 20 or more", steps)
+	}
+	versions := query[int64](t, url, `SELECT tenant_version FROM subscriptions ORDER BY id`)
+	for i, version := range versions {
+		if version != int64(i)+2 {
+			t.Errorf("the versions of the subscriptions, oldest first, are %v, want 2, 3, …", versions)
+			break
+		}
+	}
+	if got := query[int64](t, url, `SELECT version FROM tenants ORDER BY no`); !slices.Equal(got, []int64{int64(len(versions)) + 1, 1}) {
+		t.Errorf("the versions of the tenants are %v, want that of the last subscription, and 1", got)
+	}
+	s := open(t, postgres.Options{URL: url})
+	content.Check(t, s)
+	checkUpToDate(t, url)
+	want := query[string](t, url, `SELECT id::text FROM subscriptions WHERE deleted_at IS NULL ORDER BY id`)
+	var got []string
+	for after, more := int64(0), true; more; {
+		c, err := s.TenantChanges(t.Context(), event.DefaultTenantNo, after, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sub := range c.Subscriptions {
+			if !sub.Deleted() { // from the second page on, they are among the changes
+				got = append(got, sub.ID.String())
+			}
+		}
+		after, more = c.To, c.To < c.Tenant.Version
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(got) < 10 {
+		t.Errorf("subscriptions in pages (- those of the table, + found):\n%s", diff)
+	}
 }
 
 // buildFailed is the first thing that the migration does to deliveries_failed, up to the last of

@@ -135,13 +135,9 @@ func cancelForgotten(ctx context.Context, tx pgx.Tx, before, now time.Time, limi
 func (s *Store) expireRest(ctx context.Context, before time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()
-	for {
-		tag, err := s.pool.Exec(ctx, expireKeysSQL, before, keysAtOnce)
-		if err != nil {
+	for _, table := range []string{"idempotency_keys", "event_keys"} {
+		if err := s.expireKeys(ctx, expireKeysSQL(table), before); err != nil {
 			return err
-		}
-		if tag.RowsAffected() < keysAtOnce {
-			break
 		}
 	}
 	for _, sql := range []string{
@@ -155,5 +151,16 @@ func (s *Store) expireRest(ctx context.Context, before time.Time) error {
 	return nil
 }
 
-const expireKeysSQL = `DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
-	SELECT ctid FROM idempotency_keys WHERE created_at < $1 LIMIT $2))`
+// expireKeysSQL deletes old rows of a table of idempotency keys.
+func expireKeysSQL(table string) string {
+	return `DELETE FROM ` + table + ` WHERE ctid = ANY(ARRAY(SELECT ctid FROM ` + table + ` WHERE created_at < $1 LIMIT $2))`
+}
+
+func (s *Store) expireKeys(ctx context.Context, sql string, before time.Time) error {
+	for {
+		tag, err := s.pool.Exec(ctx, sql, before, keysAtOnce)
+		if err != nil || tag.RowsAffected() < keysAtOnce {
+			return err
+		}
+	}
+}

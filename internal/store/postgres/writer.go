@@ -57,6 +57,9 @@ func (o *op) fresh() bool {
 	return o.settlements == nil && o.err == nil && !o.receipt.Replayed
 }
 
+// ingested reports whether the op is an event for one subscription that is still to be stored.
+func (o *op) ingested() bool { return o.fresh() && !o.acceptance.Published }
+
 // writer groups operations into commits. There is no timer and no fixed batch size:
 // while one commit is under way, operations queue up for the next one. A second commit
 // runs in parallel only if a full batch has queued up, because few large commits cost

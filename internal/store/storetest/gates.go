@@ -10,6 +10,7 @@ import (
 
 var gateCases = []testCase{
 	{"a paused subscription accepts events, and their deliveries wait until it is resumed", pauseWaits},
+	{"parked deliveries are due again at the time of the change that opens the gate", unparkedByTheChange},
 	{"a pause is separate from the settings", pauseIsNoSetting},
 	{"a second pause keeps the time of the first", pauseTwice},
 	{"an unknown subscription can't be paused or resumed", pauseUnknown},
@@ -90,6 +91,35 @@ func pauseWaits(r rig) {
 	}
 	r.resume(s.ID)
 	same(r.t, "claimed after the pause", ids(r.claim()), idsOf([]event.Acceptance{before, during}))
+}
+
+// unparkedByTheChange makes changes an hour later than the machine's clock has it.
+func unparkedByTheChange(r rig) {
+	later := r.now.Add(time.Hour)
+	for what, open := range map[string]func(event.Subscription) error{
+		"resume": func(s event.Subscription) error {
+			_, err := r.s.ResumeSubscription(r.t.Context(), s.ID, later)
+			return err
+		},
+		"replace": func(s event.Subscription) error {
+			s.Active, s.UpdatedAt, s.Revision = true, later, 0
+			_, err := r.s.ReplaceSubscription(r.t.Context(), s)
+			return err
+		},
+	} {
+		s := r.subscribe()
+		waits := r.accept(s.ID, due(r.now.Add(30*time.Minute)))
+		if what == "resume" {
+			r.pause(s.ID, "support", "maintenance")
+		} else {
+			r.activate(s, false, r.tick())
+		}
+		if got := r.claim(asOf(later)); len(got.Deliveries) > 0 || got.Parked != 1 {
+			r.t.Errorf("%s: claimed %d deliveries and parked %d, want to park the one that is due", what, len(got.Deliveries), got.Parked)
+		}
+		r.must(what, open(s))
+		same(r.t, "claimed after "+what, ids(r.claim(asOf(later))), idsOf([]event.Acceptance{waits}))
+	}
 }
 
 func pauseIsNoSetting(r rig) {
