@@ -47,7 +47,7 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 			Schemas:   types,
 			Responses: problemResponses(types),
 			SecuritySchemes: map[string]*huma.SecurityScheme{bearerScheme: {
-				Type: "http", Scheme: "bearer", Description: "An API key; `hookferry keys create` creates one. Its scope is `admin` (everything), `publish` (publish events, nothing else) or `read` (read everything except secrets, change nothing). Each operation names the scope it needs. With `serve --dev`, no key is needed.",
+				Type: "http", Scheme: "bearer", Description: "An API key; `hookferry keys create` creates one. Its scope is `admin` (everything), `publish` (publish events, nothing else) or `read` (read everything except secrets and API keys, change nothing). Each operation names the scope it needs. A key may be bound to a tenant: it then sees and uses that tenant alone, and everything of another tenant responds like what does not exist. With `serve --dev`, no key is needed.",
 			}},
 		},
 		Webhooks: map[string]*huma.PathItem{"delivery": outgoing(types)},

@@ -135,7 +135,7 @@ func (in *SubscriptionInput) keepHiddenSecret(stored event.Subscription) []event
 // show returns a subscription as callers see it.
 func show(s event.Subscription) Subscription {
 	out := Subscription{
-		ID: s.ID, Tenant: cmp.Or(s.Tenant, event.DefaultTenant), UID: orNull(s.UID), Name: s.Name,
+		ID: s.ID, Tenant: s.Tenant, UID: orNull(s.UID), Name: s.Name,
 		Channels: s.Channels, Filter: s.Filter, Metadata: s.Metadata, State: stateOf(&s),
 		TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes,
 		IsActive: s.Active, DisabledReason: orNull(s.DisabledReason),

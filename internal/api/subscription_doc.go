@@ -27,7 +27,7 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 			Parameters: []*huma.Param{tenantOfUID()},
 			Responses: responses(map[string]*huma.Response{
 				"200": withETag(jsonResponse(types, "The subscription.", exampleSubscription())),
-			}, 404),
+			}, 400, 404, 422),
 		}},
 		{needs: event.ScopeAdmin, serve: a.replaceSubscription, Operation: huma.Operation{
 			OperationID: "replaceSubscription", Method: http.MethodPut, Path: "/subscriptions/{id}",
@@ -54,7 +54,7 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 			Tags: []string{tagSubscriptions}, Summary: "Delete a subscription",
 			Description: "Pending deliveries are cancelled. A request in flight is not aborted; if the endpoint accepts it, the delivery counts as delivered. The history stays readable until it expires (LOG_RETENTION).",
 			Parameters:  []*huma.Param{tenantOfUID(), ifMatch()},
-			Responses:   responses(map[string]*huma.Response{"204": {Description: "The subscription is deleted."}}, 400, 404, 412),
+			Responses:   responses(map[string]*huma.Response{"204": {Description: "The subscription is deleted."}}, 400, 404, 412, 422),
 		}},
 	}
 }

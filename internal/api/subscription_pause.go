@@ -87,7 +87,7 @@ func (a *api) pauseOperations(types huma.Registry) []operation {
 			Parameters:  []*huma.Param{tenantOfUID()},
 			Responses: responses(map[string]*huma.Response{
 				"200": withETag(jsonResponse(types, "The resumed subscription.", exampleSubscription())),
-			}, 404),
+			}, 400, 404, 422),
 		}},
 	}
 }
