@@ -262,6 +262,24 @@ func TestABoundKeyUsesItsTenant(t *testing.T) {
 	}
 }
 
+// A node knows for a moment longer than the database that a key is valid. Such a key sees nothing of its
+// deleted tenant's successor, and does not create the tenant again.
+func TestAKeyDoesNotOutliveItsTenant(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		s := acmeWorld(t, event.NewID(testTime))
+		s.memory.tenants = slices.DeleteFunc(s.memory.tenants, func(t event.Tenant) bool { return t.ID == "acme" })
+		if again {
+			s.memory.tenants = append(s.memory.tenants, event.Tenant{No: acmeNo + 100, ID: "acme", Name: "the successor"})
+		}
+		before := len(s.memory.tenants)
+		s.want(404, s.do("GET", "/tenants/acme", ""))
+		s.want(404, s.do("POST", "/subscriptions/", minimal))
+		if r := s.want(200, s.do("GET", "/tenants/", "")); len(r.json["data"].([]any)) != 0 || len(s.memory.tenants) != before {
+			t.Errorf("lists %s, of %d tenants", r.text, len(s.memory.tenants))
+		}
+	}
+}
+
 // The handlers have no way to the backend but a view, and only authorize and route make one.
 func TestHandlersReachStoresThroughViewsOnly(t *testing.T) {
 	backend := reflect.TypeFor[Backend]()

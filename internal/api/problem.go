@@ -111,7 +111,7 @@ func problemOf(err error) (p Problem, known bool) {
 	case errors.Is(err, event.ErrRateLimited): // before ErrTenantLimit, which it wraps
 		return newProblem(http.StatusTooManyRequests, "rate_limited", "Nothing was stored: "+withoutPrefix(err, event.ErrRateLimited)+". Try again later."), true
 	case errors.Is(err, event.ErrTenantLimit):
-		return newProblem(http.StatusUnprocessableEntity, "tenant_limit", "Nothing was changed: "+withoutPrefix(err, event.ErrTenantLimit)+". Delete what is no longer needed, or raise the limit."), true
+		return newProblem(http.StatusUnprocessableEntity, "tenant_limit", "Nothing was changed: "+withoutPrefix(err, event.ErrTenantLimit)+"."), true
 	case errors.Is(err, event.ErrNotTaken):
 		return newProblem(http.StatusServiceUnavailable, "not_taken", "Nothing of this event was stored, because the batch took too long or made too many deliveries before its turn. Publish it again, in another batch."), true
 	case errors.Is(err, event.ErrBacklog):

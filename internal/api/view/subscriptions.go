@@ -17,6 +17,11 @@ func (v View) CreateSubscription(ctx context.Context, s event.Subscription) (eve
 	if v.bound && s.Tenant != v.tenant {
 		return s, noTenant(s.Tenant)
 	}
+	if v.bound { // a key that outlives its tenant for a moment must not create the tenant again
+		if _, err := v.Tenant(ctx, v.tenant); err != nil {
+			return s, err
+		}
+	}
 	return s, v.views.backend.Subscriptions.CreateSubscription(ctx, s)
 }
 
