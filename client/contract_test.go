@@ -14,7 +14,7 @@ import (
 func TestFieldsAreThoseOfTheAPI(t *testing.T) {
 	schemas := readSchemas(t)
 	for schema, value := range map[string]any{
-		"Subscription": Subscription{}, "SubscriptionInput": SubscriptionInput{},
+		"Subscription": Subscription{}, "SubscriptionCreateInput": SubscriptionInput{},
 		"SubscriptionList": page[Subscription]{},
 		"Delivery":         Delivery{}, "Attempt": Attempt{}, "AttemptEntry": AttemptEntry{}, "Phases": Phases{},
 		"Health": Health{}, "Component": Component{}, "Queue": Queue{}, "QueueCounts": QueueCounts{}, "FieldProblem": FieldProblem{},

@@ -14,6 +14,10 @@ const pageSize = 250
 type page[T any] struct {
 	Data []T    `json:"data"`
 	Next string `json:"next"` // the cursor of the next page; "" on the last one
+
+	// For people who page back, and for those who search: the pages of a list without filters are full.
+	Prev          string `json:"prev"`
+	SearchedUntil string `json:"searched_until"`
 }
 
 // list iterates over the list at path, page by page.

@@ -18,6 +18,7 @@ const (
 // Delivery is one event on its way to one subscription.
 type Delivery struct {
 	ID             string    `json:"id"`
+	Tenant         string    `json:"tenant"` // that of the subscription
 	SubscriptionID string    `json:"subscription_id"`
 	EventID        string    `json:"event_id"`
 	Event          string    `json:"event"` // the event type

@@ -12,9 +12,16 @@ import (
 // Subscription says which event types are delivered to which URL, and how.
 type Subscription struct {
 	ID                   string            `json:"id"`
+	Tenant               string            `json:"tenant"`       // never changes
+	UID                  string            `json:"uid,omitzero"` // the caller's own id, unique in the tenant; "" if it has none
+	Name                 string            `json:"name"`
 	TargetURL            string            `json:"target_url"`
 	Description          string            `json:"description"`
-	EventTypes           []string          `json:"event_types"` // patterns; empty: all
+	EventTypes           []string          `json:"event_types"`     // patterns; empty: all
+	Channels             []string          `json:"channels"`        // a published event must have one of these; empty: none is needed
+	Filter               json.RawMessage   `json:"filter,omitzero"` // the condition on the event; null: none
+	Metadata             map[string]string `json:"metadata"`        // the caller's; never sent
+	State                string            `json:"state"`           // disabled, paused, failing or healthy: the first that applies
 	IsActive             bool              `json:"is_active"`
 	DisabledReason       string            `json:"disabled_reason,omitzero"` // why the service disabled it; "" if it did not
 	PausedAt             time.Time         `json:"paused_at,omitzero"`       // zero if it is not paused
@@ -25,6 +32,7 @@ type Subscription struct {
 	NotBefore            time.Time         `json:"not_before,omitzero"`    // the latest time until which the endpoint asked for no requests; may be in the past
 	RequireSignature     bool              `json:"require_signature"`
 	HasSecret            bool              `json:"has_secret"`                      // the secret itself is never shown
+	Secret               string            `json:"secret,omitzero"`                 // only in the response to a create with GenerateSecret
 	HeldReason           string            `json:"held_reason,omitzero"`            // why its deliveries are held back although it is active; "" if they are not
 	Headers              map[string]string `json:"headers"`                         // credentials are shown as [hidden]
 	TimeoutSeconds       float64           `json:"timeout_seconds,omitzero"`        // 0: the default of the service
@@ -41,9 +49,15 @@ type Subscription struct {
 // SubscriptionInput contains the fields that can be set. Only TargetURL is required.
 type SubscriptionInput struct {
 	TargetURL            string            `json:"target_url"`
+	Tenant               string            `json:"tenant,omitzero"` // "": that of the key, or default; it can't be changed
+	UID                  string            `json:"uid,omitzero"`    // your own id; "": none, or for a replaced subscription its old one
+	Name                 string            `json:"name,omitzero"`
 	Secret               string            `json:"secret,omitzero"` // signs every delivery; "": no secret, or for a replaced subscription its old secret
 	Description          string            `json:"description,omitzero"`
 	EventTypes           []string          `json:"event_types,omitzero"` // "user.created", "user.*"; empty: all
+	Channels             []string          `json:"channels,omitzero"`    // a published event must have one of these; empty: none is needed
+	Filter               json.RawMessage   `json:"filter,omitzero"`      // a condition on the event, a JSON object; nil: none
+	Metadata             map[string]string `json:"metadata,omitzero"`    // your own; never sent
 	IsActive             *bool             `json:"is_active,omitzero"`   // nil: true
 	RequireSignature     bool              `json:"require_signature,omitzero"`
 	Headers              map[string]string `json:"headers,omitzero"`                // headers of every request; the value [hidden] keeps the stored value
@@ -52,6 +66,7 @@ type SubscriptionInput struct {
 	MaxInFlight          int               `json:"max_in_flight,omitzero"`          // 0: the default of the service
 	RatePerSecond        float64           `json:"rate_per_second,omitzero"`        // 0: unlimited
 	Body                 string            `json:"body,omitzero"`                   // BodyEnvelope or BodyData; "": BodyEnvelope
+	GenerateSecret       bool              `json:"generate_secret,omitzero"`        // only for a new subscription: the service makes the secret, and the response contains it
 }
 
 // What the body of a request to the endpoint contains.
@@ -64,7 +79,8 @@ const (
 // [Client.ReplaceSubscription]. It does not contain the secret, which therefore stays.
 func (s Subscription) Input() SubscriptionInput {
 	return SubscriptionInput{
-		TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes, IsActive: &s.IsActive,
+		TargetURL: s.TargetURL, Tenant: s.Tenant, UID: s.UID, Name: s.Name, Description: s.Description, EventTypes: s.EventTypes,
+		Channels: s.Channels, Filter: s.Filter, Metadata: s.Metadata, IsActive: &s.IsActive,
 		RequireSignature: s.RequireSignature, Headers: s.Headers, TimeoutSeconds: s.TimeoutSeconds,
 		RetryScheduleSeconds: s.RetryScheduleSeconds, MaxInFlight: s.MaxInFlight, RatePerSecond: s.RatePerSecond, Body: s.Body,
 	}
@@ -83,7 +99,7 @@ func (c *Client) CreateSubscription(ctx context.Context, in SubscriptionInput) (
 }
 
 // ReplaceSubscription sets all fields to the values in in, or to their defaults. If in has no
-// secret, the old secret stays. The result's Warnings list the fields that were reset. To change
+// secret or no uid, the old one stays. The result's Warnings list the fields that were reset. To change
 // only some fields, use PatchSubscription.
 func (c *Client) ReplaceSubscription(ctx context.Context, id string, in SubscriptionInput, opts ...ChangeOption) (Subscription, error) {
 	id, err := escape("subscription", id)

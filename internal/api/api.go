@@ -9,33 +9,12 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/hookferry/hookferry/internal/api/view"
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Ingester accepts events.
-type Ingester interface {
-	// Ingest returns errors of package event. The caller sees the text of an error that wraps
-	// event.ErrMalformed, and that of an InvalidError.
-	Ingest(ctx context.Context, s event.Submission) (event.Submitted, error)
-}
-
-// Subscriptions stores the subscriptions. Package store documents each method.
-type Subscriptions interface {
-	CreateSubscription(ctx context.Context, s event.Subscription) error
-	Subscription(ctx context.Context, id event.ID) (event.Subscription, error)
-	ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error)
-	ReplaceSubscription(ctx context.Context, s event.Subscription) (event.Subscription, error)
-	PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (event.Subscription, error)
-	ResumeSubscription(ctx context.Context, id event.ID, at time.Time) (event.Subscription, error)
-	DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error
-}
-
-// History reads events, deliveries and attempts. Package store documents each method.
-type History interface {
-	Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error)
-	EventDeliveries(ctx context.Context, event event.ID, limit int) ([]event.ID, error)
-	ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error)
-}
+// Backend is what the handlers reach through a view: the stores, ingest and the publisher.
+type Backend = view.Backend
 
 // KeyChecker looks up API keys. How long that takes must reveal nothing about a key.
 type KeyChecker interface {
@@ -52,15 +31,24 @@ const DefaultBodies = 64 << 20
 
 // Options configure the API.
 type Options struct {
-	Version       string
-	Ingest        Ingester
-	Subscriptions Subscriptions
-	History       History
+	Backend
+	Config
+}
+
+// Config is what a handler may use besides its view.
+type Config struct {
+	Version string
 	// CheckTarget asks the guard about a well-formed target URL, without a name lookup. The caller
 	// sees the text of its error.
 	CheckTarget func(rawURL string) error
-	Keys        KeyChecker                       // if nil, no key is needed
-	Health      func(ctx context.Context) Health // anyone may read the response
+	// CheckFilter, CheckChannels and CheckEventType check what package api does not understand. An
+	// error about the input is an *event.InvalidError whose fields are those of the request. A nil
+	// function accepts everything.
+	CheckFilter    func(filter []byte) error
+	CheckChannels  func(channels []string) error
+	CheckEventType func(t event.EventType) error    // the schema, and the example by the schema
+	Keys           KeyChecker                       // if nil, no key is needed
+	Health         func(ctx context.Context) Health // anyone may read the response
 	// Integrity checks all stored data. Its errors are those of package event.
 	Integrity func(ctx context.Context) (Integrity, error)
 	Ready     func() error     // returns nil if events can be accepted; anyone may read its error
@@ -74,9 +62,11 @@ type Options struct {
 	Log        *slog.Logger     // slog.Default() if nil
 }
 
+// api has no way to the backend but views, so a handler can't forget whose request it serves.
 type api struct {
-	Options
+	Config
 	router
+	views       *view.Views
 	memory      budget // of request bodies
 	refusedKeys keyLog
 	unknownPath string // detail of the response to a path that does not exist
@@ -96,7 +86,16 @@ func New(o Options) (http.Handler, error) {
 	if o.Bodies == 0 {
 		o.Bodies = max(DefaultBodies, 2*o.MaxBody)
 	}
-	a := &api{Options: o, memory: budget{limit: o.Bodies}, unknownPath: "Nothing is at this path; /docs lists all paths."}
+	if o.CheckFilter == nil {
+		o.CheckFilter = func([]byte) error { return nil }
+	}
+	if o.CheckChannels == nil {
+		o.CheckChannels = func([]string) error { return nil }
+	}
+	if o.CheckEventType == nil {
+		o.CheckEventType = func(event.EventType) error { return nil }
+	}
+	a := &api{Config: o.Config, views: view.New(o.Backend), memory: budget{limit: o.Bodies}, unknownPath: "Nothing is at this path; /docs lists all paths."}
 	operations, document, err := a.describe(o.Version)
 	if err != nil {
 		return nil, err
@@ -109,7 +108,7 @@ func New(o Options) (http.Handler, error) {
 
 func (a *api) addAll(operations []operation, pages []docsPage) error {
 	for _, op := range operations {
-		if err := a.add(op.Method, op.Path, endpoint{serve: op.serve, needs: op.needs}); err != nil {
+		if err := a.add(op.Method, op.Path, endpoint{serve: op.serve, needs: op.needs, allTenants: op.allTenants}); err != nil {
 			return fmt.Errorf("add the API's routes: %w", err)
 		}
 	}
@@ -122,9 +121,9 @@ func (a *api) addAll(operations []operation, pages []docsPage) error {
 }
 
 // NewProbes returns the handler for a node that serves no API: it answers orchestrators' probes and
-// reports the node's health. It uses only the options Version, Health, Ready and Log.
-func NewProbes(o Options) (http.Handler, error) {
-	a := &api{Options: o}
+// reports the node's health. It uses only Version, Health, Ready and Log.
+func NewProbes(c Config) (http.Handler, error) {
+	a := &api{Config: c}
 	a.unknownPath = "This node only delivers, and serves only /livez, /readyz and /health; the API is on nodes with the role api or all."
 	operations := a.healthOperations(huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer))
 	if err := a.addAll(operations, nil); err != nil {

@@ -42,6 +42,7 @@ type AttemptEntry struct {
 // AttemptList is one page of a subscription's attempts.
 type AttemptList struct {
 	SubscriptionID event.ID       `json:"subscription_id" format:"uuid"`
+	Tenant         string         `json:"tenant" doc:"The tenant of the subscription."`
 	PausedAt       *time.Time     `json:"paused_at" doc:"When the subscription was paused, which holds its deliveries back; null if it is not paused."`
 	Data           []AttemptEntry `json:"data" nullable:"false"`
 	Next           *string        `json:"next" doc:"The cursor of the next page; null on the last one."`
@@ -66,8 +67,8 @@ func showAttempt(a event.Attempt) Attempt {
 }
 
 // listAttempts also lists the attempts of a deleted subscription, until they expire.
-func (a *api) listAttempts(w http.ResponseWriter, r *http.Request, path params) error {
-	subscription, err := path.id("subscription_id")
+func (a *api) listAttempts(w http.ResponseWriter, r *http.Request, c call) error {
+	subscription, err := c.id("subscription_id")
 	if err != nil {
 		return err
 	}
@@ -75,16 +76,16 @@ func (a *api) listAttempts(w http.ResponseWriter, r *http.Request, path params) 
 	if err != nil {
 		return err
 	}
-	s, err := a.Subscriptions.Subscription(r.Context(), subscription)
+	s, err := c.view.Subscription(r.Context(), subscription)
 	if err != nil {
-		return a.notFoundProblem(r.Context(), err, aSubscription, subscription)
+		return a.notFoundProblem(r.Context(), c.view, err, aSubscription, subscription)
 	}
-	found, err := a.History.ListAttempts(r.Context(), subscription, p.before, p.limit+1)
+	found, err := c.view.ListAttempts(r.Context(), subscription, p.before, p.limit+1)
 	if err != nil {
 		return err
 	}
 	found, next := cutPage(found, p, func(e event.AttemptReport) event.ID { return e.Attempt.ID })
-	list := AttemptList{SubscriptionID: subscription, PausedAt: timeOrNull(s.PausedAt), Data: make([]AttemptEntry, len(found)), Next: next}
+	list := AttemptList{SubscriptionID: subscription, Tenant: s.Tenant, PausedAt: timeOrNull(s.PausedAt), Data: make([]AttemptEntry, len(found)), Next: next}
 	for i, e := range found {
 		list.Data[i] = AttemptEntry{Attempt: showAttempt(e.Attempt), DeliveryID: e.Attempt.DeliveryID, EventID: e.EventID, Event: e.EventType}
 	}
@@ -92,7 +93,7 @@ func (a *api) listAttempts(w http.ResponseWriter, r *http.Request, path params) 
 }
 
 func (a *api) attemptsOperation(types huma.Registry) operation {
-	example := AttemptList{SubscriptionID: exampleID(exampleSubscriptionID), Data: []AttemptEntry{{
+	example := AttemptList{SubscriptionID: exampleID(exampleSubscriptionID), Tenant: event.DefaultTenant, Data: []AttemptEntry{{
 		Attempt: showAttempt(exampleAttempts()[1]), DeliveryID: exampleID(exampleDeliveryID), EventID: exampleID(exampleEventID), Event: "user.created",
 	}}}
 	return operation{needs: event.ScopeRead, serve: a.listAttempts, Operation: huma.Operation{

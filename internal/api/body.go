@@ -19,7 +19,10 @@ const maxContentType = 255
 // readJSON reads the body of a request whose Content-Type is JSON. It limits the size before it
 // looks at the bytes, and does not check that they are JSON. The caller owns the bytes, and must
 // call release when the request is done.
-func (a *api) readJSON(r *http.Request) (bodyBuffer, error) {
+func (a *api) readJSON(r *http.Request) (bodyBuffer, error) { return a.readBody(r, a.MaxBody) }
+
+// readBody is readJSON with another limit than Config.MaxBody.
+func (a *api) readBody(r *http.Request, limit int64) (bodyBuffer, error) {
 	contentType, ok := jsonTypeOf(r.Header["Content-Type"])
 	if !ok {
 		return bodyBuffer{}, notJSON(r.Header["Content-Type"])
@@ -28,13 +31,13 @@ func (a *api) readJSON(r *http.Request) (bodyBuffer, error) {
 		return bodyBuffer{}, newProblem(http.StatusUnsupportedMediaType, "unsupported_content_encoding",
 			fmt.Sprintf("The body must be sent without Content-Encoding, but this one has Content-Encoding: %s.", quoted(coding)))
 	}
-	if r.ContentLength > a.MaxBody {
-		return bodyBuffer{}, a.tooLarge()
+	if r.ContentLength > limit {
+		return bodyBuffer{}, tooLarge(limit)
 	}
 	body := bodyBuffer{budget: &a.memory, contentType: contentType}
-	err := body.read(r, a.MaxBody)
+	err := body.read(r, limit)
 	if err != nil {
-		err = a.bodyProblem(err)
+		err = bodyProblem(err, limit)
 	} else {
 		err = checkBodyStart(body.bytes)
 	}
@@ -74,9 +77,9 @@ func quoted(values []string) string {
 	return event.Clip(strconv.QuoteToASCII(strings.Join(values, ", ")), 100)
 }
 
-func (a *api) tooLarge() Problem {
+func tooLarge(limit int64) Problem {
 	return newProblem(http.StatusRequestEntityTooLarge, "body_too_large",
-		fmt.Sprintf("The body is longer than the limit of %d bytes.", a.MaxBody))
+		fmt.Sprintf("The body is longer than the limit of %d bytes.", limit))
 }
 
 // errTooLong means that a body is longer than allowed.
@@ -84,12 +87,12 @@ var errTooLong = errors.New("the body is too long")
 
 // bodyProblem says why a body could not be read: through a fault of the caller or the network, or
 // because too many bodies are being read at once.
-func (a *api) bodyProblem(err error) Problem {
+func bodyProblem(err error, limit int64) Problem {
 	var timeout net.Error
 	var overloaded Problem
 	switch {
 	case errors.Is(err, errTooLong):
-		return a.tooLarge()
+		return tooLarge(limit)
 	case errors.As(err, &overloaded):
 		return overloaded
 	case errors.As(err, &timeout) && timeout.Timeout():

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -44,18 +45,22 @@ func parse(body []byte) (members, error) {
 }
 
 // fillIn reads the members into the struct that into points to, and returns the fields that it
-// can't read, in no particular order.
+// can't read, in the order of their names.
 func (m members) fillIn(into any) (faults []event.FieldError) {
 	known := fieldsByName(into)
-	for name, value := range m {
+	names := sortedNames(known)
+	for _, name := range slices.Sorted(maps.Keys(m)) { // the same body gets the same response
+		value := m[name]
 		field, found := known[name]
 		if !found {
-			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not a known field; the fields are " + strings.Join(sortedNames(known), ", ")})
+			fault := event.FieldError{Field: event.Clip(name, event.MaxQuoted)}
+			if len(faults) < maxFieldProblems { // the response shows no more
+				fault.Message = unknownField(name, names)
+			}
+			faults = append(faults, fault)
 			continue
 		}
-		if fault := decodeField(name, value, field); fault.Message != "" {
-			faults = append(faults, fault)
-		}
+		faults = append(faults, decodeField(name, value, field)...)
 	}
 	return faults
 }
@@ -72,18 +77,22 @@ func bodyFault(body []byte, err error) error {
 	return malformedBody(fieldName(syntax.JSONPointer), fmt.Sprintf("the JSON breaks at byte %d: %v", syntax.ByteOffset, syntax.Err))
 }
 
-func decodeField(name string, value jsontext.Value, into reflect.Value) (fault event.FieldError) {
+// decodeField reads the value of a field. A struct is read like a body.
+func decodeField(name string, value jsontext.Value, into reflect.Value) []event.FieldError {
 	if value.Kind() == 'n' {
-		return fault
+		return nil
+	}
+	if into.Kind() == reflect.Struct && value.Kind() == '{' {
+		return decodeStruct(name, value, into)
 	}
 	err := json.Unmarshal(value, into.Addr().Interface())
 	if err == nil {
 		err = nullWithin(value, into)
 	}
 	if err == nil {
-		return fault
+		return nil
 	}
-	fault = event.FieldError{Field: name, Message: "can't be read"}
+	fault := event.FieldError{Field: name, Message: "can't be read"}
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
 		if semantic.JSONPointer != "" {
@@ -91,13 +100,28 @@ func decodeField(name string, value jsontext.Value, into reflect.Value) (fault e
 		}
 		fault.Message = typeWords(semantic.GoType, semantic.JSONKind)
 	}
-	return fault
+	return []event.FieldError{fault}
+}
+
+func decodeStruct(name string, value jsontext.Value, into reflect.Value) []event.FieldError {
+	m, err := parse(value)
+	if err != nil { // the whole body was parsed before
+		return []event.FieldError{{Field: name, Message: "can't be read"}}
+	}
+	faults := m.fillIn(into.Addr().Interface())
+	for i := range faults {
+		faults[i].Field = name + "." + faults[i].Field
+	}
+	return inOrder(faults, into.Addr().Interface())
 }
 
 // nullWithin refuses null as an element of a list or object, unless the elements are pointers: the
 // decoder would turn it into an empty string or a zero.
 func nullWithin(value jsontext.Value, into reflect.Value) error {
 	if k := into.Kind(); k != reflect.Slice && k != reflect.Map || into.Type().Elem().Kind() == reflect.Pointer {
+		return nil
+	}
+	if into.Type().Elem().Kind() == reflect.Uint8 { // any JSON, which is kept as it is
 		return nil
 	}
 	d := jsontext.NewDecoder(strings.NewReader(string(value)))
@@ -130,7 +154,7 @@ func typeWords(want reflect.Type, found jsontext.Kind) string {
 			must = "be a number that fits in a 64-bit float"
 		case reflect.Slice:
 			must = "be a list"
-		case reflect.Map:
+		case reflect.Map, reflect.Struct:
 			must = "be an object"
 		}
 	}
@@ -222,9 +246,10 @@ func inOrder(faults []event.FieldError, v any) []event.FieldError {
 	})
 }
 
-// rootOf returns the top-level field of a field's name: headers for headers.X-Team.
+// rootOf returns the top-level field of a field's name: headers for headers.X-Team, filter for
+// filter/data/amount.
 func rootOf(field string) string {
-	if i := strings.IndexAny(field, ".["); i >= 0 {
+	if i := strings.IndexAny(field, ".[/"); i >= 0 {
 		return field[:i]
 	}
 	return field

@@ -13,6 +13,7 @@ import (
 // Delivery is one event on its way to one subscription.
 type Delivery struct {
 	ID             event.ID   `json:"id" format:"uuid"`
+	Tenant         *string    `json:"tenant" doc:"The tenant of the subscription; null if nothing is known of the subscription any more."`
 	SubscriptionID event.ID   `json:"subscription_id" format:"uuid"`
 	EventID        event.ID   `json:"event_id" format:"uuid"`
 	Event          string     `json:"event" doc:"The event type."`
@@ -24,25 +25,24 @@ type Delivery struct {
 	Attempts       []Attempt  `json:"attempts" nullable:"false" doc:"Oldest first."`
 }
 
-func (a *api) getDelivery(w http.ResponseWriter, r *http.Request, path params) error {
-	id, err := path.id("delivery_id")
+func (a *api) getDelivery(w http.ResponseWriter, r *http.Request, c call) error {
+	id, err := c.id("delivery_id")
 	if err != nil {
 		return err
 	}
-	report, err := a.History.Delivery(r.Context(), id)
+	report, err := c.view.Delivery(r.Context(), id)
 	if err != nil {
-		return a.notFoundProblem(r.Context(), err, aDelivery, id)
+		return a.notFoundProblem(r.Context(), c.view, err, aDelivery, id)
 	}
 	out := showDelivery(report)
-	if d := &report.Delivery; d.Status == event.Pending {
-		sub, err := a.Subscriptions.Subscription(r.Context(), d.SubscriptionID)
-		if err != nil && !errors.Is(err, event.ErrNotFound) {
-			return err
-		}
-		if err == nil {
-			at, why := sub.NextAttempt(d, a.now())
-			out.NextAttemptAt, out.HeldReason = timeOrNull(at), orNull(why)
-		}
+	sub, err := c.view.Subscription(r.Context(), report.Delivery.SubscriptionID)
+	if err != nil && !errors.Is(err, event.ErrNotFound) {
+		return err
+	}
+	out.Tenant = orNull(sub.Tenant)
+	if d := &report.Delivery; err == nil && d.Status == event.Pending {
+		at, why := sub.NextAttempt(d, a.now())
+		out.NextAttemptAt, out.HeldReason = timeOrNull(at), orNull(why)
 	}
 	return writeJSON(w, http.StatusOK, out)
 }
@@ -71,6 +71,7 @@ func (a *api) deliveryOperation(types huma.Registry) operation {
 		EventType: "user.created",
 		Attempts:  exampleAttempts(),
 	})
+	example.Tenant = ptr(event.DefaultTenant)
 	return operation{needs: event.ScopeRead, serve: a.getDelivery, Operation: huma.Operation{
 		OperationID: "getDelivery", Method: http.MethodGet, Path: "/status/delivery/{delivery_id}",
 		Tags: []string{tagStatus}, Summary: "Read a delivery and all its attempts",

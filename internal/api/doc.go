@@ -4,12 +4,14 @@
 //
 // It makes no decisions about webhooks. Package event says what a subscription may contain, the
 // guard says which addresses may be called, and matching, storing and delivering happen behind the
-// interfaces in Options. It sets no timeouts and no connection limits: those belong to the
+// interfaces in Backend. It sets no timeouts and no connection limits: those belong to the
 // http.Server.
 //
-// Start with router.go, which every request passes through. Then there is one file per resource:
-// subscriptions.go, ingest.go, delivery.go, attempts.go, health.go and docs.go. Only problem.go
-// turns an error into an HTTP status.
+// Start with router.go, which every request passes through. It makes the view of the caller (package
+// view), through which alone a handler reaches what is behind the API, so that nothing of one tenant
+// is visible to another. Then there is one file per resource: tenants.go, subscriptions.go,
+// eventtypes.go, publish.go, ingest.go, delivery.go, attempts.go, keys.go, health.go and docs.go. Only
+// problem.go turns an error into an HTTP status.
 //
 // The JSON bodies are exported types because the schema generator sees only exported types.
 package api

@@ -45,15 +45,15 @@ func docsPages(document *huma.OpenAPI) []docsPage {
 		text, err := writeDocument(document)
 		return newAsset("application/json", text, false), err
 	})
-	openapi := func(w http.ResponseWriter, r *http.Request, _ params) error {
+	openapi := func(w http.ResponseWriter, r *http.Request, _ call) error {
 		f, err := written()
 		if err != nil {
 			return err
 		}
-		return f.serve(w, r, params{})
+		return f.serve(w, r, call{})
 	}
 	return []docsPage{
-		{"/", func(w http.ResponseWriter, r *http.Request, _ params) error {
+		{"/", func(w http.ResponseWriter, r *http.Request, _ call) error {
 			w.Header().Set("Location", relativeTo(r, "docs")) // someone who opens the address in a browser wants the documentation
 			w.WriteHeader(http.StatusFound)
 			return nil
@@ -73,11 +73,11 @@ func docsIndex() handler {
 	page := newAsset(html, indexHTML, false)
 	below := strings.NewReplacer(`"docs/`, `"`, `"openapi.json"`, `"../openapi.json"`).Replace(string(indexHTML))
 	pageBelow := newAsset(html, []byte(below), false)
-	return func(w http.ResponseWriter, r *http.Request, path params) error {
+	return func(w http.ResponseWriter, r *http.Request, c call) error {
 		if strings.HasSuffix(r.URL.Path, "/") {
-			return pageBelow.serve(w, r, path)
+			return pageBelow.serve(w, r, c)
 		}
-		return page.serve(w, r, path)
+		return page.serve(w, r, c)
 	}
 }
 
@@ -104,7 +104,7 @@ func newAsset(contentType string, body []byte, zipped bool) asset {
 
 // serve lets browsers cache the file but revalidate it every time, so that after an update an old
 // script never meets a new document.
-func (f asset) serve(w http.ResponseWriter, r *http.Request, _ params) error {
+func (f asset) serve(w http.ResponseWriter, r *http.Request, _ call) error {
 	h := w.Header()
 	h.Set("Content-Type", f.contentType)
 	h.Set("Content-Security-Policy", docsPolicy)

@@ -34,16 +34,20 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 		},
 		Servers: []*huma.Server{{URL: "."}}, // relative to the document, so any prefix works
 		Tags: []*huma.Tag{
+			{Name: tagTenants, Description: "Whose webhooks they are."},
 			{Name: tagSubscriptions, Description: "Which webhooks go where."},
-			{Name: tagWebhooks, Description: "Publish events."},
+			{Name: tagEventTypes, Description: "What events there are, and what their data looks like."},
+			{Name: tagEvents, Description: "Publish events to all subscriptions of a tenant that match."},
+			{Name: tagWebhooks, Description: "Publish events to one subscription."},
 			{Name: tagStatus, Description: "See what happened to deliveries."},
+			{Name: tagKeys, Description: "Who may use the API."},
 			{Name: tagService, Description: "Health and data integrity of the service."},
 		},
 		Components: &huma.Components{
 			Schemas:   types,
 			Responses: problemResponses(types),
 			SecuritySchemes: map[string]*huma.SecurityScheme{bearerScheme: {
-				Type: "http", Scheme: "bearer", Description: "An API key; `hookferry keys create` creates one. Its scope is `admin` (everything), `publish` (publish events, nothing else) or `read` (read everything except secrets, change nothing). Each operation names the scope it needs. With `serve --dev`, no key is needed.",
+				Type: "http", Scheme: "bearer", Description: "An API key; `hookferry keys create` creates one. Its scope is `admin` (everything), `publish` (publish events, nothing else) or `read` (read everything except secrets and API keys, change nothing). Each operation names the scope it needs. A key may be bound to a tenant: it then sees and uses that tenant alone, and everything of another tenant responds like what does not exist. With `serve --dev`, no key is needed.",
 			}},
 		},
 		Webhooks: map[string]*huma.PathItem{"delivery": outgoing(types)},
@@ -83,14 +87,16 @@ func complete(op *operation) error {
 	}
 	var inPath []*huma.Param
 	for _, name := range path.parameters() {
-		inPath = append(inPath, &huma.Param{
-			Name: name, In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"},
-		})
+		inPath = append(inPath, pathParameter(name))
 	}
 	op.Parameters = append(inPath, op.Parameters...)
 	if op.needs != public {
-		op.Security = []map[string][]string{{bearerScheme: {string(op.needs)}}, {}}
-		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds an API key with the scope " + scopesCovering(op.needs) + ".")
+		op.Security = []map[string][]string{{bearerScheme: {string(narrowest(op.needs))}}, {}}
+		need := "Needs an API key with the scope " + scopesCovering(op.needs)
+		if op.allTenants {
+			need += " that is not bound to a tenant"
+		}
+		op.Description = strings.TrimSpace(op.Description + "\n\n" + need + ".")
 		responses(op.Responses, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	}
 	if op.Method != http.MethodGet {
@@ -99,9 +105,23 @@ func complete(op *operation) error {
 	return nil
 }
 
+// pathParameter describes a parameter of a path. Those without a row are ids.
+func pathParameter(name string) *huma.Param {
+	p := &huma.Param{Name: name, In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"}}
+	switch name {
+	case "id":
+		p.Description, p.Schema.Format = "The id of the subscription, or its uid.", ""
+	case "tenant":
+		p.Description = "The id of the tenant."
+		p.Schema = &huma.Schema{Type: huma.TypeString, MinLength: ptr(1), MaxLength: ptr(64), Pattern: "^[A-Za-z0-9._-]+$"}
+	case "name":
+		p.Description, p.Schema.Format = "The event type.", ""
+	}
+	return p
+}
+
 // problemResponses describes each problem, with an example from the code that sends it.
 func problemResponses(types huma.Registry) map[string]*huma.Response {
-	a := &api{Options: Options{MaxBody: DefaultMaxBody}}
 	in := newSubscriptionInput()
 	described := []struct {
 		err         error
@@ -109,15 +129,15 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 	}{
 		{decode([]byte(`{"target_url": https://example.com}`), &in), "The body, the query or a header can't be read."},
 		{keyProblem(keyNeeded), "The API key, or the signature of an event, is missing or not valid."},
-		{scopeProblem(event.ScopeRead, event.ScopePublish), "The API key is valid, but its scope does not allow this operation."},
+		{scopeProblem(event.ScopeRead, event.ScopePublish), "The API key is valid, but its scope does not allow this operation, or the operation concerns all tenants and the key is bound to one."},
 		{event.ErrNotFound, "Nothing has this id, or the text is not an id. If the id belongs to another kind of object, detail says where that is: for an event's id, it names the paths of its deliveries."},
-		{a.bodyProblem(os.ErrDeadlineExceeded), "The body took too long to arrive."},
-		{event.ErrInactive, "The subscription is not active."},
+		{bodyProblem(os.ErrDeadlineExceeded, DefaultMaxBody), "The body took too long to arrive."},
+		{event.ErrInactive, "What is there does not permit this: the subscription is not active, its uid is taken, the tenant can't be deleted, or the event type exists already."},
 		{changedProblem(17), "If-Match does not name the current revision, which detail gives. Nothing was changed."},
-		{a.tooLarge(), "The body is longer than the limit, which is 1 MiB by default."},
+		{tooLarge(DefaultMaxBody), "The body is longer than the limit, which is 1 MiB by default."},
 		{notJSON([]string{"text/plain"}), "The body is not JSON, or has a Content-Encoding."},
 		{event.Invalid("target_url", event.CheckTarget("mailto:me@example.com")), "The request is well-formed, but some of its values are not accepted; errors lists each field."},
-		{fmt.Errorf("%w: 10000000 deliveries are pending, and HOOKFERRY_MAX_PENDING is 10000000", event.ErrBacklog), "The backlog is full, for the whole service or for this subscription. Nothing was stored."},
+		{fmt.Errorf("%w: 10000000 deliveries are pending, and HOOKFERRY_MAX_PENDING is 10000000", event.ErrBacklog), "The backlog is full, for the whole service or for this subscription, or events come faster than the limit of the tenant. Nothing was stored."},
 		{internalProblem(), "Something went wrong inside Hookferry."},
 		{event.ErrUnavailable, "The database is unavailable, the service is stopping, or too many request bodies are being read at once. The same request may succeed later. If the connection to the database broke during a commit, the request may have taken effect anyway."},
 		{event.ErrFull, "The disk that holds the database is full. Nothing was stored. The same request succeeds once there is free disk space again."},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/hookferry/hookferry/internal/api/view"
 	"github.com/hookferry/hookferry/internal/event"
 )
 
@@ -104,7 +105,7 @@ const maxRaces = 100
 
 // retryChanged calls change with the current subscription until no other change comes between
 // reading and writing it.
-func (a *api) retryChanged(ctx context.Context, s event.Subscription, p precondition, change func(s event.Subscription, revision int64) error) error {
+func (a *api) retryChanged(ctx context.Context, v view.View, s event.Subscription, p precondition, change func(s event.Subscription, revision int64) error) error {
 	for range maxRaces {
 		revision, err := p.revision(s)
 		if err != nil {
@@ -112,9 +113,9 @@ func (a *api) retryChanged(ctx context.Context, s event.Subscription, p precondi
 		}
 		err = change(s, revision)
 		if !errors.Is(err, event.ErrChanged) {
-			return a.notFoundProblem(ctx, err, aSubscription, s.ID)
+			return a.notFoundProblem(ctx, v, err, aSubscription, s.ID)
 		}
-		if s, err = a.liveSubscription(ctx, s.ID); err != nil {
+		if s, err = a.liveSubscription(ctx, v, s.ID); err != nil {
 			return err
 		}
 	}

@@ -70,7 +70,7 @@ type Alive struct {
 	Status string `json:"status" const:"ok"`
 }
 
-func (a *api) getHealth(w http.ResponseWriter, r *http.Request, _ params) error {
+func (a *api) getHealth(w http.ResponseWriter, r *http.Request, _ call) error {
 	h := a.Health(r.Context())
 	status := http.StatusOK
 	if h.Status == StatusDown {
@@ -80,11 +80,11 @@ func (a *api) getHealth(w http.ResponseWriter, r *http.Request, _ params) error 
 	return writeJSON(w, status, h)
 }
 
-func (a *api) getLiveness(w http.ResponseWriter, _ *http.Request, _ params) error {
+func (a *api) getLiveness(w http.ResponseWriter, _ *http.Request, _ call) error {
 	return writeJSON(w, http.StatusOK, Alive{Status: StatusOK})
 }
 
-func (a *api) getReadiness(w http.ResponseWriter, _ *http.Request, _ params) error {
+func (a *api) getReadiness(w http.ResponseWriter, _ *http.Request, _ call) error {
 	if err := a.Ready(); err != nil {
 		return newProblem(http.StatusServiceUnavailable, codeNotReady, "The service does not accept events now: "+err.Error())
 	}

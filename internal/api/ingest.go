@@ -30,8 +30,8 @@ type Filtered struct {
 
 // ingest is the hot path. It checks the body's size and type, passes it on, and writes the response
 // without an encoder.
-func (a *api) ingest(w http.ResponseWriter, r *http.Request, path params) error {
-	subscription, err := path.id("subscription_id")
+func (a *api) ingest(w http.ResponseWriter, r *http.Request, c call) error {
+	subscription, err := c.id("subscription_id")
 	if err != nil {
 		return err
 	}
@@ -44,7 +44,7 @@ func (a *api) ingest(w http.ResponseWriter, r *http.Request, path params) error 
 		return err
 	}
 	defer body.release()
-	done, err := a.Ingest.Ingest(r.Context(), event.Submission{
+	done, err := c.view.Ingest(r.Context(), event.Submission{
 		SubscriptionID: subscription,
 		Body:           body.bytes,
 		ContentType:    body.contentType,
@@ -52,7 +52,7 @@ func (a *api) ingest(w http.ResponseWriter, r *http.Request, path params) error 
 		Header:         r.Header,
 	})
 	if err != nil {
-		return a.notFoundProblem(r.Context(), err, aSubscription, subscription)
+		return a.notFoundProblem(r.Context(), c.view, err, aSubscription, subscription)
 	}
 	if done.Filtered {
 		return writeJSON(w, http.StatusOK, Filtered{Status: "filtered", Reason: done.Reason})
@@ -67,11 +67,18 @@ func idempotencyKey(values []string) (string, error) {
 	if len(values) == 0 {
 		return "", nil
 	}
-	key := values[0]
-	if len(values) > 1 || key == "" || len(key) > 255 || !isPrintable(key) {
-		return "", event.Invalid("Idempotency-Key", "must be one value of 1 to 255 printable ASCII characters")
+	if len(values) > 1 || checkIdempotencyKey(values[0]) != "" {
+		return "", event.Invalid("Idempotency-Key", checkIdempotencyKey(""))
 	}
-	return key, nil
+	return values[0], nil
+}
+
+// checkIdempotencyKey returns what is wrong with an idempotency key, or "".
+func checkIdempotencyKey(key string) string {
+	if key == "" || len(key) > 255 || !isPrintable(key) {
+		return "must be one value of 1 to 255 printable ASCII characters"
+	}
+	return ""
 }
 
 func writeAccepted(w http.ResponseWriter, receipt event.Receipt) {

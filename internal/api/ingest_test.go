@@ -174,7 +174,7 @@ func TestDisconnectedCallerIsNotAnError(t *testing.T) {
 		{t.Context(), true, "something of ours was cancelled"},
 	} {
 		var log safeBuffer
-		a := &api{Options: Options{Log: slog.New(slog.NewTextHandler(&log, nil))}}
+		a := &api{Config: Config{Log: slog.New(slog.NewTextHandler(&log, nil))}}
 		a.fail(httptest.NewRecorder(), httptest.NewRequestWithContext(c.ctx, "GET", "/", nil), context.Canceled)
 		if logged := log.String() != ""; logged != c.logged {
 			t.Errorf("%s: the log is %q", c.reason, log.String())

@@ -29,7 +29,7 @@ type Finding struct {
 	Advice   string     `json:"advice" doc:"What to do."`
 }
 
-func (a *api) getIntegrity(w http.ResponseWriter, r *http.Request, _ params) error {
+func (a *api) getIntegrity(w http.ResponseWriter, r *http.Request, _ call) error {
 	report, err := a.Integrity(r.Context())
 	if err != nil {
 		return err
@@ -43,7 +43,7 @@ func (a *api) integrityOperations(types huma.Registry) []operation {
 		Status: StatusOK, CheckedAt: at, TookMS: 41.2, Findings: []Finding{},
 		Deliveries: map[string]int{"delivered": 12045, "failed": 3, "pending": 12, "cancelled": 0},
 	}
-	return []operation{{needs: event.ScopeRead, serve: a.getIntegrity, Operation: huma.Operation{
+	return []operation{{needs: event.ScopeRead, allTenants: true, serve: a.getIntegrity, Operation: huma.Operation{
 		OperationID: "getIntegrity", Method: http.MethodGet, Path: "/health/integrity",
 		Tags: []string{tagService}, Summary: "Check data integrity",
 		Description: "Reads all stored data, at most once every 30 seconds. `hookferry doctor` makes the same check.",

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +18,11 @@ import (
 // relies on.
 type memory struct {
 	mu            sync.Mutex
+	tenants       []event.Tenant // besides the one that always exists
+	types         []event.EventType
+	published     []event.Publication
+	apiKeys       []event.APIKey
+	keys          map[string]event.Published // of publications, by tenant and idempotency key
 	subscriptions []event.Subscription
 	deliveries    []event.DeliveryReport
 	attempts      []event.AttemptReport
@@ -24,6 +30,7 @@ type memory struct {
 	submissions   []event.Submission
 	replaced      event.Subscription // the argument of the last replace
 	asked         int                // the limit of the last list
+	pages         int                // lists of subscriptions so far
 	fail          error              // returned by every method, if not nil
 	overtake      func()             // if not nil, called without the lock before each change of a subscription
 }
@@ -50,6 +57,7 @@ var testKeys = map[string]event.APIKey{
 	testKey + "-odd":  {Scope: "of a later release"},
 	testKey + "-old":  {Scope: event.ScopeAdmin, ExpiresAt: testTime},
 	testKey + "-gone": {Scope: event.ScopeAdmin, RevokedAt: testTime},
+	testKey + "-acme": {Scope: event.ScopeAdmin, Tenant: "acme", TenantNo: acmeNo},
 }
 
 func (m *memory) FindKey(_ context.Context, text string) (event.APIKey, error) {
@@ -74,10 +82,19 @@ func (m *memory) find(id event.ID) (int, error) {
 func (m *memory) CreateSubscription(_ context.Context, s event.Subscription) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.fail == nil {
-		m.subscriptions = append(m.subscriptions, s)
+	if m.fail != nil {
+		return m.fail
 	}
-	return m.fail
+	t, _ := m.put(event.Tenant{ID: s.Tenant, CreatedAt: s.CreatedAt, UpdatedAt: s.CreatedAt}, false)
+	s.TenantNo = t.No
+	if err := m.checkUID(s); err != nil {
+		return err
+	}
+	if limit := t.Limits.Subscriptions; limit > 0 && m.count(t.No) >= limit {
+		return fmt.Errorf("%w: the tenant has %d subscriptions", event.ErrTenantLimit, limit)
+	}
+	m.subscriptions = append(m.subscriptions, s)
+	return nil
 }
 
 func (m *memory) Subscription(_ context.Context, id event.ID) (event.Subscription, error) {
@@ -90,19 +107,6 @@ func (m *memory) Subscription(_ context.Context, id event.ID) (event.Subscriptio
 	return m.subscriptions[i], nil
 }
 
-func (m *memory) ListSubscriptions(_ context.Context, before event.ID, limit int) ([]event.Subscription, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.asked = limit
-	var page []event.Subscription
-	for _, s := range slices.Backward(m.subscriptions) {
-		if !s.Deleted() && older(s.ID, before) && len(page) < limit {
-			page = append(page, s)
-		}
-	}
-	return page, m.fail
-}
-
 func (m *memory) ReplaceSubscription(_ context.Context, s event.Subscription) (event.Subscription, error) {
 	m.race()
 	m.mu.Lock()
@@ -113,6 +117,9 @@ func (m *memory) ReplaceSubscription(_ context.Context, s event.Subscription) (e
 	}
 	if s.Revision != 0 && s.Revision != m.subscriptions[i].Revision {
 		return event.Subscription{}, event.ErrChanged
+	}
+	if err := m.checkUID(s); err != nil {
+		return event.Subscription{}, err
 	}
 	m.replaced = s
 	s.Revision = m.subscriptions[i].Revision + 1

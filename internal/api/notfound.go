@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hookferry/hookferry/internal/api/view"
 	"github.com/hookferry/hookferry/internal/event"
 )
 
@@ -26,18 +27,18 @@ const maxNamed = 3
 // notFoundProblem turns ErrNotFound into a problem that says where the object with this id is, if it is an
 // object of another kind: all ids look alike, so people mix them up. It returns other errors
 // unchanged.
-func (a *api) notFoundProblem(ctx context.Context, err error, wanted kind, id event.ID) error {
-	if !errors.Is(err, event.ErrNotFound) {
+func (a *api) notFoundProblem(ctx context.Context, v view.View, err error, wanted kind, id event.ID) error {
+	if errors.Is(err, event.ErrTenantNotFound) || !errors.Is(err, event.ErrNotFound) {
 		return err
 	}
-	return newProblem(http.StatusNotFound, "not_found", a.explainNotFound(ctx, wanted, id))
+	return newProblem(http.StatusNotFound, "not_found", a.explainNotFound(ctx, v, wanted, id))
 }
 
 // explainNotFound looks for each kind of object in turn. It treats an object that can't be read as not
 // found: the operation itself has already established that no object of the wanted kind has this
-// id.
-func (a *api) explainNotFound(ctx context.Context, wanted kind, id event.ID) string {
-	if s, err := a.Subscriptions.Subscription(ctx, id); err == nil {
+// id. It finds only what the caller may see.
+func (a *api) explainNotFound(ctx context.Context, v view.View, wanted kind, id event.ID) string {
+	if s, err := v.Subscription(ctx, id); err == nil {
 		if wanted != aSubscription {
 			return otherKind(id, aSubscription, wanted, "its attempts are listed at /status/subscription/"+id.String())
 		}
@@ -46,11 +47,11 @@ func (a *api) explainNotFound(ctx context.Context, wanted kind, id event.ID) str
 		}
 	}
 	if wanted != aDelivery {
-		if _, err := a.History.Delivery(ctx, id); err == nil {
+		if _, err := v.Delivery(ctx, id); err == nil {
 			return otherKind(id, aDelivery, wanted, "it is at /status/delivery/"+id.String())
 		}
 	}
-	if found, err := a.History.EventDeliveries(ctx, id, maxNamed+1); err == nil {
+	if found, err := v.EventDeliveries(ctx, id, maxNamed+1); err == nil {
 		return otherKind(id, anEvent, wanted, deliveryPaths(found))
 	}
 	if wanted == aSubscription {

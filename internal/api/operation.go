@@ -16,21 +16,27 @@ type operation struct {
 	huma.Operation // the documentation; the router uses its Method and Path
 	serve          handler
 	needs          event.Scope // the scope of the key, or public
+	allTenants     bool        // a key that is bound to a tenant may not use it
 }
 
 // The groups of operations in the document.
 const (
+	tagTenants       = "Tenants"
 	tagSubscriptions = "Subscriptions"
+	tagEventTypes    = "Event types"
+	tagEvents        = "Events"
 	tagWebhooks      = "Webhooks"
 	tagStatus        = "Status"
+	tagKeys          = "API keys"
 	tagService       = "Service"
 )
 
 // operations returns the table. types collects the schemas of the bodies.
 func (a *api) operations(types huma.Registry) []operation {
-	all := append(a.subscriptionOperations(types), a.pauseOperations(types)...)
-	all = append(all, a.ingestOperation(types), a.deliveryOperation(types), a.attemptsOperation(types))
-	return slices.Concat(all, a.healthOperations(types), a.integrityOperations(types))
+	status := []operation{a.ingestOperation(types), a.deliveryOperation(types), a.attemptsOperation(types)}
+	return slices.Concat(a.tenantOperations(types), a.subscriptionOperations(types), a.pauseOperations(types), a.eventTypeOperations(types),
+		a.publishOperations(types), status, a.keyOperations(types),
+		[]operation{a.metaOperation(types)}, a.healthOperations(types), a.integrityOperations(types))
 }
 
 func schemaOf[T any](types huma.Registry) *huma.Schema {
@@ -90,6 +96,29 @@ func pageParameters() []*huma.Param {
 			Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"},
 		},
 	}
+}
+
+// listParameters are those of a list with pages in both directions.
+func listParameters() []*huma.Param {
+	all := pageParameters()
+	all[1].Description = "The value of next or prev on another page of the same list, with the same sort. Leave it out for the first page."
+	all[1].Schema = &huma.Schema{Type: huma.TypeString}
+	return all
+}
+
+func queryText(name, description string) *huma.Param {
+	return &huma.Param{Name: name, In: "query", Description: description, Schema: &huma.Schema{Type: huma.TypeString}}
+}
+
+func queryOneOf(name, description string, allowed ...any) *huma.Param {
+	p := queryText(name, description)
+	p.Schema.Enum = allowed
+	return p
+}
+
+// tenantOfUID is the parameter of operations that find a subscription by its uid.
+func tenantOfUID() *huma.Param {
+	return queryText("tenant", "The tenant of the uid in the path; by default the key's own tenant, or "+event.DefaultTenant+".")
 }
 
 func ptr[T any](v T) *T { return &v }

@@ -86,6 +86,8 @@ func problemOf(err error) (p Problem, known bool) {
 		return p, true
 	case errors.As(err, &invalid):
 		return invalidProblem(invalid.Fields...), true
+	case errors.Is(err, event.ErrTenantNotFound):
+		return newProblem(http.StatusNotFound, "tenant_not_found", "No such tenant: "+withoutPrefix(err, event.ErrTenantNotFound)+". It may have been deleted. PUT /tenants/{tenant} creates one, and so does a subscription that names it."), true
 	case errors.Is(err, event.ErrNotFound):
 		return newProblem(http.StatusNotFound, "not_found", "Nothing has this id. It may have been deleted, or it expired."), true
 	case errors.Is(err, event.ErrBadID):
@@ -101,6 +103,17 @@ func problemOf(err error) (p Problem, known bool) {
 	case errors.Is(err, event.ErrKeyReused):
 		return newProblem(http.StatusUnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was already used with another body.").
 			withFields(event.FieldError{Field: "Idempotency-Key", Message: "was already used with another body; use a new key for a new event"}), true
+	case errors.Is(err, event.ErrUIDTaken):
+		return newProblem(http.StatusConflict, "uid_taken", "Another subscription of the tenant has this uid. Nothing was changed; choose another uid, or change that subscription.").
+			withFields(event.FieldError{Field: "uid", Message: "is the uid of another subscription of the tenant"}), true
+	case errors.Is(err, event.ErrBuiltIn):
+		return newProblem(http.StatusConflict, "tenant_built_in", "The tenants default and hookferry always exist and can't be deleted."), true
+	case errors.Is(err, event.ErrRateLimited): // before ErrTenantLimit, which it wraps
+		return newProblem(http.StatusTooManyRequests, "rate_limited", "Nothing was stored: "+withoutPrefix(err, event.ErrRateLimited)+". Try again later."), true
+	case errors.Is(err, event.ErrTenantLimit):
+		return newProblem(http.StatusUnprocessableEntity, "tenant_limit", "Nothing was changed: "+withoutPrefix(err, event.ErrTenantLimit)+"."), true
+	case errors.Is(err, event.ErrNotTaken):
+		return newProblem(http.StatusServiceUnavailable, "not_taken", "Nothing of this event was stored, because the batch took too long or made too many deliveries before its turn. Publish it again, in another batch."), true
 	case errors.Is(err, event.ErrBacklog):
 		return newProblem(http.StatusTooManyRequests, "backlog_full",
 			"The backlog is full: "+withoutPrefix(err, event.ErrBacklog)+". Nothing was stored; try again later."), true
@@ -108,7 +121,7 @@ func problemOf(err error) (p Problem, known bool) {
 		return newProblem(http.StatusServiceUnavailable, "secrets_sealed", event.Clip("Nothing was done: "+withoutPrefix(err, event.ErrSealed)+".", 600)), true
 	case errors.Is(err, event.ErrFull):
 		return newProblem(http.StatusInsufficientStorage, "storage_full", "Nothing was stored: the disk that holds the database is full. The operator has to free disk space; the service then continues by itself. No accepted event is lost. Try again later."), true
-	case errors.Is(err, event.ErrUnavailable):
+	case errors.Is(err, event.ErrUnavailable), errors.Is(err, event.ErrStale):
 		return newProblem(http.StatusServiceUnavailable, "unavailable", "The database can't be reached or written right now. Try again. The event may have been stored anyway; an Idempotency-Key keeps it from being stored twice."), true
 	}
 	return internalProblem(), false
@@ -122,10 +135,18 @@ func withoutPrefix(err, kind error) string {
 // fail responds to a request that ended with an error.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p, known := problemOf(err)
-	if gone := errors.Is(err, context.Canceled) && r.Context().Err() != nil; !known && !gone {
-		a.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", event.Clip(r.URL.Path, 200), "error", err)
+	if !known {
+		a.logFailed(r, err)
 	}
 	a.refuse(w, p)
+}
+
+// logFailed logs an error that is not the caller's, unless the caller has gone.
+func (a *api) logFailed(r *http.Request, err error) {
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		return
+	}
+	a.Log.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", event.Clip(r.URL.Path, 200), "error", err)
 }
 
 // refuse responds with a problem. It counts the problem unless it is the response to a probe.
@@ -136,24 +157,27 @@ func (a *api) refuse(w http.ResponseWriter, p Problem) {
 	writeProblem(w, p)
 }
 
-// How long callers are asked to wait, in seconds: for something that may pass at any moment, and
-// for a full backlog or disk, which takes longer.
+// How long callers are asked to wait, in seconds: for something that may pass at any moment, for the
+// next event that a tenant's rate permits, and for a full backlog or disk, which takes longer.
 const (
 	retryAfter     = "2"
+	retryAfterRate = "1"
 	retryAfterFull = "30"
 	challenge      = `Bearer realm="hookferry"`
 )
 
 func writeProblem(w http.ResponseWriter, p Problem) {
 	h := w.Header()
-	switch p.Status {
-	case http.StatusUnauthorized:
+	switch {
+	case p.Code == "rate_limited":
+		h.Set("Retry-After", retryAfterRate)
+	case p.Status == http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", challenge)
-	case http.StatusServiceUnavailable:
+	case p.Status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
-	case http.StatusTooManyRequests, http.StatusInsufficientStorage:
+	case p.Status == http.StatusTooManyRequests, p.Status == http.StatusInsufficientStorage:
 		h.Set("Retry-After", retryAfterFull)
-	case http.StatusRequestTimeout:
+	case p.Status == http.StatusRequestTimeout:
 		h.Set("Connection", "close")
 	}
 	h.Set("Content-Type", "application/problem+json")

@@ -9,17 +9,28 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hookferry/hookferry/internal/api/view"
 	"github.com/hookferry/hookferry/internal/event"
 )
 
 // handler serves one operation. If it returns an error, it must not have written anything: api.fail
 // writes the response.
-type handler func(w http.ResponseWriter, r *http.Request, path params) error
+type handler func(w http.ResponseWriter, r *http.Request, c call) error
+
+// call is what a handler gets besides the request: the parameters of its path, who the caller is,
+// and what the caller may see and use.
+type call struct {
+	params
+	caller string // the name of the API key; "" if none was needed
+	view   view.View
+}
 
 type endpoint struct {
 	serve handler
 	needs event.Scope // the scope of the key; "" is covered only by admin
-	route string      // method and path, as they were added
+	// allTenants refuses keys that are bound to a tenant.
+	allTenants bool
+	route      string // method and path, as they were added
 }
 
 // resource is everything at one path: an endpoint for each method.
@@ -157,13 +168,12 @@ func cutSegment(path string, isEscaped bool) (segment, rest string, ok bool) {
 	return segment, rest, err == nil
 }
 
-// params are the parameters in the path of a request, and its caller. A parameter is cut out when
-// it is read, so that routing allocates nothing.
+// params are the parameters in the path of a request. A parameter is cut out when it is read, so that
+// routing allocates nothing.
 type params struct {
 	pattern   pattern
 	path      string
 	isEscaped bool
-	caller    string // the name of the API key; "" if none was needed
 }
 
 // get returns the parameter with that name. A name that the path does not have is a bug in this
@@ -218,12 +228,11 @@ func (a *api) route(w http.ResponseWriter, r *http.Request) error {
 		}
 		return newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "This path supports "+res.allow+".")
 	}
-	caller, err := a.authorize(w, r, e.needs)
+	key, err := a.authorize(w, r, e)
 	if err != nil {
 		return err
 	}
-	in.caller = caller
-	return e.serve(w, r, in)
+	return e.serve(w, r, call{params: in, caller: key.Name, view: a.views.For(key)})
 }
 
 // panicText returns the text of a panic's cause for the log. It returns only the type of a value that

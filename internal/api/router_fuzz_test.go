@@ -76,7 +76,7 @@ func (r *slowRouter) find(u *url.URL) (allow string, values []string) {
 	}
 	best, methods := "", []string{http.MethodOptions}
 	for _, route := range r.routes {
-		found, fits := match(route.segments, decoded)
+		found, fits := matchPath(route.segments, decoded)
 		if !fits {
 			continue
 		}
@@ -95,7 +95,7 @@ func (r *slowRouter) find(u *url.URL) (allow string, values []string) {
 	return strings.Join(methods, ", "), values
 }
 
-func match(pattern, path []string) (values []string, fits bool) {
+func matchPath(pattern, path []string) (values []string, fits bool) {
 	if len(pattern) != len(path) {
 		return nil, false
 	}

@@ -69,8 +69,8 @@ func (s *server) handler() *api { return s.Config.Handler.(*api) }
 func testOptions(m *memory) Options {
 	var mu sync.Mutex
 	now := testTime
-	return Options{
-		Version: "1.2.3", Ingest: m, Subscriptions: m, History: m, Retention: 72 * time.Hour,
+	return Options{Backend: Backend{Ingest: m, Publish: m, Tenants: m, EventTypes: m, Subscriptions: m, History: m, KeyStore: m}, Config: Config{
+		Version: "1.2.3", Retention: 72 * time.Hour,
 		CheckTarget: func(target string) error {
 			if strings.Contains(target, "10.0.0.") {
 				return errors.New("is a private address (RFC 1918), which may not be called")
@@ -94,7 +94,7 @@ func testOptions(m *memory) Options {
 			now = now.Add(time.Second + 123456*time.Nanosecond)
 			return now
 		},
-	}
+	}}
 }
 
 type safeBuffer struct {
@@ -169,17 +169,35 @@ func (s *server) do(method, path, body string, headers ...string) reply {
 	if err != nil {
 		s.Fatalf("%s %s: read the answer: %v", method, path, err)
 	}
+	return readReply(s.T, method+" "+path, resp, text)
+}
+
+// readReply returns a response, and checks what must be true of each.
+func readReply(t *testing.T, request string, resp *http.Response, text []byte) reply {
+	t.Helper()
 	r := reply{status: resp.StatusCode, header: resp.Header, text: string(text)}
 	if strings.Contains(resp.Header.Get("Content-Type"), "json") && len(text) > 0 {
 		if err := json.Unmarshal(text, &r.json); err != nil {
-			s.Errorf("%s %s: the answer is not a JSON object: %v\n%s", method, path, err, text)
+			t.Errorf("%s: the answer is not a JSON object: %v\n%s", request, err, text)
 		}
 		if text[len(text)-1] != '\n' || strings.HasSuffix(string(text), "\n\n") {
-			s.Errorf("%s %s: the response does not end with one line end: %q", method, path, text)
+			t.Errorf("%s: the response does not end with one line end: %q", request, text)
 		}
 	}
-	checkReply(s.T, method, r)
+	method, _, _ := strings.Cut(request, " ")
+	checkReply(t, method, r)
 	return r
+}
+
+// direct is do without a connection, for tests with thousands of requests.
+func (s *server) direct(method, path, body string) reply {
+	s.Helper()
+	req := httptest.NewRequest(method, path, strings.NewReader(body))
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+s.key)
+	w := httptest.NewRecorder()
+	s.Config.Handler.ServeHTTP(w, req)
+	return readReply(s.T, method+" "+path, w.Result(), w.Body.Bytes())
 }
 
 // internals are names from the code and its libraries, which responses must not contain.

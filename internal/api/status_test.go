@@ -27,7 +27,7 @@ func TestDeliveryListsAllAttempts(t *testing.T) {
 	want := map[string]any{
 		"id": delivery.String(), "subscription_id": id, "event_id": s.memory.deliveries[0].Delivery.EventID.String(), "event": "user.created",
 		"status": "pending", "created_at": "2026-11-23T17:44:00Z", "next_attempt_at": "2026-11-23T17:44:00Z", "settled_at": nil, "attempts": []any{},
-		"held_reason": nil,
+		"held_reason": nil, "tenant": "default",
 	}
 	if diff := cmp.Diff(want, pending.json); diff != "" {
 		t.Error(diff)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"encoding/json"
 	"math"
 	"time"
 
@@ -11,9 +12,16 @@ import (
 // Subscription is a subscription in a response. Its secret is never shown.
 type Subscription struct {
 	ID                   event.ID          `json:"id" format:"uuid"`
+	Tenant               string            `json:"tenant" doc:"The tenant that it belongs to. It never changes."`
+	UID                  *string           `json:"uid" doc:"The caller's own id, unique in the tenant; null if it has none."`
+	Name                 string            `json:"name"`
 	TargetURL            string            `json:"target_url" format:"uri"`
 	Description          string            `json:"description"`
 	EventTypes           []string          `json:"event_types" nullable:"false" doc:"Patterns of the event types that the subscription wants; empty: all."`
+	Channels             []string          `json:"channels" nullable:"false" doc:"A published event must have one of these channels; empty: none is needed."`
+	Filter               json.RawMessage   `json:"filter" doc:"The condition on the event; null: none."`
+	Metadata             map[string]string `json:"metadata" doc:"The caller's own data about the subscription. It is never sent to the endpoint."`
+	State                string            `json:"state" enum:"disabled,paused,failing,healthy" doc:"The first of these that applies."`
 	IsActive             bool              `json:"is_active" doc:"Whether the subscription accepts events and delivers them."`
 	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry disabled the subscription; null if it did not."`
 	PausedAt             *time.Time        `json:"paused_at" doc:"When the subscription was paused; null if it is not paused."`
@@ -24,6 +32,7 @@ type Subscription struct {
 	NotBefore            *time.Time        `json:"not_before" doc:"The latest time until which the endpoint asked for no requests, with Retry-After on a 429, 502, 503 or 504. It may be in the past. null if it never asked."`
 	RequireSignature     bool              `json:"require_signature" doc:"Whether events must be signed."`
 	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
+	Secret               *string           `json:"secret,omitempty" doc:"Only in the response to a create with generate_secret, once: the new secret."`
 	HeldReason           string            `json:"held_reason,omitempty" doc:"Only if the subscription's secrets can't be decrypted: the reason why its deliveries are held back."`
 	Headers              map[string]string `json:"headers" doc:"Headers of every request, with their names exactly as they were given. The value of a header that looks like a credential is shown as [hidden]."`
 	TimeoutSeconds       *float64          `json:"timeout_seconds" doc:"null: the default of the service."`
@@ -36,19 +45,19 @@ type Subscription struct {
 	Warnings             []string          `json:"warnings,omitempty" nullable:"false" doc:"Only in the response to a create, a replace or a patch: input that was accepted but is unwise, or was understood differently from how it was written, and fields that a replace has reset."`
 }
 
-// SubscriptionList is one page of subscriptions.
-type SubscriptionList struct {
-	Data []Subscription `json:"data" nullable:"false"`
-	Next *string        `json:"next" doc:"The cursor of the next page; null on the last one."`
-}
-
 // SubscriptionInput contains the fields that a caller can set. Before decoding, it holds the
 // defaults of newSubscriptionInput.
 type SubscriptionInput struct {
 	TargetURL            string            `json:"target_url" format:"uri" maxLength:"2048" doc:"The URL of the endpoint: http:// or https://, without user name or fragment. White space around it is removed, and an international host name is converted to ASCII (UTS 46), each with a warning."`
+	Tenant               *string           `json:"tenant,omitempty" nullable:"true" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9._-]+$" doc:"The tenant that the subscription belongs to; absent or null: the tenant of the key, or default. A key for all tenants creates the tenant if it does not exist. It can't be changed: a replace or patch may only repeat it."`
+	UID                  *string           `json:"uid,omitempty" nullable:"true" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9._-]+$" doc:"Your own id for the subscription, unique in its tenant. It must not look like a UUID. Paths take it instead of the id. Absent or null: a new subscription has none, and a replaced one keeps its own. In a patch, null removes it."`
+	Name                 string            `json:"name,omitempty" nullable:"true" maxLength:"200" doc:"A name for people."`
 	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature; the bytes of any other secret are used as they are. 24 to 64 random bytes are recommended. A secret that was damaged in copying is refused. Absent or null: a new subscription has no secret, and a replaced subscription keeps its secret. [hidden] keeps the secret too. In a patch, null removes it."`
 	Description          string            `json:"description,omitempty" nullable:"true" maxLength:"1000"`
 	EventTypes           []string          `json:"event_types,omitempty" nullable:"true" maxItems:"100" doc:"The event types that the subscription wants, exact (user.created) or by prefix (user.* matches one or more levels); absent, null or empty: all."`
+	Channels             []string          `json:"channels,omitempty" nullable:"true" maxItems:"10" doc:"Of an event that is published to the tenant, one channel must be among these; absent, null or empty: none is needed. They do not apply to events published to this subscription alone, with /webhooks/ingest."`
+	Filter               json.RawMessage   `json:"filter,omitempty" nullable:"true" doc:"A condition on the event, such as {\"data\": {\"amount\": {\"$gte\": 100}}}; absent or null: none. A patch replaces it as a whole."`
+	Metadata             map[string]string `json:"metadata,omitempty" nullable:"true" maxProperties:"50" doc:"Your own data about the subscription, up to 4 KiB. It is never sent to the endpoint."`
 	IsActive             bool              `json:"is_active,omitempty" nullable:"true" default:"true" doc:"Whether the subscription accepts events and delivers them. true also clears disabled_reason."`
 	RequireSignature     bool              `json:"require_signature,omitempty" nullable:"true" default:"false" doc:"Whether events must be signed with the secret."`
 	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Headers of every request, with their names exactly as given. Accept is */* unless it is set here. The value [hidden], as shown by a read, keeps the stored value."`
@@ -64,6 +73,7 @@ type SubscriptionInput struct {
 type SubscriptionReplaceInput struct {
 	SubscriptionInput
 	ID             any `json:"id,omitempty" readOnly:"true" doc:"Ignored."`
+	State          any `json:"state,omitempty" readOnly:"true" doc:"Ignored."`
 	DisabledReason any `json:"disabled_reason,omitempty" readOnly:"true" doc:"Ignored."`
 	PausedAt       any `json:"paused_at,omitempty" readOnly:"true" doc:"Ignored."`
 	PausedBy       any `json:"paused_by,omitempty" readOnly:"true" doc:"Ignored."`
@@ -76,6 +86,12 @@ type SubscriptionReplaceInput struct {
 	CreatedAt      any `json:"created_at,omitempty" readOnly:"true" doc:"Ignored."`
 	UpdatedAt      any `json:"updated_at,omitempty" readOnly:"true" doc:"Ignored."`
 	Warnings       any `json:"warnings,omitempty" readOnly:"true" doc:"Ignored."`
+}
+
+// SubscriptionCreateInput is a SubscriptionInput for a new subscription.
+type SubscriptionCreateInput struct {
+	SubscriptionInput
+	GenerateSecret bool `json:"generate_secret,omitempty" nullable:"true" default:"false" doc:"Whether Hookferry makes a secret of 32 random bytes. The response contains it in secret; no later response does. It can't be given together with secret."`
 }
 
 func newSubscriptionInput() SubscriptionInput { return SubscriptionInput{IsActive: true} }
@@ -119,7 +135,9 @@ func (in *SubscriptionInput) keepHiddenSecret(stored event.Subscription) []event
 // show returns a subscription as callers see it.
 func show(s event.Subscription) Subscription {
 	out := Subscription{
-		ID: s.ID, TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes,
+		ID: s.ID, Tenant: s.Tenant, UID: orNull(s.UID), Name: s.Name,
+		Channels: s.Channels, Filter: s.Filter, Metadata: s.Metadata, State: stateOf(&s),
+		TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes,
 		IsActive: s.Active, DisabledReason: orNull(s.DisabledReason),
 		PausedAt: timeOrNull(s.PausedAt), PausedBy: orNull(s.PausedBy), PausedReason: orNull(s.PausedReason),
 		FailingSince: timeOrNull(s.Health.FailingSince), RefusedSince: timeOrNull(s.Health.RefusedSince), NotBefore: timeOrNull(s.Health.NotBefore),

@@ -14,53 +14,47 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 		{needs: event.ScopeAdmin, serve: a.createSubscription, Operation: huma.Operation{
 			OperationID: "createSubscription", Method: http.MethodPost, Path: "/subscriptions/",
 			Tags: []string{tagSubscriptions}, Summary: "Create a subscription",
-			Description: "A field that is absent or null gets its default. Unknown and duplicate names are refused.",
-			RequestBody: request[SubscriptionInput](types, subscriptionExamples...),
+			Description: "A field that is absent or null gets its default. Unknown and duplicate names are refused. If another subscription of the tenant has the uid, the response is 409.",
+			RequestBody: request[SubscriptionCreateInput](types, append(subscriptionExamples, createExample)...),
 			Responses: responses(map[string]*huma.Response{
 				"201": withHeader(withETag(jsonResponse(types, "The stored subscription.", exampleSubscription())), "Location", "The path of the subscription, relative to that of the request (RFC 3986, section 5).", "../subscriptions/"+exampleSubscriptionID),
-			}, 400, 408, 413, 415, 422),
+			}, 400, 404, 408, 409, 413, 415, 422),
 		}},
-		{needs: event.ScopeRead, serve: a.listSubscriptions, Operation: huma.Operation{
-			OperationID: "listSubscriptions", Method: http.MethodGet, Path: "/subscriptions/",
-			Tags: []string{tagSubscriptions}, Summary: "List subscriptions, newest first",
-			Parameters: pageParameters(),
-			Responses: responses(map[string]*huma.Response{
-				"200": jsonResponse(types, "One page.", SubscriptionList{Data: []Subscription{exampleSubscription()}}),
-			}, 400, 422),
-		}},
+		a.listSubscriptionsOperation(types),
 		{needs: event.ScopeRead, serve: a.getSubscription, Operation: huma.Operation{
 			OperationID: "getSubscription", Method: http.MethodGet, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Read a subscription",
+			Parameters: []*huma.Param{tenantOfUID()},
 			Responses: responses(map[string]*huma.Response{
 				"200": withETag(jsonResponse(types, "The subscription.", exampleSubscription())),
-			}, 404),
+			}, 400, 404, 422),
 		}},
 		{needs: event.ScopeAdmin, serve: a.replaceSubscription, Operation: huma.Operation{
 			OperationID: "replaceSubscription", Method: http.MethodPut, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Replace a subscription",
-			Description: "Fields that are absent or null are reset to their defaults, except the secret, which stays; warnings list the fields that lost a value. You can read a subscription, change it and send it back: fields that only the service sets are ignored, and a header value of [hidden] keeps the stored value. is_active: true activates a subscription that was disabled.",
-			Parameters:  []*huma.Param{ifMatch()},
+			Description: "Fields that are absent or null are reset to their defaults, except the secret and the uid, which stay; warnings list the fields that lost a value. You can read a subscription, change it and send it back: fields that only the service sets are ignored, and a header value of [hidden] keeps the stored value. is_active: true activates a subscription that was disabled.",
+			Parameters:  []*huma.Param{tenantOfUID(), ifMatch()},
 			RequestBody: request[SubscriptionReplaceInput](types, subscriptionExamples...),
 			Responses: responses(map[string]*huma.Response{
 				"200": withETag(jsonResponse(types, "The changed subscription.", exampleSubscription())),
-			}, 400, 404, 408, 412, 413, 415, 422),
+			}, 400, 404, 408, 409, 412, 413, 415, 422),
 		}},
 		{needs: event.ScopeAdmin, serve: a.patchSubscription, Operation: huma.Operation{
 			OperationID: "patchSubscription", Method: http.MethodPatch, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Change some fields of a subscription",
-			Description: "A JSON merge patch (RFC 7396): fields that the body does not name stay as they are. null resets a field to its default, and removes the secret. Only the named headers change: null removes a header, and [hidden] keeps its value. A list is replaced as a whole. Fields that only the service sets are ignored.",
-			Parameters:  []*huma.Param{ifMatch()},
+			Description: "A JSON merge patch (RFC 7396): fields that the body does not name stay as they are. null resets a field to its default, and removes the secret or the uid. Only the named headers and metadata change: null removes an entry, and [hidden] keeps the value of a header. A list and the filter are replaced as a whole. Fields that only the service sets are ignored.",
+			Parameters:  []*huma.Param{tenantOfUID(), ifMatch()},
 			RequestBody: mergePatchBody(types),
 			Responses: responses(map[string]*huma.Response{
 				"200": withETag(jsonResponse(types, "The changed subscription.", exampleSubscription())),
-			}, 400, 404, 408, 412, 413, 415, 422),
+			}, 400, 404, 408, 409, 412, 413, 415, 422),
 		}},
 		{needs: event.ScopeAdmin, serve: a.deleteSubscription, Operation: huma.Operation{
 			OperationID: "deleteSubscription", Method: http.MethodDelete, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Delete a subscription",
 			Description: "Pending deliveries are cancelled. A request in flight is not aborted; if the endpoint accepts it, the delivery counts as delivered. The history stays readable until it expires (LOG_RETENTION).",
-			Parameters:  []*huma.Param{ifMatch()},
-			Responses:   responses(map[string]*huma.Response{"204": {Description: "The subscription is deleted."}}, 400, 404, 412),
+			Parameters:  []*huma.Param{tenantOfUID(), ifMatch()},
+			Responses:   responses(map[string]*huma.Response{"204": {Description: "The subscription is deleted."}}, 400, 404, 412, 422),
 		}},
 	}
 }
@@ -68,8 +62,10 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 var subscriptionExamples = []namedExample{
 	{"basic", "An endpoint on the internet", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "event_types": ["user.created", "user.updated"]}`},
 	{"local", "An endpoint on this machine, for serve --dev", `{"target_url": "http://localhost:9000/webhook", "secret": "my_secret_key", "event_types": ["user.*"]}`},
-	{"every_field", "Every field", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "description": "Orders for the shop", "event_types": ["order.*"], "is_active": true, "require_signature": false, "headers": {"X-Team": "shop"}, "timeout_seconds": 5, "retry_schedule_seconds": [10, 60, 600], "max_in_flight": 4, "rate_per_second": 20, "body": "data"}`},
+	{"every_field", "Every field", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "description": "Orders for the shop", "event_types": ["order.*"], "is_active": true, "require_signature": false, "headers": {"X-Team": "shop"}, "timeout_seconds": 5, "retry_schedule_seconds": [10, 60, 600], "max_in_flight": 4, "rate_per_second": 20, "body": "data", "uid": "shop-orders", "name": "Shop", "channels": ["eu"], "filter": {"data": {"amount": {"$gte": 100}}}, "metadata": {"team": "shop"}}`},
 }
+
+var createExample = namedExample{"tenant", "For a tenant, with a new secret in the response", `{"tenant": "acme", "target_url": "https://example.com/webhook", "generate_secret": true}`}
 
 var patchExamples = []namedExample{
 	{"pattern", "Other event types", `{"event_types": ["order.*"]}`},
@@ -105,7 +101,7 @@ func exampleID(s string) event.ID {
 
 func exampleSubscription() Subscription {
 	return show(event.Subscription{
-		ID: exampleID(exampleSubscriptionID), TargetURL: "https://example.com/webhook",
+		ID: exampleID(exampleSubscriptionID), Tenant: event.DefaultTenant, TargetURL: "https://example.com/webhook",
 		EventTypes: []string{"user.created", "user.updated"}, Secrets: []event.Secret{"example"},
 		Headers: map[string]string{"X-Team": "shop", "Authorization": "example"}, Active: true,
 		CreatedAt: exampleTime(0), UpdatedAt: exampleTime(0),

@@ -1,6 +1,8 @@
 package api
 
 import (
+	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -24,6 +26,25 @@ var subscriptionFields = []field{
 		func(event.Subscription) bool { return false },
 	},
 	{
+		"tenant", // checkIdentity refuses another tenant
+		func(*event.Subscription, SubscriptionInput) {},
+		func(event.Subscription) bool { return false },
+	},
+	{
+		"uid",
+		func(s *event.Subscription, in SubscriptionInput) {
+			if in.UID != nil {
+				s.UID = *in.UID
+			}
+		},
+		func(event.Subscription) bool { return false }, // a PUT without a uid keeps it
+	},
+	{
+		"name",
+		func(s *event.Subscription, in SubscriptionInput) { s.Name = in.Name },
+		func(s event.Subscription) bool { return s.Name == "" },
+	},
+	{
 		"secret",
 		func(s *event.Subscription, in SubscriptionInput) {
 			if in.Secret != nil {
@@ -41,6 +62,25 @@ var subscriptionFields = []field{
 		"event_types",
 		func(s *event.Subscription, in SubscriptionInput) { s.EventTypes = in.EventTypes },
 		func(s event.Subscription) bool { return len(s.EventTypes) == 0 },
+	},
+	{
+		"channels",
+		func(s *event.Subscription, in SubscriptionInput) { s.Channels = orNone(in.Channels) },
+		func(s event.Subscription) bool { return len(s.Channels) == 0 },
+	},
+	{
+		"filter",
+		func(s *event.Subscription, in SubscriptionInput) { s.Filter = compact(in.Filter) },
+		func(s event.Subscription) bool { return s.Filter == nil },
+	},
+	{
+		"metadata",
+		func(s *event.Subscription, in SubscriptionInput) {
+			if s.Metadata = in.Metadata; len(s.Metadata) == 0 {
+				s.Metadata = nil // the default is stored in one form
+			}
+		},
+		func(s event.Subscription) bool { return len(s.Metadata) == 0 },
 	},
 	{
 		"is_active",
@@ -90,6 +130,34 @@ var subscriptionFields = []field{
 		},
 		func(s event.Subscription) bool { return s.Body == "" },
 	},
+}
+
+// orNone returns nil for an empty list: the default is stored in one form.
+func orNone(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+// compact removes white space from JSON, as stores do, so that a create and a read show the same.
+func compact(raw []byte) json.RawMessage {
+	v := jsontext.Value(slices.Clone(raw))
+	if len(v) == 0 || v.Compact() != nil { // it was parsed before, so it can be compacted
+		return raw
+	}
+	return json.RawMessage(v)
+}
+
+// checkIdentity checks the fields that tell subscriptions apart.
+func (in *SubscriptionInput) checkIdentity(stored event.Subscription) (faults []event.FieldError) {
+	if in.Tenant != nil && *in.Tenant != stored.Tenant {
+		faults = append(faults, event.FieldError{Field: "tenant", Message: "can't be changed; create a subscription in the other tenant"})
+	}
+	if in.UID != nil && *in.UID == "" {
+		faults = append(faults, event.FieldError{Field: "uid", Message: "must not be empty; in a PATCH, null removes it"})
+	}
+	return faults
 }
 
 // schedule returns nil for the schedule of the service, and an empty policy for no retries.

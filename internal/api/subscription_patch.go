@@ -20,12 +20,13 @@ const mergePatch = "application/merge-patch+json"
 type SubscriptionPatchInput struct {
 	TargetURL string             `json:"target_url,omitempty" format:"uri" maxLength:"2048" doc:"The URL of the endpoint: http:// or https://, without user name or fragment."`
 	Headers   map[string]*string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Headers to set. The value null removes a header, [hidden] keeps the stored value, and headers that are not named stay. null instead of the object removes all headers."`
+	Metadata  map[string]*string `json:"metadata,omitempty" nullable:"true" maxProperties:"50" doc:"Entries to set. The value null removes an entry, and entries that are not named stay. null instead of the object removes all."`
 	SubscriptionReplaceInput
 }
 
 // patchSubscription changes the fields that the body names.
-func (a *api) patchSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	stored, wanted, err := a.subscriptionToChange(r, path)
+func (a *api) patchSubscription(w http.ResponseWriter, r *http.Request, c call) error {
+	stored, wanted, err := a.subscriptionToChange(r, c)
 	if err != nil {
 		return err
 	}
@@ -43,13 +44,13 @@ func (a *api) patchSubscription(w http.ResponseWriter, r *http.Request, path par
 	if err != nil {
 		return err
 	}
-	return a.retryChanged(r.Context(), stored, wanted, func(stored event.Subscription, _ int64) error {
+	return a.retryChanged(r.Context(), c.view, stored, wanted, func(stored event.Subscription, _ int64) error {
 		s, in, err := a.patched(stored, p)
 		if err != nil {
 			return err
 		}
 		s.Revision = stored.Revision // the store fails if someone has changed it since it was read
-		if s, err = a.Subscriptions.ReplaceSubscription(r.Context(), s); err != nil {
+		if s, err = c.view.ReplaceSubscription(r.Context(), s); err != nil {
 			return err
 		}
 		return writeSubscription(w, http.StatusOK, s, in, nil)
@@ -68,8 +69,9 @@ func isMergePatch(contentType []string) bool {
 // patch is the body of a PATCH.
 type patch struct {
 	SubscriptionInput
-	names   members
-	headers map[string]*string
+	names    members
+	headers  map[string]*string
+	metadata map[string]*string
 }
 
 func readPatch(body []byte) (patch, error) {
@@ -83,7 +85,7 @@ func readPatch(body []byte) (patch, error) {
 		return patch{}, &event.InvalidError{Fields: inOrder(faults, &in.SubscriptionReplaceInput)}
 	}
 	in.SubscriptionInput.TargetURL = in.TargetURL
-	return patch{SubscriptionInput: in.SubscriptionInput, names: m, headers: in.Headers}, nil
+	return patch{SubscriptionInput: in.SubscriptionInput, names: m, headers: in.Headers, metadata: in.Metadata}, nil
 }
 
 // patched returns the subscription to store, and the input with each [hidden] resolved.
@@ -93,12 +95,18 @@ func (a *api) patched(stored event.Subscription, p patch) (event.Subscription, S
 		return stored, in, fmt.Errorf("%w: %s", event.ErrSealed, stored.Sealed)
 	}
 	removesSecret := names.has("secret") && in.Secret == nil
-	faults := in.keepHiddenSecret(stored)
+	faults := append(in.keepHiddenSecret(stored), in.checkIdentity(stored)...)
 	if names.hasValue("headers") {
 		merged, more := mergeHeaders(p.headers, stored.Headers)
 		in.Headers, faults = merged, append(faults, more...)
 	}
+	if names.hasValue("metadata") {
+		in.Metadata = mergeMetadata(p.metadata, stored.Metadata)
+	}
 	s := in.apply(stored, names.has)
+	if names.has("uid") && in.UID == nil {
+		s.UID = ""
+	}
 	if removesSecret {
 		s.Secrets = []event.Secret{}
 	}
@@ -128,6 +136,20 @@ func (a *api) newFaults(err error, stored event.Subscription, names members) err
 		return nil
 	}
 	return &event.InvalidError{Fields: left}
+}
+
+// mergeMetadata applies a patch of metadata.
+func mergeMetadata(patch map[string]*string, stored map[string]string) map[string]string {
+	merged := maps.Clone(stored)
+	if merged == nil {
+		merged = map[string]string{}
+	}
+	for name, value := range patch {
+		if delete(merged, name); value != nil {
+			merged[name] = *value
+		}
+	}
+	return merged
 }
 
 // mergeHeaders applies a patch of headers. The case of their names does not matter.

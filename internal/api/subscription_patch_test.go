@@ -30,7 +30,7 @@ func TestPatch(t *testing.T) {
 		{"a default, said by its value", `{"description": "", "rate_per_second": 0}`, map[string]any{"description": "", "rate_per_second": nil}},
 		{"null means the default: a text", `{"description": null}`, map[string]any{"description": ""}},
 		{"null means the default: a list", `{"event_types": null}`, map[string]any{"event_types": []any{}}},
-		{"null means the default: true", `{"is_active": null}`, map[string]any{"is_active": true}},
+		{"null means the default: true", `{"is_active": null}`, map[string]any{"is_active": true, "state": "healthy"}},
 		{"null means the default: false", `{"require_signature": null}`, map[string]any{"require_signature": false}},
 		{"null means the default: the service's settings", `{"timeout_seconds": null, "retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null, "body": null}`, map[string]any{
 			"timeout_seconds": nil, "retry_schedule_seconds": nil, "max_in_flight": nil, "rate_per_second": nil, "body": "envelope",

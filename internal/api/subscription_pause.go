@@ -20,8 +20,8 @@ const anonymous = "anonymous"
 // pauseSubscription pauses a subscription. Pausing it again does not change the time. It changes
 // who paused it and why only if it gives a reason: someone who repeats a pause without a reason
 // does not mean to erase what another person wrote.
-func (a *api) pauseSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	s, err := a.subscriptionInPath(r, path)
+func (a *api) pauseSubscription(w http.ResponseWriter, r *http.Request, c call) error {
+	s, err := a.subscriptionInPath(r, c)
 	if err != nil {
 		return err
 	}
@@ -29,27 +29,27 @@ func (a *api) pauseSubscription(w http.ResponseWriter, r *http.Request, path par
 	if err := a.readOptional(r, &in); err != nil {
 		return err
 	}
-	p := event.Pause{At: a.now(), By: cmp.Or(path.caller, anonymous), Reason: in.Reason}
+	p := event.Pause{At: a.now(), By: cmp.Or(c.caller, anonymous), Reason: in.Reason}
 	if err := p.Check(); err != nil {
 		return err
 	}
 	if !s.Paused() || in.Reason != "" {
-		if s, err = a.Subscriptions.PauseSubscription(r.Context(), s.ID, p); err != nil {
-			return a.notFoundProblem(r.Context(), err, aSubscription, s.ID)
+		if s, err = c.view.PauseSubscription(r.Context(), s.ID, p); err != nil {
+			return a.notFoundProblem(r.Context(), c.view, err, aSubscription, s.ID)
 		}
 	}
 	return writeSubscription(w, http.StatusOK, s, SubscriptionInput{}, nil)
 }
 
 // resumeSubscription ends a pause. If the subscription is not paused, it changes nothing.
-func (a *api) resumeSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	s, err := a.subscriptionInPath(r, path)
+func (a *api) resumeSubscription(w http.ResponseWriter, r *http.Request, c call) error {
+	s, err := a.subscriptionInPath(r, c)
 	if err != nil {
 		return err
 	}
-	after, err := a.Subscriptions.ResumeSubscription(r.Context(), s.ID, a.now())
+	after, err := c.view.ResumeSubscription(r.Context(), s.ID, a.now())
 	if err != nil {
-		return a.notFoundProblem(r.Context(), err, aSubscription, s.ID)
+		return a.notFoundProblem(r.Context(), c.view, err, aSubscription, s.ID)
 	}
 	return writeSubscription(w, http.StatusOK, after, SubscriptionInput{}, nil)
 }
@@ -74,6 +74,7 @@ func (a *api) pauseOperations(types huma.Registry) []operation {
 			OperationID: "pauseSubscription", Method: http.MethodPost, Path: "/subscriptions/{id}/pause",
 			Tags: []string{tagSubscriptions}, Summary: "Pause the deliveries of a subscription",
 			Description: "Events are still accepted, but their deliveries wait until the subscription is resumed. Its settings do not change. Requests in flight are not aborted, and a node that hints do not reach may start requests for up to 5 s after the response. Deliveries that wait for longer than LOG_RETENTION are cancelled. Pausing a paused subscription changes nothing, except that a reason replaces paused_by and paused_reason.",
+			Parameters:  []*huma.Param{tenantOfUID()},
 			RequestBody: body,
 			Responses: responses(map[string]*huma.Response{
 				"200": withETag(jsonResponse(types, "The paused subscription.", paused)),
@@ -83,9 +84,10 @@ func (a *api) pauseOperations(types huma.Registry) []operation {
 			OperationID: "resumeSubscription", Method: http.MethodPost, Path: "/subscriptions/{id}/resume",
 			Tags: []string{tagSubscriptions}, Summary: "Resume the deliveries of a subscription",
 			Description: "Waiting deliveries continue in the order in which they became due, at the rate and concurrency of the subscription. Resuming a subscription that is not paused changes nothing. The request needs no body.",
+			Parameters:  []*huma.Param{tenantOfUID()},
 			Responses: responses(map[string]*huma.Response{
 				"200": withETag(jsonResponse(types, "The resumed subscription.", exampleSubscription())),
-			}, 404),
+			}, 400, 404, 422),
 		}},
 	}
 }

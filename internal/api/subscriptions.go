@@ -2,59 +2,72 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 
+	"github.com/hookferry/hookferry/internal/api/view"
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ params) error {
-	in := newSubscriptionInput()
+func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, c call) error {
+	in := SubscriptionCreateInput{SubscriptionInput: newSubscriptionInput()}
 	if err := a.readInto(r, &in); err != nil {
 		return err
 	}
+	faults := in.generateSecret()
 	now := a.now()
-	s := event.Subscription{ID: event.NewID(now), CreatedAt: now, UpdatedAt: now, Revision: 1}
-	faults := in.keepHidden(s)
+	s := event.Subscription{ID: event.NewID(now), Tenant: c.view.DefaultTenant(), CreatedAt: now, UpdatedAt: now, Revision: 1}
+	if in.Tenant != nil {
+		if s.Tenant = *in.Tenant; s.Tenant == "" {
+			faults = append(faults, event.FieldError{Field: "tenant", Message: event.CheckName("")})
+		}
+	}
+	faults = append(append(faults, in.keepHidden(s)...), in.checkIdentity(s)...)
 	s = in.apply(s, allFields)
-	if err := a.checkSubscription(s, in, faults); err != nil {
+	if err := a.checkSubscription(s, in.SubscriptionInput, faults); err != nil {
 		return err
 	}
-	if err := a.Subscriptions.CreateSubscription(r.Context(), s); err != nil {
+	s, err := c.view.CreateSubscription(r.Context(), s)
+	if err != nil {
 		return err
 	}
 	w.Header().Set("Location", relativeTo(r, "subscriptions/"+s.ID.String()))
-	return writeSubscription(w, http.StatusCreated, s, in, nil)
+	out := show(s)
+	out.Warnings = advise(in.SubscriptionInput)
+	if in.GenerateSecret {
+		out.Secret = in.Secret
+	}
+	w.Header()["Etag"] = []string{etag(s.Revision)}
+	return writeJSON(w, http.StatusCreated, out)
 }
 
-func (a *api) listSubscriptions(w http.ResponseWriter, r *http.Request, _ params) error {
-	p, err := readPage(r)
-	if err != nil {
-		return err
+// generateSecret fills in a new secret if the caller asks for one.
+func (in *SubscriptionCreateInput) generateSecret() []event.FieldError {
+	switch {
+	case !in.GenerateSecret:
+		return nil
+	case in.Secret != nil:
+		return []event.FieldError{{Field: "generate_secret", Message: "must not be true if secret is given; leave one of them out"}}
 	}
-	found, err := a.Subscriptions.ListSubscriptions(r.Context(), p.before, p.limit+1)
-	if err != nil {
-		return err
-	}
-	found, next := cutPage(found, p, func(s event.Subscription) event.ID { return s.ID })
-	list := SubscriptionList{Data: make([]Subscription, len(found)), Next: next}
-	for i, s := range found {
-		list.Data[i] = show(s)
-	}
-	return writeJSON(w, http.StatusOK, list)
+	key := make([]byte, 32)
+	rand.Read(key) // never fails
+	in.Secret = ptr("whsec_" + base64.StdEncoding.EncodeToString(key))
+	return nil
 }
 
-func (a *api) getSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	s, err := a.subscriptionInPath(r, path)
+func (a *api) getSubscription(w http.ResponseWriter, r *http.Request, c call) error {
+	s, err := a.subscriptionInPath(r, c)
 	if err != nil {
 		return err
 	}
 	return writeSubscription(w, http.StatusOK, s, SubscriptionInput{}, nil)
 }
 
-func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	stored, wanted, err := a.subscriptionToChange(r, path)
+func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, c call) error {
+	stored, wanted, err := a.subscriptionToChange(r, c)
 	if err != nil {
 		return err
 	}
@@ -71,14 +84,14 @@ func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, path p
 	if faults := names.fillIn(&in); len(faults) > 0 {
 		return &event.InvalidError{Fields: inOrder(faults, &in)}
 	}
-	return a.retryChanged(r.Context(), stored, wanted, func(stored event.Subscription, revision int64) error {
+	return a.retryChanged(r.Context(), c.view, stored, wanted, func(stored event.Subscription, revision int64) error {
 		in := in.SubscriptionInput
 		s, err := a.replaced(stored, &in)
 		if err != nil {
 			return err
 		}
 		s.Revision = revision
-		if s, err = a.Subscriptions.ReplaceSubscription(r.Context(), s); err != nil {
+		if s, err = c.view.ReplaceSubscription(r.Context(), s); err != nil {
 			return err
 		}
 		return writeSubscription(w, http.StatusOK, s, in, adviseReset(stored, s, names))
@@ -87,7 +100,7 @@ func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, path p
 
 // replaced returns the subscription to store.
 func (a *api) replaced(stored event.Subscription, in *SubscriptionInput) (event.Subscription, error) {
-	faults := in.keepHidden(stored)
+	faults := append(in.keepHidden(stored), in.checkIdentity(stored)...)
 	if stored.Sealed != "" {
 		if in.Secret == nil { // would keep a secret that can't be decrypted, and lose the headers
 			return stored, fmt.Errorf("%w: %s", event.ErrSealed, stored.Sealed)
@@ -105,13 +118,13 @@ func (a *api) replaced(stored event.Subscription, in *SubscriptionInput) (event.
 	return s, nil
 }
 
-func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	stored, wanted, err := a.subscriptionToChange(r, path)
+func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, c call) error {
+	stored, wanted, err := a.subscriptionToChange(r, c)
 	if err != nil {
 		return err
 	}
-	return a.retryChanged(r.Context(), stored, wanted, func(s event.Subscription, revision int64) error {
-		if err := a.Subscriptions.DeleteSubscription(r.Context(), s.ID, a.now(), revision); err != nil {
+	return a.retryChanged(r.Context(), c.view, stored, wanted, func(s event.Subscription, revision int64) error {
+		if err := c.view.DeleteSubscription(r.Context(), s.ID, a.now(), revision); err != nil {
 			return err
 		}
 		w.WriteHeader(http.StatusNoContent)
@@ -119,27 +132,59 @@ func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, path pa
 	})
 }
 
-// subscriptionInPath returns the subscription that the path names. A deleted one is not found.
-func (a *api) subscriptionInPath(r *http.Request, path params) (event.Subscription, error) {
-	id, err := path.id("id")
+// subscriptionInPath returns the subscription whose id or uid is in the path. A deleted one is not
+// found, nor one of another tenant than the query names.
+func (a *api) subscriptionInPath(r *http.Request, c call) (event.Subscription, error) {
+	q, err := readQuery(r)
 	if err != nil {
 		return event.Subscription{}, err
 	}
-	return a.liveSubscription(r.Context(), id)
+	tenant, _ := q.text("tenant")
+	if len(q.faults) > 0 {
+		return event.Subscription{}, &event.InvalidError{Fields: q.faults}
+	}
+	text := c.get("id")
+	id, err := event.ParseID(text)
+	if err != nil {
+		return a.subscriptionByUID(r.Context(), c.view, tenant, text)
+	}
+	s, err := a.liveSubscription(r.Context(), c.view, id)
+	if err == nil && tenant != "" && s.Tenant != tenant {
+		return event.Subscription{}, noSubscription()
+	}
+	return s, err
+}
+
+func (a *api) subscriptionByUID(ctx context.Context, v view.View, tenant, uid string) (event.Subscription, error) {
+	if event.CheckUID(uid) == "" {
+		s, err := v.SubscriptionByUID(ctx, tenant, uid)
+		if errors.Is(err, event.ErrTenantNotFound) || !errors.Is(err, event.ErrNotFound) {
+			return s, err
+		}
+	}
+	if tenant == "" {
+		tenant = v.DefaultTenant()
+	}
+	return event.Subscription{}, newProblem(http.StatusNotFound, "not_found", fmt.Sprintf(
+		"%s. Nor is it the uid of a subscription of the tenant %q; ?tenant= names another tenant.", notAnID(uid), event.Clip(tenant, event.MaxQuoted)))
+}
+
+func noSubscription() Problem {
+	return newProblem(http.StatusNotFound, "not_found", "No subscription has this id. It may have been deleted.")
 }
 
 // liveSubscription reads a subscription. A deleted one is not found.
-func (a *api) liveSubscription(ctx context.Context, id event.ID) (event.Subscription, error) {
-	s, err := a.Subscriptions.Subscription(ctx, id)
+func (a *api) liveSubscription(ctx context.Context, v view.View, id event.ID) (event.Subscription, error) {
+	s, err := v.Subscription(ctx, id)
 	if err == nil && s.Deleted() {
 		err = fmt.Errorf("%w: subscription %s was deleted", event.ErrNotFound, s.ID)
 	}
-	return s, a.notFoundProblem(ctx, err, aSubscription, id)
+	return s, a.notFoundProblem(ctx, v, err, aSubscription, id)
 }
 
 // subscriptionToChange returns the subscription that the path names, if it meets the request's precondition.
-func (a *api) subscriptionToChange(r *http.Request, path params) (event.Subscription, precondition, error) {
-	s, err := a.subscriptionInPath(r, path)
+func (a *api) subscriptionToChange(r *http.Request, c call) (event.Subscription, precondition, error) {
+	s, err := a.subscriptionInPath(r, c)
 	if err != nil {
 		return s, precondition{}, err
 	}
@@ -162,10 +207,12 @@ func (a *api) readInto(r *http.Request, in any) error {
 
 // checkSubscription collects everything that is wrong, so that a caller learns it all at once.
 func (a *api) checkSubscription(s event.Subscription, in SubscriptionInput, faults []event.FieldError) error {
-	var invalid *event.InvalidError
-	if err := s.Check(a.Retention); errors.As(err, &invalid) {
-		faults = append(faults, invalid.Fields...)
-	} else if err != nil {
+	checks := []error{s.Check(a.Retention), a.CheckChannels(s.Channels)}
+	if s.Filter != nil {
+		checks = append(checks, a.CheckFilter(s.Filter))
+	}
+	faults, err := collect(faults, checks...)
+	if err != nil {
 		return err
 	}
 	if event.CheckTarget(s.TargetURL) == "" {
@@ -182,6 +229,21 @@ func (a *api) checkSubscription(s event.Subscription, in SubscriptionInput, faul
 		return &event.InvalidError{Fields: inOrder(faults, &in)}
 	}
 	return nil
+}
+
+// collect appends the fields of each InvalidError to faults. It returns the first error of another
+// kind.
+func collect(faults []event.FieldError, checks ...error) ([]event.FieldError, error) {
+	for _, err := range checks {
+		var invalid *event.InvalidError
+		switch {
+		case errors.As(err, &invalid):
+			faults = append(faults, invalid.Fields...)
+		case err != nil:
+			return faults, err
+		}
+	}
+	return faults, nil
 }
 
 func writeSubscription(w http.ResponseWriter, status int, s event.Subscription, in SubscriptionInput, warnings []string) error {

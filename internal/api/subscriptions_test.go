@@ -20,7 +20,8 @@ func TestCreateAnswersWithEveryField(t *testing.T) {
 	id := r.json["id"].(string)
 	delete(r.json, "warnings") // of the secret
 	want := map[string]any{
-		"id": id, "target_url": "https://example.com/hook", "description": "orders", "event_types": []any{"order.*"},
+		"id": id, "tenant": "default", "uid": nil, "name": "", "channels": []any{}, "filter": nil, "metadata": map[string]any{}, "state": "healthy",
+		"target_url": "https://example.com/hook", "description": "orders", "event_types": []any{"order.*"},
 		"is_active": true, "disabled_reason": nil, "require_signature": true, "has_secret": true,
 		"paused_at": nil, "paused_by": nil, "paused_reason": nil, "failing_since": nil, "refused_since": nil, "not_before": nil,
 		"headers":         map[string]any{"X-Team": "shop", "Authorization": "[hidden]"},
@@ -41,10 +42,12 @@ func TestCreateAnswersWithEveryField(t *testing.T) {
 func TestCreateFillsInDefaults(t *testing.T) {
 	absent := newServer(t).do("POST", "/subscriptions", minimal)
 	null := newServer(t).do("POST", "/subscriptions/", `{"target_url": "https://example.com/hook", "secret": null, "description": null, "event_types": null,
-		"is_active": null, "require_signature": null, "headers": null, "timeout_seconds": null, "retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null, "body": null}`)
+		"is_active": null, "require_signature": null, "headers": null, "timeout_seconds": null, "retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null, "body": null,
+		"tenant": null, "uid": null, "name": null, "channels": null, "filter": null, "metadata": null, "generate_secret": null}`)
 	for _, r := range []reply{absent, null} {
 		delete(r.json, "id")
 		want := map[string]any{
+			"tenant": "default", "uid": nil, "name": "", "channels": []any{}, "filter": nil, "metadata": map[string]any{}, "state": "healthy",
 			"target_url": "https://example.com/hook", "description": "", "event_types": []any{}, "is_active": true, "disabled_reason": nil,
 			"paused_at": nil, "paused_by": nil, "paused_reason": nil, "failing_since": nil, "refused_since": nil, "not_before": nil,
 			"require_signature": false, "has_secret": false, "headers": map[string]any{}, "timeout_seconds": nil, "retry_schedule_seconds": nil,

@@ -22,6 +22,7 @@ import (
 	"github.com/hookferry/hookferry/internal/dispatch"
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/ingest"
+	"github.com/hookferry/hookferry/internal/ingest/match"
 	"github.com/hookferry/hookferry/internal/redis"
 	"github.com/hookferry/hookferry/internal/retention"
 	"github.com/hookferry/hookferry/internal/send"
@@ -137,7 +138,7 @@ func (a *App) logCopy(to string, size int64) {
 // handler returns the handler of the API, or that of a worker's probes.
 func (a *App) handler(ctx context.Context, version string) (http.Handler, error) {
 	if a.cfg.Role == config.RoleWorker {
-		return api.NewProbes(api.Options{Version: version, Health: a.health.report, Ready: a.ready, Log: a.log})
+		return api.NewProbes(api.Config{Version: version, Health: a.health.report, Ready: a.ready, Log: a.log})
 	}
 	keys, err := newKeyring(ctx, a.cfg, a.store, a.log)
 	if err != nil {
@@ -146,24 +147,38 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 	a.backlog = &ingest.Backlog{Store: a.store, Most: a.cfg.MaxPending, MostOfOne: a.cfg.MaxPendingOfOne, Log: a.log}
 	a.keys = keys
 	return a.makeAPI(api.Options{
-		Version: version,
-		Ingest: &ingest.Ingest{
-			Subscriptions: a.store, Store: a.store, Handoff: a.handoff(), Observer: a.metrics, Backlog: a.backlog, Now: time.Now,
+		Backend: api.Backend{
+			Ingest: &ingest.Ingest{
+				Subscriptions: a.store, Store: a.store, Handoff: a.handoff(), Observer: a.metrics, Backlog: a.backlog, Now: time.Now,
+			},
+			Tenants:       a.store,
+			EventTypes:    a.store,
+			Subscriptions: store.Fresh{Cached: a.store},
+			History:       a.store,
+			KeyStore:      a.store,
 		},
-		Subscriptions: store.Fresh{Cached: a.store},
-		History:       a.store,
-		CheckTarget:   a.guard().CheckURL,
-		Keys:          keys.checker(),
-		Health:        a.health.report,
-		Integrity:     (&auditor{store: a.sealed, clock: a.health.clock, retention: a.cfg.Retention}).integrity,
-		Ready:         a.ready,
-		Retention:     a.cfg.Retention,
-		MaxBody:       a.cfg.MaxBody,
-		Refused:       a.refused,
-		KeyRefused:    a.metrics.KeyRefused,
-		Now:           time.Now,
-		Log:           a.log,
+		Config: api.Config{
+			Version:       version,
+			CheckTarget:   a.guard().CheckURL,
+			CheckFilter:   checkFilter,
+			CheckChannels: match.CheckChannels,
+			Keys:          keys.checker(),
+			Health:        a.health.report,
+			Integrity:     (&auditor{store: a.sealed, clock: a.health.clock, retention: a.cfg.Retention}).integrity,
+			Ready:         a.ready,
+			Retention:     a.cfg.Retention,
+			MaxBody:       a.cfg.MaxBody,
+			Refused:       a.refused,
+			KeyRefused:    a.metrics.KeyRefused,
+			Now:           time.Now,
+			Log:           a.log,
+		},
 	})
+}
+
+func checkFilter(filter []byte) error {
+	_, err := match.Compile(filter)
+	return err
 }
 
 // refused counts a problem response.

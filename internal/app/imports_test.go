@@ -25,7 +25,8 @@ var mayImport = map[string][]string{
 	"internal/ingest/match":    {"internal/event"},
 	"internal/dispatch":        {"internal/event", "internal/faultpoint"},
 	"internal/send":            {"internal/event", "internal/faultpoint"},
-	"internal/api":             {"internal/event", "internal/faultpoint"},
+	"internal/api":             {"internal/api/view", "internal/event", "internal/faultpoint"},
+	"internal/api/view":        {"internal/event"},
 	"internal/seal":            {},
 	"internal/store":           {"internal/event", "internal/seal"},
 	"internal/store/storetest": {"internal/test/childproc", "internal/event", "internal/store"},
@@ -64,7 +65,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/bench/compare": {"internal/bench", "internal/test/pgtest"},
 	"internal/app": {
-		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/redis", "internal/retention",
+		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/ingest/match", "internal/redis", "internal/retention",
 		"internal/send", "internal/store", "internal/store/sqlite", "internal/store/postgres", "internal/telemetry",
 	},
 	"internal/store/sqlite/rawsqlite": {},

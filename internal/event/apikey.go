@@ -1,6 +1,9 @@
 package event
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"slices"
 	"time"
@@ -20,6 +23,22 @@ type APIKey struct {
 	RevokedAt time.Time // zero unless the key was revoked
 	UsedAt    time.Time // when the key was last used, within a few minutes; zero: never
 }
+
+// keyPrefix is how many characters of a key are stored, so that people can recognize it.
+const keyPrefix = 10
+
+// Generate makes a new random key, and sets the Prefix and Hash of k. It returns the key, which is
+// not stored.
+func (k *APIKey) Generate() (text string) {
+	var b [32]byte
+	rand.Read(b[:]) // never fails
+	text = "hf_" + base64.RawURLEncoding.EncodeToString(b[:])
+	k.Prefix, k.Hash = text[:keyPrefix], sha256.Sum256([]byte(text))
+	return text
+}
+
+// MaxKeyName is the longest name of an API key, in bytes.
+const MaxKeyName = 100
 
 // IsBound reports whether the key belongs to one tenant.
 func (k APIKey) IsBound() bool { return k.Tenant != "" }

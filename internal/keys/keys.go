@@ -7,20 +7,12 @@ package keys
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/config"
 	"github.com/hookferry/hookferry/internal/event"
-)
-
-const (
-	maxKeyName      = 100 // bytes
-	keyPrefixLength = 10  // length of the prefix that is stored, so that people can recognize a key
 )
 
 // Store stores API keys. Package store documents each method.
@@ -39,8 +31,8 @@ type Wanted struct {
 
 // New creates an API key. It returns the text, which is not stored, and the record to store.
 func New(wanted Wanted, now time.Time) (text string, kept event.APIKey, err error) {
-	if wanted.Name == "" || len(wanted.Name) > maxKeyName {
-		return "", kept, fmt.Errorf("the name of a key must have 1 to %d characters and say what the key is for; this one has %d", maxKeyName, len(wanted.Name))
+	if wanted.Name == "" || len(wanted.Name) > event.MaxKeyName {
+		return "", kept, fmt.Errorf("the name of a key must have 1 to %d characters and say what the key is for; this one has %d", event.MaxKeyName, len(wanted.Name))
 	}
 	kept = event.APIKey{ID: event.NewID(now), Name: wanted.Name, CreatedAt: now}
 	if kept.Scope, err = event.ParseScope(wanted.Scope); err != nil {
@@ -51,11 +43,7 @@ func New(wanted Wanted, now time.Time) (text string, kept event.APIKey, err erro
 			return "", kept, fmt.Errorf("--expires is %q, which %w", wanted.Expires, err)
 		}
 	}
-	var b [32]byte
-	rand.Read(b[:])
-	text = "hf_" + base64.RawURLEncoding.EncodeToString(b[:])
-	kept.Prefix, kept.Hash = text[:keyPrefixLength], sha256.Sum256([]byte(text))
-	return text, kept, nil
+	return kept.Generate(), kept, nil
 }
 
 // Revoke revokes a key permanently. A running service applies it within seconds.
