@@ -43,6 +43,7 @@ func (r rig) subscribe(edits ...func(*event.Subscription)) event.Subscription {
 	at := r.tick()
 	s := event.Subscription{
 		ID:        event.NewID(at),
+		Tenant:    event.DefaultTenant,
 		TargetURL: "https://example.com/webhook",
 		Active:    true,
 		CreatedAt: at,

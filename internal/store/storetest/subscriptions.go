@@ -178,7 +178,7 @@ func replaceAll(r rig) {
 func replaceClears(r rig) {
 	old := r.subscribe(full)
 	want := event.Subscription{
-		ID: old.ID, TargetURL: "http://b.example/", Secrets: old.Secrets, Active: true,
+		ID: old.ID, Tenant: old.Tenant, TargetURL: "http://b.example/", Secrets: old.Secrets, Active: true,
 		CreatedAt: old.CreatedAt, UpdatedAt: r.tick(),
 	}
 	got := r.replace(want)

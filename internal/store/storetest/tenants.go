@@ -147,7 +147,7 @@ func tenantBySubscription(r rig) {
 	if other.TenantNo != t.No {
 		r.t.Errorf("the second subscription is of tenant %d, not %d", other.TenantNo, t.No)
 	}
-	plain := r.subscription(r.subscribe().ID)
+	plain := r.subscription(r.subscribe(in("")).ID)
 	if plain.Tenant != event.DefaultTenant || plain.TenantNo != event.DefaultTenantNo {
 		r.t.Errorf("a subscription without a tenant is of %q, number %d", plain.Tenant, plain.TenantNo)
 	}
