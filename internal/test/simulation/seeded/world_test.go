@@ -62,7 +62,7 @@ type stats struct {
 
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
-		t: t, dice: rand.New(rand.NewPCG(seed, 0)), store: &model{}, began: time.Now(), //nolint:gosec // chance that can be repeated
+		t: t, dice: rand.New(rand.NewPCG(seed, 0)), store: newModel(), began: time.Now(), //nolint:gosec // chance that can be repeated
 		begun: map[string]begun{}, lastStart: map[string]time.Time{}, names: map[event.ID]string{},
 	}
 	w.limits = dispatch.Limits{InFlight: 12, LaneInFlight: 4, LaneDepth: 8, Buffered: 40, BufferedBytes: 8 << 10}
