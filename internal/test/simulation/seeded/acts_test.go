@@ -134,10 +134,10 @@ func (w *world) act() {
 	switch dice := w.dice.IntN(100); {
 	case again >= 0 && dice < 50:
 		w.post(w.callers[again])
-	case dice < 34:
-		w.post(w.newCaller(e))
-	case dice < 44:
+	case dice < 44 && (dice >= 34 || w.busy && w.chance(0.7)):
 		w.post(w.newPublisher())
+	case dice < 44:
+		w.post(w.newCaller(e))
 	case dice < 47:
 		w.operate()
 	case dice < 51:
