@@ -9,6 +9,7 @@ import (
 	"github.com/hookferry/hookferry/internal/dispatch"
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/ingest"
+	"github.com/hookferry/hookferry/internal/ingest/match"
 )
 
 const lease = 6 * time.Second
@@ -54,7 +55,7 @@ func (w *world) start(role string) *node {
 		seen: map[event.ID]event.Subscription{}, asked: map[*endpoint]time.Time{},
 	}
 	n.in = &ingest.Ingest{Subscriptions: n, Store: n, Handoff: passer{n}, Observer: n, Now: time.Now}
-	n.publisher = &publisher{n: n, archived: map[string]bool{}}
+	n.publisher = &publisher{n: n, indexes: map[int64]*match.Tenant{}, archived: map[string]bool{}}
 	n.publish = n.publisher.publish
 	ctx, end := context.WithCancel(mark(context.Background(), "loop"))
 	n.end = end

@@ -176,7 +176,7 @@ func (w *world) forget(tenant string) {
 		return
 	}
 	n := one(w, nodes)
-	n.publisher.index.Forget(t.No)
+	delete(n.publisher.indexes, t.No)
 	w.log("%s forgets %s", n.name, tenant)
 }
 

@@ -18,9 +18,9 @@ import (
 // its node.
 type publisher struct {
 	n        *node
-	index    match.Index
-	types    int64           // the version of the registry of event types that it knows
-	archived map[string]bool // at that version; it refuses events of these types
+	indexes  map[int64]*match.Tenant // by the number of the tenant
+	types    int64                   // the version of the registry of event types that it knows
+	archived map[string]bool         // at that version; it refuses events of these types
 }
 
 const (
@@ -71,14 +71,15 @@ func (p *publisher) publish(ctx context.Context, pub event.Publication) (event.P
 
 // loaded returns the index of a tenant, and loads it if the node has none.
 func (p *publisher) loaded(ctx context.Context, no int64) (*match.Tenant, error) {
-	if index := p.index.Tenant(no); index != nil {
+	if index := p.indexes[no]; index != nil {
 		return index, nil
 	}
 	index := match.NewTenant(0, nil)
 	if err := p.catchUp(ctx, no, index); err != nil {
 		return nil, err
 	}
-	return p.index.Load(no, index), nil
+	p.indexes[no] = index
+	return index, nil
 }
 
 // catchUp applies the changes that an index lacks, and reads the version of the registry.
