@@ -238,12 +238,15 @@ func (w *world) lookAtEvents() {
 // complete checks that a published event has a delivery for each subscription that matches at the
 // moment at which it is stored, and no other.
 func (w *world) complete(e *stored) {
-	data := strings.TrimSuffix(string(e.Payload[strings.Index(string(e.Payload), `"data":`)+len(`"data":`):]), "}")
+	var channels []string
+	if e.Attributes != nil {
+		channels = e.Attributes.Channels
+	}
 	name, wanted := w.nameOf(e.ID), 0
 	w.demand(!w.isArchived(e.Type), "%s is of an archived type", name)
 	for _, s := range w.store.subs {
 		d := w.deliveryOf(e.ID, s.ID)
-		if s.TenantNo != e.TenantNo || !matches(s, e.Type, []byte(data), e.Attributes.Channels) {
+		if s.TenantNo != e.TenantNo || !matches(s, e.Type, e.Data(), channels) {
 			w.demand(d == nil, "%s has a delivery to %s, which does not match", name, w.endpoint(s.ID).name)
 			continue
 		}
