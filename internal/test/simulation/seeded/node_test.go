@@ -2,6 +2,7 @@ package seeded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -102,10 +103,15 @@ func (n *node) Accept(ctx context.Context, a event.Acceptance) (r event.Receipt,
 	n.w.name(a.Event.ID, c.of)
 	if a.Published {
 		c.published = &a.Event
+		n.w.nameDeliveries(c.of, a.Deliveries)
+		a.Rematch = n.w.watchRematch(c.of, a.Rematch)
 	} else {
 		n.w.name(a.Deliveries[0].ID, c.of)
 	}
 	err = n.call(c, func() (err error) { r, err = n.w.store.Accept(ctx, a); return err })
+	if errors.Is(err, event.ErrStale) {
+		n.w.count(func(s *stats) { s.stale++ })
+	}
 	if err != nil {
 		return event.Receipt{}, err
 	}

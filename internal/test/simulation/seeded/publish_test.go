@@ -220,6 +220,25 @@ func (w *world) disturb(e *event.Event) {
 	w.manage(w.store.tenantNo(e.TenantNo).ID)
 }
 
+func (w *world) nameDeliveries(of string, list []event.Delivery) {
+	for _, d := range list {
+		w.name(d.ID, of+">"+w.endpoint(d.SubscriptionID).name)
+	}
+}
+
+// watchRematch counts the calls of Rematch, and names what it returns.
+func (w *world) watchRematch(of string, rematch func(event.TenantChanges) ([]event.Delivery, error)) func(event.TenantChanges) ([]event.Delivery, error) {
+	if rematch == nil {
+		return nil
+	}
+	return func(c event.TenantChanges) ([]event.Delivery, error) {
+		list, err := rematch(c)
+		w.nameDeliveries(of, list)
+		w.count(func(s *stats) { s.rematched++ })
+		return list, err
+	}
+}
+
 // lookAtEvents checks the events that the last step stored.
 func (w *world) lookAtEvents() {
 	for ; w.events < len(w.store.events); w.events++ {

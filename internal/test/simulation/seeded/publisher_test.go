@@ -50,11 +50,10 @@ func (p *publisher) publish(ctx context.Context, pub event.Publication) (event.P
 		}
 		var matched []*match.Subscription
 		matched, a.TenantVersion = index.Match(nil, e)
-		a.TypesVersion, a.Deliveries = p.types, p.deliveries(ctx, a.Event, matched)
+		a.TypesVersion, a.Deliveries = p.types, p.deliveries(a.Event, matched)
 		if missed >= misses {
 			a.Rematch = func(c event.TenantChanges) ([]event.Delivery, error) {
-				p.n.w.count(func(s *stats) { s.rematched++ })
-				return p.deliveries(ctx, a.Event, rematched(matched, c, e)), nil
+				return p.deliveries(a.Event, rematched(matched, c, e)), nil
 			}
 		}
 		receipt, err := p.n.Accept(ctx, a)
@@ -62,7 +61,6 @@ func (p *publisher) publish(ctx context.Context, pub event.Publication) (event.P
 			p.n.wake()
 			return event.Published{Event: receipt.Event, Tenant: t.ID, Deliveries: receipt.Made, Refused: receipt.Refused, Duplicate: receipt.Replayed}, err
 		}
-		p.n.w.count(func(s *stats) { s.stale++ })
 		if err := p.catchUp(ctx, t.No, index); err != nil {
 			return event.Published{}, err
 		}
@@ -163,18 +161,16 @@ func acceptance(t event.Tenant, pub event.Publication) event.Acceptance {
 
 // deliveries returns the deliveries of an event to the subscriptions that matched. Those whose
 // backlog is full fail at once.
-func (p *publisher) deliveries(ctx context.Context, e event.Event, matched []*match.Subscription) (list []event.Delivery) {
+func (p *publisher) deliveries(e event.Event, matched []*match.Subscription) (list []event.Delivery) {
 	due := e.CreatedAt
 	if at := e.Attributes.DeliverAt; at.After(due) {
 		due = at
 	}
 	for _, s := range matched {
 		d := event.Delivery{ID: event.DeliveryID(e.ID, s.ID), EventID: e.ID, SubscriptionID: s.ID, DueAt: due, CreatedAt: e.CreatedAt}
-		to := p.n.w.endpoint(s.ID)
-		if to.full {
+		if p.n.w.endpoint(s.ID).full {
 			d.Status, d.SettledAt = event.Failed, e.CreatedAt
 		}
-		p.n.w.name(d.ID, ctx.Value(marked{}).(string)+">"+to.name)
 		list = append(list, d)
 	}
 	return list
