@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"internal/test/chaos":      {},
 	"internal/test/faults":     {},
 	"internal/test/outside":    {},
+	"internal/test/page":       {},
 	"internal/test/receive":    {},
 	"internal/test/powerloss":  {},
 	"internal/test/gotest":     {},

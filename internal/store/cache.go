@@ -39,8 +39,9 @@ type Cached struct {
 	Upkeep
 	behind  Store
 	changed func(event.ID) // tells other nodes about a change made here
-	cache   *otter.Cache[event.ID, event.Subscription]
-	load    otter.Loader[event.ID, event.Subscription] // from behind; allocated once, not for each read
+	cache   *otter.Cache[cacheKey, event.Subscription]
+	load    otter.Loader[cacheKey, event.Subscription] // from behind; allocated once, not for each read
+	cleared atomic.Int64                               // how often all subscriptions were removed
 	// writes is how many changes are under way. While there are any, the cache may be older
 	// than the database.
 	writes atomic.Int64
@@ -48,16 +49,26 @@ type Cached struct {
 
 var _ Store = (*Cached)(nil)
 
+// cacheKey is a subscription since all were last removed. So a load that was under way then leaves
+// nothing that a later read finds.
+type cacheKey struct {
+	id      event.ID
+	cleared int64
+}
+
 // WithCache puts a cache in front of a store. If changed is not nil, it is called with each
 // subscription that is changed through the cache. It must not block.
 func WithCache(s Store, changed func(event.ID)) (*Cached, error) {
-	cache, err := otter.New(&otter.Options[event.ID, event.Subscription]{MaximumSize: cachedSubscriptions})
+	cache, err := otter.New(&otter.Options[cacheKey, event.Subscription]{MaximumSize: cachedSubscriptions})
 	if err != nil {
 		return nil, err
 	}
 	return &Cached{
 		Tenants: s, EventTypes: s, Intake: s, Operations: s, History: s, Keys: s, Upkeep: s, behind: s,
-		changed: changed, cache: cache, load: otter.LoaderFunc[event.ID, event.Subscription](s.Subscription),
+		changed: changed, cache: cache,
+		load: otter.LoaderFunc[cacheKey, event.Subscription](func(ctx context.Context, k cacheKey) (event.Subscription, error) {
+			return s.Subscription(ctx, k.id)
+		}),
 	}, nil
 }
 
@@ -72,7 +83,7 @@ func (c *Cached) Subscription(ctx context.Context, id event.ID) (event.Subscript
 	if c.writes.Load() > 0 {
 		return c.behind.Subscription(ctx, id)
 	}
-	return c.cache.Get(ctx, id, c.load)
+	return c.cache.Get(ctx, c.key(id), c.load)
 }
 
 // ListSubscriptions is as in Subscriptions. It does not use the cache, because listing all
@@ -117,6 +128,22 @@ func (c *Cached) DeleteSubscription(ctx context.Context, id event.ID, at time.Ti
 	return c.behind.DeleteSubscription(ctx, id, at, revision)
 }
 
+// ClearTenants is as in Tenants. The caller does not learn which subscriptions are deleted, so all
+// are read again.
+func (c *Cached) ClearTenants(ctx context.Context, now time.Time, limit int) (int, error) {
+	c.writes.Add(1)
+	defer c.writes.Add(-1)
+	n, err := c.behind.ClearTenants(ctx, now, limit)
+	if n == 0 && err == nil {
+		return 0, nil
+	}
+	c.Forget(event.ID{})
+	if c.changed != nil {
+		c.changed(event.ID{})
+	}
+	return n, err
+}
+
 // Claim is as in Queue. It reads the gates of subscriptions from the database.
 func (c *Cached) Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error) {
 	return c.behind.Claim(ctx, r)
@@ -159,17 +186,20 @@ func (c *Cached) Close() error { return c.behind.Close() }
 // removes all subscriptions.
 func (c *Cached) Forget(id event.ID) {
 	if id.IsZero() {
+		c.cleared.Add(1)
 		c.cache.InvalidateAll()
 		return
 	}
-	c.cache.Invalidate(id)
+	c.cache.Invalidate(c.key(id))
 }
+
+func (c *Cached) key(id event.ID) cacheKey { return cacheKey{id, c.cleared.Load()} }
 
 // writing begins a change. The caller calls end when the change is made.
 func (c *Cached) writing(id event.ID) (end func()) {
 	c.writes.Add(1)
 	return func() {
-		c.cache.Invalidate(id)
+		c.Forget(id)
 		c.writes.Add(-1)
 		if c.changed != nil {
 			c.changed(id)

@@ -69,6 +69,11 @@ func (s *slow) DeleteSubscription(_ context.Context, _ event.ID, at time.Time, _
 	return nil
 }
 
+func (s *slow) ClearTenants(_ context.Context, now time.Time, _ int) (int, error) {
+	s.change(func(to *event.Subscription) { to.DeletedAt, to.Description = now, "new" })
+	return 1, nil
+}
+
 func (s *slow) Record(_ context.Context, settlements []event.Settlement) error {
 	s.change(func(to *event.Subscription) { to.Active, to.Description = false, "new" })
 	return nil
@@ -100,6 +105,10 @@ var writes = map[string]func(context.Context, *store.Cached) error{
 		return err
 	},
 	"delete": func(ctx context.Context, c *store.Cached) error { return c.DeleteSubscription(ctx, id, time.Now(), 0) },
+	"delete with its tenant": func(ctx context.Context, c *store.Cached) error {
+		_, err := c.ClearTenants(ctx, time.Now(), 10)
+		return err
+	},
 	"pause": func(ctx context.Context, c *store.Cached) error {
 		_, err := c.PauseSubscription(ctx, id, event.Pause{At: time.Now()})
 		return err

@@ -54,6 +54,28 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 		{"ListKeys", func(ctx context.Context) error { return ignore(r.s.ListKeys(ctx)) }},
 		{"KeyUsed", func(ctx context.Context) error { return r.s.KeyUsed(ctx, k.ID, r.now) }},
 		{"RevokeKey", func(ctx context.Context) error { return r.s.RevokeKey(ctx, k.ID, r.now) }},
+		{"PutTenant", func(ctx context.Context) error {
+			_, _, err := r.s.PutTenant(ctx, event.Tenant{ID: "acme", CreatedAt: r.now, UpdatedAt: r.now})
+			return err
+		}},
+		{"Tenant", func(ctx context.Context) error { return ignore(r.s.Tenant(ctx, "acme")) }},
+		{"ListTenants", func(ctx context.Context) error { return ignore(r.s.ListTenants(ctx, event.TenantQuery{Limit: 10})) }},
+		{"TenantChanges", func(ctx context.Context) error {
+			return ignore(r.s.TenantChanges(ctx, event.DefaultTenantNo, 0, 10))
+		}},
+		{"DeleteTenant", func(ctx context.Context) error { return r.s.DeleteTenant(ctx, "acme", r.now) }},
+		{"ClearTenants", func(ctx context.Context) error { return ignore(r.s.ClearTenants(ctx, r.now, 10)) }},
+		{"PutEventType", func(ctx context.Context) error {
+			_, _, err := r.s.PutEventType(ctx, event.EventType{Name: "user.created", CreatedAt: r.now, UpdatedAt: r.now})
+			return err
+		}},
+		{"EventType", func(ctx context.Context) error { return ignore(r.s.EventType(ctx, "user.created")) }},
+		{"ListEventTypes", func(ctx context.Context) error { return ignore(r.s.ListEventTypes(ctx, "", 10)) }},
+		{"EventTypesSince", func(ctx context.Context) error {
+			_, _, err := r.s.EventTypesSince(ctx, 0)
+			return err
+		}},
+		{"ArchiveEventType", func(ctx context.Context) error { return ignore(r.s.ArchiveEventType(ctx, "user.created", r.now)) }},
 		{"Expire", func(ctx context.Context) error {
 			return ignore(r.s.Expire(ctx, r.now.Add(-day), r.now, 10))
 		}},
@@ -61,6 +83,13 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 			return r.s.CreateSubscription(ctx, event.Subscription{ID: event.NewID(r.now), CreatedAt: r.now, UpdatedAt: r.now})
 		}},
 		{"Subscription", func(ctx context.Context) error { return ignore(r.s.Subscription(ctx, s.ID)) }},
+		{"SubscriptionByUID", func(ctx context.Context) error {
+			_, err := r.s.SubscriptionByUID(ctx, event.DefaultTenantNo, "main")
+			if errors.Is(err, event.ErrNotFound) {
+				return nil
+			}
+			return err
+		}},
 		{"ListSubscriptions", func(ctx context.Context) error {
 			return ignore(r.s.ListSubscriptions(ctx, event.SubscriptionQuery{Limit: 10}))
 		}},

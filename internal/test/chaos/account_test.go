@@ -100,6 +100,9 @@ func (l *load) settle() {
 	}
 }
 
+// offer names a delivery by its event and its subscription.
+type offer struct{ event, subscription string }
+
 // tally are the counts of a settled load.
 type tally struct {
 	acknowledged, stored int
@@ -113,10 +116,11 @@ func (l *load) balance() (sum tally) {
 	l.c.t.Helper()
 	rows := query(l.c, pgx.RowToStructByName[row], rowsSQL, slices.Collect(maps.Keys(l.kinds)))
 	var found findings
-	stored := map[string]row{}
+	stored := map[offer]row{}
 	for _, r := range rows {
-		stored[r.Event] = r
-		kind, saw := l.kinds[r.Subscription], l.receiver.of(r.Event)
+		stored[offer{r.Event, r.Subscription}] = r
+		kind := l.kinds[r.Subscription]
+		saw := l.receiver.of(r.Event, kind)
 		if wrong := r.wrong(kind, saw); wrong != "" {
 			found.add("%s: %s: %+v, and the endpoint saw %+v", kind, wrong, r, saw)
 		}
@@ -124,13 +128,16 @@ func (l *load) balance() (sum tally) {
 		sum.duplicates += duplicates(kind, saw)
 		sum.twice += max(0, r.Taken-1)
 	}
-	for id, subscription := range l.acknowledged {
-		if r, ok := stored[id]; !ok || l.receiver.of(id).requests == 0 {
-			found.add("%s: event %s was acknowledged and never came: %+v", l.kinds[subscription], id, r)
+	for id, subscriptions := range l.acknowledged {
+		for _, subscription := range subscriptions {
+			kind := l.kinds[subscription]
+			if r, ok := stored[offer{id, subscription}]; !ok || l.receiver.of(id, kind).requests == 0 {
+				found.add("%s: event %s was acknowledged and never came: %+v", kind, id, r)
+			}
 		}
 	}
-	if n := l.receiver.events(); n != len(rows) {
-		found.add("%d events are stored, and the endpoints saw %d different ones", len(rows), n)
+	if n := l.receiver.deliveries(slices.Collect(maps.Values(l.kinds))); n != len(rows) {
+		found.add("%d deliveries are stored, and the endpoints saw %d different ones", len(rows), n)
 	}
 	if len(found) > 0 {
 		l.c.t.Errorf("%d things are wrong, such as:\n  %s", len(found), strings.Join(found[:min(20, len(found))], "\n  "))

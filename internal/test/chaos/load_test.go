@@ -41,10 +41,12 @@ type load struct {
 	stop     chan struct{}
 	ended    sync.WaitGroup
 	operated string // the subscription that is paused and resumed
+	tenant   string
 
 	mu           sync.Mutex
-	acknowledged map[string]string // subscription by event
-	refused      map[string]int    // by what the publisher got instead of a 202
+	members      []string            // subscriptions of the tenant
+	acknowledged map[string][]string // by event, the subscriptions that must get it
+	refused      map[string]int      // by what the publisher got instead of a 202
 }
 
 // begin creates the subscriptions and starts the publishers.
@@ -52,7 +54,7 @@ func (c *cluster) begin(v volume) *load {
 	c.t.Helper()
 	l := &load{
 		c: c, v: v, receiver: receive(c.t, v.publishers), kinds: map[string]string{}, stop: make(chan struct{}),
-		acknowledged: map[string]string{}, refused: map[string]int{},
+		acknowledged: map[string][]string{}, refused: map[string]int{},
 	}
 	var turns []string // the subscriptions, each as often as it gets an event
 	for kind, share := range map[string]int{steady: 8, slow: 4, flaky: 4, doomed: 1, busy: 1, paused: 2} {
@@ -63,7 +65,17 @@ func (c *cluster) begin(v volume) *load {
 		}
 		turns = append(turns, slices.Repeat([]string{id}, share)...)
 	}
+	l.tenant = "load-" + l.operated // of this load alone
+	for n := range 3 {
+		l.join(n)
+	}
+	turns = append(turns, slices.Repeat([]string{""}, 4)...) // the tenant
 	queue := l.subscribe(narrow)
+	l.ended.Go(func() {
+		for n := 3; n < mostMembers && l.pause(2*time.Second); n++ {
+			l.join(n)
+		}
+	})
 	for i := range v.publishers {
 		l.ended.Go(func() { l.publish(i, turns) })
 	}
@@ -83,7 +95,24 @@ func (l *load) subscribe(kind string) string {
 	return id
 }
 
-// publish publishes one event after another, to the API nodes in turn.
+// mostMembers is how many subscriptions a load's tenant gets.
+const mostMembers = 8
+
+// join creates a subscription of the tenant. From the response on, each event that is published to
+// the tenant on any node must reach it. A request may fail during a fault; its subscription may
+// exist or not.
+func (l *load) join(n int) {
+	kind := fmt.Sprintf("%s%d", member, n)
+	id, err := l.c.create(l.c.api(n), fmt.Sprintf(`{"tenant": %q, "target_url": %q}`, l.tenant, l.receiver.URL+"/"+kind))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.members, l.kinds[id] = append(l.members, id), kind
+	}
+}
+
+// publish publishes one event after another, to the API nodes in turn. A subscription "" means the
+// tenant.
 func (l *load) publish(i int, turns []string) {
 	for l.pause(l.v.pause) {
 		l.post(i, turns[rand.IntN(len(turns))])
@@ -138,15 +167,31 @@ func (l *load) pause(d time.Duration) bool {
 
 // post publishes one event, and reports whether it was accepted.
 func (l *load) post(i int, subscription string) bool {
-	id, err := l.c.post(l.c.api(i), subscription)
+	url, text, to := l.c.api(i)+"/webhooks/ingest/"+subscription, body, []string{subscription}
+	if subscription == "" {
+		url, text, to = l.c.api(i)+"/events/", l.toTenant(), l.present()
+	}
+	id, err := l.c.accepted(url, text)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
-		l.acknowledged[id] = subscription
+		l.acknowledged[id] = to
 	} else {
 		l.refused[reason(err)]++
 	}
 	return err == nil
+}
+
+// toTenant is an event that is published to the tenant.
+func (l *load) toTenant() []byte {
+	return fmt.Appendf(nil, `{"tenant": %q, "event": "chaos.test", "data": {"from": "a publisher"}}`, l.tenant)
+}
+
+// present returns the subscriptions of the tenant whose creation was acknowledged.
+func (l *load) present() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.members)
 }
 
 // end stops the publishers.
@@ -223,7 +268,12 @@ var body = fmt.Appendf(nil, `{"event": "chaos.test", "data": %q}`, bytes.Repeat(
 
 // post returns the id of an accepted event.
 func (c *cluster) post(url, subscription string) (string, error) {
-	res, err := c.client.Post(url+"/webhooks/ingest/"+subscription, "application/json", bytes.NewReader(body))
+	return c.accepted(url+"/webhooks/ingest/"+subscription, body)
+}
+
+// accepted returns the id of an event that is accepted at an address.
+func (c *cluster) accepted(url string, event []byte) (string, error) {
+	res, err := c.client.Post(url, "application/json", bytes.NewReader(event))
 	if err != nil {
 		return "", err
 	}
@@ -246,17 +296,26 @@ func (c *cluster) post(url, subscription string) (string, error) {
 // requests at once; 0 means unlimited.
 func (c *cluster) subscribe(target string, most int) string {
 	c.t.Helper()
-	in := fmt.Sprintf(`{"target_url": %q, "max_in_flight": %d}`, target, most)
-	res, err := c.client.Post(c.api(0)+"/subscriptions/", "application/json", strings.NewReader(in))
+	id, err := c.create(c.api(0), fmt.Sprintf(`{"target_url": %q, "max_in_flight": %d}`, target, most))
 	if err != nil {
-		c.t.Fatal(err)
+		c.t.Fatalf("subscribe: %v", err)
+	}
+	return id
+}
+
+// create creates a subscription and returns its id.
+func (c *cluster) create(url, subscription string) (string, error) {
+	res, err := c.client.Post(url+"/subscriptions/", "application/json", strings.NewReader(subscription))
+	if err != nil {
+		return "", err
 	}
 	defer res.Body.Close()
-	var answer struct{ ID string }
-	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || res.StatusCode != http.StatusCreated {
-		c.t.Fatalf("subscribe: %d (%v)", res.StatusCode, err)
+	if res.StatusCode != http.StatusCreated {
+		return "", refusal{res.StatusCode, ""}
 	}
-	return answer.ID
+	var answer struct{ ID string }
+	err = json.NewDecoder(res.Body).Decode(&answer)
+	return answer.ID, err
 }
 
 // call makes a request without a body, and returns the status of the response.

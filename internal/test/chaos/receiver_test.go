@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ const (
 	narrow = "narrow" // takes few at once, so that others wait in the memory of workers
 	busy   = "busy"   // takes so many in a second, and asks for a second without requests when more come
 	paused = "paused" // takes everything; its subscription is paused and resumed all the time
+	member = "member" // takes everything at once that is published to its tenant; a number follows
 )
 
 // How long a slow and a narrow endpoint take to respond, and how many requests narrow accepts at
@@ -34,14 +36,17 @@ const (
 type receiver struct {
 	*httptest.Server
 	mu   sync.Mutex
-	seen map[string]sight // by event
-	done int              // requests that narrow has accepted
+	seen map[arrived]sight
+	done int // requests that narrow has accepted
 
 	perSecond int   // requests that busy accepts in a second
 	second    int64 // the current second
 	inIt      int   // requests to busy in that second
 	refused   int   // requests that busy has refused
 }
+
+// arrived names what arrives at an endpoint: an event of a subscription of that kind.
+type arrived struct{ event, kind string }
 
 // sight is what an endpoint knows about an event.
 type sight struct {
@@ -51,15 +56,15 @@ type sight struct {
 }
 
 func receive(t *testing.T, perSecond int) *receiver {
-	r := &receiver{seen: map[string]sight{}, perSecond: perSecond}
+	r := &receiver{seen: map[arrived]sight{}, perSecond: perSecond}
 	r.Server = httptest.NewServer(r)
 	t.Cleanup(r.Close)
 	return r
 }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	id := request.Header.Get(webhook.HeaderID)
-	before := r.note(id, func(s *sight) {
+	id, kind := request.Header.Get(webhook.HeaderID), request.URL.Path[1:]
+	before := r.note(arrived{id, kind}, func(s *sight) {
 		if s.requests++; s.requests == 1 {
 			s.first = time.Now()
 		}
@@ -67,7 +72,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if _, err := io.Copy(io.Discard, request.Body); err != nil {
 		return // the sender has died
 	}
-	switch kind := request.URL.Path[1:]; {
+	switch {
 	case kind == doomed, kind == flaky && before.requests == 0 && isUnlucky(id):
 		w.WriteHeader(http.StatusInternalServerError)
 		return
@@ -78,8 +83,8 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	case kind == slow && !lasts(request, slowness), kind == narrow && !lasts(request, narrowness):
 		return
 	}
-	r.note(id, func(s *sight) { s.taken++ })
-	if request.URL.Path[1:] == narrow {
+	r.note(arrived{id, kind}, func(s *sight) { s.taken++ })
+	if kind == narrow {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.done++
@@ -121,25 +126,30 @@ func lasts(r *http.Request, d time.Duration) bool {
 func isUnlucky(id string) bool { return id != "" && id[len(id)-1] < '4' }
 
 // note changes what is known about an event, and returns what was known before.
-func (r *receiver) note(id string, change func(*sight)) sight {
+func (r *receiver) note(what arrived, change func(*sight)) sight {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := r.seen[id]
+	before := r.seen[what]
 	after := before
 	change(&after)
-	r.seen[id] = after
+	r.seen[what] = after
 	return before
 }
 
-func (r *receiver) of(id string) sight {
+func (r *receiver) of(event, kind string) sight {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.seen[id]
+	return r.seen[arrived{event, kind}]
 }
 
-// events is the number of different events that arrived.
-func (r *receiver) events() int {
+// deliveries is the number of different events that arrived at the endpoints of these kinds.
+func (r *receiver) deliveries(kinds []string) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.seen)
+	for what := range r.seen {
+		if slices.Contains(kinds, what.kind) {
+			n++
+		}
+	}
+	return n
 }

@@ -20,6 +20,7 @@ const (
 	acts    = 14 // of each worker
 	logSize = 96 << 10
 	owner   = "node"
+	tenant  = "acme"
 )
 
 // load is the load on the store during a life.
@@ -32,7 +33,8 @@ type load struct {
 	mu    sync.Mutex
 	clock time.Time
 	rand  *rand.Rand // for ids
-	subs  []event.ID
+	subs  []event.ID // to which ingest publishes
+	ours  []event.ID // of the tenant
 	err   error
 }
 
@@ -49,7 +51,8 @@ func (l *load) work() error {
 	}
 	l.s = s
 	for range 3 {
-		l.subscribe()
+		l.subs = append(l.subs, l.subscribe(event.DefaultTenant))
+		l.ours = append(l.ours, l.subscribe(tenant))
 	}
 	var all sync.WaitGroup
 	for i := range workers {
@@ -75,11 +78,11 @@ func (l *load) id(at time.Time) event.ID {
 	return id
 }
 
-func (l *load) subscribe() {
+func (l *load) subscribe(tenant string) event.ID {
 	now := l.now()
-	sub := event.Subscription{ID: l.id(now), TargetURL: "https://example.com/", Active: true, CreatedAt: now, UpdatedAt: now}
+	sub := event.Subscription{ID: l.id(now), Tenant: tenant, TargetURL: "https://example.com/", Active: true, CreatedAt: now, UpdatedAt: now}
 	l.failed(l.s.CreateSubscription(l.ctx, sub))
-	l.subs = append(l.subs, sub.ID)
+	return sub.ID
 }
 
 func (l *load) failed(err error) bool {
@@ -147,14 +150,21 @@ func (w *worker) accept() {
 	}
 	e := event.Event{ID: w.id(now), Type: "user.created", ContentType: "application/json", Payload: payload, CreatedAt: now}
 	a := event.Acceptance{Event: e}
-	for _, sub := range w.wanted() {
+	to := w.wanted()
+	if w.rand.IntN(4) == 0 {
+		to = w.ours[:w.rand.IntN(len(w.ours)+1)]
+		if w.failed(w.publish(&a)) {
+			return
+		}
+	}
+	for _, sub := range to {
 		d := event.Delivery{ID: event.DeliveryID(e.ID, sub), EventID: e.ID, SubscriptionID: sub, DueAt: now, CreatedAt: now}
 		if w.rand.IntN(3) > 0 {
 			d.LeaseOwner, d.LeasedUntil = owner, now.Add(time.Minute)
 		}
 		a.Deliveries = append(a.Deliveries, d)
 	}
-	if w.rand.IntN(4) == 0 && len(a.Deliveries) == 1 {
+	if w.rand.IntN(4) == 0 && (len(a.Deliveries) == 1 || a.Published) {
 		a.IdempotencyKey = e.ID.String()
 	}
 	if _, err := w.s.Accept(w.ctx, a); w.failed(err) {
@@ -166,6 +176,18 @@ func (w *worker) accept() {
 			w.held = append(w.held, d)
 		}
 	}
+}
+
+// publish makes the event one that is published to the tenant. Nothing changes the tenant or the
+// registry meanwhile.
+func (w *worker) publish(a *event.Acceptance) error {
+	t, err := w.s.Tenant(w.ctx, tenant)
+	if err != nil {
+		return err
+	}
+	_, types, err := w.s.EventTypesSince(w.ctx, 0)
+	a.Event.TenantNo, a.Published, a.TenantVersion, a.TypesVersion = t.No, true, t.Version, types
+	return err
 }
 
 // wanted returns the subscriptions of an event: usually one, sometimes several or none.

@@ -15,12 +15,18 @@ import (
 
 // scene is a small scenario with every kind of step: events stored with a claim, and without one if
 // a lane has no capacity; attempts that succeed, fail, and end a delivery; claims of retries;
-// renewed leases; and a normal stop that releases what waits.
+// renewed leases; events that are published to a tenant; and a normal stop that releases what waits.
 type scene struct {
 	*world
-	quick, shaky, dead, gone, slow, keyed event.Subscription
+	cast
 
-	acked []event.Submitted // what callers were told is safe
+	acked []event.Receipt // what callers were told is safe
+}
+
+// cast are the subscriptions of a scene.
+type cast struct {
+	quick, shaky, dead, gone, slow, keyed event.Subscription
+	members                               []event.Subscription // of the tenant
 }
 
 var sceneOptions = dispatch.Options{
@@ -39,6 +45,9 @@ func stage(w *world) *scene {
 	s.gone = w.subscribe(file, after(0, status(410)))
 	s.slow = w.subscribe(file, after(4*time.Second, ok()), func(s *event.Subscription) { s.MaxInFlight = 1 })
 	s.keyed = w.subscribe(file, after(0, ok()))
+	for range 3 {
+		s.members = append(s.members, w.subscribe(file, after(10*time.Millisecond, ok()), func(s *event.Subscription) { s.Tenant = "acme" }))
+	}
 	w.must(file.Close())
 	return s
 }
@@ -64,6 +73,11 @@ func (s *scene) play(p *process) (done chan struct{}) {
 			{s.keyed, "order-1"},
 		} {
 			if got, err := p.post(post.sub.ID, post.key); err == nil {
+				s.acked = append(s.acked, got.Receipt)
+			}
+		}
+		for _, key := range []string{"", "order-1", "order-1"} {
+			if got, err := p.publish(s.members, key); err == nil {
 				s.acked = append(s.acked, got)
 			}
 		}
@@ -93,20 +107,31 @@ func (s *scene) look(p *process) (at map[event.ID]moment) {
 	s.must(err)
 	defer file.Close()
 	at = map[event.ID]moment{}
-	for _, id := range p.gate.offered {
-		r, err := file.Delivery(s.t.Context(), id)
-		if errors.Is(err, event.ErrNotFound) {
-			continue // it was not stored, or is a repeated request
+	for _, offered := range p.gate.offered {
+		stored := 0
+		for _, id := range offered {
+			r, err := file.Delivery(s.t.Context(), id)
+			if errors.Is(err, event.ErrNotFound) {
+				continue // it was not stored, or is a repeated request
+			}
+			s.must(err)
+			at[id] = s.moment(r)
+			stored++
 		}
-		s.must(err)
-		arrivals := s.arrivals(r.Delivery.EventID)
-		m := moment{Delivery: r.Delivery, arrived: len(arrivals), recorded: len(r.Attempts)}
-		for _, a := range arrivals[len(r.Attempts):] {
-			m.unrecordedSuccess = m.unrecordedSuccess || a.success
+		if stored != 0 && stored != len(offered) {
+			s.t.Errorf("an event has %d of its %d deliveries", stored, len(offered))
 		}
-		at[id] = m
 	}
 	return at
+}
+
+func (s *scene) moment(r event.DeliveryReport) moment {
+	arrivals := s.arrivals(r.Delivery.ID)
+	m := moment{Delivery: r.Delivery, arrived: len(arrivals), recorded: len(r.Attempts)}
+	for _, a := range arrivals[len(r.Attempts):] {
+		m.unrecordedSuccess = m.unrecordedSuccess || a.success
+	}
+	return m
 }
 
 // TestCrashAtEveryStep kills the process at its first step, in another run at its second, and so
@@ -117,7 +142,7 @@ func TestCrashAtEveryStep(t *testing.T) {
 		template := os.DirFS(filepath.Dir(w.path))
 		for _, after := range []bool{false, true} {
 			for k := 1; ; k += stride {
-				run := &scene{world: newWorld(w.t), quick: s.quick, shaky: s.shaky, dead: s.dead, gone: s.gone, slow: s.slow, keyed: s.keyed}
+				run := &scene{world: newWorld(w.t), cast: s.cast}
 				run.scripts = w.scripts
 				w.must(os.CopyFS(filepath.Dir(run.path), template))
 				steps, died := run.crash(k, after)
@@ -174,8 +199,10 @@ func (s *scene) nothingLost(p *process, at map[event.ID]moment) {
 		s.t.Errorf("%d are still pending a minute after the restart", n[event.Pending])
 	}
 	for _, a := range s.acked {
-		if _, found := at[a.Receipt.Deliveries[0]]; !found {
-			s.t.Errorf("a delivery that was acknowledged is lost (a replay: %v)", a.Receipt.Replayed)
+		for _, id := range a.Deliveries { // a replay to a tenant names none
+			if _, found := at[id]; !found {
+				s.t.Errorf("a delivery that was acknowledged is lost (a replay: %v)", a.Replayed)
+			}
 		}
 	}
 }
@@ -183,7 +210,7 @@ func (s *scene) nothingLost(p *process, at map[event.ID]moment) {
 // checkOutcome checks a delivery from the crash to its end.
 func (s *scene) checkOutcome(r event.DeliveryReport, m moment, restarted time.Time) {
 	s.t.Helper()
-	arrivals := s.arrivals(r.Delivery.EventID)
+	arrivals := s.arrivals(r.Delivery.ID)
 	if lost := len(arrivals) - len(r.Attempts); lost != m.arrived-m.recorded {
 		s.t.Errorf("%d attempts are not on record, want the %d that the crash cut off", lost, m.arrived-m.recorded)
 	}

@@ -168,7 +168,7 @@ func (w *world) judge(e endpoint, p event.RetryPolicy, r event.DeliveryReport) {
 	if e.tries > 0 && len(r.Attempts) != e.tries || len(r.Attempts) != d.Attempts {
 		w.t.Errorf("the one that %s: %d attempts on record, %d counted, want %d", e.why, len(r.Attempts), d.Attempts, e.tries)
 	}
-	if got := w.arrivals(d.EventID); len(got) != len(r.Attempts) {
+	if got := w.arrivals(d.ID); len(got) != len(r.Attempts) {
 		w.t.Errorf("the one that %s: %d requests arrived, %d attempts are on record", e.why, len(got), len(r.Attempts))
 	}
 	due, step := d.CreatedAt, 0

@@ -20,7 +20,7 @@ type gate struct {
 	n       int            // steps so far
 	steps   map[string]int // steps by kind
 	dead    bool
-	offered []event.ID    // deliveries passed to Accept
+	offered [][]event.ID  // the deliveries passed to each Accept
 	died    chan struct{} // closed when the process dies
 	freed   chan struct{} // closed when the test releases hanging calls
 }
@@ -62,10 +62,10 @@ func (g *gate) isDead() bool {
 	return g.dead
 }
 
-func (g *gate) note(id event.ID) {
+func (g *gate) note(deliveries []event.ID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.offered = append(g.offered, id)
+	g.offered = append(g.offered, deliveries)
 }
 
 // gated is a store behind a gate. Reads are not steps, because they have no effect.
@@ -83,7 +83,7 @@ func (s gated) step(kind string, f func() error) (err error) {
 
 func (s gated) Accept(ctx context.Context, a event.Acceptance) (r event.Receipt, err error) {
 	err = s.step("accept", func() (err error) {
-		s.g.note(a.Deliveries[0].ID)
+		s.g.note(a.Receipt().Deliveries)
 		r, err = s.Store.Accept(ctx, a)
 		return err
 	})

@@ -40,7 +40,7 @@ type world struct {
 	scripts map[event.ID]script // by subscription
 
 	mu      sync.Mutex
-	arrived map[event.ID][]arrival // by event
+	arrived map[event.ID][]arrival // by delivery
 }
 
 // script is an endpoint: how long it takes to respond to the n-th request for an event, and the
@@ -71,9 +71,10 @@ func (w *world) must(err error) {
 func (w *world) visit(sub event.Subscription, e event.Event) (takes time.Duration, o event.Outcome) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	takes, o = w.scripts[sub.ID](len(w.arrived[e.ID])+1, e)
+	id := event.DeliveryID(e.ID, sub.ID)
+	takes, o = w.scripts[sub.ID](len(w.arrived[id])+1, e)
 	o.StartedAt, o.Duration = time.Now(), takes
-	w.arrived[e.ID] = append(w.arrived[e.ID], arrival{o.StartedAt, o.Success()})
+	w.arrived[id] = append(w.arrived[id], arrival{o.StartedAt, o.Success()})
 	return takes, o
 }
 
@@ -177,6 +178,30 @@ func (p *process) post(sub event.ID, key string) (event.Submitted, error) {
 	return p.in.Ingest(context.Background(), event.Submission{
 		SubscriptionID: sub, IdempotencyKey: key, ContentType: "application/json", Body: []byte(`{"event":"user.created","data":{"id":1}}`),
 	})
+}
+
+// publish is a request of a caller who publishes to the tenant of these subscriptions, which all
+// match. Package seeded covers what happens if they change meanwhile.
+func (p *process) publish(to []event.Subscription, key string) (event.Receipt, error) {
+	ctx, now := context.Background(), time.Now()
+	t, err := p.store.Tenant(ctx, to[0].Tenant)
+	if err != nil {
+		return event.Receipt{}, err
+	}
+	_, types, err := p.store.EventTypesSince(ctx, 0)
+	if err != nil {
+		return event.Receipt{}, err
+	}
+	e := event.Event{
+		ID: event.NewID(now), Type: "user.created", ContentType: "application/json", Payload: []byte(`{"event":"user.created","data":{"id":1}}`), CreatedAt: now, TenantNo: t.No,
+	}
+	a := event.Acceptance{Event: e, IdempotencyKey: key, Published: true, TenantVersion: t.Version, TypesVersion: types}
+	for _, sub := range to {
+		a.Deliveries = append(a.Deliveries, event.Delivery{ID: event.DeliveryID(e.ID, sub.ID), EventID: e.ID, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now})
+	}
+	receipt, err := p.store.Accept(ctx, a)
+	p.d.Wake()
+	return receipt, err
 }
 
 // account checks that everything accepted is counted once.

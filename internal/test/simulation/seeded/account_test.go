@@ -48,6 +48,7 @@ func (w *world) heal() {
 	if len(w.living("worker")) == 0 {
 		w.startNode(false)
 	}
+	w.clear(len(w.endpoints))
 	for w.wrong == "" && !w.ended() {
 		for _, c := range w.callers {
 			if !c.again.IsZero() && !c.again.After(time.Now()) {
@@ -93,12 +94,15 @@ func (w *world) endAll() {
 }
 
 // idle checks that a node has its full capacity again once its lanes have discarded what waited for
-// subscriptions that are no longer active.
+// subscriptions that are no longer active. A deleted one may be held back a little longer.
 func (w *world) idle(n *node) {
-	fresh := w.room(dispatch.New(n.options()))
-	for w.wrong == "" && (!slices.Equal(w.room(n.d), fresh) || n.d.Capacity() != w.limits.InFlight) {
+	for w.wrong == "" {
+		has, fresh := w.room(n.d), w.room(dispatch.New(n.options()))
+		if slices.Equal(has, fresh) && n.d.Capacity() == w.limits.InFlight {
+			return
+		}
 		w.step()
-		w.demand(time.Since(w.healedAt) < healing, "%s has room for %v and a new one for %v, and could start %d: slots were not given back", n.name, w.room(n.d), fresh, n.d.Capacity())
+		w.demand(time.Since(w.healedAt) < healing, "%s has room for %v and a new one for %v, and could start %d: slots were not given back", n.name, has, fresh, n.d.Capacity())
 	}
 }
 
@@ -141,7 +145,11 @@ func (w *world) account() {
 	s.delivered, s.failed, s.cancelled, s.pending = n[event.Delivered], n[event.Failed], n[event.Cancelled], n[event.Pending]
 	w.demand(s.accepted == s.delivered+s.failed+s.cancelled+s.pending, "%d were accepted, the account has %v", s.accepted, n)
 	for _, c := range w.callers {
-		w.told(c)
+		if c.news != nil {
+			w.storedOnce(c)
+		} else {
+			w.told(c)
+		}
 	}
 	events := map[event.ID]bool{}
 	for i, seen := range w.watched {
@@ -169,7 +177,7 @@ func (w *world) told(c *caller) {
 	ids := map[event.ID]bool{}
 	for _, tr := range c.tries {
 		w.mu.Lock()
-		if tr.ended && tr.err == nil {
+		if tr.ended && tr.err == nil && !tr.got.Filtered {
 			ids[tr.got.Receipt.Deliveries[0]] = true
 			w.demand(w.store.row(tr.got.Receipt.Deliveries[0]) != nil, "%s was told of a delivery that is not there: it is lost", c.name)
 		}

@@ -11,10 +11,12 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// caller publishes one event, and tries again if it can't know what became of it.
+// caller publishes one event, and tries again if it can't know what became of it. It publishes to
+// one endpoint, or to a tenant.
 type caller struct {
 	name, key string
 	e         *endpoint
+	news      *news
 	tries     []*try
 	again     time.Time
 	done      bool
@@ -22,10 +24,11 @@ type caller struct {
 
 // try is one request of a caller.
 type try struct {
-	n     *node
-	got   event.Submitted
-	err   error
-	ended bool
+	n         *node
+	got       event.Submitted
+	published event.Published
+	err       error
+	ended     bool
 }
 
 func (w *world) newCaller(e *endpoint) *caller {
@@ -46,16 +49,32 @@ func (w *world) post(c *caller) {
 	tr := &try{n: nodes[w.dice.IntN(len(nodes))]}
 	c.tries, c.again = append(c.tries, tr), time.Time{}
 	name := fmt.Sprintf("%s/%d", c.name, len(c.tries))
-	w.log("%s posts to %s at %s", name, c.e.name, tr.n.name)
+	w.log("%s posts to %s at %s", name, c.to(), tr.n.name)
 	go func() {
-		got, err := tr.n.in.Ingest(mark(context.Background(), name), event.Submission{
-			SubscriptionID: c.e.id, IdempotencyKey: c.key, ContentType: "application/json", Body: []byte(`{"event":"user.created","data":{"id":1}}`),
-		})
+		got, published, err := c.send(mark(context.Background(), name), tr.n)
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		tr.got, tr.err, tr.ended = got, err, true
+		tr.got, tr.published, tr.err, tr.ended = got, published, err, true
 	}()
 	w.settle(nil)
+}
+
+func (c *caller) to() string {
+	if c.news != nil {
+		return fmt.Sprintf("%s %s %s %q", c.news.Tenant, c.news.Type, c.news.Data, c.news.Channels)
+	}
+	return c.e.name
+}
+
+func (c *caller) send(ctx context.Context, n *node) (got event.Submitted, published event.Published, err error) {
+	if c.news != nil {
+		published, err = n.publish(ctx, c.news.Publication)
+	} else {
+		got, err = n.in.Ingest(ctx, event.Submission{
+			SubscriptionID: c.e.id, IdempotencyKey: c.key, ContentType: "application/json", Body: []byte(`{"event":"user.created","data":{"id":1}}`),
+		})
+	}
+	return got, published, err
 }
 
 // hear finds callers that got a response, or will never get one.
@@ -72,8 +91,12 @@ func (w *world) hear() {
 		case !ended && !tr.n.dead:
 		case ended && (err == nil || !errors.Is(err, event.ErrUnavailable)):
 			w.log("%s is answered: %v", c.name, err == nil)
-			w.demand(err == nil || errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrInactive), "%s was refused: %v", c.name, err)
 			c.done = true
+			if c.news != nil {
+				w.answered(c, tr.published, err)
+				continue
+			}
+			w.demand(err == nil || errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrInactive), "%s was refused: %v", c.name, err)
 		case c.key == "":
 			c.done = true // another try could create a second event
 		default:
@@ -111,26 +134,32 @@ func (w *world) act() {
 	switch dice := w.dice.IntN(100); {
 	case again >= 0 && dice < 50:
 		w.post(w.callers[again])
-	case dice < 40:
+	case dice < 44 && (dice >= 34 || w.busy && w.chance(0.7)):
+		w.post(w.newPublisher())
+	case dice < 44:
 		w.post(w.newCaller(e))
-	case dice < 43:
-		w.publish()
-	case dice < 45:
+	case dice < 47:
 		w.operate()
-	case dice < 51 || w.siege && dice < 76:
+	case dice < 51:
+		w.manage(one(w, tenants))
+	case dice < 53:
+		w.register(one(w, types))
+	case dice < 57 || w.siege && dice < 80:
 		for range 5 + w.dice.IntN(10) {
 			w.post(w.newCaller(other))
 		}
-	case dice < 68:
-		other.mood = moods[w.dice.IntN(len(moods))]
-		w.log("%s: %s", other.name, other.mood)
 	case dice < 72:
-		w.toggle(other)
+		if mood := one(w, moods); !w.calm || !other.joined {
+			other.mood = mood
+			w.log("%s: %s", other.name, other.mood)
+		}
 	case dice < 76:
+		w.toggle(other)
+	case dice < 80:
 		w.pauseOrResume(other)
-	case dice < 78:
-		w.remove(other)
 	case dice < 82:
+		w.remove(other)
+	case dice < 84:
 		w.hint()
 	case dice < 88:
 		w.offer()
@@ -250,31 +279,6 @@ func (w *world) remove(e *endpoint) {
 	err := w.store.DeleteSubscription(w.t.Context(), e.id, time.Now(), 0)
 	w.log("%s is deleted (%v)", e.name, err == nil)
 	w.settle(&call{node: &node{name: "api"}, kind: "delete"})
-}
-
-// publish has an event accepted for zero or more of the endpoints, due and unclaimed.
-func (w *world) publish() {
-	now := time.Now()
-	e := event.Event{ID: event.NewID(now), Type: "user.created", ContentType: "application/json", Payload: []byte(`{"event":"user.created","data":{"id":1}}`), CreatedAt: now}
-	a := event.Acceptance{Event: e}
-	w.fans++
-	for _, to := range w.endpoints {
-		if to.quiet || w.store.sub(to.id).Deleted() || w.chance(0.4) {
-			continue
-		}
-		id := event.DeliveryID(e.ID, to.id)
-		w.mu.Lock()
-		w.names[id] = fmt.Sprintf("f%d/%s", w.fans, to.name)
-		w.mu.Unlock()
-		a.Deliveries = append(a.Deliveries, event.Delivery{ID: id, EventID: e.ID, SubscriptionID: to.id, DueAt: now, CreatedAt: now})
-	}
-	if len(a.Deliveries) == 0 {
-		w.bare++
-	}
-	_, err := w.store.Accept(w.t.Context(), a)
-	w.must(err)
-	w.log("f%d is published to %d", w.fans, len(a.Deliveries))
-	w.settle(&call{node: &node{name: "api"}, kind: "accept"})
 }
 
 // operate cancels a delivery, resends it, or both, as an operator may at any moment.

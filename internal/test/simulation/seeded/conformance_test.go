@@ -9,5 +9,5 @@ import (
 
 // TestModelConforms runs the conformance suite of the drivers on the model.
 func TestModelConforms(t *testing.T) {
-	storetest.Run(t, func(*testing.T) store.Store { return &model{} })
+	storetest.Run(t, func(*testing.T) store.Store { return newModel() })
 }

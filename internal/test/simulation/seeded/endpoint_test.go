@@ -15,6 +15,10 @@ type endpoint struct {
 	quiet bool // always healthy, and must never wait for the others
 	most  int  // requests in flight from one node
 	every time.Duration
+
+	joined  bool // it was created during the run
+	full    bool // it has too many pending deliveries for another published event
+	wasFull bool // it is full, or was
 }
 
 var moods = []string{"well", "slow", "hangs", "fails", "is busy", "refuses", "blocked", "gone", "moody"}
@@ -28,8 +32,12 @@ func (w *world) makeEndpoints() {
 		others = 2 + w.dice.IntN(2) // as many as a node promises to tolerate
 	}
 	for i := range 1 + others {
-		e := &endpoint{name: fmt.Sprintf("s%d", i), id: event.NewID(time.Now()), mood: "well", quiet: i == 0, most: w.limits.LaneInFlight}
+		e := &endpoint{name: fmt.Sprintf("s%d", i), id: w.newID(), mood: "well", quiet: i == 0, most: w.limits.LaneInFlight}
 		sub := event.Subscription{ID: e.id, TargetURL: "https://example.com/" + e.name, Active: true, CreatedAt: time.Now(), UpdatedAt: time.Now()}
+		if i > 0 && w.chance(0.7) {
+			sub.Tenant = one(w, tenants)
+			w.wish(&sub)
+		}
 		if i > 0 && !w.siege {
 			switch w.dice.IntN(4) {
 			case 0:

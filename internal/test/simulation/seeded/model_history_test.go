@@ -153,7 +153,14 @@ func (m *model) findings(broken func(r *row) bool) (f event.Finding) {
 
 func (m *model) CreateKey(_ context.Context, k event.APIKey) error {
 	return m.do(func() error {
-		k.CreatedAt, k.ExpiresAt, k.RevokedAt = kept(k.CreatedAt), kept(k.ExpiresAt), kept(k.RevokedAt)
+		k.CreatedAt, k.ExpiresAt, k.RevokedAt, k.TenantNo = kept(k.CreatedAt), kept(k.ExpiresAt), kept(k.RevokedAt), 0
+		if k.IsBound() {
+			t := m.tenant(k.Tenant)
+			if t == nil {
+				return noTenant(k.Tenant)
+			}
+			k.TenantNo = t.No
+		}
 		m.api = append(m.api, &k)
 		return nil
 	})

@@ -15,16 +15,18 @@ func (m *model) Accept(_ context.Context, a event.Acceptance) (receipt event.Rec
 		return event.Receipt{}, err
 	}
 	err = m.do(func() error {
-		for _, k := range m.keys {
-			if a.IdempotencyKey == "" || k.text != a.IdempotencyKey || k.subscription != a.Deliveries[0].SubscriptionID {
-				continue
-			}
+		if k := m.key(nameOfKey(a)); k != nil {
 			if k.hash != a.BodyHash {
 				return fmt.Errorf("%w: the event %s was accepted with it", event.ErrKeyReused, k.receipt.Event)
 			}
 			receipt = k.receipt
 			receipt.Replayed = true
 			return nil
+		}
+		if a.Published {
+			if err := m.matchAgain(&a); err != nil {
+				return err
+			}
 		}
 		for _, d := range a.Deliveries {
 			if sub := m.sub(d.SubscriptionID); sub == nil || sub.Deleted() {
@@ -41,16 +43,59 @@ func (m *model) Accept(_ context.Context, a event.Acceptance) (receipt event.Rec
 	return receipt, err
 }
 
+// matchAgain checks that a published event was matched at the present versions, or has it matched
+// again.
+func (m *model) matchAgain(a *event.Acceptance) error {
+	t := m.tenantNo(a.Event.TenantNo)
+	switch {
+	case t == nil || t.Deleted():
+		return fmt.Errorf("%w: tenant number %d", event.ErrNotFound, a.Event.TenantNo)
+	case a.TypesVersion != m.typesVersion:
+		return fmt.Errorf("%w: the registry of event types has the version %d, not %d", event.ErrStale, m.typesVersion, a.TypesVersion)
+	case a.TenantVersion == t.Version:
+		return nil
+	case a.Rematch == nil:
+		return fmt.Errorf("%w: tenant %q has the version %d, not %d", event.ErrStale, t.ID, t.Version, a.TenantVersion)
+	}
+	deliveries, err := a.Rematch(m.changes(t.No, a.TenantVersion, len(m.subs)))
+	a.Deliveries = deliveries
+	return err
+}
+
+// key returns the idempotency key of this name, or nil.
+func (m *model) key(name keyName) *key {
+	for _, k := range m.keys {
+		if name.text != "" && k.keyName == name {
+			return k
+		}
+	}
+	return nil
+}
+
+func nameOfKey(a event.Acceptance) keyName {
+	switch {
+	case a.IdempotencyKey == "":
+		return keyName{}
+	case a.Published:
+		return keyName{text: a.IdempotencyKey, published: true, tenantNo: a.Event.TenantNo}
+	}
+	return keyName{text: a.IdempotencyKey, subscription: a.Deliveries[0].SubscriptionID}
+}
+
 func (m *model) insert(a event.Acceptance, receipt event.Receipt) {
-	e := &stored{a.Event, len(a.Deliveries)}
+	e := &stored{a.Event, len(a.Deliveries), a.Published}
 	e.CreatedAt, e.Payload = kept(e.CreatedAt), slices.Clone(e.Payload)
 	m.events = append(m.events, e)
 	for _, d := range a.Deliveries {
 		m.rows = append(m.rows, &row{d: keptDelivery(d), e: e})
 	}
-	if a.IdempotencyKey != "" {
-		m.keys = append(m.keys, &key{a.Deliveries[0].SubscriptionID, a.IdempotencyKey, a.BodyHash, receipt, e.CreatedAt})
+	if a.IdempotencyKey == "" {
+		return
 	}
+	if a.Published {
+		receipt.Deliveries = nil
+	}
+	m.keys = append(m.keys, &key{nameOfKey(a), a.BodyHash, receipt, e.CreatedAt})
 }
 
 func keptDelivery(d event.Delivery) event.Delivery {
@@ -182,6 +227,7 @@ func (m *model) settle(s event.Settlement) {
 	if sub := m.sub(a.SubscriptionID); s.DisableReason != "" && sub != nil && sub.Active {
 		sub.Active, sub.DisabledReason = false, s.DisableReason
 		sub.Revision++
+		m.changed(sub)
 		sub.UpdatedAt, sub.inactiveSince = a.Outcome.StartedAt, a.Outcome.StartedAt
 	}
 }

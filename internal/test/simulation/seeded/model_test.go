@@ -6,24 +6,29 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/store"
+	"github.com/hookferry/hookferry/internal/test/page"
 )
 
 // model implements the contract of package store in the simplest way: lists in memory and one lock,
 // and every method scans everything. If the contract leaves a choice, it uses the order of arrival,
 // never an id, so that it always behaves the same.
 type model struct {
-	mu     sync.Mutex
-	closed bool
-	subs   []*subscription
-	events []*stored
-	rows   []*row
-	keys   []*key
-	api    []*event.APIKey
+	mu           sync.Mutex
+	closed       bool
+	tenants      []*event.Tenant // by their numbers, deleted ones included
+	types        []*event.EventType
+	typesVersion int64
+	subs         []*subscription
+	events       []*stored
+	rows         []*row
+	keys         []*key
+	api          []*event.APIKey
 }
 
 var _ store.Store = (*model)(nil)
@@ -31,12 +36,14 @@ var _ store.Store = (*model)(nil)
 type subscription struct {
 	event.Subscription
 	inactiveSince time.Time
+	version       int64 // of its tenant, when it last changed
 }
 
-// stored is an event, and the number of deliveries with which it was accepted.
+// stored is an event, and how it was accepted.
 type stored struct {
 	event.Event
-	deliveries int
+	deliveries int // how many were accepted with it
+	published  bool
 }
 
 // row is a delivery with its event and its attempts.
@@ -48,11 +55,18 @@ type row struct {
 
 // key is an idempotency key.
 type key struct {
-	subscription event.ID
+	keyName
+	hash    [32]byte
+	receipt event.Receipt
+	at      time.Time
+}
+
+// keyName is what must be unique of a key: its text in a tenant, or in a subscription.
+type keyName struct {
 	text         string
-	hash         [32]byte
-	receipt      event.Receipt
-	at           time.Time
+	published    bool
+	tenantNo     int64    // of a published event
+	subscription event.ID // of any other event
 }
 
 var errClosed = fmt.Errorf("%w: it was closed", event.ErrUnavailable)
@@ -105,8 +119,21 @@ func (m *model) CreateSubscription(_ context.Context, s event.Subscription) erro
 			return errors.New("there is a subscription of that id")
 		}
 		s.CreatedAt, s.UpdatedAt, s.DeletedAt = kept(s.CreatedAt), kept(s.UpdatedAt), kept(s.DeletedAt)
-		s.Revision, s.Health = 1, event.Health{}
-		m.subs = append(m.subs, &subscription{copyOf(s), s.CreatedAt})
+		if s.Tenant == "" {
+			s.Tenant = event.DefaultTenant
+		}
+		t := m.tenant(s.Tenant)
+		if t != nil {
+			if err := errors.Join(m.checkUID(t.No, s), m.checkRoom(t)); err != nil {
+				return err
+			}
+		} else {
+			t = m.newTenant(event.Tenant{ID: s.Tenant, CreatedAt: s.CreatedAt, UpdatedAt: s.CreatedAt})
+		}
+		s.TenantNo, s.Revision, s.Health = t.No, 1, event.Health{}
+		made := &subscription{Subscription: copyOf(s), inactiveSince: s.CreatedAt}
+		m.subs = append(m.subs, made)
+		m.changed(made)
 		return nil
 	})
 }
@@ -115,6 +142,7 @@ func (m *model) CreateSubscription(_ context.Context, s event.Subscription) erro
 func copyOf(s event.Subscription) event.Subscription {
 	s.EventTypes, s.Secrets, s.Headers = slices.Clone(s.EventTypes), slices.Clone(s.Secrets), maps.Clone(s.Headers)
 	s.RetrySchedule = slices.Clone(s.RetrySchedule)
+	s.Channels, s.Filter, s.Metadata = slices.Clone(s.Channels), slices.Clone(s.Filter), maps.Clone(s.Metadata)
 	return s
 }
 
@@ -130,18 +158,29 @@ func (m *model) Subscription(_ context.Context, id event.ID) (s event.Subscripti
 	return s, err
 }
 
-func (m *model) ListSubscriptions(_ context.Context, before event.ID, limit int) (page []event.Subscription, err error) {
+func (m *model) ListSubscriptions(_ context.Context, q event.SubscriptionQuery) (list []event.Subscription, err error) {
 	err = m.do(func() error {
 		for _, s := range m.subs {
-			if !s.Deleted() && (before.IsZero() || compare(s.ID, before) < 0) {
-				page = append(page, copyOf(s.Subscription))
+			if !s.Deleted() && (q.TenantNo == nil || *q.TenantNo == s.TenantNo) {
+				list = append(list, copyOf(s.Subscription))
 			}
 		}
-		slices.SortFunc(page, func(a, b event.Subscription) int { return compare(b.ID, a.ID) })
-		page = page[:min(limit, len(page))]
+		position := func(s event.Subscription, p event.SubscriptionPosition) int { return ordered(s, p, q.Order) }
+		slices.SortFunc(list, func(a, b event.Subscription) int {
+			return position(a, event.SubscriptionPosition{Name: b.Name, ID: b.ID})
+		})
+		list = page.Of(list, position, q.After, q.Before, q.Limit)
 		return nil
 	})
-	return page, err
+	return list, err
+}
+
+// ordered compares a subscription with a position in an order.
+func ordered(s event.Subscription, p event.SubscriptionPosition, order event.SubscriptionOrder) int {
+	if order == event.OrderName && s.Name != p.Name {
+		return strings.Compare(s.Name, p.Name)
+	}
+	return compare(p.ID, s.ID)
 }
 
 func compare(a, b event.ID) int { return slices.Compare(a[:], b[:]) }
@@ -152,9 +191,13 @@ func (m *model) ReplaceSubscription(_ context.Context, s event.Subscription) (af
 		if err != nil {
 			return err
 		}
+		if err := m.checkUID(old.TenantNo, s); err != nil {
+			return err
+		}
 		if s.Secrets == nil {
 			s.Secrets = old.Secrets
 		}
+		s.Tenant, s.TenantNo = old.Tenant, old.TenantNo
 		s.UpdatedAt, s.CreatedAt, s.DeletedAt = kept(s.UpdatedAt), old.CreatedAt, old.DeletedAt
 		s.Revision, s.Health = old.Revision+1, old.Health
 		s.PausedAt, s.PausedBy, s.PausedReason = old.PausedAt, old.PausedBy, old.PausedReason
@@ -162,6 +205,7 @@ func (m *model) ReplaceSubscription(_ context.Context, s event.Subscription) (af
 			old.inactiveSince = s.UpdatedAt
 		}
 		old.Subscription = copyOf(s)
+		m.changed(old)
 		m.unpark(old, s.UpdatedAt, 1000)
 		after = copyOf(s)
 		return nil
@@ -201,12 +245,19 @@ func (m *model) pause(id event.ID, at time.Time, change func(*subscription)) (af
 		if err != nil {
 			return err
 		}
-		change(s)
+		before := pauseOf(s)
+		if change(s); pauseOf(s) != before {
+			m.changed(s)
+		}
 		m.unpark(s, at, 1000)
 		after = copyOf(s.Subscription)
 		return nil
 	})
 	return after, err
+}
+
+func pauseOf(s *subscription) event.Pause {
+	return event.Pause{At: s.PausedAt, By: s.PausedBy, Reason: s.PausedReason}
 }
 
 func (m *model) SwapSecrets(_ context.Context, from, to event.Subscription) (swapped bool, err error) {
@@ -227,16 +278,21 @@ func (m *model) DeleteSubscription(_ context.Context, id event.ID, at time.Time,
 		if err != nil {
 			return err
 		}
-		s.Revision++
-		s.DeletedAt, s.UpdatedAt, s.Active = kept(at), kept(at), false
-		s.Secrets, s.Headers, s.RequireSignature = nil, nil, false
-		for _, r := range m.rows {
-			if r.d.SubscriptionID == id && r.d.Status == event.Pending {
-				r.cancel(at)
-			}
-		}
+		m.remove(s, at)
 		return nil
 	})
+}
+
+func (m *model) remove(s *subscription, at time.Time) {
+	s.Revision++
+	s.DeletedAt, s.UpdatedAt, s.Active = kept(at), kept(at), false
+	s.Secrets, s.Headers, s.RequireSignature = nil, nil, false
+	m.changed(s)
+	for _, r := range m.rows {
+		if r.d.SubscriptionID == s.ID && r.d.Status == event.Pending {
+			r.cancel(at)
+		}
+	}
 }
 
 func (r *row) cancel(at time.Time) {

@@ -2,6 +2,7 @@ package seeded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/dispatch"
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/ingest"
+	"github.com/hookferry/hookferry/internal/ingest/match"
 )
 
 const lease = 6 * time.Second
@@ -18,12 +20,15 @@ var policy = event.RetryPolicy{1 * time.Second, 3 * time.Second, 7 * time.Second
 // node is one process of the service. It also plays the packages that it calls: the store, the
 // subscriptions, the sender and the rate limiter. Each call waits for its turn.
 type node struct {
-	w     *world
-	name  string
-	d     *dispatch.Dispatcher // nil: it only accepts events and passes them on
-	in    *ingest.Ingest
-	end   context.CancelFunc
-	ended chan error
+	w    *world
+	name string
+	d    *dispatch.Dispatcher // nil: it only accepts events and passes them on
+	in   *ingest.Ingest
+	// publish publishes to a tenant, as ingest does to a subscription.
+	publish   func(context.Context, event.Publication) (event.Published, error)
+	publisher *publisher
+	end       context.CancelFunc
+	ended     chan error
 
 	dead, stopping bool
 	told, early    bool      // to stop; it is to stop during trouble
@@ -51,6 +56,8 @@ func (w *world) start(role string) *node {
 		seen: map[event.ID]event.Subscription{}, asked: map[*endpoint]time.Time{},
 	}
 	n.in = &ingest.Ingest{Subscriptions: n, Store: n, Handoff: passer{n}, Observer: n, Now: time.Now}
+	n.publisher = &publisher{n: n, indexes: map[int64]*match.Tenant{}, archived: map[string]bool{}}
+	n.publish = n.publisher.publish
 	ctx, end := context.WithCancel(mark(context.Background(), "loop"))
 	n.end = end
 	w.nodes = append(w.nodes, n)
@@ -92,15 +99,51 @@ func (n *node) call(c *call, effect func() error) error {
 }
 
 func (n *node) Accept(ctx context.Context, a event.Acceptance) (r event.Receipt, err error) {
-	of := ctx.Value(marked{}).(string)
-	n.w.mu.Lock()
-	n.w.names[a.Deliveries[0].ID] = of
-	n.w.mu.Unlock()
-	err = n.call(&call{kind: "accept", of: of}, func() (err error) { r, err = n.w.store.Accept(ctx, a); return err })
+	c := &call{kind: "accept", of: ctx.Value(marked{}).(string)}
+	n.w.name(a.Event.ID, c.of)
+	if a.Published {
+		c.published = &a.Event
+		n.w.nameDeliveries(c.of, a.Deliveries)
+		a.Rematch = n.w.watchRematch(c.of, a.Rematch)
+	} else {
+		n.w.name(a.Deliveries[0].ID, c.of)
+	}
+	err = n.call(c, func() (err error) { r, err = n.w.store.Accept(ctx, a); return err })
+	if errors.Is(err, event.ErrStale) {
+		n.w.count(func(s *stats) { s.stale++ })
+	}
 	if err != nil {
 		return event.Receipt{}, err
 	}
 	return r, nil
+}
+
+func (n *node) Tenant(ctx context.Context, id string) (t event.Tenant, err error) {
+	err = n.call(&call{kind: "tenant", of: ctx.Value(marked{}).(string)}, func() (err error) { t, err = n.w.store.Tenant(ctx, id); return err })
+	return t, err
+}
+
+func (n *node) TenantChanges(ctx context.Context, no, after int64, limit int) (c event.TenantChanges, err error) {
+	err = n.call(&call{kind: "changes", of: ctx.Value(marked{}).(string)}, func() (err error) {
+		c, err = n.w.store.TenantChanges(ctx, no, after, limit)
+		return err
+	})
+	return c, err
+}
+
+func (n *node) EventTypesSince(ctx context.Context, after int64) (changed []event.EventType, now int64, err error) {
+	err = n.call(&call{kind: "types", of: ctx.Value(marked{}).(string)}, func() (err error) {
+		changed, now, err = n.w.store.EventTypesSince(ctx, after)
+		return err
+	})
+	return changed, now, err
+}
+
+// wake tells the node's dispatcher that something may be due.
+func (n *node) wake() {
+	if n.d != nil {
+		n.d.Wake()
+	}
 }
 
 func (n *node) Claim(ctx context.Context, r event.ClaimRequest) (got event.Claim, err error) {

@@ -43,6 +43,9 @@ func TestSeeds(t *testing.T) {
 			sum.add(w.stats)
 		})
 	}
+	if n >= 100 && (sum.stale == 0 || sum.rematched == 0 || sum.kills == 0) {
+		t.Errorf("%d seeds never came to what they are for: %+v", n, sum)
+	}
 	if os.Getenv("SIMULATE_SEEDS") != "" {
 		fmt.Printf("%d seeds in %v: %+v\n", n, time.Since(began).Round(time.Millisecond), sum)
 	}
@@ -112,5 +115,8 @@ func (s *stats) add(o stats) {
 	s.strays += o.strays
 	s.resends += o.resends
 	s.requests += o.requests
+	s.published += o.published
+	s.stale += o.stale
+	s.rematched += o.rematched
 	s.longest = max(s.longest, o.longest)
 }

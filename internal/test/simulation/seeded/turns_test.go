@@ -36,13 +36,14 @@ type call struct {
 	arrived bool // the world has seen it
 	answer  chan fate
 
-	leases   []event.LeaseKey // of a release
-	delivery event.Delivery   // of a start
-	event    event.ID         // of a request
-	claimed  event.Delivery   // of a request
-	ctx      context.Context
-	sub      event.Subscription
-	outcome  event.Outcome // outcome of the request
+	leases    []event.LeaseKey // of a release
+	published *event.Event     // that is to be accepted
+	delivery  event.Delivery   // of a start
+	event     event.ID         // of a request
+	claimed   event.Delivery   // of a request
+	ctx       context.Context
+	sub       event.Subscription
+	outcome   event.Outcome // outcome of the request
 }
 
 // toDelivery reports whether a request is for the delivery.

@@ -64,6 +64,7 @@ func (w *world) look(step *call) {
 		}
 		seen.d, seen.recorded = r.d, len(r.attempts)
 	}
+	w.lookAtEvents()
 }
 
 // moved checks that a delivery changed only as allowed, and that each attempt counts once.

@@ -2,6 +2,7 @@ package seeded
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -24,6 +25,7 @@ type world struct {
 	calm      bool    // only the endpoints misbehave
 	siege     bool    // all but one of them hang, and are flooded
 	paced     bool    // other nodes use up the rates
+	busy      bool    // tenants change while events are published to them
 	trouble   float64 // how often a call fails
 	limits    dispatch.Limits
 	healedAt  time.Time
@@ -42,9 +44,11 @@ type world struct {
 	mu      sync.Mutex
 	waiting []*call
 	names   map[event.ID]string
-	stream  []event.Claimed // what nodes have passed on
-	fans    int             // events accepted for zero or several subscriptions
-	bare    int             // those for none
+	stream  []event.Claimed  // what nodes have passed on
+	events  int              // events that it has looked at
+	bare    int              // those without deliveries
+	refused map[event.ID]int // by event, the deliveries that failed at once
+	ids     uint64           // ids of subscriptions
 	over    bool
 }
 
@@ -57,13 +61,14 @@ type begun struct {
 type stats struct {
 	steps, faults, kills, accepted, delivered, failed, cancelled, pending int
 	overtaken, rescued, duplicates, strays, resends, requests             int
+	published, stale, rematched                                           int           // to tenants; matched in vain; matched by the store
 	longest                                                               time.Duration // that a quiet endpoint waited
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
 	w := &world{
-		t: t, dice: rand.New(rand.NewPCG(seed, 0)), store: &model{}, began: time.Now(), //nolint:gosec // chance that can be repeated
-		begun: map[string]begun{}, lastStart: map[string]time.Time{}, names: map[event.ID]string{},
+		t: t, dice: rand.New(rand.NewPCG(seed, 0)), store: newModel(), began: time.Now(), //nolint:gosec // chance that can be repeated
+		refused: map[event.ID]int{}, begun: map[string]begun{}, lastStart: map[string]time.Time{}, names: map[event.ID]string{},
 	}
 	w.limits = dispatch.Limits{InFlight: 12, LaneInFlight: 4, LaneDepth: 8, Buffered: 40, BufferedBytes: 8 << 10}
 	w.calm = w.chance(0.25)
@@ -72,6 +77,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		w.limits.InFlight = 5
 	}
 	w.paced = w.chance(0.5)
+	w.busy = w.chance(0.3)
 	w.trouble = 0.25 * w.dice.Float64() * w.dice.Float64()
 	if w.chance(0.15) {
 		w.trouble = 0.3
@@ -111,6 +117,29 @@ func (w *world) nameOf(id event.ID) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.names[id]
+}
+
+func (w *world) name(id event.ID, name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.names[id] = name
+}
+
+// count changes the statistics for a node.
+func (w *world) count(what func(*stats)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	what(&w.stats)
+}
+
+// newID returns an id of a subscription. Its order is that of the calls, so that nothing depends on
+// chance that can't be repeated.
+func (w *world) newID() event.ID {
+	w.ids++
+	id := event.FloorID(time.Now())
+	id[6] = 0x70
+	binary.BigEndian.PutUint64(id[8:], 1<<63|w.ids)
+	return id
 }
 
 func (w *world) isCut(n *node) bool {
@@ -153,9 +182,12 @@ func (w *world) settle(step *call) {
 // step does one thing: something outside the nodes, a call that continues, or time that passes.
 func (w *world) step() {
 	ready := w.ready()
+	offered := w.offered()
 	switch {
 	case w.calm && len(w.stream) > 0:
 		w.offer()
+	case w.busy && w.healedAt.IsZero() && offered != nil && w.chance(0.6):
+		w.disturb(offered.published)
 	case w.healedAt.IsZero() && w.chance(0.12):
 		w.act()
 	case len(ready) > 0 && (w.calm || !w.healedAt.IsZero() || w.chance(0.85)):
