@@ -11,6 +11,8 @@ import (
 var (
 	// ErrNotFound: there is no such subscription, delivery, tenant or key.
 	ErrNotFound = errors.New("not found")
+	// ErrTenantNotFound is an ErrNotFound: there is no tenant with the id that the caller names.
+	ErrTenantNotFound = fmt.Errorf("%w: tenant", ErrNotFound)
 	// ErrBadID: the text is not an id. To a caller it means the same as ErrNotFound.
 	ErrBadID = errors.New("not an id")
 	// ErrInactive: the subscription does not accept events at present.
@@ -30,6 +32,12 @@ var (
 	ErrUIDTaken = errors.New("the uid is taken")
 	// ErrTenantLimit: the tenant has reached one of its limits.
 	ErrTenantLimit = errors.New("the tenant's limit is reached")
+	// ErrRateLimited is an ErrTenantLimit: the tenant publishes faster than its limit permits. The
+	// same call may succeed a moment later.
+	ErrRateLimited = fmt.Errorf("%w: events a second", ErrTenantLimit)
+	// ErrNotTaken: the batch had reached its limits before this event's turn. Nothing of it was
+	// stored.
+	ErrNotTaken = errors.New("not taken")
 	// ErrBuiltIn: the tenant always exists and can't be deleted.
 	ErrBuiltIn = errors.New("the tenant can't be deleted")
 	// ErrUnauthorized: a required signature is missing or wrong.

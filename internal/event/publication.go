@@ -24,6 +24,12 @@ type Published struct {
 	Duplicate  bool // an earlier publication with the same key was accepted; nothing was stored
 }
 
+// PublishResult is the result of one Publication among several: Err, or Published if Err is nil.
+type PublishResult struct {
+	Published Published
+	Err       error
+}
+
 // Match says whether one subscription matches an event.
 type Match struct {
 	Subscription ID

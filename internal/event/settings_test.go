@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"encoding/json"
 	"reflect"
 	"testing"
 	"time"
@@ -16,6 +17,9 @@ var other = map[reflect.Type]any{
 	reflect.TypeFor[int]():               1,
 	reflect.TypeFor[float64]():           0.5,
 	reflect.TypeFor[event.Body]():        event.BodyData,
+	reflect.TypeFor[[]string]():          []string{"eu"},
+	reflect.TypeFor[json.RawMessage]():   json.RawMessage(`{"data":1}`),
+	reflect.TypeFor[map[string]string](): map[string]string{"a": "b"},
 }
 
 // If Equal forgot a setting, a stale value would be used, because what was prepared for a
