@@ -17,8 +17,8 @@ var other = map[reflect.Type]any{
 	reflect.TypeFor[int]():               1,
 	reflect.TypeFor[float64]():           0.5,
 	reflect.TypeFor[event.Body]():        event.BodyData,
-	reflect.TypeFor[[]string]():          []string{"eu"},
-	reflect.TypeFor[json.RawMessage]():   json.RawMessage(`{"data":1}`),
+	reflect.TypeFor[[]string]():          []string{"a"},
+	reflect.TypeFor[json.RawMessage]():   json.RawMessage(`{}`),
 	reflect.TypeFor[map[string]string](): map[string]string{"a": "b"},
 }
 

@@ -94,7 +94,7 @@ func (ts *tenants) forget(t *tenant) { ts.cache.Invalidate(t.id) }
 func (ts *tenants) load(ctx context.Context, id string) (*tenant, error) {
 	known, err := ts.store.Tenant(ctx, id)
 	if errors.Is(err, event.ErrNotFound) {
-		return nil, fmt.Errorf("%w %q", event.ErrTenantNotFound, event.Clip(id, event.MaxQuoted))
+		return nil, fmt.Errorf("%w: %q", event.ErrTenantNotFound, event.Clip(id, event.MaxQuoted))
 	}
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func (ts *tenants) load(ctx context.Context, id string) (*tenant, error) {
 	t := &tenant{no: known.No, id: id, index: match.NewTenant(0, nil)}
 	if err := ts.readChanges(ctx, t); err != nil {
 		if errors.Is(err, errTenantGone) {
-			return nil, fmt.Errorf("%w %q", event.ErrTenantNotFound, event.Clip(id, event.MaxQuoted))
+			return nil, fmt.Errorf("%w: %q", event.ErrTenantNotFound, event.Clip(id, event.MaxQuoted))
 		}
 		return nil, err
 	}
