@@ -64,6 +64,7 @@ type App struct {
 	health     *health
 	outage     *outage
 	backlog    *ingest.Backlog // nil on a worker
+	types      *ingest.Types   // nil on a worker
 	keys       *keyring        // nil on a worker
 	others     store.Listener  // nil if the database supports only one node
 	stopping   atomic.Bool
@@ -137,7 +138,7 @@ func (a *App) logCopy(to string, size int64) {
 // handler returns the handler of the API, or that of a worker's probes.
 func (a *App) handler(ctx context.Context, version string) (http.Handler, error) {
 	if a.cfg.Role == config.RoleWorker {
-		return api.NewProbes(api.Options{Version: version, Health: a.health.report, Ready: a.ready, Log: a.log})
+		return api.NewProbes(api.Config{Version: version, Health: a.health.report, Ready: a.ready, Log: a.log})
 	}
 	keys, err := newKeyring(ctx, a.cfg, a.store, a.log)
 	if err != nil {
@@ -145,24 +146,48 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 	}
 	a.backlog = &ingest.Backlog{Store: a.store, Most: a.cfg.MaxPending, MostOfOne: a.cfg.MaxPendingOfOne, Log: a.log}
 	a.keys = keys
+	a.types = &ingest.Types{Store: a.store, RegisteredOnly: a.cfg.EventTypes == "registered", Log: a.log}
+	filters, err := ingest.NewFilters()
+	if err != nil {
+		return nil, err
+	}
+	handoff := a.handoff()
+	publisher, err := ingest.NewPublisher(ingest.PublisherOptions{
+		Tenants: a.store, Subscriptions: a.store, Store: a.store, Types: a.types, Filters: filters,
+		Handoff: handoff, Observer: a.metrics, Backlog: a.backlog, Retention: a.cfg.Retention, Now: time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
 	return a.makeAPI(api.Options{
-		Version: version,
-		Ingest: &ingest.Ingest{
-			Subscriptions: a.store, Store: a.store, Handoff: a.handoff(), Observer: a.metrics, Backlog: a.backlog, Now: time.Now,
+		Backend: api.Backend{
+			Ingest: &ingest.Ingest{
+				Subscriptions: a.store, Store: a.store, Types: a.types, Filters: filters, Handoff: handoff, Observer: a.metrics, Backlog: a.backlog, Now: time.Now,
+			},
+			Publish:       publisher,
+			Tenants:       a.store,
+			EventTypes:    ingest.Registrar{TypeWriter: a.store, Types: a.types},
+			Subscriptions: store.Fresh{Cached: a.store},
+			History:       a.store,
+			KeyStore:      a.store,
 		},
-		Subscriptions: store.Fresh{Cached: a.store},
-		History:       a.store,
-		CheckTarget:   a.guard().CheckURL,
-		Keys:          keys.checker(),
-		Health:        a.health.report,
-		Integrity:     (&auditor{store: a.sealed, clock: a.health.clock, retention: a.cfg.Retention}).integrity,
-		Ready:         a.ready,
-		Retention:     a.cfg.Retention,
-		MaxBody:       a.cfg.MaxBody,
-		Refused:       a.refused,
-		KeyRefused:    a.metrics.KeyRefused,
-		Now:           time.Now,
-		Log:           a.log,
+		Config: api.Config{
+			Version:        version,
+			CheckTarget:    a.guard().CheckURL,
+			CheckFilter:    ingest.CheckFilter,
+			CheckChannels:  ingest.CheckChannels,
+			CheckEventType: ingest.CheckEventType,
+			Keys:           keys.checker(),
+			Health:         a.health.report,
+			Integrity:      (&auditor{store: a.sealed, clock: a.health.clock, retention: a.cfg.Retention}).integrity,
+			Ready:          a.ready,
+			Retention:      a.cfg.Retention,
+			MaxBody:        a.cfg.MaxBody,
+			Refused:        a.refused,
+			KeyRefused:     a.metrics.KeyRefused,
+			Now:            time.Now,
+			Log:            a.log,
+		},
 	})
 }
 
