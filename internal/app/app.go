@@ -22,7 +22,6 @@ import (
 	"github.com/hookferry/hookferry/internal/dispatch"
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/ingest"
-	"github.com/hookferry/hookferry/internal/ingest/match"
 	"github.com/hookferry/hookferry/internal/redis"
 	"github.com/hookferry/hookferry/internal/retention"
 	"github.com/hookferry/hookferry/internal/send"
@@ -65,6 +64,7 @@ type App struct {
 	health     *health
 	outage     *outage
 	backlog    *ingest.Backlog // nil on a worker
+	types      *ingest.Types   // nil on a worker
 	keys       *keyring        // nil on a worker
 	others     store.Listener  // nil if the database supports only one node
 	stopping   atomic.Bool
@@ -146,39 +146,49 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 	}
 	a.backlog = &ingest.Backlog{Store: a.store, Most: a.cfg.MaxPending, MostOfOne: a.cfg.MaxPendingOfOne, Log: a.log}
 	a.keys = keys
+	a.types = &ingest.Types{Store: a.store, RegisteredOnly: a.cfg.EventTypes == "registered", Log: a.log}
+	filters, err := ingest.NewFilters()
+	if err != nil {
+		return nil, err
+	}
+	handoff := a.handoff()
+	publisher, err := ingest.NewPublisher(ingest.PublisherOptions{
+		Tenants: a.store, Subscriptions: a.store, Store: a.store, Types: a.types, Filters: filters,
+		Handoff: handoff, Observer: a.metrics, Backlog: a.backlog, Retention: a.cfg.Retention, Now: time.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
 	return a.makeAPI(api.Options{
 		Backend: api.Backend{
 			Ingest: &ingest.Ingest{
-				Subscriptions: a.store, Store: a.store, Handoff: a.handoff(), Observer: a.metrics, Backlog: a.backlog, Now: time.Now,
+				Subscriptions: a.store, Store: a.store, Types: a.types, Filters: filters, Handoff: handoff, Observer: a.metrics, Backlog: a.backlog, Now: time.Now,
 			},
+			Publish:       publisher,
 			Tenants:       a.store,
-			EventTypes:    a.store,
+			EventTypes:    ingest.Registrar{TypeWriter: a.store, Types: a.types},
 			Subscriptions: store.Fresh{Cached: a.store},
 			History:       a.store,
 			KeyStore:      a.store,
 		},
 		Config: api.Config{
-			Version:       version,
-			CheckTarget:   a.guard().CheckURL,
-			CheckFilter:   checkFilter,
-			CheckChannels: match.CheckChannels,
-			Keys:          keys.checker(),
-			Health:        a.health.report,
-			Integrity:     (&auditor{store: a.sealed, clock: a.health.clock, retention: a.cfg.Retention}).integrity,
-			Ready:         a.ready,
-			Retention:     a.cfg.Retention,
-			MaxBody:       a.cfg.MaxBody,
-			Refused:       a.refused,
-			KeyRefused:    a.metrics.KeyRefused,
-			Now:           time.Now,
-			Log:           a.log,
+			Version:        version,
+			CheckTarget:    a.guard().CheckURL,
+			CheckFilter:    ingest.CheckFilter,
+			CheckChannels:  ingest.CheckChannels,
+			CheckEventType: ingest.CheckEventType,
+			Keys:           keys.checker(),
+			Health:         a.health.report,
+			Integrity:      (&auditor{store: a.sealed, clock: a.health.clock, retention: a.cfg.Retention}).integrity,
+			Ready:          a.ready,
+			Retention:      a.cfg.Retention,
+			MaxBody:        a.cfg.MaxBody,
+			Refused:        a.refused,
+			KeyRefused:     a.metrics.KeyRefused,
+			Now:            time.Now,
+			Log:            a.log,
 		},
 	})
-}
-
-func checkFilter(filter []byte) error {
-	_, err := match.Compile(filter)
-	return err
 }
 
 // refused counts a problem response.

@@ -59,6 +59,10 @@ type noHandoff struct{}
 func (noHandoff) Reserve(context.Context, event.Subscription, int) (event.Lease, bool) {
 	return event.Lease{}, false
 }
+
+func (noHandoff) TryReserve(event.Subscription, int) (event.Lease, bool) {
+	return event.Lease{}, false
+}
 func (noHandoff) Deliver(event.Claimed) {}
 func (noHandoff) Cancel(event.ID, int)  {}
 func (noHandoff) Overflow(event.ID)     {}
@@ -87,6 +91,9 @@ func (a *App) workParts() []part {
 	parts := []part{a.retention.Run, (&resealer{a.sealed, a.log}).run, a.outage.run}
 	if a.backlog != nil {
 		parts = append(parts, a.backlog.Run)
+	}
+	if a.types != nil {
+		parts = append(parts, a.types.Run)
 	}
 	if a.keys != nil {
 		parts = append(parts, a.keys.run)

@@ -32,9 +32,12 @@ func openStore(ctx context.Context, cfg config.Config, hooks storeHooks) (store.
 	if cfg.Database.Engine == config.Postgres {
 		return postgres.Open(ctx, postgres.Options{
 			URL: string(cfg.Database.URL), ReadURL: string(cfg.ReadDatabase.URL), OnCommit: hooks.onCommit,
+			MaxSubscriptions: cfg.MaxSubscriptions,
 		})
 	}
-	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{Release: Release, OnCommit: hooks.onCommit, OnCopy: hooks.onCopy})
+	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{
+		Release: Release, MaxSubscriptions: cfg.MaxSubscriptions, OnCommit: hooks.onCommit, OnCopy: hooks.onCopy,
+	})
 }
 
 // OpenStore opens the database that the settings name, as the service does. A SQLite database then

@@ -55,6 +55,9 @@ type Config struct {
 	MaxPending      int // deliveries
 	MaxPendingOfOne int // deliveries of one subscription
 
+	MaxSubscriptions int    // of one tenant
+	EventTypes       string // which types are accepted: open or registered
+
 	LogLevel  string // DEBUG, INFO, WARN or ERROR
 	LogFormat string // auto, text or json
 	// LogAttempts says which attempts are logged: failures or all.

@@ -52,7 +52,7 @@ func TestDefaults(t *testing.T) {
 		MaxRetries: 5, Timeout: 10 * time.Second, TargetPorts: []event.PortRange{{First: 1, Last: 65535}}, MaxInFlight: 1024, LaneInFlight: 64,
 		RetrySchedule: []time.Duration{10 * time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute},
 		Role:          RoleAll, Addr: ":8000", AdminAddr: "127.0.0.1:8001", MaxBody: 1 << 20, ShutdownGrace: 30 * time.Second,
-		MaxConnections: 4096, MaxPending: 10_000_000, MaxPendingOfOne: 1_000_000,
+		MaxConnections: 4096, MaxPending: 10_000_000, MaxPendingOfOne: 1_000_000, MaxSubscriptions: 10_000, EventTypes: "open",
 		LogLevel: "INFO", LogFormat: "auto", LogAttempts: "failures",
 	}
 	if !reflect.DeepEqual(c, want) {

@@ -160,6 +160,14 @@ func (c *Config) serving() []declaration {
 			meaning: "The same limit for one subscription, so that one dead endpoint does not fill the backlog.",
 		},
 		{
+			name: "HOOKFERRY_MAX_SUBSCRIPTIONS_PER_TENANT", def: "10000", role: RoleAPI, value: countOf(&c.MaxSubscriptions, 1, event.MaxSubscriptionsOfTenant),
+			meaning: "How many subscriptions a tenant may have, unless the tenant has a limit of its own. It limits how many deliveries one event can have.",
+		},
+		{
+			name: "HOOKFERRY_EVENT_TYPES", def: "open", role: RoleAPI, value: choiceOf(&c.EventTypes, "open", "registered"),
+			meaning: "Which event types are accepted: `open` accepts all, `registered` only those that `PUT /event-types/{name}` has registered and that are not archived. Schemas of registered types apply either way.",
+		},
+		{
 			name: "HOOKFERRY_SHUTDOWN_GRACE", def: "30s", role: RoleAll, value: durationOf(&c.ShutdownGrace, 0, time.Hour),
 			meaning: "How long requests and attempts in flight may take to finish when the service stops.",
 		},

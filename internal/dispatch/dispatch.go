@@ -371,7 +371,7 @@ func (d *Dispatcher) deliver(w *work) result {
 	}
 
 	ended := time.Now()
-	settlement := event.Settle(w.claimed.Delivery, outcome, sub.Policy(d.o.Policy), ended, d.o.Jitter())
+	settlement := d.settle(w, &sub, outcome, ended)
 	var released []*work
 	settlement.Health, released = d.noteHealth(w, &sub.Health, &outcome, ended)
 	d.o.Observer.Attempt(settlement)
@@ -386,6 +386,14 @@ func (d *Dispatcher) deliver(w *work) result {
 		return resultOverloaded
 	}
 	return resultNeutral
+}
+
+// settle decides what an attempt means for its delivery.
+func (d *Dispatcher) settle(w *work, sub *event.Subscription, o event.Outcome, ended time.Time) event.Settlement {
+	if w.claimed.Event.SingleAttempt {
+		return event.SettleOnly(w.claimed.Delivery, o, ended)
+	}
+	return event.Settle(w.claimed.Delivery, o, sub.Policy(d.o.Policy), ended, d.o.Jitter())
 }
 
 // finish frees the slot of w and returns what this goroutine delivers next, or nil if nothing

@@ -158,19 +158,49 @@ func (d *Dispatcher) serveWaiters(l *lane) {
 func (d *Dispatcher) Reserve(ctx context.Context, sub event.Subscription, size int) (event.Lease, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopping || sub.Sealed != "" {
+	now := time.Now()
+	l := d.openLane(&sub, now)
+	if l == nil {
 		return event.Lease{}, false
 	}
-	l, now := d.lanes.laneOf(sub), time.Now()
-	if d.isClosed(l, now) {
-		return event.Lease{}, false
-	}
-	inTurn := len(l.waiters) == 0 && (!l.overflowed || !d.lanes.keepsUp(l, now))
-	if !(inTurn && d.lanes.reserve(l, size)) {
+	if !d.reserveInTurn(l, size, now) {
 		if !d.awaitCapacity(ctx, l, size, now) {
 			return event.Lease{}, false
 		}
 		now = time.Now()
 	}
 	return event.Lease{Owner: d.o.Node, Until: now.Add(d.o.Lease)}, true
+}
+
+// TryReserve is like Reserve but never waits: it is for an event with several deliveries, which
+// must not wait for the slowest of their lanes.
+func (d *Dispatcher) TryReserve(sub event.Subscription, size int) (event.Lease, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	l := d.openLane(&sub, now)
+	if l == nil || !d.reserveInTurn(l, size, now) {
+		return event.Lease{}, false
+	}
+	return event.Lease{Owner: d.o.Node, Until: now.Add(d.o.Lease)}, true
+}
+
+// openLane returns the lane of a subscription whose deliveries may be kept in memory, or nil. The
+// caller holds the lock.
+func (d *Dispatcher) openLane(sub *event.Subscription, now time.Time) *lane {
+	if d.stopping || sub.Sealed != "" {
+		return nil
+	}
+	l := d.lanes.laneOf(*sub)
+	if d.isClosed(l, now) {
+		return nil
+	}
+	return l
+}
+
+// reserveInTurn reserves capacity for one delivery, unless requests or deliveries in the store
+// wait for the lane's capacity. The caller holds the lock.
+func (d *Dispatcher) reserveInTurn(l *lane, size int, now time.Time) bool {
+	inTurn := len(l.waiters) == 0 && (!l.overflowed || !d.lanes.keepsUp(l, now))
+	return inTurn && d.lanes.reserve(l, size)
 }

@@ -136,3 +136,46 @@ func TestWaitersAreRefused(t *testing.T) {
 		}
 	})
 }
+
+// TryReserve takes what is free, in turn, and never waits: not even where Reserve does.
+func TestTryReserve(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.o.Limits.LaneDepth = 4
+		r.endpoint = answers(200, time.Millisecond)
+		r.run()
+		sub := r.subscribe()
+		for range 400 { // so that the throughput is known, and Reserve would wait
+			r.ingest(sub)
+			r.wait(time.Millisecond)
+		}
+		r.endpoint = answers(200, 10*time.Second)
+		var reserved []event.Claimed
+		began := time.Now()
+		for range 20 {
+			c := r.claimed(sub)
+			lease, ok := r.d.TryReserve(sub, len(c.Event.Payload))
+			if !ok {
+				continue
+			}
+			c.Delivery.LeaseOwner, c.Delivery.LeasedUntil = lease.Owner, lease.Until
+			reserved = append(reserved, c)
+		}
+		if len(reserved) != 2 || time.Since(began) > 0 {
+			t.Errorf("%d reservations in %v, want half of the lane's depth at once", len(reserved), time.Since(began))
+		}
+		for _, c := range reserved {
+			r.store.add(c)
+			r.d.Deliver(c)
+		}
+		paused := r.subscribe(func(s *event.Subscription) { s.PausedAt = began })
+		if _, ok := r.d.TryReserve(paused, 1); ok {
+			t.Error("a paused subscription has capacity")
+		}
+		r.wait(5 * time.Minute)
+		r.stop()
+		if _, ok := r.d.TryReserve(sub, 1); ok {
+			t.Error("a dispatcher that has stopped has capacity")
+		}
+		r.empty()
+	})
+}

@@ -86,3 +86,13 @@ func Settle(d Delivery, o Outcome, p RetryPolicy, at time.Time, jitter float64) 
 	s.Delivery = d
 	return s
 }
+
+// SettleOnly is like Settle, for the only attempt that an event may have: if it does not succeed, the
+// delivery has failed, even if the endpoint asked for a later attempt.
+func SettleOnly(d Delivery, o Outcome, at time.Time) Settlement {
+	s := Settle(d, o, nil, at, 0)
+	if s.Delivery.Status == Pending {
+		s.Delivery.Status, s.Delivery.SettledAt, s.Delivery.RoundFrom = Failed, at, d.RoundFrom
+	}
+	return s
+}

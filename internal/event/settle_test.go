@@ -198,3 +198,28 @@ func TestJitterReachesBothEnds(t *testing.T) {
 		}
 	}
 }
+
+// The only attempt of an event settles its delivery, whatever the endpoint asks for.
+func TestSettleOnly(t *testing.T) {
+	for _, tt := range []struct {
+		reason string
+		o      event.Outcome
+		want   event.Status
+	}{
+		{"a success", event.Outcome{StatusCode: 200}, event.Delivered},
+		{"a failure", event.Outcome{StatusCode: 500, Code: event.CodeStatus}, event.Failed},
+		{"no response", event.Outcome{Code: event.CodeTimeout}, event.Failed},
+		{"a refusal", event.Outcome{StatusCode: 429, Code: event.CodeStatus, RetryAfter: time.Minute}, event.Failed},
+		{"410", event.Outcome{StatusCode: 410, Code: event.CodeGone}, event.Failed},
+	} {
+		d := claimed(3)
+		d.RoundFrom = 3
+		s := event.SettleOnly(d, tt.o, ended)
+		if s.Delivery.Status != tt.want || !s.Delivery.SettledAt.Equal(ended) || s.Delivery.Attempts != 4 || s.Delivery.RoundFrom != 3 || s.Delivery.LeaseOwner != "" {
+			t.Errorf("%s: %+v, want %v", tt.reason, s.Delivery, tt.want)
+		}
+		if (s.DisableReason != "") != (tt.o.StatusCode == 410) {
+			t.Errorf("%s: disables because %q", tt.reason, s.DisableReason)
+		}
+	}
+}

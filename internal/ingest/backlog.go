@@ -77,18 +77,36 @@ func (b *Backlog) Count(ctx context.Context) {
 // check returns an error that wraps ErrBacklog if no more events are accepted for the
 // subscription.
 func (b *Backlog) check(subscription event.ID) error {
-	if b == nil {
-		return nil
+	if err := b.checkTotal(); err != nil {
+		return err
 	}
-	last := b.last.Load()
-	if last == nil {
-		return nil
-	}
-	if last.Total >= b.Most {
-		return fmt.Errorf("%w: %d deliveries are pending, and HOOKFERRY_MAX_PENDING is %d", event.ErrBacklog, last.Total, b.Most)
-	}
-	if n, many := last.Many[subscription]; many {
+	if n, full := b.pendingOf(subscription); full {
 		return fmt.Errorf("%w: %d deliveries of this subscription are pending, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is %d", event.ErrBacklog, n, b.MostOfOne)
 	}
 	return nil
+}
+
+// checkTotal returns an error that wraps ErrBacklog if no more events are accepted at all.
+func (b *Backlog) checkTotal() error {
+	if b == nil {
+		return nil
+	}
+	if last := b.last.Load(); last != nil && last.Total >= b.Most {
+		return fmt.Errorf("%w: %d deliveries are pending, and HOOKFERRY_MAX_PENDING is %d", event.ErrBacklog, last.Total, b.Most)
+	}
+	return nil
+}
+
+// pendingOf returns how many deliveries of a subscription are pending, and whether those are too
+// many. If they are not, the number is 0.
+func (b *Backlog) pendingOf(subscription event.ID) (pending int, full bool) {
+	if b == nil {
+		return 0, false
+	}
+	last := b.last.Load()
+	if last == nil {
+		return 0, false
+	}
+	pending, full = last.Many[subscription]
+	return pending, full
 }

@@ -19,6 +19,9 @@ type envelope struct {
 	dataAt, dataLen int // position and length of the value of data in the body, in bytes
 }
 
+// data returns the value of data in the body.
+func (e *envelope) data(body []byte) []byte { return body[e.dataAt : e.dataAt+e.dataLen] }
+
 // readEnvelope checks that a body is one JSON object with the members "event", a
 // string, and "data", any value. It returns the event type and the position of data.
 //

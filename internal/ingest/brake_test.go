@@ -21,6 +21,10 @@ func (w *workers) Reserve(context.Context, event.Subscription, int) (event.Lease
 	w.asked.Add(1)
 	return event.Lease{}, !w.full.Load()
 }
+
+func (w *workers) TryReserve(event.Subscription, int) (event.Lease, bool) {
+	return event.Lease{}, !w.full.Load()
+}
 func (*workers) Deliver(event.Claimed) {}
 func (*workers) Cancel(event.ID, int)  {}
 func (*workers) Overflow(event.ID)     {}

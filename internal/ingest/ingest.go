@@ -1,12 +1,17 @@
 // Package ingest is station 1: it accepts events.
 //
-// Ingest (below) reads top to bottom: find the subscription, check the signature,
-// read the event type, match it, check the backlog, store the event and its delivery
-// in one transaction, and hand the delivery to the dispatcher. It never returns before
-// they are on disk. It does not know HTTP: package api calls it and translates its errors.
+// There are two ways in. Ingest (below) is for one subscription: find it, check the signature,
+// read the event type, check it against the registry, match it, check the backlog, store the
+// event and its delivery in one transaction, and hand the delivery to the dispatcher. Publish
+// (publish.go) is for all subscriptions of a tenant: find those that match in an index, store the
+// event with a delivery to each in one transaction, and hand those over. Neither returns before
+// everything is on disk. The package does not know HTTP: package api calls it and translates its
+// errors.
 //
-// Start with Ingest. body.go reads the body, backlog.go limits the pending deliveries,
-// and brake.go slows publishers down while the workers are behind.
+// Start with Ingest, then Publish. body.go reads the body of ingest and publication.go checks
+// what is published; tenants.go has the indexes and types.go the registry of event types;
+// backlog.go limits the pending deliveries, and brake.go slows publishers down while the workers
+// are behind.
 package ingest
 
 import (
@@ -17,6 +22,7 @@ import (
 
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/faultpoint"
+	"github.com/hookferry/hookferry/internal/ingest/match"
 	"github.com/hookferry/hookferry/webhook"
 )
 
@@ -30,13 +36,15 @@ type Store interface {
 	Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error)
 }
 
-// Handoff is the dispatcher of this node. After each successful Reserve, the caller calls
+// Handoff is the dispatcher of this node. After each successful Reserve or TryReserve, the caller calls
 // Deliver or Cancel exactly once.
 type Handoff interface {
 	// Reserve reserves capacity for one delivery with a payload of size bytes. To slow
 	// publishers down, it may wait for capacity, but not after ctx has ended. If it succeeds,
 	// it returns the lease to store the delivery with.
 	Reserve(ctx context.Context, sub event.Subscription, size int) (l event.Lease, ok bool)
+	// TryReserve is like Reserve but never waits.
+	TryReserve(sub event.Subscription, size int) (l event.Lease, ok bool)
 	// Deliver hands over a delivery that was stored with the lease.
 	Deliver(c event.Claimed)
 	// Cancel releases a reservation.
@@ -57,6 +65,8 @@ type Ingest struct {
 	Store         Store
 	Handoff       Handoff
 	Observer      Observer
+	Types         *Types   // nil: any type and data
+	Filters       *Filters // nil: no cache
 	Backlog       *Backlog // nil: no limit on pending deliveries
 	Now           func() time.Time
 }
@@ -84,9 +94,12 @@ func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitt
 	if err != nil {
 		return event.Submitted{}, err
 	}
-	if !event.Wants(sub.EventTypes, e.eventType) {
+	if _, err := in.Types.check(ctx, e.eventType, e.data(s.Body)); err != nil {
+		return event.Submitted{}, err
+	}
+	if reason := in.unwanted(&sub, e, s.Body); reason != "" {
 		in.Observer.Filtered()
-		return event.Submitted{Filtered: true, Reason: fmt.Sprintf("the subscription wants %q, not %q", sub.EventTypes, e.eventType)}, nil
+		return event.Submitted{Filtered: true, Reason: reason}, nil
 	}
 	if err := in.Backlog.check(sub.ID); err != nil {
 		return event.Submitted{}, err
@@ -98,6 +111,18 @@ func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitt
 	return event.Submitted{Receipt: receipt}, nil
 }
 
+// unwanted returns why the subscription does not want the event, or "". Channels do not apply: the
+// event was published to this subscription.
+func (in *Ingest) unwanted(sub *event.Subscription, e envelope, body []byte) string {
+	if !event.Wants(sub.EventTypes, e.eventType) {
+		return fmt.Sprintf("the subscription wants %q, not %q", sub.EventTypes, e.eventType)
+	}
+	if len(sub.Filter) == 0 {
+		return ""
+	}
+	return in.Filters.Filter(sub.Filter).Why(&match.Event{Type: e.eventType, Tenant: sub.Tenant, Data: e.data(body), Direct: true})
+}
+
 // accept stores the event and its delivery. If the dispatcher has capacity, the delivery is
 // stored as already claimed, and otherwise as due and unclaimed.
 func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Submission, e envelope) (event.Receipt, error) {
@@ -105,6 +130,7 @@ func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Su
 	a := event.Acceptance{
 		Event: event.Event{
 			ID: event.NewID(now), Type: e.eventType, ContentType: s.ContentType, Payload: s.Body, CreatedAt: now, DataAt: e.dataAt, DataLen: e.dataLen,
+			TenantNo: sub.TenantNo,
 		},
 		IdempotencyKey: s.IdempotencyKey,
 	}

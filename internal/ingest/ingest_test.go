@@ -58,6 +58,10 @@ func (w *world) Reserve(_ context.Context, _ event.Subscription, size int) (even
 	return event.Lease{Owner: "node-a", Until: w.now.Add(15 * time.Second)}, w.room
 }
 
+func (w *world) TryReserve(sub event.Subscription, size int) (event.Lease, bool) {
+	return w.Reserve(context.Background(), sub, size)
+}
+
 func (w *world) Deliver(c event.Claimed) { w.note("deliver"); w.handed = c }
 
 func (w *world) Cancel(id event.ID, size int) {

@@ -77,6 +77,10 @@ func (c *counter) Reserve(context.Context, event.Subscription, int) (event.Lease
 	c.add(&c.reserved)
 	return event.Lease{Owner: "node-a", Until: time.Now().Add(time.Minute)}, true
 }
+
+func (c *counter) TryReserve(event.Subscription, int) (event.Lease, bool) {
+	panic("it is the only one")
+}
 func (c *counter) Deliver(event.Claimed) { c.add(&c.delivered) }
 func (c *counter) Cancel(event.ID, int)  { c.add(&c.cancelled) }
 func (c *counter) Overflow(event.ID)     { panic("there was capacity") }

@@ -9,9 +9,17 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// entryVersion is the first byte of every entry. A node that reads an unknown version leaves the
-// delivery to the database.
-const entryVersion = 1
+// The first byte of an entry is its version. A node that reads an unknown version leaves the
+// delivery to the database. An event of the default tenant that may be attempted again has
+// version 1, which release 0.1.0 reads too; version 2 adds the tenant and the flags. So while nodes
+// of 0.1.0 run, workers must be upgraded first for other events to go through Redis.
+const (
+	plainVersion  = 1
+	tenantVersion = 2
+)
+
+// The flags of an entry.
+const singleAttempt = 1
 
 // maxEntry is the largest payload that goes through Redis, in bytes. Deliveries with larger ones
 // go through the database.
@@ -24,7 +32,8 @@ var errNoEntry = errors.New("not an entry that this release understands")
 func encode(c event.Claimed, sent time.Time) []byte {
 	d, e := &c.Delivery, &c.Event
 	b := make([]byte, 0, 96+len(d.LeaseOwner)+len(e.Type)+len(e.ContentType)+len(e.Payload))
-	b = append(b, entryVersion)
+	version := versionOf(e)
+	b = append(b, version)
 	b = append(b, d.ID[:]...)
 	b = append(b, e.ID[:]...)
 	b = append(b, d.SubscriptionID[:]...)
@@ -35,13 +44,32 @@ func encode(c event.Claimed, sent time.Time) []byte {
 		b = binary.AppendUvarint(b, uint64(len(text)))
 		b = append(b, text...)
 	}
+	if version == tenantVersion {
+		b = binary.AppendUvarint(b, uint64(e.TenantNo))
+		b = append(b, flagsOf(e))
+	}
 	return append(b, e.Payload...)
+}
+
+func versionOf(e *event.Event) byte {
+	if e.TenantNo == event.DefaultTenantNo && !e.SingleAttempt {
+		return plainVersion
+	}
+	return tenantVersion
+}
+
+func flagsOf(e *event.Event) byte {
+	if e.SingleAttempt {
+		return singleAttempt
+	}
+	return 0
 }
 
 // decode decodes what encode has written.
 func decode(text string) (c event.Claimed, sent time.Time, err error) {
 	r := reader{rest: text}
-	if version := r.take(1); version != string(rune(entryVersion)) {
+	version := r.byte()
+	if version != plainVersion && version != tenantVersion {
 		return event.Claimed{}, time.Time{}, errNoEntry
 	}
 	d, e := &c.Delivery, &c.Event
@@ -50,6 +78,10 @@ func decode(text string) (c event.Claimed, sent time.Time, err error) {
 	copy(d.SubscriptionID[:], r.take(len(d.SubscriptionID)))
 	d.CreatedAt, d.LeasedUntil, sent = r.time(), r.time(), r.time()
 	d.LeaseOwner, e.Type, e.ContentType = r.text(), r.text(), r.text()
+	if version == tenantVersion {
+		e.TenantNo = int64(r.uvarint())
+		e.SingleAttempt = r.byte()&singleAttempt != 0
+	}
 	if r.short {
 		return event.Claimed{}, time.Time{}, fmt.Errorf("%w: it is truncated", errNoEntry)
 	}
@@ -78,12 +110,23 @@ func (r *reader) time() time.Time {
 	return time.UnixMicro(int64(binary.BigEndian.Uint64([]byte(r.take(8))))).UTC()
 }
 
-func (r *reader) text() string {
+func (r *reader) byte() byte { return r.take(1)[0] }
+
+func (r *reader) uvarint() uint64 {
 	n, size := binary.Uvarint([]byte(r.rest[:min(len(r.rest), binary.MaxVarintLen64)]))
-	if size <= 0 || n > uint64(len(r.rest)) {
+	if size <= 0 {
+		r.short = true
+		return 0
+	}
+	r.take(size)
+	return n
+}
+
+func (r *reader) text() string {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)) {
 		r.short = true
 		return ""
 	}
-	r.take(size)
 	return r.take(int(n))
 }

@@ -28,6 +28,7 @@ func drawTime(t *rapid.T, name string) time.Time {
 func drawClaim(t *rapid.T) event.Claimed {
 	at := drawTime(t, "created")
 	e := event.Event{
+		TenantNo: rapid.Int64Min(0).Draw(t, "tenant"), SingleAttempt: rapid.Bool().Draw(t, "single attempt"),
 		ID: drawID(t, "event"), Type: rapid.String().Draw(t, "type"), ContentType: rapid.String().Draw(t, "content type"),
 		Payload: rapid.SliceOf(rapid.Byte()).Draw(t, "payload"), CreatedAt: at,
 	}
@@ -57,10 +58,14 @@ func TestEntryRoundTrip(t *testing.T) {
 // one.
 func TestEntryCutShort(t *testing.T) {
 	const payload = 20
-	whole := string(encode(claim(event.ID{1}, payload), time.Now()))
-	for n := range len(whole) - payload {
-		if c, sent, err := decode(whole[:n]); !errors.Is(err, errNoEntry) || !sent.IsZero() || !cmp.Equal(c, event.Claimed{}) {
-			t.Errorf("%d of %d bytes are %+v, %v (%v)", n, len(whole), c, sent, err)
+	for _, tenant := range []int64{0, 7} {
+		c := claim(event.ID{1}, payload)
+		c.Event.TenantNo = tenant
+		whole := string(encode(c, time.Now()))
+		for n := range len(whole) - payload {
+			if c, sent, err := decode(whole[:n]); !errors.Is(err, errNoEntry) || !sent.IsZero() || !cmp.Equal(c, event.Claimed{}) {
+				t.Errorf("%d of %d bytes are %+v, %v (%v)", n, len(whole), c, sent, err)
+			}
 		}
 	}
 }
@@ -69,8 +74,29 @@ func TestEntryOfAnotherVersion(t *testing.T) {
 	whole := encode(claim(event.ID{1}, 20), time.Now())
 	for version := range 256 {
 		whole[0] = byte(version)
-		if _, _, err := decode(string(whole)); (err == nil) != (version == entryVersion) {
+		if _, _, err := decode(string(whole)); (err == nil) != (version == plainVersion || version == tenantVersion) {
 			t.Errorf("version %d: %v", version, err)
+		}
+	}
+}
+
+// What release 0.1.0 can read has the version that it knows.
+func TestEntryVersion(t *testing.T) {
+	for want, edits := range map[byte][]func(*event.Event){
+		plainVersion: {func(*event.Event) {}, func(e *event.Event) { e.Attributes = &event.Attributes{Channels: []string{"eu"}} }},
+		tenantVersion: {
+			func(e *event.Event) { e.TenantNo = 1 }, func(e *event.Event) { e.TenantNo = 1 << 40 },
+			func(e *event.Event) { e.SingleAttempt = true }, func(e *event.Event) { e.TenantNo, e.SingleAttempt = 300, true },
+		},
+	} {
+		for i, edit := range edits {
+			c := claim(event.ID{1}, 20)
+			edit(&c.Event)
+			text := encode(c, time.Now())
+			got, _, err := decode(string(text))
+			if text[0] != want || err != nil || got.Event.TenantNo != c.Event.TenantNo || got.Event.SingleAttempt != c.Event.SingleAttempt {
+				t.Errorf("version %d, case %d: version %d, %+v (%v)", want, i, text[0], got.Event, err)
+			}
 		}
 	}
 }
@@ -81,6 +107,9 @@ const beforeTexts = 1 + 3*16 + 3*8
 func FuzzDecode(f *testing.F) {
 	whole := encode(claim(event.ID{1}, 20), time.Now())
 	f.Add(string(whole))
+	published := claim(event.ID{1}, 20)
+	published.Event.TenantNo, published.Event.SingleAttempt = 300, true
+	f.Add(string(encode(published, time.Now())))
 	f.Add("")
 	f.Add(string(whole[:len(whole)/2]))
 	f.Add(string(whole[:beforeTexts]) + "\xff\xff\xff\xff\xff\xff\xff\xff\x7f")         // a text that is longer than memory

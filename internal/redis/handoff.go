@@ -64,7 +64,7 @@ type HandoffOptions struct {
 // Handoff passes deliveries from a node that accepts events to the workers. A delivery is
 // stored with a lease of this node and goes, with its event, into a stream, from which one
 // worker reads it: this needs no claim and no second read of the database. It has the methods
-// Reserve, Deliver, Cancel and Overflow of a dispatcher.
+// Reserve, TryReserve, Deliver, Cancel and Overflow of a dispatcher.
 //
 // Whatever goes wrong, the lease runs out and the delivery is due again. If a failure is
 // noticed, the lease is released at once.
@@ -88,8 +88,19 @@ func NewHandoff(c *Client, o HandoffOptions) *Handoff {
 
 // Reserve reserves capacity for a delivery that is about to be stored. If it succeeds, it
 // returns the lease to store the delivery with, and the caller calls Deliver or Cancel exactly
-// once.
+// once. If the workers are behind with the subscription, Reserve reports that.
 func (h *Handoff) Reserve(_ context.Context, sub event.Subscription, size int) (event.Lease, bool) {
+	return h.reserve(&sub, size, h.reportBehind)
+}
+
+// TryReserve is like Reserve, for an event with several deliveries. It reports nothing: such an
+// event does not slow publishers down.
+func (h *Handoff) TryReserve(sub event.Subscription, size int) (event.Lease, bool) {
+	return h.reserve(&sub, size, func(event.ID, time.Time) {})
+}
+
+// reserve reserves capacity. It calls full, under the lock, if the subscription has none.
+func (h *Handoff) reserve(sub *event.Subscription, size int, full func(event.ID, time.Time)) (event.Lease, bool) {
 	now := time.Now()
 	if !h.c.up.Load() || size > maxEntry || sub.Paused() || sub.Health.NotBefore.After(now) {
 		return event.Lease{}, false
@@ -100,7 +111,7 @@ func (h *Handoff) Reserve(_ context.Context, sub event.Subscription, size int) (
 		return event.Lease{}, false
 	}
 	if !h.transit.reserve(sub.ID, size, now) {
-		h.reportBehind(sub.ID, now)
+		full(sub.ID, now)
 		return event.Lease{}, false
 	}
 	return event.Lease{Owner: h.o.Owner, Until: now.Add(h.o.Lease)}, true

@@ -115,6 +115,31 @@ func TestReserveRefuses(t *testing.T) {
 	}
 }
 
+// TryReserve refuses what Reserve refuses, but does not slow publishers down.
+func TestTryReserve(t *testing.T) {
+	t.Parallel()
+	s := newSender(t, up(t, shared.URL()), newLedger())
+	reports := 0
+	s.o.Behind = func(event.ID, bool) { reports++ }
+	sub := event.Subscription{ID: theSub}
+	if lease, ok := s.TryReserve(sub, 100); !ok || lease.Owner != ownerName || s.transit.bytes != 100 {
+		t.Errorf("there is capacity: %+v, %v, %d bytes", lease, ok, s.transit.bytes)
+	}
+	s.Cancel(theSub, 100)
+	if _, ok := s.TryReserve(sub, maxEntry+1); ok {
+		t.Error("one that is too large was accepted")
+	}
+	s.transit.backlog = maxInTransit
+	s.transit.read.Add(time.Now().Add(-200*time.Millisecond), 100_000)
+	s.transit.read.Add(time.Now(), 1) // so the workers are busy
+	if _, ok := s.TryReserve(sub, 1); ok || reports > 0 {
+		t.Errorf("the stream is full: %v, with %d reports", ok, reports)
+	}
+	if _, ok := s.Reserve(context.Background(), sub, 1); ok || reports == 0 {
+		t.Errorf("the stream is full, and Reserve says %v with %d reports", ok, reports)
+	}
+}
+
 func (s *sender) wantNotPaused(t *testing.T) {
 	t.Helper()
 	if len(s.full) != 0 {

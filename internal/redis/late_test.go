@@ -55,7 +55,7 @@ func TestRubbishEntries(t *testing.T) {
 	s := newSender(t, up(t, shared.URL()), l)
 	far := up(t, shared.URL())
 	receive(t, far, newWorker(l))
-	for _, text := range []string{"", "rubbish", "\x02" + string(make([]byte, 200)), "\x01"} {
+	for _, text := range []string{"", "rubbish", "\x03" + string(make([]byte, 200)), "\x01"} {
 		s.put(t, claim(theSub, 10), 0)
 		s.putText(t, text)
 	}

@@ -37,6 +37,11 @@ func (c roots) holds(e *Event, _ value) bool {
 	return true
 }
 
+// broken never holds. It is the error that says why.
+type broken string
+
+func (broken) holds(*Event, value) bool { return false }
+
 // members are paths: conditions on the members of an object. For an array, all must hold for
 // the same element. Members of any other value are absent.
 type members []named

@@ -16,13 +16,31 @@ const (
 	MaxRegexpWeight = 500      // instructions of all regular expressions together
 )
 
+// sizePerByte is how much memory a compiled filter takes for each byte of its JSON, about.
+const sizePerByte = 16
+
 // MaxSteps limits what one filter does for one event. A step is about the work of comparing one
 // short value, so there are enough for two comparisons with each element of any array in a body
 // of 1 MiB. A filter that needs more does not match the event.
 const MaxSteps = 2_000_000
 
 // Filter is a compiled filter. It never changes, and any number of goroutines may use it.
-type Filter struct{ top condition }
+type Filter struct {
+	top  condition
+	size int // see Size
+}
+
+// Broken returns a filter that no event meets. It stands for a filter in the store that Compile
+// refuses: one that another release wrote, for example. The reason is the error of Compile.
+func Broken(err error) *Filter { return &Filter{top: broken(err.Error())} }
+
+// Size estimates how much memory the filter takes, in bytes.
+func (f *Filter) Size() int {
+	if f == nil {
+		return 0
+	}
+	return f.size
+}
 
 // Compile compiles a filter. Its error is an *event.InvalidError about the first thing that is
 // wrong. The field is "filter" followed by a JSON pointer into it (RFC 6901).
@@ -41,7 +59,7 @@ func Compile(text []byte) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Filter{top}, nil
+	return &Filter{top: top, size: sizePerByte * len(text)}, nil
 }
 
 // Match reports whether the filter is true for an event. A nil filter is always true.

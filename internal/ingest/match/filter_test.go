@@ -431,3 +431,17 @@ func TestCompileTakesWhatIsAtTheLimits(t *testing.T) {
 		}
 	}
 }
+
+// A filter that can't be compiled matches nothing and says why. The size of a compiled one counts.
+func TestBroken(t *testing.T) {
+	_, err := match.Compile([]byte(`{"data":{"$later":1}}`))
+	broken := match.Broken(err)
+	e := &match.Event{Type: "a", Data: []byte(`1`)}
+	if broken.Match(e) || !strings.Contains(broken.Why(e), "$later") {
+		t.Errorf("it matches, or the reason is %q", broken.Why(e))
+	}
+	var none *match.Filter
+	if small, large := compile(t, `{}`), compile(t, `{"data":{"a":{"$in":[1,2,3,4,5,6,7,8,9]}}}`); none.Size() != 0 || small.Size() <= 0 || large.Size() <= small.Size() {
+		t.Errorf("the sizes are %d, %d and %d", none.Size(), small.Size(), large.Size())
+	}
+}

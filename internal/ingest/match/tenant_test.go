@@ -149,36 +149,15 @@ func TestTenantIsALinearScan(t *testing.T) {
 	})
 }
 
-func TestIndex(t *testing.T) {
-	var x match.Index
-	if x.Tenant(7) != nil {
-		t.Error("an empty index has a tenant")
-	}
-	older, newer, same := match.NewTenant(3, nil), match.NewTenant(4, nil), match.NewTenant(4, nil)
-	for _, tt := range []struct{ load, want *match.Tenant }{{older, older}, {newer, newer}, {older, newer}, {same, newer}} {
-		if got := x.Load(7, tt.load); got != tt.want || x.Tenant(7) != tt.want {
-			t.Error("the index keeps another than the newest and first")
-		}
-	}
-	x.Forget(7)
-	x.Forget(8)
-	if x.Tenant(7) != nil || x.Load(8, older) != older {
-		t.Error("a tenant that was forgotten is there, or another can't be loaded")
-	}
-}
-
-// TestConcurrentUse is for the race detector: one filter, one tenant and one index, many
-// goroutines.
+// TestConcurrentUse is for the race detector: one filter and one tenant, many goroutines.
 func TestConcurrentUse(t *testing.T) {
 	shared := sub(1, "a.*")
 	shared.Filter = compile(t, `{"data":{"o":{"$eq":`+largeObject(200, "")+`}}}`)
-	var x match.Index
-	x.Load(1, match.NewTenant(0, []*match.Subscription{shared}))
+	tenant := match.NewTenant(0, []*match.Subscription{shared})
 	var all sync.WaitGroup
 	for g := range 8 {
 		all.Go(func() {
 			for i := range 50 {
-				tenant := x.Tenant(1)
 				tenant.Apply(match.Changes{From: tenant.Version(), To: int64(i), Put: []*match.Subscription{sub(2+g, fmt.Sprintf("a.t%d", i))}})
 				got, _ := tenant.Match(nil, &match.Event{Type: "a.b", Data: []byte(`{"o":` + largeObject(200, "") + `}`)})
 				if len(got) != 1 || got[0] != shared {

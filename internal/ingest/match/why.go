@@ -19,6 +19,10 @@ func (c roots) why(e *Event, _ value, p place) string {
 	return ""
 }
 
+func (c broken) why(*Event, value, place) string {
+	return "the subscription's filter can't be used, so it matches nothing until it is replaced: " + event.Clip(string(c), maxPointer)
+}
+
 func (c members) why(e *Event, v value, p place) string {
 	if v.kind() == '[' {
 		return p.says(v, "the filter wants one that meets each condition")

@@ -236,6 +236,10 @@ func (p passer) Reserve(context.Context, event.Subscription, int) (event.Lease, 
 	return event.Lease{Owner: p.n.name, Until: time.Now().Add(lease)}, true
 }
 
+func (p passer) TryReserve(sub event.Subscription, size int) (event.Lease, bool) {
+	return p.Reserve(context.Background(), sub, size)
+}
+
 func (p passer) Deliver(c event.Claimed) {
 	p.n.w.mu.Lock()
 	defer p.n.w.mu.Unlock()
