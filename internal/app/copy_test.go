@@ -225,7 +225,7 @@ func TestCopyOfRelease010(t *testing.T) {
 	path, content := release010.SQLite(t)
 	url := postgresServer.Database(t, "")
 	c := copyOf(t, path, url)
-	if _, err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "are of an older release") {
+	if _, err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "are from an older release") {
 		t.Fatalf("of tables that are not upgraded it says %v", err)
 	}
 	s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
@@ -398,14 +398,14 @@ func TestCopyRefusesASource(t *testing.T) {
 	}{
 		{"a service holds it", func(t *testing.T, path string) { openSQLite(t, path) }, "stop the service first"},
 		{"it is not there", func(t *testing.T, path string) { os.Remove(path) }, "no such file"},
-		{"it is an empty file", func(t *testing.T, path string) { os.WriteFile(path, nil, 0o600) }, "has no tables of Hookferry's"},
+		{"it is an empty file", func(t *testing.T, path string) { os.WriteFile(path, nil, 0o600) }, "has no Hookferry tables"},
 		{"it is no database", func(t *testing.T, path string) { os.WriteFile(path, []byte(strings.Repeat("notes ", 1000)), 0o600) }, "is damaged"},
 		{"a payload is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE events SET payload = x'00' WHERE seq = 3`) }, "there are events that changed on disk"},
 		{"a subscription is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE subscriptions SET target_url = 'x'`) }, "there are subscriptions that changed on disk"},
 		{"a delivery has no event", func(t *testing.T, path string) { change(t, path, `DELETE FROM events WHERE seq = 3`) }, "there are deliveries whose event is missing"},
 		{"a newer release made it", func(t *testing.T, path string) {
 			change(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
-		}, "are of a newer release"},
+		}, "are from a newer release"},
 	} {
 		path, url := everyState(t), "postgres://127.0.0.1:1/nobody"
 		tt.prepare(t, path)

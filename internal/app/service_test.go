@@ -216,7 +216,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	start(t, dir)
 	_, err := app.New(t.Context(), load(t, dir), "test", slog.New(slog.DiscardHandler))
-	if err == nil || !strings.Contains(err.Error(), "another hookferry process holds") {
+	if err == nil || !strings.Contains(err.Error(), "another hookferry process has") {
 		t.Errorf("the second one got %v", err)
 	}
 }

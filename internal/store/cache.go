@@ -26,9 +26,9 @@ func (f Fresh) Subscription(ctx context.Context, id event.ID) (event.Subscriptio
 // subscription twice and subscriptions rarely change. A change made through this Store is
 // visible at once.
 //
-// Cached embeds the roles that neither read nor change subscriptions. It writes out every method
-// of Subscriptions and Queue, so that a new method, or a new role, does not compile until
-// somebody has decided what caching means for it.
+// Cached embeds the roles that neither read nor change subscriptions. It implements every method
+// of Subscriptions and Queue itself. So a new method or role does not compile before Cached
+// handles it.
 type Cached struct {
 	Intake
 	Operations
@@ -38,7 +38,7 @@ type Cached struct {
 	behind  Store
 	changed func(event.ID) // tells other nodes about a change made here
 	cache   *otter.Cache[event.ID, event.Subscription]
-	load    otter.Loader[event.ID, event.Subscription] // from behind; allocated once, not for each read
+	load    otter.Loader[event.ID, event.Subscription] // reads from behind; allocated once, not for each read
 	// writes is how many changes are under way. While there are any, the cache may be older
 	// than the database.
 	writes atomic.Int64

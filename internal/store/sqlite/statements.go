@@ -8,10 +8,10 @@ type statements struct {
 	insertEvent, insertDelivery *rawsqlite.Insert
 	insertAttempt               *rawsqlite.Insert
 
-	begin, commit, rollback   *rawsqlite.Stmt
-	insertKey, settle         *rawsqlite.Stmt
-	lease, renew, release     *rawsqlite.Stmt
-	rescue, endAll, noteFiled *rawsqlite.Stmt
+	begin, commit, rollback      *rawsqlite.Stmt
+	insertKey, settle            *rawsqlite.Stmt
+	lease, renew, release        *rawsqlite.Stmt
+	rescue, endAll, advanceFiled *rawsqlite.Stmt
 
 	findKey                *rawsqlite.Stmt
 	gate, isLiving         *rawsqlite.Stmt
@@ -55,7 +55,7 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 		{&s.rescue, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0
 			WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until >= ? AND leased_until < ?`},
 		{&s.endAll, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE status = 0 AND lease_owner IS NOT NULL AND lease_owner <> 'parked'`},
-		{&s.noteFiled, `UPDATE filed SET seq = ?`},
+		{&s.advanceFiled, `UPDATE filed SET seq = ?`},
 		{&s.findKey, `SELECT body_hash, event_id, delivery_id FROM idempotency_keys WHERE subscription_id = ? AND key = ?`},
 		{&s.dueAll, `SELECT id, subscription_id, due_at FROM deliveries
 			WHERE status = 0 AND lease_owner IS NULL AND due_at <= ? ORDER BY due_at LIMIT ?`},

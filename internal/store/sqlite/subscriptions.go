@@ -80,7 +80,7 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 	r := store.EncodeSubscription[string](sub)
 	columns := r.Replaced(subscriptionColumns(&r))
 	err := s.write(ctx, 1, func(w *writer) error {
-		if err := w.mustBe(sub.ID, sub.Revision); err != nil {
+		if err := w.checkRevision(sub.ID, sub.Revision); err != nil {
 			return err
 		}
 		_, err := w.conn.Exec(`UPDATE subscriptions SET `+columns.Assignments("?")+`, revision = revision + 1,
@@ -95,9 +95,9 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 	return after, err
 }
 
-// mustBe returns an error if a subscription is deleted, or if revision is not 0 and the
-// subscription has another one.
-func (w *writer) mustBe(id event.ID, revision int64) error {
+// checkRevision returns an error if a subscription is deleted, or if revision is not 0 and the
+// subscription has another revision.
+func (w *writer) checkRevision(id event.ID, revision int64) error {
 	var now int64
 	err := w.conn.Row(`SELECT revision FROM subscriptions WHERE id = ? AND deleted_at = 0`, id[:]).Scan(&now)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -109,8 +109,8 @@ func (w *writer) mustBe(id event.ID, revision int64) error {
 	return err
 }
 
-// unparkAtOnce is how many deliveries are unparked by the change that permits them. Unpark does
-// the rest.
+// unparkAtOnce is how many deliveries are unparked by the change of a subscription that permits
+// them. Unpark does the rest.
 const unparkAtOnce = 1000
 
 // changed completes a change of a subscription: it writes the checksum, unparks the first
@@ -128,7 +128,7 @@ func (w *writer) changed(id event.ID, now time.Time) (event.Subscription, error)
 // PauseSubscription makes the deliveries of a subscription wait.
 func (s *Store) PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (after event.Subscription, err error) {
 	err = s.write(ctx, 1, func(w *writer) error {
-		if err := w.mustBe(id, 0); err != nil {
+		if err := w.checkRevision(id, 0); err != nil {
 			return err
 		}
 		_, err := w.conn.Exec(`UPDATE subscriptions SET paused_at = CASE WHEN paused_at = 0 THEN ? ELSE paused_at END,
@@ -145,7 +145,7 @@ func (s *Store) PauseSubscription(ctx context.Context, id event.ID, p event.Paus
 // ResumeSubscription ends a pause.
 func (s *Store) ResumeSubscription(ctx context.Context, id event.ID, at time.Time) (after event.Subscription, err error) {
 	err = s.write(ctx, 1, func(w *writer) error {
-		if err := w.mustBe(id, 0); err != nil {
+		if err := w.checkRevision(id, 0); err != nil {
 			return err
 		}
 		_, err := w.conn.Exec(`UPDATE subscriptions SET paused_at = 0, paused_by = '', paused_reason = '' WHERE id = ?`, id[:])
@@ -184,7 +184,7 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 // DeleteSubscription marks a subscription as deleted and cancels its pending deliveries.
 func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error {
 	return s.write(ctx, 1, func(w *writer) error {
-		if err := w.mustBe(id, revision); err != nil {
+		if err := w.checkRevision(id, revision); err != nil {
 			return err
 		}
 		_, err := w.conn.Exec(`UPDATE subscriptions SET deleted_at = ?, updated_at = ?, is_active = 0, secrets = '[]', headers = 'null',
@@ -227,7 +227,8 @@ func scanSubscription(row scanner) (event.Subscription, error) {
 	var kept int64
 	err := row.Scan(append(append([]any{&text, &kept}, subscriptionColumns(&r).Into()...), healthColumns(&r.Health).Into()...)...)
 	if kept != 0 && kept != checksumOfText(text) {
-		// The damaged values may be anything. No event is accepted and no request is sent with them.
+		// The damaged row may contain anything. With Sealed and RequireSignature set, no event is
+		// accepted and no request is sent.
 		sub := r.Subscription
 		sub.Sealed, sub.RequireSignature = damaged, true
 		return sub, nil

@@ -8,7 +8,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// Expire makes one step of deleting what has expired.
+// Expire deletes some of what has expired. Call it until it returns 0.
 func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (int, error) {
 	return s.update(ctx, func(w *writer) (int64, error) {
 		n, err := w.expireDeliveries(before, limit)
@@ -59,7 +59,8 @@ func (w *writer) expire(d settled) error {
 }
 
 // deleteEmptyEvent deletes an event if there is no other delivery in the range of ids that are
-// derived from its own. Deliveries of release 0.1.0 have any id of the event's millisecond.
+// derived from the event's id. A delivery of release 0.1.0 may have any id of the event's
+// millisecond.
 const deleteEmptyEvent = `DELETE FROM events AS e WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM deliveries d
 	WHERE d.id >= CASE WHEN e.delivery_count < 0 THEN ?4 ELSE ?2 END
 	AND d.id <= CASE WHEN e.delivery_count < 0 THEN ?5 ELSE ?3 END AND d.event_seq = ?1)`
@@ -104,8 +105,8 @@ func (w *writer) cancelForgotten(before, now time.Time, limit int) (n int64, err
 	return 0, nil
 }
 
-// expireRest deletes expired idempotency keys, and deleted subscriptions without history. Both are
-// few.
+// expireRest deletes expired idempotency keys, and deleted subscriptions whose history has expired.
+// There are few of both.
 func (w *writer) expireRest(before time.Time) error {
 	for _, query := range []string{
 		`DELETE FROM idempotency_keys WHERE created_at < ?`,
@@ -120,7 +121,7 @@ func (w *writer) expireRest(before time.Time) error {
 	return err
 }
 
-// update is like write, for an f that returns how many rows it has changed.
+// update is like write for a function that returns how many rows it has changed.
 func (s *Store) update(ctx context.Context, f func(*writer) (int64, error)) (int, error) {
 	var n int64
 	err := s.write(ctx, 1, func(w *writer) (err error) {

@@ -202,7 +202,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 			s.process.Kill()
 			d.fill(s) // what SQLite's index of the log has left
 			again, ready := launch(t, program, d.dir)
-			if text := again.process.Output(); ready || !strings.Contains(text, "is full: make room") {
+			if text := again.process.Output(); ready || !strings.Contains(text, "is full: free some disk space") {
 				t.Errorf("on a full disk: ready is %v, and it said\n%s", ready, text)
 			}
 			again.process.Kill()

@@ -42,7 +42,7 @@ func TestFilesThatCantBeWritten(t *testing.T) {
 				t.Fatal(err)
 			}
 			s, ready := run(t, childproc.Command{Path: program, Dir: dir, As: nobody})
-			if text := s.process.Output(); ready || !strings.Contains(text, "can't be written: let the service's user own both") {
+			if text := s.process.Output(); ready || !strings.Contains(text, "can't be written: the service's user must own both") {
 				t.Errorf("ready is %v, and it said\n%s", ready, text)
 			}
 		})
@@ -56,7 +56,7 @@ func TestTwoOnOneFile(t *testing.T) {
 	s := serve(t, program, dir)
 	sub := s.subscribe(l.endpoint.URL)
 	second, ready := launch(t, program, dir)
-	if text := second.process.Output(); ready || !strings.Contains(text, "another hookferry process holds") {
+	if text := second.process.Output(); ready || !strings.Contains(text, "another hookferry process has") {
 		t.Errorf("the second: ready is %v, and it said\n%s", ready, text)
 	}
 	l.posts(s, sub, 3)

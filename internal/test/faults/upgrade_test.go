@@ -90,7 +90,7 @@ func TestUpgradeUnderAQuota(t *testing.T) {
 	if err := p.Wait(); err == nil {
 		t.Fatal("it was migrated")
 	}
-	if text := p.Output(); !strings.Contains(text, "Make room and start again") || !strings.Contains(text, "nothing is changed yet") {
+	if text := p.Output(); !strings.Contains(text, "Free some disk space and start again") || !strings.Contains(text, "nothing has changed yet") {
 		t.Errorf("it said:\n%s", text)
 	}
 	for _, name := range []string{copied, path + ".copying"} {
