@@ -131,7 +131,7 @@ func (s *Store) changeSubscription(ctx context.Context, what string, id event.ID
 }
 
 // lockSubscription locks a subscription. It returns an error if the subscription is deleted, or
-// if revision is not 0 and the subscription has another one.
+// if revision is not 0 and the subscription has another revision.
 func lockSubscription(ctx context.Context, tx pgx.Tx, id event.ID, revision int64) error {
 	var now int64
 	err := tx.QueryRow(ctx, lockSubscriptionSQL, uuid(id)).Scan(&now)
@@ -224,8 +224,8 @@ func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Tim
 	return nil
 }
 
-// awaitIntake waits until all transactions that store deliveries now have ended. It does not
-// wait long, because new events queue behind it.
+// awaitIntake waits until every transaction that stores deliveries at this moment has ended. It
+// does not wait long, because new events queue behind it.
 func (s *Store) awaitIntake(ctx context.Context) error {
 	return s.inTx(ctx, quick, "wait for deliveries that are being stored", func(ctx context.Context, tx pgx.Tx) error {
 		b := &pgx.Batch{}
