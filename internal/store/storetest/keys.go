@@ -15,7 +15,7 @@ var keyCases = []testCase{
 	{"a revoked key has the time of its revocation", keyRevoked},
 	{"a key is revoked once", keyRevokedTwice},
 	{"a key's scope and expiry are kept", keyScopeKept},
-	{"a key has the time of its last use", keyUsed},
+	{"a key has the time of its latest use", keyUsed},
 }
 
 // createKey stores a key whose text is its name.
@@ -100,11 +100,11 @@ func keyUsed(r rig) {
 	earlier := r.tick()
 	k.UsedAt = r.tick()
 	for _, at := range []time.Time{k.UsedAt, earlier, k.UsedAt} { // two nodes, whose clocks differ
-		r.must("note a use", r.s.KeyUsed(r.t.Context(), k.ID, at))
+		r.must("record a use", r.s.KeyUsed(r.t.Context(), k.ID, at))
 		same(r.t, "used key", r.keyOf(k), k)
 	}
 	same(r.t, "other key", r.keyOf(other), other)
-	r.must("note the use of no key", r.s.KeyUsed(r.t.Context(), event.NewID(r.now), r.tick()))
+	r.must("record the use of an unknown key", r.s.KeyUsed(r.t.Context(), event.NewID(r.now), r.tick()))
 	k.RevokedAt = r.tick()
 	r.must("revoke", r.s.RevokeKey(r.t.Context(), k.ID, k.RevokedAt))
 	same(r.t, "used and revoked key", r.keyOf(k), k)
