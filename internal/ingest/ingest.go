@@ -41,7 +41,7 @@ type Handoff interface {
 	Deliver(c event.Claimed)
 	// Cancel releases a reservation.
 	Cancel(subscription event.ID, size int)
-	// Overflow says that a delivery was stored without a lease.
+	// Overflow reports that a delivery was stored without a lease.
 	Overflow(subscription event.ID)
 }
 
@@ -65,7 +65,8 @@ type Ingest struct {
 // it returns without an error and the event was not filtered, both are on disk.
 //
 // The error wraps ErrNotFound, ErrInactive, ErrUnauthorized, ErrSealed, ErrMalformed,
-// *InvalidError, ErrBacklog, ErrKeyReused or ErrUnavailable of package event, or is that of ctx.
+// *InvalidError, ErrBacklog, ErrKeyReused or ErrUnavailable of package event, or is the error of
+// ctx.
 func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitted, error) {
 	sub, err := in.Subscriptions.Subscription(ctx, s.SubscriptionID)
 	if err != nil {
@@ -152,7 +153,7 @@ func (in *Ingest) checkSignature(sub event.Subscription, s event.Submission) err
 	}
 	if len(sub.Secrets) == 0 {
 		if sub.RequireSignature {
-			return fmt.Errorf("%w: the subscription requires a signature and has no secret to check one with", event.ErrUnauthorized)
+			return fmt.Errorf("%w: the subscription requires a signature, but has no secret to check one with", event.ErrUnauthorized)
 		}
 		return nil
 	}

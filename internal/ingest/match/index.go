@@ -16,8 +16,8 @@ func (x *Index) Tenant(number int64) *Tenant {
 	return x.tenants[number]
 }
 
-// Load stores a tenant's index unless there is one that is as new or newer. It returns the one
-// that is stored.
+// Load stores a tenant's index, unless the stored one is at least as new. It returns the index that
+// is stored now.
 func (x *Index) Load(number int64, loaded *Tenant) *Tenant {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -31,7 +31,7 @@ func (x *Index) Load(number int64, loaded *Tenant) *Tenant {
 	return loaded
 }
 
-// Forget removes a tenant's index. The next one to need it loads it again.
+// Forget removes a tenant's index. The caller that needs it next loads it again.
 func (x *Index) Forget(number int64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
