@@ -1,6 +1,6 @@
 // Package keys creates, lists and revokes API keys in a database. The text of a key is returned
-// once, to be shown, and is not stored: the database contains only its hash. Package api checks
-// what a key allows and whether it is valid.
+// once, to be shown. The database contains only its hash. Package api checks whether a key is
+// valid and what it allows.
 //
 // Start with New.
 package keys
