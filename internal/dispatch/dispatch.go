@@ -208,7 +208,7 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 	now := time.Now()
 	d.mu.Lock()
 	// This claim serves all hints so far. Hints are given under the lock. Taking them under the
-	// lock, too, makes several hints cause one claim, however goroutines are scheduled.
+	// lock, too, makes several hints cause one claim, in whichever order goroutines run.
 	d.takeHint()
 	d.startReady(now) // so that the capacity does not depend on whether the resume timer has fired
 	total, one, capacityOf := d.lanes.capacity()

@@ -11,15 +11,14 @@ import (
 // maxRenew is the largest number of leases that one call renews.
 const maxRenew = 512
 
-// laneIdleTimeout is how long an idle lane is kept, with what it has learnt about its
-// endpoint.
+// laneIdleTimeout is how long an idle lane is kept, because it remembers the limits and the health
+// of its endpoint.
 const laneIdleTimeout = time.Minute
 
 // nextOwner returns the owner of the next claim's leases. Each claim has a different owner, so
-// that a renewal or a release of an earlier lease can't affect a later one, however late it
-// reaches the store. The number begins at 1 in each process, because each process has a new
-// node name. The lease with which a delivery is stored (Reserve) has only the node name,
-// because a delivery has only one such lease.
+// that a late renewal or release of an earlier lease can't affect a later one. The number begins
+// at 1 in each process, because each process has a new node name. The lease with which a delivery
+// is stored (Reserve) has only the node name, because a delivery has only one such lease.
 func (d *Dispatcher) nextOwner() string {
 	d.claims++
 	return d.o.Node + "/" + strconv.Itoa(d.claims)

@@ -193,7 +193,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 		t.Errorf("Redis counts as down: %v", err)
 	}
 	if n := x.log.count("Redis refuses"); n != 1 {
-		t.Errorf("it is said %d times:\n%s", n, x.log)
+		t.Errorf("it is logged %d times:\n%s", n, x.log)
 	}
 	do(t, x.redis, "CONFIG", "SET", "maxmemory", "0")
 	x.wantSettled(t, 0)
@@ -355,6 +355,6 @@ func TestReadingWithoutMemory(t *testing.T) {
 	l.wantKnown(t)
 	s.wantEmpty(t)
 	if err := n.Failure(); err != nil {
-		t.Errorf("Redis counts as away: %v", err)
+		t.Errorf("Redis counts as down: %v", err)
 	}
 }

@@ -153,6 +153,6 @@ func TestRateThatRedisRefuses(t *testing.T) {
 		}
 	}
 	if err := n.Failure(); err != nil {
-		t.Errorf("Redis counts as away: %v", err)
+		t.Errorf("Redis counts as down: %v", err)
 	}
 }

@@ -9,11 +9,11 @@ import (
 func TestLeapsOfTheClock(t *testing.T) {
 	const day = 24 * time.Hour
 	for why, row := range map[string]struct {
-		leap   time.Duration // at the first minute
-		back   time.Duration // when it is corrected; 0: never
-		after  time.Duration // when it is read
-		ahead  time.Duration // how far the trusted time may be ahead of what has passed
-		parted int
+		leap  time.Duration // at the first minute
+		back  time.Duration // when it is corrected; 0: never
+		after time.Duration // when it is read
+		ahead time.Duration // how far the trusted time may be ahead of what has passed
+		leaps int
 	}{
 		"nothing happens":                        {0, 0, 5 * time.Hour, 0, 0},
 		"it is adjusted by seconds":              {3 * time.Second, 0, time.Hour, 3 * time.Second, 0},
@@ -34,16 +34,16 @@ func TestLeapsOfTheClock(t *testing.T) {
 			}
 			return wall, running
 		}}
-		parted := 0
+		leaps := 0
 		var got time.Time
 		for ; running <= row.after; running += time.Minute {
 			var now bool
 			if _, got, now = c.now(); now {
-				parted++
+				leaps++
 			}
 		}
-		if ahead := got.Sub(began.Add(running - time.Minute)); ahead != row.ahead || parted != row.parted {
-			t.Errorf("%s: the trusted time is %v ahead of the time that has passed, after %d leaps; want %v, %d leaps", why, ahead, parted, row.ahead, row.parted)
+		if ahead := got.Sub(began.Add(running - time.Minute)); ahead != row.ahead || leaps != row.leaps {
+			t.Errorf("%s: the trusted time is %v ahead of the time that has passed, after %d leaps; want %v, %d leaps", why, ahead, leaps, row.ahead, row.leaps)
 		}
 	}
 }

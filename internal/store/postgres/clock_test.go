@@ -177,8 +177,7 @@ func handOver(t *testing.T, one, other node, sub event.ID) {
 	deliver(t, other.Store, other.claimOne(t, doubt), other.now())
 }
 
-// A time must be read as it was written, to the microsecond, however often the clock is measured
-// in between.
+// A time must be read as it was written, to the microsecond, even if the clock is measured in between.
 func TestTimesComeBackWhereTheyWereWritten(t *testing.T) {
 	t.Parallel()
 	for _, ahead := range []time.Duration{0, 400 * time.Millisecond, -3 * time.Hour, 40*24*time.Hour + 123456789} {

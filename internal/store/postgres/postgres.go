@@ -156,8 +156,8 @@ func openPool(ctx context.Context, url string, size int) (*pgxpool.Pool, error) 
 	return pool, nil
 }
 
-// poolConfig parses an address. Its error does not quote that of pgx, which may contain a part of
-// the password.
+// poolConfig parses an address. Its error does not quote the error of pgx, which may contain a part
+// of the password.
 func poolConfig(url string, size int) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {

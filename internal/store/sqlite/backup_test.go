@@ -109,7 +109,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	wantStarts(t, to, before)
 }
 
-// wantAlone fails the test if anything is beside a file.
+// wantAlone fails the test if the directory contains any other file.
 func wantAlone(t *testing.T, path string) {
 	t.Helper()
 	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 || left[0].Name() != filepath.Base(path) {

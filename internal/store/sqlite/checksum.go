@@ -87,8 +87,8 @@ func checksumOfText(text string) int64 {
 // damaged is the reason why the deliveries of a subscription with a damaged row wait.
 const damaged = "the disk has changed its row in the database, which does not match its checksum: restore a backup, or replace the subscription with a new secret and all its headers"
 
-// sumSubscription writes the checksum of a row that was just written.
-func (w *writer) sumSubscription(id event.ID) error {
+// writeChecksum writes the checksum of a row that was just written.
+func (w *writer) writeChecksum(id event.ID) error {
 	var text string
 	if err := w.conn.Row(`SELECT `+subscriptionText+` FROM subscriptions WHERE id = ?`, id[:]).Scan(&text); err != nil {
 		return err
@@ -114,11 +114,11 @@ func (w *writer) disableSubscription(id event.ID, reason string, at time.Time) e
 	if err != nil || disabled == 0 || kept != 0 && kept != checksumOfText(text) {
 		return err
 	}
-	return w.sumSubscription(id)
+	return w.writeChecksum(id)
 }
 
-// sumMissing writes the checksums of subscriptions that release 0.1.0 wrote.
-func (w *writer) sumMissing() error {
+// writeMissingChecksums writes the checksums of subscriptions that release 0.1.0 wrote.
+func (w *writer) writeMissingChecksums() error {
 	for {
 		var id event.ID
 		err := w.conn.Row(`SELECT id FROM subscriptions WHERE checksum = 0 LIMIT 1`).Scan(idScan{&id})
@@ -126,7 +126,7 @@ func (w *writer) sumMissing() error {
 			return nil
 		}
 		if err == nil {
-			err = w.sumSubscription(id)
+			err = w.writeChecksum(id)
 		}
 		if err != nil {
 			return err

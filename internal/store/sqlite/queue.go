@@ -150,7 +150,7 @@ func (s *Store) takeOver(ctx context.Context) error {
 		if _, err := w.stmts.endAll.Exec(); err != nil {
 			return err
 		}
-		if err := w.sumMissing(); err != nil {
+		if err := w.writeMissingChecksums(); err != nil {
 			return err
 		}
 		return w.writeOrphans()

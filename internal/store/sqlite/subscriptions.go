@@ -56,7 +56,7 @@ func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) 
 		if err != nil {
 			return err
 		}
-		return w.sumSubscription(sub.ID)
+		return w.writeChecksum(sub.ID)
 	})
 }
 
@@ -116,7 +116,7 @@ const unparkAtOnce = 1000
 // changed completes a change of a subscription: it writes the checksum, unparks the first
 // deliveries if the gate permits them now, and returns the subscription.
 func (w *writer) changed(id event.ID, now time.Time) (event.Subscription, error) {
-	if err := w.sumSubscription(id); err != nil {
+	if err := w.writeChecksum(id); err != nil {
 		return event.Subscription{}, err
 	}
 	if _, err := w.unpark(id, now, unparkAtOnce); err != nil {
@@ -173,7 +173,7 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 		_, err = w.conn.Exec(`UPDATE subscriptions SET secrets = ?, headers = ? WHERE id = ?`,
 			store.JSON(r.PlainSecrets), store.JSON(r.PlainHeaders), from.ID[:])
 		if err == nil {
-			err = w.sumSubscription(from.ID)
+			err = w.writeChecksum(from.ID)
 		}
 		swapped = err == nil
 		return err
@@ -192,7 +192,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Tim
 		if err != nil {
 			return err
 		}
-		if err := w.sumSubscription(id); err != nil {
+		if err := w.writeChecksum(id); err != nil {
 			return err
 		}
 		delete(w.living, id)
