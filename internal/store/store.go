@@ -1,5 +1,6 @@
 // Package store is the contract of the database drivers. A store holds subscriptions,
-// events, deliveries and attempts. It alone decides which deliveries are still to be made.
+// events, deliveries and attempts. It is the single source of truth for what is still to be
+// delivered.
 //
 // The contract is a set of small interfaces of plain values, one for each caller. Each
 // method says what it promises, and package storetest tests it. A driver writes what the
