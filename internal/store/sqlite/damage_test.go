@@ -171,7 +171,7 @@ func TestDamagedFiles(t *testing.T) {
 		if err == nil {
 			s.Close()
 		}
-		if err == nil || !strings.Contains(err.Error(), "is damaged, or it is not an SQLite database") {
+		if err == nil || !strings.Contains(err.Error(), "is damaged, or it is not a SQLite database") {
 			t.Errorf("%s: %v", why, err)
 		}
 	}

@@ -31,7 +31,7 @@ func withAdvice(path string, err error) error {
 	case rawsqlite.IsFull(err), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("the disk that holds %s is full: free some disk space and start again; no data is lost: %w", path, err)
 	case rawsqlite.IsDamaged(err):
-		return fmt.Errorf("%s is damaged, or it is not an SQLite database: keep a copy of it, and of %[1]s-wal if it exists, then restore a backup, or recover what is readable with `sqlite3 %[1]s .recover`: %w", path, err)
+		return fmt.Errorf("%s is damaged, or it is not a SQLite database: keep a copy of it, and of %[1]s-wal if it exists, then restore a backup, or recover what is readable with `sqlite3 %[1]s .recover`: %w", path, err)
 	case rawsqlite.IsReadOnly(err), errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%s or its directory can't be written: the service's user must own both, on a volume that is not mounted read-only: %w", path, err)
 	case rawsqlite.IsLocked(err):
