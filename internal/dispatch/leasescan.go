@@ -7,10 +7,10 @@ const (
 	// begins. It covers leases whose rows were locked during the last scan.
 	leaseSlack = 5 * time.Second
 
-	// fullScanPause bounds the cost of scans of all leases: the pause after such a scan is
-	// fullScanPause times as long as the scan took, up to maxFullScanPause. Only a scan of all
+	// fullScanFactor bounds the cost of scans of all leases: the pause after such a scan is
+	// fullScanFactor times as long as the scan took, up to maxFullScanPause. Only a scan of all
 	// leases finds a lease that a frozen node has stored late, when it had already run out.
-	fullScanPause    = 50
+	fullScanFactor   = 50
 	maxFullScanPause = 12 * time.Second
 )
 
@@ -39,7 +39,7 @@ func (l *leaseScan) from(now time.Time) time.Time {
 // have been too slow.
 func (l *leaseScan) done(from, now, ended time.Time, err error) {
 	if from.IsZero() {
-		l.allAt = ended.Add(min(fullScanPause*ended.Sub(now), maxFullScanPause))
+		l.allAt = ended.Add(min(fullScanFactor*ended.Sub(now), maxFullScanPause))
 	}
 	if err == nil {
 		l.upTo = now.Round(0) // leases end by the wall clock
