@@ -34,7 +34,7 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 		},
 		Servers: []*huma.Server{{URL: "."}}, // relative to the document, so any prefix works
 		Tags: []*huma.Tag{
-			{Name: tagSubscriptions, Description: "Which events go to which endpoint."},
+			{Name: tagSubscriptions, Description: "Say which events are delivered to which endpoint."},
 			{Name: tagWebhooks, Description: "Publish events."},
 			{Name: tagStatus, Description: "See what happened to deliveries."},
 			{Name: tagService, Description: "Health and data integrity of the service."},

@@ -11,7 +11,7 @@ import (
 
 // PauseInput is the body of a pause. The body is optional.
 type PauseInput struct {
-	Reason string `json:"reason,omitempty" nullable:"true" maxLength:"500" doc:"Why the subscription is paused, as a note for people."`
+	Reason string `json:"reason,omitempty" nullable:"true" maxLength:"500" doc:"Why the subscription is paused. It is shown with the pause."`
 }
 
 // anonymous is who pauses a subscription if no key is needed.

@@ -25,7 +25,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Values.existingSecret | default (include "hookferry.fullname" .) }}
 {{- end }}
 
-{{/* The rights of every container: none. */}}
+{{/* What every pod is allowed: nothing. */}}
 {{- define "hookferry.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
