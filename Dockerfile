@@ -1,8 +1,8 @@
 # The image holds one static file, the certificates of the public authorities, and
-# nothing else: no shell, no package manager. It runs as a user without rights, and
-# its root file system may be read-only; only /data is written.
+# nothing else: no shell, no package manager. It runs as a user without rights. Its root
+# file system may be read-only: only /data is written, and /data needs to be a volume.
 #
-#   docker build -t hookferry .
+#   docker build --build-arg COMMIT=$(git rev-parse HEAD) -t hookferry .
 #   docker run -p 8000:8000 -v hookferry:/data -e HOOKFERRY_API_KEY=… hookferry
 
 FROM golang:1.26-bookworm AS build
@@ -10,7 +10,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/hookferry ./cmd/hookferry \
+ARG COMMIT
+RUN CGO_ENABLED=0 go build -trimpath -o /out/hookferry \
+      -ldflags="-s -w -X github.com/hookferry/hookferry/internal/cli.builtFrom=$COMMIT" ./cmd/hookferry \
  && mkdir -p /out/data /out/etc \
  && echo 'hookferry:x:65532:65532::/data:/nonexistent' > /out/etc/passwd
 
@@ -21,8 +23,16 @@ COPY --from=build /out/hookferry /hookferry
 COPY --from=build --chown=65532:65532 /out/data /data
 USER 65532:65532
 VOLUME /data
-ENV HOOKFERRY_DATA=/data
+# SQLite writes temporary files for large sorts, and the image has no /tmp.
+ENV HOOKFERRY_DATA=/data TMPDIR=/data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=6s --start-period=10s CMD ["/hookferry", "health"]
 ENTRYPOINT ["/hookferry"]
 CMD ["serve"]
+ARG COMMIT
+LABEL org.opencontainers.image.title=Hookferry \
+      org.opencontainers.image.description="Webhook delivery service" \
+      org.opencontainers.image.source=https://github.com/hookferry/hookferry \
+      org.opencontainers.image.licenses=Apache-2.0 \
+      org.opencontainers.image.version=0.2.0-dev \
+      org.opencontainers.image.revision=$COMMIT

@@ -1,6 +1,7 @@
 # A newcomer needs `make deps test`. A change needs `make check` before it is proposed.
-# Go is needed, and the servers of PostgreSQL and Redis, which the tests start themselves.
-# What the checks use is built from tools/go.mod.
+# Go is needed, the servers of PostgreSQL and Redis, which the tests start themselves, and
+# Node.js, Python and Java for the programs in docs/receive.md. What the checks use is built
+# from tools/go.mod.
 
 GO ?= go
 TOOLS := $(CURDIR)/bin/tools
@@ -9,7 +10,7 @@ GOTEST := $(GO) run ./internal/test/gotest $(GO) test
 
 .DEFAULT_GOAL := help
 
-.PHONY: help build deps servers test test-all test-postgres check fmt lint demo bench microbench compare chaos simulate fuzz generate licenses sbom dist release reproducible vulncheck clean
+.PHONY: help build deps needed servers test test-all test-postgres check fmt lint demo bench microbench compare chaos compose-test simulate fuzz generate licenses sbom dist release reproducible vulncheck clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,11 +18,14 @@ help: ## this list
 build: ## one static binary in bin/
 	CGO_ENABLED=0 $(GO) build $(BUILD_FLAGS) -o bin/hookferry ./cmd/hookferry
 
-deps: ## installs PostgreSQL and Redis for the tests, on Debian and Ubuntu; elsewhere says what is missing
+deps: ## installs what the tests start, on Debian and Ubuntu; elsewhere says what is missing
 	@./scripts/deps
 
-servers: # says which of the servers that the tests start is missing
+needed: # says what the tests need and is missing
 	@./scripts/deps check
+
+servers: # the same for PostgreSQL and Redis alone
+	@./scripts/deps check servers
 
 # -short plays fewer rounds of the tests that repeat themselves, and leaves out none. Most tests
 # wait for most of their time, so that four packages at once suit two cores. PostgreSQL's files
@@ -29,17 +33,17 @@ servers: # says which of the servers that the tests start is missing
 # The packages that take longest begin first, so that the others run beside them.
 SHM := $(shell [ "$$(df -Pk /dev/shm 2>/dev/null | awk 'END {print ($$4 > 1048576)}')" = 1 ] && [ -w /dev/shm ] && echo /dev/shm)
 
-test: servers ## a quick run of all tests, up to two minutes: few rounds of each, no race detector
+test: needed ## a quick run of all tests, up to two minutes: few rounds of each, no race detector
 	@PGTEST_DIR=$(SHM) $(GOTEST) -short -p 4 ./internal/store/postgres ./internal/app ./internal/test/chaos ./...
 
 # The race detector needs a C compiler. Without one, the tests run without it.
 RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
-test-all: servers ## all tests at full length, with the race detector if there is a C compiler
+test-all: needed ## all tests at full length, with the race detector if there is a C compiler
 	@[ -n "$(RACE)" ] || echo "no C compiler: running the tests without the race detector"
-	@$(GOTEST) $(RACE) -timeout 10m ./...
+	@$(GOTEST) $(RACE) -timeout 20m ./...
 	@[ -z "$(RACE)" ] || echo "the simulation's seeds and the power losses, without the race detector"
-	@[ -z "$(RACE)" ] || $(GOTEST) -timeout 10m ./internal/test/simulation/seeded ./internal/test/powerloss
+	@[ -z "$(RACE)" ] || $(GOTEST) -timeout 20m ./internal/test/simulation/seeded ./internal/test/powerloss
 
 VERSION ?= 17
 test-postgres: servers ## tests of the store, of nodes and a short chaos on PostgreSQL VERSION (15 to 18), which it fetches if it must
@@ -62,7 +66,7 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/staticcheck ## format, vet, staticcheck and go.m
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 
-generate: ## openapi.json and the README's table of settings, from the code
+generate: ## openapi.json, the table in docs/settings.md and .env.example, from the code
 	$(GO) test ./internal/api ./internal/config -run 'Document|README' -update
 
 FUZZTIME ?= 30s
@@ -84,6 +88,9 @@ chaos: servers ## all faults under load, CHAOS_ROUNDS times: on several nodes fo
 	HOOKFERRY_TEST_POWERLOSS=$(POWER_LOSSES) $(GO) test -v -count=1 -timeout 0 -run 'TestPowerLoss$$' ./internal/test/powerloss
 	HOOKFERRY_TEST_BACKLOG=$(BACKLOG) $(GO) test -v -count=1 -timeout 0 -run Backlog ./internal/test/faults
 	HOOKFERRY_TEST_UPGRADE=$(UPGRADE) $(GO) test -v -count=1 -timeout 0 -run UpgradeUnderLoad ./internal/store/postgres
+
+compose-test: ## runs compose.yaml with Docker, and replaces and kills each service under load; RATE (200) is events a second
+	@./scripts/compose-test
 
 licenses: ## each module in the binary with its licence; fails on one that nobody has decided about
 	@./scripts/licenses

@@ -14,33 +14,31 @@ import (
 )
 
 const (
-	// timeout is for one request with its answer, unless [WithHTTPClient] says otherwise.
+	// timeout limits a request and its response, unless [WithHTTPClient] is used.
 	timeout = 30 * time.Second
-	// maxAnswer bounds what is read of an answer. The largest page of attempts is
-	// well below it.
-	maxAnswer = 32 << 20
+	// maxResponse limits the size of a response. The largest page of attempts is much smaller.
+	maxResponse = 32 << 20
 )
 
-// Client calls one Hookferry service. It may be used by many goroutines at once.
+// Client calls one Hookferry service. It is safe for concurrent use.
 type Client struct {
-	base string // without a slash at its end
+	base string // without a trailing slash
 	key  string
 	http *http.Client
 }
 
-// Option changes what [New] makes.
+// Option configures a [Client].
 type Option func(*Client)
 
-// WithKey sends the API key with every request. A service that was started with
-// --dev needs none.
+// WithKey sends the API key with every request. A service started with --dev needs no key.
 func WithKey(key string) Option { return func(c *Client) { c.key = key } }
 
-// WithHTTPClient makes requests with h: for another time-out, a proxy, or
-// certificates of your own. It should not follow redirects.
+// WithHTTPClient makes requests with h: for another timeout, a proxy, or your own certificates. It
+// should not follow redirects.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
 
-// New returns a client of the service at baseURL, for example
-// http://127.0.0.1:8000 or https://example.com/hooks. It calls nothing yet.
+// New returns a client for the service at baseURL, for example http://127.0.0.1:8000 or
+// https://example.com/hooks. It makes no request.
 func New(baseURL string, opts ...Option) (*Client, error) {
 	if err := checkBase(baseURL); err != nil {
 		return nil, err
@@ -50,10 +48,10 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 		opt(c)
 	}
 	if c.http == nil {
-		return nil, errors.New("the HTTP client given is nil; leave WithHTTPClient out for one that suits")
+		return nil, errors.New("the HTTP client is nil; leave WithHTTPClient out to use the default")
 	}
 	if strings.ContainsFunc(c.key, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, errors.New("the API key holds a space, a control character or one outside ASCII; copy it again")
+		return nil, errors.New("the API key contains a space, a control character or a character outside ASCII; copy it again")
 	}
 	return c, nil
 }
@@ -61,20 +59,20 @@ func New(baseURL string, opts ...Option) (*Client, error) {
 func checkBase(baseURL string) error {
 	u, err := url.Parse(baseURL)
 	switch {
-	case err != nil: // the error of url.Parse repeats the URL, which may hold a password
-		return errors.New("the service's URL can't be read; write it like http://127.0.0.1:8000")
+	case err != nil: // the error of url.Parse repeats the URL, which may contain a password
+		return errors.New("the service's URL is malformed; write it like http://127.0.0.1:8000")
 	case u.Scheme != "http" && u.Scheme != "https", u.Hostname() == "":
 		return errors.New("the service's URL must have a scheme and a host; write it like http://127.0.0.1:8000")
 	case u.User != nil:
-		return errors.New("the service's URL must not hold a user name or password; give the API key with WithKey")
+		return errors.New("the service's URL must not contain a user name or password; set the API key with WithKey")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return errors.New("the service's URL must not have a query or a fragment; write it like http://127.0.0.1:8000")
 	}
 	return nil
 }
 
-// newHTTPClient keeps connections for callers that publish from many goroutines,
-// and follows no redirect: it would turn a POST into a GET.
+// newHTTPClient keeps enough connections for callers that publish from many goroutines. It follows
+// no redirects, because they would turn a POST into a GET.
 func newHTTPClient() *http.Client {
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
@@ -90,19 +88,19 @@ func newHTTPClient() *http.Client {
 	}
 }
 
-// CloseIdleConnections closes the connections that are kept for later requests.
+// CloseIdleConnections closes connections that are kept for later requests.
 func (c *Client) CloseIdleConnections() { c.http.CloseIdleConnections() }
 
 // call is one request.
 type call struct {
 	method         string
-	path           string // of the API, its parameter escaped, with its query
+	path           string // of the API, with its escaped parameter and its query
 	body           []byte // JSON, or nil
 	idempotencyKey string
 	ifMatch        string
-	into           any     // the answer's body is decoded into it; nil passes it over
-	etag           *string // the response's ETag goes there, unless nil
-	alsoOK         int     // a status that is an answer, although it is not 2xx
+	into           any     // the response's body is decoded into it, unless it is nil
+	etag           *string // set to the response's ETag, unless it is nil
+	alsoOK         int     // a status that is a success although it is not 2xx
 }
 
 func (c *Client) do(ctx context.Context, call call) error {
@@ -128,12 +126,12 @@ func (c *Client) do(ctx context.Context, call call) error {
 		return err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	switch {
 	case err != nil:
-		return fmt.Errorf("read the answer to %s %s: %w", call.method, call.path, err)
-	case len(body) > maxAnswer:
-		return fmt.Errorf("the answer to %s %s is longer than %d bytes", call.method, call.path, maxAnswer)
+		return fmt.Errorf("read the response to %s %s: %w", call.method, call.path, err)
+	case len(body) > maxResponse:
+		return fmt.Errorf("the response to %s %s is longer than %d bytes", call.method, call.path, maxResponse)
 	}
 	return call.take(resp, body)
 }
@@ -150,12 +148,12 @@ func (call call) take(resp *http.Response, body []byte) error {
 		return nil
 	}
 	if err := json.Unmarshal(body, call.into); err != nil {
-		return fmt.Errorf("the answer to %s %s is not what Hookferry answers (%w); is the service's URL right?", call.method, call.path, err)
+		return fmt.Errorf("the response to %s %s is not from Hookferry (%w); check the service's URL", call.method, call.path, err)
 	}
 	return nil
 }
 
-// escape makes an id fit for a path. It refuses what would lead to another path.
+// escape escapes an id for use in a path. It refuses ids that would lead to another path.
 func escape(what, id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
 		return "", fmt.Errorf("%q is not the id of a %s; an id looks like 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", id, what)

@@ -16,7 +16,7 @@ import (
 	"github.com/hookferry/hookferry/client"
 )
 
-// serve starts a server and a client of it.
+// serve starts a server and returns a client for it.
 func serve(t *testing.T, h http.HandlerFunc, opts ...client.Option) *client.Client {
 	t.Helper()
 	server := httptest.NewServer(h)
@@ -233,7 +233,7 @@ func TestNewRefuses(t *testing.T) {
 
 func TestNewRefusesNoHTTPClient(t *testing.T) {
 	if _, err := client.New("http://example.com", client.WithHTTPClient(nil)); err == nil {
-		t.Error("a nil client was taken")
+		t.Error("a nil client was accepted")
 	}
 }
 
@@ -253,42 +253,42 @@ func TestProblems(t *testing.T) {
 			`{"type":"x","title":"Unprocessable Entity","status":422,"code":"invalid","detail":"Some of it can't be taken.","errors":[{"field":"target_url","message":"must not be empty"},{"field":"headers","message":"are too many"}]}`,
 			nil,
 			client.Problem{Status: 422, Code: "invalid", Title: "Unprocessable Entity", Detail: "Some of it can't be taken.", Errors: []client.FieldProblem{{"target_url", "must not be empty"}, {"headers", "are too many"}}},
-			"the service answered 422 Unprocessable Entity: Some of it can't be taken. target_url: must not be empty; headers: are too many",
+			"the service responded with 422 Unprocessable Entity: Some of it can't be taken. target_url: must not be empty; headers: are too many",
 		},
 		{
 			"a field that detail names already is said once", 422, problem,
 			`{"code":"invalid","detail":"target_url: must not be empty (and 1 more)","errors":[{"field":"target_url","message":"must not be empty"},{"field":"headers","message":"are too many"}]}`,
 			nil,
 			client.Problem{Status: 422, Code: "invalid", Title: "Unprocessable Entity", Detail: "target_url: must not be empty (and 1 more)", Errors: []client.FieldProblem{{"target_url", "must not be empty"}, {"headers", "are too many"}}},
-			"the service answered 422 Unprocessable Entity: target_url: must not be empty; headers: are too many",
+			"the service responded with 422 Unprocessable Entity: target_url: must not be empty; headers: are too many",
 		},
 		{
 			"it asks to wait, in seconds", 503, problem, `{"code":"unavailable","detail":"Try again."}`,
 			http.Header{"Retry-After": {"2"}},
 			client.Problem{Status: 503, Code: "unavailable", Title: "Service Unavailable", Detail: "Try again.", RetryAfter: 2 * time.Second},
-			"the service answered 503 Service Unavailable: Try again.",
+			"the service responded with 503 Service Unavailable: Try again.",
 		},
 		{
 			"a Retry-After that is none counts as none", 503, problem, `{}`,
 			http.Header{"Retry-After": {"-1"}},
 			client.Problem{Status: 503, Title: "Service Unavailable"},
-			"the service answered 503 Service Unavailable",
+			"the service responded with 503 Service Unavailable",
 		},
 		{
 			"something between answers in HTML", 502, "text/html", "<h1>Bad gateway</h1>", nil,
-			client.Problem{Status: 502, Title: "Bad Gateway", Detail: "the answer is not Hookferry's; is the service's URL right, or does something stand between?"},
-			"the service answered 502 Bad Gateway: the answer is not Hookferry's; is the service's URL right, or does something stand between?",
+			client.Problem{Status: 502, Title: "Bad Gateway", Detail: "the response is not from Hookferry; check the service's URL, and proxies in between"},
+			"the service responded with 502 Bad Gateway: the response is not from Hookferry; check the service's URL, and proxies in between",
 		},
 		{
 			"a redirect is not followed", 301, "text/html", "",
 			http.Header{"Location": {"https://elsewhere.example/"}},
 			client.Problem{Status: 301, Title: "Moved Permanently", Detail: `it redirects to "https://elsewhere.example/", which is not followed; correct the service's URL`},
-			`the service answered 301 Moved Permanently: it redirects to "https://elsewhere.example/", which is not followed; correct the service's URL`,
+			`the service responded with 301 Moved Permanently: it redirects to "https://elsewhere.example/", which is not followed; correct the service's URL`,
 		},
 		{
 			"a problem that is not JSON is no problem of ours", 500, problem, `{"detail":`, nil,
-			client.Problem{Status: 500, Title: "Internal Server Error", Detail: "the answer is not Hookferry's; is the service's URL right, or does something stand between?"},
-			"the service answered 500 Internal Server Error: the answer is not Hookferry's; is the service's URL right, or does something stand between?",
+			client.Problem{Status: 500, Title: "Internal Server Error", Detail: "the response is not from Hookferry; check the service's URL, and proxies in between"},
+			"the service responded with 500 Internal Server Error: the response is not from Hookferry; check the service's URL, and proxies in between",
 		},
 	} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -327,7 +327,7 @@ func TestRetryAfterAsADate(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreNone(t *testing.T) {
+func TestInvalidResponses(t *testing.T) {
 	for body, reason := range map[string]string{
 		"<html>":                    "a web page with 200: the URL is another service's",
 		`{"id": 7}`:                 "an id that is a number",
@@ -343,19 +343,19 @@ func TestAnswersThatAreNone(t *testing.T) {
 	}
 }
 
-func TestHealthThatIsDownIsAnAnswer(t *testing.T) {
+func TestHealthDownIsNotAnError(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusServiceUnavailable)
-		io.WriteString(w, `{"status":"down","components":{"database":{"status":"down","error":"no answer within 5s"}}}`)
+		io.WriteString(w, `{"status":"down","components":{"database":{"status":"down","error":"no response within 5s"}}}`)
 	})
 	h, err := c.Health(t.Context())
-	if err != nil || h.Status != "down" || h.Components["database"].Error != "no answer within 5s" {
+	if err != nil || h.Status != "down" || h.Components["database"].Error != "no response within 5s" {
 		t.Fatalf("got %+v and %v", h, err)
 	}
 }
 
-// pages answers with a list of n items, two a page.
+// pages responds with a list of n items, two per page.
 func pages(n int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		first := 0
@@ -419,7 +419,7 @@ func TestListsEnd(t *testing.T) {
 	}
 }
 
-// What was read can be changed and sent back, and changes nothing else.
+// A subscription that was read can be changed and sent back without changing anything else.
 func TestInputKeepsWhatWasSet(t *testing.T) {
 	read := client.Subscription{
 		ID: "s", TargetURL: "https://a.example", Description: "d", EventTypes: []string{"user.*"}, RequireSignature: true, HasSecret: true,

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// The client has every field of the API's document and no other.
+// The client has exactly the fields of the API's document.
 func TestFieldsAreThoseOfTheAPI(t *testing.T) {
 	schemas := readSchemas(t)
 	for schema, value := range map[string]any{
@@ -26,7 +26,7 @@ func TestFieldsAreThoseOfTheAPI(t *testing.T) {
 			t.Errorf("%s: the client has the fields\n%v\nand the API\n%v", schema, got, want)
 		}
 	}
-	// Receipt is what Accepted and Filtered have together.
+	// Receipt combines Accepted and Filtered.
 	receipt := jsonNames(reflect.TypeOf(Receipt{}))
 	for _, schema := range []string{"Accepted", "Filtered"} {
 		for name := range schemas[schema].Properties {

@@ -1,18 +1,18 @@
-// Package client is a small Go client of Hookferry's HTTP API.
+// Package client is a small Go client for Hookferry's HTTP API.
 //
-// Make a [Client] with [New], create a subscription with
-// [Client.CreateSubscription], send events to it with [Client.Publish], and ask
-// what became of them with [Client.Delivery] and [Client.Attempts].
+// Create a [Client] with [New], create a subscription with [Client.CreateSubscription], publish
+// events with [Client.Publish], and read what became of them with [Client.Delivery] and
+// [Client.Attempts].
 //
-// An answer that is not a success is a [*Problem]: it has the HTTP status, a code
-// for programs and a sentence for people, and names each field that was wrong.
+// A response that is not a success becomes a [*Problem]. It contains the HTTP status, a code for
+// programs, a sentence for people, and an entry for each wrong field.
 //
-// Names and units are those of the API: what is null there is the zero value
-// here. Fields that a newer service adds are passed over.
+// Names and units are those of the API. A null in the API is the zero value here. Unknown fields,
+// which a newer service may send, are ignored.
 //
-// The client retries nothing. A request that may or may not have arrived is safe
-// to repeat where it reads, changes, pauses, resumes or deletes; a [Client.Publish]
-// is, where the event has an IdempotencyKey.
+// The client does not retry. If a request may or may not have arrived, it is safe to repeat it if
+// it reads, changes, pauses, resumes or deletes. It is safe to repeat a [Client.Publish] if the
+// event has an IdempotencyKey.
 //
-// Receivers of webhooks need package hookferry/webhook instead.
+// To receive webhooks, use package hookferry/webhook instead.
 package client

@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/client"
 )
 
-// This is what a program does that has a customer to tell of new users.
+// A program that tells a customer about new users.
 func Example() {
 	service := httptest.NewServer(http.HandlerFunc(pretend)) // `hookferry serve --dev` is at http://127.0.0.1:8000
 	defer service.Close()
@@ -57,7 +57,7 @@ func Example() {
 	// 404 not_found
 }
 
-// pretend answers as the service would.
+// pretend responds as the service would.
 func pretend(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	switch r.Method + " " + r.URL.Path {

@@ -8,7 +8,7 @@ import (
 	"net/url"
 )
 
-// pageSize is the most that the API gives at once.
+// pageSize is the largest page that the API returns.
 const pageSize = 250
 
 type page[T any] struct {
@@ -16,7 +16,7 @@ type page[T any] struct {
 	Next string `json:"next"` // the cursor of the next page; "" on the last one
 }
 
-// list goes through the list at path, page by page.
+// list iterates over the list at path, page by page.
 func list[T any](ctx context.Context, c *Client, path string) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		cursor := ""
@@ -47,7 +47,7 @@ func readPage[T any](ctx context.Context, c *Client, path, cursor string) (p pag
 	}
 	err = c.do(ctx, call{method: http.MethodGet, path: path + query, into: &p})
 	if err == nil && p.Next == cursor && cursor != "" {
-		err = fmt.Errorf("the list at %s has a page that leads to itself", path)
+		err = fmt.Errorf("the list at %s has a page whose next page is itself", path)
 	}
 	return p, err
 }

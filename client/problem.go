@@ -10,26 +10,26 @@ import (
 	"time"
 )
 
-// Problem is an answer that is not a success.
+// Problem is a response that is not a success.
 type Problem struct {
 	Status     int            // the HTTP status
-	Code       string         // the kind of problem; stable: "invalid", "not_found", … ("" if the answer is not Hookferry's)
-	Title      string         // the status in words
-	Detail     string         // what was found and what to do
-	Errors     []FieldProblem // what is wrong with each field, where the problem lies in fields
-	RetryAfter time.Duration  // how long the service asks to wait; 0 if it does not
+	Code       string         // the kind of problem; stable: "invalid", "not_found", … ("" if the response is not from Hookferry)
+	Title      string         // the name of the status
+	Detail     string         // what is wrong and what to do
+	Errors     []FieldProblem // what is wrong with each field, if the problem is in fields
+	RetryAfter time.Duration  // how long the service asks to wait; 0 if it does not ask
 }
 
 // FieldProblem names a field of the request and what is wrong with it.
 type FieldProblem struct {
-	Field   string `json:"field"` // as the API spells it: "event_types[2]", "target_url"
+	Field   string `json:"field"` // in the form of the API: "event_types[2]", "target_url"
 	Message string `json:"message"`
 }
 
-// Error is the problem as a sentence.
+// Error returns the problem as a sentence.
 func (p *Problem) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "the service answered %d %s", p.Status, p.Title)
+	fmt.Fprintf(&b, "the service responded with %d %s", p.Status, p.Title)
 	switch {
 	case p.detailIsFirstField():
 		b.WriteString(":") // the fields follow
@@ -46,12 +46,12 @@ func (p *Problem) Error() string {
 	return b.String()
 }
 
-// detailIsFirstField reports whether Detail says no more than the first of Errors does.
+// detailIsFirstField reports whether Detail only repeats the first of Errors.
 func (p *Problem) detailIsFirstField() bool {
 	return len(p.Errors) > 0 && strings.HasPrefix(p.Detail, p.Errors[0].Field+": "+p.Errors[0].Message)
 }
 
-// maxDetail bounds what is repeated of an answer.
+// maxDetail limits how much of a response is repeated.
 const maxDetail = 2000
 
 func readProblem(resp *http.Response, body []byte) *Problem {
@@ -69,7 +69,7 @@ func readProblem(resp *http.Response, body []byte) *Problem {
 	case resp.Header.Get("Location") != "":
 		p.Detail = "it redirects to " + strconv.Quote(clip(resp.Header.Get("Location"))) + ", which is not followed; correct the service's URL"
 	default:
-		p.Detail = "the answer is not Hookferry's; is the service's URL right, or does something stand between?"
+		p.Detail = "the response is not from Hookferry; check the service's URL, and proxies in between"
 	}
 	return p
 }
@@ -79,7 +79,7 @@ func hasType(resp *http.Response, want string) bool {
 	return err == nil && media == want
 }
 
-// retryAfter reads both forms of the header: seconds and a date.
+// retryAfter parses both forms of the header: seconds and a date.
 func retryAfter(h http.Header) time.Duration {
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
@@ -91,8 +91,8 @@ func retryAfter(h http.Header) time.Duration {
 	return 0
 }
 
-// clip keeps what a stranger's server says short. It is written out here because a
-// public package imports nothing of this module that others can't import, too.
+// clip shortens text from an unknown server. It is a copy, because this public package imports
+// nothing that other modules can't import.
 func clip(s string) string {
 	if len(s) <= maxDetail {
 		return s

@@ -9,24 +9,23 @@ import (
 	"net/http"
 )
 
-// Event is what is published.
+// Event is an event to publish.
 type Event struct {
 	Type string // "user.created"
-	// Data is any value that package encoding/json can write. A json.RawMessage is
-	// sent as it is, byte for byte.
+	// Data is any value that encoding/json can encode. A json.RawMessage is sent unchanged, byte
+	// for byte.
 	Data any
-	// IdempotencyKey makes it safe to publish the event again: under the same key it
-	// is stored once. Any text of up to 255 printable ASCII characters that no other
-	// event has.
+	// IdempotencyKey makes it safe to publish the event again: events with the same key are stored
+	// once. Use up to 255 printable ASCII characters that no other event uses.
 	IdempotencyKey string
 }
 
-// Receipt is the answer to an event that was taken.
+// Receipt is the response to an accepted or filtered event.
 type Receipt struct {
 	DeliveryID string `json:"delivery_id"` // for [Client.Delivery]
-	EventID    string `json:"event_id"`    // what the receiver gets as webhook-id
-	// Status is "pending", or "filtered" for an event whose type the subscription
-	// does not want: it has no ids, nothing was stored and nothing is sent.
+	EventID    string `json:"event_id"`    // endpoints get it as webhook-id
+	// Status is "pending", or "filtered" if the subscription does not want the event's type. A
+	// filtered event has no ids: it is neither stored nor delivered.
 	Status string `json:"status"`
 	Reason string `json:"reason,omitzero"` // why it was filtered
 }
@@ -34,8 +33,8 @@ type Receipt struct {
 // Filtered reports whether the subscription did not want the event.
 func (r Receipt) Filtered() bool { return r.Status == "filtered" }
 
-// Publish sends an event to a subscription. When it returns a receipt that is not
-// filtered, the event is on disk and its delivery follows.
+// Publish publishes an event to a subscription. If it returns a receipt that is not filtered, the
+// event is on disk and will be delivered.
 func (c *Client) Publish(ctx context.Context, subscriptionID string, e Event) (r Receipt, err error) {
 	id, err := escape("subscription", subscriptionID)
 	if err != nil {
@@ -51,8 +50,8 @@ func (c *Client) Publish(ctx context.Context, subscriptionID string, e Event) (r
 	return r, err
 }
 
-// body is what the receiver will get. It is put together by hand because package
-// encoding/json would rewrite a json.RawMessage.
+// body returns the body that the endpoint will get. It is assembled by hand because encoding/json
+// would rewrite a json.RawMessage.
 func (e Event) body() ([]byte, error) {
 	data, isRaw := e.Data.(json.RawMessage)
 	if isRaw && !json.Valid(data) {
@@ -74,7 +73,7 @@ func (e Event) body() ([]byte, error) {
 	return append(b, '}'), nil
 }
 
-// marshal leaves <, > and & as they are: this JSON goes into no HTML.
+// marshal does not escape <, > and &, because this JSON is never part of HTML.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

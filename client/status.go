@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What a delivery's Status may be. All but Pending are final.
+// Values of a delivery's Status. All except Pending are final.
 const (
 	Pending   = "pending"
 	Delivered = "delivered"
@@ -23,32 +23,32 @@ type Delivery struct {
 	Event          string    `json:"event"` // the event type
 	Status         string    `json:"status"`
 	CreatedAt      time.Time `json:"created_at"`
-	NextAttemptAt  time.Time `json:"next_attempt_at,omitzero"` // zero unless pending
-	HeldReason     string    `json:"held_reason"`              // why it waits, if not for its turn or its next retry alone; else empty
-	SettledAt      time.Time `json:"settled_at,omitzero"`      // zero while pending
-	Attempts       []Attempt `json:"attempts"`                 // the first attempt first
+	NextAttemptAt  time.Time `json:"next_attempt_at,omitzero"` // zero if not pending, or not known
+	HeldReason     string    `json:"held_reason"`              // why it is held back; empty if it only waits for its turn or its next retry
+	SettledAt      time.Time `json:"settled_at,omitzero"`      // zero if pending
+	Attempts       []Attempt `json:"attempts"`                 // oldest first
 }
 
-// Attempt is one HTTP request that was made for a delivery.
+// Attempt is one HTTP request made for a delivery.
 type Attempt struct {
 	AttemptNumber int       `json:"attempt_number"` // 1 for the first
-	Timestamp     time.Time `json:"timestamp"`      // when it began
+	Timestamp     time.Time `json:"timestamp"`      // when it started
 	StatusCode    int       `json:"status_code,omitzero"`
 	Success       bool      `json:"success"`
 	Error         string    `json:"error,omitzero"`      // what went wrong, in words
 	ErrorCode     string    `json:"error_code,omitzero"` // what went wrong, for programs
 	DurationMS    float64   `json:"duration_ms"`
 	Phases        Phases    `json:"phases"`
-	Peer          string    `json:"peer,omitzero"`     // the address that was called
-	Response      string    `json:"response,omitzero"` // how the answer's body began
+	Peer          string    `json:"peer,omitzero"`     // the address that was dialled
+	Response      string    `json:"response,omitzero"` // the beginning of the response body
 }
 
-// Duration is how long the attempt took.
+// Duration returns how long the attempt took.
 func (a Attempt) Duration() time.Duration {
 	return time.Duration(a.DurationMS * float64(time.Millisecond))
 }
 
-// Phases say where the time of an attempt went.
+// Phases break down the time of an attempt.
 type Phases struct {
 	DNSMS       float64 `json:"dns_ms"`
 	ConnectMS   float64 `json:"connect_ms"`
@@ -56,7 +56,7 @@ type Phases struct {
 	FirstByteMS float64 `json:"first_byte_ms"`
 }
 
-// AttemptEntry is an attempt in the list of a subscription's.
+// AttemptEntry is an attempt in a subscription's list of attempts.
 type AttemptEntry struct {
 	Attempt
 	DeliveryID string `json:"delivery_id"`
@@ -64,7 +64,7 @@ type AttemptEntry struct {
 	Event      string `json:"event"` // the event type
 }
 
-// Health is how the service is.
+// Health is the state of the service.
 type Health struct {
 	Status        string               `json:"status"` // "ok", "degraded" or "down"
 	Version       string               `json:"version"`
@@ -73,24 +73,24 @@ type Health struct {
 	Queue         Queue                `json:"queue"`
 }
 
-// Component is how one part of the service is.
+// Component is the state of one part of the service.
 type Component struct {
 	Status    string  `json:"status"`
 	LatencyMS float64 `json:"latency_ms"`
 	Error     string  `json:"error,omitzero"`
 }
 
-// Queue is what is still to be delivered.
+// Queue counts pending deliveries.
 type Queue struct {
-	Pending          *int         `json:"pending"` // all that is not settled; nil, as the next three, while the database can't be asked
-	Leased           *int         `json:"leased"`  // of these, in the hands of a node
-	Due              *int         `json:"due"`     // of these, due and leased by no node
+	Pending          *int         `json:"pending"` // all of them; nil, like the next three, while the database is unavailable
+	Leased           *int         `json:"leased"`  // those that a node has claimed
+	Due              *int         `json:"due"`     // those that are due and that no node has claimed
 	OldestDueSeconds *float64     `json:"oldest_due_seconds"`
-	CountedAt        time.Time    `json:"counted_at,omitzero"` // zero if it never was
-	LastKnown        *QueueCounts `json:"last_known,omitzero"` // what was counted then, while the numbers are nil
+	CountedAt        time.Time    `json:"counted_at,omitzero"` // zero if never counted
+	LastKnown        *QueueCounts `json:"last_known,omitzero"` // the numbers of CountedAt, while the others are nil
 }
 
-// QueueCounts are the numbers of a count of the queue.
+// QueueCounts are the results of one count.
 type QueueCounts struct {
 	Pending          int     `json:"pending"`
 	Leased           int     `json:"leased"`
@@ -107,9 +107,8 @@ func (c *Client) Delivery(ctx context.Context, id string) (d Delivery, err error
 	return d, err
 }
 
-// Attempts goes through a subscription's attempts, newest first, a page at a
-// time. An error ends it. It works for a deleted subscription too, as long as its
-// history is kept.
+// Attempts iterates over a subscription's attempts, newest first, and reads them page by page. It
+// stops at the first error. It also works for a deleted subscription until its history expires.
 func (c *Client) Attempts(ctx context.Context, subscriptionID string) iter.Seq2[AttemptEntry, error] {
 	id, err := escape("subscription", subscriptionID)
 	if err != nil {
@@ -118,8 +117,7 @@ func (c *Client) Attempts(ctx context.Context, subscriptionID string) iter.Seq2[
 	return list[AttemptEntry](ctx, c, "/status/subscription/"+id)
 }
 
-// Health asks how the service is. One that says it is down is an answer, not an
-// error: see Health.Status.
+// Health reads the state of the service. A service that is down is not an error: see Health.Status.
 func (c *Client) Health(ctx context.Context) (h Health, err error) {
 	err = c.do(ctx, call{method: http.MethodGet, path: "/health", into: &h, alsoOK: http.StatusServiceUnavailable})
 	return h, err

@@ -9,59 +9,59 @@ import (
 	"time"
 )
 
-// Subscription says where webhooks go and which event types are wanted.
+// Subscription says which event types are delivered to which URL, and how.
 type Subscription struct {
 	ID                   string            `json:"id"`
 	TargetURL            string            `json:"target_url"`
 	Description          string            `json:"description"`
 	EventTypes           []string          `json:"event_types"` // patterns; empty: all
 	IsActive             bool              `json:"is_active"`
-	DisabledReason       string            `json:"disabled_reason,omitzero"` // why the service made it inactive; "" if it did not
+	DisabledReason       string            `json:"disabled_reason,omitzero"` // why the service disabled it; "" if it did not
 	PausedAt             time.Time         `json:"paused_at,omitzero"`       // zero if it is not paused
 	PausedBy             string            `json:"paused_by,omitzero"`       // the name of the API key that paused it
 	PausedReason         string            `json:"paused_reason,omitzero"`
-	FailingSince         time.Time         `json:"failing_since,omitzero"` // of its endpoint; zero if it is not failing
-	RefusedSince         time.Time         `json:"refused_since,omitzero"` // since when its endpoint asks for no requests; zero if it does not
-	NotBefore            time.Time         `json:"not_before,omitzero"`    // the latest time before which its endpoint asked for no requests; it may have passed
+	FailingSince         time.Time         `json:"failing_since,omitzero"` // when the endpoint began to fail; zero if it is not failing
+	RefusedSince         time.Time         `json:"refused_since,omitzero"` // when the endpoint began to ask for no requests; zero if it does not
+	NotBefore            time.Time         `json:"not_before,omitzero"`    // the latest time until which the endpoint asked for no requests; may be in the past
 	RequireSignature     bool              `json:"require_signature"`
 	HasSecret            bool              `json:"has_secret"`                      // the secret itself is never shown
-	HeldReason           string            `json:"held_reason,omitzero"`            // why its deliveries wait although it is active; "" if they do not
+	HeldReason           string            `json:"held_reason,omitzero"`            // why its deliveries are held back although it is active; "" if they are not
 	Headers              map[string]string `json:"headers"`                         // credentials are shown as [hidden]
-	TimeoutSeconds       float64           `json:"timeout_seconds,omitzero"`        // 0: the service's setting
-	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitzero"` // nil: the service's; empty: no retries
-	MaxInFlight          int               `json:"max_in_flight,omitzero"`          // 0: the service's setting
-	RatePerSecond        float64           `json:"rate_per_second,omitzero"`        // 0: no limit
-	Body                 string            `json:"body"`                            // what a request carries: BodyEnvelope or BodyData
+	TimeoutSeconds       float64           `json:"timeout_seconds,omitzero"`        // 0: the default of the service
+	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitzero"` // nil: the schedule of the service; empty: no retries
+	MaxInFlight          int               `json:"max_in_flight,omitzero"`          // 0: the default of the service
+	RatePerSecond        float64           `json:"rate_per_second,omitzero"`        // 0: unlimited
+	Body                 string            `json:"body"`                            // what the body of a request contains: BodyEnvelope or BodyData
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
-	ETag                 string            `json:"-"`                 // stands for the settings as they were read, for [IfMatch]; "" in a list
-	Warnings             []string          `json:"warnings,omitzero"` // what was accepted but is unwise, and what a replace has reset; in the response to a create, replace or patch
+	ETag                 string            `json:"-"`                 // the ETag of the settings, for [IfMatch]; "" in a list
+	Warnings             []string          `json:"warnings,omitzero"` // in the response to a create, replace or patch: unwise input, and fields that a replace has reset
 }
 
-// SubscriptionInput is what can be set of a subscription. Only TargetURL is needed.
+// SubscriptionInput contains the fields that can be set. Only TargetURL is required.
 type SubscriptionInput struct {
 	TargetURL            string            `json:"target_url"`
-	Secret               string            `json:"secret,omitzero"` // signs every delivery; "": none, or for a replaced subscription the one it has
+	Secret               string            `json:"secret,omitzero"` // signs every delivery; "": no secret, or for a replaced subscription its old secret
 	Description          string            `json:"description,omitzero"`
 	EventTypes           []string          `json:"event_types,omitzero"` // "user.created", "user.*"; empty: all
 	IsActive             *bool             `json:"is_active,omitzero"`   // nil: true
 	RequireSignature     bool              `json:"require_signature,omitzero"`
-	Headers              map[string]string `json:"headers,omitzero"`                // sent with every delivery; a value of [hidden] keeps the stored one
-	TimeoutSeconds       float64           `json:"timeout_seconds,omitzero"`        // 0: the service's setting
-	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitzero"` // nil: the service's; empty: no retries
-	MaxInFlight          int               `json:"max_in_flight,omitzero"`          // 0: the service's setting
-	RatePerSecond        float64           `json:"rate_per_second,omitzero"`        // 0: no limit
+	Headers              map[string]string `json:"headers,omitzero"`                // headers of every request; the value [hidden] keeps the stored value
+	TimeoutSeconds       float64           `json:"timeout_seconds,omitzero"`        // 0: the default of the service
+	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitzero"` // nil: the schedule of the service; empty: no retries
+	MaxInFlight          int               `json:"max_in_flight,omitzero"`          // 0: the default of the service
+	RatePerSecond        float64           `json:"rate_per_second,omitzero"`        // 0: unlimited
 	Body                 string            `json:"body,omitzero"`                   // BodyEnvelope or BodyData; "": BodyEnvelope
 }
 
-// What a request to the endpoint carries.
+// What the body of a request to the endpoint contains.
 const (
-	BodyEnvelope = "envelope" // the event as it was posted, byte for byte
-	BodyData     = "data"     // the value of data alone; the header webhook-event holds the type
+	BodyEnvelope = "envelope" // the whole event as it was published, byte for byte
+	BodyData     = "data"     // only the value of data; the header webhook-event contains the type
 )
 
-// Input is what was set of the subscription, to change and to give to
-// [Client.ReplaceSubscription]. The secret is not in it, and so stays as it is.
+// Input returns the settings of the subscription, to be changed and passed to
+// [Client.ReplaceSubscription]. It does not contain the secret, which therefore stays.
 func (s Subscription) Input() SubscriptionInput {
 	return SubscriptionInput{
 		TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes, IsActive: &s.IsActive,
@@ -70,21 +70,21 @@ func (s Subscription) Input() SubscriptionInput {
 	}
 }
 
-// ChangeOption makes a change of a subscription a conditional one.
+// ChangeOption makes a change of a subscription conditional.
 type ChangeOption func(*call)
 
-// IfMatch makes a change only if nobody has changed the subscription since a read gave this
-// ETag. Otherwise the error is a [*Problem] with the status 412.
+// IfMatch makes a change only if the subscription still has this ETag, which an earlier read
+// returned. Otherwise the error is a [*Problem] with status 412.
 func IfMatch(etag string) ChangeOption { return func(c *call) { c.ifMatch = etag } }
 
-// CreateSubscription creates a subscription and returns it as it was stored.
+// CreateSubscription creates a subscription and returns it.
 func (c *Client) CreateSubscription(ctx context.Context, in SubscriptionInput) (Subscription, error) {
 	return c.write(ctx, call{method: http.MethodPost, path: "/subscriptions/"}, in, nil)
 }
 
-// ReplaceSubscription sets everything that in says, and everything else back to
-// its default, except the secret, which stays if in has none. Warnings of what it returns
-// name the fields that it has reset. To change some fields alone, use PatchSubscription.
+// ReplaceSubscription sets all fields to the values in in, or to their defaults. If in has no
+// secret, the old secret stays. The result's Warnings list the fields that were reset. To change
+// only some fields, use PatchSubscription.
 func (c *Client) ReplaceSubscription(ctx context.Context, id string, in SubscriptionInput, opts ...ChangeOption) (Subscription, error) {
 	id, err := escape("subscription", id)
 	if err != nil {
@@ -93,14 +93,14 @@ func (c *Client) ReplaceSubscription(ctx context.Context, id string, in Subscrip
 	return c.write(ctx, call{method: http.MethodPut, path: "/subscriptions/" + id}, in, opts)
 }
 
-// SubscriptionPatch is a change of some fields of a subscription, by the names of the API
-// ("event_types"). A field with nil gets its default, and the secret is removed; a field that is
-// not in it stays as it is. The value of "headers" may be a map itself: of it, too, only what it
-// names changes, nil removes a header, and the others stay. (map[string]any{"X-Old": nil})
+// SubscriptionPatch changes some fields of a subscription, by their names in the API
+// ("event_types"). A nil value resets a field to its default, and removes the secret. Fields that
+// are not in the patch stay. The value of "headers" may itself be a map: only the headers in it
+// change, and nil removes a header, as in map[string]any{"X-Old": nil}.
 type SubscriptionPatch map[string]any
 
-// PatchSubscription changes the fields that patch names, and returns the subscription as it
-// then stands. The service does it in one step: it loses no change that others make meanwhile.
+// PatchSubscription changes the fields in patch, and returns the changed subscription. The change
+// is atomic, so concurrent changes of other fields are not lost.
 func (c *Client) PatchSubscription(ctx context.Context, id string, patch SubscriptionPatch, opts ...ChangeOption) (Subscription, error) {
 	id, err := escape("subscription", id)
 	if err != nil {
@@ -124,9 +124,9 @@ func (c *Client) write(ctx context.Context, call call, in any, opts []ChangeOpti
 	return s, err
 }
 
-// PauseSubscription lets the deliveries of a subscription wait until it is resumed; events are
-// accepted as before. The reason is for people and may be "". To pause it again changes
-// nothing, unless there is a reason, which replaces the one before.
+// PauseSubscription pauses the deliveries of a subscription until it is resumed. Events are still
+// accepted. The reason is for people, and may be "". Pausing it again changes nothing, except that
+// a reason replaces the previous one.
 func (c *Client) PauseSubscription(ctx context.Context, id, reason string) (Subscription, error) {
 	id, err := escape("subscription", id)
 	if err != nil {
@@ -138,7 +138,7 @@ func (c *Client) PauseSubscription(ctx context.Context, id, reason string) (Subs
 	return c.write(ctx, call{method: http.MethodPost, path: "/subscriptions/" + id + "/pause"}, in, nil)
 }
 
-// ResumeSubscription ends a pause. If there is none, it changes nothing.
+// ResumeSubscription ends a pause. If the subscription is not paused, it changes nothing.
 func (c *Client) ResumeSubscription(ctx context.Context, id string) (s Subscription, err error) {
 	if id, err = escape("subscription", id); err != nil {
 		return Subscription{}, err
@@ -156,8 +156,8 @@ func (c *Client) Subscription(ctx context.Context, id string) (s Subscription, e
 	return s, err
 }
 
-// ListSubscriptions goes through all subscriptions, newest first, a page at a
-// time. An error ends it.
+// ListSubscriptions iterates over all subscriptions, newest first, and reads them page by page. It
+// stops at the first error.
 func (c *Client) ListSubscriptions(ctx context.Context) iter.Seq2[Subscription, error] {
 	return list[Subscription](ctx, c, "/subscriptions/")
 }

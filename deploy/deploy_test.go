@@ -30,7 +30,7 @@ func deployed(t *testing.T) map[string]string {
 		t.Fatalf("no templates in the chart: %v", err)
 	}
 	files := map[string]string{}
-	for _, name := range append(names, "../compose.yaml", "render.yaml", "hookferry.service", chart+"values.yaml") {
+	for _, name := range append(names, "../compose.yaml", "compose-test.yaml", "render.yaml", "hookferry.service", chart+"values.yaml") {
 		files[name] = read(t, name)
 	}
 	return files
@@ -49,6 +49,7 @@ func read(t *testing.T, name string) string {
 var notOurs = map[string]string{
 	"GOMEMLIMIT":        "Go's own",
 	"API_PORT":          "compose.yaml's own",
+	"COMPOSE_TEST_ENV":  "compose-test.yaml's own",
 	"POSTGRES_USER":     "of the image of PostgreSQL",
 	"POSTGRES_DB":       "of the image of PostgreSQL",
 	"POSTGRES_PASSWORD": "of the image of PostgreSQL",
@@ -154,6 +155,9 @@ func TestChartAgreesWithItself(t *testing.T) {
 	release, _, _ := strings.Cut(cli.Version(), "+")
 	if !strings.Contains(read(t, chart+"Chart.yaml"), "\nappVersion: "+release+"\n") {
 		t.Errorf("the chart's appVersion is not %s, which the code says", release)
+	}
+	if !strings.Contains(read(t, "../Dockerfile"), " org.opencontainers.image.version="+release+" ") {
+		t.Errorf("the image's label does not name version %s, which the code says", release)
 	}
 	var schema struct {
 		Properties map[string]any `json:"properties"`

@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// A complete receiver, and a sender to try it with.
+// A complete endpoint, and a sender to try it with.
 func ExampleVerifier() {
 	secret := webhook.NewSecret() // sender and receiver share it
 

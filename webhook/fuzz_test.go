@@ -10,8 +10,8 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// FuzzVerifyStandard: whatever Verify accepts, the reference library accepts
-// too, and no error shows the right signature.
+// FuzzVerifyStandard: the reference library accepts everything that Verify accepts, and no error
+// contains the correct signature.
 func FuzzVerifyStandard(f *testing.F) {
 	for _, signature := range []string{
 		vectorSignature,
@@ -49,8 +49,7 @@ func FuzzVerifyStandard(f *testing.F) {
 			}
 			return
 		}
-		// Put the right signature in where the rest allows one: a fuzzer cannot
-		// find it by itself.
+		// Insert the correct signature where possible, because a fuzzer can't find it by itself.
 		if signer.SignHeader(h, id, vectorTime(), body) != nil {
 			return
 		}
@@ -63,7 +62,7 @@ func FuzzVerifyStandard(f *testing.F) {
 	})
 }
 
-// FuzzVerifyHub: Verify accepts the right text in either case, and nothing else.
+// FuzzVerifyHub: Verify accepts only the correct text, in either case.
 func FuzzVerifyHub(f *testing.F) {
 	for _, signature := range []string{
 		hubSignature,

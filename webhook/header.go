@@ -5,11 +5,11 @@ import (
 	"net/http"
 )
 
-// The header names, in the canonical form net/http uses as map keys. On the wire
-// header names are case-insensitive, so these are the standard's webhook-id,
-// webhook-timestamp and webhook-signature.
+// The header names, in the canonical form that net/http uses as map keys. Header names are
+// case-insensitive, so these are the standard's webhook-id, webhook-timestamp and
+// webhook-signature.
 const (
-	// HeaderID names the event. It stays the same when an attempt is retried.
+	// HeaderID identifies the event. It is the same for every attempt.
 	HeaderID = "Webhook-Id"
 	// HeaderTimestamp is the time of the attempt in whole Unix seconds.
 	HeaderTimestamp = "Webhook-Timestamp"
@@ -21,17 +21,16 @@ const (
 )
 
 const (
-	// Strangers write the headers a Verifier reads, so their size and the work
-	// spent on them are bounded. Thirty-two entries fit in maxHeaderBytes with
-	// room to spare, and no honest rotation needs more.
+	// Strangers write the headers that a Verifier reads, so their size and the work on them are
+	// limited. Thirty-two entries fit easily into maxHeaderBytes, and no real rotation needs more.
 	maxHeaderBytes = 4096
 	maxEntries     = 32
 
 	maxIDBytes = 256
 
-	// Fifteen digits reach past the year 30 000 000 and stay clear of overflow in
-	// package time; they also let a timestamp in milliseconds through to the
-	// tolerance check, whose error explains that mistake.
+	// Fifteen digits reach past the year 30 000 000 without an overflow in package time. They also
+	// let a timestamp in milliseconds through to the tolerance check, whose error explains that
+	// mistake.
 	maxTimestampDigits = 15
 	maxTimestamp       = 1e15 - 1
 
@@ -39,15 +38,15 @@ const (
 	hubPrefix      = "sha256="
 )
 
-// single returns the only value of a header. Repeated headers are refused: one
-// program could check the first value and the next one use the second.
+// single returns the only value of a header. It refuses repeated headers: one program could check
+// the first value, and the next program could use the second.
 func single(h http.Header, name string) (string, error) {
 	values := h[name]
 	if len(values) == 0 || len(values) == 1 && values[0] == "" {
-		return "", fmt.Errorf("%w: %s is missing or empty; check that nothing between sender and receiver strips it", ErrMissingHeader, name)
+		return "", fmt.Errorf("%w: %s is missing or empty; check that nothing between sender and receiver removes it", ErrMissingHeader, name)
 	}
 	if len(values) > 1 {
-		return "", fmt.Errorf("%w: %s is there %d times; send it once", ErrMalformedHeader, name, len(values))
+		return "", fmt.Errorf("%w: %s appears %d times; send it once", ErrMalformedHeader, name, len(values))
 	}
 	if len(values[0]) > maxHeaderBytes {
 		return "", fmt.Errorf("%w: %s has %d bytes; send at most %d", ErrMalformedHeader, name, len(values[0]), maxHeaderBytes)
@@ -55,9 +54,9 @@ func single(h http.Header, name string) (string, error) {
 	return values[0], nil
 }
 
-// checkID holds senders and receivers to the same rule. The standard warns that
-// an id with a full stop lets an attacker move the borders between id, time and
-// body, and a byte that is not visible ASCII may not survive as a header.
+// checkID applies the same rule to senders and receivers. The standard warns that an id with a full
+// stop lets an attacker move the boundaries between id, time and body. A byte that is not visible
+// ASCII may not survive in a header.
 func checkID(id string) error {
 	if id == "" {
 		return fmt.Errorf("%w: it is empty; give every event its own id", ErrBadID)

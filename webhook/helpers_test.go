@@ -52,7 +52,7 @@ func mustSigner(t testing.TB, secrets ...string) *webhook.Signer {
 	return s
 }
 
-// mustVerifier returns a Verifier whose clock stands at the vector's time.
+// mustVerifier returns a Verifier whose clock shows the time of the vector.
 func mustVerifier(t testing.TB, secrets []string, opts ...webhook.Option) *webhook.Verifier {
 	t.Helper()
 	opts = append([]webhook.Option{webhook.WithClock(vectorTime)}, opts...)

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// readHub reads X-Hub-Signature-256. Hex digits count in either case, since some
-// senders write capitals.
+// readHub reads X-Hub-Signature-256. It accepts hex digits in either case, because some senders use
+// upper case.
 func readHub(h http.Header) (claim, error) {
 	value, err := single(h, HeaderHubSignature)
 	if err != nil {

@@ -47,7 +47,7 @@ func TestVerifyHub(t *testing.T) {
 	}
 }
 
-// Without StandardOnly, whoever recorded a request could replay it like this.
+// Without StandardOnly, anyone who recorded a request could replay it like this.
 func TestStandardOnly(t *testing.T) {
 	body := []byte(vectorBody)
 	h := sign(t, mustSigner(t, vectorSecret), vectorID, vectorTime(), body)
@@ -64,8 +64,8 @@ func TestStandardOnly(t *testing.T) {
 	}
 }
 
-// A signature of one kind must not pass as the other. A whsec_ secret makes that
-// certain, since it gives the two kinds different keys.
+// A signature of one kind must not be valid as the other. A whsec_ secret ensures that, because it
+// gives the two kinds different keys.
 func TestSignaturesAreNotInterchangeable(t *testing.T) {
 	sum, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(vectorSignature, "v1,"))
 	if err != nil {

@@ -13,15 +13,14 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// TestOracle checks this package against the reference library in both
-// directions: what one signs the other must accept, and after a change to the
-// body or the id both must refuse.
+// TestOracle compares this package with the reference library in both directions: each must accept
+// what the other signs, and both must refuse it after a change to the body or the id.
 func TestOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		raw := rapid.SliceOfN(rapid.Byte(), 1, 100).Draw(t, "key")
 		id := rapid.StringMatching(`[!-\-/-~]{1,60}`).Draw(t, "id")
 		body := rapid.SliceOf(rapid.Byte()).Draw(t, "body")
-		// The reference library has no clock to set.
+		// The reference library has no adjustable clock.
 		at := time.Now().Add(time.Duration(rapid.IntRange(-290, 290).Draw(t, "offset")) * time.Second)
 
 		secret := "whsec_" + base64.StdEncoding.EncodeToString(raw)
@@ -63,7 +62,7 @@ func TestOracle(t *testing.T) {
 	})
 }
 
-// The cases of the reference library's own tests: both must agree on each.
+// The cases of the reference library's own tests, on which both must agree.
 func TestOracleCases(t *testing.T) {
 	theirs, err := oracle.NewWebhook(vectorSecret)
 	if err != nil {
@@ -117,8 +116,7 @@ func TestOracleCases(t *testing.T) {
 	}
 }
 
-// A secret without whsec_ is the key itself here, which the reference library
-// calls a raw secret.
+// A secret without whsec_ is itself the key here, which the reference library calls a raw secret.
 func TestOracleRawSecret(t *testing.T) {
 	theirs, err := oracle.NewWebhookRaw([]byte(hubSecret))
 	if err != nil {

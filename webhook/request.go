@@ -7,13 +7,12 @@ import (
 	"net/http"
 )
 
-// VerifyRequest reads the body of a request a server has received, verifies it
-// as [Verifier.Verify] does, and returns it. The body of r is used up.
+// VerifyRequest reads the body of a request to a server, verifies it like [Verifier.Verify], and
+// returns it. It consumes r.Body.
 //
-// It reads at most maxBytes, which must be more than 0, and fails with
-// [ErrBodyTooLarge] when there is more; answer that with 413. Headers that cannot
-// be right are refused before any of the body is read. A failure to read the body
-// is passed on wrapped. The body is nil whenever there is an error.
+// It reads at most maxBytes, which must be more than 0, and fails with [ErrBodyTooLarge] if there
+// is more; respond to that with 413. It refuses headers that can't be valid before it reads any of
+// the body. It wraps an error from reading the body. If there is an error, the body is nil.
 func (v *Verifier) VerifyRequest(r *http.Request, maxBytes int64) (body []byte, err error) {
 	c, err := v.readClaim(r.Header)
 	if err != nil {
@@ -34,7 +33,7 @@ func readBody(r *http.Request, maxBytes int64) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the limit is %d bytes; give more than 0", ErrBodyTooLarge, maxBytes)
 	}
 	if r.ContentLength > maxBytes {
-		return nil, fmt.Errorf("%w: it has %d bytes and at most %d are allowed; send less or raise the limit", ErrBodyTooLarge, r.ContentLength, maxBytes)
+		return nil, fmt.Errorf("%w: it has %d bytes, and at most %d are allowed; send less or raise the limit", ErrBodyTooLarge, r.ContentLength, maxBytes)
 	}
 	if r.Body == nil {
 		return nil, nil

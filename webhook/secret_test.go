@@ -70,7 +70,7 @@ func TestSecretForms(t *testing.T) {
 			t.Errorf("X-Hub-Signature-256 must use the text, so other texts must not match: %v", err)
 		}
 	}
-	// Only the prefix asks for decoding: base64 without it is plain text.
+	// Only the prefix causes decoding: base64 without it is plain text.
 	h := sign(t, mustSigner(t, strings.TrimPrefix(vectorSecret, "whsec_")), vectorID, vectorTime(), []byte(vectorBody))
 	if h.Get(webhook.HeaderSignature) == vectorSignature {
 		t.Error("a secret without whsec_ was decoded")

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Signer writes signature headers. Make it once with [NewSigner] and share it:
-// it is safe for concurrent use.
+// Signer writes signature headers. Create it once with [NewSigner] and share it: it is safe for
+// concurrent use.
 type Signer struct {
 	standard []*key
 	hub      *key
@@ -21,16 +21,16 @@ type Signer struct {
 
 // buffers is the working memory of one call to SignHeader.
 type buffers struct {
-	content []byte // id.timestamp. as the standard signs it
-	headers []byte // the three values SignHeader writes, end to end
+	content []byte // "id.timestamp.", which the standard signs before the body
+	headers []byte // the three values that SignHeader writes, one after another
 	sum     []byte
 }
 
-// NewSigner returns a Signer for 1 to 32 secrets, newest first. See the package
-// comment for how a secret becomes a key.
+// NewSigner returns a Signer for 1 to 32 secrets, newest first. The package comment explains how a
+// secret becomes a key.
 //
-// It fails with [ErrNoSecret] when there is none or one is empty, and with
-// [ErrBadSecret] when a whsec_ secret cannot be decoded or there are too many.
+// It fails with [ErrNoSecret] if there is no secret or one is empty, and with [ErrBadSecret] if a
+// whsec_ secret can't be decoded or there are too many.
 func NewSigner(secrets ...string) (*Signer, error) {
 	standard, hub, err := newKeys(secrets)
 	if err != nil {
@@ -43,22 +43,19 @@ func NewSigner(secrets ...string) (*Signer, error) {
 	return s, nil
 }
 
-// SignHeader sets the headers that sign one attempt to deliver body, replacing
-// any that h already has:
+// SignHeader sets the headers that sign one attempt to deliver body, and replaces any that h has:
 //
-//   - [HeaderID]: id, the same for every attempt at one event.
+//   - [HeaderID]: id, which is the same for every attempt of an event.
 //   - [HeaderTimestamp]: at in whole Unix seconds, the time of this attempt.
-//   - [HeaderSignature]: per Standard Webhooks 1.0.0, one "v1,<base64>" entry for
-//     each secret, newest first.
-//   - [HeaderHubSignature]: "sha256=<hex>" for the newest secret alone.
+//   - [HeaderSignature]: one "v1,<base64>" entry for each secret, newest first,
+//     as in Standard Webhooks 1.0.0.
+//   - [HeaderHubSignature]: "sha256=<hex>" for the newest secret only.
 //
-// The body must be sent byte for byte as given; SignHeader does not keep it. h
-// must not be nil.
+// The body must be sent unchanged. SignHeader does not keep it. h must not be nil.
 //
-// It fails with [ErrBadID] unless id is 1 to 256 bytes of visible ASCII without
-// full stops (the standard joins id, time and body with them), and with
-// [ErrBadTime] when at lies before 1970, as the zero time does, or in seconds has
-// more than 15 digits. h is left as it was when it fails.
+// It fails with [ErrBadID] unless id is 1 to 256 bytes of visible ASCII without full stops (the
+// standard joins id, time and body with them). It fails with [ErrBadTime] if at is before 1970, as
+// the zero time is, or has more than 15 digits in seconds. If it fails, it does not change h.
 func (s *Signer) SignHeader(h http.Header, id string, at time.Time, body []byte) error {
 	if err := checkID(id); err != nil {
 		return err
@@ -89,9 +86,9 @@ func (s *Signer) SignHeader(h http.Header, id string, at time.Time, body []byte)
 	b.headers = append(b.headers, hubPrefix...)
 	b.headers = hex.AppendEncode(b.headers, b.sum)
 
-	// One string and one slice back all four headers, to keep allocations low.
-	// Each header's slice is cut to capacity 1, so that an Add by the caller
-	// copies it and cannot write over its neighbour.
+	// One string and one slice back all four headers, to save allocations. The slice of each header
+	// has capacity 1, so that an Add by the caller copies it instead of overwriting the next
+	// header.
 	text := string(b.headers)
 	values := []string{id, text[:timestampEnd], text[timestampEnd:signatureEnd], text[signatureEnd:]}
 	h[HeaderID] = values[0:1:1]
@@ -101,7 +98,7 @@ func (s *Signer) SignHeader(h http.Header, id string, at time.Time, body []byte)
 	return nil
 }
 
-// appendContent appends what the standard signs in front of the body.
+// appendContent appends the text that the standard signs before the body.
 func appendContent[T string | []byte](dst []byte, id string, timestamp T) []byte {
 	dst = append(dst, id...)
 	dst = append(dst, '.')

@@ -32,8 +32,8 @@ func TestSignPublishedVectors(t *testing.T) {
 	}
 }
 
-// GitHub never decodes a secret, so receivers written for it would fail if the
-// key were the decoded bytes.
+// GitHub never decodes a secret, so endpoints written for it would fail if the key were the decoded
+// bytes.
 func TestHubKeyIsTheSecretText(t *testing.T) {
 	h := sign(t, mustSigner(t, vectorSecret), vectorID, vectorTime(), []byte(vectorBody))
 	mac := hmac.New(sha256.New, []byte(vectorSecret))

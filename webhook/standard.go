@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// readStandard reads the three headers and checks all that needs no body.
+// readStandard reads the three headers and makes all checks that don't need the body.
 func (v *Verifier) readStandard(h http.Header) (c claim, err error) {
 	if c.id, err = single(h, HeaderID); err != nil {
 		return claim{}, err
@@ -39,15 +39,15 @@ func (v *Verifier) checkTimestamp(text string) error {
 	}
 	now, at := v.clock(), time.Unix(unix, 0)
 	if age := now.Sub(at); age > v.tolerance {
-		return fmt.Errorf("%w: it lies %s back and at most %s is allowed; check both clocks, and sign every retry anew", ErrTimestampTooOld, age.Round(time.Millisecond), v.tolerance)
+		return fmt.Errorf("%w: it is %s in the past, and at most %s is allowed; check both clocks, and sign every retry again", ErrTimestampTooOld, age.Round(time.Millisecond), v.tolerance)
 	}
 	if ahead := at.Sub(now); ahead > v.tolerance {
-		return fmt.Errorf("%w: it lies %s ahead and at most %s is allowed; check both clocks, and that it counts seconds, not milliseconds", ErrTimestampTooNew, ahead.Round(time.Millisecond), v.tolerance)
+		return fmt.Errorf("%w: it is %s in the future, and at most %s is allowed; check both clocks, and that it is in seconds, not milliseconds", ErrTimestampTooNew, ahead.Round(time.Millisecond), v.tolerance)
 	}
 	return nil
 }
 
-// parseTimestamp is stricter than strconv, which would let signs through.
+// parseTimestamp is stricter than strconv, which accepts signs.
 func parseTimestamp(text string) (unix int64, ok bool) {
 	if len(text) > maxTimestampDigits {
 		return 0, false
@@ -61,8 +61,8 @@ func parseTimestamp(text string) (unix int64, ok bool) {
 	return unix, err == nil
 }
 
-// checkStandard compares texts, not decoded bytes: one HMAC has exactly one
-// base64 text, while a decoder would accept several.
+// checkStandard compares texts, not decoded bytes: an HMAC has exactly one base64 text, but a
+// decoder would accept several.
 func (v *Verifier) checkStandard(c claim, body []byte) error {
 	entries := standardEntries(c.signatures)
 	if len(entries) == 0 {
@@ -83,8 +83,8 @@ func (v *Verifier) checkStandard(c claim, body []byte) error {
 	return fmt.Errorf("%w: %d v1 entries match none of %d secrets; check that both sides share a secret and that the body is the bytes as they arrived", ErrBadSignature, len(entries), len(v.standard))
 }
 
-// standardEntries returns the base64 texts of the v1 entries. Other versions may
-// appear beside them and are passed over, but count towards the limit.
+// standardEntries returns the base64 texts of the v1 entries. Entries of other versions are
+// ignored, but count towards the limit.
 func standardEntries(header string) []string {
 	var entries []string
 	rest, more := header, true

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// DefaultTolerance is how far a timestamp may lie from the receiver's clock, in
-// either direction, unless [WithTolerance] says otherwise.
+// DefaultTolerance is the largest difference between a timestamp and the receiver's clock, in
+// either direction, unless [WithTolerance] is used.
 const DefaultTolerance = 5 * time.Minute
 
-// Verifier checks signature headers. Make it once with [NewVerifier] and share
-// it: it is safe for concurrent use.
+// Verifier checks signature headers. Create it once with [NewVerifier] and share it: it is safe for
+// concurrent use.
 type Verifier struct {
 	standard, hub []*key
 	tolerance     time.Duration
@@ -19,11 +19,11 @@ type Verifier struct {
 	standardOnly  bool
 }
 
-// Option changes a [Verifier] while [NewVerifier] makes it.
+// Option configures a [Verifier].
 type Option func(*Verifier)
 
-// WithTolerance sets how far a timestamp may lie from the clock, in either
-// direction. It must be more than 0; the default is [DefaultTolerance].
+// WithTolerance sets the largest difference between a timestamp and the clock, in either direction.
+// It must be more than 0. The default is [DefaultTolerance].
 func WithTolerance(d time.Duration) Option {
 	return func(v *Verifier) { v.tolerance = d }
 }
@@ -34,20 +34,19 @@ func WithClock(now func() time.Time) Option {
 	return func(v *Verifier) { v.clock = now }
 }
 
-// StandardOnly refuses requests that carry X-Hub-Signature-256 alone. Use it
-// whenever the sender signs both ways, as a [Signer] does: otherwise somebody who
-// has recorded one request can drop its Standard Webhooks headers and send the
-// rest again at any time.
+// StandardOnly refuses requests that carry only X-Hub-Signature-256. Use it if the sender signs
+// both ways, as a [Signer] does. Otherwise, someone who has recorded a request can remove its
+// Standard Webhooks headers and send the rest again at any time.
 func StandardOnly() Option {
 	return func(v *Verifier) { v.standardOnly = true }
 }
 
-// NewVerifier returns a Verifier that accepts a signature made with any one of 1
-// to 32 secrets. See the package comment for how a secret becomes a key.
+// NewVerifier returns a Verifier that accepts a signature made with any of 1 to 32 secrets. The
+// package comment explains how a secret becomes a key.
 //
-// It fails with [ErrNoSecret] when there is none or one is empty, with
-// [ErrBadSecret] when a whsec_ secret cannot be decoded or there are too many,
-// and with [ErrBadOption] for a tolerance of 0 or less or a nil clock.
+// It fails with [ErrNoSecret] if there is no secret or one is empty, with [ErrBadSecret] if a
+// whsec_ secret can't be decoded or there are too many, and with [ErrBadOption] for a tolerance of
+// 0 or less or a nil clock.
 func NewVerifier(secrets []string, opts ...Option) (*Verifier, error) {
 	standard, hub, err := newKeys(secrets)
 	if err != nil {
@@ -66,25 +65,22 @@ func NewVerifier(secrets []string, opts ...Option) (*Verifier, error) {
 	return v, nil
 }
 
-// Verify reports whether the headers in h sign body with one of the secrets. A
-// nil error means they do. The body must be the bytes as they arrived, before any
-// decoding. h needs the canonical keys that net/http and [http.Header.Set] give
-// it.
+// Verify reports whether the headers in h sign body with one of the secrets. A nil error means that
+// they do. The body must be the bytes as they arrived, before any decoding. h needs canonical keys,
+// as net/http and [http.Header.Set] write them.
 //
-// When any Standard Webhooks header is there, those headers decide alone: all
-// three are needed, the timestamp must be within the tolerance, and one v1 entry
-// must match. Entries of other versions are passed over, as is everything after
-// the 32nd entry.
+// If there is any Standard Webhooks header, only those headers count: all three are required, the
+// timestamp must be within the tolerance, and one v1 entry must match. Entries of other versions
+// are ignored, as is everything after the 32nd entry.
 //
-// Otherwise X-Hub-Signature-256 decides, unless [StandardOnly] forbids it. It
-// covers the body alone and gives NO protection against replays: a request that
-// was valid once stays valid until the secret changes.
+// Otherwise X-Hub-Signature-256 counts, unless [StandardOnly] forbids it. It covers only the body
+// and gives NO protection against replays: a request that was valid once stays valid until the
+// secret changes.
 //
-// The errors are [ErrNoSignature], [ErrMissingHeader], [ErrMalformedHeader] (also
-// for a header that is there twice or is longer than 4096 bytes), [ErrBadID],
-// [ErrTimestampTooOld], [ErrTimestampTooNew] and [ErrBadSignature]. Answer all of
-// them with 401. Their text may quote header values, so log it rather than
-// sending it back.
+// The errors are [ErrNoSignature], [ErrMissingHeader], [ErrMalformedHeader] (also for a header that
+// appears twice or is longer than 4096 bytes), [ErrBadID], [ErrTimestampTooOld],
+// [ErrTimestampTooNew] and [ErrBadSignature]. Respond to all of them with 401. Their text may quote
+// header values, so log it instead of sending it back.
 func (v *Verifier) Verify(h http.Header, body []byte) error {
 	c, err := v.readClaim(h)
 	if err != nil {
@@ -93,8 +89,7 @@ func (v *Verifier) Verify(h http.Header, body []byte) error {
 	return v.checkClaim(c, body)
 }
 
-// claim is what the headers say, once they can be read and before the signature
-// is known to be right.
+// claim contains the parsed headers, before their signature is checked.
 type claim struct {
 	id, timestamp, signatures string // Standard Webhooks
 	hub                       []byte // X-Hub-Signature-256, decoded; nil for the standard
@@ -105,10 +100,10 @@ func (v *Verifier) readClaim(h http.Header) (claim, error) {
 		return v.readStandard(h)
 	}
 	if len(h[HeaderHubSignature]) == 0 {
-		return claim{}, fmt.Errorf("%w: found neither Standard Webhooks headers nor %s; check that the sender has a secret and that nothing on the way strips its headers", ErrNoSignature, HeaderHubSignature)
+		return claim{}, fmt.Errorf("%w: found neither Standard Webhooks headers nor %s; check that the sender has a secret and that nothing on the way removes its headers", ErrNoSignature, HeaderHubSignature)
 	}
 	if v.standardOnly {
-		return claim{}, fmt.Errorf("%w: found %s alone, which this verifier does not accept; send the Standard Webhooks headers", ErrNoSignature, HeaderHubSignature)
+		return claim{}, fmt.Errorf("%w: found only %s, which this verifier does not accept; send the Standard Webhooks headers", ErrNoSignature, HeaderHubSignature)
 	}
 	return readHub(h)
 }

@@ -1,5 +1,4 @@
-// Command hookferry takes webhooks in and brings each one to its subscriber. It is
-// a door: everything is in package cli.
+// Command hookferry accepts events and delivers them as webhooks. Everything is in package cli.
 package main
 
 import (
@@ -14,8 +13,8 @@ import (
 )
 
 func main() {
-	// net/http writes what an endpoint sends out of turn to the standard logger.
-	// That is a stranger's text; what matters is logged by the service itself.
+	// net/http logs unexpected data from an endpoint to the standard logger. That text is not
+	// trusted, and the service logs everything that matters itself.
 	log.SetOutput(io.Discard)
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

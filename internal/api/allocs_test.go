@@ -14,8 +14,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Two allocations: the bytes of the body and those of the response. Finding the handler
-// and its parameter must add none.
+// The two allocations are the bytes of the body and those of the response. Routing must add none.
 func TestIngestHandlerAllocs(t *testing.T) {
 	o := testOptions(&memory{})
 	o.Ingest = accepting{event.Receipt{Event: event.NewID(testTime), Deliveries: []event.ID{event.NewID(testTime)}}}

@@ -12,15 +12,14 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Ingester takes events in.
+// Ingester accepts events.
 type Ingester interface {
-	// Ingest's errors are those of package event. The text of one that wraps
-	// event.ErrMalformed is shown to the caller, as an InvalidError's is.
+	// Ingest returns errors of package event. The caller sees the text of an error that wraps
+	// event.ErrMalformed, and that of an InvalidError.
 	Ingest(ctx context.Context, s event.Submission) (event.Submitted, error)
 }
 
-// Subscriptions keeps the subscriptions; package store says what each method
-// promises.
+// Subscriptions stores the subscriptions. Package store documents each method.
 type Subscriptions interface {
 	CreateSubscription(ctx context.Context, s event.Subscription) error
 	Subscription(ctx context.Context, id event.ID) (event.Subscription, error)
@@ -31,47 +30,45 @@ type Subscriptions interface {
 	DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error
 }
 
-// History answers what became of events; package store says what each method
-// promises.
+// History reads events, deliveries and attempts. Package store documents each method.
 type History interface {
 	Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error)
 	EventDeliveries(ctx context.Context, event event.ID, limit int) ([]event.ID, error)
 	ListAttempts(ctx context.Context, subscription, before event.ID, limit int) ([]event.AttemptReport, error)
 }
 
-// KeyChecker knows the API keys, and compares them safely.
+// KeyChecker looks up API keys. How long that takes must reveal nothing about a key.
 type KeyChecker interface {
-	// FindKey returns the key with this text, also one that was revoked or has ended,
-	// or ErrNotFound.
+	// FindKey returns the key with this text, even if it is revoked or expired, or ErrNotFound.
 	FindKey(ctx context.Context, text string) (event.APIKey, error)
 }
 
-// DefaultMaxBody is the longest request body, in bytes, unless Options say otherwise.
+// DefaultMaxBody is the longest request body, in bytes, if Options.MaxBody is 0.
 const DefaultMaxBody = 1 << 20
 
-// DefaultBodies is how many bytes of request bodies are held in memory at once,
-// unless Options say otherwise. There is always room for two of the longest.
+// DefaultBodies is how many bytes of request bodies are held in memory at once if Options.Bodies is
+// 0. New raises it to at least twice Options.MaxBody.
 const DefaultBodies = 64 << 20
 
-// Options are what the API works with.
+// Options configure the API.
 type Options struct {
 	Version       string
 	Ingest        Ingester
 	Subscriptions Subscriptions
 	History       History
-	// CheckTarget is the guard's quick answer about a target URL of good form. Its
-	// error is shown to the caller.
+	// CheckTarget asks the guard about a well-formed target URL, without a name lookup. The caller
+	// sees the text of its error.
 	CheckTarget func(rawURL string) error
-	Keys        KeyChecker                       // nil: no key is needed
-	Health      func(ctx context.Context) Health // its words are shown to anybody
-	// Integrity examines all that is kept. Its error is one of package event.
+	Keys        KeyChecker                       // if nil, no key is needed
+	Health      func(ctx context.Context) Health // anyone may read the response
+	// Integrity checks all stored data. Its errors are those of package event.
 	Integrity func(ctx context.Context) (Integrity, error)
-	Ready     func() error     // nil error: events can be taken; the words are shown to anybody
-	Retention time.Duration    // bounds a subscription's retry schedule
+	Ready     func() error     // returns nil if events can be accepted; anyone may read its error
+	Retention time.Duration    // limits a subscription's retry schedule
 	MaxBody   int64            // bytes; DefaultMaxBody if 0
-	Bodies    int64            // bytes of request bodies held at once; DefaultBodies if 0
-	Refused   func(status int) // counts an answer that is a problem; nil: nobody counts
-	// KeyRefused counts a request that was refused for its key; KeyRefusals are the reasons.
+	Bodies    int64            // bytes of request bodies held in memory at once; DefaultBodies if 0
+	Refused   func(status int) // if not nil, is called with the status of each problem response
+	// KeyRefused counts a request refused because of its key. KeyRefusals lists the reasons.
 	KeyRefused func(reason string)
 	Now        func() time.Time // time.Now if nil
 	Log        *slog.Logger     // slog.Default() if nil
@@ -82,11 +79,10 @@ type api struct {
 	router
 	memory      budget // of request bodies
 	refusedKeys keyLog
-	elsewhere   string // the answer to a path that there is not
+	unknownPath string // detail of the response to a path that does not exist
 }
 
-// New returns the handler of the whole API. It fails where two of its routes are in
-// each other's way.
+// New returns the handler of the whole API. It fails if two routes conflict.
 func New(o Options) (http.Handler, error) {
 	if o.MaxBody == 0 {
 		o.MaxBody = DefaultMaxBody
@@ -100,7 +96,7 @@ func New(o Options) (http.Handler, error) {
 	if o.Bodies == 0 {
 		o.Bodies = max(DefaultBodies, 2*o.MaxBody)
 	}
-	a := &api{Options: o, memory: budget{most: o.Bodies}, elsewhere: "There is nothing at this path; /docs lists all that there is."}
+	a := &api{Options: o, memory: budget{limit: o.Bodies}, unknownPath: "Nothing is at this path; /docs lists all paths."}
 	operations, document, err := a.describe(o.Version)
 	if err != nil {
 		return nil, err
@@ -118,19 +114,18 @@ func (a *api) addAll(operations []operation, pages []docsPage) error {
 		}
 	}
 	for _, p := range pages {
-		if err := a.add(http.MethodGet, p.path, endpoint{serve: p.serve, needs: anybody}); err != nil {
+		if err := a.add(http.MethodGet, p.path, endpoint{serve: p.serve, needs: public}); err != nil {
 			return fmt.Errorf("add the documentation's pages: %w", err)
 		}
 	}
 	return nil
 }
 
-// NewProbes returns the handler of a node that takes no events in: it answers
-// orchestrators' probes and says how it is. Of the options it uses the version, Health,
-// Ready and the log.
+// NewProbes returns the handler for a node that serves no API: it answers orchestrators' probes and
+// reports the node's health. It uses only the options Version, Health, Ready and Log.
 func NewProbes(o Options) (http.Handler, error) {
 	a := &api{Options: o}
-	a.elsewhere = "This node delivers, and answers /livez, /readyz and /health only; the API is on the nodes with the role api or all."
+	a.unknownPath = "This node only delivers, and serves only /livez, /readyz and /health; the API is on nodes with the role api or all."
 	operations := a.healthOperations(huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer))
 	if err := a.addAll(operations, nil); err != nil {
 		return nil, err
@@ -138,6 +133,6 @@ func NewProbes(o Options) (http.Handler, error) {
 	return a, nil
 }
 
-// now is the present time as it is stored and shown: to the millisecond, so that
-// every store gives back what a caller was told first.
+// now returns the current time, truncated to the millisecond: every store keeps that precision, so
+// a later read shows the same time as the first response.
 func (a *api) now() time.Time { return a.Now().UTC().Truncate(time.Millisecond) }

@@ -9,29 +9,29 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Attempt is one request that was made for a delivery.
+// Attempt is one HTTP request made for a delivery.
 type Attempt struct {
 	AttemptNumber int       `json:"attempt_number" doc:"1 for the first."`
-	Timestamp     time.Time `json:"timestamp" doc:"When it began."`
-	StatusCode    *int      `json:"status_code" doc:"null if no answer came."`
-	Success       bool      `json:"success" doc:"Whether the receiver answered 200 to 299."`
+	Timestamp     time.Time `json:"timestamp" doc:"When the attempt started."`
+	StatusCode    *int      `json:"status_code" doc:"The status of the response; null if none came."`
+	Success       bool      `json:"success" doc:"Whether the endpoint responded with 200 to 299."`
 	Error         *string   `json:"error" doc:"What went wrong, in words; null on success."`
 	ErrorCode     *string   `json:"error_code" doc:"What went wrong, for programs: timeout, connection_refused, http_status and so on; null on success."`
 	DurationMS    float64   `json:"duration_ms"`
 	Phases        Phases    `json:"phases"`
-	Peer          *string   `json:"peer" doc:"The address that was connected to, or could not be; null if it came to none."`
-	Response      *string   `json:"response" doc:"The beginning of the answer's body, at most 4 KiB; bytes that are not UTF-8 are replaced. null if no answer came."`
+	Peer          *string   `json:"peer" doc:"The address that was dialled, successfully or not; null if none was."`
+	Response      *string   `json:"response" doc:"The beginning of the response body, up to 4 KiB. Bytes that are not UTF-8 are replaced. null if no response came."`
 }
 
-// Phases say where the time of an attempt went.
+// Phases break down the time of an attempt.
 type Phases struct {
-	DNSMS       float64 `json:"dns_ms" doc:"0 if it did not happen, as on a connection that was kept."`
+	DNSMS       float64 `json:"dns_ms" doc:"0 if no lookup was needed, for example on a reused connection."`
 	ConnectMS   float64 `json:"connect_ms"`
 	TLSMS       float64 `json:"tls_ms"`
-	FirstByteMS float64 `json:"first_byte_ms" doc:"From the request written to the first byte of the answer."`
+	FirstByteMS float64 `json:"first_byte_ms" doc:"From the end of writing the request to the first byte of the response."`
 }
 
-// AttemptEntry is an attempt in the list of a subscription's.
+// AttemptEntry is an attempt in a subscription's list of attempts.
 type AttemptEntry struct {
 	Attempt
 	DeliveryID event.ID `json:"delivery_id" format:"uuid"`
@@ -42,7 +42,7 @@ type AttemptEntry struct {
 // AttemptList is one page of a subscription's attempts.
 type AttemptList struct {
 	SubscriptionID event.ID       `json:"subscription_id" format:"uuid"`
-	PausedAt       *time.Time     `json:"paused_at" doc:"Since when the subscription is paused and its deliveries wait; null if it is not paused."`
+	PausedAt       *time.Time     `json:"paused_at" doc:"When the subscription was paused, which holds its deliveries back; null if it is not paused."`
 	Data           []AttemptEntry `json:"data" nullable:"false"`
 	Next           *string        `json:"next" doc:"The cursor of the next page; null on the last one."`
 }
@@ -65,7 +65,7 @@ func showAttempt(a event.Attempt) Attempt {
 	return out
 }
 
-// listAttempts answers for deleted subscriptions too, as long as their history is kept.
+// listAttempts also lists the attempts of a deleted subscription, until they expire.
 func (a *api) listAttempts(w http.ResponseWriter, r *http.Request, path params) error {
 	subscription, err := path.id("subscription_id")
 	if err != nil {
@@ -77,13 +77,13 @@ func (a *api) listAttempts(w http.ResponseWriter, r *http.Request, path params) 
 	}
 	s, err := a.Subscriptions.Subscription(r.Context(), subscription)
 	if err != nil {
-		return a.notHere(r.Context(), err, aSubscription, subscription)
+		return a.notFoundProblem(r.Context(), err, aSubscription, subscription)
 	}
 	found, err := a.History.ListAttempts(r.Context(), subscription, p.before, p.limit+1)
 	if err != nil {
 		return err
 	}
-	found, next := cut(found, p, func(e event.AttemptReport) event.ID { return e.Attempt.ID })
+	found, next := cutPage(found, p, func(e event.AttemptReport) event.ID { return e.Attempt.ID })
 	list := AttemptList{SubscriptionID: subscription, PausedAt: timeOrNull(s.PausedAt), Data: make([]AttemptEntry, len(found)), Next: next}
 	for i, e := range found {
 		list.Data[i] = AttemptEntry{Attempt: showAttempt(e.Attempt), DeliveryID: e.Attempt.DeliveryID, EventID: e.EventID, Event: e.EventType}
@@ -98,8 +98,8 @@ func (a *api) attemptsOperation(types huma.Registry) operation {
 	return operation{needs: event.ScopeRead, serve: a.listAttempts, Operation: huma.Operation{
 		OperationID: "listAttempts", Method: http.MethodGet, Path: "/status/subscription/{subscription_id}",
 		Tags: []string{tagStatus}, Summary: "List the attempts of a subscription, newest first",
-		Description: "A deleted subscription's attempts can be read until they are past the log retention.",
+		Description: "The attempts of a deleted subscription stay readable until they expire (LOG_RETENTION).",
 		Parameters:  pageParameters(),
-		Responses:   responses(map[string]*huma.Response{"200": answer(types, "One page.", example)}, 400, 404, 422),
+		Responses:   responses(map[string]*huma.Response{"200": jsonResponse(types, "One page.", example)}, 400, 404, 422),
 	}}
 }

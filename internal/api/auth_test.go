@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// withKeys makes the API ask for keys.
+// withKeys makes the API require keys.
 func withKeys(o *Options) { o.Keys = o.Subscriptions.(*memory) }
 
 func TestEveryOperationNeedsAKeyUnlessItIsPublic(t *testing.T) {
@@ -23,18 +23,17 @@ func TestEveryOperationNeedsAKeyUnlessItIsPublic(t *testing.T) {
 			s.key = ""
 			r := s.do(method, path, "")
 			if (r.status == 401) != secured {
-				t.Errorf("%s %s without a key answers %d; the document says that it needs one: %v", method, path, r.status, secured)
+				t.Errorf("%s %s without a key responds with %d; the document says that it needs one: %v", method, path, r.status, secured)
 			}
 			s.key = testKey
 			if r := s.do(method, path, ""); r.status == 401 {
-				t.Errorf("%s %s with a key answers %s", method, path, r.text)
+				t.Errorf("%s %s with a key responds with %s", method, path, r.text)
 			}
 		}
 	}
 }
 
-// needs is the table of scopes once more, written down apart from the code: what a
-// change there must be meant to change.
+// needs repeats the table of scopes, so that a change to the code needs a deliberate change here.
 var needs = map[string]event.Scope{
 	"POST /subscriptions/":                       event.ScopeAdmin,
 	"GET /subscriptions/":                        event.ScopeRead,
@@ -48,13 +47,13 @@ var needs = map[string]event.Scope{
 	"GET /status/delivery/{delivery_id}":         event.ScopeRead,
 	"GET /status/subscription/{subscription_id}": event.ScopeRead,
 	"GET /health/integrity":                      event.ScopeRead,
-	"GET /health":                                anybody,
-	"GET /livez":                                 anybody,
-	"GET /readyz":                                anybody,
+	"GET /health":                                public,
+	"GET /livez":                                 public,
+	"GET /readyz":                                public,
 }
 
-// Every route with every kind of key: 401 for one that is none or not valid any more,
-// 403 with words for a scope that does not cover it, anything else for one that does.
+// Every route with every kind of key: 401 for a missing or invalid key, 403 with an explanation for
+// a scope that does not cover the route, and anything else for one that does.
 func TestEveryRouteWithEveryScope(t *testing.T) {
 	s := newServer(t, withKeys)
 	id := event.NewID(testTime).String()
@@ -74,29 +73,29 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 			for _, method := range methods {
 				for _, c := range []struct {
 					key, says string
-					open      bool // it may pass where a key is needed
+					open      bool // passes where a key is needed
 				}{
 					{"", "is needed", false},
 					{"hf_no_such_key", "unknown", false},
-					{testKey + "-old", "ended at 2026-11-23T17:44:00Z", false},
+					{testKey + "-old", "expired at 2026-11-23T17:44:00Z", false},
 					{testKey + "-gone", "revoked at 2026-11-23T17:44:00Z", false},
 					{testKey, "", true},
-					{testKey + "-pub", `and this one has "publish"`, needed == event.ScopePublish},
-					{testKey + "-read", `and this one has "read"`, needed == event.ScopeRead},
-					{testKey + "-odd", `and this one has "of a later release"`, false},
+					{testKey + "-pub", `but this key has the scope "publish"`, needed == event.ScopePublish},
+					{testKey + "-read", `but this key has the scope "read"`, needed == event.ScopeRead},
+					{testKey + "-odd", `but this key has the scope "of a later release"`, false},
 				} {
 					s.key = c.key
 					r := s.do(method, fill(path, id), "")
 					want := 401
 					switch {
-					case needed == anybody || c.open:
+					case needed == public || c.open:
 						want = 0
-					case strings.Contains(c.says, "this one has"):
+					case strings.Contains(c.says, "this key has"):
 						want = 403
 					}
 					refused := r.status == 401 || r.status == 403
 					if refused != (want != 0) || refused && r.status != want {
-						t.Errorf("%s %s with the key %q answers %d, want %d: %s", method, path, c.key, r.status, want, r.text)
+						t.Errorf("%s %s with the key %q responds with %d, want %d: %s", method, path, c.key, r.status, want, r.text)
 					}
 					if want == 0 || method == "HEAD" {
 						continue
@@ -105,7 +104,7 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 						t.Errorf("%s %s with the key %q says %q, want %q", method, path, c.key, detail, c.says)
 					}
 					challenged := r.header.Get("WWW-Authenticate")
-					if want == 403 && (!strings.Contains(r.text, "the scope "+either(needed)) || challenged != challengeFor(needed) || r.code() != "forbidden") {
+					if want == 403 && (!strings.Contains(r.text, "the scope "+scopesCovering(needed)) || challenged != challengeFor(needed) || r.code() != "forbidden") {
 						t.Errorf("%s %s names no scope: %s, %s", method, path, r.text, challenged)
 					}
 				}
@@ -117,7 +116,7 @@ func TestEveryRouteWithEveryScope(t *testing.T) {
 	}
 }
 
-// A row that was added without a scope is for admins alone.
+// A row without a scope is only for admins.
 func TestARouteWithoutAScopeIsClosed(t *testing.T) {
 	a := &api{Options: Options{Keys: &memory{}, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return testTime }}}
 	for key, open := range map[string]bool{testKey: true, testKey + "-pub": false, testKey + "-read": false} {
@@ -166,11 +165,11 @@ func TestKeysAreTakenInOneFormOnly(t *testing.T) {
 		}
 	}
 	if got := bearer(map[string][]string{"Authorization": {"Bearer " + testKey, "Bearer " + testKey}}); got != "" {
-		t.Error("two headers are taken")
+		t.Error("two headers are accepted")
 	}
 }
 
-func TestKeyThatCannotBeCheckedIsNoValidKey(t *testing.T) {
+func TestUncheckedKeyIsRefused(t *testing.T) {
 	s := newServer(t, withKeys)
 	s.key, s.memory.fail = testKey, event.ErrUnavailable
 	s.want(503, s.do("GET", "/subscriptions/", ""))

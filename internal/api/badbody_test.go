@@ -9,7 +9,7 @@ import (
 
 const good = `"target_url": "https://example.com/hook"`
 
-// badBodies are refused by create and by replace alike.
+// badBodies are refused by both create and replace.
 var badBodies = []struct {
 	reason string
 	body   string
@@ -129,10 +129,10 @@ func TestBadSubscriptionBodies(t *testing.T) {
 		for method, path := range map[string]string{"POST": "/subscriptions/", "PUT": "/subscriptions/" + id} {
 			r := s.do(method, path, c.body)
 			if r.status != c.status || r.field(c.field) == "" {
-				t.Errorf("%s: %s answers %d, want %d naming %q: %s", c.reason, method, r.status, c.status, c.field, r.text)
+				t.Errorf("%s: %s responds with %d, want %d naming %q: %s", c.reason, method, r.status, c.status, c.field, r.text)
 			}
 			if wantCode := map[int]string{400: "malformed_body", 422: "invalid"}[c.status]; r.code() != wantCode {
-				t.Errorf("%s: %s answers with code %s", c.reason, method, r.code())
+				t.Errorf("%s: %s responds with code %s", c.reason, method, r.code())
 			}
 		}
 	}
@@ -157,26 +157,26 @@ func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
 	}
 }
 
-// The first field is that of the document's order, whatever the order in the request.
+// The first field is the first in the document's order, whatever the order in the request.
 func TestDetailNamesTheFirstField(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	for _, c := range []struct {
 		reason, method, path, body string
-		first                      string // how the detail begins
-		more                       int    // how many more it counts
+		first                      string // beginning of the detail
+		more                       int    // number of further faults
 	}{
 		{"one", "POST", "/subscriptions/", `{"target_url": "ftp://example.com"}`, "target_url: must ", 0},
 		{"two", "POST", "/subscriptions/", `{"timeout_seconds": 99, "target_url": "example.com"}`, "target_url: ", 1},
 		{"three, in reverse", "PUT", "/subscriptions/" + id, `{"rate_per_second": -1, "event_types": ["a..b"], "target_url": ""}`, "target_url: must not be empty", 2},
-		{"a field after another that is right", "PUT", "/subscriptions/" + id, `{"rate_per_second": -1, "max_in_flight": -1, ` + good + `}`, "max_in_flight: must be between 0 (the service's setting) and 1000", 1},
+		{"a field after another that is right", "PUT", "/subscriptions/" + id, `{"rate_per_second": -1, "max_in_flight": -1, ` + good + `}`, "max_in_flight: must be between 0 (the service's default) and 1000", 1},
 		{"elements in their order, not in that of their digits", "POST", "/subscriptions/", `{` + good + `, "event_types": ["a","b","!","d","e","f","g","h","i","j","!"]}`, "event_types[2]: ", 1},
 		{"wrong types come in the same order", "POST", "/subscriptions/", `{"body": 1, "headers": [], "description": 2}`, "description: must be a string, found a number", 2},
 		{"what is known comes before what is not", "POST", "/subscriptions/", `{"a": 1, "target_url": 1}`, "target_url: must be a string, found a number", 1},
-		{"unknown names are sorted", "POST", "/subscriptions/", `{"colour": 1, "beta": 1, "alpha": 1}`, "alpha: is not known here; these are: ", 2},
+		{"unknown names are sorted", "POST", "/subscriptions/", `{"colour": 1, "beta": 1, "alpha": 1}`, "alpha: is not a known field; the fields are ", 2},
 		{"headers are sorted", "PUT", "/subscriptions/" + id, `{` + good + `, "headers": {"X-Token-B": "[hidden]", "X-Token-A": "[hidden]"}}`, "headers.X-Token-A: is [hidden], ", 1},
-		{"a query", "GET", "/subscriptions/?colour=1&cursor=x&limit=0", ``, "limit: must be one whole number from 1 to 250", 2},
-		{"an unknown parameter", "GET", "/subscriptions/?b=1&a=1", ``, "a: is not known; ", 1},
+		{"a query", "GET", "/subscriptions/?colour=1&cursor=x&limit=0", ``, "limit: must be a single integer from 1 to 250", 2},
+		{"an unknown parameter", "GET", "/subscriptions/?b=1&a=1", ``, "a: is not a known parameter; ", 1},
 	} {
 		first := s.want(422, s.do(c.method, c.path, c.body))
 		detail, _ := first.json["detail"].(string)
@@ -184,24 +184,24 @@ func TestDetailNamesTheFirstField(t *testing.T) {
 		if !strings.HasPrefix(detail, c.first) || counted != (c.more > 0) {
 			t.Errorf("%s: the detail is %q, want %q and %d more", c.reason, detail, c.first, c.more)
 		}
-		for range 5 { // maps have another order each time
+		for range 5 { // maps have a different order each time
 			if again := s.do(c.method, c.path, c.body); again.text != first.text {
-				t.Errorf("%s: the same request is answered\n%s\nand\n%s", c.reason, first.text, again.text)
+				t.Errorf("%s: the same request gets\n%s\nand\n%s", c.reason, first.text, again.text)
 			}
 		}
 	}
 }
 
-func TestAnAnswerIsShortWhateverTheBody(t *testing.T) {
+func TestResponseSizeIsLimited(t *testing.T) {
 	var body strings.Builder
 	body.WriteString("{" + good)
 	for i := range 30_000 {
 		body.WriteString(`, "` + strings.Repeat("x", i%7) + string(rune(0x4e00+i)) + `": 1`)
 	}
 	body.WriteString(`, "` + strings.Repeat("long", 10_000) + `": 1}`)
-	r := newServer(t).do("POST", "/subscriptions/", body.String()) // do checks the answer's length
+	r := newServer(t).do("POST", "/subscriptions/", body.String()) // do checks the length of the response
 	if n := len(r.json["errors"].([]any)); r.status != 422 || n != maxFieldProblems+1 {
-		t.Errorf("answers %d with %d errors", r.status, n)
+		t.Errorf("responds with %d with %d errors", r.status, n)
 	}
 }
 
@@ -209,11 +209,11 @@ func TestOnlyReplaceIgnoresWhatTheServiceSets(t *testing.T) {
 	s := newServer(t)
 	body := `{` + good + `, "id": "mine", "created_at": 5}`
 	if r := s.want(422, s.do("POST", "/subscriptions/", body)); r.field("id") == "" || r.field("created_at") == "" {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 	id := s.create(minimal)
 	if r := s.want(200, s.do("PUT", "/subscriptions/"+id, body)); r.json["id"] != id {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 }
 
@@ -233,7 +233,7 @@ func FuzzSubscriptionBody(f *testing.F) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, req)
 		if w.Code != 201 && w.Code != 400 && w.Code != 413 && w.Code != 422 {
-			t.Errorf("answers %d %s", w.Code, w.Body)
+			t.Errorf("responds with %d %s", w.Code, w.Body)
 		}
 		if found := internals.FindString(w.Body.String()); w.Code != 201 && found != "" && !strings.Contains(string(body), found) {
 			t.Errorf("speaks of internals (%q): %s", found, w.Body)

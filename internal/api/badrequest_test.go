@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// idOperations are those with an id in their path, and what it is the id of.
+// idOperations are the operations with an id in their path, and the kind of the id.
 var idOperations = []struct {
 	method, path, body string
 	wants              kind
@@ -25,7 +25,7 @@ var idOperations = []struct {
 	{"GET", "/status/subscription/", "", aSubscription},
 }
 
-func TestWhatIsNotAnIDIsSaidToBeNone(t *testing.T) {
+func TestMalformedIDs(t *testing.T) {
 	s := newServer(t)
 	unknown := event.NewID(testTime).String()
 	ids := []string{
@@ -37,19 +37,19 @@ func TestWhatIsNotAnIDIsSaidToBeNone(t *testing.T) {
 			r := s.do(o.method, o.path+id, o.body)
 			detail, _ := r.json["detail"].(string)
 			if r.status != 404 || r.code() != "not_found" || !strings.Contains(detail, "is not an id; an id looks like 0190b2c4-") || len(detail) > 300 {
-				t.Errorf("%s %s%.100s answers %d %s", o.method, o.path, id, r.status, r.text)
+				t.Errorf("%s %s%.100s responds with %d %s", o.method, o.path, id, r.status, r.text)
 			}
 		}
 		r := s.do(o.method, o.path+unknown, o.body)
 		detail, _ := r.json["detail"].(string)
-		if r.status != 404 || r.code() != "not_found" || !strings.HasPrefix(detail, "No "+string(o.wants)+" with this id.") {
-			t.Errorf("%s %s and an unknown id answers %d %s", o.method, o.path, r.status, r.text)
+		if r.status != 404 || r.code() != "not_found" || !strings.HasPrefix(detail, "No "+string(o.wants)+" has this id.") {
+			t.Errorf("%s %s and an unknown id responds with %d %s", o.method, o.path, r.status, r.text)
 		}
 	}
 }
 
-// All ids look alike. Whoever takes one for another is told where that one is.
-func TestAnIDOfAnotherKindLeadsToWhatItIs(t *testing.T) {
+// All ids look alike. Someone who mixes them up is told where the object is.
+func TestIDOfAnotherKind(t *testing.T) {
 	s := newServer(t)
 	subscription, deleted := s.create(minimal), s.create(minimal)
 	s.want(204, s.do("DELETE", "/subscriptions/"+deleted, ""))
@@ -83,8 +83,8 @@ func TestAnEventsDeliveriesAreNamed(t *testing.T) {
 		for len(ids) < c.n {
 			ids = append(ids, event.NewID(testTime))
 		}
-		got := deliveriesAt(ids[:c.n])
-		if n := strings.Count(got, "/status/delivery/"); n != c.named || strings.Contains(got, "others") != (c.n > c.named) {
+		got := deliveryPaths(ids[:c.n])
+		if n := strings.Count(got, "/status/delivery/"); n != c.named || strings.Contains(got, " and more") != (c.n > c.named) {
 			t.Errorf("of %d: %s", c.n, got)
 		}
 	}
@@ -105,7 +105,7 @@ func TestContentTypes(t *testing.T) {
 	id := s.create(minimal)
 	long := "application/json; a=" + strings.Repeat("b", 300)
 	for _, c := range []struct {
-		value, keep string // "" is refused
+		value, keep string // "" means that value is refused
 		reason      string
 	}{
 		{"application/json", "application/json", "plain"},
@@ -151,7 +151,7 @@ func TestContentTypes(t *testing.T) {
 		for path, body := range map[string]string{"/subscriptions/": minimal, "/webhooks/ingest/" + id: body} {
 			r := s.do("POST", path, body, "Content-Type: "+c.value)
 			if taken := r.status/100 == 2; taken != (c.keep != "") || !taken && r.status != 415 {
-				t.Errorf("%s: %s answers %d %s", c.reason, path, r.status, r.text)
+				t.Errorf("%s: %s responds with %d %s", c.reason, path, r.status, r.text)
 			}
 			if c.keep == "" && c.value != "" && len(c.value) < 80 && !strings.Contains(r.text, strings.ReplaceAll(c.value, `"`, `\"`)) {
 				t.Errorf("%s: what is refused is not said: %s", c.reason, r.text)
@@ -163,7 +163,7 @@ func TestContentTypes(t *testing.T) {
 	}
 	for _, two := range [][]string{{"application/json", "text/plain"}, {"application/json", "application/json"}} {
 		if _, ok := jsonTypeOf(two); ok {
-			t.Errorf("two headers are taken: %q", two)
+			t.Errorf("two headers are accepted: %q", two)
 		}
 	}
 }
@@ -178,7 +178,7 @@ func TestContentEncodings(t *testing.T) {
 	}
 }
 
-func TestWhatABodyBeginsWithIsNamed(t *testing.T) {
+func TestBodyStart(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	for _, c := range []struct{ reason, before, says string }{
@@ -188,7 +188,7 @@ func TestWhatABodyBeginsWithIsNamed(t *testing.T) {
 	} {
 		for path, body := range map[string]string{"/subscriptions/": minimal, "/webhooks/ingest/" + id: `{"event":"a","data":1}`} {
 			if r := s.want(400, s.do("POST", path, c.before+body)); !strings.Contains(r.field("body"), c.says) {
-				t.Errorf("%s: %s answers %s", c.reason, path, r.text)
+				t.Errorf("%s: %s responds with %s", c.reason, path, r.text)
 			}
 		}
 	}
@@ -262,7 +262,7 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 			w := httptest.NewRecorder()
 			s.Config.Handler.ServeHTTP(w, req)
 			if w.Code != c.status || !strings.Contains(w.Body.String(), c.code) || strings.Contains(w.Body.String(), "10.1.2.3") {
-				t.Errorf("%s: %s answers %d %s", c.reason, path, w.Code, w.Body)
+				t.Errorf("%s: %s responds with %d %s", c.reason, path, w.Code, w.Body)
 			}
 		}
 	}
@@ -290,7 +290,7 @@ func TestBadQueries(t *testing.T) {
 		{"cursor=x", 422, "cursor"},
 		{"cursor=%00", 422, "cursor"},
 		{"cursor=" + id + "&cursor=" + id, 422, "cursor"},
-		{"next=" + id, 422, "next"}, // it would get the first page for ever
+		{"next=" + id, 422, "next"}, // it would get the first page forever
 		{"bogus=1", 422, "bogus"},
 		{"limit=%zz", 400, ""},
 		{"limit=1;cursor=x", 400, ""},
@@ -298,7 +298,7 @@ func TestBadQueries(t *testing.T) {
 		for _, path := range []string{"/subscriptions/", "/status/subscription/" + id} {
 			r := s.do("GET", path+"?"+c.query, "")
 			if r.status != c.status || c.field != "" && r.field(c.field) == "" {
-				t.Errorf("%s?%s answers %d %s", path, c.query, r.status, r.text)
+				t.Errorf("%s?%s responds with %d %s", path, c.query, r.status, r.text)
 			}
 		}
 	}

@@ -13,25 +13,25 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// maxContentType bounds what is stored with every event and sent on.
+// maxContentType limits the value that is stored with every event and sent to the endpoint.
 const maxContentType = 255
 
-// readJSON reads the body of a request that says it is JSON. The caller owns the bytes,
-// and releases what is held of the budget when the request is done with. They are
-// bounded before they are looked at; whether they are JSON is not looked at here.
-func (a *api) readJSON(r *http.Request) (held, error) {
+// readJSON reads the body of a request whose Content-Type is JSON. It limits the size before it
+// looks at the bytes, and does not check that they are JSON. The caller owns the bytes, and must
+// call release when the request is done.
+func (a *api) readJSON(r *http.Request) (bodyBuffer, error) {
 	contentType, ok := jsonTypeOf(r.Header["Content-Type"])
 	if !ok {
-		return held{}, notJSON(r.Header["Content-Type"])
+		return bodyBuffer{}, notJSON(r.Header["Content-Type"])
 	}
 	if coding := r.Header["Content-Encoding"]; !isIdentity(coding) {
-		return held{}, newProblem(http.StatusUnsupportedMediaType, "unsupported_content_encoding",
-			fmt.Sprintf("The body must be sent as it is, and this one has Content-Encoding: %s.", quoted(coding)))
+		return bodyBuffer{}, newProblem(http.StatusUnsupportedMediaType, "unsupported_content_encoding",
+			fmt.Sprintf("The body must be sent without Content-Encoding, but this one has Content-Encoding: %s.", quoted(coding)))
 	}
 	if r.ContentLength > a.MaxBody {
-		return held{}, a.tooLarge()
+		return bodyBuffer{}, a.tooLarge()
 	}
-	body := held{budget: &a.memory, contentType: contentType}
+	body := bodyBuffer{budget: &a.memory, contentType: contentType}
 	err := body.read(r, a.MaxBody)
 	if err != nil {
 		err = a.bodyProblem(err)
@@ -42,12 +42,12 @@ func (a *api) readJSON(r *http.Request) (held, error) {
 		return body, nil
 	}
 	body.release()
-	return held{}, err
+	return bodyBuffer{}, err
 }
 
-// checkBodyStart names what can't begin JSON and is seen by nobody. A byte order mark
-// might be passed over (RFC 8259, section 8.1), but what is delivered is what came, and
-// the endpoint would have to do so, too.
+// checkBodyStart refuses beginnings that can't start JSON and that an editor does not show. RFC
+// 8259 (section 8.1) allows a parser to skip a byte order mark, but Hookferry delivers the body
+// unchanged, and every endpoint would have to skip it too.
 func checkBodyStart(body []byte) error {
 	switch {
 	case len(body) == 0:
@@ -55,7 +55,7 @@ func checkBodyStart(body []byte) error {
 	case bytes.HasPrefix(body, []byte("\xef\xbb\xbf")):
 		return malformedBody("body", "it begins with a byte order mark (EF BB BF); remove it")
 	case bytes.HasPrefix(body, []byte("\xff\xfe")), bytes.HasPrefix(body, []byte("\xfe\xff")):
-		return malformedBody("body", fmt.Sprintf("it begins with the byte order mark of UTF-16 (% X); send UTF-8, without a mark", body[:2]))
+		return malformedBody("body", fmt.Sprintf("it begins with the byte order mark of UTF-16 (% X); send UTF-8 without a byte order mark", body[:2]))
 	}
 	return nil
 }
@@ -66,10 +66,10 @@ func notJSON(contentType []string) Problem {
 		found = "it has Content-Type: " + quoted(contentType)
 	}
 	return newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type",
-		"The body must be JSON, and "+found+". Send Content-Type: application/json, or application/…+json.")
+		"The body must be JSON, but "+found+". Send Content-Type: application/json or application/…+json.")
 }
 
-// quoted repeats a header's values, within reason.
+// quoted quotes a header's values, shortened to 100 bytes.
 func quoted(values []string) string {
 	return event.Clip(strconv.QuoteToASCII(strings.Join(values, ", ")), 100)
 }
@@ -79,29 +79,29 @@ func (a *api) tooLarge() Problem {
 		fmt.Sprintf("The body is longer than the limit of %d bytes.", a.MaxBody))
 }
 
-// errTooLong: there is more of a body than may be.
+// errTooLong means that a body is longer than allowed.
 var errTooLong = errors.New("the body is too long")
 
-// bodyProblem says why a body could not be read: it is the caller's or the network's
-// fault, or that too many come at once.
+// bodyProblem says why a body could not be read: through a fault of the caller or the network, or
+// because too many bodies are being read at once.
 func (a *api) bodyProblem(err error) Problem {
 	var timeout net.Error
-	var crowded Problem
+	var overloaded Problem
 	switch {
 	case errors.Is(err, errTooLong):
 		return a.tooLarge()
-	case errors.As(err, &crowded):
-		return crowded
+	case errors.As(err, &overloaded):
+		return overloaded
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return newProblem(http.StatusRequestTimeout, "body_timeout", "The body took too long to arrive; send it again.")
 	}
-	return malformedBody("body", "it ended early or was framed wrongly; send it again, with its true Content-Length")
+	return malformedBody("body", "it ended early, or its framing is wrong; send it again with the correct Content-Length")
 }
 
-// jsonTypeOf judges a Content-Type by its media type alone: no parameter has an effect on
-// JSON (RFC 8259, section 11), and that the body is UTF-8 is looked at. keep is what is
-// kept with an event and sent on: the value as it came, or without its parameters where
-// they would mislead an endpoint or are broken.
+// jsonTypeOf judges a Content-Type by its media type alone: parameters have no meaning for JSON
+// (RFC 8259, section 11), and the body is checked for UTF-8 anyway. keep is the value that is
+// stored with an event and sent to the endpoint: the original, or the bare media type if the
+// parameters are broken or would mislead an endpoint.
 func jsonTypeOf(contentType []string) (keep string, ok bool) {
 	if len(contentType) != 1 {
 		return "", false
@@ -116,14 +116,14 @@ func jsonTypeOf(contentType []string) (keep string, ok bool) {
 	}
 	_, params, err := mime.ParseMediaType(contentType[0])
 	charset, given := params["charset"]
-	// A quoted parameter may hold bytes that no database takes as text.
+	// A quoted parameter may contain bytes that no database accepts as text.
 	if err != nil || given && !strings.EqualFold(charset, "utf-8") || !isPrintable(contentType[0]) || len(contentType[0]) > maxContentType {
 		return media, len(media) <= maxContentType
 	}
 	return contentType[0], true
 }
 
-// isPrintable reports whether a header's value is printable ASCII throughout.
+// isPrintable reports whether a header value is all printable ASCII.
 func isPrintable(value string) bool {
 	for i := range len(value) {
 		if value[i] < ' ' || value[i] > '~' {

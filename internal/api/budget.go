@@ -6,41 +6,40 @@ import (
 	"sync/atomic"
 )
 
-// budget bounds the memory that the bodies of requests take together, whatever number
-// of callers sends them, and however slowly.
+// budget limits the memory that all request bodies take together, no matter how many callers send
+// them, and how slowly.
 type budget struct {
-	most int64 // bytes
-	used atomic.Int64
+	limit int64 // bytes
+	used  atomic.Int64
 }
 
-// take reports whether there was room for n bytes more, which are then to be given back.
+// take reserves n bytes and reports whether they were available. The caller gives them back.
 func (b *budget) take(n int64) bool {
-	if b.used.Add(n) <= b.most {
+	if b.used.Add(n) <= b.limit {
 		return true
 	}
 	b.used.Add(-n)
 	return false
 }
 
-// firstRead is how much room a body is given before any of it has come: a caller who
-// announces a megabyte and sends a byte holds no megabyte.
+// firstRead is the buffer size of a body before any of it has arrived, so that a caller who
+// announces a megabyte and sends a byte does not hold a megabyte.
 const firstRead = 8 << 10
 
-// held is the body of a request in memory. It is given back when the request has been
-// answered.
-type held struct {
+// bodyBuffer is the body of a request in memory. It is released after the response.
+type bodyBuffer struct {
 	bytes       []byte
-	contentType string // to be kept with it
+	contentType string // stored with the body
 	taken       int64
 	budget      *budget
 }
 
-func (h *held) release() { h.budget.used.Add(-h.taken) }
+func (h *bodyBuffer) release() { h.budget.used.Add(-h.taken) }
 
-// grow makes room for n bytes in all.
-func (h *held) grow(n int64) error {
+// grow enlarges the buffer to n bytes.
+func (h *bodyBuffer) grow(n int64) error {
 	if !h.budget.take(n - h.taken) {
-		return crowded()
+		return overloaded()
 	}
 	h.taken = n
 	bigger := make([]byte, len(h.bytes), n)
@@ -49,18 +48,18 @@ func (h *held) grow(n int64) error {
 	return nil
 }
 
-func crowded() Problem {
+func overloaded() Problem {
 	return newProblem(http.StatusServiceUnavailable, "overloaded",
-		"Nothing was stored: so many requests are being read at present that there is no memory for this one. Send it again.")
+		"Nothing was stored: too many request bodies are being read at once, and there is no memory left for this one. Try again.")
 }
 
-// read reads the body of a request, which may have up to most bytes, into memory that
-// grows as the bytes come. Its errors are those of the reader, errTooLong and a Problem.
-func (h *held) read(r *http.Request, most int64) error {
-	length := r.ContentLength // -1: not said
+// read reads the body of a request, up to most bytes, into a buffer that grows as the bytes arrive.
+// Its errors are those of the reader, errTooLong, and a Problem.
+func (h *bodyBuffer) read(r *http.Request, limit int64) error {
+	length := r.ContentLength // -1: unknown
 	end := length
 	if end < 0 {
-		end = most + 1 // one more than may be, to see that there is more
+		end = limit + 1 // one byte too many, to notice a body that is too long
 	}
 	for int64(len(h.bytes)) < end {
 		if len(h.bytes) == cap(h.bytes) {
@@ -80,9 +79,9 @@ func (h *held) read(r *http.Request, most int64) error {
 	switch {
 	case length > int64(len(h.bytes)):
 		return io.ErrUnexpectedEOF
-	case int64(len(h.bytes)) > most:
+	case int64(len(h.bytes)) > limit:
 		return errTooLong
-	case length < 0: // the room was guessed, and the body may be kept for longer than the request
+	case length < 0: // the buffer is larger than the body, which may outlive the request
 		exact := make([]byte, len(h.bytes))
 		copy(exact, h.bytes)
 		h.bytes = exact

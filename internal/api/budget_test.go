@@ -16,7 +16,7 @@ import (
 )
 
 func TestBodiesAreReadWhole(t *testing.T) {
-	const most = 100_000
+	const limit = 100_000
 	for _, c := range []struct {
 		why       string
 		size      int
@@ -31,10 +31,10 @@ func TestBodiesAreReadWhole(t *testing.T) {
 		{"a byte more", firstRead + 1, firstRead + 1, nil},
 		{"several pieces", 90_001, 90_001, nil},
 		{"several pieces, length unknown", 90_001, -1, nil},
-		{"just the most", most, most, nil},
-		{"just the most, length unknown", most, -1, nil},
-		{"a byte too many, length unknown", most + 1, -1, errTooLong},
-		{"far too many, length unknown", 3 * most, -1, errTooLong},
+		{"just the most", limit, limit, nil},
+		{"just the most, length unknown", limit, -1, nil},
+		{"a byte too many, length unknown", limit + 1, -1, errTooLong},
+		{"far too many, length unknown", 3 * limit, -1, errTooLong},
 		{"it ends early", 10, 11, io.ErrUnexpectedEOF},
 		{"it ends before it begins", 0, 11, io.ErrUnexpectedEOF},
 		{"it ends early after pieces", 50_000, 60_000, io.ErrUnexpectedEOF},
@@ -43,9 +43,9 @@ func TestBodiesAreReadWhole(t *testing.T) {
 		for how, wrap := range map[string]func(io.Reader) io.Reader{
 			"as it comes": func(r io.Reader) io.Reader { return r }, "by halves": iotest.HalfReader, "with the end in the last piece": iotest.DataErrReader,
 		} {
-			b := &budget{most: 2 * most}
-			h := held{budget: b}
-			err := h.read(&http.Request{ContentLength: c.announced, Body: io.NopCloser(wrap(bytes.NewReader(sent)))}, most)
+			b := &budget{limit: 2 * limit}
+			h := bodyBuffer{budget: b}
+			err := h.read(&http.Request{ContentLength: c.announced, Body: io.NopCloser(wrap(bytes.NewReader(sent)))}, limit)
 			if !errors.Is(err, c.err) || err == nil && !bytes.Equal(h.bytes, sent) {
 				t.Errorf("%s, %s: %d bytes and %v, want %d and %v", c.why, how, len(h.bytes), err, c.size, c.err)
 			}
@@ -62,7 +62,7 @@ func TestBodiesAreReadWhole(t *testing.T) {
 	}
 }
 
-// slow is a caller who has announced a body and sent a part of it.
+// slow is a client that has announced a body and sent part of it.
 func (s *server) slow(id string, announced, sent int) net.Conn {
 	s.Helper()
 	conn, err := net.Dial("tcp", s.Listener.Addr().String())
@@ -80,11 +80,11 @@ func longEvent(size int) string {
 	return head + strings.Repeat("x", size-len(head)-len(tail)) + tail
 }
 
-// The bodies of callers who send slowly take no more memory than the budget; one for
-// whom there is none is told to come again; and what they held is given back.
+// The bodies of slow clients take no more memory than the budget. A client beyond the budget is
+// told to try again, and the memory is given back.
 func TestBodiesAreBoundedTogether(t *testing.T) {
-	const most, each = 200_000, 90_000
-	s := newServer(t, func(o *Options) { o.Bodies = most })
+	const limit, each = 200_000, 90_000
+	s := newServer(t, func(o *Options) { o.Bodies = limit })
 	api := s.handler()
 	id := s.create(minimal)
 
@@ -99,7 +99,7 @@ func TestBodiesAreBoundedTogether(t *testing.T) {
 	if r.code() != "overloaded" || r.header.Get("Retry-After") == "" {
 		t.Errorf("refused with %s %v", r.text, r.header)
 	}
-	s.want(202, s.do("POST", "/webhooks/ingest/"+id, longEvent(1000))) // there is room for a small one
+	s.want(202, s.do("POST", "/webhooks/ingest/"+id, longEvent(1000))) // a small one still fits
 
 	io.WriteString(one, "}")
 	if res, err := http.ReadResponse(bufio.NewReader(one), nil); err != nil || res.StatusCode != 202 {
@@ -115,7 +115,7 @@ func TestBodiesAreBoundedTogether(t *testing.T) {
 	s.want(202, s.do("POST", "/webhooks/ingest/"+id, longEvent(each)))
 }
 
-// Who announces a lot and sends next to nothing holds next to nothing.
+// A client that announces a large body and sends almost nothing takes almost no memory.
 func TestAnnouncingTakesNoRoom(t *testing.T) {
 	s := newServer(t, func(o *Options) { o.Bodies = 1 << 20 })
 	api := s.handler()

@@ -17,9 +17,9 @@ import (
 
 // decode reads a body, a JSON object, into the struct that into points to.
 //
-// It is strict, and names every field that is wrong at once: unknown names, names
-// given twice, wrong types. A field that is absent or null keeps the value it
-// has in the struct, its default. What a value may be is checked later.
+// It is strict and reports all wrong fields at once: unknown names, duplicate names, and wrong
+// types. A field that is absent or null keeps its value in the struct, which is its default.
+// Whether a value is allowed is checked later.
 func decode(body []byte, into any) error {
 	m, err := parse(body)
 	if err != nil {
@@ -31,7 +31,7 @@ func decode(body []byte, into any) error {
 	return nil
 }
 
-// parse takes a JSON object apart.
+// parse splits a JSON object into its members.
 func parse(body []byte) (members, error) {
 	var m members
 	if err := json.Unmarshal(body, &m); err != nil {
@@ -43,14 +43,14 @@ func parse(body []byte) (members, error) {
 	return m, nil
 }
 
-// fillIn reads the members into the struct that into points to, and says what it can't read,
-// in no order.
+// fillIn reads the members into the struct that into points to, and returns the fields that it
+// can't read, in no particular order.
 func (m members) fillIn(into any) (faults []event.FieldError) {
 	known := fieldsByName(into)
 	for name, value := range m {
 		field, found := known[name]
 		if !found {
-			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not known here; these are: " + strings.Join(names(known), ", ")})
+			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not a known field; the fields are " + strings.Join(sortedNames(known), ", ")})
 			continue
 		}
 		if fault := decodeField(name, value, field); fault.Message != "" {
@@ -60,7 +60,7 @@ func (m members) fillIn(into any) (faults []event.FieldError) {
 	return faults
 }
 
-// bodyFault says why a body is not an object whose names are given once.
+// bodyFault says why a body is not an object with unique names.
 func bodyFault(body []byte, err error) error {
 	var syntax *jsontext.SyntacticError
 	switch {
@@ -83,7 +83,7 @@ func decodeField(name string, value jsontext.Value, into reflect.Value) (fault e
 	if err == nil {
 		return fault
 	}
-	fault = event.FieldError{Field: name, Message: "has a value that can't be read"}
+	fault = event.FieldError{Field: name, Message: "can't be read"}
 	var semantic *json.SemanticError
 	if errors.As(err, &semantic) {
 		if semantic.JSONPointer != "" {
@@ -94,8 +94,8 @@ func decodeField(name string, value jsontext.Value, into reflect.Value) (fault e
 	return fault
 }
 
-// nullWithin refuses null as an element, unless elements are pointers: the decoder would
-// take it for an empty string or a zero.
+// nullWithin refuses null as an element of a list or object, unless the elements are pointers: the
+// decoder would turn it into an empty string or a zero.
 func nullWithin(value jsontext.Value, into reflect.Value) error {
 	if k := into.Kind(); k != reflect.Slice && k != reflect.Map || into.Type().Elem().Kind() == reflect.Pointer {
 		return nil
@@ -103,7 +103,7 @@ func nullWithin(value jsontext.Value, into reflect.Value) error {
 	d := jsontext.NewDecoder(strings.NewReader(string(value)))
 	for {
 		token, err := d.ReadToken()
-		if err != nil { // the end: the value was read once before
+		if err != nil { // the end: the value was parsed before
 			return nil
 		}
 		if token.Kind() == 'n' {
@@ -112,9 +112,9 @@ func nullWithin(value jsontext.Value, into reflect.Value) error {
 	}
 }
 
-// typeWords says what a value should have been, in JSON's terms.
+// typeWords says which JSON type a value must have.
 func typeWords(want reflect.Type, found jsontext.Kind) string {
-	must := "be something else"
+	must := "have another type"
 	if want != nil {
 		for want.Kind() == reflect.Pointer {
 			want = want.Elem()
@@ -125,9 +125,9 @@ func typeWords(want reflect.Type, found jsontext.Kind) string {
 		case reflect.Bool:
 			must = "be true or false"
 		case reflect.Int:
-			must = "be a whole number that is not huge"
+			must = "be an integer that fits in 64 bits"
 		case reflect.Float64:
-			must = "be a number that is not huge"
+			must = "be a number that fits in a 64-bit float"
 		case reflect.Slice:
 			must = "be a list"
 		case reflect.Map:
@@ -152,11 +152,11 @@ func kindWords(k jsontext.Kind) string {
 	case '{':
 		return "an object"
 	}
-	return "something else"
+	return "another type"
 }
 
-// fieldName spells a JSON pointer as callers write it: /event_types/2 is
-// event_types[2]. Two levels are as deep as a field of ours goes.
+// fieldName writes a JSON pointer in the form that callers know: /event_types/2 becomes
+// event_types[2]. It stops at two levels, which is as deep as the fields go.
 func fieldName(p jsontext.Pointer) string {
 	var name string
 	level := 0
@@ -180,7 +180,7 @@ func fieldName(p jsontext.Pointer) string {
 	return name
 }
 
-// fieldsByName finds the settable fields of the struct that v points to.
+// fieldsByName returns the settable fields of the struct that v points to.
 func fieldsByName(v any) map[string]reflect.Value {
 	s := reflect.ValueOf(v).Elem()
 	fields := map[string]reflect.Value{}
@@ -197,9 +197,9 @@ func jsonName(f reflect.StructField) string {
 	return name
 }
 
-// inOrder sorts faults by where their fields stand in the struct that v points to, so that a
-// caller reads of the field that the documentation names first. Names that the struct does not
-// have follow, sorted. Faults of one field stay as they are.
+// inOrder sorts faults by the position of their fields in the struct that v points to, so that a
+// caller first reads about the field that the documentation lists first. Unknown names follow in
+// alphabetical order. Faults of the same field keep their order.
 func inOrder(faults []event.FieldError, v any) []event.FieldError {
 	place := map[string]int{}
 	for i, f := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {
@@ -222,7 +222,7 @@ func inOrder(faults []event.FieldError, v any) []event.FieldError {
 	})
 }
 
-// rootOf is the field of the body in which a field lies: headers of headers.X-Team.
+// rootOf returns the top-level field of a field's name: headers for headers.X-Team.
 func rootOf(field string) string {
 	if i := strings.IndexAny(field, ".["); i >= 0 {
 		return field[:i]
@@ -230,7 +230,7 @@ func rootOf(field string) string {
 	return field
 }
 
-func names(fields map[string]reflect.Value) []string {
+func sortedNames(fields map[string]reflect.Value) []string {
 	var list []string
 	for name := range fields {
 		list = append(list, name)

@@ -18,10 +18,10 @@ type Delivery struct {
 	Event          string     `json:"event" doc:"The event type."`
 	Status         string     `json:"status" enum:"pending,delivered,failed,cancelled"`
 	CreatedAt      time.Time  `json:"created_at"`
-	NextAttemptAt  *time.Time `json:"next_attempt_at" doc:"When the next attempt may start at the earliest; null unless pending, and while that is not known."`
-	HeldReason     *string    `json:"held_reason" doc:"Why it waits, if it is pending and not for its turn or its next retry alone: its subscription is paused, say."`
-	SettledAt      *time.Time `json:"settled_at" doc:"When it was delivered, failed or cancelled; null while pending."`
-	Attempts       []Attempt  `json:"attempts" nullable:"false" doc:"The first attempt first."`
+	NextAttemptAt  *time.Time `json:"next_attempt_at" doc:"The earliest time of the next attempt; null if the delivery is not pending, or if the time is not known yet."`
+	HeldReason     *string    `json:"held_reason" doc:"Why a pending delivery is held back, for example because its subscription is paused; null if it only waits for its turn or its next retry."`
+	SettledAt      *time.Time `json:"settled_at" doc:"When it was delivered, failed or cancelled; null if pending."`
+	Attempts       []Attempt  `json:"attempts" nullable:"false" doc:"Oldest first."`
 }
 
 func (a *api) getDelivery(w http.ResponseWriter, r *http.Request, path params) error {
@@ -31,7 +31,7 @@ func (a *api) getDelivery(w http.ResponseWriter, r *http.Request, path params) e
 	}
 	report, err := a.History.Delivery(r.Context(), id)
 	if err != nil {
-		return a.notHere(r.Context(), err, aDelivery, id)
+		return a.notFoundProblem(r.Context(), err, aDelivery, id)
 	}
 	out := showDelivery(report)
 	if d := &report.Delivery; d.Status == event.Pending {
@@ -74,7 +74,7 @@ func (a *api) deliveryOperation(types huma.Registry) operation {
 	return operation{needs: event.ScopeRead, serve: a.getDelivery, Operation: huma.Operation{
 		OperationID: "getDelivery", Method: http.MethodGet, Path: "/status/delivery/{delivery_id}",
 		Tags: []string{tagStatus}, Summary: "Read a delivery and all its attempts",
-		Responses: responses(map[string]*huma.Response{"200": answer(types, "The delivery.", example)}, 404),
+		Responses: responses(map[string]*huma.Response{"200": jsonResponse(types, "The delivery.", example)}, 404),
 	}}
 }
 
@@ -83,7 +83,7 @@ const (
 	exampleEventID    = "019ab2c4-61a2-7b2c-9d3e-4f5a6b7c8d9e"
 )
 
-// exampleAttempts are a failure and the success after it.
+// exampleAttempts are a failure followed by a success.
 func exampleAttempts() []event.Attempt {
 	return []event.Attempt{
 		{Number: 1, Outcome: event.Outcome{

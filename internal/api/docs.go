@@ -15,8 +15,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// Swagger UI, served from the binary: the page works without a network.
-// swaggerui/VERSION says where the files are from.
+// Swagger UI is embedded, so the page works without a network. swaggerui/VERSION names the source
+// of the files.
 var (
 	//go:embed swaggerui/index.html
 	indexHTML []byte
@@ -30,8 +30,8 @@ var (
 	styleCSS []byte
 )
 
-// docsPolicy lets the page load from this origin alone; Swagger UI's style sheet
-// holds its icons as data.
+// docsPolicy lets the page load only from this origin. Swagger UI's style sheet embeds its icons as
+// data URLs.
 const docsPolicy = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 // docsPage is one path of the documentation.
@@ -54,7 +54,7 @@ func docsPages(document *huma.OpenAPI) []docsPage {
 	}
 	return []docsPage{
 		{"/", func(w http.ResponseWriter, r *http.Request, _ params) error {
-			w.Header().Set("Location", relativeTo(r, "docs")) // whoever opens the address in a browser wants to read
+			w.Header().Set("Location", relativeTo(r, "docs")) // someone who opens the address in a browser wants the documentation
 			w.WriteHeader(http.StatusFound)
 			return nil
 		}},
@@ -67,7 +67,7 @@ func docsPages(document *huma.OpenAPI) []docsPage {
 	}
 }
 
-// docsIndex serves the page at /docs and at /docs/, whose relative references differ.
+// docsIndex serves the page at /docs and at /docs/, which need different relative references.
 func docsIndex() handler {
 	const html = "text/html; charset=utf-8"
 	page := newAsset(html, indexHTML, false)
@@ -81,15 +81,15 @@ func docsIndex() handler {
 	}
 }
 
-// relativeTo is a reference from the path of a request to another path, which is written
-// without its first slash. A proxy may serve the API under a prefix of its own, which
-// nobody tells us: so a reference is relative (RFC 3986, section 5) wherever one is given.
+// relativeTo returns a reference from the path of a request to another path, given without its
+// leading slash. A proxy may serve the API under a prefix that Hookferry does not know, so every
+// reference is relative (RFC 3986, section 5).
 func relativeTo(r *http.Request, path string) string {
 	depth := strings.Count(r.URL.EscapedPath(), "/") - 1
 	return strings.Repeat("../", max(0, depth)) + path
 }
 
-// asset is a file that stays the same for as long as the process runs.
+// asset is a file that does not change while the process runs.
 type asset struct {
 	contentType string
 	body        []byte
@@ -102,8 +102,8 @@ func newAsset(contentType string, body []byte, zipped bool) asset {
 	return asset{contentType: contentType, body: body, zipped: zipped, tag: hex.EncodeToString(sum[:8])}
 }
 
-// serve lets browsers keep the file, and ask each time whether it is still the
-// same: after an update no old script meets a new document.
+// serve lets browsers cache the file but revalidate it every time, so that after an update an old
+// script never meets a new document.
 func (f asset) serve(w http.ResponseWriter, r *http.Request, _ params) error {
 	h := w.Header()
 	h.Set("Content-Type", f.contentType)
@@ -141,7 +141,7 @@ func (f asset) unzip(w http.ResponseWriter) error {
 	return nil
 }
 
-// acceptsGzip reads an Accept-Encoding header.
+// acceptsGzip reports whether an Accept-Encoding header allows gzip.
 func acceptsGzip(header string) bool {
 	for part := range strings.SplitSeq(header, ",") {
 		coding, params, _ := strings.Cut(part, ";")

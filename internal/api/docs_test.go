@@ -25,7 +25,7 @@ func TestDocsPageNeedsNobodyElse(t *testing.T) {
 	}
 }
 
-func TestDocsFilesAreSentAsTheyCanBeRead(t *testing.T) {
+func TestDocsEncoding(t *testing.T) {
 	s := newServer(t)
 	for _, c := range []struct {
 		accept string

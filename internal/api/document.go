@@ -13,8 +13,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// OpenAPI is the OpenAPI 3.1 document of the API, made from the table of
-// operations and the types of their bodies.
+// OpenAPI returns the OpenAPI 3.1 document of the API, generated from the table of operations and
+// the types of their bodies.
 func OpenAPI(version string) ([]byte, error) {
 	_, document, err := (&api{}).describe(version)
 	if err != nil {
@@ -23,7 +23,7 @@ func OpenAPI(version string) ([]byte, error) {
 	return writeDocument(document)
 }
 
-// describe returns the table of operations and the document made from it.
+// describe returns the table of operations and the document generated from it.
 func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 	types := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
 	document := &huma.OpenAPI{
@@ -32,18 +32,18 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 			Title: "Hookferry", Version: version, Description: introduction,
 			License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
 		},
-		Servers: []*huma.Server{{URL: "."}}, // where the document is, under whatever prefix
+		Servers: []*huma.Server{{URL: "."}}, // relative to the document, so any prefix works
 		Tags: []*huma.Tag{
-			{Name: tagSubscriptions, Description: "Where webhooks go, and which."},
-			{Name: tagWebhooks, Description: "Taking events in."},
-			{Name: tagStatus, Description: "What became of them."},
-			{Name: tagService, Description: "How the service is."},
+			{Name: tagSubscriptions, Description: "Which webhooks go where."},
+			{Name: tagWebhooks, Description: "Publish events."},
+			{Name: tagStatus, Description: "See what happened to deliveries."},
+			{Name: tagService, Description: "Health and data integrity of the service."},
 		},
 		Components: &huma.Components{
 			Schemas:   types,
 			Responses: problemResponses(types),
 			SecuritySchemes: map[string]*huma.SecurityScheme{bearerScheme: {
-				Type: "http", Scheme: "bearer", Description: "An API key, as `hookferry keys create` makes it. Its scope is `admin` (everything), `publish` (send events in, nothing else) or `read` (see everything but secrets, change nothing); each operation names the one it needs. With `serve --dev` none is needed.",
+				Type: "http", Scheme: "bearer", Description: "An API key; `hookferry keys create` creates one. Its scope is `admin` (everything), `publish` (publish events, nothing else) or `read` (read everything except secrets, change nothing). Each operation names the scope it needs. With `serve --dev`, no key is needed.",
 			}},
 		},
 		Webhooks: map[string]*huma.PathItem{"delivery": outgoing(types)},
@@ -55,13 +55,13 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 		}
 		document.AddOperation(&operations[i].Operation)
 	}
-	openAnswers(types)
+	openResponses(types)
 	return operations, document, nil
 }
 
-// openAnswers lets clients expect more fields in answers than there are now, so
-// that adding one breaks nobody. What callers send stays closed.
-func openAnswers(types huma.Registry) {
+// openResponses allows unknown fields in response schemas, so that adding a field breaks no client.
+// Request schemas stay closed.
+func openResponses(types huma.Registry) {
 	for name, schema := range types.Map() {
 		if !strings.HasSuffix(name, "Input") && schema.AdditionalProperties == false {
 			schema.AdditionalProperties = nil
@@ -71,11 +71,11 @@ func openAnswers(types huma.Registry) {
 
 const bearerScheme = "apiKey"
 
-const introduction = `Hookferry takes webhooks in, keeps them safe, and brings each one to its subscriber: signed, retried, and accounted for.
+const introduction = `Hookferry accepts events over HTTP, stores them safely, and delivers each one to its subscription's endpoint: signed, retried, and accounted for.
 
-Every path works with and without a slash at its end. Times are RFC 3339 in UTC. Errors are problem+json (RFC 9457) whose code is stable; a method that a path does not take is answered 405 with Allow.`
+Every path works with and without a trailing slash. Times are RFC 3339 in UTC. Errors are problem+json (RFC 9457) with a stable code. A method that a path does not support gets a 405 with Allow.`
 
-// complete adds what follows from an operation's path and from whether it needs a key.
+// complete adds what follows from an operation's path and its needed scope.
 func complete(op *operation) error {
 	path, err := parsePattern(op.Path)
 	if err != nil {
@@ -88,9 +88,9 @@ func complete(op *operation) error {
 		})
 	}
 	op.Parameters = append(inPath, op.Parameters...)
-	if op.needs != anybody {
+	if op.needs != public {
 		op.Security = []map[string][]string{{bearerScheme: {string(op.needs)}}, {}}
-		op.Description = strings.TrimSpace(op.Description + "\n\nThe key's scope: " + either(op.needs) + ".")
+		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds an API key with the scope " + scopesCovering(op.needs) + ".")
 		responses(op.Responses, http.StatusUnauthorized, http.StatusForbidden, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	}
 	if op.Method != http.MethodGet {
@@ -99,8 +99,7 @@ func complete(op *operation) error {
 	return nil
 }
 
-// problemResponses describes each problem, with an example made by the code that
-// answers with it.
+// problemResponses describes each problem, with an example from the code that sends it.
 func problemResponses(types huma.Registry) map[string]*huma.Response {
 	a := &api{Options: Options{MaxBody: DefaultMaxBody}}
 	in := newSubscriptionInput()
@@ -109,19 +108,19 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		description string
 	}{
 		{decode([]byte(`{"target_url": https://example.com}`), &in), "The body, the query or a header can't be read."},
-		{keyProblem(keyNeeded), "The API key is missing or not valid; or an event's signature is."},
-		{scopeProblem(event.ScopeRead, event.ScopePublish), "The API key is valid, and its scope does not cover this."},
-		{event.ErrNotFound, "Nothing with this id, or the text is not an id. If the id is that of another kind of thing, detail says where it is: for an event's id it names the paths of its deliveries."},
+		{keyProblem(keyNeeded), "The API key, or the signature of an event, is missing or not valid."},
+		{scopeProblem(event.ScopeRead, event.ScopePublish), "The API key is valid, but its scope does not allow this operation."},
+		{event.ErrNotFound, "Nothing has this id, or the text is not an id. If the id belongs to another kind of object, detail says where that is: for an event's id, it names the paths of its deliveries."},
 		{a.bodyProblem(os.ErrDeadlineExceeded), "The body took too long to arrive."},
 		{event.ErrInactive, "The subscription is not active."},
-		{changedProblem(17), "If-Match names another revision than the present one; detail says which that is. Nothing was changed."},
-		{a.tooLarge(), "The body is longer than the limit, which is 1 MiB unless it was set otherwise."},
+		{changedProblem(17), "If-Match does not name the current revision, which detail gives. Nothing was changed."},
+		{a.tooLarge(), "The body is longer than the limit, which is 1 MiB by default."},
 		{notJSON([]string{"text/plain"}), "The body is not JSON, or has a Content-Encoding."},
-		{event.Invalid("target_url", event.CheckTarget("mailto:me@example.com")), "The request was understood and can't be taken; errors names each field."},
-		{fmt.Errorf("%w: 10000000 deliveries wait, and HOOKFERRY_MAX_PENDING is 10000000", event.ErrBacklog), "More waits to be delivered than may, in all or for this subscription. Nothing was stored."},
+		{event.Invalid("target_url", event.CheckTarget("mailto:me@example.com")), "The request is well-formed, but some of its values are not accepted; errors lists each field."},
+		{fmt.Errorf("%w: 10000000 deliveries are pending, and HOOKFERRY_MAX_PENDING is 10000000", event.ErrBacklog), "The backlog is full, for the whole service or for this subscription. Nothing was stored."},
 		{internalProblem(), "Something went wrong inside Hookferry."},
-		{event.ErrUnavailable, "The database can't be used, or the service is stopping, or so many requests are being read that there is no memory for another; the same request may succeed later. Where the connection to the database broke in the middle of a commit, it may have been done all the same."},
-		{event.ErrFull, "The disk that holds the database is full; nothing was stored. The same request succeeds when there is room again."},
+		{event.ErrUnavailable, "The database is unavailable, the service is stopping, or too many request bodies are being read at once. The same request may succeed later. If the connection to the database broke during a commit, the request may have taken effect anyway."},
+		{event.ErrFull, "The disk that holds the database is full. Nothing was stored. The same request succeeds once there is free disk space again."},
 	}
 	all := map[string]*huma.Response{}
 	for _, d := range described {
@@ -129,7 +128,7 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		all[problemName(p.Status)] = problemHeader(p.Status, &huma.Response{
 			Description: d.description,
 			Content: map[string]*huma.MediaType{
-				"application/problem+json": {Schema: schemaOf[Problem](types), Example: asWritten(p)},
+				"application/problem+json": {Schema: schemaOf[Problem](types), Example: encodedExample(p)},
 			},
 		})
 	}
@@ -145,12 +144,12 @@ func problemHeader(status int, r *huma.Response) *huma.Response {
 	case http.StatusServiceUnavailable:
 		return withHeader(r, "Retry-After", "Seconds to wait.", retryAfter)
 	case http.StatusTooManyRequests, http.StatusInsufficientStorage:
-		return withHeader(r, "Retry-After", "Seconds to wait.", retryAfterRoom)
+		return withHeader(r, "Retry-After", "Seconds to wait.", retryAfterFull)
 	}
 	return r
 }
 
-// problemName is the name of a problem's description in the document.
+// problemName returns the name of a problem's response in the document.
 func problemName(status int) string { return strings.ReplaceAll(http.StatusText(status), " ", "") }
 
 func writeDocument(document *huma.OpenAPI) ([]byte, error) {

@@ -40,7 +40,7 @@ func TestDocumentIsTheOneCheckedIn(t *testing.T) {
 	}
 }
 
-// document is the OpenAPI document, read back.
+// document returns the OpenAPI document, parsed.
 func document(t *testing.T) map[string]any {
 	t.Helper()
 	text, err := OpenAPI("dev")
@@ -54,7 +54,7 @@ func document(t *testing.T) map[string]any {
 	return d
 }
 
-// fill puts an id in the place of a path's parameter.
+// fill replaces the parameter of a path with an id.
 func fill(path, id string) string {
 	before, rest, found := strings.Cut(path, "{")
 	if !found {
@@ -64,7 +64,7 @@ func fill(path, id string) string {
 	return before + id + after
 }
 
-// at follows keys into a document, and references on the way.
+// at follows keys and references into a document.
 func at(t *testing.T, d map[string]any, keys ...string) map[string]any {
 	t.Helper()
 	node := d
@@ -81,8 +81,8 @@ func at(t *testing.T, d map[string]any, keys ...string) map[string]any {
 	return node
 }
 
-// TestEveryOperationAnswersAsDocumented sends each operation's own examples, and
-// holds what comes back against the schema.
+// TestEveryOperationAnswersAsDocumented sends each operation's own examples, and compares the
+// responses with the schema.
 func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 	d := document(t)
 	for path, item := range d["paths"].(map[string]any) {
@@ -104,7 +104,7 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 					}
 					r := s.do(strings.ToUpper(method), fill(path, id), body)
 					if r.status >= 300 {
-						t.Errorf("%s answers %d: %s", body, r.status, r.text)
+						t.Errorf("%s responds with %d: %s", body, r.status, r.text)
 					}
 					checkAnswer(t, d, operation, r)
 					if strings.Contains(path, "{") {
@@ -141,12 +141,12 @@ func exampleBodies(t *testing.T, operation map[string]any) []string {
 	return bodies
 }
 
-// checkAnswer holds an answer against what the document says of its status.
+// checkAnswer compares a response with the description of its status in the document.
 func checkAnswer(t *testing.T, d, operation map[string]any, r reply) {
 	t.Helper()
 	status := fmt.Sprint(r.status)
 	if operation["responses"].(map[string]any)[status] == nil {
-		t.Errorf("the document has no answer %s: %s", status, r.text)
+		t.Errorf("the document has no response %s: %s", status, r.text)
 		return
 	}
 	response := at(t, map[string]any{"responses": operation["responses"], "components": d["components"]}, "responses", status)
@@ -158,15 +158,15 @@ func checkAnswer(t *testing.T, d, operation map[string]any, r reply) {
 	}
 	media, ok := response["content"].(map[string]any)[r.header.Get("Content-Type")].(map[string]any)
 	if !ok {
-		t.Errorf("the document has no answer %s of type %q", status, r.header.Get("Content-Type"))
+		t.Errorf("the document has no response %s of type %q", status, r.header.Get("Content-Type"))
 		return
 	}
 	conform(t, d, "answer "+status, media["schema"], r.json)
 	conform(t, d, "example "+status, media["schema"], media["example"])
 }
 
-// conform holds a value against the part of JSON Schema that the document uses.
-// It is stricter in one thing: an object has no property that is not documented.
+// conform compares a value with the part of JSON Schema that the document uses. It is stricter: an
+// object must not have undocumented properties.
 func conform(t *testing.T, d map[string]any, where string, schema, value any) {
 	t.Helper()
 	s := schema.(map[string]any)
@@ -245,7 +245,7 @@ func typeOf(value any) string {
 	return "object"
 }
 
-func TestDocumentDescribesWhatReceiversGet(t *testing.T) {
+func TestDocumentDescribesDeliveries(t *testing.T) {
 	d := document(t)
 	post := at(t, d, "webhooks", "delivery", "post")
 	headers := http.Header{}

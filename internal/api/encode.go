@@ -9,8 +9,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// encode writes JSON. Bytes that are not UTF-8 (a receiver's answer may hold any)
-// become U+FFFD; an object's names are sorted where they come from a map.
+// encode writes JSON. It replaces bytes that are not UTF-8, which an endpoint's response may
+// contain, with U+FFFD, and sorts the names of an object that comes from a map.
 func encode(v any) ([]byte, error) {
 	body, err := json.Marshal(v, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
@@ -28,11 +28,11 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	h["Content-Type"] = jsonType
 	h.Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	w.Write(append(body, '\n')) // for whoever reads it in a terminal
+	w.Write(append(body, '\n')) // the newline is for people who read it in a terminal
 	return nil
 }
 
-// orNull makes what was never set a null.
+// orNull returns nil for a zero value.
 func orNull[T comparable](v T) *T {
 	var zero T
 	if v == zero {
@@ -49,5 +49,5 @@ func timeOrNull(t time.Time) *time.Time {
 	return &t
 }
 
-// milliseconds keeps the microseconds as a fraction.
+// milliseconds keeps microseconds as the fraction.
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -13,22 +13,22 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// The ETag of a subscription is its revision in quotes. It covers what a caller may set, and
-// neither pauses nor what the service learns of an endpoint: a pause is no reason to refuse the
-// change of somebody who has read the settings before. For the same reason If-None-Match is
-// not answered with 304: a subscription that was paused since would look unchanged.
+// The ETag of a subscription is its revision in quotes. It covers the fields that a caller can set,
+// but neither pauses nor the health of the endpoint: a pause is no reason to refuse a change by
+// someone who read the settings before it. For the same reason, If-None-Match never leads to a 304:
+// a subscription paused in the meantime would look unchanged.
 
 func etag(revision int64) string { return strconv.Quote(strconv.FormatInt(revision, 10)) }
 
-// precondition is what If-Match asks for. The zero precondition asks for nothing.
+// precondition is what If-Match requires. The zero value requires nothing.
 type precondition struct {
 	given     bool
 	any       bool    // If-Match: *
 	revisions []int64 // of the tags that can match
 }
 
-// readPrecondition reads If-Match (RFC 9110, section 13.1.1). A tag that is weak, or that is
-// not the ETag of any revision, is well formed and never matches.
+// readPrecondition reads If-Match (RFC 9110, section 13.1.1). A weak tag, and a tag that is not the
+// ETag of any revision, is well-formed and never matches.
 func readPrecondition(h http.Header) (precondition, error) {
 	values, given := h["If-Match"]
 	if !given {
@@ -61,7 +61,7 @@ func readPrecondition(h http.Header) (precondition, error) {
 	return p, nil
 }
 
-// cutTag takes an entity tag off the front of a list, up to its comma or the end.
+// cutTag cuts the first entity tag off a list, up to its comma or the end of the list.
 func cutTag(list string) (tag string, isWeak bool, rest string, ok bool) {
 	list, isWeak = strings.CutPrefix(list, "W/")
 	list, opens := strings.CutPrefix(list, `"`)
@@ -76,12 +76,12 @@ func cutTag(list string) (tag string, isWeak bool, rest string, ok bool) {
 
 func malformedIfMatch(text string) Problem {
 	return newProblem(http.StatusBadRequest, "malformed_header", fmt.Sprintf(
-		`If-Match is %q, which is not a list of ETags; send the ETag of a read with its double quotes, like "17", or *.`, event.Clip(text, event.MaxQuoted))).
+		`If-Match is %q, which is not a list of ETags; send the ETag from a GET with its double quotes, like "17", or *.`, event.Clip(text, event.MaxQuoted))).
 		withFields(event.FieldError{Field: "If-Match", Message: `is not a list of ETags in double quotes, like "17"`})
 }
 
-// revision returns the revision that a change is for, so that the store can compare it once more
-// in its transaction, or 0 for any. It refuses a subscription that does not match.
+// revision returns the revision that a change applies to, or 0 for any, so that the store can
+// compare it again in its transaction. It fails if the subscription does not match.
 func (p precondition) revision(s event.Subscription) (int64, error) {
 	if !p.given || p.any {
 		return 0, nil
@@ -96,14 +96,14 @@ func (p precondition) revision(s event.Subscription) (int64, error) {
 
 func changedProblem(revision int64) Problem {
 	return newProblem(http.StatusPreconditionFailed, "precondition_failed", fmt.Sprintf(
-		`Nothing was changed: If-Match does not name the present revision, which is %s. Read the subscription again, and repeat the change with its ETag.`, etag(revision)))
+		`Nothing was changed: If-Match does not name the current revision, which is %s. Read the subscription again, and repeat the change with the new ETag.`, etag(revision)))
 }
 
-// maxRaces bounds how often a change is tried that others overtake.
+// maxRaces limits how often a change is tried again because other changes came first.
 const maxRaces = 100
 
-// retryChanged calls change with the subscription as it stands, until no other change has come
-// between its reading and its writing.
+// retryChanged calls change with the current subscription until no other change comes between
+// reading and writing it.
 func (a *api) retryChanged(ctx context.Context, s event.Subscription, p precondition, change func(s event.Subscription, revision int64) error) error {
 	for range maxRaces {
 		revision, err := p.revision(s)
@@ -112,23 +112,23 @@ func (a *api) retryChanged(ctx context.Context, s event.Subscription, p precondi
 		}
 		err = change(s, revision)
 		if !errors.Is(err, event.ErrChanged) {
-			return a.notHere(ctx, err, aSubscription, s.ID)
+			return a.notFoundProblem(ctx, err, aSubscription, s.ID)
 		}
-		if s, err = a.living(ctx, s.ID); err != nil {
+		if s, err = a.liveSubscription(ctx, s.ID); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("%w: subscription %s changes all the time", event.ErrUnavailable, s.ID)
+	return fmt.Errorf("%w: subscription %s kept changing", event.ErrUnavailable, s.ID)
 }
 
 // withETag describes the header of a response that shows one subscription.
 func withETag(r *huma.Response) *huma.Response {
-	return withHeader(r, "ETag", "The revision, which rises with every change of what can be set: what If-Match takes. A pause does not change it.", etag(17))
+	return withHeader(r, "ETag", "The revision, for use in If-Match. It rises with every change of a settable field; a pause does not change it.", etag(17))
 }
 
 func ifMatch() *huma.Param {
 	return &huma.Param{
-		Name: "If-Match", In: "header", Description: "The ETag of a read, a list of them, or *. If the subscription has another revision by now, nothing is changed and the response is 412. Weak tags never match.",
+		Name: "If-Match", In: "header", Description: "The ETag from an earlier GET, a list of ETags, or *. If the subscription has a different revision by now, nothing is changed and the response is 412. Weak tags never match.",
 		Schema: &huma.Schema{Type: huma.TypeString}, Example: etag(17),
 	}
 }

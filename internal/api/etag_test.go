@@ -35,7 +35,7 @@ func TestIfMatch(t *testing.T) {
 	for _, c := range []struct {
 		reason string
 		header string
-		status int // 2 for success
+		status int // 2 means success
 	}{
 		{"the revision", `"3"`, 2},
 		{"anything", `*`, 2},
@@ -76,7 +76,7 @@ func TestIfMatch(t *testing.T) {
 			r := s.do(method, "/subscriptions/"+id, body, "If-Match: "+c.header)
 			wantCode := map[int]string{400: "malformed_header", 412: "precondition_failed"}[c.status]
 			if r.status != c.status && r.status/100 != c.status || r.code() != wantCode {
-				t.Errorf("%s: %s with If-Match %s answers %d %s", c.reason, method, c.header, r.status, r.text)
+				t.Errorf("%s: %s with If-Match %s responds with %d %s", c.reason, method, c.header, r.status, r.text)
 			}
 			if now := s.memory.subscriptions[0]; (now.Revision == 3 && !now.Deleted()) != (c.status > 2) {
 				t.Errorf("%s: %s with If-Match %s leaves the revision %d", c.reason, method, c.header, now.Revision)
@@ -94,11 +94,11 @@ func TestIfMatchInTwoHeadersIsOneList(t *testing.T) {
 		t.Errorf("read as %+v, %v", p, err)
 	}
 	if _, err := readPrecondition(map[string][]string{"If-Match": {""}}); err == nil {
-		t.Error("an empty header is taken")
+		t.Error("an empty header is accepted")
 	}
 }
 
-// Whether there is something comes first, then whether it is the right revision, then the body.
+// The existence of the subscription is checked first, then the revision, then the body.
 func TestIfMatchAndWhatElseIsWrong(t *testing.T) {
 	s := newServer(t)
 	unknown := event.NewID(testTime).String()
@@ -118,7 +118,7 @@ func TestIfMatchAndWhatElseIsWrong(t *testing.T) {
 	}
 }
 
-// Another change comes between the reading and the writing.
+// Another change comes between reading and writing.
 func TestOvertakenChanges(t *testing.T) {
 	for _, c := range []struct {
 		reason, method, body, header string
@@ -182,7 +182,7 @@ func FuzzIfMatch(f *testing.F) {
 				t.Errorf("%q is read as %d", text, revision)
 			}
 		}
-		// What is well formed stays so, and means the same, beside a tag that matches nothing.
+		// A well-formed header keeps its meaning next to a tag that matches nothing.
 		longer, err := readPrecondition(map[string][]string{"If-Match": {text, `W/"0"`}})
 		if p.any != (err != nil) || err == nil && len(longer.revisions) != len(p.revisions) {
 			t.Errorf("%q is read as %+v, and with another tag as %+v, %v", text, p, longer, err)

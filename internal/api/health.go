@@ -7,42 +7,42 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// What Health.Status and Component.Status may be.
+// Values of Health.Status and Component.Status.
 const (
 	StatusOK       = "ok"
-	StatusDegraded = "degraded" // work goes on, but not as it should
-	StatusDown     = "down"     // work can't be done
+	StatusDegraded = "degraded" // works, but not as it should
+	StatusDown     = "down"     // does not work
 )
 
-// Health is how the service is. Anybody may read it.
+// Health is the state of the service. Anyone may read it.
 type Health struct {
 	Status        string               `json:"status" enum:"ok,degraded,down"`
 	Version       string               `json:"version"`
 	UptimeSeconds float64              `json:"uptime_seconds"`
-	Components    map[string]Component `json:"components" doc:"By name: database; on PostgreSQL the clock, and redis where it is used. With those the work goes on, so they are degraded at worst."`
+	Components    map[string]Component `json:"components" doc:"By name: database; with PostgreSQL also clock, and redis if it is used. The service works without the last two, so they are degraded at worst."`
 	Queue         Queue                `json:"queue"`
 }
 
-// Component is how one part of the service is.
+// Component is the state of one part of the service.
 type Component struct {
 	Status    string  `json:"status" enum:"ok,degraded,down"`
-	LatencyMS float64 `json:"latency_ms" doc:"How long it took to answer."`
-	Error     string  `json:"error,omitempty" doc:"What is wrong with it; absent if nothing is."`
+	LatencyMS float64 `json:"latency_ms" doc:"How long its response took."`
+	Error     string  `json:"error,omitempty" doc:"What is wrong; absent if nothing is."`
 }
 
 const codeNotReady = "not_ready"
 
-// Queue is what is still to be delivered. Its numbers are null while the database can't be asked.
+// Queue counts pending deliveries. Its numbers are null while the database is unavailable.
 type Queue struct {
-	Pending          *int         `json:"pending" doc:"All deliveries that are not settled; null, as the three after it, if that is not known at present."`
-	Leased           *int         `json:"leased" doc:"Of these, in the hands of a node."`
-	Due              *int         `json:"due" doc:"Of these, due and leased by no node."`
-	OldestDueSeconds *float64     `json:"oldest_due_seconds" doc:"For how long the oldest of those has been due."`
-	CountedAt        *time.Time   `json:"counted_at" doc:"When this was counted last; null if it never was."`
-	LastKnown        *QueueCounts `json:"last_known,omitempty" doc:"What was counted at counted_at, while the numbers above are null; absent otherwise."`
+	Pending          *int         `json:"pending" doc:"All pending deliveries; null, like the next three, if the number is not known."`
+	Leased           *int         `json:"leased" doc:"Pending deliveries that a node has claimed."`
+	Due              *int         `json:"due" doc:"Pending deliveries that are due and that no node has claimed."`
+	OldestDueSeconds *float64     `json:"oldest_due_seconds" doc:"How long the oldest of the due deliveries has been due."`
+	CountedAt        *time.Time   `json:"counted_at" doc:"When this was last counted; null if never."`
+	LastKnown        *QueueCounts `json:"last_known,omitempty" doc:"The numbers of counted_at, while those above are null; otherwise absent."`
 }
 
-// QueueCounts are the numbers of a count.
+// QueueCounts are the results of one count.
 type QueueCounts struct {
 	Pending          int     `json:"pending"`
 	Leased           int     `json:"leased"`
@@ -50,13 +50,13 @@ type QueueCounts struct {
 	OldestDueSeconds float64 `json:"oldest_due_seconds"`
 }
 
-// NewQueue is a queue that was counted at a time, which is zero if it never was. Its numbers are
-// the present ones if isKnown, and else the last ones that were known.
-func NewQueue(n QueueCounts, at time.Time, isKnown bool) Queue {
+// NewQueue returns the result of a count made at the given time, or of none if that is zero. If
+// isCurrent is false, the numbers go into LastKnown.
+func NewQueue(n QueueCounts, at time.Time, isCurrent bool) Queue {
 	switch q := (Queue{CountedAt: timeOrNull(at)}); {
 	case at.IsZero():
 		return q
-	case !isKnown:
+	case !isCurrent:
 		q.LastKnown = &n
 		return q
 	default:
@@ -65,7 +65,7 @@ func NewQueue(n QueueCounts, at time.Time, isKnown bool) Queue {
 	}
 }
 
-// Alive is the answer of an orchestrator's probe that passed.
+// Alive is the body of a successful liveness or readiness probe.
 type Alive struct {
 	Status string `json:"status" const:"ok"`
 }
@@ -86,7 +86,7 @@ func (a *api) getLiveness(w http.ResponseWriter, _ *http.Request, _ params) erro
 
 func (a *api) getReadiness(w http.ResponseWriter, _ *http.Request, _ params) error {
 	if err := a.Ready(); err != nil {
-		return newProblem(http.StatusServiceUnavailable, codeNotReady, "Events can't be taken at present: "+err.Error())
+		return newProblem(http.StatusServiceUnavailable, codeNotReady, "The service does not accept events now: "+err.Error())
 	}
 	return writeJSON(w, http.StatusOK, Alive{Status: StatusOK})
 }
@@ -101,28 +101,30 @@ func (a *api) healthOperations(types huma.Registry) []operation {
 	}
 	down := Health{
 		Status: StatusDown, Version: "1.0.0", UptimeSeconds: 86400,
-		Components: map[string]Component{"database": {Status: StatusDown, LatencyMS: 5000, Error: "no answer within 5s"}},
+		Components: map[string]Component{"database": {Status: StatusDown, LatencyMS: 5000, Error: "no response within 5s"}},
 		Queue:      NewQueue(counts, at, false),
 	}
-	alive := func(description string) *huma.Response { return answer(types, description, Alive{Status: StatusOK}) }
+	alive := func(description string) *huma.Response {
+		return jsonResponse(types, description, Alive{Status: StatusOK})
+	}
 	return []operation{
-		{needs: anybody, serve: a.getHealth, Operation: huma.Operation{
+		{needs: public, serve: a.getHealth, Operation: huma.Operation{
 			OperationID: "getHealth", Method: http.MethodGet, Path: "/health",
-			Tags: []string{tagService}, Summary: "How each component is, and how long the queue",
+			Tags: []string{tagService}, Summary: "Show the state of each component, and the length of the queue",
 			Responses: map[string]*huma.Response{
-				"200": answer(types, "Work goes on: ok, or degraded.", up),
-				"503": answer(types, "Work can't be done.", down),
+				"200": jsonResponse(types, "The service works: its status is ok or degraded.", up),
+				"503": jsonResponse(types, "The service can't work.", down),
 			},
 		}},
-		{needs: anybody, serve: a.getLiveness, Operation: huma.Operation{
+		{needs: public, serve: a.getLiveness, Operation: huma.Operation{
 			OperationID: "getLiveness", Method: http.MethodGet, Path: "/livez",
-			Tags: []string{tagService}, Summary: "Whether the process lives, whatever the database does",
-			Responses: map[string]*huma.Response{"200": alive("It lives.")},
+			Tags: []string{tagService}, Summary: "Check that the process is alive, whatever the state of the database",
+			Responses: map[string]*huma.Response{"200": alive("The process is alive.")},
 		}},
-		{needs: anybody, serve: a.getReadiness, Operation: huma.Operation{
+		{needs: public, serve: a.getReadiness, Operation: huma.Operation{
 			OperationID: "getReadiness", Method: http.MethodGet, Path: "/readyz",
-			Tags: []string{tagService}, Summary: "Whether events can be taken; false first when stopping",
-			Responses: responses(map[string]*huma.Response{"200": alive("Events can be taken.")}, 503),
+			Tags: []string{tagService}, Summary: "Check that the service accepts events; fails as soon as it begins to stop",
+			Responses: responses(map[string]*huma.Response{"200": alive("The service accepts events.")}, 503),
 		}},
 	}
 }

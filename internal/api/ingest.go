@@ -9,28 +9,27 @@ import (
 	"github.com/hookferry/hookferry/internal/faultpoint"
 )
 
-// EventInput is the body of an event. The whole of it is what the subscriber gets,
-// byte for byte.
+// EventInput is the body of an event. The endpoint gets all of it, byte for byte.
 type EventInput struct {
 	Event string `json:"event" minLength:"1" maxLength:"256" doc:"The event type: letters, digits and _ - : / in segments joined by dots."`
 	Data  any    `json:"data" doc:"Any JSON value."`
 }
 
-// Accepted is the answer to an event that was taken: it is on disk.
+// Accepted is the response to an accepted event. The event is on disk.
 type Accepted struct {
 	DeliveryID event.ID `json:"delivery_id" format:"uuid"`
-	EventID    event.ID `json:"event_id" format:"uuid" doc:"What receivers get as webhook-id."`
+	EventID    event.ID `json:"event_id" format:"uuid" doc:"Endpoints get it as webhook-id."`
 	Status     string   `json:"status" const:"pending"`
 }
 
-// Filtered is the answer to an event whose type the subscription does not want.
+// Filtered is the response to an event whose type the subscription does not want.
 type Filtered struct {
 	Status string `json:"status" const:"filtered"`
 	Reason string `json:"reason"`
 }
 
-// ingest is the hot path: it looks at the body's size and type, hands it on, and
-// writes an answer that needs no encoder.
+// ingest is the hot path. It checks the body's size and type, passes it on, and writes the response
+// without an encoder.
 func (a *api) ingest(w http.ResponseWriter, r *http.Request, path params) error {
 	subscription, err := path.id("subscription_id")
 	if err != nil {
@@ -53,7 +52,7 @@ func (a *api) ingest(w http.ResponseWriter, r *http.Request, path params) error 
 		Header:         r.Header,
 	})
 	if err != nil {
-		return a.notHere(r.Context(), err, aSubscription, subscription)
+		return a.notFoundProblem(r.Context(), err, aSubscription, subscription)
 	}
 	if done.Filtered {
 		return writeJSON(w, http.StatusOK, Filtered{Status: "filtered", Reason: done.Reason})
@@ -63,7 +62,7 @@ func (a *api) ingest(w http.ResponseWriter, r *http.Request, path params) error 
 	return nil
 }
 
-// idempotencyKey takes what the header holds; a request without it has none.
+// idempotencyKey returns the value of the header, or "" without one.
 func idempotencyKey(values []string) (string, error) {
 	if len(values) == 0 {
 		return "", nil
@@ -95,20 +94,20 @@ func appendAccepted(b []byte, receipt event.Receipt) []byte {
 
 func (a *api) ingestOperation(types huma.Registry) operation {
 	accepted := withHeader(
-		answer(types, "The event and its delivery are on disk; the delivery follows.", Accepted{DeliveryID: exampleID(exampleDeliveryID), EventID: exampleID(exampleEventID), Status: "pending"}),
-		"Idempotency-Replayed", "true where the Idempotency-Key was used before with the same body: these are the ids of then, and nothing new was stored.", "true")
+		jsonResponse(types, "The event is accepted: it and its delivery are on disk.", Accepted{DeliveryID: exampleID(exampleDeliveryID), EventID: exampleID(exampleEventID), Status: "pending"}),
+		"Idempotency-Replayed", "true if the Idempotency-Key was used before with the same body: the ids are those of the first request, and nothing new was stored.", "true")
 	return operation{needs: event.ScopePublish, serve: a.ingest, Operation: huma.Operation{
 		OperationID: "ingestWebhook", Method: http.MethodPost, Path: "/webhooks/ingest/{subscription_id}",
-		Tags: []string{tagWebhooks}, Summary: "Send an event to a subscription",
-		Description: "The body is delivered byte for byte as it came. It is JSON in UTF-8, whatever a parameter of its Content-Type says; one that begins with a byte order mark is refused, because endpoints would have to pass over it, too. Where the subscription has a secret and the request carries webhook-signature (Standard Webhooks) or X-Hub-Signature-256, the signature is verified; with require_signature it must be there.",
+		Tags: []string{tagWebhooks}, Summary: "Publish an event to a subscription",
+		Description: "The body is delivered unchanged, byte for byte. It must be JSON in UTF-8, whatever charset its Content-Type names. A body that begins with a byte order mark is refused, because every endpoint would have to skip the mark. If the subscription has a secret and the request carries webhook-signature (Standard Webhooks) or X-Hub-Signature-256, the signature is verified. With require_signature, the request must carry one.",
 		Parameters: []*huma.Param{{
-			Name: "Idempotency-Key", In: "header", Description: "Makes it safe to send the same event again: the same key with the same body is stored once and answered alike; with another body it is refused.",
+			Name: "Idempotency-Key", In: "header", Description: "Makes it safe to send the same event again. Requests with the same key and body are stored once and get the same ids; the same key with another body is refused.",
 			Schema: &huma.Schema{Type: huma.TypeString, MinLength: ptr(1), MaxLength: ptr(255)},
 		}},
 		RequestBody: request[EventInput](types, namedExample{"user", "A user was created", `{"event": "user.created", "data": {"id": 123, "name": "John Doe", "email": "john@example.com"}}`}),
 		Responses: responses(map[string]*huma.Response{
 			"202": accepted,
-			"200": answer(types, "The subscription does not want this event type. Nothing was stored and nothing is sent.",
+			"200": jsonResponse(types, "The subscription does not want this event type. Nothing was stored, and nothing is delivered.",
 				Filtered{Status: "filtered", Reason: "the subscription wants user.created and user.updated, not order.paid"}),
 		}, 400, 404, 408, 409, 413, 415, 422, 429),
 	}}

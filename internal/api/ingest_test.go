@@ -24,13 +24,13 @@ func TestIngestHandsOnTheBytesAndTheHeaders(t *testing.T) {
 	}
 }
 
-func TestIngestAnswers(t *testing.T) {
+func TestIngestResponses(t *testing.T) {
 	s := newServer(t)
 	id := s.create(`{"target_url": "https://example.com/hook", "event_types": ["user.*"]}`)
 	for _, path := range []string{"/webhooks/ingest/" + id, "/webhooks/ingest/" + id + "/", "/webhooks/ingest/" + strings.ToUpper(id)} {
 		r := s.want(202, s.do("POST", path, `{"event":"user.created","data":{}}`))
 		if len(r.json) != 3 || r.json["status"] != "pending" || r.header.Get("Content-Type") != "application/json" {
-			t.Errorf("answers %s", r.text)
+			t.Errorf("responds with %s", r.text)
 		}
 		for _, name := range []string{"delivery_id", "event_id"} {
 			if _, err := event.ParseID(r.json[name].(string)); err != nil {
@@ -40,7 +40,7 @@ func TestIngestAnswers(t *testing.T) {
 	}
 	r := s.want(200, s.do("POST", "/webhooks/ingest/"+id, `{"event":"order.paid","data":{}}`))
 	if r.json["status"] != "filtered" || r.json["reason"] == "" || len(r.json) != 2 {
-		t.Errorf("a filtered event answers %s", r.text)
+		t.Errorf("a filtered event responds with %s", r.text)
 	}
 }
 
@@ -55,11 +55,11 @@ func TestIngestReplays(t *testing.T) {
 	}
 	other := s.want(422, s.do("POST", "/webhooks/ingest/"+id, `{"event":"a","data":2}`, "Idempotency-Key: k1"))
 	if other.code() != "idempotency_key_reused" || other.field("Idempotency-Key") == "" {
-		t.Errorf("another body answers %s", other.text)
+		t.Errorf("another body responds with %s", other.text)
 	}
 }
 
-func TestIngestTakesNoBadIdempotencyKey(t *testing.T) {
+func TestIngestRefusesBadIdempotencyKeys(t *testing.T) {
 	for _, c := range []struct{ keys, reason string }{
 		{"", "empty"},
 		{strings.Repeat("k", 256), "256 characters"},
@@ -83,7 +83,7 @@ func TestIngestTakesNoBadIdempotencyKey(t *testing.T) {
 	}
 }
 
-// failing is an Ingester that fails as told.
+// failing is an Ingester that returns an error.
 type failing struct{ err error }
 
 func (f failing) Ingest(context.Context, event.Submission) (event.Submitted, error) {
@@ -113,7 +113,7 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 		s := newServer(t, func(o *Options) { o.Ingest = failing{c.err} })
 		r := s.want(c.status, s.do("POST", "/webhooks/ingest/"+event.NewID(testTime).String(), `{"event":"a","data":1}`))
 		if r.code() != c.code || strings.Contains(r.text, inside) {
-			t.Errorf("%v answers %s", c.err, r.text)
+			t.Errorf("%v responds with %s", c.err, r.text)
 		}
 		if lines := strings.Count(s.log.String(), inside); lines > 1 || (lines == 1) != c.logged {
 			t.Errorf("%v: %d lines in the log: %s", c.err, lines, s.log)
@@ -130,18 +130,18 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 	}
 }
 
-// panicking is an Ingester with a fault.
+// panicking is an Ingester that panics.
 type panicking struct{ cause any }
 
 func (p panicking) Ingest(context.Context, event.Submission) (event.Submitted, error) {
 	panic(p.cause)
 }
 
-func TestPanicIsAnsweredAndLogged(t *testing.T) {
+func TestPanicIsReportedAndLogged(t *testing.T) {
 	s := newServer(t, func(o *Options) { o.Ingest = panicking{"a fault inside"} })
 	r := s.want(500, s.do("POST", "/webhooks/ingest/"+event.NewID(testTime).String(), `{"event":"a","data":1}`))
 	if r.code() != "internal_error" || strings.Contains(r.text, "a fault inside") {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 	if strings.Count(s.log.String(), "a fault inside") != 1 || !strings.Contains(s.log.String(), "ingest_test.go") {
 		t.Errorf("the log does not say where: %s", s.log)
@@ -149,12 +149,12 @@ func TestPanicIsAnsweredAndLogged(t *testing.T) {
 	s.want(200, s.do("GET", "/livez", ""))
 }
 
-// What a handler panics with may hold everything: a subscription, or a whole request.
+// The value of a panic may contain a subscription or a whole request.
 func TestPanicShowsNoSecret(t *testing.T) {
 	sub := event.Subscription{Secrets: []event.Secret{testSecret}, Headers: event.Headers{"X-Auth": testCredential}}
 	request := event.Submission{Header: http.Header{"Authorization": {"Bearer " + testKey}}}
 	for _, cause := range []any{sub, &sub, []event.Subscription{sub}, request, fmt.Errorf("with %+v", sub), fmt.Sprint(sub), testSecret[:0]} {
-		s := newServer(t, func(o *Options) { o.Ingest = panicking{cause} }) // its end searches the log
+		s := newServer(t, func(o *Options) { o.Ingest = panicking{cause} }) // cleanup searches the log
 		s.want(500, s.do("POST", "/webhooks/ingest/"+event.NewID(testTime).String(), `{"event":"a","data":1}`))
 		if !strings.Contains(s.log.String(), "request panicked") {
 			t.Errorf("%T: nothing is logged", cause)
@@ -162,7 +162,7 @@ func TestPanicShowsNoSecret(t *testing.T) {
 	}
 }
 
-func TestAbsentCallerIsNoError(t *testing.T) {
+func TestDisconnectedCallerIsNotAnError(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, c := range []struct {

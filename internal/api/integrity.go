@@ -9,22 +9,22 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Integrity is what an examination of all that is kept found.
+// Integrity is the result of a check of all stored data.
 type Integrity struct {
-	Status     string         `json:"status" enum:"ok,degraded" doc:"degraded where something was found."`
+	Status     string         `json:"status" enum:"ok,degraded" doc:"degraded if there are findings."`
 	CheckedAt  time.Time      `json:"checked_at"`
 	TookMS     float64        `json:"took_ms"`
-	Deliveries map[string]int `json:"deliveries" doc:"The account of what is kept, by status: accepted = delivered + failed + pending + cancelled."`
+	Deliveries map[string]int `json:"deliveries" doc:"The number of stored deliveries by status: accepted = delivered + failed + pending + cancelled."`
 	Findings   []Finding      `json:"findings"`
 }
 
-// Finding is one thing that is not as it should be.
+// Finding is a rule that the stored data breaks.
 type Finding struct {
-	Rule     string     `json:"rule" doc:"A stable name."`
+	Rule     string     `json:"rule" doc:"The name of the rule; it is stable."`
 	Found    int        `json:"found"`
-	AtLeast  bool       `json:"at_least,omitempty" doc:"There may be more than were counted."`
+	AtLeast  bool       `json:"at_least,omitempty" doc:"There may be more than found says."`
 	What     string     `json:"what"`
-	Oldest   string     `json:"oldest,omitempty" doc:"The id of the oldest: a delivery, or an event without one."`
+	Oldest   string     `json:"oldest,omitempty" doc:"The id of the oldest: that of a delivery, or of an event without a delivery."`
 	OldestAt *time.Time `json:"oldest_at,omitempty"`
 	Advice   string     `json:"advice" doc:"What to do."`
 }
@@ -45,8 +45,8 @@ func (a *api) integrityOperations(types huma.Registry) []operation {
 	}
 	return []operation{{needs: event.ScopeRead, serve: a.getIntegrity, Operation: huma.Operation{
 		OperationID: "getIntegrity", Method: http.MethodGet, Path: "/health/integrity",
-		Tags: []string{tagService}, Summary: "Whether everything that is kept is as it should be",
-		Description: "Reads all that is kept, at most every 30 seconds; `hookferry doctor` does the same.",
-		Responses:   map[string]*huma.Response{"200": answer(types, "The account, and what was found.", sound)},
+		Tags: []string{tagService}, Summary: "Check data integrity",
+		Description: "Reads all stored data, at most once every 30 seconds. `hookferry doctor` makes the same check.",
+		Responses:   map[string]*huma.Response{"200": jsonResponse(types, "The counts and the findings.", sound)},
 	}}}
 }

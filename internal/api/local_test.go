@@ -49,7 +49,7 @@ func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", c.why, w.Code, w.Body, c.status)
 		}
 		if c.status == http.StatusForbidden && !strings.Contains(w.Body.String(), "--dev") {
-			t.Errorf("%s: the answer does not say what to do: %s", c.why, w.Body)
+			t.Errorf("%s: the response does not say what to do: %s", c.why, w.Body)
 		}
 	}
 }

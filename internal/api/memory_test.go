@@ -13,8 +13,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// memory is what stands behind the API in these tests: a store, an ingest and a
-// key ring, as small as keeps the promises that the API relies on.
+// memory stands in for the store, ingest and the key ring. It keeps only the promises that the API
+// relies on.
 type memory struct {
 	mu            sync.Mutex
 	subscriptions []event.Subscription
@@ -22,13 +22,13 @@ type memory struct {
 	attempts      []event.AttemptReport
 	replays       map[string]replay
 	submissions   []event.Submission
-	replaced      event.Subscription // what the last replace was given
+	replaced      event.Subscription // the argument of the last replace
 	asked         int                // the limit of the last list
-	fail          error              // what everything fails with, if not nil
-	overtake      func()             // called before each change of a subscription, without the lock; nil: nothing
+	fail          error              // returned by every method, if not nil
+	overtake      func()             // if not nil, called without the lock before each change of a subscription
 }
 
-// race lets others come between the reading of a subscription and its change.
+// race lets other changes come between reading and changing a subscription.
 func (m *memory) race() {
 	if m.overtake != nil {
 		m.overtake()
@@ -42,7 +42,7 @@ type replay struct {
 
 const testKey = "hf_test_key_0123456789abcdef"
 
-// testKeys are the keys there are, by their texts.
+// testKeys are the existing keys, by their text.
 var testKeys = map[string]event.APIKey{
 	testKey:           {Scope: event.ScopeAdmin, Name: "ops"},
 	testKey + "-pub":  {Scope: event.ScopePublish},
@@ -211,7 +211,8 @@ func older(id, before event.ID) bool {
 	return before.IsZero() || bytes.Compare(id[:], before[:]) < 0
 }
 
-// Ingest matches and answers as the real one does; what bodies may be is tested there.
+// Ingest matches and responds like the real one. The tests of package ingest test its checks of
+// bodies.
 func (m *memory) Ingest(ctx context.Context, s event.Submission) (event.Submitted, error) {
 	sub, err := m.Subscription(ctx, s.SubscriptionID)
 	m.mu.Lock()
@@ -252,7 +253,7 @@ func (m *memory) Ingest(ctx context.Context, s event.Submission) (event.Submitte
 	return event.Submitted{Receipt: receipt}, nil
 }
 
-// attempt puts an attempt of a delivery on record.
+// attempt records an attempt of a delivery.
 func (m *memory) attempt(delivery event.ID, o event.Outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -13,12 +13,12 @@ import (
 
 // operation is one row of the table that is both served and documented.
 type operation struct {
-	huma.Operation // what the document says of it; its Method and Path are what the router takes
+	huma.Operation // the documentation; the router uses its Method and Path
 	serve          handler
-	needs          event.Scope // of the key that a caller sends, or anybody
+	needs          event.Scope // the scope of the key, or public
 }
 
-// The groups that the document puts operations in.
+// The groups of operations in the document.
 const (
 	tagSubscriptions = "Subscriptions"
 	tagWebhooks      = "Webhooks"
@@ -26,7 +26,7 @@ const (
 	tagService       = "Service"
 )
 
-// operations is the table. types gathers the schemas of the bodies.
+// operations returns the table. types collects the schemas of the bodies.
 func (a *api) operations(types huma.Registry) []operation {
 	all := append(a.subscriptionOperations(types), a.pauseOperations(types)...)
 	all = append(all, a.ingestOperation(types), a.deliveryOperation(types), a.attemptsOperation(types))
@@ -37,18 +37,17 @@ func schemaOf[T any](types huma.Registry) *huma.Schema {
 	return types.Schema(reflect.TypeFor[T](), true, "")
 }
 
-// answer describes an answer whose body is a T, with an example written as the
-// service writes it.
-func answer[T any](types huma.Registry, description string, example T) *huma.Response {
+// jsonResponse describes a response whose body is a T, with an example encoded as the service encodes it.
+func jsonResponse[T any](types huma.Registry, description string, example T) *huma.Response {
 	return &huma.Response{Description: description, Content: map[string]*huma.MediaType{
-		"application/json": {Schema: schemaOf[T](types), Example: asWritten(example)},
+		"application/json": {Schema: schemaOf[T](types), Example: encodedExample(example)},
 	}}
 }
 
-func asWritten(example any) json.RawMessage {
+func encodedExample(example any) json.RawMessage {
 	text, err := encode(example)
 	if err != nil {
-		panic(err) // an example of this package can't be written: found by the first test that builds the document
+		panic(err) // an example can't be encoded: the first test that builds the document finds it
 	}
 	return text
 }
@@ -72,8 +71,7 @@ func request[T any](types huma.Registry, examples ...namedExample) *huma.Request
 	return &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": media}}
 }
 
-// responses joins what is particular to an operation with the problems it may
-// answer with.
+// responses adds the problems that an operation may respond with to its own responses.
 func responses(own map[string]*huma.Response, problems ...int) map[string]*huma.Response {
 	for _, status := range problems {
 		own[strconv.Itoa(status)] = &huma.Response{Ref: "#/components/responses/" + problemName(status)}
@@ -84,11 +82,11 @@ func responses(own map[string]*huma.Response, problems ...int) map[string]*huma.
 func pageParameters() []*huma.Param {
 	return []*huma.Param{
 		{
-			Name: "limit", In: "query", Description: "How many items a page has at most.",
+			Name: "limit", In: "query", Description: "The maximum number of items on a page.",
 			Schema: &huma.Schema{Type: huma.TypeInteger, Minimum: ptr(1.0), Maximum: ptr(float64(maxLimit)), Default: defaultLimit},
 		},
 		{
-			Name: "cursor", In: "query", Description: "next of the page before; without it, the first page.",
+			Name: "cursor", In: "query", Description: "The value of next on the previous page. Leave it out for the first page.",
 			Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"},
 		},
 	}

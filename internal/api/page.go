@@ -15,8 +15,8 @@ const (
 	maxLimit     = 250
 )
 
-// page is the part of a list that a caller asks for. Its cursor is the id of the
-// last item of the page before: ids sort by time.
+// page is the part of a list that a caller asks for. Its cursor is the id of the last item on the
+// previous page, because ids sort by time.
 type page struct {
 	before event.ID
 	limit  int
@@ -26,13 +26,13 @@ func readPage(r *http.Request) (page, error) {
 	p := page{limit: defaultLimit}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return page{}, newProblem(http.StatusBadRequest, "malformed_query", "The query of the URL can't be read; percent-encode what is not a letter or digit.")
+		return page{}, newProblem(http.StatusBadRequest, "malformed_query", "The query of the URL can't be parsed; percent-encode everything except letters and digits.")
 	}
 	var faults []event.FieldError
 	if values, given := query["limit"]; given {
 		p.limit, err = strconv.Atoi(values[0])
 		if err != nil || p.limit < 1 || p.limit > maxLimit || len(values) > 1 {
-			faults = append(faults, event.FieldError{Field: "limit", Message: "must be one whole number from 1 to 250"})
+			faults = append(faults, event.FieldError{Field: "limit", Message: "must be a single integer from 1 to 250"})
 		}
 	}
 	if values, given := query["cursor"]; given {
@@ -42,7 +42,7 @@ func readPage(r *http.Request) (page, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if name != "limit" && name != "cursor" {
-			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not known; a list takes limit and cursor"})
+			faults = append(faults, event.FieldError{Field: event.Clip(name, event.MaxQuoted), Message: "is not a known parameter; use limit and cursor"})
 		}
 	}
 	if len(faults) > 0 {
@@ -54,7 +54,7 @@ func readPage(r *http.Request) (page, error) {
 func (p *page) readCursor(values []string) (fault string) {
 	var err error
 	p.before, err = event.ParseID(values[0])
-	const advice = "send what next was in the page before, or leave it out for the first page"
+	const advice = "send the value of next on the previous page, or leave it out for the first page"
 	switch {
 	case len(values) > 1:
 		return "is given twice; " + advice
@@ -64,9 +64,9 @@ func (p *page) readCursor(values []string) (fault string) {
 	return ""
 }
 
-// cut takes one page's worth of items that were asked for with one item more,
-// and the cursor of the next page, if there is one.
-func cut[T any](items []T, p page, id func(T) event.ID) ([]T, *string) {
+// cutPage returns one page of items, which were read with one item more, and the cursor of the next
+// page, if there is one.
+func cutPage[T any](items []T, p page, id func(T) event.ID) ([]T, *string) {
 	if len(items) <= p.limit {
 		return items, nil
 	}

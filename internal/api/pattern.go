@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// pattern is a path as the OpenAPI document writes it, "/subscriptions/{id}", taken
-// apart. The router and the document both read paths through it. A slash at the end
-// says nothing, because every path works with and without one.
+// pattern is a path of the OpenAPI document, such as "/subscriptions/{id}", split into segments.
+// The router and the document both parse paths with it. A trailing slash has no meaning, because
+// every path works with and without one.
 type pattern []part
 
-// part is one segment of a pattern: a literal, or a parameter.
+// part is one segment of a pattern: a literal or a parameter.
 type part struct {
-	text        string // of the literal, or the parameter's name
+	text        string // the literal, or the parameter's name
 	isParameter bool
 }
 
-// parsePattern takes a path apart. A parameter is a whole segment in braces.
+// parsePattern splits a path. A parameter is a whole segment in braces.
 func parsePattern(path string) (pattern, error) {
 	if !strings.HasPrefix(path, "/") {
 		return nil, fmt.Errorf("the path %q does not begin with a slash", path)
@@ -52,11 +52,11 @@ func parsePart(segment string) (part, error) {
 	return part{text: segment}, nil
 }
 
-// isValue reports whether a segment of a request's path may stand for a parameter. An
-// empty one may not, and neither may those with which a path leads elsewhere.
+// isValue reports whether a segment of a request's path may be the value of a parameter. The empty
+// segment may not, nor may "." and "..", which lead to other paths.
 func isValue(segment string) bool { return segment != "" && segment != "." && segment != ".." }
 
-// parameters are the names of the parameters, in the order of the path.
+// parameters returns the names of the parameters in the order of the path.
 func (p pattern) parameters() (names []string) {
 	for _, one := range p {
 		if one.isParameter {

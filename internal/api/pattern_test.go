@@ -10,7 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// routed is a router whose endpoints do nothing.
+// routed returns a router whose endpoints do nothing.
 func routed(t testing.TB, routes ...string) *router {
 	t.Helper()
 	var r router
@@ -23,7 +23,7 @@ func routed(t testing.TB, routes ...string) *router {
 	return &r
 }
 
-// asked is the URL of a request for a path.
+// asked returns the URL of a request for a path.
 func asked(t testing.TB, path string) *url.URL {
 	t.Helper()
 	u, err := url.ParseRequestURI(path)
@@ -92,7 +92,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-// The path decides which resource a request is for, and then the method.
+// The path determines the resource before the method matters.
 func TestThePathDecidesBeforeTheMethod(t *testing.T) {
 	r := routed(t, "GET /a/b", "PUT /a/{x}")
 	for path, allow := range map[string]string{"/a/b": "GET, HEAD, OPTIONS", "/a/c": "OPTIONS, PUT"} {
@@ -102,19 +102,19 @@ func TestThePathDecidesBeforeTheMethod(t *testing.T) {
 	}
 }
 
-func TestRoutesInEachOthersWay(t *testing.T) {
+func TestConflictingRoutes(t *testing.T) {
 	for _, c := range []struct {
 		reason string
 		routes []string
-		words  []string // of the error; nil: none
+		words  []string // in the error; nil: no error
 	}{
 		{"other methods", []string{"GET /a/{x}", "PUT /a/{x}", "PUT /a", "GET /a/b"}, nil},
 		{"other names in other shapes", []string{"GET /a/{x}", "GET /a/{y}/b", "GET /{z}"}, nil},
-		{"the same twice", []string{"PUT /a/{x}/b", "PUT /a/{x}/b"}, []string{"PUT /a/{x}/b and PUT /a/{x}/b both answer PUT"}},
-		{"a slash at the end says nothing", []string{"PUT /a", "PUT /a/"}, []string{"PUT /a and PUT /a/ both answer PUT"}},
-		{"GET answers HEAD", []string{"GET /a", "HEAD /a"}, []string{"GET /a and HEAD /a both answer HEAD"}},
-		{"in any order", []string{"HEAD /a", "GET /a"}, []string{"HEAD /a and GET /a both answer HEAD"}},
-		{"another name for one parameter", []string{"GET /a/{x}", "PUT /a/{y}"}, []string{"GET /a/{x} and PUT /a/{y} name a parameter at the same place differently"}},
+		{"the same twice", []string{"PUT /a/{x}/b", "PUT /a/{x}/b"}, []string{"PUT /a/{x}/b and PUT /a/{x}/b both serve PUT"}},
+		{"a slash at the end says nothing", []string{"PUT /a", "PUT /a/"}, []string{"PUT /a and PUT /a/ both serve PUT"}},
+		{"GET answers HEAD", []string{"GET /a", "HEAD /a"}, []string{"GET /a and HEAD /a both serve HEAD"}},
+		{"in any order", []string{"HEAD /a", "GET /a"}, []string{"HEAD /a and GET /a both serve HEAD"}},
+		{"another name for one parameter", []string{"GET /a/{x}", "PUT /a/{y}"}, []string{"GET /a/{x} and PUT /a/{y} give a parameter at the same position different names"}},
 		{"the same in the middle", []string{"GET /a/{x}/b/{z}", "GET /a/{y}/b/{z}"}, []string{"GET /a/{x}/b/{z} and GET /a/{y}/b/{z}"}},
 		{"no slash at the beginning", []string{"GET a"}, []string{`"a" does not begin with a slash`}},
 		{"nothing", []string{"GET "}, []string{`"" does not begin with a slash`}},
@@ -145,11 +145,11 @@ func TestRoutesInEachOthersWay(t *testing.T) {
 	}
 }
 
-// A page in the way of an operation stops the start, too.
-func TestAPageInTheWayOfAnOperation(t *testing.T) {
+// A documentation page that conflicts with an operation stops the start.
+func TestPageConflictsWithOperation(t *testing.T) {
 	operations := []operation{{Operation: huma.Operation{Method: http.MethodGet, Path: "/docs"}}}
 	err := (&api{}).addAll(operations, []docsPage{{path: "/docs/"}})
-	if err == nil || !strings.Contains(err.Error(), "GET /docs and GET /docs/ both answer GET") {
+	if err == nil || !strings.Contains(err.Error(), "GET /docs and GET /docs/ both serve GET") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -164,9 +164,9 @@ func TestAParameterThatIsNoneOfThePath(t *testing.T) {
 	in.get("y")
 }
 
-// The document names all parameters of a path, in their order and before all others.
+// The document lists the parameters of a path in order, before all others.
 func TestTheDocumentNamesAllParametersOfAPath(t *testing.T) {
-	op := operation{needs: anybody, Operation: huma.Operation{
+	op := operation{needs: public, Operation: huma.Operation{
 		Method: http.MethodGet, Path: "/subscriptions/{id}/deliveries/{delivery_id}/attempts", Parameters: pageParameters(),
 	}}
 	if err := complete(&op); err != nil {
@@ -184,7 +184,7 @@ func TestTheDocumentNamesAllParametersOfAPath(t *testing.T) {
 	}
 }
 
-// What is found costs no memory: it is looked for before the key of a request is checked.
+// Routing allocates nothing, because it happens before the key is checked.
 func TestRoutingAllocatesNothing(t *testing.T) {
 	r := routed(t, "POST /webhooks/ingest/{id}", "GET /webhooks/{id}/a/{b}", "GET /docs")
 	for _, path := range []string{"/webhooks/ingest/0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071/", "/webhooks/1/a/2", "/docs", "/" + strings.Repeat("a/", 1000)} {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// Behind a proxy that serves the API under a prefix, and tells nobody, every reference
-// leads to where it should: of the pages, of the document and of each Location.
+// Behind a proxy that serves the API under an unknown prefix, every reference in the pages, the
+// document and each Location leads to the right place.
 func TestEveryReferenceHoldsUnderAPrefix(t *testing.T) {
 	s := newServer(t)
 	api, err := url.Parse(s.URL)
@@ -23,7 +23,7 @@ func TestEveryReferenceHoldsUnderAPrefix(t *testing.T) {
 		proxy := httptest.NewServer(http.StripPrefix(plain, httputil.NewSingleHostReverseProxy(api)))
 		t.Cleanup(proxy.Close)
 		behind := &server{T: t, Server: proxy, memory: s.memory, log: s.log}
-		// follow resolves a reference as a browser does, and asks the proxy for it.
+		// follow resolves a reference like a browser, and requests it from the proxy.
 		follow := func(from, reference string) reply {
 			t.Helper()
 			base, err := url.Parse(proxy.URL + prefix + from)
@@ -73,11 +73,11 @@ func TestEveryReferenceHoldsUnderAPrefix(t *testing.T) {
 	}
 }
 
-// Nothing that is served names a path from the root.
+// No response contains a path from the root.
 func TestPagesHoldNoAbsolutePath(t *testing.T) {
 	for name, text := range map[string][]byte{"index.html": indexHTML, "init.js": initJS} {
 		if found := regexp.MustCompile("[\"'`]/[a-z]").Find(text); found != nil {
-			t.Errorf("%s holds %q", name, found)
+			t.Errorf("%s contains %q", name, found)
 		}
 	}
 }

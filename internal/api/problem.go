@@ -11,19 +11,19 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Problem is every error answer (RFC 9457).
+// Problem is the body of every error response (RFC 9457).
 type Problem struct {
-	Type   string         `json:"type" doc:"urn:hookferry:problem: and the code."`
-	Title  string         `json:"title" doc:"The status in words."`
+	Type   string         `json:"type" doc:"urn:hookferry:problem: followed by the code."`
+	Title  string         `json:"title" doc:"The name of the status."`
 	Status int            `json:"status" doc:"The HTTP status."`
-	Detail string         `json:"detail" doc:"What was found and what to do, for a person; of invalid input, the first field of errors."`
+	Detail string         `json:"detail" doc:"What is wrong and what to do, for people. For invalid input, the first entry of errors."`
 	Code   string         `json:"code" doc:"The kind of problem, for programs. Codes are stable."`
-	Errors []FieldProblem `json:"errors,omitempty" nullable:"false" doc:"What is wrong with each field, where the problem lies in fields."`
+	Errors []FieldProblem `json:"errors,omitempty" nullable:"false" doc:"What is wrong with each field, if the problem is in fields."`
 }
 
 // FieldProblem names a field of the request and what is wrong with it.
 type FieldProblem struct {
-	Field   string `json:"field" doc:"A field of the body (event_types[2], headers.X-Team), a query parameter or a header; body is the body as a whole."`
+	Field   string `json:"field" doc:"A field of the body (event_types[2], headers.X-Team), a query parameter, a header, or body for the whole body."`
 	Message string `json:"message"`
 }
 
@@ -33,13 +33,14 @@ func newProblem(status int, code, detail string) Problem {
 	return Problem{Type: "urn:hookferry:problem:" + code, Title: http.StatusText(status), Status: status, Detail: detail, Code: code}
 }
 
-// maxFieldProblems bounds an answer: a body may hold a hundred thousand unknown names.
+// maxFieldProblems limits the size of a response: a body may contain a hundred thousand unknown
+// names.
 const maxFieldProblems = 32
 
-// withFields adds the fields, in the order in which they are given.
+// withFields adds fields in the given order.
 func (p Problem) withFields(fields ...event.FieldError) Problem {
 	if left := len(fields) - maxFieldProblems; left > 0 {
-		fields = append(slices.Clone(fields[:maxFieldProblems]), event.FieldError{Field: "body", Message: fmt.Sprintf("has %d more faults like these", left)})
+		fields = append(slices.Clone(fields[:maxFieldProblems]), event.FieldError{Field: "body", Message: fmt.Sprintf("has %d more errors", left)})
 	}
 	for _, f := range fields {
 		p.Errors = append(p.Errors, FieldProblem{Field: f.Field, Message: f.Message})
@@ -47,8 +48,8 @@ func (p Problem) withFields(fields ...event.FieldError) Problem {
 	return p
 }
 
-// invalidProblem names the first field in its detail, and each in errors. Whoever gathers the
-// fields puts them into an order that is the same every time.
+// invalidProblem puts the first field into the detail, and all of them into errors. The caller
+// sorts the fields, so that the same request always gets the same response.
 func invalidProblem(fields ...event.FieldError) Problem {
 	detail := "The request was understood and can't be accepted."
 	if len(fields) > 0 {
@@ -69,16 +70,15 @@ func internalProblem() Problem {
 	return newProblem(http.StatusInternalServerError, "internal_error", "Something went wrong inside Hookferry; its log says what.")
 }
 
-const idsLook = "an id looks like 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"
+const idLooksLike = "an id looks like 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"
 
-// notAnID says of a text from the path or the query that it is not an id.
+// notAnID returns a message about a text from the path or the query that is not an id.
 func notAnID(text string) string {
-	return fmt.Sprintf("%q is not an id; %s", event.Clip(text, event.MaxQuoted), idsLook)
+	return fmt.Sprintf("%q is not an id; %s", event.Clip(text, event.MaxQuoted), idLooksLike)
 }
 
-// problemOf translates every error to what the caller is told: the one place
-// where an error becomes an HTTP status. known is false for an error that nobody
-// foresaw.
+// problemOf translates an error to the response for the caller. It is the only place where an error
+// becomes an HTTP status. known is false for an error that is not one of the expected kinds.
 func problemOf(err error) (p Problem, known bool) {
 	var invalid *event.InvalidError
 	switch {
@@ -87,39 +87,39 @@ func problemOf(err error) (p Problem, known bool) {
 	case errors.As(err, &invalid):
 		return invalidProblem(invalid.Fields...), true
 	case errors.Is(err, event.ErrNotFound):
-		return newProblem(http.StatusNotFound, "not_found", "Nothing with this id. It may have been deleted, or it expired."), true
+		return newProblem(http.StatusNotFound, "not_found", "Nothing has this id. It may have been deleted, or it expired."), true
 	case errors.Is(err, event.ErrBadID):
-		return newProblem(http.StatusNotFound, "not_found", "This is not an id; "+idsLook), true
+		return newProblem(http.StatusNotFound, "not_found", "This is not an id; "+idLooksLike), true
 	case errors.Is(err, event.ErrMalformed):
 		return malformedBody("body", withoutPrefix(err, event.ErrMalformed)), true
 	case errors.Is(err, event.ErrUnauthorized):
 		return newProblem(http.StatusUnauthorized, "signature_invalid",
-			"The request's signature is missing, too old or wrong: sign the body's bytes with the subscription's secret (webhook-signature or X-Hub-Signature-256)."), true
+			"The request's signature is missing, too old or wrong: sign the bytes of the body with the subscription's secret (webhook-signature or X-Hub-Signature-256)."), true
 	case errors.Is(err, event.ErrInactive):
 		return newProblem(http.StatusConflict, "subscription_inactive",
-			"The subscription takes no events at present: "+withoutPrefix(err, event.ErrInactive)+`. A PATCH of /subscriptions/{id} with {"is_active": true} activates it.`), true
+			"The subscription does not accept events: "+withoutPrefix(err, event.ErrInactive)+`. To activate it, PATCH /subscriptions/{id} with {"is_active": true}.`), true
 	case errors.Is(err, event.ErrKeyReused):
-		return newProblem(http.StatusUnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was used before, with another body.").
-			withFields(event.FieldError{Field: "Idempotency-Key", Message: "stands for another body; use a new key for a new event"}), true
+		return newProblem(http.StatusUnprocessableEntity, "idempotency_key_reused", "This Idempotency-Key was already used with another body.").
+			withFields(event.FieldError{Field: "Idempotency-Key", Message: "was already used with another body; use a new key for a new event"}), true
 	case errors.Is(err, event.ErrBacklog):
 		return newProblem(http.StatusTooManyRequests, "backlog_full",
-			"Nothing was stored, because too much waits to be delivered already: "+withoutPrefix(err, event.ErrBacklog)+". Send it again later."), true
+			"The backlog is full: "+withoutPrefix(err, event.ErrBacklog)+". Nothing was stored; try again later."), true
 	case errors.Is(err, event.ErrSealed):
 		return newProblem(http.StatusServiceUnavailable, "secrets_sealed", event.Clip("Nothing was done: "+withoutPrefix(err, event.ErrSealed)+".", 600)), true
 	case errors.Is(err, event.ErrFull):
-		return newProblem(http.StatusInsufficientStorage, "storage_full", "Nothing was stored: the disk that holds the database is full. Whoever runs the service has to make room; it then goes on by itself, and what was acknowledged before is not lost. Try again later."), true
+		return newProblem(http.StatusInsufficientStorage, "storage_full", "Nothing was stored: the disk that holds the database is full. The operator has to free disk space; the service then continues by itself. No accepted event is lost. Try again later."), true
 	case errors.Is(err, event.ErrUnavailable):
-		return newProblem(http.StatusServiceUnavailable, "unavailable", "The database can't be reached or written at present. Try again; with an Idempotency-Key nothing is taken twice, should it have been stored all the same."), true
+		return newProblem(http.StatusServiceUnavailable, "unavailable", "The database can't be reached or written right now. Try again. The event may have been stored anyway; an Idempotency-Key keeps it from being stored twice."), true
 	}
 	return internalProblem(), false
 }
 
-// withoutPrefix is what an error says beyond the kind of error it is.
+// withoutPrefix returns the text of an error without that of its kind.
 func withoutPrefix(err, kind error) string {
 	return event.Clip(strings.TrimPrefix(err.Error(), kind.Error()+": "), 500)
 }
 
-// fail answers a request that ended with an error.
+// fail responds to a request that ended with an error.
 func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p, known := problemOf(err)
 	if gone := errors.Is(err, context.Canceled) && r.Context().Err() != nil; !known && !gone {
@@ -128,7 +128,7 @@ func (a *api) fail(w http.ResponseWriter, r *http.Request, err error) {
 	a.refuse(w, p)
 }
 
-// refuse answers with a problem, and counts it, unless it is the response to a probe.
+// refuse responds with a problem. It counts the problem unless it is the response to a probe.
 func (a *api) refuse(w http.ResponseWriter, p Problem) {
 	if a.Refused != nil && p.Code != codeNotReady {
 		a.Refused(p.Status)
@@ -136,11 +136,11 @@ func (a *api) refuse(w http.ResponseWriter, p Problem) {
 	writeProblem(w, p)
 }
 
-// How long a caller is asked to wait, in seconds: for what may pass at any moment, and
-// for room, of a backlog or on a disk, which takes its time.
+// How long callers are asked to wait, in seconds: for something that may pass at any moment, and
+// for a full backlog or disk, which takes longer.
 const (
 	retryAfter     = "2"
-	retryAfterRoom = "30"
+	retryAfterFull = "30"
 	challenge      = `Bearer realm="hookferry"`
 )
 
@@ -152,13 +152,13 @@ func writeProblem(w http.ResponseWriter, p Problem) {
 	case http.StatusServiceUnavailable:
 		h.Set("Retry-After", retryAfter)
 	case http.StatusTooManyRequests, http.StatusInsufficientStorage:
-		h.Set("Retry-After", retryAfterRoom)
+		h.Set("Retry-After", retryAfterFull)
 	case http.StatusRequestTimeout:
 		h.Set("Connection", "close")
 	}
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
-	body, _ := encode(p) // strings and numbers: nothing that could fail
+	body, _ := encode(p) // strings and numbers can always be encoded
 	w.WriteHeader(p.Status)
 	w.Write(append(body, '\n'))
 }

@@ -10,35 +10,35 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Why a request was refused for its key.
+// Reasons for refusing a key.
 const (
 	keyMissing = "missing"
 	keyUnknown = "unknown"
 	keyRevoked = "revoked"
 	keyExpired = "expired"
-	keyScope   = "scope" // it is valid, and may do something else
+	keyScope   = "scope" // the key is valid for other operations
 )
 
-// KeyRefusals are all reasons for which a key is refused.
+// KeyRefusals returns all reasons for refusing a key.
 func KeyRefusals() []string {
 	return []string{keyMissing, keyUnknown, keyRevoked, keyExpired, keyScope}
 }
 
-// Refused keys are logged at most so often: anybody can send any number of them.
+// Limits on log lines about refused keys, because anyone can send any number of them.
 const (
 	keyLines    = 10
 	keyInterval = time.Minute
 )
 
-// keyLog bounds the lines about refused keys.
+// keyLog limits the lines about refused keys.
 type keyLog struct {
 	mu      sync.Mutex
-	since   time.Time // of the present interval
+	since   time.Time // start of the current interval
 	lines   int
 	omitted int // since the last line
 }
 
-// allow reports whether one more line may be written, and how many were left out before it.
+// allow reports whether another line may be written, and how many were omitted since the last one.
 func (l *keyLog) allow(now time.Time) (omitted int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -54,9 +54,9 @@ func (l *keyLog) allow(now time.Time) (omitted int, ok bool) {
 	return omitted, true
 }
 
-// noteRefused counts and logs that a key was refused. Of the key only what the list of keys shows is
-// logged, and nothing of one that is unknown: it may be another service's.
-func (a *api) noteRefused(r *http.Request, why string, key event.APIKey) {
+// noteRefusedKey counts and logs a refused key. It logs only what the list of keys shows. It logs
+// nothing about an unknown key, which may be the key of another service.
+func (a *api) noteRefusedKey(r *http.Request, why string, key event.APIKey) {
 	if a.KeyRefused != nil {
 		a.KeyRefused(why)
 	}

@@ -38,7 +38,7 @@ func TestRefusedKeysAreCountedAndLogged(t *testing.T) {
 	}
 }
 
-func TestLinesAboutKeysAreBounded(t *testing.T) {
+func TestKeyLogIsLimited(t *testing.T) {
 	now := testTime
 	s := newServer(t, withKeys, func(o *Options) { o.Now = func() time.Time { return now } })
 	s.key = "wrong"
@@ -55,8 +55,8 @@ func TestLinesAboutKeysAreBounded(t *testing.T) {
 	}
 }
 
-// TestProbesAreNoRefusals: whoever balances load asks each second.
-func TestProbesAreNoRefusals(t *testing.T) {
+// TestProbesAreNotCountedAsRefused: load balancers probe every second.
+func TestProbesAreNotCountedAsRefused(t *testing.T) {
 	refused := 0
 	s := newServer(t, func(o *Options) {
 		o.Ready = func() error { return errors.New("the service is stopping") }

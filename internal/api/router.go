@@ -12,44 +12,42 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// handler serves one operation. An error is answered by api.fail; nothing may have
-// been written then.
+// handler serves one operation. If it returns an error, it must not have written anything: api.fail
+// writes the response.
 type handler func(w http.ResponseWriter, r *http.Request, path params) error
 
 type endpoint struct {
 	serve handler
-	needs event.Scope // of the key; "" is what admin alone covers
-	route string      // method and path, as they were registered
+	needs event.Scope // the scope of the key; "" is covered only by admin
+	route string      // method and path, as they were added
 }
 
-// resource is what stands at one path: an endpoint for each method.
+// resource is everything at one path: an endpoint for each method.
 type resource struct {
 	pattern   pattern
-	route     string // of the endpoint that was added first
+	route     string // of the first endpoint that was added
 	endpoints map[string]endpoint
-	allow     string // the methods, as the Allow header says them
+	allow     string // the methods, for the Allow header
 }
 
-// router finds resources by the segments of a path. A literal segment wins over a
-// parameter, and the first segment that differs decides. The path alone decides which
-// resource a request is for: a method that this one does not take is refused, even
-// where another pattern that fits has it.
+// router finds resources by the segments of a path. A literal segment wins over a parameter, and
+// the first segment that differs decides. The path alone selects the resource: a method that the
+// resource does not support is refused, even if another matching pattern supports it.
 //
-// A segment is what stands between two slashes before anything is decoded, so that an
-// encoded slash (%2F) is part of a segment. What is decoded is then compared, and handed
-// to the handler. (http.ServeMux would redirect unclean paths and refuse wrong methods
-// itself, in plain text.)
+// A segment is the text between two slashes before decoding, so an encoded slash (%2F) is part of a
+// segment. The decoded segment is then compared, and passed to the handler. (http.ServeMux would
+// redirect unclean paths and refuse wrong methods itself, in plain text.)
 type router struct{ root node }
 
-// node is where the patterns with one beginning meet.
+// node is the point where all patterns with a common beginning meet.
 type node struct {
 	literals  map[string]*node
 	parameter *node
 	resource  *resource // of the pattern that ends here, or nil
 }
 
-// add takes paths as the OpenAPI document writes them: "/subscriptions/{id}". Its error
-// names both routes where one would take the place of another.
+// add takes paths in the form of the OpenAPI document: "/subscriptions/{id}". Its error names both
+// routes if one would hide the other.
 func (t *router) add(method, path string, e endpoint) error {
 	p, err := parsePattern(path)
 	if err != nil {
@@ -63,7 +61,7 @@ func (t *router) add(method, path string, e endpoint) error {
 	return n.resource.add(method, p, e)
 }
 
-// grow returns the node at which a pattern ends, and makes what is missing on the way.
+// grow returns the node at which a pattern ends, and creates the missing nodes on the way.
 func (n *node) grow(p pattern) *node {
 	for _, one := range p {
 		n = n.child(one)
@@ -89,7 +87,7 @@ func (n *node) child(one part) *node {
 
 func (res *resource) add(method string, p pattern, e endpoint) error {
 	if !slices.Equal(res.pattern, p) {
-		return fmt.Errorf("%s and %s name a parameter at the same place differently: choose one name", res.route, e.route)
+		return fmt.Errorf("%s and %s give a parameter at the same position different names: choose one name", res.route, e.route)
 	}
 	methods := []string{method}
 	if method == http.MethodGet {
@@ -97,7 +95,7 @@ func (res *resource) add(method string, p pattern, e endpoint) error {
 	}
 	for _, m := range methods {
 		if other, found := res.endpoints[m]; found {
-			return fmt.Errorf("%s and %s both answer %s at the same path: one would never be called", other.route, e.route, m)
+			return fmt.Errorf("%s and %s both serve %s at the same path: one would never be called", other.route, e.route, m)
 		}
 	}
 	for _, m := range methods {
@@ -109,11 +107,10 @@ func (res *resource) add(method string, p pattern, e endpoint) error {
 	return nil
 }
 
-// find takes paths with and without a slash at their end. It returns nil where nothing
-// stands at the path.
+// find accepts paths with and without a trailing slash. It returns nil if nothing is at the path.
 func (t *router) find(u *url.URL) (*resource, params) {
 	in := params{path: u.Path}
-	if u.RawPath != "" { // only then is a slash in Path not certainly one between segments
+	if u.RawPath != "" { // a slash in Path may be an encoded one, which does not separate segments
 		in = params{path: u.EscapedPath(), isEscaped: true}
 	}
 	in.path = strings.TrimSuffix(in.path, "/")
@@ -124,7 +121,7 @@ func (t *router) find(u *url.URL) (*resource, params) {
 	return res, in
 }
 
-// find looks at each node once at most, however long the path is.
+// find visits each node at most once, however long the path is.
 func (n *node) find(path string, isEscaped bool) *resource {
 	if path == "" {
 		return n.resource
@@ -144,7 +141,7 @@ func (n *node) find(path string, isEscaped bool) *resource {
 	return n.parameter.find(rest, isEscaped)
 }
 
-// cutSegment takes the first segment off a path that begins with a slash, and decodes it.
+// cutSegment cuts the first segment off a path that begins with a slash, and decodes it.
 func cutSegment(path string, isEscaped bool) (segment, rest string, ok bool) {
 	if path == "" || path[0] != '/' {
 		return "", "", false
@@ -160,8 +157,8 @@ func cutSegment(path string, isEscaped bool) (segment, rest string, ok bool) {
 	return segment, rest, err == nil
 }
 
-// params are the parameters in the path of a request, and who sends it. They are cut out when they are
-// asked for, so that nothing is allocated for a request.
+// params are the parameters in the path of a request, and its caller. A parameter is cut out when
+// it is read, so that routing allocates nothing.
 type params struct {
 	pattern   pattern
 	path      string
@@ -169,8 +166,8 @@ type params struct {
 	caller    string // the name of the API key; "" if none was needed
 }
 
-// get returns the parameter of that name. A name that the path does not have is a
-// mistake in this package, and panics.
+// get returns the parameter with that name. A name that the path does not have is a bug in this
+// package, and panics.
 func (in params) get(name string) string {
 	rest := in.path
 	for _, one := range in.pattern {
@@ -183,7 +180,7 @@ func (in params) get(name string) string {
 	panic("the path has no parameter " + name)
 }
 
-// id returns the parameter of that name as an id, or the problem to answer with.
+// id returns the parameter with that name as an id. Its error is a Problem.
 func (in params) id(name string) (event.ID, error) {
 	text := in.get(name)
 	id, err := event.ParseID(text)
@@ -194,14 +191,14 @@ func (in params) id(name string) (event.ID, error) {
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	defer a.rescue(w, r)
+	defer a.recoverPanic(w, r)
 	w.Header()["X-Content-Type-Options"] = nosniff
 	if err := a.route(w, r); err != nil {
 		a.fail(w, r, err)
 	}
 }
 
-// nosniff and jsonType are header values that all answers share; nothing changes them.
+// nosniff and jsonType are header values that all responses share. Nothing changes them.
 var (
 	nosniff  = []string{"nosniff"}
 	jsonType = []string{"application/json"}
@@ -210,7 +207,7 @@ var (
 func (a *api) route(w http.ResponseWriter, r *http.Request) error {
 	res, in := a.find(r.URL)
 	if res == nil {
-		return newProblem(http.StatusNotFound, "not_found", a.elsewhere)
+		return newProblem(http.StatusNotFound, "not_found", a.unknownPath)
 	}
 	e, found := res.endpoints[r.Method]
 	if !found {
@@ -219,7 +216,7 @@ func (a *api) route(w http.ResponseWriter, r *http.Request) error {
 			w.WriteHeader(http.StatusNoContent)
 			return nil
 		}
-		return newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "This path takes "+res.allow+".")
+		return newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "This path supports "+res.allow+".")
 	}
 	caller, err := a.authorize(w, r, e.needs)
 	if err != nil {
@@ -229,9 +226,9 @@ func (a *api) route(w http.ResponseWriter, r *http.Request) error {
 	return e.serve(w, r, in)
 }
 
-// inWords is what is logged of a panic's cause: the text of an error or a string. Of
-// other values only the type, because anything may be in them.
-func inWords(cause any) string {
+// panicText returns the text of a panic's cause for the log. It returns only the type of a value that
+// is neither an error nor a string, because such a value may contain anything.
+func panicText(cause any) string {
 	switch c := cause.(type) {
 	case error:
 		return c.Error()
@@ -241,16 +238,16 @@ func inWords(cause any) string {
 	return fmt.Sprintf("a %T", cause)
 }
 
-// rescue answers for a handler that panicked, and keeps the service alive.
-func (a *api) rescue(w http.ResponseWriter, r *http.Request) {
+// recoverPanic responds for a handler that panicked, so that the service stays up.
+func (a *api) recoverPanic(w http.ResponseWriter, r *http.Request) {
 	cause := recover()
 	if cause == nil {
 		return
 	}
 	if cause == http.ErrAbortHandler {
-		panic(cause) // net/http's way to cut a connection
+		panic(cause) // net/http's way to abort a connection
 	}
 	a.Log.ErrorContext(r.Context(), "request panicked", "method", r.Method, "path", event.Clip(r.URL.Path, 200),
-		"panic", inWords(cause), "stack", string(debug.Stack()))
+		"panic", panicText(cause), "stack", string(debug.Stack()))
 	a.refuse(w, internalProblem())
 }

@@ -13,7 +13,7 @@ type slowRouter struct{ routes []slowRoute }
 
 type slowRoute struct {
 	method, path string
-	segments     []string // as they are written, parameters in braces
+	segments     []string // as written, with parameters in braces
 }
 
 func segmentsOf(path string) []string {
@@ -26,8 +26,8 @@ func segmentsOf(path string) []string {
 
 func isParameter(segment string) bool { return strings.HasPrefix(segment, "{") }
 
-// shape is a path without the names of its parameters. Of two that fit, the better one
-// comes first in the order of text: a literal's mark is less than a parameter's.
+// shape is a path without the names of its parameters. Of two matching shapes, the better one sorts
+// first: the mark of a literal is less than that of a parameter.
 func shape(segments []string) string {
 	var b strings.Builder
 	for _, s := range segments {
@@ -40,7 +40,7 @@ func shape(segments []string) string {
 	return b.String()
 }
 
-// add reports whether the route is in the way of no other.
+// add reports whether the route conflicts with no other route.
 func (r *slowRouter) add(method, path string) bool {
 	added := slowRoute{method, path, segmentsOf(path)}
 	for _, other := range r.routes {
@@ -64,7 +64,7 @@ func methodsOf(method string) []string {
 	return []string{method}
 }
 
-// find returns the methods at a path, as Allow names them, and the parameters' values.
+// find returns the methods at a path, in the form of Allow, and the values of the parameters.
 func (r *slowRouter) find(u *url.URL) (allow string, values []string) {
 	var decoded []string
 	for _, s := range segmentsOf(u.EscapedPath()) {
@@ -113,7 +113,7 @@ func match(pattern, path []string) (values []string, fits bool) {
 	return values, true
 }
 
-// pathOf makes a path of words that the bytes choose.
+// pathOf makes a path from words that the bytes choose.
 func pathOf(choice []byte, words []string) string {
 	var b strings.Builder
 	for _, c := range choice {
@@ -125,8 +125,8 @@ func pathOf(choice []byte, words []string) string {
 	return b.String()
 }
 
-// FuzzRouter holds the router against one that is slow and simple, with routes and paths
-// that the bytes choose: each line of routes is a method and a path.
+// FuzzRouter compares the router with a slow and simple one, with routes and paths that the bytes
+// choose. Each line of routes is a method and a path.
 func FuzzRouter(f *testing.F) {
 	f.Add([]byte("\x00\x00\n\x01\x00\x03\n\x00\x00\x03\x01\n\x00\x00\x01\x02"), []byte("\x00\x01"), "")
 	f.Add([]byte("\x00\x03\x04\x03\n\x02\x00\x04\n\x00\x00\x00\x00"), []byte("\x00\x00\x04"), "/a/%2F/b/")

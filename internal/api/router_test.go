@@ -7,7 +7,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-func TestPathsThatAreNone(t *testing.T) {
+func TestUnknownPaths(t *testing.T) {
 	s := newServer(t)
 	id := event.NewID(testTime).String()
 	for _, c := range []struct{ path, reason string }{
@@ -35,7 +35,7 @@ func TestPathsThatAreNone(t *testing.T) {
 	} {
 		for _, method := range []string{"GET", "POST", "OPTIONS"} {
 			if r := s.do(method, c.path, ""); r.status != 404 || r.code() != "not_found" {
-				t.Errorf("%s %s (%s) answers %d %s", method, c.path, c.reason, r.status, r.text)
+				t.Errorf("%s %s (%s) responds with %d %s", method, c.path, c.reason, r.status, r.text)
 			}
 		}
 	}
@@ -62,11 +62,11 @@ func TestWrongMethodsAndOptions(t *testing.T) {
 		for _, method := range []string{"TRACE", "BREW", "get"} {
 			r := s.do(method, c.path, "")
 			if r.status != 405 || r.code() != "method_not_allowed" || r.header.Get("Allow") != c.allow {
-				t.Errorf("%s %s answers %d, Allow %q: %s", method, c.path, r.status, r.header.Get("Allow"), r.text)
+				t.Errorf("%s %s responds with %d, Allow %q: %s", method, c.path, r.status, r.header.Get("Allow"), r.text)
 			}
 		}
 		if r := s.do("OPTIONS", c.path, ""); r.status != 204 || r.header.Get("Allow") != c.allow || r.text != "" {
-			t.Errorf("OPTIONS %s answers %d, Allow %q", c.path, r.status, r.header.Get("Allow"))
+			t.Errorf("OPTIONS %s responds with %d, Allow %q", c.path, r.status, r.header.Get("Allow"))
 		}
 	}
 }
@@ -75,7 +75,7 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 	s := newServer(t)
 	for path, status := range map[string]int{"/health": 200, "/subscriptions/": 200, "/docs": 200, "/openapi.json": 200, "/subscriptions/x": 404} {
 		if r := s.do("HEAD", path, ""); r.status != status || r.text != "" {
-			t.Errorf("HEAD %s answers %d %q", path, r.status, r.text)
+			t.Errorf("HEAD %s responds with %d %q", path, r.status, r.text)
 		}
 	}
 }
@@ -93,6 +93,6 @@ func TestTheRootLeadsToTheDocs(t *testing.T) {
 	s := newServer(t)
 	r := s.do("GET", "/", "")
 	if r.status != 302 || r.header.Get("Location") != "docs" {
-		t.Errorf("GET / answers %d, Location %q", r.status, r.header.Get("Location"))
+		t.Errorf("GET / responds with %d, Location %q", r.status, r.header.Get("Location"))
 	}
 }

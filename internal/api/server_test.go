@@ -21,7 +21,7 @@ import (
 
 var testTime = time.Date(2026, 11, 23, 17, 44, 0, 0, time.UTC)
 
-// What no answer and no log line may ever hold.
+// Texts that no response and no log line may contain.
 const (
 	testSecret     = "s3cr3t-that-must-stay-inside"
 	testCredential = "cr3dential-that-must-stay-inside"
@@ -48,7 +48,7 @@ func newServer(t *testing.T, change ...func(*Options)) *server {
 	t.Cleanup(s.Server.Close)
 	t.Cleanup(func() {
 		if text := s.log.String(); strings.Contains(text, testSecret) || strings.Contains(text, testCredential) || strings.Contains(text, testKey) {
-			t.Errorf("the log holds a secret:\n%s", text)
+			t.Errorf("the log contains a secret:\n%s", text)
 		}
 	})
 	return s
@@ -88,7 +88,7 @@ func testOptions(m *memory) Options {
 			}, nil
 		},
 		Ready: func() error { return nil },
-		Now: func() time.Time { // each call is later, so that ids sort as they were made
+		Now: func() time.Time { // later each time, so that ids sort by creation
 			mu.Lock()
 			defer mu.Unlock()
 			now = now.Add(time.Second + 123456*time.Nanosecond)
@@ -114,7 +114,7 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
-// reply is an answer, read.
+// reply is a response that was read.
 type reply struct {
 	status int
 	header http.Header
@@ -122,14 +122,14 @@ type reply struct {
 	json   map[string]any
 }
 
-// code is the stable code of a problem, or "".
+// code returns the code of a problem, or "".
 func (r reply) code() string {
 	code, _ := r.json["code"].(string)
 	return code
 }
 
-// field is the message about a field, or "". Of two headers that differ in case
-// alone, either may be named.
+// field returns the message about a field, or "". If two headers differ only in case, the message
+// may name either.
 func (r reply) field(name string) string {
 	list, _ := r.json["errors"].([]any)
 	for _, e := range list {
@@ -140,8 +140,8 @@ func (r reply) field(name string) string {
 	return ""
 }
 
-// do sends a request, JSON unless the headers ("Name: value") say otherwise, and
-// checks what holds for every answer.
+// do sends a request, as JSON unless the headers ("Name: value") say otherwise. It checks what must
+// be true of every response.
 func (s *server) do(method, path, body string, headers ...string) reply {
 	s.Helper()
 	req, err := http.NewRequest(method, s.URL+path, strings.NewReader(body))
@@ -182,14 +182,14 @@ func (s *server) do(method, path, body string, headers ...string) reply {
 	return r
 }
 
-// internals are words of the code and its surroundings, which callers are spared.
+// internals are names from the code and its libraries, which responses must not contain.
 var internals = regexp.MustCompile(`jsontext|json:|\bapi\.|event\.|reflect|goroutine|runtime|SELECT|INSERT|\.go\b|/internal/|map\[|%!`)
 
 func checkReply(t *testing.T, method string, r reply) {
 	t.Helper()
 	for _, secret := range []string{testSecret, testCredential, testKey} {
 		if strings.Contains(r.text, secret) {
-			t.Errorf("an answer holds a secret: %s", r.text)
+			t.Errorf("a response contains a secret: %s", r.text)
 		}
 	}
 	if got := r.header.Get("X-Content-Type-Options"); got != "nosniff" {
@@ -215,7 +215,7 @@ func checkReply(t *testing.T, method string, r reply) {
 	}
 }
 
-// want fails the test unless the answer has the status.
+// want fails the test unless the response has the status.
 func (s *server) want(status int, r reply) reply {
 	s.Helper()
 	if r.status != status {
@@ -224,13 +224,13 @@ func (s *server) want(status int, r reply) reply {
 	return r
 }
 
-// create makes a subscription and returns its id.
+// create creates a subscription and returns its id.
 func (s *server) create(body string) string {
 	s.Helper()
 	return s.want(201, s.do("POST", "/subscriptions/", body)).json["id"].(string)
 }
 
-// ingest sends an event and returns its delivery's id.
+// ingest publishes an event and returns the id of its delivery.
 func (s *server) ingest(subscription string) event.ID {
 	s.Helper()
 	r := s.want(202, s.do("POST", "/webhooks/ingest/"+subscription, `{"event":"user.created","data":{"id":1}}`))

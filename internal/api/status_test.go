@@ -18,7 +18,7 @@ var failedOutcome = event.Outcome{
 	Phases: event.Phases{Connect: time.Millisecond}, Code: event.CodeConnectionRefused, Error: "connection refused by 203.0.113.7:443",
 }
 
-func TestDeliveryTellsItsWholeStory(t *testing.T) {
+func TestDeliveryListsAllAttempts(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	delivery := s.ingest(id)
@@ -58,14 +58,14 @@ func TestDeliveryTellsItsWholeStory(t *testing.T) {
 	}
 }
 
-// A delivery that waits for more than its due time says why.
-func TestDeliveryThatWaitsSaysWhy(t *testing.T) {
+// A delivery that is held back past its due time says why.
+func TestHeldReason(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	path := "/status/delivery/" + s.ingest(id).String()
 	s.memory.subscriptions[0].Health.NotBefore = testTime.Add(time.Hour)
 	got := s.want(200, s.do("GET", path, "")).json
-	if got["next_attempt_at"] != "2026-11-23T18:44:00Z" || got["held_reason"] != "the endpoint asked for no requests before 2026-11-23T18:44:00Z" {
+	if got["next_attempt_at"] != "2026-11-23T18:44:00Z" || got["held_reason"] != "the endpoint is held back until 2026-11-23T18:44:00Z, after a response with Retry-After" {
 		t.Errorf("while the endpoint asks for no requests: %v because %v", got["next_attempt_at"], got["held_reason"])
 	}
 	s.want(200, s.do("POST", "/subscriptions/"+id+"/pause", `{"reason": "maintenance"}`))
@@ -75,9 +75,9 @@ func TestDeliveryThatWaitsSaysWhy(t *testing.T) {
 	}
 }
 
-func TestEmptyAnswerIsNotNoAnswer(t *testing.T) {
+func TestEmptyResponseIsNotNull(t *testing.T) {
 	if got := showAttempt(event.Attempt{Outcome: event.Outcome{StatusCode: 204}}).Response; got == nil || *got != "" {
-		t.Errorf("an empty answer is shown as %v", got)
+		t.Errorf("an empty response is shown as %v", got)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestAttemptsOfASubscriptionNewestFirst(t *testing.T) {
 		t.Error(diff)
 	}
 	if r := s.want(200, s.do("GET", "/status/subscription/"+s.create(minimal), "")); len(r.json["data"].([]any)) != 0 || r.json["next"] != nil {
-		t.Errorf("a new subscription answers %s", r.text)
+		t.Errorf("a new subscription responds with %s", r.text)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotKnownIsNull: a zero would say that all is done.
+// TestWhatIsNotKnownIsNull: a zero would mean that all is done.
 func TestWhatIsNotKnownIsNull(t *testing.T) {
 	counts := QueueCounts{Pending: 4, Leased: 3, Due: 1, OldestDueSeconds: 1.5}
 	nulls := map[string]any{"pending": nil, "leased": nil, "due": nil, "oldest_due_seconds": nil}
@@ -172,8 +172,8 @@ func TestReadiness(t *testing.T) {
 	s.want(200, s.do("GET", "/readyz", ""))
 	reason = errors.New("the service is stopping")
 	r := s.want(503, s.do("GET", "/readyz/", ""))
-	if r.code() != "not_ready" || r.json["detail"] != "Events can't be taken at present: the service is stopping" {
-		t.Errorf("answers %s", r.text)
+	if r.code() != "not_ready" || r.json["detail"] != "The service does not accept events now: the service is stopping" {
+		t.Errorf("responds with %s", r.text)
 	}
 	s.want(200, s.do("GET", "/livez", ""))
 }

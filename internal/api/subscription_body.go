@@ -8,32 +8,32 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Subscription is a subscription as it is shown. Its secret never is.
+// Subscription is a subscription in a response. Its secret is never shown.
 type Subscription struct {
 	ID                   event.ID          `json:"id" format:"uuid"`
 	TargetURL            string            `json:"target_url" format:"uri"`
 	Description          string            `json:"description"`
-	EventTypes           []string          `json:"event_types" nullable:"false" doc:"The patterns of the event types it wants; empty: all."`
-	IsActive             bool              `json:"is_active" doc:"Whether it takes events and is called."`
-	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry made it inactive; null if it did not."`
-	PausedAt             *time.Time        `json:"paused_at" doc:"Since when its deliveries wait; null if it is not paused."`
-	PausedBy             *string           `json:"paused_by" doc:"The name of the API key that paused it; anonymous if none was needed; null if it is not paused."`
+	EventTypes           []string          `json:"event_types" nullable:"false" doc:"Patterns of the event types that the subscription wants; empty: all."`
+	IsActive             bool              `json:"is_active" doc:"Whether the subscription accepts events and delivers them."`
+	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry disabled the subscription; null if it did not."`
+	PausedAt             *time.Time        `json:"paused_at" doc:"When the subscription was paused; null if it is not paused."`
+	PausedBy             *string           `json:"paused_by" doc:"The name of the API key that paused the subscription; anonymous if no key was needed; null if it is not paused."`
 	PausedReason         *string           `json:"paused_reason" doc:"Why it was paused; null if no reason was given."`
-	FailingSince         *time.Time        `json:"failing_since" doc:"Since when its endpoint is failing, after five failed attempts in a row; null if it is not. It then gets one request at a time."`
-	RefusedSince         *time.Time        `json:"refused_since" doc:"Since when its endpoint has asked for no requests, without a success; null if it has not."`
-	NotBefore            *time.Time        `json:"not_before" doc:"The latest time before which its endpoint asked for no requests, by 429, 502, 503 or 504 with Retry-After; it may have passed. null if it never asked."`
-	RequireSignature     bool              `json:"require_signature" doc:"Whether events sent to it must be signed."`
+	FailingSince         *time.Time        `json:"failing_since" doc:"When the endpoint began to fail, after five failed attempts in a row; null if it is not failing. A failing endpoint gets one request at a time."`
+	RefusedSince         *time.Time        `json:"refused_since" doc:"When the endpoint first asked for no requests, without a success since then; null if it has not."`
+	NotBefore            *time.Time        `json:"not_before" doc:"The latest time until which the endpoint asked for no requests, with Retry-After on a 429, 502, 503 or 504. It may be in the past. null if it never asked."`
+	RequireSignature     bool              `json:"require_signature" doc:"Whether events must be signed."`
 	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
-	HeldReason           string            `json:"held_reason,omitempty" doc:"Only where its secrets can't be opened: why, and that its deliveries wait."`
-	Headers              map[string]string `json:"headers" doc:"Sent with every delivery, named as typed. The value of a header whose name looks like a credential is shown as [hidden]."`
-	TimeoutSeconds       *float64          `json:"timeout_seconds" doc:"null: the service's setting."`
-	RetryScheduleSeconds *[]float64        `json:"retry_schedule_seconds" doc:"The delay before each retry; empty: no retries; null: the service's schedule."`
-	MaxInFlight          *int              `json:"max_in_flight" doc:"null: the service's setting."`
-	RatePerSecond        *float64          `json:"rate_per_second" doc:"null: no limit."`
-	Body                 string            `json:"body" enum:"envelope,data" doc:"What a request carries: the event as it was posted, or its data alone."`
+	HeldReason           string            `json:"held_reason,omitempty" doc:"Only if the subscription's secrets can't be decrypted: the reason why its deliveries are held back."`
+	Headers              map[string]string `json:"headers" doc:"Headers of every request, with their names exactly as they were given. The value of a header that looks like a credential is shown as [hidden]."`
+	TimeoutSeconds       *float64          `json:"timeout_seconds" doc:"null: the default of the service."`
+	RetryScheduleSeconds *[]float64        `json:"retry_schedule_seconds" doc:"The delay before each retry; empty: no retries; null: the schedule of the service."`
+	MaxInFlight          *int              `json:"max_in_flight" doc:"null: the default of the service."`
+	RatePerSecond        *float64          `json:"rate_per_second" doc:"null: unlimited."`
+	Body                 string            `json:"body" enum:"envelope,data" doc:"What the body of a request contains: the whole event as it was published, or only its data."`
 	CreatedAt            time.Time         `json:"created_at"`
 	UpdatedAt            time.Time         `json:"updated_at"`
-	Warnings             []string          `json:"warnings,omitempty" nullable:"false" doc:"Only in the response to a create, a replace or a patch: what was accepted but is unwise or was understood otherwise than it was written, and the fields that a replace has reset."`
+	Warnings             []string          `json:"warnings,omitempty" nullable:"false" doc:"Only in the response to a create, a replace or a patch: input that was accepted but is unwise, or was understood differently from how it was written, and fields that a replace has reset."`
 }
 
 // SubscriptionList is one page of subscriptions.
@@ -42,25 +42,25 @@ type SubscriptionList struct {
 	Next *string        `json:"next" doc:"The cursor of the next page; null on the last one."`
 }
 
-// SubscriptionInput is what a caller may set. It holds the defaults of newSubscriptionInput
-// until it is decoded into.
+// SubscriptionInput contains the fields that a caller can set. Before decoding, it holds the
+// defaults of newSubscriptionInput.
 type SubscriptionInput struct {
-	TargetURL            string            `json:"target_url" format:"uri" maxLength:"2048" doc:"Where events are sent: an http:// or https:// URL without user name or fragment. Blanks and line ends around it are removed, and an international host name is converted to ASCII (UTS 46); warnings say so."`
-	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature, any other is used as its bytes; 24 to 64 random bytes are advised. One that was damaged when it was pasted is refused. Absent or null: none for a new subscription, the present one for a replaced one; so does [hidden]. In a patch, null removes it."`
+	TargetURL            string            `json:"target_url" format:"uri" maxLength:"2048" doc:"The URL of the endpoint: http:// or https://, without user name or fragment. White space around it is removed, and an international host name is converted to ASCII (UTS 46), each with a warning."`
+	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature; the bytes of any other secret are used as they are. 24 to 64 random bytes are recommended. A secret that was damaged in copying is refused. Absent or null: a new subscription has no secret, and a replaced subscription keeps its secret. [hidden] keeps the secret too. In a patch, null removes it."`
 	Description          string            `json:"description,omitempty" nullable:"true" maxLength:"1000"`
-	EventTypes           []string          `json:"event_types,omitempty" nullable:"true" maxItems:"100" doc:"Event types it wants, exact (user.created) or by prefix (user.* matches one level or more); absent, null or empty: all."`
-	IsActive             bool              `json:"is_active,omitempty" nullable:"true" default:"true" doc:"Whether it takes events and is called. true also clears disabled_reason."`
-	RequireSignature     bool              `json:"require_signature,omitempty" nullable:"true" default:"false" doc:"Whether events sent to it must be signed with its secret."`
-	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Sent with every delivery, named as typed; Accept is */* unless it is among them. A value of [hidden], as a read shows it, keeps the stored one."`
-	TimeoutSeconds       float64           `json:"timeout_seconds,omitempty" nullable:"true" minimum:"0" maximum:"60" doc:"For the whole exchange; absent, null or 0: the service's setting."`
-	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitempty" nullable:"true" maxItems:"50" doc:"The delay before each retry; empty: no retries; absent or null: the service's schedule."`
-	MaxInFlight          int               `json:"max_in_flight,omitempty" nullable:"true" minimum:"0" maximum:"1000" doc:"How many requests to the target may be under way at once; absent, null or 0: the service's setting."`
-	RatePerSecond        float64           `json:"rate_per_second,omitempty" nullable:"true" minimum:"0" maximum:"100000" doc:"How many deliveries a second are begun at most; absent, null or 0: no limit."`
-	Body                 string            `json:"body,omitempty" nullable:"true" enum:"envelope,data" default:"envelope" doc:"What a request carries. envelope: the event as it was posted, byte for byte. data: the value of data alone, byte for byte; then the header webhook-event holds the type, and webhook-attempt the number of the attempt, 1 for the first. Signatures are over what is sent."`
+	EventTypes           []string          `json:"event_types,omitempty" nullable:"true" maxItems:"100" doc:"The event types that the subscription wants, exact (user.created) or by prefix (user.* matches one or more levels); absent, null or empty: all."`
+	IsActive             bool              `json:"is_active,omitempty" nullable:"true" default:"true" doc:"Whether the subscription accepts events and delivers them. true also clears disabled_reason."`
+	RequireSignature     bool              `json:"require_signature,omitempty" nullable:"true" default:"false" doc:"Whether events must be signed with the secret."`
+	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Headers of every request, with their names exactly as given. Accept is */* unless it is set here. The value [hidden], as shown by a read, keeps the stored value."`
+	TimeoutSeconds       float64           `json:"timeout_seconds,omitempty" nullable:"true" minimum:"0" maximum:"60" doc:"The timeout of an attempt, from the name lookup to the status line of the response; absent, null or 0: the default of the service."`
+	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitempty" nullable:"true" maxItems:"50" doc:"The delay before each retry; empty: no retries; absent or null: the schedule of the service."`
+	MaxInFlight          int               `json:"max_in_flight,omitempty" nullable:"true" minimum:"0" maximum:"1000" doc:"The maximum number of requests to the endpoint at the same time; absent, null or 0: the default of the service."`
+	RatePerSecond        float64           `json:"rate_per_second,omitempty" nullable:"true" minimum:"0" maximum:"100000" doc:"The maximum number of attempts started per second; absent, null or 0: unlimited."`
+	Body                 string            `json:"body,omitempty" nullable:"true" enum:"envelope,data" default:"envelope" doc:"What the body of a request contains. envelope: the whole event as it was published, byte for byte. data: only the value of data, byte for byte; the header webhook-event then holds the type, and webhook-attempt the number of the attempt, starting at 1. Signatures cover the body that is sent."`
 }
 
-// SubscriptionReplaceInput is a SubscriptionInput that may also hold what only the
-// service sets, so that what was read can be changed and sent back.
+// SubscriptionReplaceInput is a SubscriptionInput that may also contain the fields that only the
+// service sets, so that a caller can read a subscription, change it and send it back.
 type SubscriptionReplaceInput struct {
 	SubscriptionInput
 	ID             any `json:"id,omitempty" readOnly:"true" doc:"Ignored."`
@@ -80,8 +80,8 @@ type SubscriptionReplaceInput struct {
 
 func newSubscriptionInput() SubscriptionInput { return SubscriptionInput{IsActive: true} }
 
-// apply writes the fields that are named over s. What their values may be is for
-// event.Subscription.Check.
+// apply copies the named fields to s. event.Subscription.Check says whether their values are
+// allowed.
 func (in SubscriptionInput) apply(s event.Subscription, named func(name string) bool) event.Subscription {
 	for _, f := range subscriptionFields {
 		if named(f.name) {
@@ -91,20 +91,20 @@ func (in SubscriptionInput) apply(s event.Subscription, named func(name string) 
 	return s
 }
 
-// every names all fields.
-func every(string) bool { return true }
+// allFields names all fields.
+func allFields(string) bool { return true }
 
-// keepHidden puts the stored values back where a caller sends what was shown, and says where
-// there are none.
+// keepHidden replaces each [hidden] with the stored value. It returns a fault for each value that
+// is not stored.
 func (in *SubscriptionInput) keepHidden(stored event.Subscription) []event.FieldError {
 	headers, faults := keepHidden(in.Headers, stored.Headers)
 	in.Headers = headers
 	return append(faults, in.keepHiddenSecret(stored)...)
 }
 
-// keepHiddenSecret takes a secret away that says that the stored one stays. Reads do not show
-// secrets; a program that writes [hidden] for each credential means this and not a secret of
-// eight letters that anyone could guess.
+// keepHiddenSecret removes a secret of [hidden] from the input, so that the stored one stays. A
+// program that writes [hidden] for each credential means this, and not a secret of eight characters
+// that anyone could guess.
 func (in *SubscriptionInput) keepHiddenSecret(stored event.Subscription) []event.FieldError {
 	if in.Secret == nil || *in.Secret != hidden {
 		return nil
@@ -113,10 +113,10 @@ func (in *SubscriptionInput) keepHiddenSecret(stored event.Subscription) []event
 	if len(stored.Secrets) > 0 {
 		return nil
 	}
-	return []event.FieldError{{Field: "secret", Message: "is [hidden], which keeps the stored secret, but none is stored; send the secret"}}
+	return []event.FieldError{{Field: "secret", Message: "is [hidden], which keeps the stored secret, but there is no stored secret; send the secret"}}
 }
 
-// show is a subscription as callers see it.
+// show returns a subscription as callers see it.
 func show(s event.Subscription) Subscription {
 	out := Subscription{
 		ID: s.ID, TargetURL: s.TargetURL, Description: s.Description, EventTypes: s.EventTypes,
@@ -138,8 +138,8 @@ func show(s event.Subscription) Subscription {
 	return out
 }
 
-// duration never turns a number that was given into 0, which would mean another
-// thing, nor a huge one into a small one.
+// duration never turns a non-zero number into 0, which has another meaning, nor a huge number into
+// a small one.
 func duration(seconds float64) time.Duration {
 	switch ns := seconds * float64(time.Second); {
 	case ns >= math.MaxInt64:

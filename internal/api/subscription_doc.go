@@ -14,10 +14,10 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 		{needs: event.ScopeAdmin, serve: a.createSubscription, Operation: huma.Operation{
 			OperationID: "createSubscription", Method: http.MethodPost, Path: "/subscriptions/",
 			Tags: []string{tagSubscriptions}, Summary: "Create a subscription",
-			Description: "A field that is absent or null has its default. A name that is unknown or given twice is refused.",
+			Description: "A field that is absent or null gets its default. Unknown and duplicate names are refused.",
 			RequestBody: request[SubscriptionInput](types, subscriptionExamples...),
 			Responses: responses(map[string]*huma.Response{
-				"201": withHeader(withETag(answer(types, "The subscription as it was stored.", exampleSubscription())), "Location", "The subscription, relative to the path of the request (RFC 3986, section 5).", "../subscriptions/"+exampleSubscriptionID),
+				"201": withHeader(withETag(jsonResponse(types, "The stored subscription.", exampleSubscription())), "Location", "The path of the subscription, relative to that of the request (RFC 3986, section 5).", "../subscriptions/"+exampleSubscriptionID),
 			}, 400, 408, 413, 415, 422),
 		}},
 		{needs: event.ScopeRead, serve: a.listSubscriptions, Operation: huma.Operation{
@@ -25,59 +25,60 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 			Tags: []string{tagSubscriptions}, Summary: "List subscriptions, newest first",
 			Parameters: pageParameters(),
 			Responses: responses(map[string]*huma.Response{
-				"200": answer(types, "One page.", SubscriptionList{Data: []Subscription{exampleSubscription()}}),
+				"200": jsonResponse(types, "One page.", SubscriptionList{Data: []Subscription{exampleSubscription()}}),
 			}, 400, 422),
 		}},
 		{needs: event.ScopeRead, serve: a.getSubscription, Operation: huma.Operation{
 			OperationID: "getSubscription", Method: http.MethodGet, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Read a subscription",
 			Responses: responses(map[string]*huma.Response{
-				"200": withETag(answer(types, "The subscription.", exampleSubscription())),
+				"200": withETag(jsonResponse(types, "The subscription.", exampleSubscription())),
 			}, 404),
 		}},
 		{needs: event.ScopeAdmin, serve: a.replaceSubscription, Operation: huma.Operation{
 			OperationID: "replaceSubscription", Method: http.MethodPut, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Replace a subscription",
-			Description: "Everything that is absent or null goes back to its default, except the secret, which stays; warnings name the fields that lost a value in this way. What a read gave may be changed and sent back as it is: fields that only the service sets are ignored, and a header value of [hidden] keeps the stored one. is_active true activates a subscription that was disabled.",
+			Description: "Fields that are absent or null are reset to their defaults, except the secret, which stays; warnings list the fields that lost a value. You can read a subscription, change it and send it back: fields that only the service sets are ignored, and a header value of [hidden] keeps the stored value. is_active: true activates a subscription that was disabled.",
 			Parameters:  []*huma.Param{ifMatch()},
 			RequestBody: request[SubscriptionReplaceInput](types, subscriptionExamples...),
 			Responses: responses(map[string]*huma.Response{
-				"200": withETag(answer(types, "The subscription as it now stands.", exampleSubscription())),
+				"200": withETag(jsonResponse(types, "The changed subscription.", exampleSubscription())),
 			}, 400, 404, 408, 412, 413, 415, 422),
 		}},
 		{needs: event.ScopeAdmin, serve: a.patchSubscription, Operation: huma.Operation{
 			OperationID: "patchSubscription", Method: http.MethodPatch, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Change some fields of a subscription",
-			Description: "A JSON merge patch (RFC 7396): what the body does not name stays as it is. null sets a field to its default, and removes the secret. Of headers, too, only those that are named change: null removes one, and [hidden] keeps its value. A list is replaced as a whole. Fields that only the service sets are ignored.",
+			Description: "A JSON merge patch (RFC 7396): fields that the body does not name stay as they are. null resets a field to its default, and removes the secret. Only the named headers change: null removes a header, and [hidden] keeps its value. A list is replaced as a whole. Fields that only the service sets are ignored.",
 			Parameters:  []*huma.Param{ifMatch()},
 			RequestBody: mergePatchBody(types),
 			Responses: responses(map[string]*huma.Response{
-				"200": withETag(answer(types, "The subscription as it now stands.", exampleSubscription())),
+				"200": withETag(jsonResponse(types, "The changed subscription.", exampleSubscription())),
 			}, 400, 404, 408, 412, 413, 415, 422),
 		}},
 		{needs: event.ScopeAdmin, serve: a.deleteSubscription, Operation: huma.Operation{
 			OperationID: "deleteSubscription", Method: http.MethodDelete, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Delete a subscription",
-			Description: "Its pending deliveries are cancelled. A request that is in flight ends, and its delivery counts as delivered if the endpoint accepts it. Its history stays readable until it is past the log retention.",
+			Description: "Pending deliveries are cancelled. A request in flight is not aborted; if the endpoint accepts it, the delivery counts as delivered. The history stays readable until it expires (LOG_RETENTION).",
 			Parameters:  []*huma.Param{ifMatch()},
-			Responses:   responses(map[string]*huma.Response{"204": {Description: "It is deleted."}}, 400, 404, 412),
+			Responses:   responses(map[string]*huma.Response{"204": {Description: "The subscription is deleted."}}, 400, 404, 412),
 		}},
 	}
 }
 
 var subscriptionExamples = []namedExample{
-	{"basic", "A target on the internet", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "event_types": ["user.created", "user.updated"]}`},
-	{"local", "A target on this machine, for serve --dev", `{"target_url": "http://localhost:9000/webhook", "secret": "my_secret_key", "event_types": ["user.*"]}`},
+	{"basic", "An endpoint on the internet", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "event_types": ["user.created", "user.updated"]}`},
+	{"local", "An endpoint on this machine, for serve --dev", `{"target_url": "http://localhost:9000/webhook", "secret": "my_secret_key", "event_types": ["user.*"]}`},
 	{"every_field", "Every field", `{"target_url": "https://example.com/webhook", "secret": "` + exampleSecret + `", "description": "Orders for the shop", "event_types": ["order.*"], "is_active": true, "require_signature": false, "headers": {"X-Team": "shop"}, "timeout_seconds": 5, "retry_schedule_seconds": [10, 60, 600], "max_in_flight": 4, "rate_per_second": 20, "body": "data"}`},
 }
 
 var patchExamples = []namedExample{
 	{"pattern", "Other event types", `{"event_types": ["order.*"]}`},
 	{"headers", "Set one header and remove another", `{"headers": {"X-Team": "shop", "X-Old": null}}`},
-	{"default", "The service's timeout again", `{"timeout_seconds": null}`},
+	{"default", "Reset the timeout to the default of the service", `{"timeout_seconds": null}`},
 }
 
-// mergePatchBody has no defaults: a client that sent them would change what it does not name.
+// mergePatchBody has no defaults: a client that sends them would change fields that it does not
+// name.
 func mergePatchBody(types huma.Registry) *huma.RequestBody {
 	body := request[SubscriptionPatchInput](types, patchExamples...)
 	body.Content[mergePatch] = body.Content["application/json"]
@@ -93,11 +94,11 @@ func exampleTime(seconds int) time.Time {
 	return time.Date(2026, 11, 23, 17, 44, seconds, 0, time.UTC)
 }
 
-// exampleID is one of the ids that the examples are about.
+// exampleID returns one of the ids in the examples.
 func exampleID(s string) event.ID {
 	id, err := event.ParseID(s)
 	if err != nil {
-		panic(err) // a constant of this package is no id: found by the first test that builds the document
+		panic(err) // a constant of this package is not an id: the first test that builds the document finds it
 	}
 	return id
 }

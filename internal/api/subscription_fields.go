@@ -15,8 +15,8 @@ type field struct {
 	isDefault func(s event.Subscription) bool
 }
 
-// subscriptionFields are all of them, in the order of the document. Headers and the secret are
-// ready to be stored when set is called: what [hidden] and null mean was decided before.
+// subscriptionFields lists all fields in the order of the document. When set is called, the headers
+// and the secret are final: [hidden] and null have been resolved.
 var subscriptionFields = []field{
 	{
 		"target_url",
@@ -30,7 +30,7 @@ var subscriptionFields = []field{
 				s.Secrets = []event.Secret{event.Secret(*in.Secret)}
 			}
 		},
-		func(event.Subscription) bool { return false }, // a PUT without one keeps it
+		func(event.Subscription) bool { return false }, // a PUT without a secret keeps it
 	},
 	{
 		"description",
@@ -85,14 +85,14 @@ var subscriptionFields = []field{
 		"body",
 		func(s *event.Subscription, in SubscriptionInput) {
 			if s.Body = event.Body(in.Body); s.Body == event.BodyEnvelope {
-				s.Body = "" // the default, kept in one form
+				s.Body = "" // the default is stored in one form
 			}
 		},
 		func(s event.Subscription) bool { return s.Body == "" },
 	},
 }
 
-// schedule is nil for the service's schedule, and empty for no retries.
+// schedule returns nil for the schedule of the service, and an empty policy for no retries.
 func schedule(seconds []float64) event.RetryPolicy {
 	if seconds == nil {
 		return nil
@@ -104,8 +104,8 @@ func schedule(seconds []float64) event.RetryPolicy {
 	return policy
 }
 
-// adviseReset warns of the fields that a PUT has set to their defaults because its body did not
-// give them a value: whoever wants to change one field alone is served by PATCH.
+// adviseReset warns about fields that a PUT has reset to their defaults because its body gave them
+// no value. Someone who wants to change a single field should use PATCH.
 func adviseReset(before, after event.Subscription, body members) []string {
 	var reset []string
 	for _, f := range subscriptionFields {
@@ -123,10 +123,10 @@ func adviseReset(before, after event.Subscription, body members) []string {
 	}
 }
 
-// members are those of a JSON object.
+// members are the members of a JSON object.
 type members map[string]jsontext.Value
 
-// has reports whether the object names the field, if only to say null.
+// has reports whether the object names the field, even if its value is null.
 func (m members) has(name string) bool { _, found := m[name]; return found }
 
 // hasValue reports whether the object has a value other than null for the field.

@@ -8,7 +8,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// hidden stands for a header's value that is not shown.
+// hidden replaces the value of a credential in a response.
 const hidden = "[hidden]"
 
 var credentialWords = []string{"auth", "cookie", "credential", "key", "password", "secret", "token"}
@@ -29,16 +29,16 @@ func hideCredentials(headers map[string]string) map[string]string {
 	return shown
 }
 
-// keepHidden puts the stored value back where a caller sends what was shown.
+// keepHidden replaces each [hidden] with the stored value of the same header.
 func keepHidden(given, stored map[string]string) (map[string]string, []event.FieldError) {
 	var faults []event.FieldError
 	kept := make(map[string]string, len(given))
-	for _, name := range slices.Sorted(maps.Keys(given)) { // the same mistakes in the same order every time
+	for _, name := range slices.Sorted(maps.Keys(given)) { // the same errors in the same order every time
 		value := given[name]
 		if value == hidden && isCredential(name) {
 			var found bool
 			if value, found = lookUp(stored, name); !found {
-				faults = append(faults, event.FieldError{Field: "headers." + event.Clip(name, event.MaxQuoted), Message: "is [hidden], which keeps a stored value, but none is stored; send the value"})
+				faults = append(faults, event.FieldError{Field: "headers." + event.Clip(name, event.MaxQuoted), Message: "is [hidden], which keeps the stored value, but there is no stored value; send the value"})
 			}
 		}
 		kept[name] = value

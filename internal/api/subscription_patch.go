@@ -12,20 +12,20 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// mergePatch is the media type of a PATCH (RFC 7396). application/json means the same here.
+// mergePatch is the media type of a PATCH (RFC 7396). application/json has the same meaning here.
 const mergePatch = "application/merge-patch+json"
 
-// SubscriptionPatchInput is a SubscriptionReplaceInput of which every field may be absent, and
-// then stays as it is.
+// SubscriptionPatchInput is a SubscriptionReplaceInput in which every field may be absent, and then
+// keeps its value.
 type SubscriptionPatchInput struct {
-	TargetURL string             `json:"target_url,omitempty" format:"uri" maxLength:"2048" doc:"Where events are sent: an http:// or https:// URL without user name or fragment."`
-	Headers   map[string]*string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Headers to set. A value of null removes a header, [hidden] keeps the stored value, and headers that are not named stay. null instead of the object removes all."`
+	TargetURL string             `json:"target_url,omitempty" format:"uri" maxLength:"2048" doc:"The URL of the endpoint: http:// or https://, without user name or fragment."`
+	Headers   map[string]*string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Headers to set. The value null removes a header, [hidden] keeps the stored value, and headers that are not named stay. null instead of the object removes all headers."`
 	SubscriptionReplaceInput
 }
 
 // patchSubscription changes the fields that the body names.
 func (a *api) patchSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	stored, wanted, err := a.toChange(r, path)
+	stored, wanted, err := a.subscriptionToChange(r, path)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (a *api) patchSubscription(w http.ResponseWriter, r *http.Request, path par
 		if err != nil {
 			return err
 		}
-		s.Revision = stored.Revision // what was read is written back, if nobody has changed it since
+		s.Revision = stored.Revision // the store fails if someone has changed it since it was read
 		if s, err = a.Subscriptions.ReplaceSubscription(r.Context(), s); err != nil {
 			return err
 		}
@@ -56,8 +56,7 @@ func (a *api) patchSubscription(w http.ResponseWriter, r *http.Request, path par
 	})
 }
 
-// isMergePatch leaves out other kinds of JSON, as JSON Patch, which would be read as something
-// that they do not say.
+// isMergePatch rejects other kinds of JSON, such as JSON Patch, which have a different meaning.
 func isMergePatch(contentType []string) bool {
 	if len(contentType) != 1 {
 		return false
@@ -87,10 +86,10 @@ func readPatch(body []byte) (patch, error) {
 	return patch{SubscriptionInput: in.SubscriptionInput, names: m, headers: in.Headers}, nil
 }
 
-// patched returns what is to be stored, and the input with what [hidden] stands for.
+// patched returns the subscription to store, and the input with each [hidden] resolved.
 func (a *api) patched(stored event.Subscription, p patch) (event.Subscription, SubscriptionInput, error) {
 	in, names := p.SubscriptionInput, p.names
-	if stored.Sealed != "" { // its headers can't be read, and would be lost
+	if stored.Sealed != "" { // its headers can't be decrypted, and would be lost
 		return stored, in, fmt.Errorf("%w: %s", event.ErrSealed, stored.Sealed)
 	}
 	removesSecret := names.has("secret") && in.Secret == nil
@@ -104,19 +103,19 @@ func (a *api) patched(stored event.Subscription, p patch) (event.Subscription, S
 		s.Secrets = []event.Secret{}
 	}
 	s.UpdatedAt = a.now()
-	if err := a.onlyNew(a.checkSubscription(s, in, faults), stored, names); err != nil {
+	if err := a.newFaults(a.checkSubscription(s, in, faults), stored, names); err != nil {
 		return s, in, err
 	}
 	if in.Secret == nil && !removesSecret {
-		s.Secrets = nil // the store keeps its own
+		s.Secrets = nil // the store keeps its secrets
 	}
 	return s, in, nil
 }
 
-// onlyNew leaves out of an InvalidError what a patch does not name and was wrong before. A
-// target that has been forbidden since, or a schedule for which the retention is too short now,
-// keeps nobody from making the subscription inactive.
-func (a *api) onlyNew(err error, stored event.Subscription, names members) error {
+// newFaults removes errors from an InvalidError that the patch does not name and that existed before.
+// For example, a target that has been forbidden since, or a schedule that is now too long for the
+// retention, does not prevent a patch from deactivating the subscription.
+func (a *api) newFaults(err error, stored event.Subscription, names members) error {
 	now, isInvalid := errors.AsType[*event.InvalidError](err)
 	before, wasInvalid := errors.AsType[*event.InvalidError](a.checkSubscription(stored, SubscriptionInput{}, nil))
 	if !isInvalid || !wasInvalid {
@@ -131,7 +130,7 @@ func (a *api) onlyNew(err error, stored event.Subscription, names members) error
 	return &event.InvalidError{Fields: left}
 }
 
-// mergeHeaders changes the headers that a patch names, in whatever case.
+// mergeHeaders applies a patch of headers. The case of their names does not matter.
 func mergeHeaders(patch map[string]*string, stored map[string]string) (map[string]string, []event.FieldError) {
 	var faults []event.FieldError
 	given, removed := map[string]string{}, map[string]bool{}
@@ -144,7 +143,7 @@ func mergeHeaders(patch map[string]*string, stored map[string]string) (map[strin
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if removed[strings.ToLower(name)] {
-			faults = append(faults, event.FieldError{Field: "headers." + event.Clip(name, event.MaxQuoted), Message: "is set and removed at once, in different case"})
+			faults = append(faults, event.FieldError{Field: "headers." + event.Clip(name, event.MaxQuoted), Message: "is both set and removed, in different case"})
 		}
 	}
 	merged, more := keepHidden(given, stored)

@@ -13,7 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// everySet is a subscription of which no field has its default.
+// everySet is a subscription in which no field has its default.
 const everySet = `{"target_url": "https://example.com/hook", "secret": "` + testSecret + `", "description": "orders", "event_types": ["a", "b.*"],
 	"is_active": false, "require_signature": true, "headers": {"X-Team": "shop", "Authorization": "` + testCredential + `"},
 	"timeout_seconds": 1.234567, "retry_schedule_seconds": [10, 60], "max_in_flight": 4, "rate_per_second": 20, "body": "data"}`
@@ -21,7 +21,7 @@ const everySet = `{"target_url": "https://example.com/hook", "secret": "` + test
 func TestPatch(t *testing.T) {
 	for _, c := range []struct {
 		reason, body string
-		want         map[string]any // the fields that change, and to what
+		want         map[string]any // the changed fields and their values
 	}{
 		{"nothing", `{}`, nil},
 		{"one field", `{"description": "new"}`, map[string]any{"description": "new"}},
@@ -85,7 +85,7 @@ func TestPatch(t *testing.T) {
 func TestPatchOfTheSecret(t *testing.T) {
 	for _, c := range []struct {
 		reason, body string
-		given, after []event.Secret // what the store is given, and what it then has
+		given, after []event.Secret // what the store gets, and what it then contains
 	}{
 		{"not named: the store keeps its own, whatever became of it meanwhile", `{"description": "x"}`, nil, []event.Secret{testSecret}},
 		{"null", `{"secret": null}`, []event.Secret{}, []event.Secret{}},
@@ -121,17 +121,17 @@ func plain(secrets []event.Secret) []string {
 	return texts
 }
 
-// A PATCH is refused in the words of a PUT, and then nothing of it is stored.
+// A PATCH is refused with the messages of a PUT, and nothing of it is stored.
 func TestBadPatches(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	for _, c := range badBodies {
 		if strings.Contains(c.reason, "is missing") || c.reason == "a header that is null" {
-			continue // which a patch may have
+			continue // a patch may have this
 		}
 		put, patch := s.do("PUT", "/subscriptions/"+id, c.body), s.do("PATCH", "/subscriptions/"+id, c.body)
 		if patch.status != c.status || patch.field(c.field) == "" || patch.json["detail"] != put.json["detail"] {
-			t.Errorf("%s: answers %d %s, and a PUT %s", c.reason, patch.status, patch.text, put.text)
+			t.Errorf("%s: responds with %d %s, and a PUT %s", c.reason, patch.status, patch.text, put.text)
 		}
 	}
 	for _, c := range []struct{ reason, body, field string }{
@@ -159,8 +159,8 @@ func TestBadPatches(t *testing.T) {
 	}
 }
 
-// What the settings of the service, or a release, have made wrong since does not stand in the
-// way of other changes.
+// A setting of the service or a new release may make stored fields invalid. That does not prevent
+// other changes.
 func TestPatchLooksAtWhatItChanges(t *testing.T) {
 	for _, c := range []struct {
 		reason, body string
@@ -179,7 +179,7 @@ func TestPatchLooksAtWhatItChanges(t *testing.T) {
 		stored := &s.memory.subscriptions[0]
 		stored.TargetURL, stored.RetrySchedule = "http://10.0.0.1/", event.RetryPolicy{999999 * time.Second}
 		if r := s.do("PATCH", "/subscriptions/"+id, c.body); r.status != c.status {
-			t.Errorf("%s: answers %d %s", c.reason, r.status, r.text)
+			t.Errorf("%s: responds with %d %s", c.reason, r.status, r.text)
 		}
 	}
 }
@@ -190,7 +190,7 @@ func TestPatchTakesMergePatchesOnly(t *testing.T) {
 	for _, media := range []string{"", "text/plain", "application/json-patch+json", "application/vnd.api+json", "application/merge-patch"} {
 		r := s.want(415, s.do("PATCH", "/subscriptions/"+id, `{"description": "x"}`, "Content-Type: "+media))
 		if detail, _ := r.json["detail"].(string); r.code() != "unsupported_media_type" || !strings.Contains(detail, "application/json") {
-			t.Errorf("%q answers %s", media, r.text)
+			t.Errorf("%q responds with %s", media, r.text)
 		}
 	}
 	r := s.do("PATCH", "/subscriptions/"+id, `[{"op": "remove", "path": "/description"}]`, "Content-Type: application/json-patch+json")
@@ -208,32 +208,32 @@ func TestPatchKeepsWhyItWasDisabled(t *testing.T) {
 	s.memory.subscriptions[0].Active, s.memory.subscriptions[0].DisabledReason = false, "the endpoint answered 410 Gone"
 	r := s.want(200, s.do("PATCH", "/subscriptions/"+id, `{"description": "x"}`))
 	if r.json["is_active"] != false || r.json["disabled_reason"] != "the endpoint answered 410 Gone" {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 	r = s.want(200, s.do("PATCH", "/subscriptions/"+id, `{"is_active": true}`))
 	if r.json["is_active"] != true || r.json["disabled_reason"] != nil || r.json["description"] != "x" {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 }
 
-// What can't be opened would be lost: its headers are not among what a patch could keep.
+// Headers that can't be decrypted would be lost, because a patch could not keep them.
 func TestPatchOfASealedSubscription(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	s.memory.subscriptions[0].Sealed = "its secrets are sealed with the master key abc"
 	for _, body := range []string{`{}`, `{"is_active": false}`, `{"secret": "another-secret-of-its-own", "headers": {}}`} {
 		if r := s.want(503, s.do("PATCH", "/subscriptions/"+id, body)); r.code() != "secrets_sealed" || s.memory.replaced.ID != (event.ID{}) {
-			t.Errorf("%s answers %s", body, r.text)
+			t.Errorf("%s responds with %s", body, r.text)
 		}
 	}
 }
 
 func TestReplaceSaysWhatItResets(t *testing.T) {
-	const every = "description, event_types, is_active, require_signature, headers, timeout_seconds, retry_schedule_seconds, max_in_flight, rate_per_second and body were reset to their defaults, because "
+	const allFields = "description, event_types, is_active, require_signature, headers, timeout_seconds, retry_schedule_seconds, max_in_flight, rate_per_second and body were reset to their defaults, because "
 	for _, c := range []struct{ reason, before, put, warns string }{
-		{"everything", everySet, minimal, every},
+		{"everything", everySet, minimal, allFields},
 		{"null is no value", everySet, `{` + good + `, "description": null, "event_types": null, "is_active": null, "require_signature": null, "headers": null, "timeout_seconds": null,
-			"retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null, "body": null}`, every},
+			"retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null, "body": null}`, allFields},
 		{"what is asked for is not a surprise", everySet, `{` + good + `, "description": "", "event_types": [], "is_active": true, "require_signature": false, "headers": {}, "timeout_seconds": 0,
 			"retry_schedule_seconds": [], "max_in_flight": 0, "rate_per_second": 0, "body": "envelope"}`, ""},
 		{"only the URL and the state", `{` + good + `, "event_types": ["a"], "headers": {"X-A": "1"}, "max_in_flight": 3}`, `{` + good + `, "is_active": false}`, "event_types, headers and max_in_flight were reset to their defaults, because "},
@@ -256,16 +256,16 @@ func TestReplaceSaysWhatItResets(t *testing.T) {
 func TestSecretThatIsHidden(t *testing.T) {
 	s := newServer(t)
 	if r := s.want(422, s.do("POST", "/subscriptions/", `{`+good+`, "secret": "[hidden]"}`)); r.field("secret") == "" {
-		t.Errorf("a create answers %s", r.text)
+		t.Errorf("a create responds with %s", r.text)
 	}
 	id := s.create(`{` + good + `, "secret": "` + testSecret + `"}`)
 	r := s.want(200, s.do("PUT", "/subscriptions/"+id, `{`+good+`, "secret": "[hidden]"}`))
 	if r.json["has_secret"] != true || r.json["warnings"] != nil || string(s.memory.subscriptions[0].Secrets[0]) != testSecret {
-		t.Errorf("a replace answers %s", r.text)
+		t.Errorf("a replace responds with %s", r.text)
 	}
 	other := s.create(minimal)
 	if r := s.want(422, s.do("PUT", "/subscriptions/"+other, `{`+good+`, "secret": "[hidden]"}`)); r.field("secret") == "" {
-		t.Errorf("a replace that keeps what never was answers %s", r.text)
+		t.Errorf("a replace that keeps what never was responds with %s", r.text)
 	}
 }
 
@@ -289,7 +289,7 @@ func FuzzPatchBody(f *testing.F) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, req)
 		if w.Code != 200 && w.Code != 400 && w.Code != 413 && w.Code != 422 {
-			t.Errorf("answers %d %s", w.Code, w.Body)
+			t.Errorf("responds with %d %s", w.Code, w.Body)
 		}
 		if strings.Contains(w.Body.String(), testCredential) && !strings.Contains(string(body), testCredential) {
 			t.Errorf("shows a credential: %s", w.Body)
@@ -300,14 +300,14 @@ func FuzzPatchBody(f *testing.F) {
 	})
 }
 
-// Every field that can be set is in the table that sets it, and every field that a read shows
-// can be sent back.
+// The table of fields contains every settable field, and every field of a response can be sent
+// back.
 func TestFieldsAreComplete(t *testing.T) {
 	var table []string
 	for _, f := range subscriptionFields {
 		table = append(table, f.name)
 	}
-	input := names(fieldsByName(&SubscriptionInput{}))
+	input := sortedNames(fieldsByName(&SubscriptionInput{}))
 	if diff := cmp.Diff(input, slices.Sorted(slices.Values(table))); diff != "" {
 		t.Errorf("subscriptionFields is not SubscriptionInput: %s", diff)
 	}

@@ -9,19 +9,19 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// PauseInput is the body of a pause, which may be left out.
+// PauseInput is the body of a pause. The body is optional.
 type PauseInput struct {
-	Reason string `json:"reason,omitempty" nullable:"true" maxLength:"500" doc:"Why, for the people who see that it is paused."`
+	Reason string `json:"reason,omitempty" nullable:"true" maxLength:"500" doc:"Why the subscription is paused, for people who see that it is."`
 }
 
-// anonymous is who pauses a subscription where no key is needed.
+// anonymous is who pauses a subscription if no key is needed.
 const anonymous = "anonymous"
 
-// pauseSubscription makes deliveries wait. A pause of a paused subscription keeps its time. Only
-// with a reason does it replace who paused it and why: whoever repeats a pause without one does
-// not mean to wipe what another has written.
+// pauseSubscription pauses a subscription. Pausing it again does not change the time. It changes
+// who paused it and why only if it gives a reason: someone who repeats a pause without a reason
+// does not mean to erase what another person wrote.
 func (a *api) pauseSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	s, err := a.existing(r, path)
+	s, err := a.subscriptionInPath(r, path)
 	if err != nil {
 		return err
 	}
@@ -35,27 +35,27 @@ func (a *api) pauseSubscription(w http.ResponseWriter, r *http.Request, path par
 	}
 	if !s.Paused() || in.Reason != "" {
 		if s, err = a.Subscriptions.PauseSubscription(r.Context(), s.ID, p); err != nil {
-			return a.notHere(r.Context(), err, aSubscription, s.ID)
+			return a.notFoundProblem(r.Context(), err, aSubscription, s.ID)
 		}
 	}
 	return writeSubscription(w, http.StatusOK, s, SubscriptionInput{}, nil)
 }
 
-// resumeSubscription ends a pause. Without one, it changes nothing.
+// resumeSubscription ends a pause. If the subscription is not paused, it changes nothing.
 func (a *api) resumeSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	s, err := a.existing(r, path)
+	s, err := a.subscriptionInPath(r, path)
 	if err != nil {
 		return err
 	}
 	after, err := a.Subscriptions.ResumeSubscription(r.Context(), s.ID, a.now())
 	if err != nil {
-		return a.notHere(r.Context(), err, aSubscription, s.ID)
+		return a.notFoundProblem(r.Context(), err, aSubscription, s.ID)
 	}
 	return writeSubscription(w, http.StatusOK, after, SubscriptionInput{}, nil)
 }
 
-// readOptional reads a JSON object into the struct that in points to, unless the request has no
-// body at all.
+// readOptional reads a JSON object into the struct that in points to. It does nothing if the
+// request has no body.
 func (a *api) readOptional(r *http.Request, in any) error {
 	if r.ContentLength == 0 {
 		return nil
@@ -73,18 +73,18 @@ func (a *api) pauseOperations(types huma.Registry) []operation {
 		{needs: event.ScopeAdmin, serve: a.pauseSubscription, Operation: huma.Operation{
 			OperationID: "pauseSubscription", Method: http.MethodPost, Path: "/subscriptions/{id}/pause",
 			Tags: []string{tagSubscriptions}, Summary: "Pause the deliveries of a subscription",
-			Description: "Events are accepted as before, and their deliveries wait until the subscription is resumed; settings stay as they are. Requests that are in flight end. Another one may still start for up to 5 s after the response, on nodes that hints do not reach. Deliveries that have waited for longer than the log retention are cancelled. To pause a paused subscription changes nothing; with a reason, it replaces paused_by and paused_reason.",
+			Description: "Events are still accepted, but their deliveries wait until the subscription is resumed. Its settings do not change. Requests in flight are not aborted, and a node that hints do not reach may start requests for up to 5 s after the response. Deliveries that wait for longer than LOG_RETENTION are cancelled. Pausing a paused subscription changes nothing, except that a reason replaces paused_by and paused_reason.",
 			RequestBody: body,
 			Responses: responses(map[string]*huma.Response{
-				"200": withETag(answer(types, "The subscription, which is paused.", paused)),
+				"200": withETag(jsonResponse(types, "The paused subscription.", paused)),
 			}, 400, 404, 408, 413, 415, 422),
 		}},
 		{needs: event.ScopeAdmin, serve: a.resumeSubscription, Operation: huma.Operation{
 			OperationID: "resumeSubscription", Method: http.MethodPost, Path: "/subscriptions/{id}/resume",
 			Tags: []string{tagSubscriptions}, Summary: "Resume the deliveries of a subscription",
-			Description: "What has waited is delivered: what was due first comes first, at the rate and concurrency of the subscription. To resume a subscription that is not paused changes nothing. It needs no body.",
+			Description: "Waiting deliveries continue in the order in which they became due, at the rate and concurrency of the subscription. Resuming a subscription that is not paused changes nothing. The request needs no body.",
 			Responses: responses(map[string]*huma.Response{
-				"200": withETag(answer(types, "The subscription, which is not paused.", exampleSubscription())),
+				"200": withETag(jsonResponse(types, "The resumed subscription.", exampleSubscription())),
 			}, 404),
 		}},
 	}

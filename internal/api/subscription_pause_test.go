@@ -17,7 +17,7 @@ func TestPauseAndResume(t *testing.T) {
 	var since any
 	for _, c := range []struct {
 		reason, action, body string
-		by, why              any // what is shown; nil, nil: not paused
+		by, why              any // in the response; nil and nil: not paused
 	}{
 		{"resumed although it is not paused", "resume", ``, nil, nil},
 		{"paused", "pause", `{"reason": "maintenance"}`, "ops", "maintenance"},
@@ -52,7 +52,7 @@ func TestPauseAndResume(t *testing.T) {
 	if r := s.want(200, s.do("PUT", path, minimal)); r.json["paused_at"] == nil {
 		t.Errorf("a replace resumes: %s", r.text)
 	}
-	s.ingest(id) // answered 202 as ever
+	s.ingest(id) // still gets a 202
 	if etag != `"1"` {
 		t.Errorf("the ETag was %s", etag)
 	}
@@ -63,18 +63,18 @@ func TestPausesDoNotChangeTheETag(t *testing.T) {
 	path := "/subscriptions/" + s.create(minimal)
 	for _, action := range []string{"/pause", "/resume"} {
 		if r := s.want(200, s.do("POST", path+action, "")); r.header.Get("ETag") != `"1"` {
-			t.Errorf("%s answers with the ETag %s", action, r.header.Get("ETag"))
+			t.Errorf("%s responds with the ETag %s", action, r.header.Get("ETag"))
 		}
 		s.want(200, s.do("GET", path, ""))
 	}
 	s.want(200, s.do("PUT", path, minimal, `If-Match: "1"`))
 }
 
-func TestPausedByNobodyWithAName(t *testing.T) {
+func TestPausedByAnonymous(t *testing.T) {
 	s := newServer(t)
 	r := s.want(200, s.do("POST", "/subscriptions/"+s.create(minimal)+"/pause/", ""))
 	if r.json["paused_by"] != "anonymous" {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 }
 
@@ -110,7 +110,7 @@ func TestBadPauses(t *testing.T) {
 	s.want(405, s.do("GET", "/subscriptions/"+id+"/pause", ""))
 }
 
-// curl -X POST sends no body, and curl -d "" an empty one that says to be a form.
+// curl -X POST sends no body, and curl -d "" sends an empty body with the type of a form.
 func TestAPauseNeedsNoBody(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
@@ -123,7 +123,7 @@ func TestAPauseNeedsNoBody(t *testing.T) {
 			w := httptest.NewRecorder()
 			s.Config.Handler.ServeHTTP(w, req)
 			if w.Code != 200 {
-				t.Errorf("%s with the type %q answers %d %s", action, header, w.Code, w.Body)
+				t.Errorf("%s with the type %q responds with %d %s", action, header, w.Code, w.Body)
 			}
 		}
 	}

@@ -17,7 +17,7 @@ func (a *api) createSubscription(w http.ResponseWriter, r *http.Request, _ param
 	now := a.now()
 	s := event.Subscription{ID: event.NewID(now), CreatedAt: now, UpdatedAt: now, Revision: 1}
 	faults := in.keepHidden(s)
-	s = in.apply(s, every)
+	s = in.apply(s, allFields)
 	if err := a.checkSubscription(s, in, faults); err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func (a *api) listSubscriptions(w http.ResponseWriter, r *http.Request, _ params
 	if err != nil {
 		return err
 	}
-	found, next := cut(found, p, func(s event.Subscription) event.ID { return s.ID })
+	found, next := cutPage(found, p, func(s event.Subscription) event.ID { return s.ID })
 	list := SubscriptionList{Data: make([]Subscription, len(found)), Next: next}
 	for i, s := range found {
 		list.Data[i] = show(s)
@@ -46,7 +46,7 @@ func (a *api) listSubscriptions(w http.ResponseWriter, r *http.Request, _ params
 }
 
 func (a *api) getSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	s, err := a.existing(r, path)
+	s, err := a.subscriptionInPath(r, path)
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (a *api) getSubscription(w http.ResponseWriter, r *http.Request, path param
 }
 
 func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	stored, wanted, err := a.toChange(r, path)
+	stored, wanted, err := a.subscriptionToChange(r, path)
 	if err != nil {
 		return err
 	}
@@ -85,28 +85,28 @@ func (a *api) replaceSubscription(w http.ResponseWriter, r *http.Request, path p
 	})
 }
 
-// replaced returns what is to be stored.
+// replaced returns the subscription to store.
 func (a *api) replaced(stored event.Subscription, in *SubscriptionInput) (event.Subscription, error) {
 	faults := in.keepHidden(stored)
 	if stored.Sealed != "" {
-		if in.Secret == nil { // it would keep what nobody can read, and lose the headers
+		if in.Secret == nil { // would keep a secret that can't be decrypted, and lose the headers
 			return stored, fmt.Errorf("%w: %s", event.ErrSealed, stored.Sealed)
 		}
 		stored.Sealed = ""
 	}
-	s := in.apply(stored, every)
+	s := in.apply(stored, allFields)
 	s.UpdatedAt = a.now()
 	if err := a.checkSubscription(s, *in, faults); err != nil {
 		return s, err
 	}
 	if in.Secret == nil {
-		s.Secrets = nil // the store keeps its own, whatever became of them meanwhile
+		s.Secrets = nil // the store keeps its secrets, even if they changed in the meantime
 	}
 	return s, nil
 }
 
 func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, path params) error {
-	stored, wanted, err := a.toChange(r, path)
+	stored, wanted, err := a.subscriptionToChange(r, path)
 	if err != nil {
 		return err
 	}
@@ -119,33 +119,33 @@ func (a *api) deleteSubscription(w http.ResponseWriter, r *http.Request, path pa
 	})
 }
 
-// existing is the subscription that the path names, unless only its history is left.
-func (a *api) existing(r *http.Request, path params) (event.Subscription, error) {
+// subscriptionInPath returns the subscription that the path names. A deleted one is not found.
+func (a *api) subscriptionInPath(r *http.Request, path params) (event.Subscription, error) {
 	id, err := path.id("id")
 	if err != nil {
 		return event.Subscription{}, err
 	}
-	return a.living(r.Context(), id)
+	return a.liveSubscription(r.Context(), id)
 }
 
-// living reads a subscription, unless only its history is left.
-func (a *api) living(ctx context.Context, id event.ID) (event.Subscription, error) {
+// liveSubscription reads a subscription. A deleted one is not found.
+func (a *api) liveSubscription(ctx context.Context, id event.ID) (event.Subscription, error) {
 	s, err := a.Subscriptions.Subscription(ctx, id)
 	if err == nil && s.Deleted() {
 		err = fmt.Errorf("%w: subscription %s was deleted", event.ErrNotFound, s.ID)
 	}
-	return s, a.notHere(ctx, err, aSubscription, id)
+	return s, a.notFoundProblem(ctx, err, aSubscription, id)
 }
 
-// toChange is the subscription that the path names, if it is as the request wants it.
-func (a *api) toChange(r *http.Request, path params) (event.Subscription, precondition, error) {
-	s, err := a.existing(r, path)
+// subscriptionToChange returns the subscription that the path names, if it meets the request's precondition.
+func (a *api) subscriptionToChange(r *http.Request, path params) (event.Subscription, precondition, error) {
+	s, err := a.subscriptionInPath(r, path)
 	if err != nil {
 		return s, precondition{}, err
 	}
 	wanted, err := readPrecondition(r.Header)
 	if err == nil {
-		_, err = wanted.revision(s) // before the body is looked at
+		_, err = wanted.revision(s) // before the body is read
 	}
 	return s, wanted, err
 }
@@ -160,8 +160,7 @@ func (a *api) readInto(r *http.Request, in any) error {
 	return decode(body.bytes, in)
 }
 
-// checkSubscription gathers everything that is wrong, so that a caller learns it
-// all at once.
+// checkSubscription collects everything that is wrong, so that a caller learns it all at once.
 func (a *api) checkSubscription(s event.Subscription, in SubscriptionInput, faults []event.FieldError) error {
 	var invalid *event.InvalidError
 	if err := s.Check(a.Retention); errors.As(err, &invalid) {
@@ -175,7 +174,7 @@ func (a *api) checkSubscription(s event.Subscription, in SubscriptionInput, faul
 		}
 	}
 	if in.Secret != nil && *in.Secret != "" {
-		if problem := event.CheckSecretText(*in.Secret); problem != "" && len(*in.Secret) <= event.MaxSecretBytes { // Check names one that is too long
+		if problem := event.CheckSecretText(*in.Secret); problem != "" && len(*in.Secret) <= event.MaxSecretBytes { // Check reports a secret that is too long
 			faults = append(faults, event.FieldError{Field: "secret", Message: problem})
 		}
 	}

@@ -68,19 +68,19 @@ func TestNoRetriesIsNotTheServicesSchedule(t *testing.T) {
 	}
 }
 
-func TestWhatIsTakenWithAWarning(t *testing.T) {
+func TestWarnings(t *testing.T) {
 	for _, c := range []struct {
 		reason, body string
-		warned       []string // how each warning begins
+		warned       []string // beginning of each warning
 	}{
 		{"nothing to warn of", `"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"`, nil},
 		{"a text that could be guessed", `"secret": "my_secret_key"`, []string{"secret does not begin with whsec_", "secret is shorter than 16 bytes"}},
 		{"a text", `"secret": "0123456789abcdef"`, []string{"secret does not begin with whsec_"}},
 		{"a key of 5 bytes", `"secret": "whsec_c2hvcnQ="`, []string{"secret is shorter than 16 bytes"}},
-		{"a key of 16 bytes", `"secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="`, []string{"secret holds a key of 16 bytes"}},
+		{"a key of 16 bytes", `"secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="`, []string{"secret has a key of 16 bytes"}},
 		{"every event", `"event_types": ["*"]`, nil},
 		{"a type of that name", `"event_types": ["all.users"]`, nil},
-		{"all", `"event_types": ["all"]`, []string{`event_types[0] is "all", which is only wanted by events of that very type`}},
+		{"all", `"event_types": ["all"]`, []string{`event_types[0] is "all", which matches only events of exactly that type`}},
 		{"any, in capitals, beside another", `"event_types": ["user.created", "ANY"]`, []string{`event_types[1] is "ANY"`}},
 		{"everything", `"event_types": ["Everything"]`, []string{`event_types[0] is "Everything"`}},
 	} {
@@ -97,7 +97,7 @@ func TestWhatIsTakenWithAWarning(t *testing.T) {
 		}
 		r = s.want(200, s.do("GET", "/subscriptions/"+r.json["id"].(string), ""))
 		if _, warned := r.json["warnings"]; warned || strings.Contains(r.text, "my_secret_key") {
-			t.Errorf("a read answers %s", r.text)
+			t.Errorf("a read responds with %s", r.text)
 		}
 	}
 }
@@ -124,7 +124,7 @@ func TestReplaceGoesBackToDefaultsAndKeepsTheSecret(t *testing.T) {
 	}
 }
 
-func TestWhatWasReadCanBeSentBack(t *testing.T) {
+func TestReadSubscriptionCanBeSentBack(t *testing.T) {
 	s := newServer(t)
 	id := s.create(`{"target_url": "https://example.com/hook", "secret": "short", "event_types": ["a.*"], "retry_schedule_seconds": [], "max_in_flight": 2,
 		"headers": {"X-Api-Key": "` + testCredential + `", "Cookie": "` + testCredential + `", "X-Note": "[hidden]"}}`)

@@ -11,28 +11,28 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// cleanTarget is a target URL as it is kept and shown: without blanks and line ends
-// around it, and with an international host name in its ASCII form (UTS 46), so that
-// everything behind the API judges and calls one and the same text. The warnings say
-// what was changed. What it can't mend stays as it is, for event.CheckTarget to name.
+// cleanTarget returns a target URL as it is stored and shown: without white space around it, and
+// with an international host name in its ASCII form (UTS 46), so that everything behind the API
+// judges and calls the same text. The warnings name the changes. A URL that it can't mend stays as
+// it is, for event.CheckTarget to report.
 func cleanTarget(raw string) (clean string, warnings []string) {
 	clean = strings.Trim(raw, " \t\r\n\v\f")
 	if clean == "" {
 		return raw, nil
 	}
 	if clean != raw {
-		warnings = append(warnings, "target_url had blanks or line ends around it, which were removed")
+		warnings = append(warnings, "target_url had white space around it, which was removed")
 	}
 	if ascii, host, to := asciiTarget(clean); to != "" {
 		clean = ascii
-		warnings = append(warnings, fmt.Sprintf("target_url has the international host name %q, which is called and shown as %s", event.Clip(host, 253), to))
+		warnings = append(warnings, fmt.Sprintf("target_url has the international host name %q; it is stored and called as %s", event.Clip(host, 253), to))
 	}
 	return clean, warnings
 }
 
-// asciiTarget writes the host of a URL in its ASCII form, and returns both; to is "" if
-// nothing is to be converted, or can be. Nothing invisible is dropped from a host: a
-// person who reads it would not know.
+// asciiTarget converts the host of a URL to its ASCII form, and returns the URL and both forms of
+// the host. to is "" if there is nothing to convert, or the host can't be converted. A host with
+// invisible characters is not converted: a person who reads it would not see what was dropped.
 func asciiTarget(raw string) (ascii, host, to string) {
 	u, err := url.Parse(raw)
 	if err != nil || u.User != nil || len(raw) > event.MaxTargetURL {
@@ -58,8 +58,8 @@ func asciiTarget(raw string) (ascii, host, to string) {
 	return raw[:begin] + to + port + raw[end:], host, to
 }
 
-// isInvisible is true of characters that UTS 46 ignores, but for the joiners that some
-// scripts need.
+// isInvisible reports whether UTS 46 ignores a character, except for the joiners that some scripts
+// need.
 func isInvisible(c rune) bool {
 	return unicode.Is(unicode.Cf, c) && c != '\u200c' && c != '\u200d'
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func TestCleanTarget(t *testing.T) {
-	const trimmed = "target_url had blanks or line ends around it"
+	const trimmed = "target_url had white space around it"
 	long := "https://bücher.example/" + strings.Repeat("x", event.MaxTargetURL)
 	tests := []struct{ reason, raw, want, warning string }{
 		{"nothing to do", "https://example.com/hook", "https://example.com/hook", ""},
@@ -20,7 +20,7 @@ func TestCleanTarget(t *testing.T) {
 		{"a blank within stays, to be named", "https://example.com/a b", "https://example.com/a b", ""},
 		{"a byte order mark stays, to be named", "\ufeffhttps://example.com/", "\ufeffhttps://example.com/", ""},
 
-		{"an umlaut", "http://bücher.example/", "http://xn--bcher-kva.example/", `"bücher.example", which is called and shown as xn--bcher-kva.example`},
+		{"an umlaut", "http://bücher.example/", "http://xn--bcher-kva.example/", `"bücher.example"; it is stored and called as xn--bcher-kva.example`},
 		{"in two characters", "http://bu\u0308cher.example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
 		{"in capitals", "http://BÜCHER.example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
 		{"a port, a path and a query", "https://bücher.example:8443/a%2Fb?q=%20#x", "https://xn--bcher-kva.example:8443/a%2Fb?q=%20#x", "xn--bcher-kva.example"},
@@ -33,8 +33,8 @@ func TestCleanTarget(t *testing.T) {
 		{"converted already", "http://xn--bcher-kva.example/", "http://xn--bcher-kva.example/", ""},
 		{"with a line end, too", "http://bücher.example/\n", "http://xn--bcher-kva.example/", trimmed},
 		{"an ideographic full stop", "http://bücher。example/", "http://xn--bcher-kva.example/", "xn--bcher-kva.example"},
-		{"full-width digits are an address", "http://１２７.0.0.1/", "http://127.0.0.1/", `"１２７.0.0.1", which is called and shown as 127.0.0.1`},
-		{"letters in circles", "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", "http://localhost/", "called and shown as localhost"},
+		{"full-width digits are an address", "http://１２７.0.0.1/", "http://127.0.0.1/", `"１２７.0.0.1"; it is stored and called as 127.0.0.1`},
+		{"letters in circles", "http://ⓛⓞⓒⓐⓛⓗⓞⓢⓣ/", "http://localhost/", "stored and called as localhost"},
 
 		{"a soft hyphen", "http://local\u00adhost/", "http://local\u00adhost/", ""},
 		{"a zero-width space", "http://bü\u200bcher.example/", "http://bü\u200bcher.example/", ""},
@@ -64,13 +64,13 @@ func TestCleanTarget(t *testing.T) {
 	}
 }
 
-// What was changed is shown, stored, and found again when it is sent back.
+// A converted URL is shown, stored, and recognized when it is sent back.
 func TestAnInternationalHostIsShownAsItIsCalled(t *testing.T) {
 	s := newServer(t)
 	r := s.want(201, s.do("POST", "/subscriptions/", `{"target_url": " http://bücher.example/hook\n"}`))
 	const want = "http://xn--bcher-kva.example/hook"
 	if r.json["target_url"] != want || s.memory.subscriptions[0].TargetURL != want || len(r.json["warnings"].([]any)) != 2 {
-		t.Errorf("answers %s", r.text)
+		t.Errorf("responds with %s", r.text)
 	}
 	r = s.want(200, s.do("PUT", "/subscriptions/"+r.json["id"].(string), r.text))
 	if _, warned := r.json["warnings"]; r.json["target_url"] != want || warned {

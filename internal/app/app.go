@@ -1,9 +1,8 @@
-// Package app joins the stations into the service: it opens the store, wires
-// ingest, dispatch, send and the API together, listens, and stops everything in
-// the right order. It is the only package that knows all the others, and holds no
-// rule of its own.
+// Package app assembles the service. It opens the store, connects ingest, dispatch, send and the
+// API, listens, and stops everything in the right order. It is the only package that knows all
+// others, and it contains no rules of its own.
 //
-// Start with New for what there is, and Run for its life.
+// Start with New, which builds an App, and Run, which runs it.
 package app
 
 import (
@@ -31,19 +30,20 @@ import (
 )
 
 const (
-	// lease is how long a delivery is a node's own without a sign of life. It bounds
-	// how long a dead node's work waits.
+	// lease is how long a claim of a node lasts without renewal, and so how long the work of a dead
+	// node waits.
 	lease = 12 * time.Second
-	// laneDepth is how many deliveries of one subscription wait in memory, and buffered
-	// and bufferedBytes how many in all; the rest waits in the database.
+	// laneDepth is how many deliveries of one subscription are held in memory. buffered and
+	// bufferedBytes limit all lanes together. Other deliveries wait in the database.
 	laneDepth     = 512
 	buffered      = 16_384
 	bufferedBytes = 64 << 20
-	// gather is how long the outcome of an attempt may wait for others before it is recorded.
+	// gather is how long the outcome of an attempt may wait for other outcomes before it is
+	// recorded.
 	gather = 2 * time.Millisecond
 )
 
-// NewLogger makes the log that the settings ask for.
+// NewLogger returns a logger with the level and format of the settings.
 func NewLogger(w io.Writer, cfg config.Config) *slog.Logger {
 	return telemetry.NewLogger(w, cfg.LogLevel, cfg.LogFormat)
 }
@@ -53,19 +53,19 @@ type App struct {
 	cfg        config.Config
 	log        *slog.Logger
 	store      *store.Cached
-	sealed     *store.Sealed // what the cache stands before
+	sealed     *store.Sealed // the store behind the cache
 	metrics    *telemetry.Metrics
 	sender     *send.Sender
-	dispatcher *dispatch.Dispatcher // nil where another node delivers
-	passOn     *redis.Handoff       // nil where this node delivers, and without Redis
-	brake      *ingest.Brake        // nil where this node delivers
+	dispatcher *dispatch.Dispatcher // nil on an API node
+	passOn     *redis.Handoff       // nil on a node that delivers, and without Redis
+	brake      *ingest.Brake        // nil on a node that delivers
 	redis      *redis.Client        // nil without Redis
 	retention  retention.Retention
 	health     *health
 	outage     *outage
-	backlog    *ingest.Backlog // nil where no events are taken in
-	keys       *keyring        // nil where nobody calls the API
-	others     store.Listener  // nil if there can be no other node
+	backlog    *ingest.Backlog // nil on a worker
+	keys       *keyring        // nil on a worker
+	others     store.Listener  // nil if the database supports only one node
 	stopping   atomic.Bool
 	makeAPI    func(api.Options) (http.Handler, error)
 
@@ -73,19 +73,19 @@ type App struct {
 	cleanups []cleanup
 }
 
-// server is an HTTP server with the listener it serves.
+// server is an HTTP server and its listener.
 type server struct {
 	http     *http.Server
 	listener net.Listener
 }
 
-// New opens the store and the listeners. The addresses are final when it returns;
-// nothing is answered before Run.
+// New opens the store and the listeners. When it returns, the addresses are final, but nothing is
+// served before Run.
 func New(ctx context.Context, cfg config.Config, version string, log *slog.Logger) (*App, error) {
 	return open(ctx, &App{cfg: cfg, log: log, makeAPI: api.New}, version)
 }
 
-// open opens what a needs, or leaves nothing open.
+// open opens everything that a needs. If it fails, it leaves nothing open.
 func open(ctx context.Context, a *App, version string) (_ *App, err error) {
 	defer func() {
 		if err != nil {
@@ -100,7 +100,7 @@ func open(ctx context.Context, a *App, version string) (_ *App, err error) {
 	a.onClose("the database", database.Close)
 	a.others, _ = database.(store.Listener)
 	a.sealed = store.WithSeal(database, a.cfg.MasterKeys)
-	if a.store, err = store.WithCache(a.sealed, a.tellOthers); err != nil {
+	if a.store, err = store.WithCache(a.sealed, a.announceChange); err != nil {
 		return nil, err
 	}
 	if a.cfg.Redis != "" {
@@ -129,12 +129,12 @@ func open(ctx context.Context, a *App, version string) (_ *App, err error) {
 	return a, nil
 }
 
-// logCopy says why the start takes longer than usual.
+// logCopy explains why the start takes longer than usual.
 func (a *App) logCopy(to string, size int64) {
 	a.log.Info("copying the database before its tables are changed", "to", to, "bytes", size)
 }
 
-// handler is the API, or of a worker what it answers to probes.
+// handler returns the handler of the API, or that of a worker's probes.
 func (a *App) handler(ctx context.Context, version string) (http.Handler, error) {
 	if a.cfg.Role == config.RoleWorker {
 		return api.NewProbes(api.Options{Version: version, Health: a.health.report, Ready: a.ready, Log: a.log})
@@ -166,13 +166,13 @@ func (a *App) handler(ctx context.Context, version string) (http.Handler, error)
 	})
 }
 
-// refused counts a request that was answered with a problem.
+// refused counts a problem response.
 func (a *App) refused(status int) {
 	a.metrics.Refused(status)
 	a.outage.countRefused(status)
 }
 
-// assemble makes what delivers, unless other nodes do.
+// assemble creates the parts that deliver, unless other nodes do that.
 func (a *App) assemble(version string) error {
 	a.retention = retention.Retention{Store: a.store, Keep: a.cfg.Retention, Log: a.log}
 	if a.cfg.Role == config.RoleAPI {
@@ -197,7 +197,7 @@ func (a *App) assemble(version string) error {
 			LaneDepth: laneDepth, Buffered: buffered, BufferedBytes: bufferedBytes,
 		},
 		Lease: lease,
-		Grace: a.drain(), Gather: gather,
+		Grace: a.drainPeriod(), Gather: gather,
 	}
 	if a.redis != nil {
 		options.RateLimiter = a.redis
@@ -209,8 +209,8 @@ func (a *App) assemble(version string) error {
 	return nil
 }
 
-// guard is the one that judges targets, when a subscription is made and when it is
-// called.
+// guard returns the guard that checks target addresses, both when a subscription is created and
+// when it is called.
 func (a *App) guard() *send.Guard {
 	return send.NewGuard(send.Rules{
 		Allow: a.cfg.AllowTargets, Deny: a.cfg.DenyTargets,
@@ -218,12 +218,12 @@ func (a *App) guard() *send.Guard {
 	})
 }
 
-// listen opens a listener. The time-outs bound what a slow or silent client can
-// hold: its headers, its whole request, our answer, and an idle connection.
+// listen opens a listener. The timeouts limit what a slow or silent client can hold up: its
+// headers, its whole request, the response, and an idle connection.
 func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("something else listens on %s already: stop it, or choose another address with %s", addr, setting)
+		return fmt.Errorf("can't listen on %s, because another process does: stop that process, or choose another address with %s", addr, setting)
 	}
 	if err != nil {
 		return fmt.Errorf("can't listen on %s (%s): %w", addr, setting, err)
@@ -236,21 +236,21 @@ func (a *App) listen(ctx context.Context, setting, addr string, h http.Handler) 
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
-		WriteTimeout:      2 * time.Minute, // a profile of the admin address takes its time
+		WriteTimeout:      2 * time.Minute, // a profile from the admin address takes long
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
-		ConnState:         noteState,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // clients that break off are no errors of ours
+		ConnState:         trackState,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // a client that disconnects is not an error of the service
 	}
-	bounded := &crowd{Listener: l, most: int64(a.cfg.MaxConnections), patience: usualPatience, refused: a.metrics.Crowded}
+	bounded := &limitListener{Listener: l, limit: int64(a.cfg.MaxConnections), patience: usualPatience, refused: a.metrics.ConnectionRefused}
 	a.servers = append(a.servers, server{s, bounded})
 	return nil
 }
 
-// Addr is where the API listens.
+// Addr returns the address of the API.
 func (a *App) Addr() string { return a.servers[0].listener.Addr().String() }
 
-// AdminAddr is where metrics and profiles are, or "".
+// AdminAddr returns the address of metrics and profiles, or "".
 func (a *App) AdminAddr() string {
 	if len(a.servers) < 2 {
 		return ""
@@ -258,8 +258,8 @@ func (a *App) AdminAddr() string {
 	return a.servers[1].listener.Addr().String()
 }
 
-// Account counts the deliveries that the database keeps, by the name of their
-// status. Their sum is what was accepted, as long as nothing has been deleted.
+// Account counts the deliveries in the database by the name of their status. Their sum is the
+// number of accepted deliveries, as long as none has been deleted.
 func (a *App) Account(ctx context.Context) (map[string]int, error) {
 	counts, err := a.store.Count(ctx)
 	account := make(map[string]int, len(counts))
@@ -269,21 +269,20 @@ func (a *App) Account(ctx context.Context) (map[string]int, error) {
 	return account, err
 }
 
-// Store is the database, for tests that audit a running instance.
+// Store returns the database, for tests that audit a running instance.
 func (a *App) Store() store.Store { return a.store }
 
-// Run serves until ctx ends, then stops within the grace, in order: /readyz says
-// no, then no new events and no new claims, attempts under way to their end, their
-// outcomes to disk, the file closed. It returns what made it stop early, if
-// something did.
+// Run serves until ctx ends, and then stops within ShutdownGrace: first /readyz fails, then no new
+// events are accepted and no new deliveries claimed, attempts in flight end, their outcomes are
+// stored, and the database is closed. Run returns the error that made it stop early, or nil.
 func (a *App) Run(ctx context.Context) error {
 	defer a.close()
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 
-	hints := together(a.hintParts()...)
-	work := together(a.workParts()...)
-	doors := together(a.doorParts()...)
+	hints := startGroup(a.hintParts()...)
+	work := startGroup(a.workParts()...)
+	inlets := startGroup(a.inletParts()...)
 	for _, s := range a.servers {
 		go func() {
 			if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -291,13 +290,13 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		}()
 	}
-	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", a.whatIsServed()...)
+	a.log.LogAttrs(ctx, slog.LevelInfo, "ready", a.servedAttrs()...)
 
 	for _, warning := range a.cfg.Warnings() {
 		a.log.WarnContext(ctx, warning)
 	}
 	if len(a.cfg.AllowTargets) > 0 {
-		a.log.InfoContext(ctx, "targets that are not public may be called", "networks", a.cfg.AllowTargets)
+		a.log.InfoContext(ctx, "some targets that are not public are allowed", "networks", a.cfg.AllowTargets)
 	}
 	if a.sender != nil && a.cfg.Proxy.Addr != "" {
 		a.log.InfoContext(ctx, "targets are called through a proxy", "proxy", a.cfg.Proxy.String())
@@ -307,19 +306,19 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.WarnContext(ctx, warning)
 	}
 	if !a.cfg.MasterKeys.Seals() && !a.cfg.Dev {
-		a.log.WarnContext(ctx, "secrets are kept in the database as they are, for whoever can read it or a backup of it: set HOOKFERRY_MASTER_KEY to what `openssl rand -base64 32` prints, to seal them")
+		a.log.WarnContext(ctx, "secrets are stored unencrypted, so anyone who can read the database or a backup can read them: to encrypt them, set HOOKFERRY_MASTER_KEY to the output of `openssl rand -base64 32`")
 	}
 
 	<-ctx.Done()
 	a.stopping.Store(true)
 	a.log.InfoContext(ctx, "stopping", "grace", a.cfg.ShutdownGrace.String())
-	time.Sleep(a.notice()) // whoever asks /readyz now still gets an answer, and sends no more
+	time.Sleep(a.noticePeriod()) // gives load balancers time to read /readyz and send no more requests
 	drained := make(chan struct{})
 	go func() { defer close(drained); a.shutdown() }()
-	err := errors.Join(doors.end(), work.end())
+	err := errors.Join(inlets.end(), work.end())
 	<-drained
 	if err := errors.Join(err, hints.end()); err != nil {
-		a.log.WarnContext(ctx, "stopped with a remark", "remark", err)
+		a.log.WarnContext(ctx, "stopped, but not cleanly", "remark", err)
 	}
 	a.log.InfoContext(ctx, "stopped")
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
@@ -328,8 +327,8 @@ func (a *App) Run(ctx context.Context) error {
 	return nil
 }
 
-// whatIsServed names what this node serves, and where.
-func (a *App) whatIsServed() []slog.Attr {
+// servedAttrs says what this node serves, and where.
+func (a *App) servedAttrs() []slog.Attr {
 	url := "http://" + a.Addr()
 	served := []slog.Attr{slog.String("api", url), slog.String("docs", url+"/docs")}
 	if a.cfg.Role == config.RoleWorker {
@@ -343,20 +342,20 @@ func (a *App) whatIsServed() []slog.Attr {
 	return append(served, slog.String("database", where))
 }
 
-// notice is how long the service goes on as before once it is to stop, but for
-// /readyz, and drain what is left of the grace after that.
-func (a *App) notice() time.Duration {
+// noticePeriod is how long the service keeps serving after it was told to stop, while only /readyz fails.
+// drainPeriod is the rest of the grace period.
+func (a *App) noticePeriod() time.Duration {
 	if a.cfg.Dev {
-		return 0 // nobody balances the load of a developer's machine
+		return 0 // a developer's machine has no load balancer
 	}
 	return a.cfg.ShutdownGrace / 10
 }
 
-func (a *App) drain() time.Duration { return a.cfg.ShutdownGrace - a.notice() }
+func (a *App) drainPeriod() time.Duration { return a.cfg.ShutdownGrace - a.noticePeriod() }
 
-// shutdown lets requests under way end, the API's first.
+// shutdown lets requests in flight end, first those of the API.
 func (a *App) shutdown() {
-	ctx, cancel := context.WithTimeout(context.Background(), a.drain())
+	ctx, cancel := context.WithTimeout(context.Background(), a.drainPeriod())
 	defer cancel()
 	for _, s := range a.servers {
 		if err := s.http.Shutdown(ctx); err != nil {
@@ -365,13 +364,13 @@ func (a *App) shutdown() {
 	}
 }
 
-// ready says whether events can be taken.
+// ready returns nil if the service accepts events.
 func (a *App) ready() error {
 	if a.stopping.Load() {
 		return errors.New("the service is stopping")
 	}
 	if err := a.health.failure(context.Background()); err != nil {
-		return errors.New(inWords(err))
+		return errors.New(publicReason(err))
 	}
 	return nil
 }

@@ -13,56 +13,56 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// audited says of each rule what was found where it is broken, and what to do.
-var audited = map[event.Rule][2]string{
+// ruleTexts describes what is wrong if a rule is broken, and what to do.
+var ruleTexts = map[event.Rule][2]string{
 	event.RuleDeliveryHasEvent: {
-		"deliveries without the event that they are to bring: they can't be made",
-		"Rows of the table events were lost, by a restore of some tables or by hand: restore all tables from one backup.",
+		"deliveries whose event is missing: they can't be delivered",
+		"Rows of the table events were lost, in a restore of only some tables or by hand. Restore all tables from one backup.",
 	},
 	event.RuleEventHasDeliveries: {
-		"events that have fewer deliveries than they were accepted with",
-		"Rows of the table deliveries were lost, by a restore of some tables or by hand: restore all tables from one backup, or have the producer send these events again.",
+		"events with fewer deliveries than when they were accepted",
+		"Rows of the table deliveries were lost, in a restore of only some tables or by hand. Restore all tables from one backup, or have the producer publish these events again.",
 	},
 	event.RuleAttemptsOnRecord: {
-		"deliveries that count more attempts than are on record",
-		"Rows of the table delivery_attempts were lost. Nothing is delivered wrongly, but part of the history is gone; a backup has it.",
+		"deliveries with fewer recorded attempts than were made",
+		"Rows of the table delivery_attempts were lost. Deliveries are not affected, but part of the history is missing. Restore it from a backup if you need it.",
 	},
 	event.RuleSettledIsFree: {
-		"deliveries that are settled and yet held by a node",
-		"This must not happen; please report it with the rows. They are not attempted again.",
+		"settled deliveries that a node still claims",
+		"This is a bug in Hookferry: please report it with the rows. They are not attempted again.",
 	},
 	event.RulePendingIsWanted: {
-		"pending deliveries whose subscription does not exist any more",
-		"Rows of the table subscriptions were lost, or deleted by hand instead of by the API: restore them, or the deliveries are never made.",
+		"pending deliveries whose subscription no longer exists",
+		"Rows of the table subscriptions were lost, or deleted by hand instead of through the API. Restore them; until then, these deliveries can't be made.",
 	},
 	event.RuleLeasesAreEnded: {
-		"leases that ran out more than a minute ago and that no node has ended",
-		"No worker is at work on this database: start one, and look at the logs of those that should be.",
+		"leases that ran out more than a minute ago and that no node has released",
+		"No worker is running on this database. Start one, and look at the logs of the workers that should be running.",
 	},
 	event.RuleDueIsClaimed: {
-		"deliveries that have been due for more than a minute and that no node has claimed",
-		"The workers are down, or can't keep up, or one endpoint takes less than it is sent: look at hookferry_oldest_due_seconds and at the attempts of the oldest one's subscription, and add workers if all are slow.",
+		"deliveries that have been due for more than a minute, but that no node has claimed",
+		"The workers are down or can't keep up, or one endpoint is slower than its events arrive. Look at hookferry_oldest_due_seconds and at the attempts of the oldest delivery's subscription. If all subscriptions are slow, add workers.",
 	},
 	event.RulePartitionsAreAhead: {
-		"partitions missing for the hours to come",
-		"A node makes them each hour, and each commit that needs one. Look for \"make partitions\" in the logs: the database's user must own the tables.",
+		"missing partitions for the next hours",
+		"Nodes create partitions every hour, and in every commit that needs one. Look for \"make partitions\" in the logs. The database user must own the tables.",
 	},
 	event.RuleEventIsIntact: {
-		"events that the disk has changed since they were stored: their checksum differs",
-		"Those that were claimed from the database were not sent: their deliveries failed with event_damaged. Replace the disk, restore a backup, and have the producer send these events again.",
+		"events that changed on disk after they were stored: their checksum differs",
+		"A damaged event that was claimed from the database is not sent: its delivery fails with event_damaged. Replace the disk, restore a backup, and have the producer publish these events again.",
 	},
 	event.RuleSubscriptionIsIntact: {
-		"subscriptions that the disk has changed since they were written: their checksum differs",
-		"They accept no events and are not called; what is pending for them waits. Replace the disk, and restore a backup, or replace each of these subscriptions with a new secret and all its headers.",
+		"subscriptions that changed on disk after they were stored: their checksum differs",
+		"They do not accept events, and their pending deliveries wait. Replace the disk and restore a backup, or replace each of these subscriptions, with a new secret and all its headers.",
 	},
 	event.RuleDatabaseIsSound: {
-		"faults in the pages or indexes of the SQLite database: the disk, or another program, has damaged the file",
-		"Stop the service, keep copies of the database and its -wal, look for faults of the disk, and restore a backup, or read what can be read with `sqlite3 hookferry.db .recover`.",
+		"errors in the pages or indexes of the SQLite database: the disk or another program has damaged the file",
+		"Stop the service, copy the database and its -wal file, and check the disk. Then restore a backup, or recover what is readable with `sqlite3 hookferry.db .recover`.",
 	},
 }
 
-// examine audits a database, and compares its clock with this machine's if it has one. What
-// is older than the retention may have expired.
+// examine audits a database, and compares its clock with this machine's if it has one. It accepts
+// that data older than the retention may have expired.
 func examine(ctx context.Context, s store.Store, clock store.Clock, retention time.Duration) (api.Integrity, error) {
 	began := time.Now()
 	findings, err := s.Audit(ctx, began, began.Add(-retention))
@@ -70,7 +70,7 @@ func examine(ctx context.Context, s store.Store, clock store.Clock, retention ti
 		return api.Integrity{}, err
 	}
 	counts, err := s.Count(ctx)
-	if err != nil && !slices.ContainsFunc(findings, isDamage) { // what is damaged may not be readable
+	if err != nil && !slices.ContainsFunc(findings, isDamage) { // damaged data may not be readable
 		return api.Integrity{}, err
 	}
 	report := api.Integrity{Status: api.StatusOK, CheckedAt: began.UTC().Truncate(time.Millisecond), Deliveries: map[string]int{}, Findings: []api.Finding{}}
@@ -97,7 +97,7 @@ func isDamage(f event.Finding) bool {
 }
 
 func shownFinding(f event.Finding) api.Finding {
-	words := audited[f.Rule]
+	words := ruleTexts[f.Rule]
 	shown := api.Finding{Rule: string(f.Rule), Found: f.Found, AtLeast: f.Found == event.FindingsMost, What: words[0], Advice: words[1]}
 	if f.Detail != "" {
 		shown.What += ": " + f.Detail
@@ -109,25 +109,24 @@ func shownFinding(f event.Finding) api.Finding {
 	return shown
 }
 
-// RuleClocksAgree is the rule that no row can break.
+// RuleClocksAgree is the rule about clocks, which depends on no row.
 const RuleClocksAgree = "clocks_agree"
 
 func clockFinding(c store.Clock) (f api.Finding, apart bool) {
 	offset := c.ClockOffset().Round(time.Second)
 	return api.Finding{
-		Rule: RuleClocksAgree, Found: 1, What: fmt.Sprintf("this machine's clock is %s from the database's", offset.Abs()),
-		Advice: "Set both by NTP: receivers refuse what seems to have been signed minutes ago.",
-	}, offset.Abs() > clockMost
+		Rule: RuleClocksAgree, Found: 1, What: fmt.Sprintf("this machine's clock and that of the database are %s apart", offset.Abs()),
+		Advice: "Synchronize both with NTP: endpoints refuse requests that seem to have been signed minutes ago.",
+	}, offset.Abs() > maxClockOffset
 }
 
-// auditFresh is for how long a report on integrity is not made anew: each reads all
-// that is kept.
+// auditFresh is how long a report is reused, because each new one reads all stored data.
 const auditFresh = 30 * time.Second
 
-// auditor makes one report at a time, for all who ask meanwhile.
+// auditor makes one report at a time, and shares it with everyone who asks in the meantime.
 type auditor struct {
 	store     store.Store
-	clock     store.Clock // nil if the database has none of its own
+	clock     store.Clock // nil if the database has no clock of its own
 	retention time.Duration
 
 	mu     sync.Mutex

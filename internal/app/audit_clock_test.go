@@ -13,7 +13,7 @@ type fixedClock time.Duration
 
 func (c fixedClock) ClockOffset() time.Duration { return time.Duration(c) }
 
-// The service audits through decorators, which hide the powers of the driver.
+// The service audits through wrappers, which hide optional interfaces of the driver.
 func TestIntegrityComparesTheClocks(t *testing.T) {
 	driver, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "hookferry.db"), sqlite.Options{})
 	if err != nil {
@@ -27,8 +27,8 @@ func TestIntegrityComparesTheClocks(t *testing.T) {
 	}{
 		{"the database has no clock of its own", nil, false},
 		{"the clocks agree", fixedClock(time.Second), false},
-		{"the database is ahead", fixedClock(2 * clockMost), true},
-		{"this machine is ahead", fixedClock(-2 * clockMost), true},
+		{"the database is ahead", fixedClock(2 * maxClockOffset), true},
+		{"this machine is ahead", fixedClock(-2 * maxClockOffset), true},
 	} {
 		report, err := (&auditor{store: driver, clock: tt.clock}).integrity(t.Context())
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// The account of what is kept is sound, by the API too, and every rule has words.
+// The audit finds nothing, by the API too, and every rule has a description.
 func TestIntegrity(t *testing.T) {
 	for name, settings := range map[string][]string{"SQLite": nil, "PostgreSQL": {"DATABASE_URL=" + postgresServer.Database(t, "")}} {
 		t.Run(name, func(t *testing.T) {
@@ -30,7 +30,7 @@ func TestIntegrity(t *testing.T) {
 	}
 }
 
-// rootPage is the number of the first page of a table or an index.
+// rootPage returns the number of the first page of a table or an index.
 func rootPage(t *testing.T, path, name string) (page int) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
@@ -44,7 +44,7 @@ func rootPage(t *testing.T, path, name string) (page int) {
 	return page
 }
 
-// What the disk did to the pages of the database is told, and the service goes on with the rest.
+// A damaged database is reported, and the service continues with the intact part.
 func TestIntegrityOfADamagedDatabase(t *testing.T) {
 	dir := t.TempDir()
 	s := start(t, dir)

@@ -9,7 +9,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// An operator is told of each rule what is wrong and what to do.
+// For each rule, an operator learns what is wrong and what to do.
 func TestEveryRuleHasWords(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	rules := []event.Rule{event.RulePartitionsAreAhead, event.RuleDatabaseIsSound, event.RuleEventIsIntact, event.RuleSubscriptionIsIntact}
@@ -22,7 +22,7 @@ func TestEveryRuleHasWords(t *testing.T) {
 			t.Errorf("%s is shown as %+v", rule, shown)
 		}
 	}
-	if len(rules) != len(audited) {
-		t.Errorf("%d rules have words, there are %d", len(audited), len(rules))
+	if len(rules) != len(ruleTexts) {
+		t.Errorf("%d rules have words, there are %d", len(ruleTexts), len(rules))
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// As long as another node says that it is behind with a subscription, a post to it waits at
-// a node that only takes events in; posts to others do not, nor does it when that is over.
+// While another node is behind with a subscription, requests to it wait at an API node. Requests to
+// other subscriptions do not, nor do later ones.
 func TestPublishersWaitForNodesThatAreBehind(t *testing.T) {
 	settings := []string{"DATABASE_URL=" + postgresServer.Database(t, "")}
 	door := start(t, t.TempDir(), append(settings, "HOOKFERRY_ROLE=api")...)
@@ -33,7 +33,7 @@ func TestPublishersWaitForNodesThatAreBehind(t *testing.T) {
 		door.publish(sub, created)
 		return time.Since(begun)
 	}
-	const waits = 150 * time.Millisecond // far less than a post waits, and far more than it takes without
+	const waits = 150 * time.Millisecond // far less than a request waits, and far more than it takes without waiting
 
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -54,7 +54,7 @@ func TestPublishersWaitForNodesThatAreBehind(t *testing.T) {
 		return nil
 	})
 	quick := func(sub string) func() error {
-		return func() error { // a busy machine may make any single one slow
+		return func() error { // a busy machine may make any single request slow
 			if d := took(sub); d >= waits {
 				return errors.New("every post waits")
 			}

@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// onEachStore runs a test with one node on SQLite, and with two on PostgreSQL.
+// onEachStore runs a test with one node on SQLite, and with two nodes on PostgreSQL.
 func onEachStore(t *testing.T, test func(t *testing.T, nodes []*instance)) {
 	t.Run("SQLite", func(t *testing.T) { test(t, []*instance{start(t, t.TempDir())}) })
 	t.Run("PostgreSQL", func(t *testing.T) {
@@ -20,7 +20,7 @@ func onEachStore(t *testing.T, test func(t *testing.T, nodes []*instance)) {
 	})
 }
 
-// Many change one subscription at once, each a header of its own, and no change is lost.
+// Concurrent changes of one subscription, each of a different header, lose nothing.
 func TestConcurrentPatchesLoseNothing(t *testing.T) {
 	onEachStore(t, func(t *testing.T, nodes []*instance) {
 		sub := nodes[0].subscribe(map[string]any{"target_url": "http://127.0.0.1:9/", "event_types": []string{"a.*"}})
@@ -45,7 +45,7 @@ func TestConcurrentPatchesLoseNothing(t *testing.T) {
 		after := nodes[0].want(http.StatusOK, "GET", "/subscriptions/"+sub, nil)
 		for i := range n {
 			if after["headers"].(map[string]any)[fmt.Sprintf("X-%d", i)] != "set" || statuses[i] != http.StatusOK {
-				t.Errorf("the change of X-%d was answered %d, and the headers are %v", i, statuses[i], after["headers"])
+				t.Errorf("the change of X-%d got %d, and the headers are %v", i, statuses[i], after["headers"])
 			}
 		}
 		_, header, _ := nodes[0].call("GET", "/subscriptions/"+sub, nil)
@@ -55,8 +55,8 @@ func TestConcurrentPatchesLoseNothing(t *testing.T) {
 	})
 }
 
-// What one node answers, the other knows at once: nobody is told that an ETag is out of date
-// that was given a moment ago, nor that an old one is good.
+// A change on one node is visible on the other at once: a new ETag is never refused, and an old one
+// never accepted.
 func TestETagsHoldOnEveryNode(t *testing.T) {
 	onEachStore(t, func(t *testing.T, nodes []*instance) {
 		sub := nodes[0].subscribe(map[string]any{"target_url": "http://127.0.0.1:9/"})
@@ -75,10 +75,10 @@ func TestETagsHoldOnEveryNode(t *testing.T) {
 			}
 			status, now := change(here, old)
 			if status != http.StatusOK {
-				t.Fatalf("a change with the ETag %s is answered %d", old, status)
+				t.Fatalf("a change with the ETag %s gets %d", old, status)
 			}
 			if status, _ := change(there, old); status != http.StatusPreconditionFailed {
-				t.Fatalf("a change with the ETag %s, which was %s by then, is answered %d", old, now, status)
+				t.Fatalf("a change with the ETag %s, which was %s by then, gets %d", old, now, status)
 			}
 			if _, header, _ := there.call("GET", "/subscriptions/"+sub, nil); header.Get("ETag") != now {
 				t.Fatalf("the other node's ETag is %s, want %s", header.Get("ETag"), now)
@@ -88,22 +88,22 @@ func TestETagsHoldOnEveryNode(t *testing.T) {
 	})
 }
 
-// Events are accepted during a pause on every node, and nothing is sent; then all of them are
-// delivered, with the settings as they were.
+// During a pause, every node accepts events, and none sends anything. Then all events are
+// delivered, and the settings are unchanged.
 func TestPauseHoldsDeliveriesAndLosesNone(t *testing.T) {
 	onEachStore(t, func(t *testing.T, nodes []*instance) {
 		r := receive(t, "", nil)
 		here, there := nodes[0], nodes[len(nodes)-1]
 		sub := here.subscribe(map[string]any{"target_url": r.URL, "event_types": []string{"user.*"}})
-		here.settled(here.publish(sub, created)) // in the memory of a lane
+		here.settled(here.publish(sub, created)) // puts it into the memory of a lane
 		there.settled(there.publish(sub, created))
 
 		paused := here.want(http.StatusOK, "POST", "/subscriptions/"+sub+"/pause", map[string]any{"reason": "maintenance"})
 		if paused["paused_by"] != "anonymous" || paused["is_active"] != true || paused["event_types"] == nil {
 			t.Errorf("paused as %v", paused)
 		}
-		// A hint may be late: until each node knows, it delivers what it accepts. What it accepts
-		// next for another subscription is delivered in any case, and later.
+		// A hint may be late: until a node knows of the pause, it delivers what it accepts. An
+		// event that it accepts later for another subscription is delivered in any case.
 		other := here.subscribe(map[string]any{"target_url": receive(t, "", nil).URL})
 		for _, node := range nodes {
 			await.NoError(t, func() error {
@@ -146,7 +146,7 @@ func TestPauseHoldsDeliveriesAndLosesNone(t *testing.T) {
 	})
 }
 
-// The id that endpoints know, webhook-id, leads to the delivery: right after the 202, and later.
+// The id that endpoints know, webhook-id, leads to the delivery, right after the 202 and later.
 func TestEventIDLeadsToItsDelivery(t *testing.T) {
 	onEachStore(t, func(t *testing.T, nodes []*instance) {
 		sub := nodes[0].subscribe(map[string]any{"target_url": receive(t, "", nil).URL})
@@ -156,7 +156,7 @@ func TestEventIDLeadsToItsDelivery(t *testing.T) {
 			for _, node := range nodes {
 				p := node.want(http.StatusNotFound, "GET", fmt.Sprint("/status/delivery/", accepted["event_id"]), nil)
 				if detail, _ := p["detail"].(string); !strings.HasSuffix(detail, fmt.Sprintf("its delivery is at /status/delivery/%s.", accepted["delivery_id"])) {
-					t.Errorf("an event's id is answered %q", detail)
+					t.Errorf("an event's id gets %q", detail)
 				}
 			}
 		}
@@ -166,8 +166,8 @@ func TestEventIDLeadsToItsDelivery(t *testing.T) {
 	})
 }
 
-// A subscription is deleted while the request to its endpoint is under way, and the endpoint
-// accepts the delivery: it has it, so the delivery is delivered and not cancelled.
+// A subscription is deleted while a request to its endpoint is in flight, and the endpoint accepts
+// it. The delivery is then delivered, not cancelled.
 func TestDeliveryThatSucceedsWhileItsSubscriptionIsDeleted(t *testing.T) {
 	onEachStore(t, func(t *testing.T, nodes []*instance) {
 		for reason, want := range map[int]string{http.StatusOK: "delivered", http.StatusInternalServerError: "cancelled"} {
@@ -182,7 +182,7 @@ func TestDeliveryThatSucceedsWhileItsSubscriptionIsDeleted(t *testing.T) {
 			<-arrived
 			nodes[len(nodes)-1].want(http.StatusNoContent, "DELETE", "/subscriptions/"+sub, nil)
 			if d := nodes[0].want(http.StatusOK, "GET", "/status/delivery/"+delivery, nil); d["status"] != "cancelled" {
-				t.Errorf("before the endpoint answers: %v", d)
+				t.Errorf("before the endpoint responds: %v", d)
 			}
 			close(answer)
 			var d map[string]any
@@ -193,11 +193,11 @@ func TestDeliveryThatSucceedsWhileItsSubscriptionIsDeleted(t *testing.T) {
 				return nil
 			})
 			if d["status"] != want || d["next_attempt_at"] != nil || d["settled_at"] == nil {
-				t.Errorf("the endpoint answered %d, and the delivery is %v", reason, d)
+				t.Errorf("the endpoint responded with %d, and the delivery is %v", reason, d)
 			}
 			list := nodes[0].want(http.StatusOK, "GET", "/status/subscription/"+sub, nil)["data"].([]any)
 			if len(list) != 1 || list[0].(map[string]any)["success"] != (want == "delivered") {
-				t.Errorf("the endpoint answered %d, and the attempts are %v", reason, list)
+				t.Errorf("the endpoint responded with %d, and the attempts are %v", reason, list)
 			}
 			r.Close()
 		}

@@ -8,18 +8,17 @@ import (
 
 // cleanup closes one thing that New has opened.
 type cleanup struct {
-	name string // of what is closed, for the log
+	name string // what is closed, for the log
 	do   func() error
 }
 
-// onClose has close do this before what it was told earlier: what is opened last may
-// need what was opened first.
+// onClose registers a function for close. close calls the functions in reverse order, because a
+// thing that was opened later may need one that was opened earlier.
 func (a *App) onClose(name string, do func() error) {
 	a.cleanups = append(a.cleanups, cleanup{name, do})
 }
 
-// close closes what New has opened, the last thing first. What fails is logged, and the
-// rest is closed all the same.
+// close closes everything that New has opened, in reverse order. It logs errors, and continues.
 func (a *App) close() {
 	for _, c := range slices.Backward(a.cleanups) {
 		if err := c.do(); err != nil {
@@ -29,7 +28,7 @@ func (a *App) close() {
 	a.cleanups = nil
 }
 
-// unlessClosed is err, unless a listener says by it that it is closed: by its server.
+// unlessClosed returns err, or nil if err says that the server has already closed the listener.
 func unlessClosed(err error) error {
 	if errors.Is(err, net.ErrClosed) {
 		return nil

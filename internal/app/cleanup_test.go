@@ -13,7 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/config"
 )
 
-func TestWhatIsOpenedLastIsClosedFirst(t *testing.T) {
+func TestCloseOrder(t *testing.T) {
 	var log strings.Builder
 	var closed []string
 	a := &App{log: slog.New(slog.NewTextHandler(&log, nil))}
@@ -25,7 +25,7 @@ func TestWhatIsOpenedLastIsClosedFirst(t *testing.T) {
 		a.onClose(c.name, func() error { closed = append(closed, c.name); return c.do() })
 	}
 	a.close()
-	a.close() // nothing is left
+	a.close() // nothing is left to close
 	if want := []string{"three", "two", "one"}; !slices.Equal(closed, want) {
 		t.Errorf("closed %v, want %v", closed, want)
 	}
@@ -34,8 +34,8 @@ func TestWhatIsOpenedLastIsClosedFirst(t *testing.T) {
 	}
 }
 
-// A failure at any point of the start leaves nothing open: the same start works as soon
-// as the reason is gone.
+// A failure at any point of the start leaves nothing open: the same start succeeds as soon as the
+// cause is gone.
 func TestNewFailsAndLeavesNothingOpen(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -58,7 +58,7 @@ func TestNewFailsAndLeavesNothingOpen(t *testing.T) {
 		reason  string
 		cfg     config.Config
 		makeAPI func(api.Options) (http.Handler, error)
-		words   string // of the error; "": none
+		words   string // in the error; "": no error
 	}{
 		{"two routes in each other's way", settings(free, free), conflict, "GET /a/{x} and PUT /a/{y}"},
 		{"the API's address is taken", settings(taken.Addr().String(), free), api.New, "choose another address with --addr or HOOKFERRY_ADDR"},

@@ -25,11 +25,11 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// TestNothingAcknowledgedIsLostByKills posts from 64 connections while the service
-// is killed with SIGKILL again and again. Every event that was answered 202 must
-// reach the receiver, and every status must be right.
+// TestNothingAcknowledgedIsLostByKills publishes from 64 connections while the service is killed
+// with SIGKILL again and again. Every accepted event must reach the endpoint, and every status must
+// be right.
 //
-// HOOKFERRY_TEST_KILLS sets how many kills; the default is a short turn.
+// HOOKFERRY_TEST_KILLS sets the number of kills; the default is small.
 func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 	kills := 6
 	if testing.Short() {
@@ -123,8 +123,8 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 	}
 }
 
-// TestRetriesKeepTheirTimeThroughAKill kills the service while one delivery waits
-// for a retry that is an hour away and another is in flight.
+// TestRetriesKeepTheirTimeThroughAKill kills the service while one delivery waits for a retry in an
+// hour and another is in flight.
 func TestRetriesKeepTheirTimeThroughAKill(t *testing.T) {
 	binary := build(t)
 	dir := t.TempDir()
@@ -185,10 +185,10 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	return out, nil
 })
 
-// postgresServer is the tests' own.
+// postgresServer is the server of these tests.
 var postgresServer *pgtest.Server
 
-// redisServer too.
+// redisServer is the server of these tests.
 var redisServer *redistest.Server
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -207,7 +207,7 @@ func runTests(m *testing.M) int {
 	})
 }
 
-var binaryDir string // "" as long as none was built
+var binaryDir string // "" until one is built
 
 func build(t *testing.T) string {
 	t.Helper()
@@ -218,7 +218,7 @@ func build(t *testing.T) string {
 	return binary
 }
 
-// process is a service of its own.
+// process is a service in its own process.
 type process struct {
 	cmd    *exec.Cmd
 	url    string
@@ -228,7 +228,7 @@ type process struct {
 func serve(t *testing.T, binary, dir string, settings ...string) *process {
 	t.Helper()
 	cmd := exec.Command(binary, "serve", "--dev", "--addr", "127.0.0.1:0")
-	cmd.Dir = dir // no .env but its own
+	cmd.Dir = dir // with no other .env file
 	cmd.Env = append([]string{"HOOKFERRY_DATA=" + dir, "HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=INFO"}, settings...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
@@ -284,8 +284,8 @@ func (p *process) get(t *testing.T, path string) map[string]any {
 	return decode(t, res, http.StatusOK)
 }
 
-// pending asks how many deliveries are, by a count that began at the time given or later: the
-// service gives the same count to all who ask within a second.
+// pending returns the number of pending deliveries, from a count that began at the given time or
+// later. The service reuses a count for a second.
 func (p *process) pending(t *testing.T, since time.Time) (int, error) {
 	t.Helper()
 	q := p.get(t, "/health")["queue"].(map[string]any)
@@ -316,8 +316,7 @@ func (p *process) deliver(t *testing.T, sub string) string {
 	return decode(t, res, http.StatusAccepted)["delivery_id"].(string)
 }
 
-// post returns the event's id once it is acknowledged. It may be called while the
-// service dies.
+// post publishes an event and returns its id once it is accepted. The service may die at any time.
 func (p *process) post(sub string) (string, error) {
 	res, err := p.client.Post(p.url+"/webhooks/ingest/"+sub, "application/json", bytes.NewReader(kibibyte))
 	if err != nil {
@@ -352,7 +351,7 @@ func decode(t *testing.T, res *http.Response, status int) map[string]any {
 	return answer
 }
 
-// tally is a receiver that counts each event.
+// tally is an endpoint that counts each event.
 type tally struct {
 	mu     sync.Mutex
 	counts map[string]int

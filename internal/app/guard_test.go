@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The same rules hold when a subscription is made and when it is called: one that
-// was taken under other settings is not called any more.
+// The same rules apply when a subscription is created and when it is called: a subscription that
+// was accepted with other settings is not called any more.
 func TestTheGuardHoldsAtTheDoorAndAtTheCall(t *testing.T) {
 	const allowed = "HOOKFERRY_ALLOW_TARGETS=127.0.0.0/8"
 	for _, tt := range []struct {
@@ -19,10 +19,10 @@ func TestTheGuardHoldsAtTheDoorAndAtTheCall(t *testing.T) {
 		setting []string
 		words   string
 	}{
-		{"loopback is not public", []string{"HOOKFERRY_ALLOW_TARGETS="}, "127.0.0.1 is a loopback address (RFC 1122), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=127.0.0.1/32"},
-		{"denied, though allowed", []string{allowed, "HOOKFERRY_DENY_TARGETS=127.0.0.1"}, "127.0.0.1 is not called, because HOOKFERRY_DENY_TARGETS names it"},
-		{"another port", []string{allowed, "HOOKFERRY_TARGET_PORTS=1-1023"}, "is not called; those of HOOKFERRY_TARGET_PORTS are: 1-1023"},
-		{"not https", []string{allowed, "HOOKFERRY_REQUIRE_HTTPS=true"}, "http:// is not called, only https:// is, because HOOKFERRY_REQUIRE_HTTPS is set"},
+		{"loopback is not public", []string{"HOOKFERRY_ALLOW_TARGETS="}, "127.0.0.1 is blocked: it is a loopback address (RFC 1122); the operator can allow it with HOOKFERRY_ALLOW_TARGETS=127.0.0.1/32"},
+		{"denied, though allowed", []string{allowed, "HOOKFERRY_DENY_TARGETS=127.0.0.1"}, "127.0.0.1 is blocked: it is listed in HOOKFERRY_DENY_TARGETS"},
+		{"another port", []string{allowed, "HOOKFERRY_TARGET_PORTS=1-1023"}, "is blocked; HOOKFERRY_TARGET_PORTS allows 1-1023"},
+		{"not https", []string{allowed, "HOOKFERRY_REQUIRE_HTTPS=true"}, "http:// is blocked, because HOOKFERRY_REQUIRE_HTTPS is set; use https://"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			r := receive(t, "", nil)
@@ -68,7 +68,7 @@ func TestDeliveryThroughAProxy(t *testing.T) {
 	}
 }
 
-// connectProxy is an HTTP proxy that knows CONNECT alone.
+// connectProxy is an HTTP proxy that supports only CONNECT.
 func connectProxy(t *testing.T) (addr string, asked <-chan *http.Request) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

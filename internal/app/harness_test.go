@@ -25,18 +25,17 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// instance is a service that runs in this process.
+// instance is a service in this process.
 type instance struct {
 	*app.App
 	t    *testing.T
 	url  string
 	dir  string
-	key  string // API key, if one is needed
-	stop func() // and wait until it has stopped
+	key  string // API key, or ""
+	stop func() // stops it and waits until it has stopped
 }
 
-// start runs a service on free ports with its file in dir. Settings are written as
-// in the environment.
+// start runs a service on free ports with its database in dir. Settings are environment variables.
 func start(t *testing.T, dir string, settings ...string) *instance {
 	t.Helper()
 	i := launch(t, load(t, dir, settings...), testLog{t})
@@ -44,7 +43,7 @@ func start(t *testing.T, dir string, settings ...string) *instance {
 	return i
 }
 
-// launch runs a service until the test ends, or stop is called, and logs everything.
+// launch runs a service until the test ends or stop is called, and logs everything.
 func launch(t *testing.T, cfg config.Config, log io.Writer) *instance {
 	t.Helper()
 	a, err := app.New(t.Context(), cfg, "test", slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
@@ -87,7 +86,7 @@ func beside(t *testing.T, cfg config.Config, use func(store.Store) error) {
 	}
 }
 
-// makeKey makes an API key, as the command line does.
+// makeKey creates an API key like the command line.
 func makeKey(t *testing.T, cfg config.Config, wanted keys.Wanted) (text string, k event.APIKey) {
 	t.Helper()
 	text, k, err := keys.New(wanted, time.Now())
@@ -98,7 +97,7 @@ func makeKey(t *testing.T, cfg config.Config, wanted keys.Wanted) (text string, 
 	return text, k
 }
 
-// testLog shows what a service logs where a test fails.
+// testLog shows the log of a service if the test fails.
 type testLog struct{ t *testing.T }
 
 func (l testLog) Write(p []byte) (int, error) {
@@ -108,8 +107,7 @@ func (l testLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// call sends a request and reads the answer; body may be nil, a string or a value
-// that becomes JSON.
+// call sends a request and reads the response. body is nil, a string, or a value to encode as JSON.
 func (i *instance) call(method, path string, body any) (status int, header http.Header, answer map[string]any) {
 	i.t.Helper()
 	var in io.Reader
@@ -157,7 +155,7 @@ func (i *instance) do(req *http.Request) (int, http.Header, map[string]any) {
 	return res.StatusCode, res.Header, answer
 }
 
-// want is call for an answer that must have the status.
+// want is call for a response that must have the status.
 func (i *instance) want(status int, method, path string, body any) map[string]any {
 	i.t.Helper()
 	got, _, answer := i.call(method, path, body)
@@ -167,19 +165,19 @@ func (i *instance) want(status int, method, path string, body any) map[string]an
 	return answer
 }
 
-// subscribe makes a subscription and returns its id.
+// subscribe creates a subscription and returns its id.
 func (i *instance) subscribe(fields map[string]any) string {
 	i.t.Helper()
 	return i.want(http.StatusCreated, "POST", "/subscriptions/", fields)["id"].(string)
 }
 
-// publish sends one event and returns the delivery's id.
+// publish publishes an event and returns the id of its delivery.
 func (i *instance) publish(subscription, body string) string {
 	i.t.Helper()
 	return i.want(http.StatusAccepted, "POST", "/webhooks/ingest/"+subscription, body)["delivery_id"].(string)
 }
 
-// settled waits until a delivery is not pending any more, or has made so many attempts.
+// settled waits until a delivery is not pending any more, or has made a number of attempts.
 func (i *instance) settled(delivery string) map[string]any {
 	i.t.Helper()
 	return i.until(delivery, func(d map[string]any) bool { return d["status"] != "pending" })
@@ -197,7 +195,7 @@ func (i *instance) until(delivery string, ok func(map[string]any) bool) map[stri
 	return d
 }
 
-// receiver is an endpoint that keeps what it got and checks each signature.
+// receiver is an endpoint that keeps what it receives and verifies each signature.
 type receiver struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -216,8 +214,8 @@ func (r *receiver) got() []request {
 	return append([]request(nil), r.requests...)
 }
 
-// receive starts an endpoint. answer says what the n-th request gets, from 1; nil
-// is always 200.
+// receive starts an endpoint. answer sends the n-th response, starting at 1; if it is nil, all are
+// 200.
 func receive(t *testing.T, secret string, answer func(w http.ResponseWriter, r *http.Request, n int)) *receiver {
 	t.Helper()
 	rec := &receiver{}

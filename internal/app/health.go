@@ -14,41 +14,45 @@ import (
 )
 
 const (
-	// healthFresh is for how long a report is not made anew: anybody may ask, and
-	// each report counts what is pending.
+	// healthFresh is how long a report is reused: anyone may ask, and each new one counts the
+	// pending deliveries.
 	healthFresh = time.Second
-	// healthTimeout is how long the database may take before it counts as down.
+	// healthTimeout is how long a response of the database may take before it counts as down.
 	healthTimeout = 2 * time.Second
-	// countTimeout is how long it may count what is pending.
+	// countTimeout is how long the database may take to count the pending deliveries.
 	countTimeout = time.Minute
+	// countShare bounds what counting costs: after a count that took a second, at least so many
+	// seconds pass. PostgreSQL takes long if an old snapshot keeps dead rows from vacuum.
+	countShare = 20
 )
 
-// health makes the report of how the service is. One check is under way at most,
-// whoever asks meanwhile waits for it, and a database that hangs holds up nobody for
-// longer than healthTimeout.
+// health reports on the state of the service. At most one check is in flight at a time, and
+// everyone who asks in the meantime waits for it. A database that hangs delays nobody for longer
+// than healthTimeout.
 type health struct {
 	store   store.Store
-	redis   *redis.Client // nil where there is none
-	clock   store.Clock   // nil if the database has none of its own
+	redis   *redis.Client // nil if Redis is not used
+	clock   store.Clock   // nil if the database has no clock of its own
 	version string
 	started time.Time
 
 	mu      sync.Mutex
-	running chan struct{} // closed when the check under way has ended; nil if there is none
-	// counting is the same for the count of what is pending.
+	running chan struct{} // closed when the check in flight ends; nil if there is none
+	// counting is the same for the count of pending deliveries.
 	counting chan struct{}
 	at       time.Time // of the last check
 	took     time.Duration
 	depth    event.Depth
-	counted  time.Time // when the count of depth began
-	err      error     // why no work can be done, or nil
+	counted  time.Time // when the count in depth began
+	countAt  time.Time // when the next count may begin
+	err      error     // why the service can't work, or nil
 }
 
 func newHealth(s store.Store, r *redis.Client, version string) *health {
 	return &health{store: s, redis: r, version: version, started: time.Now()}
 }
 
-// report is at most healthFresh old.
+// report returns a report that is at most healthFresh old.
 func (h *health) report(ctx context.Context) api.Health {
 	err := h.failure(ctx)
 	if err == nil {
@@ -58,7 +62,7 @@ func (h *health) report(ctx context.Context) api.Health {
 	defer h.mu.Unlock()
 	database := api.Component{Status: api.StatusOK, LatencyMS: float64(h.took.Microseconds()) / 1000}
 	if err != nil {
-		database = api.Component{Status: api.StatusDown, LatencyMS: database.LatencyMS, Error: inWords(err)}
+		database = api.Component{Status: api.StatusDown, LatencyMS: database.LatencyMS, Error: publicReason(err)}
 	}
 	report := api.Health{
 		Status:        database.Status,
@@ -76,49 +80,50 @@ func (h *health) report(ctx context.Context) api.Health {
 	return report
 }
 
-// inWords is what anybody may read of why no work can be done.
-func inWords(err error) string {
+// publicReason says why the service can't work, in words that anyone may read.
+func publicReason(err error) string {
 	if errors.Is(err, event.ErrFull) {
-		return "the disk that holds the database is full: make room, and the service goes on by itself"
+		return "the disk that holds the database is full: free disk space, and the service continues by itself"
 	}
-	return "the database can't be read or written at present"
+	return "the database can't be read or written right now"
 }
 
-// clockMost is how far the two may be apart before the report says so. The service
-// takes it into account, but receivers refuse what seems to have been signed minutes ago.
-const clockMost = time.Minute
+// maxClockOffset is how far the clocks of this machine and the database may be apart before the report
+// says so. The service corrects for the difference, but endpoints refuse requests that seem to have
+// been signed minutes ago.
+const maxClockOffset = time.Minute
 
 func (h *health) addClock(report *api.Health) {
 	if h.clock == nil {
 		return
 	}
 	c := api.Component{Status: api.StatusOK}
-	if offset := h.clock.ClockOffset().Round(time.Second); offset.Abs() > clockMost {
+	if offset := h.clock.ClockOffset().Round(time.Second); offset.Abs() > maxClockOffset {
 		c = api.Component{Status: api.StatusDegraded, Error: fmt.Sprintf(
-			"this machine's clock and the database's are %s apart: set both by NTP, or receivers may refuse what is signed with a time so far off", offset.Abs())}
+			"this machine's clock and that of the database are %s apart: synchronize both with NTP, or endpoints may refuse signatures because of their time", offset.Abs())}
 		degrade(report)
 	}
 	report.Components["clock"] = c
 }
 
-// degrade notes that the work goes on, but not as it should.
+// degrade lowers the status to degraded.
 func degrade(report *api.Health) {
 	if report.Status == api.StatusOK {
 		report.Status = api.StatusDegraded
 	}
 }
 
-// addRedis says how Redis is. Without it the work goes on, only slower.
+// addRedis reports on Redis. The service works without it, only slower.
 func (h *health) addRedis(report *api.Health) {
 	c := api.Component{Status: api.StatusOK, LatencyMS: float64(h.redis.Latency().Microseconds()) / 1000}
 	if h.redis.Failure() != nil {
-		c = api.Component{Status: api.StatusDegraded, Error: "Redis can't be used at present; the database does its part"}
+		c = api.Component{Status: api.StatusDegraded, Error: "Redis is unavailable; the database does its work instead"}
 		degrade(report)
 	}
 	report.Components["redis"] = c
 }
 
-// failure says why no work can be done, or nil.
+// failure returns the reason why the service can't work, or nil.
 func (h *health) failure(ctx context.Context) error {
 	h.mu.Lock()
 	if time.Since(h.at) < healthFresh {
@@ -137,7 +142,7 @@ func (h *health) failure(ctx context.Context) error {
 	select {
 	case <-running:
 	case <-timeout.C:
-		return errors.New("the database does not answer")
+		return errors.New("the database does not respond")
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -154,7 +159,7 @@ func (h *health) check() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.at, h.took, h.err = time.Now(), time.Since(start), err
-	if err == nil && h.counting == nil {
+	if err == nil && h.counting == nil && !time.Now().Before(h.countAt) {
 		h.counting = make(chan struct{})
 		go h.count()
 	}
@@ -162,8 +167,8 @@ func (h *health) check() {
 	h.running = nil
 }
 
-// count counts what is pending. Millions take longer than anybody should wait for, and
-// that the queue is long is no reason to take no more events: the last count stands.
+// count counts the pending deliveries. Counting millions takes longer than anyone should wait, and
+// a long queue is no reason to refuse events, so until it is done the last count stays in use.
 func (h *health) count() {
 	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
 	defer cancel()
@@ -171,6 +176,8 @@ func (h *health) count() {
 	depth, err := h.store.Depth(ctx, began)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	ended := time.Now()
+	h.countAt = ended.Add(countShare * ended.Sub(began))
 	if err == nil {
 		h.depth, h.counted = depth, began.Truncate(time.Millisecond)
 	}
@@ -178,7 +185,7 @@ func (h *health) count() {
 	h.counting = nil
 }
 
-// awaitCount waits for the count under way, if there is one.
+// awaitCount waits for the count in flight, if there is one.
 func (h *health) awaitCount(ctx context.Context) {
 	h.mu.Lock()
 	counting := h.counting

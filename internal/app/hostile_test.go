@@ -13,8 +13,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// hostileEndpoints is how many there are, of all kinds in turn. A thousand are as many
-// as HOOKFERRY_MAX_IN_FLIGHT has slots for by default.
+// hostileEndpoints is the number of hostile endpoints, of all kinds in turn. A thousand fill the
+// default HOOKFERRY_MAX_IN_FLIGHT.
 func hostileEndpoints(t *testing.T) int {
 	t.Helper()
 	const usual = 200
@@ -29,14 +29,14 @@ func hostileEndpoints(t *testing.T) int {
 	return n
 }
 
-// busy are the kinds whose attempts last as long as the timeout lets them.
+// busy are the kinds whose attempts last until the timeout.
 var busy = []string{"silent", "tarpit"}
 
-// Healthy endpoints get all of theirs while hundreds of hostile ones are at it: those
-// that hang have not come to the end of their first attempt when the last healthy
-// delivery arrives, and the others are retried all the time.
+// Healthy endpoints get all of their deliveries while hundreds of hostile ones are being called:
+// those that hang are still in their first attempt when the last healthy delivery arrives, and the
+// others are retried all the time.
 func TestHostileEndpointsDelayNobody(t *testing.T) {
-	const mostMemory = 512 << 20 // bytes from the system in all, the hostile endpoints' included
+	const mostMemory = 512 << 20 // bytes from the system in total, including the hostile endpoints
 	healthy := receive(t, "", nil)
 	s := start(t, t.TempDir(), "WEBHOOK_TIMEOUT=60s", "HOOKFERRY_SHUTDOWN_GRACE=0s", "WEBHOOK_RETRY_SCHEDULE=50ms,100ms,200ms,400ms,800ms,1s,1s,1s")
 	hanging := besiege(t, s, hostileEndpoints(t))
@@ -69,8 +69,8 @@ func TestHostileEndpointsDelayNobody(t *testing.T) {
 	t.Logf("%d MiB of memory in all", m.Sys>>20)
 }
 
-// A response without an end holds its slot, the only one, for a moment and not for the
-// whole timeout: three deliveries to it would take three minutes.
+// A response without end occupies its slot, the only one, for a moment instead of the whole
+// timeout. Otherwise, three deliveries would take three minutes.
 func TestAResponseWithoutAnEndHoldsNoSlot(t *testing.T) {
 	s := start(t, t.TempDir(), "WEBHOOK_TIMEOUT=60s")
 	for _, name := range []string{"slow-headers", "slow-body"} {
@@ -96,8 +96,8 @@ func TestAResponseWithoutAnEndHoldsNoSlot(t *testing.T) {
 	}
 }
 
-// besiege makes hostile endpoints with a delivery each, waits until all have been
-// called, and returns the deliveries of those that hang.
+// besiege creates hostile endpoints with a delivery each, waits until all have been called, and
+// returns the deliveries of those that hang.
 func besiege(t *testing.T, s *instance, endpoints int) (hanging []string) {
 	t.Helper()
 	var all []*hostile.Server

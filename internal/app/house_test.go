@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// The table in ARCHITECTURE.md says what mayImport says, no more and no less.
+// The table in ARCHITECTURE.md says exactly what mayImport says.
 func TestARCHITECTURESaysWhoMayImportWhom(t *testing.T) {
 	written := writtenTable(t)
 	for _, name := range slices.Sorted(maps.Keys(mayImport)) {
@@ -31,9 +31,8 @@ func TestARCHITECTURESaysWhoMayImportWhom(t *testing.T) {
 	}
 }
 
-// writtenTable reads the block below "Who may import whom": each line has packages, an
-// arrow and what these may import, and one that begins with a blank goes on with the line
-// before.
+// writtenTable reads the block below "Who may import whom". Each line has packages, an arrow, and
+// the packages that they may import. A line that begins with a space continues the previous one.
 func writtenTable(t *testing.T) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile("../../ARCHITECTURE.md")
@@ -66,7 +65,7 @@ func writtenTable(t *testing.T) map[string][]string {
 	return table
 }
 
-// namesIn are the packages in a part of the table, by their paths, sorted.
+// namesIn returns the paths of the packages in a part of the table, sorted.
 func namesIn(list string) (names []string) {
 	for name := range strings.SplitSeq(list, ",") {
 		switch name = strings.TrimSpace(name); name {
@@ -82,7 +81,7 @@ func namesIn(list string) (names []string) {
 	return names
 }
 
-// importGraph is which packages of ours each of them imports, without its tests.
+// importGraph returns which packages of this module each package imports, without tests.
 func importGraph(t *testing.T) map[string][]string {
 	t.Helper()
 	graph := map[string][]string{}
@@ -93,8 +92,8 @@ func importGraph(t *testing.T) map[string][]string {
 	return graph
 }
 
-// What may be imported is imported: a line that nothing needs any more is taken out.
-func TestMayImportHasNothingTooMuch(t *testing.T) {
+// Every permitted import exists: an unused permission must be removed.
+func TestNoPermissionIsUnused(t *testing.T) {
 	graph := importGraph(t)
 	for name, allowed := range mayImport {
 		if _, found := graph[name]; !found {
@@ -108,7 +107,7 @@ func TestMayImportHasNothingTooMuch(t *testing.T) {
 	}
 }
 
-// Whoever follows the program from its beginning goes through few packages.
+// A reader who follows the program from its start passes through few packages.
 func TestNoChainOfImportsIsLong(t *testing.T) {
 	const most = 5
 	chain := longestChain(importGraph(t), "cmd/hookferry")
@@ -149,8 +148,8 @@ func TestNoFunctionIsLong(t *testing.T) {
 	}
 }
 
-// maySkip are the tests that may be skipped, by the file and with the reason. There are
-// none: a test that is skipped where it matters says nothing.
+// maySkip lists the tests that may be skipped, by file and with the reason. There are none: a test
+// that is skipped where it matters proves nothing.
 var maySkip = map[string]string{}
 
 func TestNothingIsSkipped(t *testing.T) {

@@ -14,15 +14,15 @@ import (
 	"testing"
 )
 
-// mayImport says which packages of this module each of them may import, apart from
-// the public package webhook, which is a leaf and open to all. A package that is
-// not named here fails the test: it needs its place first.
+// mayImport says which packages of this module each package may import, in addition to the public
+// package webhook, which every package may import. A package that is missing here fails the test.
 var mayImport = map[string][]string{
 	"cmd/hookferry":            {"internal/cli"},
 	"webhook":                  {},
 	"client":                   {},
 	"internal/event":           {},
 	"internal/ingest":          {"internal/event", "internal/faultpoint"},
+	"internal/ingest/match":    {"internal/event"},
 	"internal/dispatch":        {"internal/event", "internal/faultpoint"},
 	"internal/send":            {"internal/event", "internal/faultpoint"},
 	"internal/api":             {"internal/event", "internal/faultpoint"},
@@ -40,8 +40,10 @@ var mayImport = map[string][]string{
 	"internal/test/chaos":      {},
 	"internal/test/faults":     {},
 	"internal/test/outside":    {},
+	"internal/test/receive":    {},
 	"internal/test/powerloss":  {},
 	"internal/test/gotest":     {},
+	"internal/test/producer":   {"client"},
 	"internal/faultpoint":      {},
 	"internal/test/await":      {},
 	"internal/test/childproc":  {},
@@ -70,7 +72,7 @@ var mayImport = map[string][]string{
 	"internal/test/release010/make":   {"internal/event", "internal/test/childproc", "internal/test/pgtest", "internal/test/release010"},
 }
 
-// fenced are packages from outside that only the named package of this module may import.
+// fenced are external packages that only the named package of this module may import.
 var fenced = map[string]string{
 	"unsafe":                     "internal/store/sqlite/rawsqlite",
 	"modernc.org/libc":           "internal/store/sqlite/rawsqlite",
@@ -78,8 +80,8 @@ var fenced = map[string]string{
 	"modernc.org/sqlite/lib":     "internal/store/sqlite/rawsqlite",
 }
 
-// TestImportsFollowTheHouse reads the imports of all files but tests.
-func TestImportsFollowTheHouse(t *testing.T) {
+// TestImportsFollowTheTable reads the imports of all files except tests.
+func TestImportsFollowTheTable(t *testing.T) {
 	behindFence := map[string]bool{}
 	for _, file := range shippedFiles(t) {
 		checkImports(t, file)
@@ -94,7 +96,7 @@ func TestImportsFollowTheHouse(t *testing.T) {
 	}
 }
 
-// goFiles are the paths of this module's Go files, from its root, tests among them.
+// goFiles returns the paths of this module's Go files, including tests.
 func goFiles(t *testing.T) (files []string) {
 	t.Helper()
 	err := fs.WalkDir(os.DirFS("../.."), ".", func(file string, d fs.DirEntry, err error) error {
@@ -114,13 +116,13 @@ func goFiles(t *testing.T) (files []string) {
 	return files
 }
 
-// shippedFiles are those that are no tests.
+// shippedFiles returns the files that are not tests.
 func shippedFiles(t *testing.T) []string {
 	t.Helper()
 	return slices.DeleteFunc(goFiles(t), func(file string) bool { return strings.HasSuffix(file, "_test.go") })
 }
 
-// parse reads one of the files.
+// parse parses one of the files.
 func parse(t *testing.T, file string, mode parser.Mode) (*token.FileSet, *ast.File) {
 	t.Helper()
 	set := token.NewFileSet()
@@ -131,7 +133,7 @@ func parse(t *testing.T, file string, mode parser.Mode) (*token.FileSet, *ast.Fi
 	return set, parsed
 }
 
-// ownImports are the packages of this module that a file imports.
+// ownImports returns the packages of this module that a file imports.
 func ownImports(t *testing.T, file string) (own []string) {
 	t.Helper()
 	for _, name := range importsOf(t, file) {
@@ -173,12 +175,12 @@ func checkImports(t *testing.T, file string) {
 	}
 }
 
-// mayCall are the packages that may open connections by the standard library's
-// clients. What is called for a customer is called by send, behind its guard; the
-// command line, the bench, the public client and what makes test data call the service itself.
+// mayCall are the packages that may open connections with the standard library's clients. Package
+// send makes all calls for customers, behind its guard. The command line, the bench, the public
+// client and the maker of test data call only the service.
 var mayCall = []string{"internal/send", "internal/bench", "internal/cli", "internal/test/redistest", "internal/test/release010/make", "client"}
 
-// TestNobodyCallsPastTheGuard looks for the names by which a connection could be made.
+// TestNobodyCallsPastTheGuard looks for names that could open a connection.
 func TestNobodyCallsPastTheGuard(t *testing.T) {
 	names := map[string][]string{
 		"net": {"Dial", "DialTimeout", "DialTCP", "DialUDP", "DialIP", "DialUnix", "Dialer"},
@@ -203,11 +205,11 @@ func TestNobodyCallsPastTheGuard(t *testing.T) {
 	}
 }
 
-// usesOf lists which of the names, by the path of their package, a file uses.
+// usesOf returns which of the names a file uses, by the path of their package.
 func usesOf(t *testing.T, file string, names map[string][]string) (uses []string) {
 	t.Helper()
 	_, parsed := parse(t, file, parser.SkipObjectResolution)
-	imported := map[string]string{} // by the name that the file has for it
+	imported := map[string]string{} // by their name in the file
 	for _, i := range parsed.Imports {
 		full := strings.Trim(i.Path.Value, `"`)
 		local := path.Base(full)

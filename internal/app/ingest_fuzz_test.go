@@ -17,9 +17,9 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// FuzzIngestPath sends whole requests, head and body, through everything that takes an
-// event in: the API, ingest and a real store. No request may bring an error of ours;
-// what is acknowledged is in the store, as pending; and every refusal is a problem.
+// FuzzIngestPath sends whole requests, header and body, through everything that accepts an event:
+// the API, ingest and a real store. No request may cause an internal error. An accepted event must
+// be pending in the store, and every refusal must be a problem.
 func FuzzIngestPath(f *testing.F) {
 	handler, kept, subscription := door(f)
 	for _, seed := range []string{
@@ -36,7 +36,7 @@ func FuzzIngestPath(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(raw)))
 		if err != nil {
-			return // net/http answers those
+			return // net/http responds to those
 		}
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
@@ -57,7 +57,7 @@ func FuzzIngestPath(f *testing.F) {
 	})
 }
 
-// isStored reports what is wrong with what was acknowledged.
+// isStored returns an error unless the accepted event is stored.
 func isStored(t *testing.T, kept store.Store, answer []byte) error {
 	var accepted struct {
 		DeliveryID string `json:"delivery_id"`
@@ -76,7 +76,7 @@ func isStored(t *testing.T, kept store.Store, answer []byte) error {
 	return err
 }
 
-// door is the API of a service that delivers nothing, on a file of its own, with a
+// door returns the API of a service that delivers nothing, on its own database, with a
 // subscription.
 func door(f *testing.F) (http.Handler, store.Store, string) {
 	cfg, err := config.Load([]string{"HOOKFERRY_ADMIN_ADDR=off"}, "", config.Overrides{Dev: true, Addr: "127.0.0.1:0", Data: f.TempDir()})

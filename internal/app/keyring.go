@@ -18,37 +18,36 @@ import (
 )
 
 const (
-	// keyFresh is for how long a key that was found is not looked up again; so long a
-	// revoked key may go on working. One that ends by itself stops at its time: that is
-	// judged at each request.
+	// keyFresh is how long a key is used without another look in the database, and so how long a
+	// revoked key may keep working. An expired key stops at its time, because that is checked with
+	// every request.
 	keyFresh = 2 * time.Second
-	// usesNoted is how often it is noted when keys were last used.
-	usesNoted = 5 * time.Minute
+	// storeUsesEvery is how often the times of last use are stored.
+	storeUsesEvery = 5 * time.Minute
 )
 
-// keyring finds API keys.
+// keyring looks up API keys.
 type keyring struct {
 	store store.Keys
 	log   *slog.Logger
-	first *[32]byte // hash of the key from the settings, if there is one
+	first *[32]byte // hash of the key in the settings, or nil
 	open  bool      // no key is needed
 
 	mu    sync.Mutex
-	known map[[32]byte]found
-	used  map[event.ID]time.Time // since it was noted last
+	known map[[32]byte]knownKey
+	used  map[event.ID]time.Time // last uses that are not stored yet
 }
 
-// found is a key, and until when that is believed.
-type found struct {
+// knownKey is a key, and how long it may be used without another look in the database.
+type knownKey struct {
 	key   event.APIKey
 	until time.Time
 }
 
-// newKeyring refuses to let a service start that nobody could ever have used. Where all
-// keys have ended by themselves it starts, and says so: what it has taken in is to be
-// delivered.
+// newKeyring fails if there never was a key, so that nobody could use the service. If all keys are
+// expired, it only warns: accepted events must still be delivered.
 func newKeyring(ctx context.Context, cfg config.Config, keys store.Keys, log *slog.Logger) (*keyring, error) {
-	k := &keyring{store: keys, log: log, open: cfg.Dev, known: map[[32]byte]found{}, used: map[event.ID]time.Time{}}
+	k := &keyring{store: keys, log: log, open: cfg.Dev, known: map[[32]byte]knownKey{}, used: map[event.ID]time.Time{}}
 	if cfg.APIKey != "" {
 		hash := sha256.Sum256([]byte(cfg.APIKey))
 		k.first = &hash
@@ -71,13 +70,13 @@ func newKeyring(ctx context.Context, cfg config.Config, keys store.Keys, log *sl
 		}
 	}
 	if !ended {
-		return nil, errors.New("there is no API key yet, so nobody could call the API: make one with `hookferry keys create NAME`, set HOOKFERRY_API_KEY, or run `hookferry serve --dev` on your own machine, where none is needed")
+		return nil, errors.New("there is no API key, so nobody could call the API: create one with `hookferry keys create NAME`, set HOOKFERRY_API_KEY, or run `hookferry serve --dev` on your own machine, which needs no key")
 	}
-	log.WarnContext(ctx, "all API keys have ended, so nobody can call the API; what was taken in is delivered: make a new one with `hookferry keys create NAME`")
+	log.WarnContext(ctx, "all API keys have expired, so nobody can call the API; accepted events are still delivered: create a new key with `hookferry keys create NAME`")
 	return k, nil
 }
 
-// checker is nil where no key is needed.
+// checker returns nil if no key is needed.
 func (k *keyring) checker() api.KeyChecker {
 	if k.open {
 		return nil
@@ -85,8 +84,8 @@ func (k *keyring) checker() api.KeyChecker {
 	return k
 }
 
-// FindKey returns the key with this text, valid or not, or ErrNotFound. The key of the
-// settings may do everything. Another error means that it can't be known at present.
+// FindKey returns the key with this text, valid or not, or ErrNotFound. The key in the settings has
+// the scope admin. Any other error means that the lookup failed.
 func (k *keyring) FindKey(ctx context.Context, text string) (event.APIKey, error) {
 	hash := sha256.Sum256([]byte(text))
 	if k.first != nil && subtle.ConstantTimeCompare(hash[:], k.first[:]) == 1 {
@@ -99,7 +98,7 @@ func (k *keyring) FindKey(ctx context.Context, text string) (event.APIKey, error
 	if known && now.Before(f.until) {
 		return f.key, nil
 	}
-	// Looked up by its hash: how long that takes says nothing about the key.
+	// A lookup by hash: its duration reveals nothing about the key.
 	key, err := k.store.KeyByHash(ctx, hash)
 	if errors.Is(err, event.ErrNotFound) {
 		return event.APIKey{}, err
@@ -109,37 +108,37 @@ func (k *keyring) FindKey(ctx context.Context, text string) (event.APIKey, error
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.known[hash] = found{key, now.Add(keyFresh)}
+	k.known[hash] = knownKey{key, now.Add(keyFresh)}
 	if key.RevokedAt.IsZero() && !key.Expired(now) {
 		k.used[key.ID] = now
 	}
 	return key, nil
 }
 
-// run notes from time to time, and at the end, when keys were last used.
+// run stores the times of last use, now and then and when ctx ends.
 func (k *keyring) run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), keyFresh)
 			defer cancel()
-			k.note(last)
+			k.storeUses(last)
 			return nil
-		case <-time.After(usesNoted):
-			k.note(ctx)
+		case <-time.After(storeUsesEvery):
+			k.storeUses(ctx)
 		}
 	}
 }
 
-// note writes what has gathered. What can't be written now is written later, or never:
-// it is there for people who wonder whether a key may go.
-func (k *keyring) note(ctx context.Context) {
+// storeUses stores the times of last use. It tries again later if that fails; they only help people
+// decide whether a key is still needed.
+func (k *keyring) storeUses(ctx context.Context) {
 	k.mu.Lock()
 	used := maps.Clone(k.used)
 	k.mu.Unlock()
 	for id, at := range used {
 		if err := k.store.KeyUsed(ctx, id, at); err != nil {
-			k.log.WarnContext(ctx, "could not note when API keys were last used; trying again", "error", err)
+			k.log.WarnContext(ctx, "can't store when API keys were last used; will try again", "error", err)
 			return
 		}
 		k.mu.Lock()

@@ -18,8 +18,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// patiently runs a service that reads on for as long as a test may take, so that no test
-// hangs on how fast this machine is.
+// patiently runs a service that keeps reading for as long as a test may take, so that no test
+// depends on the speed of this machine.
 func patiently(t *testing.T, settings ...string) (addr string) {
 	t.Helper()
 	cfg, err := config.Load(append(settings, "HOOKFERRY_ADMIN_ADDR=off"), "", config.Overrides{Dev: true, Addr: "127.0.0.1:0", Data: t.TempDir()})
@@ -31,7 +31,7 @@ func patiently(t *testing.T, settings ...string) (addr string) {
 		t.Fatal(err)
 	}
 	for _, s := range a.servers {
-		s.listener.(*crowd).patience = patience{silence: await.Patience, most: await.Patience}
+		s.listener.(*limitListener).patience = patience{silence: await.Patience, total: await.Patience}
 		s.http.ReadTimeout, s.http.ReadHeaderTimeout = await.Patience, await.Patience
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -46,7 +46,7 @@ func patiently(t *testing.T, settings ...string) (addr string) {
 	return a.Addr()
 }
 
-// refusals are requests whose response comes before their body was read.
+// refusals are requests whose response comes before their body is read.
 var refusals = []struct {
 	reason, method, path string
 	header               string
@@ -62,8 +62,8 @@ var refusals = []struct {
 	{"a page, which takes no body", "GET", "/livez", "", 200},
 }
 
-// A client that sends its whole body before it reads gets the response of each refusal,
-// and not a reset: however the body is framed, and whatever it said of the connection.
+// A client that sends its whole body before it reads gets the response of each refusal, not a
+// reset, no matter how the body is framed, and what the request said about the connection.
 func TestRefusalsReachClientsThatAreStillSending(t *testing.T) {
 	addr := patiently(t)
 	for _, size := range []int{20_000, 300_000, 8 << 20} {
@@ -85,7 +85,7 @@ func TestRefusalsReachClientsThatAreStillSending(t *testing.T) {
 					t.Parallel()
 					head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s\r\n", r.method, r.path, r.header, framed.header)
 					if got := blindly(t, addr, head+framed.body); got != want {
-						t.Errorf("answers %d, want %d", got, want)
+						t.Errorf("responds with %d, want %d", got, want)
 					}
 				})
 			}
@@ -93,7 +93,7 @@ func TestRefusalsReachClientsThatAreStillSending(t *testing.T) {
 	}
 }
 
-// blindly sends a whole request, and reads only then. It returns the final status.
+// blindly sends a whole request before it reads anything. It returns the final status.
 func blindly(t *testing.T, addr, request string) int {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
@@ -101,7 +101,7 @@ func blindly(t *testing.T, addr, request string) int {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.(*net.TCPConn).SetWriteBuffer(64 << 10) // so that most of the request waits for the service to read
+	c.(*net.TCPConn).SetWriteBuffer(64 << 10) // most of the request waits for the service to read
 	if _, err := io.WriteString(c, request); err != nil {
 		t.Errorf("the request could not be sent whole: %v", err)
 	}
@@ -120,7 +120,7 @@ func blindly(t *testing.T, addr, request string) int {
 	}
 }
 
-// A client that never stops sending is cut off: the bytes that are read of it are bounded.
+// A client that never stops sending is cut off: the service reads a limited number of bytes.
 func TestReadingOnIsBounded(t *testing.T) {
 	addr := patiently(t, "HOOKFERRY_MAX_CONNECTIONS=16")
 	const endless = 1 << 40
@@ -132,18 +132,18 @@ func TestReadingOnIsBounded(t *testing.T) {
 		defer c.Close()
 		go func() {
 			fmt.Fprintf(c, "POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", endless)
-			io.Copy(c, zeros{}) // ends when the service closes
+			io.Copy(c, zeros{}) // ends when the service closes the connection
 			c.Close()
 		}()
 	}
-	await.NoError(t, func() error { // each of them counts until it is closed
+	await.NoError(t, func() error { // each connection counts until it is closed
 		resp, err := http.Get("http://" + addr + "/livez")
 		if err != nil {
 			return err
 		}
 		defer resp.Body.Close()
 		if resp.StatusCode != 200 {
-			return fmt.Errorf("answers %d", resp.StatusCode)
+			return fmt.Errorf("responds with %d", resp.StatusCode)
 		}
 		return nil
 	})
@@ -153,8 +153,8 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
 
-// One connection too many gets its 503 although it sends a request meanwhile.
-func TestOneTooManyIsToldSoWhileItSends(t *testing.T) {
+// A connection beyond the limit gets its 503 even if it sends a request in the meantime.
+func TestConnectionBeyondTheLimitGetsItsResponse(t *testing.T) {
 	addr := patiently(t, "HOOKFERRY_MAX_CONNECTIONS=16")
 	for range 16 {
 		c, err := net.Dial("tcp", addr)
@@ -169,12 +169,12 @@ func TestOneTooManyIsToldSoWhileItSends(t *testing.T) {
 	}
 	request := fmt.Sprintf("POST /subscriptions/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", 8<<20, strings.Repeat(" ", 8<<20))
 	if got := blindly(t, addr, request); got != 503 {
-		t.Errorf("answers %d", got)
+		t.Errorf("responds with %d", got)
 	}
 }
 
-// A client that sends nothing and does not end its part is cut off, too, and one that goes
-// on sending little by little.
+// A client that sends nothing and does not close its side is cut off too, and so is a client that
+// sends slowly forever.
 func TestReadingOnTakesABoundedTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []struct {
@@ -183,7 +183,7 @@ func TestReadingOnTakesABoundedTime(t *testing.T) {
 			ends   time.Duration
 		}{
 			{"silence", time.Hour, usualPatience.silence},
-			{"little by little", usualPatience.silence / 2, usualPatience.most},
+			{"little by little", usualPatience.silence / 2, usualPatience.total},
 		} {
 			ours, theirs := net.Pipe()
 			go func() {
@@ -199,7 +199,7 @@ func TestReadingOnTakesABoundedTime(t *testing.T) {
 			if took := time.Since(begun); took != c.ends {
 				t.Errorf("%s: read on for %v, want %v", c.reason, took, c.ends)
 			}
-			time.Sleep(c.pause) // the writer finds the connection closed, and ends
+			time.Sleep(c.pause) // the writer then finds the connection closed, and ends
 			synctest.Wait()
 		}
 	})

@@ -11,11 +11,11 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// useRedis opens Redis, and with it the way to the workers where this node is none.
+// useRedis opens Redis, and on an API node the stream to the workers.
 func (a *App) useRedis(ctx context.Context, database store.Store) error {
 	named, ok := database.(store.Identity)
 	if !ok {
-		return errors.New("this database serves one node, and Redis is for several")
+		return errors.New("this database supports only one node, and Redis is for several nodes")
 	}
 	namespace, err := named.Identity(ctx)
 	if err != nil {
@@ -32,8 +32,8 @@ func (a *App) useRedis(ctx context.Context, database store.Store) error {
 	return nil
 }
 
-// handoff is where what was taken in goes: to this node's dispatcher, or through Redis
-// to another's, or nowhere, where the workers have to find it in the database.
+// handoff returns where accepted deliveries go: to this node's dispatcher, through Redis to that of
+// another node, or nowhere, so that the workers find them in the database.
 func (a *App) handoff() ingest.Handoff {
 	switch {
 	case a.dispatcher != nil:
@@ -41,31 +41,31 @@ func (a *App) handoff() ingest.Handoff {
 	case a.passOn != nil:
 		a.brake = ingest.NewBrake(a.passOn)
 	default:
-		a.brake = ingest.NewBrake(leaveIt{})
+		a.brake = ingest.NewBrake(noHandoff{})
 	}
 	return a.brake
 }
 
-// behind takes a hint that the workers are behind with a subscription, or are not any more.
+// behind receives a hint that the workers are, or are no longer, behind with a subscription.
 func (a *App) behind(subscription event.ID, is bool) {
 	if a.brake != nil {
 		a.brake.Behind(subscription, is)
 	}
 }
 
-// leaveIt leaves every delivery to whoever finds it in the database.
-type leaveIt struct{}
+// noHandoff leaves every delivery in the database, for a worker to claim.
+type noHandoff struct{}
 
-func (leaveIt) Reserve(context.Context, event.Subscription, int) (event.Lease, bool) {
+func (noHandoff) Reserve(context.Context, event.Subscription, int) (event.Lease, bool) {
 	return event.Lease{}, false
 }
-func (leaveIt) Deliver(event.Claimed) {}
-func (leaveIt) Cancel(event.ID, int)  {}
-func (leaveIt) Overflow(event.ID)     {}
+func (noHandoff) Deliver(event.Claimed) {}
+func (noHandoff) Cancel(event.ID, int)  {}
+func (noHandoff) Overflow(event.ID)     {}
 
-// tellOthers says that a subscription was changed here. The database says it, too, but
-// not to a node that is connected through a pooler.
-func (a *App) tellOthers(subscription event.ID) {
+// announceChange tells the other nodes that a subscription has changed. The database tells them too,
+// but not a node that is connected through a pooler.
+func (a *App) announceChange(subscription event.ID) {
 	if a.redis != nil {
 		a.redis.Changed(subscription)
 	}
@@ -74,15 +74,15 @@ func (a *App) tellOthers(subscription event.ID) {
 // part runs until its context ends.
 type part func(ctx context.Context) error
 
-// doorParts bring in work from other nodes; they stop first.
-func (a *App) doorParts() []part {
+// inletParts receive deliveries from other nodes. They stop first.
+func (a *App) inletParts() []part {
 	if a.redis == nil || a.dispatcher == nil {
 		return nil
 	}
 	return []part{redis.NewReceiver(a.redis, a.dispatcher).Run}
 }
 
-// workParts do it.
+// workParts do the work of this node.
 func (a *App) workParts() []part {
 	parts := []part{a.retention.Run, (&resealer{a.sealed, a.log}).run, a.outage.run}
 	if a.backlog != nil {
@@ -103,7 +103,7 @@ func (a *App) workParts() []part {
 	return parts
 }
 
-// hintParts carry word to other nodes; they stop when nothing comes in any more.
+// hintParts send hints to other nodes. They stop last, when nothing more arrives.
 func (a *App) hintParts() []part {
 	if a.redis == nil {
 		return nil
@@ -117,15 +117,15 @@ func (a *App) hintParts() []part {
 	return append(parts, func(ctx context.Context) error { return a.redis.Listen(ctx, a.store.Forget, full) })
 }
 
-// group is parts that run together.
+// group is a set of parts that run together.
 type group struct {
 	stop context.CancelFunc
 	ends chan error
 	n    int
 }
 
-// together starts parts.
-func together(parts ...part) *group {
+// startGroup starts parts.
+func startGroup(parts ...part) *group {
 	ctx, stop := context.WithCancel(context.Background())
 	g := &group{stop: stop, ends: make(chan error, len(parts)), n: len(parts)}
 	for _, run := range parts {
@@ -134,7 +134,7 @@ func together(parts ...part) *group {
 	return g
 }
 
-// end stops them and waits until they have ended.
+// end stops the parts and waits until they have ended.
 func (g *group) end() (err error) {
 	g.stop()
 	for range g.n {

@@ -16,8 +16,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
-// Where the work is shared, an API node takes in and answers, workers deliver, and
-// nothing is left leased when all have stopped: with Redis between them and without.
+// With separate roles, an API node accepts, workers deliver, and nothing is leased when all have
+// stopped, with and without Redis.
 func TestRoles(t *testing.T) {
 	for name, settings := range map[string][]string{"without Redis": nil, "with Redis": {"REDIS_URL=" + redisServer.URL()}} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +37,7 @@ func TestRoles(t *testing.T) {
 			for n := range 200 {
 				deliveries = append(deliveries, door.publish(sub, fmt.Sprintf(`{"event": "n", "data": %d}`, n)))
 				if n == 120 {
-					workers[0].stop() // the other goes on
+					workers[0].stop() // the other one continues
 				}
 			}
 			for _, id := range deliveries {
@@ -56,7 +56,7 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// passesOn waits until what the node takes in goes through Redis.
+// passesOn waits until the node passes accepted events through Redis.
 func (i *instance) passesOn(sub string) {
 	i.t.Helper()
 	await.NoError(i.t, func() error {
@@ -68,7 +68,7 @@ func (i *instance) passesOn(sub string) {
 	})
 }
 
-// metric reads one number from /metrics.
+// metric returns one number from /metrics.
 func (i *instance) metric(name string) string {
 	i.t.Helper()
 	res, err := http.Get("http://" + i.AdminAddr() + "/metrics")
@@ -88,8 +88,8 @@ func (i *instance) metric(name string) string {
 	return ""
 }
 
-// A worker answers probes, and says where the API is.
-func TestWorkersDoor(t *testing.T) {
+// A worker responds to probes, and says where the API is.
+func TestWorkerServesOnlyProbes(t *testing.T) {
 	w := start(t, t.TempDir(), "DATABASE_URL="+postgresServer.Database(t, ""), "HOOKFERRY_ROLE=worker")
 	for _, path := range []string{"/livez", "/readyz", "/health"} {
 		w.want(http.StatusOK, "GET", path, nil)
@@ -103,7 +103,7 @@ func TestWorkersDoor(t *testing.T) {
 	w.want(http.StatusMethodNotAllowed, "POST", "/health", nil)
 }
 
-// A worker that is not for developers needs no API key, an API node does.
+// An API node needs an API key, a worker does not.
 func TestOnlyTheAPINeedsAKey(t *testing.T) {
 	for role, wantErr := range map[string]bool{"worker": false, "api": true, "all": true} {
 		cfg := load(t, t.TempDir(), "DATABASE_URL="+postgresServer.Database(t, ""), "HOOKFERRY_ROLE="+role)
@@ -122,8 +122,8 @@ func TestOnlyTheAPINeedsAKey(t *testing.T) {
 	}
 }
 
-// While Redis is away the service says so, is ready all the same, and delivers within
-// about a second; then it takes Redis up again by itself.
+// While Redis is unavailable, the service says so, stays ready, and delivers within about a second.
+// Then it uses Redis again by itself.
 func TestRedisAway(t *testing.T) {
 	server, err := redistest.Start()
 	if err != nil {
@@ -171,7 +171,7 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
-// Two workers keep to one subscription's rate together.
+// Two workers together keep to the rate of a subscription.
 func TestSharedRate(t *testing.T) {
 	r := receive(t, "", nil)
 	settings := []string{"DATABASE_URL=" + postgresServer.Database(t, ""), "REDIS_URL=" + redisServer.URL()}
@@ -199,7 +199,7 @@ func TestSharedRate(t *testing.T) {
 		}
 		return nil
 	})
-	// It can only be slower than the rate: a busy machine makes the test no less true.
+	// The rate can only be lower: a busy machine does not make the test wrong.
 	if took, least := time.Since(began), time.Duration(events-3)*time.Second/rate; took < least {
 		t.Errorf("%d attempts took %v, at %d a second by two workers together they take %v at least", events, took, rate, least)
 	}

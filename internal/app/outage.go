@@ -8,25 +8,25 @@ import (
 )
 
 const (
-	// outageInterval is the time between two looks at the database.
+	// outageInterval is the time between two checks of the database.
 	outageInterval = time.Second
-	// steadyAfter is how long the database must do its work before an outage is over: one that
-	// comes and goes has one line and not hundreds.
+	// steadyAfter is how long the database must work before an outage counts as over, so that a
+	// database that comes and goes gets one line instead of hundreds.
 	steadyAfter = 2 * time.Second
 )
 
-// outage logs one line when the database goes and one when it is back.
+// outage logs one line when the database becomes unavailable, and one when it works again.
 type outage struct {
-	failure func(context.Context) error // nil: the database does its work
+	failure func(context.Context) error // returns nil if the database works
 	log     *slog.Logger
 
-	refused atomic.Int64 // requests since the database went
+	refused atomic.Int64 // requests refused during the outage
 
-	since time.Time // when it went; zero if it is there
-	back  time.Time // when it was seen again; zero if it was not
+	since time.Time // when the outage began; zero without an outage
+	back  time.Time // when the database began to work again; zero if it has not
 }
 
-// run looks again and again, until ctx ends.
+// run checks the database until ctx ends.
 func (o *outage) run(ctx context.Context) error {
 	for {
 		o.look(ctx)
@@ -45,11 +45,11 @@ func (o *outage) look(ctx context.Context) {
 	case ctx.Err() != nil:
 	case err != nil && o.since.IsZero():
 		o.since = now
-		o.log.WarnContext(ctx, "the database can't be used: requests that need it are refused, and deliveries wait, until it can", "error", err)
+		o.log.WarnContext(ctx, "the database can't be used: until it can, requests that need it are refused, and deliveries wait", "error", err)
 	case err != nil:
 		o.back = time.Time{}
 	case o.since.IsZero():
-		o.refused.Store(0) // those of a moment that nobody saw
+		o.refused.Store(0) // refusals during a failure too short to be seen
 	case o.back.IsZero():
 		o.back = now
 	case now.Sub(o.back) >= steadyAfter:
@@ -58,7 +58,7 @@ func (o *outage) look(ctx context.Context) {
 	}
 }
 
-// countRefused counts a request that was answered with a problem of that status.
+// countRefused counts a problem response with that status.
 func (o *outage) countRefused(status int) {
 	if status == 503 || status == 507 {
 		o.refused.Add(1)

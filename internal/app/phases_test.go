@@ -8,8 +8,8 @@ import (
 	"github.com/hookferry/hookferry/internal/config"
 )
 
-// A client that is slow in any phase is cut, on both addresses. That net/http keeps to
-// these is its matter; that none is left at "for ever", the default, is ours.
+// A client that is slow in any phase is cut off, on both addresses. net/http enforces these limits;
+// the service must set each of them, because the default is no limit.
 func TestEveryPhaseOfARequestIsBounded(t *testing.T) {
 	cfg, err := config.Load([]string{"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0"}, "", config.Overrides{Dev: true, Addr: "127.0.0.1:0", Data: t.TempDir()})
 	if err != nil {
@@ -37,8 +37,8 @@ func TestEveryPhaseOfARequestIsBounded(t *testing.T) {
 		if n := s.http.MaxHeaderBytes; n <= 0 || n > 32<<10 {
 			t.Errorf("headers may have %d bytes", n)
 		}
-		if _, bounded := s.listener.(*crowd); !bounded {
-			t.Error("any number of connections is taken")
+		if _, bounded := s.listener.(*limitListener); !bounded {
+			t.Error("any number of connections is accepted")
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
-// Two nodes share one PostgreSQL database: what one takes in, both know, nothing is
-// delivered twice, and what one node leaves behind the other brings to its end.
+// Two nodes share a PostgreSQL database: both know what one accepts, nothing is delivered twice,
+// and one node finishes what the other leaves behind.
 func TestTwoNodesOnPostgreSQL(t *testing.T) {
 	r := receive(t, "", nil)
 	database := "DATABASE_URL=" + postgresServer.Database(t, "")
@@ -46,7 +46,7 @@ func TestTwoNodesOnPostgreSQL(t *testing.T) {
 	}
 }
 
-// A change on one node is seen on the other, which has the subscription in memory.
+// A change on one node reaches the other, which has the subscription in memory.
 func TestChangesReachOtherNodes(t *testing.T) {
 	r := receive(t, "", nil)
 	database := "DATABASE_URL=" + postgresServer.Database(t, "")
@@ -60,16 +60,16 @@ func TestChangesReachOtherNodes(t *testing.T) {
 	a.want(http.StatusOK, "PUT", "/subscriptions/"+sub, fields)
 	await.NoError(t, func() error {
 		if status, _, answer := b.call("POST", "/webhooks/ingest/"+sub, created); status != http.StatusConflict {
-			return fmt.Errorf("the other node answers %d %v", status, answer)
+			return fmt.Errorf("the other node responds with %d %v", status, answer)
 		}
 		return nil
 	})
 }
 
-// While the database is away, ingest says so and asks to come again; when it is
-// back, everything goes on by itself.
+// While the database is unavailable, ingest says so and asks callers to retry. When it works again,
+// the service continues by itself.
 func TestPostgreSQLAway(t *testing.T) {
-	server, err := pgtest.Start() // its own: others use the one of the package
+	server, err := pgtest.Start() // its own server, because other tests use that of the package
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestPostgreSQLAway(t *testing.T) {
 
 func TestKeysAndMigrationsOnPostgreSQL(t *testing.T) {
 	cfg := load(t, t.TempDir(), "DATABASE_URL="+postgresServer.Database(t, ""))
-	if _, err := app.OpenExisting(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "lacks tables of this release: `hookferry migrate`") {
+	if _, err := app.OpenExisting(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "lacks tables of this release: run `hookferry migrate`") {
 		t.Errorf("a command that looks at an empty database gets %v", err)
 	}
 	todo, err := app.Migrate(t.Context(), cfg, true)

@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/telemetry"
 )
 
-// TestEachReasonHasASeries: the API names the reasons, and the metrics have a series for each.
+// TestEachReasonHasASeries: the metrics have a series for each reason of the API.
 func TestEachReasonHasASeries(t *testing.T) {
 	m := telemetry.NewMetrics("test", nil)
 	w := httptest.NewRecorder()

@@ -12,11 +12,11 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// resealEvery is how often a node looks for secrets that are not sealed under its first
-// master key.
+// resealEvery is how often a node looks for secrets that are not encrypted with its first master
+// key.
 const resealEvery = time.Hour
 
-// resealer seals in the background what is not sealed, or not under the first key.
+// resealer encrypts secrets in the background that are not encrypted with the first key.
 type resealer struct {
 	store *store.Sealed
 	log   *slog.Logger
@@ -36,44 +36,44 @@ func (r *resealer) run(ctx context.Context) error {
 func (r *resealer) pass(ctx context.Context) {
 	done, err := r.store.Reseal(ctx)
 	if err != nil && ctx.Err() == nil {
-		r.log.WarnContext(ctx, "could not seal all secrets anew; trying again", "error", err, "in", resealEvery.String())
+		r.log.WarnContext(ctx, "can't encrypt all secrets with the first master key; will try again", "error", err, "in", resealEvery.String())
 	}
 	if done.Sealed > 0 {
-		r.log.InfoContext(ctx, "sealed secrets anew", "subscriptions", done.Sealed)
+		r.log.InfoContext(ctx, "encrypted secrets with the first master key", "subscriptions", done.Sealed)
 	}
 	for reason, n := range done.Locked {
-		r.log.ErrorContext(ctx, "subscriptions' secrets can't be opened; their deliveries are held back", "subscriptions", n, "error", reason)
+		r.log.ErrorContext(ctx, "can't decrypt the secrets of some subscriptions; their deliveries are held back", "subscriptions", n, "error", reason)
 	}
 }
 
-// RotateMaster seals the secrets of all subscriptions under the first master key. The
-// service may be running meanwhile; what this is broken off at can be repeated. It says
-// what it did, and fails if something is left that is not sealed under that key.
+// RotateMaster encrypts the secrets of all subscriptions with the first master key. The service may
+// be running, and an interrupted call can be repeated. It returns a report, and fails if any
+// secrets are not encrypted with that key.
 func RotateMaster(ctx context.Context, cfg config.Config) (said []string, err error) {
 	ids := cfg.MasterKeys.IDs()
 	if len(ids) == 0 {
-		return nil, errors.New("HOOKFERRY_MASTER_KEY is not set, so there is nothing to seal with: set it to what `openssl rand -base64 32` prints, and for a rotation to the new key, a comma, and the old one")
+		return nil, errors.New("HOOKFERRY_MASTER_KEY is not set, so there is no key to encrypt with: set it to the output of `openssl rand -base64 32`, or for a rotation to the new key, a comma, and the old key")
 	}
 	var done store.Resealed
 	err = withStore(ctx, cfg, func(s store.Store) (err error) {
 		done, err = store.WithSeal(s, cfg.MasterKeys).Reseal(ctx)
 		return err
 	})
-	said = append(said, fmt.Sprintf("%d subscription(s) sealed anew under the master key %s, %d were so already or have no secrets", done.Sealed, ids[0], done.Current))
+	said = append(said, fmt.Sprintf("encrypted the secrets of %d subscription(s) with the master key %s; %d needed no change", done.Sealed, ids[0], done.Current))
 	if err != nil {
-		return said, fmt.Errorf("broken off, and may be repeated: %w", err)
+		return said, fmt.Errorf("interrupted; run it again: %w", err)
 	}
 	left := done.Changed
 	for reason, n := range done.Locked {
 		left += n
-		said = append(said, fmt.Sprintf("%d can't be read: %s", n, reason))
+		said = append(said, fmt.Sprintf("can't decrypt the secrets of %d subscription(s): %s", n, reason))
 	}
 	slices.Sort(said[1:])
 	if done.Changed > 0 {
-		said = append(said, fmt.Sprintf("%d kept changing meanwhile: repeat this", done.Changed))
+		said = append(said, fmt.Sprintf("%d subscription(s) kept changing; run this again", done.Changed))
 	}
 	if left > 0 {
-		return said, fmt.Errorf("%d subscription(s) are not sealed under the first key: keep the other keys", left)
+		return said, fmt.Errorf("the secrets of %d subscription(s) are not encrypted with the first key: keep the other keys", left)
 	}
 	return said, nil
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// A master key is rotated, with the command between two starts; a node with the wrong one
-// sends nothing unsigned and says why; and with the right one again, what waited goes out.
+// A master key is rotated by the command between two starts. A node with the wrong key sends
+// nothing unsigned and says why. With the right key again, the pending deliveries are made.
 func TestMasterKeysAreRotated(t *testing.T) {
 	for database, settings := range map[string][]string{"SQLite": nil, "PostgreSQL": {"DATABASE_URL=" + postgresServer.Database(t, "")}} {
 		t.Run(database, func(t *testing.T) { rotate(t, settings) })
@@ -37,13 +37,13 @@ func rotate(t *testing.T, settings []string) {
 	s.stop()
 
 	rotated := func(keys string) ([]string, error) { return app.RotateMaster(t.Context(), load(t, dir, with(keys)...)) }
-	if said, err := rotated(b); err == nil || !strings.Contains(err.Error(), "2 subscription(s) are not sealed under the first key") {
+	if said, err := rotated(b); err == nil || !strings.Contains(err.Error(), "the secrets of 2 subscription(s) are not encrypted with the first key") {
 		t.Errorf("without the old key: %q, %v", said, err)
 	}
-	if said, err := rotated(b + "," + a); err != nil || !strings.Contains(said[0], "2 subscription(s) sealed anew") {
+	if said, err := rotated(b + "," + a); err != nil || !strings.Contains(said[0], "encrypted the secrets of 2 subscription(s)") {
 		t.Errorf("%q, %v", said, err)
 	}
-	if said, err := rotated(b); err != nil || !strings.Contains(said[0], "0 subscription(s) sealed anew") || !strings.Contains(said[0], "2 were so already") {
+	if said, err := rotated(b); err != nil || !strings.Contains(said[0], "encrypted the secrets of 0 subscription(s)") || !strings.Contains(said[0], "2 needed no change") {
 		t.Errorf("again, without the old key: %q, %v", said, err)
 	}
 
@@ -90,7 +90,7 @@ func masterKey(letter byte) string {
 	return base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{letter}, 32))
 }
 
-// keyID is what tells a master key from others.
+// keyID returns the id of a master key.
 func keyID(t *testing.T, key string) string {
 	t.Helper()
 	cfg, err := config.Load([]string{"HOOKFERRY_MASTER_KEY=" + key}, "", config.Overrides{})
@@ -100,7 +100,7 @@ func keyID(t *testing.T, key string) string {
 	return cfg.MasterKeys.IDs()[0].String()
 }
 
-// signed publishes an event as a producer does that signs.
+// signed publishes an event with a signature, as a producer does.
 func (i *instance) signed(subscription, secret string) (int, http.Header, map[string]any) {
 	i.t.Helper()
 	signer, err := webhook.NewSigner(secret)
@@ -118,9 +118,9 @@ func (i *instance) signed(subscription, secret string) (int, http.Header, map[st
 	return i.do(req)
 }
 
-// Whoever serves others without sealing is told so at each start.
-func TestUnsealedSecretsAreWarnedOf(t *testing.T) {
-	const warning = "secrets are kept in the database as they are"
+// A service without a master key warns at each start, except with --dev.
+func TestUnencryptedSecretsWarning(t *testing.T) {
+	const warning = "secrets are stored unencrypted"
 	for _, c := range []struct {
 		why      string
 		cfg      config.Config

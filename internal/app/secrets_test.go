@@ -19,10 +19,10 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// planted is what may appear nowhere, in no form.
-type planted map[string]string // what it is → its text
+// planted are texts that must not appear anywhere, in any form.
+type planted map[string]string // description → text
 
-// find returns what of it a text holds.
+// find returns which of them a text contains.
 func (p planted) find(text []byte) (found []string) {
 	for what, secret := range p {
 		for _, form := range forms(secret) {
@@ -35,15 +35,15 @@ func (p planted) find(text []byte) (found []string) {
 	return found
 }
 
-// forms are all that a secret might be written as: itself, hex, and base64 in both
-// alphabets, wherever in a longer text it stands: of each, what the bytes around it
-// don't change.
+// forms returns the forms in which a secret might be written: itself, hex, and base64 in both
+// alphabets, at any position in a longer text. Of each base64 form, it returns the part that does
+// not depend on the neighbouring bytes.
 func forms(secret string) []string {
 	all := []string{secret, hex.EncodeToString([]byte(secret))}
 	for before := range 3 {
 		text := strings.Repeat("-", before) + secret
-		whole := len(text) / 3 * 4      // characters that depend on nothing behind
-		first := []int{0, 2, 3}[before] // and that depend on nothing before
+		whole := len(text) / 3 * 4      // characters that do not depend on what follows
+		first := []int{0, 2, 3}[before] // and that do not depend on what precedes
 		for _, alphabet := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 			all = append(all, alphabet.EncodeToString([]byte(text))[first:whole])
 		}
@@ -69,7 +69,7 @@ func (j *journal) String() string {
 	return j.b.String()
 }
 
-// secretive are the settings of a service that asks for keys and may call this machine.
+// secretive returns the settings of a service that needs keys and may call this machine.
 func secretive(t *testing.T, dir string, settings ...string) config.Config {
 	t.Helper()
 	cfg, err := config.Load(append([]string{
@@ -81,8 +81,8 @@ func secretive(t *testing.T, dir string, settings ...string) config.Config {
 	return cfg
 }
 
-// TestSecretsAppearNowhere plants a secret of every kind, does one of everything, and
-// searches every answer, the whole log, the metrics and all files for each of them.
+// TestSecretsAppearNowhere plants a secret of every kind, uses every feature once, and searches
+// every response, the whole log, the metrics and all files for each secret.
 func TestSecretsAppearNowhere(t *testing.T) {
 	const whsec = "whsec_cGxhbnRlZC1zaWduaW5nLXNlY3JldC1vbmU="
 	p := planted{
@@ -128,7 +128,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 			t.Fatalf("%s %s: %d %s %v, want %d", method, path, res.StatusCode, text, err, status)
 		}
 		if found := p.find(fmt.Appendf(text, "%v", res.Header)); len(found) > 0 {
-			t.Errorf("%s %s answers %d with %q: %s", method, path, status, found, text)
+			t.Errorf("%s %s responds with %d with %q: %s", method, path, status, found, text)
 		}
 		return string(text)
 	}
@@ -187,7 +187,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	}
 	ask(204, key, "DELETE", "/subscriptions/"+two, "")
 
-	// They did pass through: the endpoint got the headers, and signatures that are right.
+	// The secrets were used: the endpoint got the headers and valid signatures.
 	got := good.got()
 	if len(got) != 1 || got[0].verdict != nil || got[0].header.Get("Authorization") != p["a header's value"] || got[0].header.Get("X-Api-Key") != p["another header's value"] || got[0].header.Get(webhook.HeaderSignature) == "" {
 		t.Errorf("the endpoint got %+v", got)
@@ -199,7 +199,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	s.stop()
 	searchFiles(t, dir, p)
 	if found := p.find([]byte(log.String())); len(found) > 0 || !strings.Contains(log.String(), failed) {
-		t.Errorf("the log holds %q, or not the failed attempt:\n%s", found, log.String())
+		t.Errorf("the log contains %q, or not the failed attempt:\n%s", found, log.String())
 	}
 
 	for _, bad := range []string{"HOOKFERRY_MASTER_KEY=" + master + "x", "HOOKFERRY_API_KEY=" + p["the first API key"] + " x", "DATABASE_URL=mysql://u:" + p["a plain secret"] + "@h/d"} {
@@ -210,7 +210,7 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	}
 }
 
-// searchFiles looks into all bytes of the database, its log included.
+// searchFiles searches all bytes of the database, including its log.
 func searchFiles(t *testing.T, dir string, p planted) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -223,7 +223,7 @@ func searchFiles(t *testing.T, dir string, p planted) {
 			t.Fatal(err)
 		}
 		if found := p.find(text); len(found) > 0 {
-			t.Errorf("%s holds %q", filepath.Base(file), found)
+			t.Errorf("%s contains %q", filepath.Base(file), found)
 		}
 	}
 }

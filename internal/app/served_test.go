@@ -9,7 +9,7 @@ import (
 	"github.com/hookferry/hookferry/internal/config"
 )
 
-// TestWhatIsServed: the ready line names nothing that this node does not serve.
+// TestWhatIsServed: the ready line names only what this node serves.
 func TestWhatIsServed(t *testing.T) {
 	listening := func() server {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -22,7 +22,7 @@ func TestWhatIsServed(t *testing.T) {
 	for _, tt := range []struct {
 		role    config.Role
 		servers []server
-		want    string // the names of what is said
+		want    string // names in the log line
 	}{
 		{config.RoleAll, []server{listening(), listening()}, "api docs admin role database"},
 		{config.RoleAll, []server{listening()}, "api docs role database"},
@@ -32,7 +32,7 @@ func TestWhatIsServed(t *testing.T) {
 	} {
 		a := &App{cfg: config.Config{Role: tt.role, Database: config.Database{Engine: config.SQLite, Path: "x/y.db"}}, servers: tt.servers}
 		var names []string
-		for _, attr := range a.whatIsServed() {
+		for _, attr := range a.servedAttrs() {
 			names = append(names, attr.Key)
 			if isURL := strings.HasPrefix(attr.Value.String(), "http://127.0.0.1:"); isURL != (attr.Key != "role" && attr.Key != "database") {
 				t.Errorf("%s: %s is %s", tt.role, attr.Key, attr.Value)

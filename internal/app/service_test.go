@@ -101,7 +101,7 @@ func TestFailureIsRetriedOnScheduleAndSaysWhy(t *testing.T) {
 		t.Fatalf("delivery %v", d)
 	}
 	first := attempts[0].(map[string]any)
-	if first["error"] != "answered 500 Internal Server Error" || first["error_code"] != "http_status" || first["response"] != "not now\n" {
+	if first["error"] != "responded with 500 Internal Server Error" || first["error_code"] != "http_status" || first["response"] != "not now\n" {
 		t.Errorf("first attempt %v", first)
 	}
 	for _, got := range r.got() {
@@ -152,8 +152,7 @@ func TestGoneDisablesTheSubscription(t *testing.T) {
 	}
 }
 
-// What waits for a subscription that is switched off is delivered once it is
-// switched on again.
+// Pending deliveries of an inactive subscription are made once it is active again.
 func TestInactiveSubscriptionHoldsItsDeliveries(t *testing.T) {
 	r := receive(t, "", func(w http.ResponseWriter, _ *http.Request, n int) {
 		if n == 1 {
@@ -168,7 +167,7 @@ func TestInactiveSubscriptionHoldsItsDeliveries(t *testing.T) {
 
 	fields["is_active"] = false
 	s.want(http.StatusOK, "PUT", "/subscriptions/"+sub, fields)
-	await.NoError(t, func() error { // its retry has become due, and is left alone
+	await.NoError(t, func() error { // its retry is due, but is not made
 		if d := s.want(http.StatusOK, "GET", "/health", nil)["queue"].(map[string]any); d["pending"] != 1.0 || d["leased"] != 0.0 {
 			return fmt.Errorf("queue %v", d)
 		}
@@ -222,8 +221,8 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	}
 }
 
-// A stop in the middle of the work loses nothing, delivers nothing twice, and
-// leaves nothing leased: the next start goes on at once.
+// A stop in the middle of the work loses nothing, delivers nothing twice, and leaves nothing
+// leased, so that the next start continues at once.
 func TestStopAndStartLosesNothing(t *testing.T) {
 	r := receive(t, "", nil)
 	dir := t.TempDir()
@@ -248,8 +247,8 @@ func TestStopAndStartLosesNothing(t *testing.T) {
 	}
 }
 
-// One endpoint that hangs does not keep the others waiting: all of theirs are
-// delivered while not one of its own has ended.
+// An endpoint that hangs does not delay the others: all of their deliveries are made before one of
+// its own ends.
 func TestHangingEndpointDelaysNobody(t *testing.T) {
 	release := make(chan struct{})
 	hang := receive(t, "", func(_ http.ResponseWriter, r *http.Request, _ int) {
@@ -282,7 +281,7 @@ func TestHangingEndpointDelaysNobody(t *testing.T) {
 	}
 }
 
-// Concurrent requests with one idempotency key make one event.
+// Concurrent requests with the same idempotency key create one event.
 func TestIdempotencyKey(t *testing.T) {
 	r := receive(t, "", nil)
 	s := start(t, t.TempDir())
@@ -319,7 +318,7 @@ func TestIdempotencyKey(t *testing.T) {
 		t.Errorf("the receiver got %d webhooks, want 1", n)
 	}
 	if _, header, _ := send(created); header.Get("Idempotency-Replayed") != "true" {
-		t.Error("a replayed answer does not say so")
+		t.Error("a repeated response does not say so")
 	}
 	if status, _, answer := send(`{"event": "user.created", "data": 2}`); status != http.StatusUnprocessableEntity || answer["code"] != "idempotency_key_reused" {
 		t.Errorf("%d %v", status, answer)
@@ -371,7 +370,7 @@ func TestStartNeedsAKey(t *testing.T) {
 			t.Errorf("%s: %d, want %d", tt.why, got, tt.want)
 		}
 	}
-	// A running service is no obstacle to the command line.
+	// The command line works while a service is running.
 	beside(t, cfg, func(s store.Store) error { return keys.Revoke(t.Context(), s, key.ID.String()) })
 	await.NoError(t, func() error {
 		if got := status(text); got != http.StatusUnauthorized {
@@ -395,8 +394,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// Once the service is to stop, /readyz says so for a while, and events that still
-// come are taken.
+// When the service begins to stop, /readyz says so for a while, and events are still accepted.
 func TestReadinessEndsBeforeTheService(t *testing.T) {
 	r := receive(t, "", nil)
 	cfg := load(t, t.TempDir(), "HOOKFERRY_SHUTDOWN_GRACE=10s", "HOOKFERRY_API_KEY=0123456789abcdef")
@@ -423,11 +421,11 @@ func TestReadinessEndsBeforeTheService(t *testing.T) {
 		t.Error(err)
 	}
 	if n := len(r.got()); n != 1 {
-		t.Errorf("the receiver got %d webhooks, want the one that was taken meanwhile", n)
+		t.Errorf("the receiver got %d webhooks, want the one that was accepted meanwhile", n)
 	}
 }
 
-// Requests and attempts that do not end share one grace.
+// Requests and attempts that do not end share one grace period.
 func TestStopTakesOneGrace(t *testing.T) {
 	hang := receive(t, "", func(_ http.ResponseWriter, r *http.Request, _ int) { <-r.Context().Done() })
 	s := start(t, t.TempDir(), "WEBHOOK_TIMEOUT=60s", "HOOKFERRY_SHUTDOWN_GRACE=2s")
@@ -445,13 +443,13 @@ func TestStopTakesOneGrace(t *testing.T) {
 		}
 		return nil
 	})
-	s.stop() // a test that hangs here is ended by its time-out, far above the grace
+	s.stop() // if this hangs, the timeout of the test ends it, far above the grace period
 	if d := s.counts(); d[event.Pending] != 1 {
 		t.Errorf("after the stop: %v, want the one delivery pending", d)
 	}
 }
 
-// counts reads the account from the file of an instance that has stopped.
+// counts reads the counts from the database of an instance that has stopped.
 func (i *instance) counts() map[event.Status]int {
 	i.t.Helper()
 	file, err := sqlite.Open(i.t.Context(), filepath.Join(i.dir, "hookferry.db"), sqlite.Options{})

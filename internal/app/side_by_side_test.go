@@ -8,8 +8,7 @@ import (
 	"github.com/hookferry/hookferry/internal/config"
 )
 
-// TestTwoForDevelopmentSideBySide: each has an address and a directory of its own, and nothing else
-// is said.
+// TestTwoForDevelopmentSideBySide needs only different addresses and directories.
 func TestTwoForDevelopmentSideBySide(t *testing.T) {
 	admins := map[string]bool{}
 	for range 2 {

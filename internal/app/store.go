@@ -21,7 +21,7 @@ import (
 // Release is the version of this source tree. CHANGELOG.md has an entry for it.
 const Release = "0.2.0-dev"
 
-// storeHooks are told what a store does.
+// storeHooks are called when a store commits or copies.
 type storeHooks struct {
 	onCommit func(rows int, took time.Duration)
 	onCopy   func(to string, size int64)
@@ -37,14 +37,13 @@ func openStore(ctx context.Context, cfg config.Config, hooks storeHooks) (store.
 	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{Release: Release, OnCommit: hooks.onCommit, OnCopy: hooks.onCopy})
 }
 
-// OpenStore opens the database that the settings name, as a service would. On SQLite it
-// then belongs to this process alone.
+// OpenStore opens the database that the settings name, as the service does. A SQLite database then
+// belongs to this process alone.
 func OpenStore(ctx context.Context, cfg config.Config) (store.Store, error) {
 	return openStore(ctx, cfg, storeHooks{})
 }
 
-// OpenBeside opens the database for a short command, while a service may be
-// running on it.
+// OpenBeside opens the database for a short command, while a service may be running on it.
 func OpenBeside(ctx context.Context, cfg config.Config) (store.Store, error) {
 	if cfg.Database.Engine == config.Postgres {
 		return openStore(ctx, cfg, storeHooks{})
@@ -52,18 +51,18 @@ func OpenBeside(ctx context.Context, cfg config.Config) (store.Store, error) {
 	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{Shared: true, Release: Release})
 }
 
-// OpenExisting is OpenBeside for a command that looks, or changes what is there: it makes no
-// database, directory or table. Its error says where it looked.
+// OpenExisting is OpenBeside for a command that needs an existing database: it creates no database,
+// directory or table. Its error says where it looked.
 func OpenExisting(ctx context.Context, cfg config.Config) (store.Store, error) {
 	where, exists := Existing(cfg)
 	if !exists {
-		return nil, fmt.Errorf("there is no database at %s: %s; `hookferry serve` and `hookferry keys create` make one", where, anotherDatabase)
+		return nil, fmt.Errorf("there is no database at %s: %s; `hookferry serve` and `hookferry keys create` create one", where, anotherDatabase)
 	}
 	switch missing, err := missingMigrations(ctx, cfg); {
 	case err != nil:
 		return nil, err
 	case len(missing) > 0:
-		return nil, fmt.Errorf("%s lacks tables of this release: `hookferry migrate` makes them, and `hookferry serve` when it starts; or %s", where, anotherDatabase)
+		return nil, fmt.Errorf("%s lacks tables of this release: run `hookferry migrate`, or start `hookferry serve`, to create them; or %s", where, anotherDatabase)
 	}
 	if cfg.Database.Engine == config.Postgres {
 		return postgres.Open(ctx, postgres.Options{URL: string(cfg.Database.URL), ReadURL: string(cfg.ReadDatabase.URL), Existing: true})
@@ -73,8 +72,8 @@ func OpenExisting(ctx context.Context, cfg config.Config) (store.Store, error) {
 
 const anotherDatabase = "name another database with DATABASE_URL, or another directory with --data or HOOKFERRY_DATA"
 
-// Existing returns where the database is that the settings name, for people, and whether it is
-// there. Only a SQLite database's file is looked for.
+// Existing returns the location of the database that the settings name, for people, and whether it
+// exists. It checks only for the file of a SQLite database.
 func Existing(cfg config.Config) (where string, exists bool) {
 	if cfg.Database.Engine == config.Postgres {
 		return cfg.Database.String(), true
@@ -87,7 +86,7 @@ func Existing(cfg config.Config) (where string, exists bool) {
 	return where, !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
 }
 
-// Tidy leaves the database, after much was written into it, as it is some time later:
+// Tidy brings a database that was just filled into the state that it reaches some time later,
 // vacuumed and written back. SQLite does that as it writes.
 func Tidy(ctx context.Context, cfg config.Config) error {
 	if cfg.Database.Engine != config.Postgres {
@@ -96,7 +95,7 @@ func Tidy(ctx context.Context, cfg config.Config) error {
 	return postgres.Tidy(ctx, string(cfg.Database.URL))
 }
 
-// withStore opens the database, which must exist, beside a service that may be running on it.
+// withStore calls use with the database, which must exist. A service may be running on it.
 func withStore(ctx context.Context, cfg config.Config, use func(store.Store) error) error {
 	s, err := OpenExisting(ctx, cfg)
 	if err != nil {
@@ -105,8 +104,8 @@ func withStore(ctx context.Context, cfg config.Config, use func(store.Store) err
 	return errors.Join(use(s), s.Close())
 }
 
-// Migrate brings the database's tables up to date and returns what it did; with
-// dryRun, what it would do.
+// Migrate brings the database's tables up to date and returns the migrations that it applied, or
+// with dryRun those that it would apply.
 func Migrate(ctx context.Context, cfg config.Config, dryRun bool) ([]string, error) {
 	names, err := missingMigrations(ctx, cfg)
 	if err != nil || dryRun {
@@ -119,8 +118,8 @@ func Migrate(ctx context.Context, cfg config.Config, dryRun bool) ([]string, err
 	return names, s.Close()
 }
 
-// CopyBeforeMigrate returns where Migrate copies the database to before it changes its tables, or
-// "" if it does not: PostgreSQL has backups of its own.
+// CopyBeforeMigrate returns where Migrate copies the database before it changes its tables, or ""
+// if it makes no copy: PostgreSQL has backups of its own.
 func CopyBeforeMigrate(ctx context.Context, cfg config.Config) (string, error) {
 	if cfg.Database.Engine == config.Postgres {
 		return "", nil
@@ -135,8 +134,8 @@ func missingMigrations(ctx context.Context, cfg config.Config) ([]string, error)
 	return sqlite.Migrations(ctx, cfg.Database.Path)
 }
 
-// nodeName names this process's leases: new at each start, because the leases of
-// the process before are not its own.
+// nodeName returns a name for this process's leases. It is new at each start, because the leases of
+// an earlier process are not this one's.
 func nodeName() string {
 	var b [6]byte
 	rand.Read(b[:])

@@ -1,12 +1,12 @@
-// Package bench measures a service under load, as an operator would see it: it posts events
-// over HTTP, is every endpoint itself, and reads from the system what the processes used. It
-// knows the service from outside only.
+// Package bench measures a service under load, as an operator would see it. It publishes events
+// over HTTP, plays every endpoint itself, and reads from the system what the processes used. It
+// knows the service only from outside.
 //
-// Beside the service it can run a relay, which takes, signs and posts on without storing
-// anything: what the machine could do at best. Absolute numbers differ from machine to machine
-// and from hour to hour; the ratio to the relay in the same run is what can be compared.
+// It can also run a relay, which accepts, signs and forwards events without storing anything: the
+// best that the machine can do. Absolute numbers differ between machines and hours. The ratio to
+// the relay in the same run can be compared.
 //
-// Start with Run; generator.go posts, receiver.go receives, ledger.go counts.
+// Start with Run. generator.go publishes, receiver.go receives, and ledger.go counts.
 package bench
 
 import (
@@ -24,41 +24,40 @@ import (
 	"github.com/hookferry/hookferry/client"
 )
 
-// Options says what to measure.
+// Options say what to measure.
 type Options struct {
 	Load Load
-	Runs int // how often; the relay and the service take turns
-	// URL is a running service, Key its API key; "" starts one for each run, with a
-	// database that is thrown away. Listen is where the endpoints are.
+	Runs int // number of runs; the relay and the service take turns
+	// URL is a running service, and Key its API key. If URL is "", each run starts a service on a
+	// temporary database. Listen is the address of the endpoints.
 	URL, Key, Listen string
-	// Relay runs it, too, in turn with the service, as a process of Self. Program is the
-	// hookferry to measure, Env its environment and Dir where its files go.
+	// Relay also runs the relay, alternating with the service, as a process of the binary Self.
+	// Program is the hookferry to measure, Env its environment, and Dir the directory of its files.
 	Self    string
 	Program string
 	Env     []string
 	Dir     string
-	Workers int // 0: one process that does all; else an API node and so many workers
+	Workers int // if not 0, run an API node and this many workers instead of a single process
 	Relay   bool
-	Also    []Process // measured beside the service
-	// Fill is what is in the database before the service starts.
+	Also    []Process // measured in addition to the service
+	// Fill is what to store before the service starts.
 	Fill Fill
-	// Say is told what is being done.
+	// Say is called with what is being done.
 	Say func(string)
 }
 
-// Fill is what a database holds before a run.
+// Fill is the content of a database before a run.
 type Fill struct {
-	Retained      int `json:"retained"`      // deliveries that are settled
-	Subscriptions int `json:"subscriptions"` // over which they are spread
-	Backlog       int `json:"backlog"`       // deliveries that are due, of one subscription; they are what is measured
-	// Write writes it into the database that the environment names, with the directory dir.
-	// What is due is for target, with the payloads that Body makes. It returns the ids of some
-	// of the settled deliveries.
-	Write func(ctx context.Context, f Fill, env []string, dir, target string) (some []string, err error) `json:"-"`
-	Body  func(n int) []byte                                                                             `json:"-"`
+	Retained      int `json:"retained"`      // number of settled deliveries
+	Subscriptions int `json:"subscriptions"` // number of subscriptions that share them
+	Backlog       int `json:"backlog"`       // number of due deliveries, of one subscription; if not 0, draining them is measured
+	// Write fills the database that the environment names; dir is its directory. Due deliveries are
+	// for target, with the payloads of Body. It returns the ids of some of the settled deliveries.
+	Write func(ctx context.Context, f Fill, env []string, dir, target string) (sampleIDs []string, err error) `json:"-"`
+	Body  func(n int) []byte                                                                                  `json:"-"`
 }
 
-// numbered is f with bodies that the receiver counts into the ledger.
+// numbered returns f with bodies that the receiver counts in the ledger.
 func (f Fill) numbered(l *ledger, size int) Fill {
 	f.Body = func(n int) []byte {
 		body := newBody(l.run, size)
@@ -68,7 +67,7 @@ func (f Fill) numbered(l *ledger, size int) Fill {
 	return f
 }
 
-// Run measures as o says.
+// Run makes the measurement.
 func Run(ctx context.Context, o Options) (Report, error) {
 	if err := o.Check(); err != nil {
 		return Report{}, err
@@ -83,14 +82,14 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	for run := range o.Runs {
 		if o.Relay {
 			o.Say(fmt.Sprintf("run %d of %d: the relay", run+1, o.Runs))
-			f, err := o.one(ctx, filepath.Join(dir, fmt.Sprint("relay", run)), Options.startRelay)
+			f, err := o.runOnce(ctx, filepath.Join(dir, fmt.Sprint("relay", run)), Options.startRelay)
 			if err != nil {
 				return report, fmt.Errorf("the relay: %w", err)
 			}
 			relay.Runs = append(relay.Runs, f)
 		}
 		o.Say(fmt.Sprintf("run %d of %d: the service", run+1, o.Runs))
-		f, err := o.one(ctx, filepath.Join(dir, fmt.Sprint("service", run)), Options.startService)
+		f, err := o.runOnce(ctx, filepath.Join(dir, fmt.Sprint("service", run)), Options.startService)
 		if err != nil {
 			return report, err
 		}
@@ -105,31 +104,31 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return report, nil
 }
 
-// Check says what is wrong with what is asked, by the names of the command's flags.
+// Check returns what is wrong with the options, in terms of the command's flags.
 func (o Options) Check() error {
 	if err := o.Load.Check(); err != nil {
 		return err
 	}
 	switch {
 	case o.Runs < 1:
-		return fmt.Errorf("--runs is %d; at least 1 is needed", o.Runs)
+		return fmt.Errorf("--runs is %d; write at least 1", o.Runs)
 	case o.Workers < 0:
-		return fmt.Errorf("--workers is %d; write how many workers are to run beside an API node, or 0 for one process that does all", o.Workers)
+		return fmt.Errorf("--workers is %d; write the number of workers to run with an API node, or 0 for a single process", o.Workers)
 	case o.URL != "" && (o.Workers > 0 || o.Fill.Backlog > 0 || o.Fill.Retained > 0):
 		return errors.New("--workers, --backlog and --retained are for a service that the bench starts itself; leave out --url")
 	case o.Load.HTTPS && (o.URL != "" || o.Relay):
-		return errors.New("--https is for a service that the bench starts itself, which then trusts the endpoints' certificate; leave out --url and --relay")
+		return errors.New("--https needs a service that the bench starts itself, so that it trusts the endpoints' certificate; leave out --url and --relay")
 	case o.Fill.Backlog < 0 || o.Fill.Retained < 0:
-		return fmt.Errorf("--backlog and --retained are %d and %d; write how many deliveries, or 0 for none", o.Fill.Backlog, o.Fill.Retained)
+		return fmt.Errorf("--backlog and --retained are %d and %d; write a number of deliveries, or 0 for none", o.Fill.Backlog, o.Fill.Retained)
 	case o.Fill.Subscriptions < 0 || o.Fill.Retained > 0 && o.Fill.Subscriptions == 0:
-		return fmt.Errorf("--retained-subscriptions is %d; at least 1 is needed for those that are retained", o.Fill.Subscriptions)
+		return fmt.Errorf("--retained-subscriptions is %d; write at least 1 if --retained is not 0", o.Fill.Subscriptions)
 	case o.URL != "" && hostPort(o.URL) == "":
-		return errors.New("--url can't be used: write it like http://127.0.0.1:8000, with the port, and without a user name or a path (the bench speaks no TLS)")
+		return errors.New("--url can't be used: write it like http://127.0.0.1:8000, with a port, and without a user name or a path (the bench does not support TLS)")
 	}
 	return nil
 }
 
-// hostPort is where a URL leads that the bench can post to, and "" for others.
+// hostPort returns the host and port of a URL that the bench can publish to, or "" for any other.
 func hostPort(text string) string {
 	u, err := url.Parse(strings.TrimRight(text, "/"))
 	if err != nil || u.Scheme != "http" || u.Port() == "" || u.Path != "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
@@ -138,19 +137,19 @@ func hostPort(text string) string {
 	return u.Host
 }
 
-// subject is what is measured: where events are posted, and whose use counts.
+// subject is what is measured: where events are published, and which processes count.
 type subject struct {
-	door      door
-	processes []Process
-	url       string // of the API; "" for the relay
-	started   time.Duration
-	some      []string // ids of deliveries that are in the database already
-	made      []string // paths of the subscriptions that were made for it
-	end       func()
+	publisher    publisher
+	processes    []Process
+	url          string // of the API; "" for the relay
+	started      time.Duration
+	sampleIDs    []string // ids of deliveries that are already in the database
+	createdPaths []string // paths of the subscriptions that were created for it
+	end          func()
 }
 
-// one is a single run: everything new, the warm-up, the load, the rest.
-func (o Options) one(ctx context.Context, dir string, start func(Options, context.Context, string, *receiver) (subject, error)) (f Figures, err error) {
+// runOnce makes a single run: it starts everything, warms up, applies the load, and waits for the rest.
+func (o Options) runOnce(ctx context.Context, dir string, start func(Options, context.Context, string, *receiver) (subject, error)) (f Figures, err error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return f, err
 	}
@@ -160,7 +159,7 @@ func (o Options) one(ctx context.Context, dir string, start func(Options, contex
 		return f, err
 	}
 	defer r.close()
-	backlog := newLedger(Load{Subscriptions: 1}, aRun())
+	backlog := newLedger(Load{Subscriptions: 1}, newRun())
 	backlog.next.Store(uint64(o.Fill.Backlog))
 	if o.Fill.Backlog > 0 {
 		r.ledger.Store(backlog)
@@ -172,16 +171,16 @@ func (o Options) one(ctx context.Context, dir string, start func(Options, contex
 	}
 	defer s.end()
 	if o.Fill.Backlog > 0 {
-		return drained(ctx, backlog, s, o.Fill.Backlog)
+		return drainBacklog(ctx, backlog, s, o.Fill.Backlog)
 	}
 	fresh := int64(0)
 	for _, p := range s.processes[:len(s.processes)-len(o.Also)] {
 		fresh += usageOf(p.Pid).rss
 	}
 	if o.Load.Warmup > 0 {
-		l := newLedger(o.Load, aRun())
+		l := newLedger(o.Load, newRun())
 		r.ledger.Store(l)
-		if err := s.door.post(ctx, l, o.Load.Warmup); err != nil {
+		if err := s.publisher.post(ctx, l, o.Load.Warmup); err != nil {
 			return f, err
 		}
 		l.settle(ctx)
@@ -194,11 +193,11 @@ func (o Options) one(ctx context.Context, dir string, start func(Options, contex
 // measure is the phase that counts.
 func (o Options) measure(ctx context.Context, s subject, r *receiver) (Figures, error) {
 	used := watch(s.processes)
-	self := own()
-	l := newLedger(o.Load, aRun())
+	self := ownUsage()
+	l := newLedger(o.Load, newRun())
 	r.ledger.Store(l)
 	queries, stop := o.query(ctx, s)
-	err := s.door.post(ctx, l, o.Load.Duration)
+	err := s.publisher.post(ctx, l, o.Load.Duration)
 	l.settle(ctx)
 	if stop(); err != nil {
 		return Figures{}, err
@@ -208,7 +207,7 @@ func (o Options) measure(ctx context.Context, s subject, r *receiver) (Figures, 
 	}
 	f := l.figures()
 	f.Used = used(l.requests.Load())
-	f.Bench = perDelivery(own().cpu-self.cpu, l.requests.Load())
+	f.Bench = perDelivery(ownUsage().cpu-self.cpu, l.requests.Load())
 	f.Started = s.started
 	if queries != nil {
 		f.Queries, f.QueriesFailed = int(queries.took.total()), int(queries.failed.Load())
@@ -217,8 +216,8 @@ func (o Options) measure(ctx context.Context, s subject, r *receiver) (Figures, 
 	return f, nil
 }
 
-// drained waits until a backlog has arrived.
-func drained(ctx context.Context, l *ledger, s subject, n int) (Figures, error) {
+// drainBacklog waits until the backlog has arrived.
+func drainBacklog(ctx context.Context, l *ledger, s subject, n int) (Figures, error) {
 	used := watch(s.processes)
 	l.acceptedCount.Store(int64(n))
 	for i := range n {
@@ -231,10 +230,10 @@ func drained(ctx context.Context, l *ledger, s subject, n int) (Figures, error) 
 	return f, ctx.Err()
 }
 
-// stalled is how long nothing may arrive before what is missing counts as lost.
+// stalled is how long nothing may arrive before missing events count as lost.
 const stalled = 20 * time.Second
 
-// settle waits until all that was accepted has arrived, or nothing arrives any more.
+// settle waits until all accepted events have arrived, or nothing arrives any more.
 func (l *ledger) settle(ctx context.Context) {
 	last, since := int64(-1), time.Now()
 	for l.arrivedCount.Load() < l.acceptedCount.Load() && ctx.Err() == nil {
@@ -248,8 +247,8 @@ func (l *ledger) settle(ctx context.Context) {
 	}
 }
 
-// aRun is a number that tells one phase's bodies from all others'.
-func aRun() uint64 { return firstRun + rand.Uint64N(8*firstRun) }
+// newRun returns a number that identifies the bodies of a phase.
+func newRun() uint64 { return firstRun + rand.Uint64N(8*firstRun) }
 
 func (o Options) startRelay(ctx context.Context, dir string, r *receiver) (subject, error) {
 	addr, err := freeAddr()
@@ -260,7 +259,7 @@ func (o Options) startRelay(ctx context.Context, dir string, r *receiver) (subje
 	if err != nil {
 		return subject{}, err
 	}
-	if err := c.up(ctx, func() error { return dials(ctx, addr) }); err != nil {
+	if err := c.waitUntilUp(ctx, func() error { return tryDial(ctx, addr) }); err != nil {
 		c.kill()
 		return subject{}, err
 	}
@@ -269,7 +268,7 @@ func (o Options) startRelay(ctx context.Context, dir string, r *receiver) (subje
 		paths[i] = strings.TrimPrefix(r.url(o.Load, i), "http://"+r.addr())
 	}
 	return subject{
-		door: newDoor(addr, paths, "", o.Load.Size), processes: append([]Process{{"relay", c.cmd.Process.Pid}}, o.Also...), end: c.kill,
+		publisher: newPublisher(addr, paths, "", o.Load.Size), processes: append([]Process{{"relay", c.cmd.Process.Pid}}, o.Also...), end: c.kill,
 	}, nil
 }
 
@@ -284,14 +283,14 @@ func (o Options) startService(ctx context.Context, dir string, r *receiver) (sub
 	if trust != "" {
 		o.Env = append(slices.Clone(o.Env), trust)
 	}
-	var some []string
+	var sampleIDs []string
 	if o.Fill.Retained > 0 || o.Fill.Backlog > 0 {
 		o.Say("filling the database")
-		if some, err = o.Fill.Write(ctx, o.Fill, o.Env, dir, r.url(Load{Subscriptions: 1}, 0)); err != nil {
+		if sampleIDs, err = o.Fill.Write(ctx, o.Fill, o.Env, dir, r.url(Load{Subscriptions: 1}, 0)); err != nil {
 			return subject{}, fmt.Errorf("fill the database: %w", err)
 		}
 	}
-	s := subject{some: some}
+	s := subject{sampleIDs: sampleIDs}
 	var children []*child
 	s.end = func() {
 		for _, c := range children {
@@ -311,7 +310,7 @@ func (o Options) startService(ctx context.Context, dir string, r *receiver) (sub
 			return s, err
 		}
 		children = append(children, c)
-		if err := c.up(ctx, func() error { return dials(ctx, addr) }); err != nil {
+		if err := c.waitUntilUp(ctx, func() error { return tryDial(ctx, addr) }); err != nil {
 			s.end()
 			return s, fmt.Errorf("start the service: %w", err)
 		}
@@ -332,7 +331,7 @@ func (o Options) startService(ctx context.Context, dir string, r *receiver) (sub
 	return s, nil
 }
 
-// roles are those of the processes that make the service.
+// roles returns the roles of the service's processes.
 func (o Options) roles() []string {
 	if o.Workers == 0 {
 		return []string{"all"}
@@ -344,15 +343,16 @@ func (o Options) roles() []string {
 	return roles
 }
 
-// serviceEnv is the environment of a service that is started on dir: the settings as they are,
-// but with a quiet log unless another is asked for, and without an admin address. The directory
-// is no flag, because --data beside a DATABASE_URL would be refused.
+// serviceEnv returns the environment of a service on dir: the current settings, but with a quiet
+// log unless LOG_LEVEL is set, and without an admin address. It does not use --data, which the
+// service refuses together with DATABASE_URL.
 func (o Options) serviceEnv(dir string) []string {
 	env := append([]string{"LOG_LEVEL=WARN", "HOOKFERRY_ADMIN_ADDR=off"}, o.Env...)
 	return append(env, "HOOKFERRY_DATA="+dir)
 }
 
-// open makes the subscriptions and posts a first event, which is when the service has started.
+// open creates the subscriptions and publishes a first event, whose 202 means that the service has
+// started.
 func (o Options) open(ctx context.Context, s *subject, r *receiver, key string, begun time.Time) error {
 	if o.Fill.Backlog > 0 {
 		s.started = time.Since(begun)
@@ -361,7 +361,7 @@ func (o Options) open(ctx context.Context, s *subject, r *receiver, key string, 
 	one := o.Load
 	one.Subscriptions, one.Slow, one.Failing, one.Hanging = 1, 0, 0, 0
 	first, err := subscribe(ctx, s.url, key, one, r)
-	if s.made = first; err != nil {
+	if s.createdPaths = first; err != nil {
 		return err
 	}
 	c, err := client.New(s.url, client.WithKey(key))
@@ -370,13 +370,13 @@ func (o Options) open(ctx context.Context, s *subject, r *receiver, key string, 
 	}
 	defer c.CloseIdleConnections()
 	if _, err := c.Publish(ctx, filepath.Base(first[0]), client.Event{Type: "bench.first", Data: []byte("{}")}); err != nil {
-		return fmt.Errorf("post a first event to %s: %w", s.url, err)
+		return fmt.Errorf("publish a first event to %s: %w", s.url, err)
 	}
 	s.started = time.Since(begun)
 	paths := first
 	if o.Load.Subscriptions > 1 {
 		paths, err = subscribe(ctx, s.url, key, o.Load, r)
-		if s.made = append(s.made, paths...); err != nil {
+		if s.createdPaths = append(s.createdPaths, paths...); err != nil {
 			return err
 		}
 	}
@@ -384,15 +384,15 @@ func (o Options) open(ctx context.Context, s *subject, r *receiver, key string, 
 	if key != "" {
 		lines = "Authorization: Bearer " + key + "\r\n"
 	}
-	s.door = newDoor(hostPort(s.url), paths, lines, o.Load.Size)
+	s.publisher = newPublisher(hostPort(s.url), paths, lines, o.Load.Size)
 	return nil
 }
 
-// runningService prepares one that runs already, and leaves it as it was but for the history.
+// runningService prepares a running service. Afterwards, only its history has changed.
 func (o Options) runningService(ctx context.Context, r *receiver) (subject, error) {
 	s := subject{url: strings.TrimRight(o.URL, "/"), processes: o.Also}
 	s.end = func() {
-		if err := unsubscribe(context.WithoutCancel(ctx), s.url, o.Key, s.made); err != nil {
+		if err := unsubscribe(context.WithoutCancel(ctx), s.url, o.Key, s.createdPaths); err != nil {
 			o.Say(err.Error())
 		}
 	}

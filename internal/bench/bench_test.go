@@ -19,7 +19,7 @@ import (
 	"github.com/hookferry/hookferry/internal/config"
 )
 
-// Each value must come back to 1.6 %, or percentiles lie.
+// Each value must come back with an error of at most 1.6 %, or percentiles are wrong.
 func TestHistogramKnowsEachValue(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 100_000 {
@@ -54,7 +54,7 @@ func TestHistogramPercentiles(t *testing.T) {
 
 func TestBodyIsReadAsItWasNumbered(t *testing.T) {
 	for _, size := range []int{minSize, 1024, 100_000} {
-		run, at := aRun(), time.Now()
+		run, at := newRun(), time.Now()
 		body := newBody(run, size)
 		if len(body) != size {
 			t.Errorf("a body of %d bytes has %d", size, len(body))
@@ -71,27 +71,27 @@ func TestBodyIsReadAsItWasNumbered(t *testing.T) {
 	}
 }
 
-// rig is a receiver with a phase under way, and a door to a handler that stands for the service.
-func rig(t *testing.T, load Load, serve http.HandlerFunc) (*ledger, *receiver, door) {
+// rig is a receiver in a phase, and a publisher to a handler that stands in for the service.
+func rig(t *testing.T, load Load, serve http.HandlerFunc) (*ledger, *receiver, publisher) {
 	t.Helper()
 	r, err := newReceiver(t.Context(), "127.0.0.1:0", load)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.close)
-	l := newLedger(load, aRun())
+	l := newLedger(load, newRun())
 	r.ledger.Store(l)
 	server := httptest.NewServer(serve)
 	t.Cleanup(server.Close)
-	return l, r, newDoor(strings.TrimPrefix(server.URL, "http://"), []string{"/x"}, "", load.Size)
+	return l, r, newPublisher(strings.TrimPrefix(server.URL, "http://"), []string{"/x"}, "", load.Size)
 }
 
-// What is dropped, sent twice or refused must be in the report.
+// Events that are lost, sent twice or refused must be in the report.
 func TestLossesAndDuplicatesAreCounted(t *testing.T) {
 	load := Load{Connections: 3, Size: 256, Subscriptions: 1, Rate: 1000, Duration: 200 * time.Millisecond}
 	var r *receiver
 	var n, dropped, doubled, refused atomic.Int64
-	l, made, d := rig(t, load, func(w http.ResponseWriter, req *http.Request) {
+	l, createdPaths, d := rig(t, load, func(w http.ResponseWriter, req *http.Request) {
 		times := 1
 		switch n.Add(1) % 10 {
 		case 1:
@@ -110,11 +110,11 @@ func TestLossesAndDuplicatesAreCounted(t *testing.T) {
 			t.Error(err)
 		}
 		for range times {
-			postOn(http.DefaultClient, r.url(load, 0), body)
+			forward(http.DefaultClient, r.url(load, 0), body)
 		}
 		w.WriteHeader(http.StatusAccepted)
 	})
-	r = made
+	r = createdPaths
 	if err := d.post(t.Context(), l, load.Duration); err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +127,8 @@ func TestLossesAndDuplicatesAreCounted(t *testing.T) {
 	}
 }
 
-// A service that stalls once is asked less meanwhile; what was to be posted in that time must
-// count with what it waited.
+// A service that stalls once gets less load in the meantime. Events that were due in that time must
+// count with their wait.
 func TestStallCountsForAllThatWaited(t *testing.T) {
 	const stall = 300 * time.Millisecond
 	load := Load{Connections: 1, Size: 256, Subscriptions: 1, Rate: 100, Duration: 500 * time.Millisecond}
@@ -153,7 +153,7 @@ func TestStallCountsForAllThatWaited(t *testing.T) {
 	}
 }
 
-// The whole against the real service, which keeps nothing of it but history.
+// The whole bench against the real service, of which only history is left.
 func TestRunAgainstTheService(t *testing.T) {
 	cfg, err := config.Load([]string{"HOOKFERRY_ADMIN_ADDR=off", "LOG_LEVEL=ERROR"}, "", config.Overrides{Addr: "127.0.0.1:0", Data: t.TempDir(), Dev: true})
 	if err != nil {
@@ -181,7 +181,7 @@ func TestRunAgainstTheService(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	if want := f.Accepted * 3 / 5; f.Delivered < want-10 || f.Delivered > want+10 {
-		t.Errorf("%d delivered; about %d of %d accepted were for endpoints that answer", f.Delivered, want, f.Accepted)
+		t.Errorf("%d delivered; about %d of %d accepted were for endpoints that accept", f.Delivered, want, f.Accepted)
 	}
 	if f.Requests <= f.Delivered || f.Arrival.Max == 0 {
 		t.Errorf("%+v", f)
@@ -196,7 +196,7 @@ func TestRunAgainstTheService(t *testing.T) {
 	}
 	var text strings.Builder
 	report.Print(&text)
-	if !strings.Contains(text.String(), "delivered a second") {
+	if !strings.Contains(text.String(), "delivered per second") {
 		t.Error(text.String())
 	}
 }
@@ -243,7 +243,7 @@ func TestCheckNamesTheFlag(t *testing.T) {
 	}
 }
 
-// Endpoints that speak TLS, and close, are called and counted as others are.
+// Endpoints that use TLS and close connections are called and counted like others.
 func TestEndpointsOverTLSThatClose(t *testing.T) {
 	load := Load{Connections: 1, Size: 256, Subscriptions: 2, Failing: 1, HTTPS: true, Close: true}
 	r, err := newReceiver(t.Context(), "127.0.0.1:0", load)
@@ -251,7 +251,7 @@ func TestEndpointsOverTLSThatClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.close()
-	l := newLedger(load, aRun())
+	l := newLedger(load, newRun())
 	r.ledger.Store(l)
 	setting, err := r.trust(t.TempDir())
 	if err != nil {
@@ -276,7 +276,7 @@ func TestEndpointsOverTLSThatClose(t *testing.T) {
 		}
 		resp.Body.Close()
 		if resp.StatusCode != status || !resp.Close || resp.TLS == nil {
-			t.Errorf("endpoint %d answers %d, closing %v", i, resp.StatusCode, resp.Close)
+			t.Errorf("endpoint %d responds with %d, closing %v", i, resp.StatusCode, resp.Close)
 		}
 	}
 	if l.requests.Load() != 2 {

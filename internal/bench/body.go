@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// The body of an event. Its numbers have a fixed length, so that the generator writes
-// them into a body that it has, and the receiver reads them without parsing:
+// The body of an event. Its numbers have a fixed length, so that the generator can overwrite them
+// in an existing body, and the receiver can read them without parsing:
 //
-//	{"event":"bench.event","data":{"run":1234567890,"n":1000000000001,"at":1790000000000000000,"pad":"xxx"}}
+// {"event":"bench.event","data":{"run":1234567890,"n":1000000000001,"at":1790000000000000000,"pad":"xxx"}}
 const (
 	bodyRun = `{"event":"bench.event","data":{"run":`
 	bodyN   = `,"n":`
@@ -18,8 +18,8 @@ const (
 	bodyEnd = `"}}`
 
 	runDigits, nDigits, atDigits = 10, 13, 19
-	firstRun                     = 1_000_000_000     // so that all have so many digits
-	firstN                       = 1_000_000_000_000 // and these
+	firstRun                     = 1_000_000_000     // the smallest number with runDigits digits
+	firstN                       = 1_000_000_000_000 // the smallest number with nDigits digits
 
 	runOffset = len(bodyRun)
 	nOffset   = runOffset + runDigits + len(bodyN)
@@ -27,7 +27,7 @@ const (
 	headSize  = atOffset + atDigits
 )
 
-// newBody returns a body of the size for a run, to be numbered by number.
+// newBody returns a body of the given size for a run. number sets its numbers.
 func newBody(run uint64, size int) []byte {
 	b := append([]byte(bodyRun), strconv.FormatUint(run, 10)...)
 	b = append(b, bodyN...)
@@ -39,13 +39,13 @@ func newBody(run uint64, size int) []byte {
 	return append(b, bodyEnd...)
 }
 
-// number makes a body that of the n-th event, posted at the time given.
+// number turns a body into that of the n-th event, published at the given time.
 func number(body []byte, n uint64, posted time.Time) {
 	strconv.AppendUint(body[nOffset:nOffset], firstN+n, 10)
 	strconv.AppendInt(body[atOffset:atOffset], posted.UnixNano(), 10)
 }
 
-// readHead reads the head of a body; ok is false if it is no body of ours.
+// readHead reads the numbers at the start of a body. ok is false if the bench did not make it.
 func readHead(b []byte) (run, n uint64, posted time.Time, ok bool) {
 	if len(b) < headSize || !bytes.HasPrefix(b, []byte(bodyRun)) {
 		return 0, 0, posted, false

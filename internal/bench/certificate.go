@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// newCertificate makes the endpoints' certificate for the host of addr, which signed
-// itself. P-256 is what most endpoints on the internet have.
+// newCertificate creates a self-signed certificate for the host of addr. It uses P-256, like most
+// endpoints on the internet.
 func newCertificate(addr string) (tls.Certificate, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -43,8 +43,8 @@ func newCertificate(addr string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
 }
 
-// trust writes the endpoints' certificate into dir, and returns the setting by which a
-// service trusts it; "" if they speak no TLS.
+// trust writes the endpoints' certificate into dir, and returns the setting that makes a service
+// trust it, or "" if the endpoints do not use TLS.
 func (r *receiver) trust(dir string) (setting string, err error) {
 	if r.tls == nil {
 		return "", nil

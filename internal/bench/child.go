@@ -21,7 +21,7 @@ type child struct {
 	ended chan struct{}
 }
 
-// startChild runs the program with arguments. Its output goes to a file in dir.
+// startChild runs the program with arguments. It writes the output to a file in dir.
 func startChild(self, dir, name string, env []string, args ...string) (*child, error) {
 	log, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
@@ -29,10 +29,10 @@ func startChild(self, dir, name string, env []string, args ...string) (*child, e
 	}
 	c := &child{cmd: exec.Command(self, args...), log: log, ended: make(chan struct{})}
 	c.cmd.Dir, c.cmd.Env, c.cmd.Stdout, c.cmd.Stderr = dir, env, log, log
-	endsWithUs(c.cmd)
+	dieWithParent(c.cmd)
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // the kernel watches the thread that starts it
+		runtime.LockOSThread() // the kernel watches the thread that starts the process
 		err := c.cmd.Start()
 		started <- err
 		if err == nil {
@@ -47,21 +47,21 @@ func startChild(self, dir, name string, env []string, args ...string) (*child, e
 	return c, nil
 }
 
-// kill ends it at once: what it keeps is thrown away.
+// kill ends the process at once. Its data is not kept.
 func (c *child) kill() {
 	c.cmd.Process.Kill()
 	<-c.ended
 	c.log.Close()
 }
 
-// lastWords is the end of what it printed.
-func (c *child) lastWords() string {
+// outputTail returns the end of the output.
+func (c *child) outputTail() string {
 	b, _ := os.ReadFile(c.log.Name())
 	return string(bytes.TrimSpace(b[max(0, len(b)-2000):]))
 }
 
-// up waits until the child answers at addr; ask is tried again and again.
-func (c *child) up(ctx context.Context, ask func() error) error {
+// waitUntilUp calls ask until it succeeds, or the child has ended.
+func (c *child) waitUntilUp(ctx context.Context, ask func() error) error {
 	deadline := time.After(time.Minute)
 	for {
 		err := ask()
@@ -70,18 +70,18 @@ func (c *child) up(ctx context.Context, ask func() error) error {
 		}
 		select {
 		case <-c.ended:
-			return fmt.Errorf("it ended at once; it said:\n%s", c.lastWords())
+			return fmt.Errorf("it exited at once; its output:\n%s", c.outputTail())
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-deadline:
-			return fmt.Errorf("it does not answer: %w; it said:\n%s", err, c.lastWords())
+			return fmt.Errorf("it does not respond: %w; its output:\n%s", err, c.outputTail())
 		case <-time.After(time.Millisecond):
 		}
 	}
 }
 
-// dials is whether something listens at addr.
-func dials(ctx context.Context, addr string) error {
+// tryDial returns nil if something listens at addr.
+func tryDial(ctx context.Context, addr string) error {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
 	if err == nil {
 		conn.Close()
@@ -89,7 +89,7 @@ func dials(ctx context.Context, addr string) error {
 	return err
 }
 
-// freeAddr is an address on this machine that nobody listens on.
+// freeAddr returns a free address on this machine.
 func freeAddr() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -99,8 +99,8 @@ func freeAddr() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// subscribe makes the subscriptions of a load and returns the paths to post to; with an
-// error, of those that were made.
+// subscribe creates the subscriptions of a load and returns the paths to publish to. If it fails,
+// it returns those of the subscriptions that it created.
 func subscribe(ctx context.Context, url, key string, load Load, r *receiver) ([]string, error) {
 	c, err := client.New(url, client.WithKey(key))
 	if err != nil {
@@ -110,17 +110,17 @@ func subscribe(ctx context.Context, url, key string, load Load, r *receiver) ([]
 	paths := make([]string, load.Subscriptions)
 	for i := range paths {
 		s, err := c.CreateSubscription(ctx, client.SubscriptionInput{
-			TargetURL: r.url(load, i), Secret: "a secret of the bench", Description: "made by hookferry bench",
+			TargetURL: r.url(load, i), Secret: "a secret of the bench", Description: "created by hookferry bench",
 		})
 		if err != nil {
-			return paths[:i], fmt.Errorf("make a subscription at %s: %w", url, err)
+			return paths[:i], fmt.Errorf("create a subscription at %s: %w", url, err)
 		}
 		paths[i] = "/webhooks/ingest/" + s.ID
 	}
 	return paths, nil
 }
 
-// unsubscribe deletes them again, on a service that is not ours to throw away.
+// unsubscribe deletes the subscriptions, on a service that the bench did not start.
 func unsubscribe(ctx context.Context, url, key string, paths []string) error {
 	c, err := client.New(url, client.WithKey(key))
 	if err != nil {

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// door is where a phase's events are posted: the host, and the start of a request to
-// each subscription.
-type door struct {
+// publisher is where a phase publishes its events: the host, and the beginning of the requests to each
+// subscription.
+type publisher struct {
 	addr  string // host:port
 	heads [][]byte
 }
 
-// newDoor prepares requests. Each path is that of a subscription; the header lines, "" or
-// ending in CRLF, go with every request.
-func newDoor(addr string, paths []string, lines string, size int) door {
-	d := door{addr: addr, heads: make([][]byte, len(paths))}
+// newPublisher prepares requests. Each path is that of a subscription. lines are header lines for every
+// request, each ending in CRLF.
+func newPublisher(addr string, paths []string, lines string, size int) publisher {
+	d := publisher{addr: addr, heads: make([][]byte, len(paths))}
 	for i, path := range paths {
 		d.heads[i] = []byte("POST " + path + " HTTP/1.1\r\nHost: " + addr + "\r\nContent-Type: application/json\r\n" +
 			lines + "Content-Length: " + strconv.Itoa(size) + "\r\n\r\n")
@@ -28,9 +28,9 @@ func newDoor(addr string, paths []string, lines string, size int) door {
 	return d
 }
 
-// post posts events for so long, counting into the ledger, and returns when the last
-// one is answered. An error is of the first connection that could not be opened.
-func (d door) post(ctx context.Context, l *ledger, long time.Duration) error {
+// post publishes events for the given time, counts them in the ledger, and returns after the last
+// response. It fails if a connection can't be opened.
+func (d publisher) post(ctx context.Context, l *ledger, long time.Duration) error {
 	var wg sync.WaitGroup
 	errs := make(chan error, l.load.Connections)
 	ctx, cancel := context.WithDeadline(ctx, l.start.Add(long))
@@ -48,11 +48,11 @@ func (d door) post(ctx context.Context, l *ledger, long time.Duration) error {
 	return nil
 }
 
-// patience is how long an answer may take before the connection counts as broken.
+// patience is how long a response may take before the connection counts as broken.
 const patience = 30 * time.Second
 
-// connection posts one event after another, on a new connection when one broke.
-func (d door) connection(ctx context.Context, l *ledger) error {
+// connection publishes one event after another. It opens a new connection if one breaks.
+func (d publisher) connection(ctx context.Context, l *ledger) error {
 	body := newBody(l.run, l.load.Size)
 	for ctx.Err() == nil {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", d.addr)
@@ -71,8 +71,8 @@ func (d door) connection(ctx context.Context, l *ledger) error {
 	return nil
 }
 
-// speak posts on one connection until it breaks or the time is over.
-func (d door) speak(ctx context.Context, conn net.Conn, l *ledger, body []byte) {
+// speak publishes on one connection until it breaks or the time is over.
+func (d publisher) speak(ctx context.Context, conn net.Conn, l *ledger, body []byte) {
 	in := bufio.NewReaderSize(conn, 4<<10)
 	var request []byte
 	for ctx.Err() == nil {
@@ -88,23 +88,22 @@ func (d door) speak(ctx context.Context, conn net.Conn, l *ledger, body []byte) 
 			l.broken.Add(1)
 			return
 		}
-		status, closing, err := readAnswer(in)
+		status, closing, err := readResponse(in)
 		if err != nil {
 			l.broken.Add(1)
 			return
 		}
-		l.took(n, status, posted)
+		l.recordResponse(n, status, posted)
 		if closing {
 			return
 		}
 	}
 }
 
-// wait waits until it is the n-th event's turn and returns from when its time counts.
-// Without a rate that is now. With one it is the moment at which the event was to be
-// posted: where all connections wait for answers, and it is posted late, what it waited
-// counts too, or else a service that stalls would be asked less and look good. Only what
-// this machine's own timer is late by is not counted.
+// wait waits for the turn of the n-th event, and returns the start of its latency. Without a rate,
+// that is now. With a rate, it is the time at which the event was due, even if all connections were
+// busy and it is published late: otherwise, a service that stalls would get less load and look
+// fast. Only the delay of this machine's own timer does not count.
 func (l *ledger) wait(ctx context.Context, n uint64) (from time.Time, ok bool) {
 	now := time.Now()
 	if l.load.Rate == 0 {

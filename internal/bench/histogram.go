@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// fine is how many equal parts each power of two has in a histogram: a value is
-// known to 1/fine of itself.
+// fine is the number of equal parts of each power of two in a histogram: the error of a value is at
+// most 1/fine of the value.
 const (
 	fineBits = 6
 	fine     = 1 << fineBits
 )
 
-// histogram counts durations. It keeps no single value, so that it costs the same
-// for ten of them and for ten million. It may be used by many goroutines at once.
+// histogram counts durations. It stores no single value, so its size does not depend on their
+// number. It is safe for concurrent use.
 type histogram struct {
 	counts [(64 - fineBits) * fine]atomic.Uint64
 	max    atomic.Int64
@@ -31,8 +31,8 @@ func (h *histogram) add(d time.Duration) {
 	}
 }
 
-// slotOf is where a value is counted: below fine one by one, above it in parts of
-// its power of two.
+// slotOf returns the slot of a value: its own slot if it is below fine, and otherwise that of a
+// part of its power of two.
 func slotOf(v uint64) int {
 	if v < fine {
 		return int(v)
@@ -41,7 +41,7 @@ func slotOf(v uint64) int {
 	return shift<<fineBits + int(v>>shift)
 }
 
-// valueOf is the middle of what a slot counts.
+// valueOf returns the middle of a slot.
 func valueOf(slot int) uint64 {
 	if slot < fine {
 		return uint64(slot)
@@ -51,7 +51,7 @@ func valueOf(slot int) uint64 {
 	return low + 1<<shift/2
 }
 
-// total is how many were added.
+// total returns the number of values.
 func (h *histogram) total() (n uint64) {
 	for i := range h.counts {
 		n += h.counts[i].Load()
@@ -59,7 +59,7 @@ func (h *histogram) total() (n uint64) {
 	return n
 }
 
-// at is the value that the share q of all is not above; 0 if there is none.
+// at returns the value that a share q of all values does not exceed, or 0 if there are none.
 func (h *histogram) at(q float64) time.Duration {
 	n := h.total()
 	if n == 0 {
@@ -78,7 +78,7 @@ func (h *histogram) at(q float64) time.Duration {
 	return time.Duration(h.max.Load())
 }
 
-// Latency says how long things took. Each value is right to 1.6 %.
+// Latency contains percentiles of durations. The error of each is at most 1.6 %.
 type Latency struct {
 	P50  time.Duration `json:"p50_ns"`
 	P90  time.Duration `json:"p90_ns"`

@@ -8,15 +8,15 @@ import (
 const (
 	pageBits = 16
 	pageSize = 1 << pageBits
-	maxPages = 1 << 12 // a quarter of a thousand million events
+	maxPages = 1 << 12 // 268 million events
 )
 
-// bitmap is a set of numbers that many goroutines may add to at once.
+// bitmap is a set of numbers. Many goroutines may add numbers at the same time.
 type bitmap struct {
 	pages [maxPages]atomic.Pointer[[pageSize / 32]atomic.Uint32]
 }
 
-// add returns false if n was in it already.
+// add returns false if n was already in the set.
 func (b *bitmap) add(n uint64) bool {
 	page := b.page(n)
 	bit := uint32(1) << (n % 32)
@@ -37,12 +37,12 @@ func (b *bitmap) has(n uint64) bool {
 	return p != nil && p[n%pageSize/32].Load()&(1<<(n%32)) != 0
 }
 
-// moments is a time for each number, which many goroutines may set and read at once.
-type moments struct {
+// times stores a time for each number. Many goroutines may use it at the same time.
+type times struct {
 	pages [maxPages]atomic.Pointer[[pageSize]atomic.Int64]
 }
 
-func (m *moments) set(n uint64, d time.Duration) {
+func (m *times) set(n uint64, d time.Duration) {
 	at := &m.pages[n>>pageBits%maxPages]
 	if at.Load() == nil {
 		at.CompareAndSwap(nil, new([pageSize]atomic.Int64))
@@ -50,8 +50,8 @@ func (m *moments) set(n uint64, d time.Duration) {
 	at.Load()[n%pageSize].Store(int64(d))
 }
 
-// get returns 0 for a number that has none.
-func (m *moments) get(n uint64) time.Duration {
+// get returns 0 for a number without a time.
+func (m *times) get(n uint64) time.Duration {
 	p := m.pages[n>>pageBits%maxPages].Load()
 	if p == nil {
 		return 0
@@ -59,58 +59,58 @@ func (m *moments) get(n uint64) time.Duration {
 	return time.Duration(p[n%pageSize].Load())
 }
 
-// ledger is what was posted in one phase and what of it arrived. The generator and
-// the receiver write to it at the same time.
+// ledger records which events were published in a phase, and which arrived. The generator and the
+// receiver write to it at the same time.
 type ledger struct {
 	load  Load
-	run   uint64 // tells the bodies of this phase from others'
+	run   uint64 // identifies the bodies of this phase
 	start time.Time
 
 	next     atomic.Uint64 // the number of the next event
 	accepted bitmap
-	answered moments // when its 202 was read, since start
+	answered times // when the 202 was read, since start
 	arrived  bitmap
 
-	acceptedCount atomic.Int64 // those of endpoints that answer
-	arrivedCount  atomic.Int64 // of them, each event once
-	requests      atomic.Int64 // all that came, of any endpoint, repetitions included
-	duplicates    atomic.Int64 // of endpoints that answer
+	acceptedCount atomic.Int64 // to endpoints that accept events
+	arrivedCount  atomic.Int64 // of these, each event counted once
+	requests      atomic.Int64 // all requests at all endpoints, including repeated ones
+	duplicates    atomic.Int64 // at endpoints that accept events
 	lastAccepted  atomic.Int64 // since start, in nanoseconds
 	lastArrival   atomic.Int64
 
 	refused [600]atomic.Int64 // by status
-	broken  atomic.Int64      // posts without an answer
+	broken  atomic.Int64      // events without a response
 
-	accept  histogram // from the post to its 202
-	arrival histogram // from the post to its first arrival at an endpoint that answers at once
-	queued  histogram // from the 202 to that; 0 where it arrived before
+	accept  histogram // from POST to 202
+	arrival histogram // from POST to the first arrival at an endpoint that responds at once
+	queued  histogram // from the 202 to that arrival; 0 if it arrived earlier
 }
 
 func newLedger(load Load, run uint64) *ledger {
 	return &ledger{load: load, run: run, start: time.Now()}
 }
 
-// took is an answer to the n-th event, which was posted at the time given.
-func (l *ledger) took(n uint64, status int, posted time.Time) {
+// recordResponse records the response to the n-th event, which was published at the given time.
+func (l *ledger) recordResponse(n uint64, status int, posted time.Time) {
 	if status != 202 {
 		l.refused[min(max(status, 0), len(l.refused)-1)].Add(1)
 		return
 	}
 	now := time.Now()
 	l.accept.add(now.Sub(posted))
-	later(&l.lastAccepted, now.Sub(l.start))
-	if l.load.mannerOf(l.load.subscriptionOf(n)).answers() {
+	storeMax(&l.lastAccepted, now.Sub(l.start))
+	if l.load.behaviourOf(l.load.subscriptionOf(n)).acceptsEvents() {
 		l.answered.set(n, now.Sub(l.start))
 		l.accepted.add(n)
 		l.acceptedCount.Add(1)
 	}
 }
 
-// arrive is one request at the receiver.
-func (l *ledger) arrive(n uint64, posted time.Time) {
+// recordArrival records a request at the receiver.
+func (l *ledger) recordArrival(n uint64, posted time.Time) {
 	l.requests.Add(1)
-	m := l.load.mannerOf(l.load.subscriptionOf(n))
-	if !m.answers() {
+	m := l.load.behaviourOf(l.load.subscriptionOf(n))
+	if !m.acceptsEvents() {
 		return
 	}
 	if !l.arrived.add(n) {
@@ -119,7 +119,7 @@ func (l *ledger) arrive(n uint64, posted time.Time) {
 	}
 	now := time.Now()
 	l.arrivedCount.Add(1)
-	later(&l.lastArrival, now.Sub(l.start))
+	storeMax(&l.lastArrival, now.Sub(l.start))
 	if m == prompt {
 		l.arrival.add(now.Sub(posted))
 		if answered := l.answered.get(n); answered > 0 {
@@ -130,7 +130,7 @@ func (l *ledger) arrive(n uint64, posted time.Time) {
 	}
 }
 
-func later(at *atomic.Int64, d time.Duration) {
+func storeMax(at *atomic.Int64, d time.Duration) {
 	for {
 		was := at.Load()
 		if int64(d) <= was || at.CompareAndSwap(was, int64(d)) {
@@ -139,7 +139,8 @@ func later(at *atomic.Int64, d time.Duration) {
 	}
 }
 
-// lost counts what was answered 202 for an endpoint that answers, and never came.
+// lost returns how many events were accepted for an endpoint that accepts events, but never
+// arrived.
 func (l *ledger) lost() (n int) {
 	for i := range l.next.Load() {
 		if l.accepted.has(i) && !l.arrived.has(i) {

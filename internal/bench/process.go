@@ -9,14 +9,13 @@ import (
 	"time"
 )
 
-// Process is one whose use of the machine is measured, along with the processes
-// that it started.
+// Process is a process to measure, together with its children.
 type Process struct {
 	Name string
 	Pid  int
 }
 
-// ParseProcess reads NAME=PID.
+// ParseProcess parses NAME=PID.
 func ParseProcess(text string) (Process, error) {
 	name, digits, _ := strings.Cut(text, "=")
 	pid, err := strconv.Atoi(digits)
@@ -24,30 +23,30 @@ func ParseProcess(text string) (Process, error) {
 		return Process{}, fmt.Errorf("--pid is %q; write a name and a process id, like postgres=1234", text)
 	}
 	if _, err := os.FindProcess(pid); err != nil || usageOf(pid) == (usage{}) && measurable {
-		return Process{}, fmt.Errorf("--pid is %q, and there is no process %d", text, pid)
+		return Process{}, fmt.Errorf("--pid is %q, but there is no process %d", text, pid)
 	}
 	return Process{name, pid}, nil
 }
 
-// usage is what processes have used since they began, and the memory they have now.
+// usage is the CPU time of processes since they started, and their current memory.
 type usage struct {
 	cpu time.Duration
-	rss int64 // bytes, those that processes share counted once for each
+	rss int64 // in bytes; shared memory counts for each process
 }
 
-// Used is what a process and those that it started used during a phase.
+// Used is what a process and its children used during a phase.
 type Used struct {
 	Name string `json:"name"`
-	// CPU is the processors' time; PerDelivery its share of one delivery that arrived,
-	// in microseconds. Both are 0 where the system has no /proc.
+	// CPU is the CPU time, and PerDelivery the CPU time per delivery that arrived, in microseconds.
+	// Both are 0 if the system has no /proc.
 	CPU         time.Duration `json:"cpu_ns"`
 	PerDelivery float64       `json:"cpu_us_per_delivery"`
-	// Idle is the resident memory before the load, Most the most that was seen during it.
+	// Idle is the resident memory before the load, and Most the maximum during the load.
 	Idle int64 `json:"rss_before_bytes"`
 	Most int64 `json:"rss_most_bytes"`
 }
 
-// watch looks at processes until its end is called, which returns what they used.
+// watch observes processes until end is called, which returns what they used.
 func watch(processes []Process) (end func(deliveries int64) []Used) {
 	used := make([]Used, len(processes))
 	before := make([]usage, len(processes))

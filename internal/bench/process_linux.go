@@ -11,13 +11,14 @@ import (
 	"time"
 )
 
-// measurable says whether usageOf knows anything.
+// measurable says whether usageOf works.
 const measurable = true
 
-// tick is the unit of /proc/PID/stat; Linux has it at 100 Hz on every platform that Go runs on.
+// tick is the unit of /proc/PID/stat. It is 100 Hz on every platform that Go supports.
 const tick = 10 * time.Millisecond
 
-// usageOf is that of a process and of those below it; the zero value if there is none.
+// usageOf returns the usage of a process and its children, or the zero value if there is no such
+// process.
 func usageOf(pid int) usage {
 	u := one(pid)
 	for _, child := range children(pid) {
@@ -28,7 +29,7 @@ func usageOf(pid int) usage {
 	return u
 }
 
-// one reads /proc/PID/stat: user and system time, those of ended children, and memory.
+// one reads /proc/PID/stat: user and system time, also of ended children, and memory.
 func one(pid int) usage {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -47,7 +48,7 @@ func one(pid int) usage {
 	return usage{time.Duration(ticks) * tick, pages * int64(os.Getpagesize())}
 }
 
-// children reads the processes that any thread of the process has started.
+// children returns the processes that any thread of the process has started.
 func children(pid int) (pids []int) {
 	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	for _, t := range threads {
@@ -61,8 +62,8 @@ func children(pid int) (pids []int) {
 	return pids
 }
 
-// own is what this process alone has used.
-func own() usage {
+// ownUsage returns the usage of this process.
+func ownUsage() usage {
 	var r syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) != nil {
 		return usage{}
@@ -70,5 +71,5 @@ func own() usage {
 	return usage{cpu: time.Duration(r.Utime.Nano() + r.Stime.Nano())}
 }
 
-// endsWithUs has the kernel end a child when the thread that starts it ends.
-func endsWithUs(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+// dieWithParent makes the kernel kill a child when the thread that started it ends.
+func dieWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -4,12 +4,11 @@ package bench
 
 import "os/exec"
 
-// measurable says whether usageOf knows anything: what other processes use is read from
-// Linux's /proc alone.
+// measurable says whether usageOf works. It needs Linux's /proc.
 const measurable = false
 
 func usageOf(int) usage { return usage{} }
 
-func own() usage { return usage{} }
+func ownUsage() usage { return usage{} }
 
-func endsWithUs(*exec.Cmd) {}
+func dieWithParent(*exec.Cmd) {}

@@ -9,16 +9,16 @@ import (
 	"github.com/hookferry/hookferry/client"
 )
 
-// queries are status queries that are made beside a load.
+// queries are status queries during a load.
 type queries struct {
 	took   histogram
 	failed atomic.Int64
 }
 
-// query asks for deliveries that are in the database already, at the load's rate, until
-// stop is called. Without such deliveries it asks nothing and returns nil.
+// query reads deliveries that are already in the database, at the load's rate, until stop is
+// called. If there are none, it reads nothing and returns nil.
 func (o Options) query(ctx context.Context, s subject) (q *queries, stop func()) {
-	if o.Load.Queries == 0 || len(s.some) == 0 {
+	if o.Load.Queries == 0 || len(s.sampleIDs) == 0 {
 		return nil, func() {}
 	}
 	c, err := client.New(s.url, client.WithKey(o.Key))
@@ -40,7 +40,7 @@ func (o Options) query(ctx context.Context, s subject) (q *queries, stop func())
 			case <-ticks.C:
 			}
 			begun := time.Now()
-			_, err := c.Delivery(ctx, s.some[rand.IntN(len(s.some))])
+			_, err := c.Delivery(ctx, s.sampleIDs[rand.IntN(len(s.sampleIDs))])
 			switch {
 			case ctx.Err() != nil:
 			case err != nil:

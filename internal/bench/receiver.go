@@ -13,30 +13,30 @@ import (
 	"time"
 )
 
-// receiver is all endpoints at once: the manner of each is in its path. It counts into
-// the ledger of the present phase.
+// receiver plays all endpoints. The path of each says how it behaves. It counts in the ledger of
+// the current phase.
 type receiver struct {
 	listener net.Listener
 	load     Load
-	tls      *tls.Config // nil: plain HTTP
+	tls      *tls.Config // nil for plain HTTP
 	ledger   atomic.Pointer[ledger]
 
 	mu     sync.Mutex
-	open   map[net.Conn]bool // nil once it is closed
+	open   map[net.Conn]bool // nil after close
 	serves sync.WaitGroup
 }
 
 func newReceiver(ctx context.Context, addr string, load Load) (*receiver, error) {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("can't listen on %q for what is delivered: %w; choose another address with --listen", addr, err)
+		return nil, fmt.Errorf("can't listen on %q for the endpoints: %w; choose another address with --listen", addr, err)
 	}
 	r := &receiver{listener: l, load: load, open: map[net.Conn]bool{}}
 	if load.HTTPS {
 		cert, err := newCertificate(r.addr())
 		if err != nil {
 			l.Close()
-			return nil, fmt.Errorf("make a certificate for the endpoints: %w", err)
+			return nil, fmt.Errorf("create a certificate for the endpoints: %w", err)
 		}
 		r.tls = &tls.Config{Certificates: []tls.Certificate{cert}}
 	}
@@ -46,13 +46,13 @@ func newReceiver(ctx context.Context, addr string, load Load) (*receiver, error)
 
 func (r *receiver) addr() string { return r.listener.Addr().String() }
 
-// url is where the endpoint of a subscription is.
+// url returns the URL of a subscription's endpoint.
 func (r *receiver) url(load Load, subscription int) string {
 	scheme := "http"
 	if r.tls != nil {
 		scheme = "https"
 	}
-	return fmt.Sprintf("%s://%s/%s/%d", scheme, r.addr(), manners[load.mannerOf(subscription)], subscription)
+	return fmt.Sprintf("%s://%s/%s/%d", scheme, r.addr(), behaviourNames[load.behaviourOf(subscription)], subscription)
 }
 
 func (r *receiver) accept() {
@@ -72,7 +72,8 @@ func (r *receiver) accept() {
 	}
 }
 
-// close ends all connections, those that hang too, and waits until nothing is counted any more.
+// close closes all connections, including those that hang, and waits until nothing is counted any
+// more.
 func (r *receiver) close() {
 	r.listener.Close()
 	r.mu.Lock()
@@ -85,11 +86,11 @@ func (r *receiver) close() {
 }
 
 var (
-	answerOK             = []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-	answerFailing        = []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
-	answerOKClosing      = []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-	answerFailingClosing = []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-	answerStrange        = []byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	responseOK             = []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	responseFailing        = []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
+	responseOKClosing      = []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	responseFailingClosing = []byte("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+	responseUnknownPath    = []byte("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 )
 
 func (r *receiver) serve(conn net.Conn) {
@@ -105,10 +106,10 @@ func (r *receiver) serve(conn net.Conn) {
 	}
 	c := tls.Server(conn, r.tls)
 	r.speak(c)
-	c.Close() // with TLS's farewell
+	c.Close() // sends TLS's closing alert
 }
 
-// speak answers the requests that come on a connection.
+// speak responds to the requests on a connection.
 func (r *receiver) speak(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, 4<<10)
 	for {
@@ -123,35 +124,35 @@ func (r *receiver) speak(conn net.Conn) {
 		if m == slow {
 			time.Sleep(r.load.SlowFor)
 		}
-		answer, closes := r.answerOf(m)
+		answer, closes := r.responseOf(m)
 		if _, err := conn.Write(answer); err != nil || closes {
 			return
 		}
 	}
 }
 
-// answerOf is the response of an endpoint, and whether it closes after that.
-func (r *receiver) answerOf(m manner) (answer []byte, closes bool) {
+// responseOf returns the response of an endpoint, and whether the connection is then closed.
+func (r *receiver) responseOf(m behaviour) (answer []byte, closes bool) {
 	switch {
 	case m == -1:
-		return answerStrange, true
+		return responseUnknownPath, true
 	case m == failing && r.load.Close:
-		return answerFailingClosing, true
+		return responseFailingClosing, true
 	case m == failing:
-		return answerFailing, false
+		return responseFailing, false
 	case r.load.Close:
-		return answerOKClosing, true
+		return responseOKClosing, true
 	}
-	return answerOK, false
+	return responseOK, false
 }
 
-// take reads one request and counts it. The manner is -1 for a path that is none of ours.
-func (r *receiver) take(in *bufio.Reader) (manner, error) {
+// take reads and counts one request. The result is -1 for an unknown path.
+func (r *receiver) take(in *bufio.Reader) (behaviour, error) {
 	line, err := in.ReadSlice('\n')
 	if err != nil {
 		return 0, err
 	}
-	m := mannerOfPath(line)
+	m := behaviourOfPath(line)
 	length, _, err := readHeader(in)
 	if err != nil {
 		return 0, err
@@ -170,22 +171,22 @@ func (r *receiver) take(in *bufio.Reader) (manner, error) {
 		return 0, err
 	}
 	if l := r.ledger.Load(); ours && l != nil && l.run == run {
-		l.arrive(n, posted)
+		l.recordArrival(n, posted)
 	}
 	return m, nil
 }
 
-// mannerOfPath reads "POST /slow/12 HTTP/1.1".
-func mannerOfPath(line []byte) manner {
+// behaviourOfPath parses "POST /slow/12 HTTP/1.1".
+func behaviourOfPath(line []byte) behaviour {
 	_, path, _ := bytes.Cut(line, []byte(" /"))
 	name, rest, _ := bytes.Cut(path, []byte("/"))
 	digits, _, _ := bytes.Cut(rest, []byte(" "))
 	if _, err := strconv.Atoi(string(digits)); err != nil {
 		return -1
 	}
-	for m := range manners {
-		if string(name) == manners[m] {
-			return manner(m)
+	for m := range behaviourNames {
+		if string(name) == behaviourNames[m] {
+			return behaviour(m)
 		}
 	}
 	return -1

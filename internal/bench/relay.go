@@ -12,23 +12,24 @@ import (
 	"time"
 )
 
-// relayWorkers post on at the same time; relayQueue is what waits for them.
+// relayWorkers is the number of workers that forward events, and relayQueue the length of their
+// queue.
 const (
 	relayWorkers = 64
 	relayQueue   = 8192
 )
 
-// relayed is one event on its way through the relay.
-type relayed struct {
+// relayedEvent is one event on its way through the relay.
+type relayedEvent struct {
 	path string
 	body []byte
 }
 
-// Relay is the limit that the service is compared with: net/http's server and client, which
-// take an event, sign it and post it on to the same path at the host to, and keep nothing:
-// what was answered 202 is lost when it dies. It serves until ctx ends.
+// Relay is the limit that the service is compared with: a server and client of net/http that accept
+// an event, sign it and forward it to the same path on the host to. They store nothing: accepted
+// events are lost when it dies. It serves until ctx ends.
 func Relay(ctx context.Context, l net.Listener, to string) error {
-	queue := make(chan relayed, relayQueue)
+	queue := make(chan relayedEvent, relayQueue)
 	client := &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: 2 * relayWorkers, DisableCompression: true},
 		Timeout:   10 * time.Second,
@@ -36,7 +37,7 @@ func Relay(ctx context.Context, l net.Listener, to string) error {
 	for range relayWorkers {
 		go func() {
 			for r := range queue {
-				postOn(client, "http://"+to+r.path, r.body)
+				forward(client, "http://"+to+r.path, r.body)
 			}
 		}()
 	}
@@ -46,7 +47,7 @@ func Relay(ctx context.Context, l net.Listener, to string) error {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		queue <- relayed{r.URL.Path, body}
+		queue <- relayedEvent{r.URL.Path, body}
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusAccepted)
 		w.Write([]byte(`{"status":"pending"}`))
@@ -60,8 +61,8 @@ func Relay(ctx context.Context, l net.Listener, to string) error {
 	return err
 }
 
-// postOn posts a body, signed once.
-func postOn(client *http.Client, url string, body []byte) {
+// forward forwards a body with one signature.
+func forward(client *http.Client, url string, body []byte) {
 	mac := hmac.New(sha256.New, []byte("relay"))
 	mac.Write(body)
 	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader(body))
@@ -72,7 +73,7 @@ func postOn(client *http.Client, url string, body []byte) {
 	req.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
 	resp, err := client.Do(req)
 	if err != nil {
-		return // the count at the receiver says so
+		return // the receiver's count shows it
 	}
 	io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()

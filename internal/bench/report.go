@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Report is what was measured.
+// Report is the result of a measurement.
 type Report struct {
 	Machine     Machine      `json:"machine"`
 	Load        Load         `json:"load"`
@@ -22,37 +22,37 @@ type Report struct {
 	Contestants []Contestant `json:"contestants"`
 }
 
-// Machine is where it was measured.
+// Machine describes the machine of the measurement.
 type Machine struct {
 	Date     time.Time     `json:"date"`
 	System   string        `json:"system"`
 	CPU      string        `json:"cpu"`
 	CPUs     int           `json:"cpus"`
-	DiskSync time.Duration `json:"disk_sync_ns"` // what an fsync of 4 KiB takes there, the median of 51
+	DiskSync time.Duration `json:"disk_sync_ns"` // duration of an fsync of 4 KiB, the median of 51
 }
 
-// Contestant is one that was measured, once each run.
+// Contestant is the service or the relay, with the figures of each run.
 type Contestant struct {
 	Name string    `json:"name"`
 	Runs []Figures `json:"runs"`
 }
 
-// Figures are those of one run. Delivered counts each event once, and only those whose
-// endpoints answer.
+// Figures are the results of one run. Delivered counts each event once, and only events for
+// endpoints that accept them.
 type Figures struct {
 	Accepted      int            `json:"accepted"`
 	Delivered     int            `json:"delivered"`
-	Requests      int            `json:"requests"` // at the receiver, of all endpoints, repetitions included
+	Requests      int            `json:"requests"` // at all endpoints, including repeated requests
 	AcceptedRate  float64        `json:"accepted_per_second"`
 	DeliveredRate float64        `json:"delivered_per_second"`
 	Refused       map[string]int `json:"refused"` // by status
-	Broken        int            `json:"broken"`  // posts that got no answer
+	Broken        int            `json:"broken"`  // events without a response
 	Lost          int            `json:"lost"`
 	Duplicates    int            `json:"duplicates"`
-	Accept        Latency        `json:"accept"`          // from the post to its 202
-	Arrival       Latency        `json:"arrival"`         // from the post to its arrival at an endpoint that answers at once
-	Queued        Latency        `json:"queued"`          // from the 202 to that arrival; 0 where it came before
-	Fresh         int64          `json:"rss_fresh_bytes"` // the service's memory before the first load
+	Accept        Latency        `json:"accept"`          // from POST to 202
+	Arrival       Latency        `json:"arrival"`         // from POST to the arrival at an endpoint that responds at once
+	Queued        Latency        `json:"queued"`          // from the 202 to that arrival; 0 if it arrived earlier
+	Fresh         int64          `json:"rss_fresh_bytes"` // memory of the service before the first load
 	Used          []Used         `json:"used"`
 	Bench         float64        `json:"bench_cpu_us_per_delivery"`
 	Started       time.Duration  `json:"started_ns"` // from the start of the process to its first 202
@@ -92,7 +92,7 @@ func perDelivery(d time.Duration, deliveries int64) float64 {
 	return float64(d.Nanoseconds()) / 1000 / float64(deliveries)
 }
 
-// Median is the run in the middle, figure by figure.
+// Median returns the median of each figure.
 func (c Contestant) Median() Figures {
 	f := c.Runs[0]
 	f.AcceptedRate = median(c.Runs, func(f Figures) float64 { return f.AcceptedRate })
@@ -115,7 +115,7 @@ func (c Contestant) Median() Figures {
 	for _, name := range []*int{&f.Accepted, &f.Delivered, &f.Requests, &f.Lost, &f.Duplicates, &f.Broken, &f.Queries, &f.QueriesFailed} {
 		*name = 0
 	}
-	for _, r := range c.Runs { // what may not happen is added up
+	for _, r := range c.Runs { // counts are added up
 		f.Accepted, f.Delivered, f.Requests = f.Accepted+r.Accepted, f.Delivered+r.Delivered, f.Requests+r.Requests
 		f.Lost, f.Duplicates, f.Broken = f.Lost+r.Lost, f.Duplicates+r.Duplicates, f.Broken+r.Broken
 		f.Queries, f.QueriesFailed = f.Queries+r.Queries, f.QueriesFailed+r.QueriesFailed
@@ -146,7 +146,7 @@ func medianLatency(runs []Figures, of func(Figures) Latency) Latency {
 	}
 }
 
-// CPU is what all processes used for one delivery, in microseconds.
+// CPU returns the CPU time of all processes for one delivery, in microseconds.
 func (f Figures) CPU() (us float64) {
 	for _, u := range f.Used {
 		us += u.PerDelivery
@@ -154,7 +154,7 @@ func (f Figures) CPU() (us float64) {
 	return us
 }
 
-// Print writes the report for people.
+// Print prints the report for people.
 func (r Report) Print(w io.Writer) {
 	m := r.Machine
 	fmt.Fprintf(w, "%s, %d CPUs (%s); a disk sync takes %s\n\n", m.System, m.CPUs, m.CPU, ms(m.DiskSync))
@@ -173,41 +173,41 @@ func (r Report) Print(w io.Writer) {
 	fmt.Fprintln(t, strings.Join(names, "\t"))
 	posts := r.Fill.Backlog == 0
 	if posts {
-		row("accepted a second", func(f Figures) string { return fmt.Sprintf("%.0f", f.AcceptedRate) })
+		row("accepted per second", func(f Figures) string { return fmt.Sprintf("%.0f", f.AcceptedRate) })
 	}
-	row("delivered a second", func(f Figures) string { return fmt.Sprintf("%.0f", f.DeliveredRate) })
+	row("delivered per second", func(f Figures) string { return fmt.Sprintf("%.0f", f.DeliveredRate) })
 	if posts {
-		row("post to 202, p50 · p99 · most", func(f Figures) string { return f.Accept.words() })
-		row("post to receiver, p50 · p99 · most", func(f Figures) string { return f.Arrival.words() })
-		row("202 to receiver, p50 · p99 · most", func(f Figures) string { return f.Queued.words() })
+		row("POST to 202, p50 · p99 · max", func(f Figures) string { return f.Accept.words() })
+		row("POST to endpoint, p50 · p99 · max", func(f Figures) string { return f.Arrival.words() })
+		row("202 to endpoint, p50 · p99 · max", func(f Figures) string { return f.Queued.words() })
 	}
-	row("CPU a delivery", func(f Figures) string {
+	row("CPU per delivery", func(f Figures) string {
 		return words(f.Used, func(u Used) string { return fmt.Sprintf("%.1f µs", u.PerDelivery) })
 	})
-	row("memory before · most", func(f Figures) string {
+	row("memory before · max", func(f Figures) string {
 		return words(f.Used, func(u Used) string { return fmt.Sprintf("%d · %d MB", u.Idle>>20, u.Most>>20) })
 	})
 	row("lost · duplicates", func(f Figures) string { return fmt.Sprintf("%d · %d of %d", f.Lost, f.Duplicates, f.Delivered) })
 	if posts {
-		row("refused · without an answer", func(f Figures) string { return fmt.Sprintf("%s · %d", refusals(f.Refused), f.Broken) })
+		row("refused · without a response", func(f Figures) string { return fmt.Sprintf("%s · %d", refusals(f.Refused), f.Broken) })
 		row("start to first 202", func(f Figures) string { return orNone(f.Started) })
-		row("the bench itself, CPU a delivery", func(f Figures) string { return fmt.Sprintf("%.1f µs", f.Bench) })
+		row("CPU of the bench itself, per delivery", func(f Figures) string { return fmt.Sprintf("%.1f µs", f.Bench) })
 	}
 	if r.Fill.Retained > 0 {
-		row("status query, p50 · p99 · most", func(f Figures) string {
+		row("status query, p50 · p99 · max", func(f Figures) string {
 			return fmt.Sprintf("%s (%d, %d failed)", f.Query.words(), f.Queries, f.QueriesFailed)
 		})
 	}
 	t.Flush()
 	if len(r.Contestants) == 2 {
 		relay, service := r.Contestants[0].Median(), r.Contestants[1].Median()
-		fmt.Fprintf(w, "\nAgainst the relay: %.2f × its CPU a delivery, %.2f × its deliveries a second.\n",
+		fmt.Fprintf(w, "\nCompared with the relay: %.2f × its CPU per delivery, %.2f × its deliveries per second.\n",
 			service.CPU()/relay.CPU(), service.DeliveredRate/relay.DeliveredRate)
-		fmt.Fprintf(w, "The relay's latency is the wait in its queue: it responds before it delivers, and accepts up to %d events more than its %d workers have delivered; the service holds back whoever posts instead.\n",
+		fmt.Fprintf(w, "The relay's latency is the wait in its queue: it responds before it delivers, and accepts up to %d events more than its %d workers have delivered. The service slows its clients down instead.\n",
 			relayQueue, relayWorkers)
 	}
 	if !measurable {
-		fmt.Fprintln(w, "\nCPU and memory of processes are known on Linux only.")
+		fmt.Fprintln(w, "\nThe CPU time and memory of processes are measured only on Linux.")
 	}
 }
 
@@ -221,7 +221,7 @@ func words(used []Used, of func(Used) string) string {
 		all = append(all, text)
 	}
 	if len(all) == 0 {
-		return "– (--pid names a process)"
+		return "– (name a process with --pid)"
 	}
 	return strings.Join(all, ", ")
 }
@@ -267,7 +267,7 @@ func thisMachine(dir string) Machine {
 	return m
 }
 
-// diskSync is what it takes to have 4 KiB on disk, 0 if that fails.
+// diskSync returns how long it takes to write 4 KiB to disk, or 0 if that fails.
 func diskSync(dir string) time.Duration {
 	file, err := os.Create(filepath.Join(dir, "sync"))
 	if err != nil {

@@ -8,13 +8,12 @@ import (
 	"strconv"
 )
 
-// The generator and the receiver speak HTTP/1.1 over bare sockets: what they cost
-// is taken from the same processors as the service.
+// The generator and the receiver speak HTTP/1.1 on plain sockets, because they share the CPU with
+// the service that they measure.
 
-var errNotHTTP = errors.New("what came is not the HTTP/1.1 that this speaks")
+var errNotHTTP = errors.New("the message is not in the supported form of HTTP/1.1")
 
-// readHeader reads the rest of a header, after its first line, and returns the length
-// of the body.
+// readHeader reads the rest of a header after its first line, and returns the length of the body.
 func readHeader(r *bufio.Reader) (length int, closing bool, err error) {
 	for {
 		line, err := r.ReadSlice('\n')
@@ -38,8 +37,8 @@ func readHeader(r *bufio.Reader) (length int, closing bool, err error) {
 	}
 }
 
-// readAnswer reads an answer and passes over its body.
-func readAnswer(r *bufio.Reader) (status int, closing bool, err error) {
+// readResponse reads a response and skips its body.
+func readResponse(r *bufio.Reader) (status int, closing bool, err error) {
 	line, err := r.ReadSlice('\n')
 	if err != nil {
 		return 0, false, err

@@ -25,18 +25,17 @@ func newBench(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "Measure a service under load on this machine",
-		Long: `Posts events to a service, is all of its endpoints, and says how many a second were
-accepted and delivered, how long that took, and what processor time and memory it
-cost. It starts a service for each run, on a database that is thrown away: SQLite, or
-what DATABASE_URL and REDIS_URL say, which had better be databases made for it, since
-nothing is deleted there. With --url it measures one that runs already, whose
-endpoints must be able to be at --listen.
+		Long: `Publishes events to a service, plays all of its endpoints, and reports throughput,
+latency, CPU time and memory. It starts a service for each run, on a temporary SQLite
+database, or on the databases of DATABASE_URL and REDIS_URL. Use databases that you can
+throw away: nothing in them is deleted afterwards. With --url it measures a service
+that is already running, which must be able to reach endpoints at --listen.
 
-With --relay it runs a relay in turn with the service: a plain HTTP server and client
-that sign and pass on, and store nothing. That is what the machine could do at best,
-and the ratio to it is what can be compared with other machines and other days.
+With --relay it alternates the service with a relay: a plain HTTP server and client
+that sign and forward events, but store nothing. The relay shows the best that this
+machine can do, and the ratio to it can be compared between machines and days.
 
-Generator and receiver share the processors with what they measure.`,
+The load generator and the endpoints share the CPU with the service that they measure.`,
 		Example: `  hookferry bench --relay --runs 5
   hookferry bench --rate 2000 --duration 10s
   hookferry bench --subscriptions 10 --hanging 1 --rate 500
@@ -76,36 +75,36 @@ Generator and receiver share the processors with what they measure.`,
 		},
 	}
 	f := cmd.Flags()
-	f.IntVar(&o.Load.Connections, "connections", 64, "how many post at the same time")
-	f.IntVar(&o.Load.Rate, "rate", 0, "events a second in all; 0: each connection posts when its last event was answered")
-	f.IntVar(&o.Load.Size, "size", 1024, "bytes of an event")
-	f.IntVar(&o.Load.Subscriptions, "subscriptions", 1, "how many subscriptions get the events in turn")
-	f.IntVar(&o.Load.Slow, "slow", 0, "how many of them have an endpoint that answers after --slow-for")
-	f.DurationVar(&o.Load.SlowFor, "slow-for", 2*time.Second, "how long such an endpoint takes")
-	f.IntVar(&o.Load.Failing, "failing", 0, "how many have one that answers 500")
-	f.IntVar(&o.Load.Hanging, "hanging", 0, "how many have one that never answers")
-	f.BoolVar(&o.Load.HTTPS, "https", false, "endpoints that speak TLS, with a certificate that the service is told to trust")
-	f.BoolVar(&o.Load.Close, "close", false, "endpoints that close the connection after each response")
-	f.DurationVar(&o.Load.Warmup, "warmup", time.Second, "how long the load runs before it is measured")
-	f.DurationVar(&o.Load.Duration, "duration", 5*time.Second, "how long it is measured")
-	f.IntVar(&o.Load.Queries, "queries", 20, "status queries a second beside the load, with --retained")
-	f.IntVar(&o.Runs, "runs", 1, "how often; medians are shown")
-	f.BoolVar(&o.Relay, "relay", false, "run the relay, too, in turn with the service")
-	f.IntVar(&o.Workers, "workers", 0, "start an API node and so many workers, not one process that does all")
-	f.StringVar(&o.Program, "program", "", "another hookferry to measure, to compare two builds; \"\" is this one")
-	f.StringVar(&o.URL, "url", "", "a service that runs already; its key is HOOKFERRY_API_KEY")
+	f.IntVar(&o.Load.Connections, "connections", 64, "number of connections that publish at the same time")
+	f.IntVar(&o.Load.Rate, "rate", 0, "total events per second; 0: each connection publishes as soon as it gets a response")
+	f.IntVar(&o.Load.Size, "size", 1024, "size of an event in bytes")
+	f.IntVar(&o.Load.Subscriptions, "subscriptions", 1, "number of subscriptions that share the events")
+	f.IntVar(&o.Load.Slow, "slow", 0, "number of subscriptions whose endpoint responds after --slow-for")
+	f.DurationVar(&o.Load.SlowFor, "slow-for", 2*time.Second, "response time of a slow endpoint")
+	f.IntVar(&o.Load.Failing, "failing", 0, "number of subscriptions whose endpoint responds with 500")
+	f.IntVar(&o.Load.Hanging, "hanging", 0, "number of subscriptions whose endpoint never responds")
+	f.BoolVar(&o.Load.HTTPS, "https", false, "make the endpoints use TLS, with a certificate that the service trusts")
+	f.BoolVar(&o.Load.Close, "close", false, "make the endpoints close the connection after each response")
+	f.DurationVar(&o.Load.Warmup, "warmup", time.Second, "how long the load runs before the measurement")
+	f.DurationVar(&o.Load.Duration, "duration", 5*time.Second, "length of the measurement")
+	f.IntVar(&o.Load.Queries, "queries", 20, "status queries per second during the load, with --retained")
+	f.IntVar(&o.Runs, "runs", 1, "number of runs; the report shows medians")
+	f.BoolVar(&o.Relay, "relay", false, "also run the relay, alternating with the service")
+	f.IntVar(&o.Workers, "workers", 0, "start an API node and this many workers instead of a single process")
+	f.StringVar(&o.Program, "program", "", "the hookferry binary to measure, to compare builds; default: this one")
+	f.StringVar(&o.URL, "url", "", "measure a running service, with the API key in HOOKFERRY_API_KEY")
 	f.StringVar(&o.Listen, "listen", "127.0.0.1:0", "address of the endpoints")
-	f.StringVar(&o.Dir, "dir", "", "where the files of a run go, and with them SQLite's; \"\" is the system's directory for such")
-	f.StringArrayVar(&pids, "pid", nil, "`NAME=PID` of a process to measure beside, and those below it; may be repeated")
-	f.IntVar(&o.Fill.Retained, "retained", 0, "settled deliveries in the database before the service starts")
-	f.IntVar(&o.Fill.Subscriptions, "retained-subscriptions", 1000, "over how many subscriptions they are spread")
-	f.IntVar(&o.Fill.Backlog, "backlog", 0, "due deliveries in the database before it starts; how they are drained is measured, and nothing is posted")
-	f.BoolVar(&asJSON, "json", false, "print everything as JSON, each run by itself")
+	f.StringVar(&o.Dir, "dir", "", "directory for the files of a run, including SQLite's; default: the temporary directory of the system")
+	f.StringArrayVar(&pids, "pid", nil, "`NAME=PID` of another process to measure with its children; may be repeated")
+	f.IntVar(&o.Fill.Retained, "retained", 0, "number of settled deliveries to store before the service starts")
+	f.IntVar(&o.Fill.Subscriptions, "retained-subscriptions", 1000, "number of subscriptions that share the settled deliveries")
+	f.IntVar(&o.Fill.Backlog, "backlog", 0, "number of due deliveries to store before the service starts; measures how they are drained, and publishes nothing")
+	f.BoolVar(&asJSON, "json", false, "print all results as JSON, with each run")
 	cmd.AddCommand(newBenchRelay())
 	return cmd
 }
 
-// newBenchRelay is the relay's own process.
+// newBenchRelay runs the relay in a process of its own.
 func newBenchRelay() *cobra.Command {
 	var addr, to string
 	cmd := &cobra.Command{
@@ -123,7 +122,7 @@ func newBenchRelay() *cobra.Command {
 	return cmd
 }
 
-// fillDatabase writes what the database is to hold before a run.
+// fillDatabase writes the rows that the database must contain before a run.
 func fillDatabase(ctx context.Context, f bench.Fill, env []string, dir, target string) ([]string, error) {
 	cfg, err := config.Load(append(slices.Clone(env), "HOOKFERRY_DATA="+dir), "", config.Overrides{Dev: true})
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package cli is the command line: one file per command, each a thin layer that
-// reads flags, calls the package that does the work, and prints for people.
+// Package cli is the command line. Each file contains one command: a thin layer that reads flags,
+// calls the package that does the work, and prints for people.
 //
 // Start with Run, which knows all commands.
 package cli
@@ -17,17 +17,17 @@ import (
 	"github.com/hookferry/hookferry/internal/config"
 )
 
-// streams are what a command reads and writes.
+// streams are the input and output of a command.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// errSaid ends a command with status 1 whose output has said why.
+// errSaid makes a command exit with status 1 when its output has already said why.
 var errSaid = errors.New("said above")
 
-// Run runs the command that args name and returns the exit status: 0, or 1 if it
-// failed, or 2 if it was called wrongly.
+// Run runs the command that args name, and returns the exit status: 0 if it succeeded, 1 if it
+// failed, and 2 if its usage was wrong.
 func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	s := streams{in: in, out: out, err: errOut}
 	root := newRoot(s)
@@ -40,14 +40,14 @@ func Run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	case errors.Is(err, errSaid):
 		return 1
 	case errors.As(err, &usage):
-		fmt.Fprintf(errOut, "hookferry: %s\nSee `%s --help`.\n", plainly(err), called.CommandPath())
+		fmt.Fprintf(errOut, "hookferry: %s\nSee `%s --help`.\n", readable(err), called.CommandPath())
 		return 2
 	}
-	fmt.Fprintf(errOut, "hookferry: %s\n", plainly(err))
+	fmt.Fprintf(errOut, "hookferry: %s\n", readable(err))
 	return 1
 }
 
-// usageError is a command that was called wrongly.
+// usageError is the error of a command that was used wrongly.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
@@ -56,12 +56,12 @@ func newRoot(s streams) *cobra.Command {
 	root := &cobra.Command{
 		Use:     "hookferry",
 		Version: Version(),
-		Short:   "Takes webhooks in, keeps them safe, and brings each one to its subscriber",
-		Long: `Hookferry takes webhooks in over HTTP, stores them, and brings each one to its
-subscriber: signed, retried, and accounted for. It needs nothing but this file.`,
-		Example: `  hookferry demo                       see it work, in a quarter of a minute
-  hookferry serve --dev                run it on this machine, without keys
-  hookferry listen                     a receiver to try it with`,
+		Short:   "Accepts events, stores them safely, and delivers them as webhooks",
+		Long: `Hookferry accepts events over HTTP, stores them, and delivers each one as a webhook:
+signed, retried, and accounted for. It needs nothing but this file.`,
+		Example: `  hookferry demo                       see it work in 15 seconds
+  hookferry serve --dev                run it on your machine, without API keys
+  hookferry listen                     run an endpoint to try it with`,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
@@ -73,17 +73,17 @@ subscriber: signed, retried, and accounted for. It needs nothing but this file.`
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagFault(err)} })
 	root.AddCommand(
-		newServe(s), newDemo(s), newListen(s), newSend(s), newKeys(s), newMigrate(s), newConfig(s), newHealth(s), newDoctor(s), newBench(s), newVersion(s),
+		newServe(s), newDemo(s), newListen(s), newSend(s), newKeys(s), newMigrate(s), newBackup(s), newCopy(s), newConfig(s), newHealth(s), newDoctor(s), newBench(s), newVersion(s),
 	)
 	return root
 }
 
-// noArgs is cobra.NoArgs with an error that tells a mistyped command.
+// noArgs is cobra.NoArgs with an error that recognizes a mistyped command.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	message := fmt.Sprintf("%s takes no argument %q", cmd.CommandPath(), args[0])
+	message := fmt.Sprintf("%s takes no arguments, but got %q", cmd.CommandPath(), args[0])
 	if cmd.HasSubCommands() {
 		message = fmt.Sprintf("there is no command %q", args[0])
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
@@ -93,19 +93,19 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	return usageError{errors.New(message)}
 }
 
-// exactArgs wants so many arguments, named for the message.
+// exactArgs requires one argument for each name.
 func exactArgs(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == len(names) {
 			return nil
 		}
-		return usageError{fmt.Errorf("%s takes %s, and got %d argument(s)", cmd.CommandPath(), strings.Join(names, " "), len(args))}
+		return usageError{fmt.Errorf("%s takes %s, but got %d argument(s)", cmd.CommandPath(), strings.Join(names, " "), len(args))}
 	}
 }
 
-// settingsFlags are the flags that override settings.
+// settingsFlags adds the flags that override settings.
 func settingsFlags(cmd *cobra.Command, o *config.Overrides) {
-	cmd.Flags().StringVar(&o.Data, "data", "", "directory of the SQLite file (HOOKFERRY_DATA)")
+	cmd.Flags().StringVar(&o.Data, "data", "", "directory of the SQLite database (HOOKFERRY_DATA)")
 }
 
 // loadConfig reads the settings from the flags, the environment and .env.

@@ -14,10 +14,9 @@ func newConfig(s streams) *cobra.Command {
 	var o config.Overrides
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Print every setting: its value now, where that comes from, and what it means",
-		Long: `Prints every setting with its value as a service started here would have it. What
-is secret is hidden. It fails as the start would, with the same sentences, where a
-setting is wrong.`,
+		Short: "Print every setting with its value, the source of the value, and its meaning",
+		Long: `Prints every setting with the value that a service started here would use. Secrets are
+hidden. If a setting is wrong, it fails with the same message as ` + "`hookferry serve`" + `.`,
 		Example: `  hookferry config
   hookferry config --dev`,
 		Args: noArgs,
@@ -41,9 +40,9 @@ setting is wrong.`,
 		},
 	}
 	settingsFlags(cmd, &o)
-	cmd.Flags().StringVar(&o.Addr, "addr", "", "address the API listens on (HOOKFERRY_ADDR)")
-	cmd.Flags().StringVar(&o.AdminAddr, "admin-addr", "", "address of metrics and profiles (HOOKFERRY_ADMIN_ADDR)")
-	cmd.Flags().BoolVar(&o.Dev, "dev", false, "show what --dev changes")
+	cmd.Flags().StringVar(&o.Addr, "addr", "", "address to serve the API on (HOOKFERRY_ADDR)")
+	cmd.Flags().StringVar(&o.AdminAddr, "admin-addr", "", "address to serve metrics and profiles on (HOOKFERRY_ADMIN_ADDR)")
+	cmd.Flags().BoolVar(&o.Dev, "dev", false, "show the values that --dev sets")
 	return cmd
 }
 

@@ -10,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// commandsWith are all commands that take a flag, with arguments that they accept.
+// commandsWith returns all commands with a flag, with arguments that they accept.
 func commandsWith(flag string) (lines [][]string) {
-	arguments := map[string][]string{"create": {"operator"}, "revoke": {"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}}
+	arguments := map[string][]string{"create": {"operator"}, "revoke": {"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}, "backup": {"backup.db"}}
 	var walk func(*cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.RunE != nil && !c.HasSubCommands() && (c.Flag(flag) != nil) {
@@ -26,7 +26,7 @@ func commandsWith(flag string) (lines [][]string) {
 	return lines
 }
 
-// runCommand runs a command as the program does.
+// runCommand runs a command like the program.
 func runCommand(t *testing.T, args ...string) (status int, out, errOut string) {
 	t.Helper()
 	var said, errs strings.Builder
@@ -34,8 +34,8 @@ func runCommand(t *testing.T, args ...string) (status int, out, errOut string) {
 	return status, said.String(), errs.String()
 }
 
-// TestDataBesideADatabase: each of the two names a database. That one of them has no effect
-// would show when a key is in the wrong one.
+// TestDataBesideADatabase: --data and DATABASE_URL each name a database. If one of them silently
+// had no effect, a key could end up in the wrong database.
 func TestDataBesideADatabase(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -70,8 +70,8 @@ func TestDataBesideADatabase(t *testing.T) {
 	}
 }
 
-// TestLookingMakesNothing: a command that looks at the wrong place says where that is, and leaves it as
-// it was.
+// TestLookingMakesNothing: a command that looks in the wrong place says where, and changes nothing
+// there.
 func TestLookingMakesNothing(t *testing.T) {
 	t.Setenv("HOOKFERRY_MASTER_KEY", strings.Repeat("ab", 32))
 	for _, tt := range []struct {
@@ -83,6 +83,7 @@ func TestLookingMakesNothing(t *testing.T) {
 		{[]string{"keys", "list"}, 1, "there is no database at "},
 		{[]string{"keys", "revoke", "0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}, 1, "there is no database at "},
 		{[]string{"keys", "rotate-master"}, 1, "there is no database at "},
+		{[]string{"backup", "backup.db"}, 1, "there is no database at "},
 		{[]string{"migrate", "--dry-run"}, 0, "there was no database at "},
 		{[]string{"config"}, 0, ""},
 	} {
@@ -104,7 +105,8 @@ func TestLookingMakesNothing(t *testing.T) {
 	}
 }
 
-// TestLookingMigratesNothing: a database without tables, or with those of an older release, stays so.
+// TestLookingMigratesNothing: a database without tables, or with those of an older release, stays
+// that way.
 func TestLookingMigratesNothing(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(t.TempDir())
@@ -114,7 +116,7 @@ func TestLookingMigratesNothing(t *testing.T) {
 	}
 	for _, args := range [][]string{{"doctor"}, {"keys", "list"}, {"keys", "revoke", "0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}} {
 		status, _, said := runCommand(t, append(args, "--data", dir)...)
-		if status != 1 || !strings.Contains(said, path+" lacks tables of this release: `hookferry migrate` makes them") {
+		if status != 1 || !strings.Contains(said, path+" lacks tables of this release: run `hookferry migrate`") {
 			t.Errorf("%v ends with %d and says %s", args, status, said)
 		}
 	}

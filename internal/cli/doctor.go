@@ -15,12 +15,12 @@ func newDoctor(s streams) *cobra.Command {
 	var o config.Overrides
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Examine the settings and what the database keeps",
-		Long: `Examines the settings and what the database keeps: that every event has its delivery
-and every delivery its event, that attempts are on record, that nothing which is due
-lies undone, that clocks agree and partitions are made ahead. It says what to do about
-each thing it finds, and fails if there is one. It changes no row, and the service may
-be running meanwhile. It reads everything that is kept, and gives up after a minute.`,
+		Short: "Check the settings and the integrity of the database",
+		Long: `Checks the settings and all stored data: that every event has its delivery and every
+delivery its event, that all attempts are recorded, that due deliveries are claimed,
+that clocks agree, and that partitions exist for the next hours. It says what to do
+about each finding, and fails if there are any. It changes nothing, and the service
+may be running. It gives up after a minute.`,
 		Example: `  hookferry doctor
   hookferry doctor --data /var/lib/hookferry`,
 		Args: noArgs,
@@ -47,14 +47,14 @@ be running meanwhile. It reads everything that is kept, and gives up after a min
 
 func printExamination(s streams, database string, x api.Integrity) {
 	d := x.Deliveries
-	fmt.Fprintf(s.out, "the database is %s\n", database)
-	fmt.Fprintf(s.out, "%d accepted = %d delivered + %d failed + %d pending + %d cancelled, in the time that is kept\n",
+	fmt.Fprintf(s.out, "database: %s\n", database)
+	fmt.Fprintf(s.out, "%d accepted = %d delivered + %d failed + %d pending + %d cancelled, within the retention\n",
 		d["delivered"]+d["failed"]+d["pending"]+d["cancelled"], d["delivered"], d["failed"], d["pending"], d["cancelled"])
 	if len(x.Findings) == 0 {
-		fmt.Fprintln(s.out, "nothing is wrong")
+		fmt.Fprintln(s.out, "no problems found")
 	}
 	for _, f := range x.Findings {
-		fmt.Fprintf(s.out, "\n%s\n", found(f))
+		fmt.Fprintf(s.out, "\n%s\n", describe(f))
 		if f.OldestAt != nil {
 			fmt.Fprintf(s.out, "  the oldest is %s of %s\n", f.Oldest, f.OldestAt.Format(time.RFC3339))
 		}
@@ -62,8 +62,8 @@ func printExamination(s streams, database string, x api.Integrity) {
 	}
 }
 
-// found says how many of what.
-func found(f api.Finding) string {
+// describe returns the number and description of a finding.
+func describe(f api.Finding) string {
 	switch {
 	case f.Rule == app.RuleClocksAgree:
 		return f.What

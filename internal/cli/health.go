@@ -20,10 +20,10 @@ func newHealth(s streams) *cobra.Command {
 	var o config.Overrides
 	cmd := &cobra.Command{
 		Use:   "health",
-		Short: "Ask the service on this machine whether it can take events",
-		Long: `Asks the service that runs with these settings on this machine whether it can take
-events, and fails if it can't or does not answer within five seconds. It is the
-health check of a container, which has no other program in it.`,
+		Short: "Check that the service on this machine accepts events",
+		Long: `Asks the service that runs on this machine with these settings whether it accepts
+events. Fails if it does not, or if it does not respond within five seconds. Meant as
+the health check of a container that contains no other program.`,
 		Example: `  hookferry health
   hookferry health --addr :8080`,
 		Args: noArgs,
@@ -32,14 +32,14 @@ health check of a container, which has no other program in it.`,
 			if err != nil {
 				return err
 			}
-			return askReady(cmd.Context(), s, serviceURL(cfg.Addr))
+			return checkReady(cmd.Context(), s, serviceURL(cfg.Addr))
 		},
 	}
-	cmd.Flags().StringVar(&o.Addr, "addr", "", "address the API listens on (HOOKFERRY_ADDR)")
+	cmd.Flags().StringVar(&o.Addr, "addr", "", "address of the API (HOOKFERRY_ADDR)")
 	return cmd
 }
 
-// serviceURL is where the service is, as this machine reaches it.
+// serviceURL returns the URL at which this machine reaches the service.
 func serviceURL(addr string) string {
 	host, port, _ := net.SplitHostPort(addr) // the settings were checked
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
@@ -48,7 +48,7 @@ func serviceURL(addr string) string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-func askReady(ctx context.Context, s streams, url string) error {
+func checkReady(ctx context.Context, s streams, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/readyz", nil)
@@ -57,7 +57,7 @@ func askReady(ctx context.Context, s streams, url string) error {
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("the service at %s does not respond: %s; --addr or HOOKFERRY_ADDR says where it is", url, reason.Of(err))
+		return fmt.Errorf("the service at %s does not respond: %s; set its address with --addr or HOOKFERRY_ADDR", url, reason.Of(err))
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 4<<10))
@@ -65,17 +65,17 @@ func askReady(ctx context.Context, s streams, url string) error {
 		return fmt.Errorf("the service at %s: %s", url, reason.Of(err))
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("the service at %s is not ready: %s", url, whyNot(res, body))
+		return fmt.Errorf("the service at %s is not ready: %s", url, notReadyReason(res, body))
 	}
 	_, err = fmt.Fprintf(s.out, "%s is ready\n", url)
 	return err
 }
 
-// whyNot is what a service says that is not ready.
-func whyNot(res *http.Response, body []byte) string {
+// notReadyReason returns the reason that a service gives for not being ready.
+func notReadyReason(res *http.Response, body []byte) string {
 	var problem struct{ Detail string }
 	if json.Unmarshal(body, &problem) != nil || problem.Detail == "" {
-		return fmt.Sprintf("it responds with status %d, and not as Hookferry does", res.StatusCode)
+		return fmt.Sprintf("it responded with status %d, and is probably not Hookferry", res.StatusCode)
 	}
 	return terminal.Clean(problem.Detail)
 }

@@ -19,22 +19,21 @@ func newKeys(s streams) *cobra.Command {
 	var o config.Overrides
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "Make, list and revoke API keys; rotate the master key",
-		Long: `Makes, lists and revokes API keys. The service may be running meanwhile: a new key
-works at once, a revoked one stops working within two seconds, and one that expires at
-its time.`,
+		Short: "Create, list and revoke API keys; rotate the master key",
+		Long: `Creates, lists and revokes API keys. The service may be running: a new key works at
+once, a revoked key stops working within two seconds, and an expired key at once.`,
 		Example: `  hookferry keys create billing --scope publish
   hookferry keys list
   hookferry keys revoke 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.PersistentFlags().StringVar(&o.Data, "data", "", "directory of the SQLite file (HOOKFERRY_DATA)")
+	cmd.PersistentFlags().StringVar(&o.Data, "data", "", "directory of the SQLite database (HOOKFERRY_DATA)")
 	cmd.AddCommand(newKeysCreate(s, &o), newKeysList(s, &o), newKeysRevoke(s, &o), newKeysRotateMaster(s, &o))
 	return cmd
 }
 
-// withKeys opens the database beside a service that may be running on it. It makes none.
+// withKeys opens the database, which must exist. A service may be running on it.
 func withKeys(ctx context.Context, o config.Overrides, use func(keys.Store) error) error {
 	cfg, err := loadConfig(o)
 	if err != nil {
@@ -50,8 +49,8 @@ func withKeys(ctx context.Context, o config.Overrides, use func(keys.Store) erro
 func newKeysList(s streams, o *config.Overrides) *cobra.Command {
 	return &cobra.Command{
 		Use:     "list",
-		Short:   "List the keys, without what makes them keys",
-		Long:    "Lists the keys, the oldest first. When one was last used is noted every five minutes.",
+		Short:   "List API keys (the keys themselves are never shown)",
+		Long:    "Lists the API keys, oldest first. The time of last use is updated every five minutes.",
 		Example: "  hookferry keys list",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -64,7 +63,7 @@ func newKeysList(s streams, o *config.Overrides) *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "ID\tNAME\tSCOPE\tBEGINS WITH\tMADE\tEXPIRES\tREVOKED\tLAST USED")
+			fmt.Fprintln(w, "ID\tNAME\tSCOPE\tBEGINS WITH\tCREATED\tEXPIRES\tREVOKED\tLAST USED")
 			for _, k := range list {
 				fmt.Fprintf(w, "%s\t%q\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, k.Scope, k.Prefix,
 					timeOrNone(k.CreatedAt), timeOrNone(k.ExpiresAt), timeOrNone(k.RevokedAt), timeOrNone(k.UsedAt))
@@ -84,13 +83,13 @@ func timeOrNone(t time.Time) string {
 func newKeysRevoke(s streams, o *config.Overrides) *cobra.Command {
 	return &cobra.Command{
 		Use:     "revoke ID",
-		Short:   "Make a key invalid for good",
+		Short:   "Revoke an API key permanently",
 		Example: "  hookferry keys revoke 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071",
 		Args:    exactArgs("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			err := withKeys(cmd.Context(), *o, func(s keys.Store) error {
 				if err := keys.Revoke(cmd.Context(), s, args[0]); err != nil {
-					return fmt.Errorf("%w; `hookferry keys list` prints those there are", err)
+					return fmt.Errorf("%w; `hookferry keys list` shows all keys", err)
 				}
 				return nil
 			})

@@ -18,13 +18,13 @@ func newKeysCreate(s streams, o *config.Overrides) *cobra.Command {
 	var wanted keys.Wanted
 	cmd := &cobra.Command{
 		Use:   "create NAME",
-		Short: "Make a key and print it, this once",
-		Long: `Makes a key and prints it to the standard output. It is not kept and can't be shown
-again. Its scope says what it may do:
+		Short: "Create an API key and print it once",
+		Long: `Creates an API key and prints it to standard output. The key itself is not stored, so it
+can't be shown again. Its scope says what it may do:
 
   admin    everything
-  publish  send events in, and nothing else: for producers
-  read     see everything but secrets, and change nothing: for people who look, and monitors`,
+  publish  publish events, and nothing else: for producers
+  read     read everything except secrets, and change nothing: for people and monitors`,
 		Example: `  hookferry keys create operator
   hookferry keys create billing --scope publish --expires 90d
   hookferry keys create support --scope read --expires 2027-01-31`,
@@ -40,24 +40,24 @@ again. Its scope says what it may do:
 				return err
 			}
 			if _, err := fmt.Fprintln(s.out, text); err != nil {
-				return fmt.Errorf("the key %s was made and could not be printed; revoke it and make another: %w", key.ID, err)
+				return fmt.Errorf("the key %s was created but can't be printed; revoke it and create another: %w", key.ID, err)
 			}
-			ends := "does not end by itself"
+			expiry := "it never expires"
 			if !key.ExpiresAt.IsZero() {
-				ends = "ends at " + key.ExpiresAt.Format(time.RFC3339)
+				expiry = "it expires at " + key.ExpiresAt.Format(time.RFC3339)
 			}
-			fmt.Fprintf(s.err, "This is the key %q, %s, with the scope %s; it %s. It is not shown again. Send it as `Authorization: Bearer …`.\nThe database is %s.\n",
-				key.Name, key.ID, key.Scope, ends, database)
+			fmt.Fprintf(s.err, "Created the key %q, %s, with the scope %s; %s. It is not shown again. Send it as `Authorization: Bearer …`.\nThe database is %s.\n",
+				key.Name, key.ID, key.Scope, expiry, database)
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&wanted.Scope, "scope", "admin", "what it may do: admin, publish or read")
-	cmd.Flags().StringVar(&wanted.Expires, "expires", "", "how long it is valid (90d, 12h), or until when (2027-01-31, in UTC); for good if not given")
+	cmd.Flags().StringVar(&wanted.Scope, "scope", "admin", "what the key may do: admin, publish or read")
+	cmd.Flags().StringVar(&wanted.Expires, "expires", "", "how long the key is valid (90d, 12h), or until when (2027-01-31, in UTC); default: it never expires")
 	return cmd
 }
 
-// addKey stores a key in the database, which it makes if there is none: a service wants a key
-// before it starts. It returns which database that is.
+// addKey stores a key, and returns the location of the database. It creates a missing database,
+// because a service needs a key before it starts.
 func addKey(ctx context.Context, o config.Overrides, key event.APIKey) (database string, err error) {
 	cfg, err := loadConfig(o)
 	if err != nil {

@@ -18,24 +18,24 @@ func keys(t *testing.T, dir string, args ...string) (status int, out, errOut str
 	return status, said.String(), errs.String()
 }
 
-func TestKeysHaveAScopeAndAnEnd(t *testing.T) {
+func TestKeysHaveScopeAndExpiry(t *testing.T) {
 	t.Chdir(t.TempDir()) // no .env
 	dir := t.TempDir()
 	for _, c := range []struct {
 		why    string
 		args   []string
 		status int
-		said   string // a pattern, of what is said beside the key
+		said   string // a pattern for the output on standard error
 	}{
-		{"nothing but a name", []string{"operator"}, 0, `the key "operator", [0-9a-f-]{36}, with the scope admin; it does not end by itself`},
-		{"a scope and a duration", []string{"billing", "--scope", "publish", "--expires", "90d"}, 0, `with the scope publish; it ends at \d{4}-\d\d-\d\dT`},
-		{"a day", []string{"support", "--scope", "read", "--expires", "2099-01-31"}, 0, `with the scope read; it ends at 2099-01-31T00:00:00Z`},
-		{"a scope that there is not", []string{"x", "--scope", "write"}, 1, `"write" is no scope of a key: write admin, publish or read`},
-		{"no scope", []string{"x", "--scope", ""}, 1, `write admin, publish or read`},
+		{"nothing but a name", []string{"operator"}, 0, `the key "operator", [0-9a-f-]{36}, with the scope admin; it never expires`},
+		{"a scope and a duration", []string{"billing", "--scope", "publish", "--expires", "90d"}, 0, `with the scope publish; it expires at \d{4}-\d\d-\d\dT`},
+		{"a day", []string{"support", "--scope", "read", "--expires", "2099-01-31"}, 0, `with the scope read; it expires at 2099-01-31T00:00:00Z`},
+		{"a scope that there is not", []string{"x", "--scope", "write"}, 1, `"write" is not a scope; use admin, publish or read`},
+		{"no scope", []string{"x", "--scope", ""}, 1, `use admin, publish or read`},
 		{"a day that is past", []string{"x", "--expires", "2020-01-31"}, 1, `2020-01-31.*in the past`},
 		{"a number of what", []string{"x", "--expires", "90"}, 1, `90.*90d or 12h`},
 		{"no name", nil, 2, `NAME`},
-		{"an empty name", []string{""}, 1, `a key's name has 1 to 100 characters`},
+		{"an empty name", []string{""}, 1, `the name of a key must have 1 to 100 characters`},
 	} {
 		status, out, said := keys(t, dir, append([]string{"create"}, c.args...)...)
 		if status != c.status || !regexp.MustCompile(c.said).MatchString(said) {
@@ -48,7 +48,7 @@ func TestKeysHaveAScopeAndAnEnd(t *testing.T) {
 
 	status, out, _ := keys(t, dir, "list")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if status != 0 || len(lines) != 4 || strings.Join(strings.Fields(lines[0]), " ") != "ID NAME SCOPE BEGINS WITH MADE EXPIRES REVOKED LAST USED" {
+	if status != 0 || len(lines) != 4 || strings.Join(strings.Fields(lines[0]), " ") != "ID NAME SCOPE BEGINS WITH CREATED EXPIRES REVOKED LAST USED" {
 		t.Fatalf("the list ends with %d:\n%s", status, out)
 	}
 	for i, want := range []string{
@@ -79,7 +79,7 @@ func TestRotateMasterSaysWhatItDid(t *testing.T) {
 	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32))
 	t.Setenv("HOOKFERRY_MASTER_KEY", key)
 	status, out, said := keys(t, dir, "rotate-master")
-	if status != 0 || !strings.Contains(out, "0 subscription(s) sealed anew under the master key") || strings.Contains(out+said, key) {
+	if status != 0 || !strings.Contains(out, "encrypted the secrets of 0 subscription(s) with the master key") || strings.Contains(out+said, key) {
 		t.Errorf("it ends with %d: %s%s", status, out, said)
 	}
 	t.Setenv("HOOKFERRY_MASTER_KEY", key[1:])

@@ -13,16 +13,16 @@ import (
 
 func newListen(s streams) *cobra.Command {
 	var o receiver.Options
-	var kind string // if it is to misbehave
+	var kind string // of the misbehaviour; "" for none
 	cmd := &cobra.Command{
 		Use:   "listen",
 		Short: "Receive webhooks on this machine and print them",
-		Long: `Runs a receiver that takes a request to any path, checks its signature where it
-knows the secret, prints it, and answers as the flags say. It is for trying things
-out: it answers the same whether the signature is right or wrong.
+		Long: `Runs an endpoint that accepts requests to any path, checks their signatures if it has
+the secret, prints them, and responds as the flags say. It is for trying things out:
+the response does not depend on the signature.
 
-The secret is that of the subscription. Other users of this machine can see a flag
-in the list of processes; the environment variable LISTEN_SECRET does the same.
+The secret is that of the subscription. Other users of this machine can see a flag in
+the process list, so set the environment variable LISTEN_SECRET instead.
 
 ` + hostileHelp(),
 		Example: `  hookferry listen
@@ -57,13 +57,13 @@ in the list of processes; the environment variable LISTEN_SECRET does the same.
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.Addr, "addr", "127.0.0.1:9000", "address to listen on")
-	f.StringVar(&o.Secret, "secret", "", "secret to check signatures with (better: LISTEN_SECRET)")
-	f.IntVar(&o.Status, "status", http.StatusOK, "status to answer, 200 to 599")
-	f.DurationVar(&o.Delay, "delay", 0, "how long to wait before the answer")
-	f.StringVar(&o.Body, "body", "", "body of the answer")
-	f.IntVar(&o.FailFirst, "fail-first", 0, "answer 500 to the first `N` attempts of each webhook-id")
-	f.BoolVar(&o.AsJSON, "json", false, "print one JSON object a line")
-	f.StringVar(&kind, "hostile", "", "misbehave on purpose: one `KIND` of those above")
+	f.StringVar(&o.Secret, "secret", "", "secret to verify signatures with (better: LISTEN_SECRET)")
+	f.IntVar(&o.Status, "status", http.StatusOK, "status of the response, 200 to 599")
+	f.DurationVar(&o.Delay, "delay", 0, "how long to wait before the response")
+	f.StringVar(&o.Body, "body", "", "body of the response")
+	f.IntVar(&o.FailFirst, "fail-first", 0, "respond with 500 to the first `N` attempts of each webhook-id")
+	f.BoolVar(&o.AsJSON, "json", false, "print one JSON object per line")
+	f.StringVar(&kind, "hostile", "", "misbehave on purpose, in one of the ways above: `KIND`")
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("hostile", cobra.FixedCompletions(hostileNames(), cobra.ShellCompDirectiveNoFileComp)))
 	return cmd
 }

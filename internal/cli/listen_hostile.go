@@ -15,16 +15,15 @@ import (
 // hostileHelp lists the kinds for --help.
 func hostileHelp() string {
 	var b strings.Builder
-	b.WriteString(`With --hostile it misbehaves on purpose instead, to show what becomes of a webhook
-whose receiver does. It prints each connection when that has ended, by whichever
-side: when it came, how long it was there, and how many bytes were sent to it. The
-kinds:
+	b.WriteString(`With --hostile it misbehaves on purpose, to show how the service handles such an
+endpoint. When a connection ends, it prints when the connection was opened, how long
+it was open, and how many bytes were sent to the service. The kinds are:
 
 `)
 	for _, k := range hostile.Kinds() {
 		fmt.Fprintf(&b, "  %-18s %s\n", k.Name, k.About)
 	}
-	b.WriteString("\nThose whose certificate or TLS is bad are called by https.")
+	b.WriteString("\nUse an https:// URL for the kinds with a bad certificate or bad TLS.")
 	return b.String()
 }
 
@@ -36,17 +35,17 @@ func hostileNames() []string {
 	return names
 }
 
-// hostileAlone refuses the flags that say how to answer: the kind says it.
+// hostileAlone refuses flags about the response, which the kind determines.
 func hostileAlone(cmd *cobra.Command) error {
 	for _, name := range []string{"secret", "status", "delay", "body", "fail-first", "json"} {
 		if cmd.Flags().Changed(name) {
-			return fmt.Errorf("--hostile says how to answer: leave out --%s, or leave out --hostile", name)
+			return fmt.Errorf("--hostile determines the response: leave out --%s, or leave out --hostile", name)
 		}
 	}
 	return nil
 }
 
-// listenHostile runs a receiver of this kind until ctx ends.
+// listenHostile runs an endpoint of this kind until ctx ends.
 func listenHostile(ctx context.Context, s streams, addr, name string) error {
 	kind, err := hostile.Find(name)
 	if err != nil {
@@ -58,7 +57,7 @@ func listenHostile(ctx context.Context, s streams, addr, name string) error {
 		return usageError{fmt.Errorf("%w; choose another address with --addr", err)}
 	}
 	notes := terminal.NewScreen(s.err)
-	notes.Print(terminal.LineOf("A hostile receiver at "+server.URL()), terminal.LineOf("  "+kind.Name+": "+kind.About), terminal.LineOf("Ctrl-C stops it."), terminal.LineOf(""))
+	notes.Print(terminal.LineOf("A hostile endpoint at "+server.URL()), terminal.LineOf("  "+kind.Name+": "+kind.About), terminal.LineOf("Ctrl-C stops it."), terminal.LineOf(""))
 	<-ctx.Done()
 	server.Close()
 	notes.Print(terminal.LineOf(""), terminal.LineOf(fmt.Sprintf("Stopped after %s.", terminal.Number(server.Count().Accepted, "connection"))))
@@ -66,5 +65,5 @@ func listenHostile(ctx context.Context, s streams, addr, name string) error {
 }
 
 func hostileLine(e hostile.Ended) string {
-	return fmt.Sprintf("%s  %s was here for %v and was sent %s", e.Began.Format(time.TimeOnly), e.Peer, e.Took.Round(time.Millisecond), terminal.Number(int(e.Wrote), "byte"))
+	return fmt.Sprintf("%s  %s was connected for %v and was sent %s", e.Began.Format(time.TimeOnly), e.Peer, e.Took.Round(time.Millisecond), terminal.Number(int(e.Wrote), "byte"))
 }

@@ -39,7 +39,7 @@ func TestListenHostile(t *testing.T) {
 	}
 	io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
 	if answer, err := io.ReadAll(c); err != nil || len(answer) > 0 {
-		t.Errorf("answered %q, %v", answer, err)
+		t.Errorf("responded with %q, %v", answer, err)
 	}
 	c.Close()
 	stop()
@@ -47,12 +47,12 @@ func TestListenHostile(t *testing.T) {
 		t.Errorf("exit status %d", status)
 	}
 	text.WriteString(<-rest)
-	for _, want := range []string{"hang-up: closes it after the request", "Stopped after 1 connection."} {
+	for _, want := range []string{"hang-up: closes the connection after the request", "Stopped after 1 connection."} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, &text)
 		}
 	}
-	if !regexp.MustCompile(`^\d\d:\d\d:\d\d  127\.0\.0\.1:\d+ was here for \S+ and was sent 0 bytes\n$`).Match(out.Bytes()) {
+	if !regexp.MustCompile(`^\d\d:\d\d:\d\d  127\.0\.0\.1:\d+ was connected for \S+ and was sent 0 bytes\n$`).Match(out.Bytes()) {
 		t.Errorf("printed %q", &out)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// A delay ends when the listener does, and the sender gets its answer.
+// A delay ends when the listener stops, and the sender gets its response.
 func TestListenRuns(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -28,15 +28,15 @@ func TestListenRuns(t *testing.T) {
 			answered <- resp.StatusCode
 		}()
 	}}
-	out := &await.Output{Until: "answering 204 in 24h0m0s", Then: func(string) { cancel() }}
+	out := &await.Output{Until: "response 204 in 24h0m0s", Then: func(string) { cancel() }}
 	t.Setenv("LISTEN_SECRET", "geheim")
 	if code := Run(ctx, []string{"listen", "--addr", "127.0.0.1:0", "--delay", "24h", "--status", "204"}, strings.NewReader(""), out, notes); code != 0 {
 		t.Errorf("exit status %d\n%s", code, notes)
 	}
 	if code := <-answered; code != http.StatusNoContent {
-		t.Errorf("answered %d", code)
+		t.Errorf("responded with %d", code)
 	}
-	for _, want := range []string{"answers 204, after 24h0m0s; signatures are checked.", "hookferry serve --dev", `"secret": "THE SAME SECRET"`, "Stopped after 1 webhook."} {
+	for _, want := range []string{"responds with 204, after 24h0m0s; signatures are checked.", "hookferry serve --dev", `"secret": "THE SAME SECRET"`, "Stopped after 1 webhook."} {
 		if !strings.Contains(notes.String(), want) {
 			t.Errorf("%q is not in\n%s", want, notes)
 		}
@@ -54,14 +54,14 @@ func TestListenArguments(t *testing.T) {
 		code   int
 		says   string
 	}{
-		{"not a final status", []string{"--status", "100"}, 2, "between 200 and 599"},
-		{"no HTTP status", []string{"--status", "600"}, 2, "between 200 and 599"},
+		{"not a final status", []string{"--status", "100"}, 2, "from 200 to 599"},
+		{"no HTTP status", []string{"--status", "600"}, 2, "from 200 to 599"},
 		{"a body that HTTP can't carry", []string{"--status", "204", "--body", "x"}, 2, "has no body"},
 		{"a delay into the past", []string{"--delay", "-1s"}, 2, "--delay"},
 		{"a count below nothing", []string{"--fail-first", "-1"}, 2, "--fail-first"},
-		{"a secret that can't be decoded", []string{"--secret", "whsec_*geheim"}, 2, "the secret begins with whsec_, but what follows is not base64"},
+		{"a secret that can't be decoded", []string{"--secret", "whsec_*geheim"}, 2, "the secret begins with whsec_, but the rest is not base64"},
 		{"a secret with a line end", []string{"--secret", "geheim\n"}, 2, "the secret ends with a line break; remove it"},
-		{"a secret in quotes", []string{"--secret", `"geheim"`}, 2, "the secret is in quotes; leave them out"},
+		{"a secret in quotes", []string{"--secret", `"geheim"`}, 2, "the secret is in quotes; remove them"},
 		{"the prefix of a signature", []string{"--secret", "v1,whsec_geheim"}, 2, "the secret begins with v1"},
 		{"an argument", []string{"9000"}, 2, "takes no argument"},
 		{"an address that is none", []string{"--addr", "nowhere"}, 1, "choose another address with --addr"},

@@ -18,11 +18,11 @@ func newMigrate(s streams) *cobra.Command {
 		Use:   "migrate",
 		Short: "Bring the database's tables up to date",
 		Long: `Brings the tables up to date. ` + "`hookferry serve`" + ` does the same when it starts;
-this command is for doing it beforehand, or for seeing what would be done.
+use this command to do it before a start, or to see what would be done.
 Migrations only go forward. A SQLite database is copied first, to
-hookferry.db.before-VERSION beside it: the way back is to stop, to put that copy
-in place of hookferry.db, to remove hookferry.db-wal and hookferry.db-shm, and to
-start the release before.`,
+hookferry.db.before-VERSION beside it. To go back, stop the service, replace
+hookferry.db with that copy, remove hookferry.db-wal and hookferry.db-shm, and start
+the previous release.`,
 		Example: `  hookferry migrate --dry-run
   hookferry migrate --data /var/lib/hookferry`,
 		Args: noArgs,
@@ -35,7 +35,7 @@ start the release before.`,
 		},
 	}
 	settingsFlags(cmd, &o)
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print what would be applied, and change nothing")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "print the migrations that would be applied, and change nothing")
 	return cmd
 }
 
@@ -61,7 +61,7 @@ func migrate(ctx context.Context, out io.Writer, cfg config.Config, dryRun bool)
 		copying, verb = "would copy", "would apply"
 	}
 	if copied != "" {
-		fmt.Fprintf(out, "%s %s to %s, which is the way back\n", copying, cfg.Database.Path, copied)
+		fmt.Fprintf(out, "%s %s to %s, to go back to if needed\n", copying, cfg.Database.Path, copied)
 	}
 	for _, name := range names {
 		fmt.Fprintf(out, "%s %s to %s\n", verb, name, where)

@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/release010"
 )
 
-// The command says where it copies a SQLite database, beforehand too.
+// The command says where it copies a SQLite database, also in a dry run.
 func TestMigrateSaysThatItCopies(t *testing.T) {
 	t.Chdir(t.TempDir()) // no .env
 	path, _ := release010.SQLite(t)

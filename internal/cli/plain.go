@@ -20,35 +20,35 @@ import (
 	"github.com/hookferry/hookferry/internal/reason"
 )
 
-// plainly is what a person reads of an error: its text, with words of ours for those of Go's
-// library. These are for programmers, and may hold a password of a URL.
-func plainly(err error) string {
+// readable returns the text of an error for people. It replaces the texts of errors of Go's library,
+// which are written for programmers and may contain a password from a URL.
+func readable(err error) string {
 	text := err.Error()
-	for _, e := range foreign(err) {
-		text = strings.Replace(text, e.Error(), inWords(e), 1)
+	for _, e := range libraryErrors(err) {
+		text = strings.Replace(text, e.Error(), plainText(e), 1)
 	}
 	return text
 }
 
-// foreign are the errors in err's tree whose text is Go's, without those inside them.
-func foreign(err error) (found []error) {
-	if isForeign(err) {
+// libraryErrors returns the errors of Go's library in err's tree, without those inside them.
+func libraryErrors(err error) (found []error) {
+	if isLibraryError(err) {
 		return []error{err}
 	}
 	switch e := err.(type) {
 	case interface{ Unwrap() error }:
 		if inner := e.Unwrap(); inner != nil {
-			return foreign(inner)
+			return libraryErrors(inner)
 		}
 	case interface{ Unwrap() []error }:
 		for _, inner := range e.Unwrap() {
-			found = append(found, foreign(inner)...)
+			found = append(found, libraryErrors(inner)...)
 		}
 	}
 	return found
 }
 
-func isForeign(err error) bool {
+func isLibraryError(err error) bool {
 	switch err.(type) {
 	case *url.Error, *net.OpError, *net.DNSError, *net.AddrError, *net.ParseError, *os.SyscallError, *fs.PathError, *os.LinkError, *exec.Error,
 		*strconv.NumError, *json.SyntaxError, *json.UnmarshalTypeError, *time.ParseError, url.EscapeError, url.InvalidHostError:
@@ -57,12 +57,12 @@ func isForeign(err error) bool {
 	return err == context.Canceled || err == io.EOF || err == io.ErrUnexpectedEOF || err == os.ErrDeadlineExceeded
 }
 
-func inWords(err error) string {
+func plainText(err error) string {
 	switch e := err.(type) {
 	case *fs.PathError:
-		return fmt.Sprintf("%q can't be used: %s", e.Path, ofFile(e.Err))
+		return fmt.Sprintf("%q can't be used: %s", e.Path, fileReason(e.Err))
 	case *exec.Error:
-		return fmt.Sprintf("%q can't be run: %s", e.Name, ofFile(e.Err))
+		return fmt.Sprintf("%q can't be run: %s", e.Name, fileReason(e.Err))
 	case *net.OpError:
 		if _, isAddress := errors.AsType[*net.AddrError](e); isAddress {
 			return notAnAddress
@@ -70,9 +70,9 @@ func inWords(err error) string {
 	case *net.AddrError, *net.ParseError:
 		return notAnAddress
 	case *strconv.NumError:
-		return "it is not a number that can be used"
+		return "it is not a usable number"
 	case *json.SyntaxError, *json.UnmarshalTypeError:
-		return "it is not the JSON that is expected"
+		return "it is not the expected JSON"
 	case *time.ParseError:
 		return "it is not a time"
 	case url.EscapeError, url.InvalidHostError:
@@ -83,7 +83,7 @@ func inWords(err error) string {
 
 const notAnAddress = "it is not an address: write it like 127.0.0.1:8000"
 
-func ofFile(err error) string {
+func fileReason(err error) string {
 	if clause, known := reason.Known(err); known {
 		return clause
 	}
@@ -96,12 +96,12 @@ func flagFault(err error) error {
 		return fmt.Errorf("there is no flag %s", dashed(e.GetSpecifiedName(), e.GetSpecifiedShortnames() != ""))
 	}
 	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
-		return fmt.Errorf("--%s is given without a value: write --%s=%s", e.GetFlag().Name, e.GetFlag().Name, strings.ToUpper(e.GetFlag().Value.Type()))
+		return fmt.Errorf("--%s needs a value: write --%s=%s", e.GetFlag().Name, e.GetFlag().Name, strings.ToUpper(e.GetFlag().Value.Type()))
 	}
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return fmt.Errorf("--%s is %q: %s", e.GetFlag().Name, e.GetValue(), wanted(e.GetFlag().Value.Type()))
+		return fmt.Errorf("--%s is %q: %s", e.GetFlag().Name, e.GetValue(), flagHint(e.GetFlag().Value.Type()))
 	}
-	return errors.New("a flag can't be read: write --name, or --name=value")
+	return errors.New("a flag is malformed: write --name, or --name=value")
 }
 
 func dashed(name string, isShort bool) string {
@@ -111,15 +111,15 @@ func dashed(name string, isShort bool) string {
 	return "--" + name
 }
 
-// wanted says what a flag of this type takes.
-func wanted(kind string) string {
+// flagHint says which values a flag of this type accepts.
+func flagHint(kind string) string {
 	switch kind {
 	case "int":
-		return "write a whole number"
+		return "write an integer"
 	case "duration":
 		return "write a duration like 500ms, 10s or 5m"
 	case "bool":
 		return "write true or false, or the flag alone"
 	}
-	return "that is not a value it takes"
+	return "it does not accept this value"
 }

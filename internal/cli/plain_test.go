@@ -21,11 +21,11 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// foreignWords are what Go's library and the command line's write into their errors.
-var foreignWords = regexp.MustCompile(`strconv\.|dial tcp|listen tcp|lookup |missing port|no such host|invalid URL escape|x509:|tls:|invalid argument|` +
+// foreignWords are words from the errors of Go's library and of the command-line library.
+var foreignWords = regexp.MustCompile(`strconv\.|dial tcp|listen tcp|lookup \S+\.\w|missing port|no such host|invalid URL escape|x509:|tls:|invalid argument|` +
 	`unknown flag|unknown shorthand|flag needs|parse "|time: (?:invalid|missing|unknown)|net/http|unexpected EOF|fork/exec|mkdir |stat |open /|proxyconnect|context deadline|invalid character|SEKRET`)
 
-// rubbish is what people type where something else belongs.
+// rubbish returns wrong values that people might type.
 func rubbish(flag string) []string {
 	if flag == "data" { // nearly everything else is a directory's name
 		return []string{"/dev/null/x", "\x00", "~/x"}
@@ -36,18 +36,18 @@ func rubbish(flag string) []string {
 	}
 }
 
-// TestRubbishInEachFlag: whatever stands in a flag, what a person reads is ours.
-func TestRubbishInEachFlag(t *testing.T) {
+// TestWrongValueInEachFlag: whatever value a flag has, the error is in our own words.
+func TestWrongValueInEachFlag(t *testing.T) {
 	t.Chdir(t.TempDir())
 	t.Setenv("HOOKFERRY_ADDR", "127.0.0.1:0")
 	t.Setenv("HOOKFERRY_ADMIN_ADDR", "off")
-	beside := map[string]map[string]string{ // flags that keep a command from doing its work
+	beside := map[string]map[string]string{ // flags that keep a command from running for real
 		"bench": {"url": "http://127.0.0.1:1"}, "send": {"url": "http://127.0.0.1:1"}, "listen": {"addr": "127.0.0.1:0"}, "health": {"addr": "127.0.0.1:1"},
 	}
 	arguments := map[string][]string{"create": {"operator"}, "revoke": {"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}, "send": {"x", "y", "{}"}}
 	tried := 0
 	everyFlag(newRoot(streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard}), func(c *cobra.Command, f *pflag.Flag) {
-		var together sync.WaitGroup // those that the command takes keep it at work until its time is over
+		var together sync.WaitGroup // a command that accepts the value runs until its time is over
 		defer together.Wait()
 		for _, value := range rubbish(f.Name) {
 			args := append(strings.Fields(c.CommandPath())[1:], arguments[c.Name()]...)
@@ -81,7 +81,7 @@ func wantOwnWords(t *testing.T, args []string, flag string) {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	defer time.AfterFunc(300*time.Millisecond, stop).Stop() // as Ctrl-C does
+	defer time.AfterFunc(300*time.Millisecond, stop).Stop() // like Ctrl-C
 	var out strings.Builder
 	Run(ctx, args, strings.NewReader(""), &out, &out)
 	mayHoldSecret := slices.Contains([]string{"url", "key", "secret", "idempotency-key"}, flag)
@@ -91,7 +91,7 @@ func wantOwnWords(t *testing.T, args []string, flag string) {
 	}
 }
 
-// TestWhereNothingIsAsItShould: each command that connects says in words of ours why it can't.
+// TestWhereNothingIsAsItShould: each command that connects says in our own words why it can't.
 func TestWhereNothingIsAsItShould(t *testing.T) {
 	t.Chdir(t.TempDir())
 	noise, err := net.Listen("tcp", "127.0.0.1:0")
@@ -122,19 +122,19 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 		{"nothing listens", []string{"send", "--url", "http://127.0.0.1:1", "x", "y", "{}"}, "nothing listens on 127.0.0.1:1"},
 		{"another protocol", []string{"send", "--url", "http://" + addr, "x", "y", "{}"}, "does not speak HTTP"},
 		{"TLS to what speaks none", []string{"send", "--url", "https://" + addr, "x", "y", "{}"}, "does not speak TLS"},
-		{"a user name", []string{"send", "--url", "http://u:SEKRET@127.0.0.1:1", "x", "y", "{}"}, "--url must not hold a user name"},
-		{"a key that no header carries", []string{"send", "--url", "http://127.0.0.1:1", "--key", "SEKRET\n", "x", "y", "{}"}, "the API key holds a space"},
+		{"a user name", []string{"send", "--url", "http://u:SEKRET@127.0.0.1:1", "x", "y", "{}"}, "--url must not contain a user name"},
+		{"a key that no header carries", []string{"send", "--url", "http://127.0.0.1:1", "--key", "SEKRET\n", "x", "y", "{}"}, "the API key contains a space"},
 		{"nothing listens", []string{"bench", "--url", "http://127.0.0.1:1"}, "nothing listens there"},
 		{"another protocol", []string{"bench", "--url", "http://" + addr}, "does not speak HTTP"},
 		{"a user name", []string{"bench", "--url", "http://u:SEKRET@127.0.0.1:1"}, "without a user name"},
-		{"an address in use", []string{"listen", "--addr", addr}, "something else listens there already"},
+		{"an address in use", []string{"listen", "--addr", addr}, "another process is already listening there"},
 		{"no address", []string{"listen", "--addr", "nine thousand"}, "it is not an address"},
-		{"in use, by a hostile one", []string{"listen", "--hostile", "slow-body", "--addr", addr}, "something else listens there already"},
-		{"in use, for the endpoints", []string{"bench", "--listen", addr, "--url", "http://127.0.0.1:1"}, "something else listens there already"},
-		{"in use, for the service", []string{"serve", "--dev", "--addr", addr}, "something else listens on " + addr + " already"},
+		{"in use, by a hostile one", []string{"listen", "--hostile", "slow-body", "--addr", addr}, "another process is already listening there"},
+		{"in use, for the endpoints", []string{"bench", "--listen", addr, "--url", "http://127.0.0.1:1"}, "another process is already listening there"},
+		{"in use, for the service", []string{"serve", "--dev", "--addr", addr}, "can't listen on " + addr + ", because another process does"},
 		{"an address of others", []string{"serve", "--addr", "203.0.113.1:80"}, ""},
-		{"a directory that can't be", []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", "/dev/null/x"}, "can't be used: a part of its path is not a directory"},
-		{"the same", []string{"keys", "create", "x", "--data", "/dev/null/x"}, "a part of its path is not a directory"},
+		{"a directory that can't be", []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", "/dev/null/x"}, "can't be used: part of its path is not a directory"},
+		{"the same", []string{"keys", "create", "x", "--data", "/dev/null/x"}, "part of its path is not a directory"},
 	} {
 		status, out, said := runCommand(t, tt.args...)
 		if status == 0 || !strings.Contains(said, tt.want) || foreignWords.MatchString(out+said) {
@@ -147,9 +147,9 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 			"postgres://SEKRET:SEKRET@nohost.invalid/SEKRET":        "PostgreSQL at nohost.invalid:5432: ",
 			"postgres://hf:p@SEKRET#w%rd@127.0.0.1:1/hf":            "%40 for @",
 			"postgres://hf:p@SEKRET@127.0.0.1/hf":                   "%40 for @",
-			"postgres://hf@127.0.0.1:1/hf?sslmode=SEKRET":           "sslmode is none of",
+			"postgres://hf@127.0.0.1:1/hf?sslmode=SEKRET":           "sslmode must be",
 			"postgres://hf@127.0.0.1:1/hf?sslpassword=SEKRET":       "nothing listens there",
-			"postgres://hf@127.0.0.1:1/hf?password=SEKRET&port=SEK": "a port is a number",
+			"postgres://hf@127.0.0.1:1/hf?password=SEKRET&port=SEK": "a port must be a number",
 		} {
 			t.Setenv("DATABASE_URL", url)
 			status, out, said := runCommand(t, args...)
@@ -160,7 +160,7 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 	}
 }
 
-func TestPlainly(t *testing.T) {
+func TestReadable(t *testing.T) {
 	_, number := strconv.Atoi("SEKRET")
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	_, escape := url.PathUnescape("%zz")
@@ -172,12 +172,12 @@ func TestPlainly(t *testing.T) {
 		{"ours alone", errors.New("write true or false"), "write true or false"},
 		{"wrapped", fmt.Errorf("ask a: %w; try b", refused), "ask a: nothing listens there; try b"},
 		{"in a URL's error", fmt.Errorf("ask: %w", &url.Error{Op: "Get", URL: "http://u:SEKRET@h", Err: refused}), "ask: nothing listens there"},
-		{"two", errors.Join(fmt.Errorf("a: %w", refused), fmt.Errorf("b: %w", number)), "a: nothing listens there\nb: it is not a number that can be used"},
+		{"two", errors.Join(fmt.Errorf("a: %w", refused), fmt.Errorf("b: %w", number)), "a: nothing listens there\nb: it is not a usable number"},
 		{"a file", fmt.Errorf("copy: %w", &fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOSPC}), `copy: "/x" can't be used: the disk is full`},
 		{"an escape", fmt.Errorf("a: %w", escape), "a: it is not a URL"},
 		{"an end", fmt.Errorf("read: %w", io.ErrUnexpectedEOF), "read: the connection was closed before the response was complete"},
 	} {
-		if got := plainly(tt.err); got != tt.want {
+		if got := readable(tt.err); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.why, got, tt.want)
 		}
 	}

@@ -1,153 +1,107 @@
 package cli_test
 
 import (
-	"bytes"
-	"io"
+	"context"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// TestREADMECommandsRun runs each block of shell commands in the README, in order,
-// as it is written: but for the ports, which are free ones here, and for `make
-// test`, which runs this very test. A block that starts a server is left running
-// until the end.
+// TestREADMECommandsRun pastes every block of shell commands in the README, and then those
+// of docs/api.md, into one shell, in order, at the root of the repository. Three things differ
+// from what a reader does: the ports are free ones; a response of 4xx or 5xx to curl is an
+// error; and of `make deps test`, which runs this very test, it is only checked that make
+// knows both targets.
 func TestREADMECommandsRun(t *testing.T) {
-	for _, tool := range []string{"bash", "make", "curl", "sed"} {
+	for _, tool := range []string{"bash", "make", "curl", "sed", "base64"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("the README's commands need %s; install it (Debian, Ubuntu: apt-get install %s)", tool, tool)
 		}
 	}
-	text, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
+	blocks := commandsIn(t, "README.md")
+	wanted := []string{"go run ./cmd/hookferry demo\n", "make deps test\n"}
+	if len(blocks) < 4 || blocks[0] != wanted[0] || blocks[1] != wanted[1] {
+		t.Fatalf("the README has the commands %q; the first ones must be %q, and more must follow", blocks, wanted)
 	}
-	api, receiver := freePort(t), freePort(t)
-	variables := filepath.Join(t.TempDir(), "variables")
-	if err := os.WriteFile(variables, nil, 0o600); err != nil {
-		t.Fatal(err)
+	blocks[1] = "make -n deps test >/dev/null\n"
+	blocks = append(blocks, commandsIn(t, "docs/api.md")...)
+
+	api, endpoint := freePort(t), freePort(t)
+	script := strings.NewReplacer(":8000", ":"+api, ":9000", ":"+endpoint).Replace(strictCurl + strings.Join(blocks, "") + untilDelivered)
+	out := runScript(t, script, "HOOKFERRY_ADDR=127.0.0.1:"+api, "HOOKFERRY_ADMIN_ADDR=off", "HOOKFERRY_DATA="+t.TempDir(),
+		"LOG_LEVEL=INFO", "GOFLAGS=-buildvcs=false")
+
+	if strings.Contains(out, "signature WRONG") {
+		t.Errorf("the endpoint got a wrong signature:\n%s", out)
 	}
-	sh := shell{
-		variables: variables,
-		ports:     strings.NewReplacer("8000", api, "9000", receiver),
-		env: append(os.Environ(), "HOOKFERRY_ADDR=127.0.0.1:"+api, "HOOKFERRY_ADMIN_ADDR=off", "HOOKFERRY_DATA="+t.TempDir(),
-			"LOG_LEVEL=INFO", "GOFLAGS=-buildvcs=false"),
-	}
-	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1)
-	if len(blocks) < 5 {
-		t.Fatalf("only %d blocks of commands were found", len(blocks))
-	}
-	for _, b := range blocks {
-		for _, command := range commands(b[1]) {
-			switch {
-			case strings.HasPrefix(command, "make test"):
-			case strings.Contains(command, "hookferry serve"):
-				sh.start(t, command)
-				waitFor(t, api)
-			case strings.Contains(command, "hookferry listen"):
-				sh.start(t, command)
-				waitFor(t, receiver)
-			default:
-				sh.run(t, command)
-			}
+	for what, wanted := range map[string]string{
+		"the demo accounts for its events": "400 accepted =",
+		"the endpoint verifies the event":  "verified",
+		"the endpoint prints the event":    "user.created",
+		"the event is delivered":           "DELIVERED",
+		"the servers stop without errors":  "STOPPED 0 0",
+	} {
+		if !strings.Contains(out, wanted) {
+			t.Errorf("%s: there is no %q in what the README's commands print:\n%s", what, wanted, out)
 		}
 	}
-	out := sh.run(t, `for _ in $(seq 300); do
-  curl -s "http://localhost:8000/status/delivery/$DELIVERY_ID" | grep -q '"status": *"delivered"' && echo arrived && exit 0
+}
+
+const strictCurl = `curl() { command curl --fail-with-body "$@"; }
+`
+
+// untilDelivered waits for the event that the README publishes, and then stops both servers, as
+// the README says.
+const untilDelivered = `
+for _ in $(seq 300); do
+  curl -s "http://localhost:8000/status/delivery/$DELIVERY_ID" | grep '"status": *"delivered"' >/dev/null && echo DELIVERED && break
   sleep 0.1
-done`)
-	if !strings.Contains(out, "arrived") {
-		t.Errorf("the event that the README sends was not delivered:\n%s", sh.said())
-	}
-	if said := sh.said(); !strings.Contains(said, "verified") || !strings.Contains(said, "user.created") {
-		t.Errorf("the receiver did not verify the README's event:\n%s", said)
-	}
-}
+done
+set -- $(jobs -p)
+kill %1 %2
+wait $1 && first=0 || first=$?
+wait $2 && second=0 || second=$?
+echo "STOPPED $first $second"
+`
 
-// commands splits a block where a line starts a server, which needs a shell of its own.
-func commands(block string) []string {
-	var list []string
-	rest := ""
-	for line := range strings.Lines(block) {
-		if strings.Contains(line, "hookferry serve") || strings.Contains(line, "hookferry listen") {
-			list = append(list, rest, line)
-			rest = ""
-			continue
-		}
-		rest += line
-	}
-	list = append(list, rest)
-	var some []string
-	for _, c := range list {
-		if strings.TrimSpace(c) != "" {
-			some = append(some, c)
-		}
-	}
-	return some
-}
-
-// shell runs commands one after the other, at the root of the repository, with the
-// variables that those before have set.
-type shell struct {
-	ports     *strings.Replacer
-	env       []string
-	variables string // a file that keeps them
-	mu        sync.Mutex
-	output    bytes.Buffer // of the servers
-}
-
-func (s *shell) run(t *testing.T, command string) string {
+// commandsIn returns the blocks of shell commands in a document.
+func commandsIn(t *testing.T, document string) (blocks []string) {
 	t.Helper()
-	out, err := s.command("set -a; . " + s.variables + "; trap 'export -p > " + s.variables + "' EXIT\n" + command).CombinedOutput()
+	text, err := os.ReadFile(filepath.Join("..", "..", document))
 	if err != nil {
-		t.Fatalf("%s\n%v\n%s\nthe servers said:\n%s", command, err, out, s.said())
+		t.Fatal(err)
+	}
+	for _, found := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		blocks = append(blocks, found[1])
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("%s has no commands", document)
+	}
+	return blocks
+}
+
+// runScript runs a script in one shell, and returns what it and the servers that it starts
+// print. No server is left when it returns.
+func runScript(t *testing.T, script string, environment ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // the first build takes minutes
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n"+script)
+	cmd.Dir, cmd.Env = "../..", append(os.Environ(), environment...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with its servers
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("the README's commands failed: %v\n%s", err, out)
 	}
 	return string(out)
 }
-
-func (s *shell) start(t *testing.T, command string) {
-	t.Helper()
-	cmd := s.command("exec " + command)
-	cmd.Stdout, cmd.Stderr = (*lockedWriter)(s), (*lockedWriter)(s)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("%s after SIGTERM: %v", command, err)
-		}
-	})
-}
-
-func (s *shell) command(text string) *exec.Cmd {
-	cmd := exec.Command("bash", "-euo", "pipefail", "-c", s.ports.Replace(text))
-	cmd.Dir, cmd.Env = "../..", s.env
-	return cmd
-}
-
-func (s *shell) said() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.output.String()
-}
-
-type lockedWriter shell
-
-func (w *lockedWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.output.Write(p)
-}
-
-var _ io.Writer = (*lockedWriter)(nil)
 
 func freePort(t *testing.T) string {
 	t.Helper()
@@ -158,18 +112,4 @@ func freePort(t *testing.T) string {
 	defer l.Close()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	return port
-}
-
-func waitFor(t *testing.T, port string) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		c, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			c.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nothing listens on port %s: %v", port, err)
-		}
-	}
 }

@@ -12,16 +12,16 @@ import (
 func newKeysRotateMaster(s streams, o *config.Overrides) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rotate-master",
-		Short: "Seal all secrets anew under the first master key",
-		Long: `Seals the secrets and headers of all subscriptions under the first key of
-HOOKFERRY_MASTER_KEY. Services may be running meanwhile. It may be broken off and
-repeated, and ends with status 1 while anything is left under another key.
+		Short: "Encrypt all secrets with the first master key",
+		Long: `Encrypts the secrets and headers of all subscriptions with the first key of
+HOOKFERRY_MASTER_KEY. The service may be running. You can interrupt and repeat the
+command; it exits with status 1 as long as another key is still in use.
 
-To rotate without a pause:
-  1. HOOKFERRY_MASTER_KEY=OLD,NEW on every node, so that all can open both;
-  2. HOOKFERRY_MASTER_KEY=NEW,OLD on every node, so that all seal with the new one;
-  3. with that setting, hookferry keys rotate-master;
-  4. HOOKFERRY_MASTER_KEY=NEW on every node. Keep OLD as long as backups from before.`,
+To rotate without downtime:
+  1. Set HOOKFERRY_MASTER_KEY=OLD,NEW on every node, so that all can decrypt with both.
+  2. Set HOOKFERRY_MASTER_KEY=NEW,OLD on every node, so that all encrypt with NEW.
+  3. With that setting, run hookferry keys rotate-master.
+  4. Set HOOKFERRY_MASTER_KEY=NEW on every node. Keep OLD as long as you keep older backups.`,
 		Example: "  hookferry keys rotate-master",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

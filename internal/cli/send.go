@@ -31,14 +31,14 @@ func newSend(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "send SUBSCRIPTION_ID EVENT_TYPE [DATA]",
 		Short: "Publish one event",
-		Long: `Publishes one event to a subscription of a running service. DATA is any JSON; where
-it is - or left out, it is read from the standard input, and at a terminal it is {}.
+		Long: `Publishes one event to a subscription of a running service. DATA is any JSON value. If
+it is - or left out, it is read from standard input; at a terminal, it is then {}.
 
-With --wait it stays until the delivery is settled, prints each attempt, and fails
-if the delivery did.
+With --wait it prints each attempt until the delivery is settled, and fails if the
+delivery fails.
 
-The API key is that of --key or else of the environment variable
-HOOKFERRY_API_KEY, which other users of the machine can't see.`,
+The API key is that of --key, or of the environment variable HOOKFERRY_API_KEY, which
+other users of the machine can't see.`,
 		Example: `  hookferry send 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071 user.created '{"id": 123}'
   hookferry send --wait 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071 order.paid < order.json`,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -56,11 +56,11 @@ HOOKFERRY_API_KEY, which other users of the machine can't see.`,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.url, "url", "http://127.0.0.1:8000", "where the service is")
+	f.StringVar(&o.url, "url", "http://127.0.0.1:8000", "URL of the service")
 	f.StringVar(&o.key, "key", "", "API key (better: HOOKFERRY_API_KEY)")
 	f.StringVar(&o.idempotencyKey, "idempotency-key", "", "makes it safe to send the same event again")
-	f.BoolVar(&o.wait, "wait", false, "stay until the delivery is settled; fail if it failed")
-	f.BoolVar(&o.asJSON, "json", false, "print the answer as JSON; with --wait, the settled delivery")
+	f.BoolVar(&o.wait, "wait", false, "wait until the delivery is settled; fail if it fails")
+	f.BoolVar(&o.asJSON, "json", false, "print the response as JSON; with --wait, the settled delivery")
 	return cmd
 }
 
@@ -68,7 +68,7 @@ HOOKFERRY_API_KEY, which other users of the machine can't see.`,
 type sender struct {
 	sendOptions
 	streams
-	pause func(context.Context, time.Duration) error // between two looks at a delivery
+	pause func(context.Context, time.Duration) error // between two reads of a delivery
 }
 
 func newSender(s streams, o sendOptions) *sender {
@@ -80,8 +80,8 @@ func (s *sender) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	if strings.Contains(s.url, "@") { // nothing of it is repeated
-		return usageError{errors.New("--url must not hold a user name or a password: write it like http://127.0.0.1:8000, and give the API key by HOOKFERRY_API_KEY")}
+	if strings.Contains(s.url, "@") { // the error must not repeat any part of it
+		return usageError{errors.New("--url must not contain a user name or password: write it like http://127.0.0.1:8000, and set the API key with HOOKFERRY_API_KEY")}
 	}
 	c, err := client.New(s.url, client.WithKey(s.key))
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *sender) run(ctx context.Context, args []string) error {
 	case s.asJSON:
 		return terminal.WriteJSONLine(s.out, receipt)
 	case receipt.Filtered():
-		fmt.Fprintf(s.out, "filtered: %s; nothing is sent\n", terminal.Clean(receipt.Reason))
+		fmt.Fprintf(s.out, "filtered: %s; nothing is delivered\n", terminal.Clean(receipt.Reason))
 		return nil
 	}
 	s.printReceipt(receipt)
@@ -110,22 +110,21 @@ func (s *sender) printReceipt(r client.Receipt) {
 	fmt.Fprintf(s.out, "accepted: event %s, delivery %s\n", terminal.Clean(r.EventID), terminal.Clean(r.DeliveryID))
 }
 
-// explain says what to do about an error. What the service says is a stranger's
-// text.
+// explain says what to do about an error. It cleans the text of the service, which is not trusted.
 func (s *sender) explain(err error) error {
 	problem, isProblem := errors.AsType[*client.Problem](err)
 	_, isNetwork := errors.AsType[*url.Error](err)
 	switch {
 	case errors.Is(err, context.Canceled):
-		return errors.New("stopped; whether the event was taken is not known")
+		return errors.New("stopped; the event may or may not have been accepted")
 	case isProblem && problem.Status == 401 && s.key == "" && problem.Code == "unauthorized":
-		return errors.New("the service wants an API key: set HOOKFERRY_API_KEY; `hookferry keys create NAME` makes one")
+		return errors.New("the service needs an API key: set HOOKFERRY_API_KEY; `hookferry keys create NAME` creates one")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nothing listens on %s: is `hookferry serve --dev` running? --url says where the service is", hostOf(s.url))
+		return fmt.Errorf("nothing listens on %s: is `hookferry serve --dev` running? Set the address of the service with --url", hostOf(s.url))
 	case isNetwork:
-		return fmt.Errorf("the service at %s could not be reached: %s; --url says where it is", hostOf(s.url), reason.Of(err))
+		return fmt.Errorf("can't reach the service at %s: %s; set its address with --url", hostOf(s.url), reason.Of(err))
 	}
-	return errors.New(terminal.Clean(plainly(err)))
+	return errors.New(terminal.Clean(readable(err)))
 }
 
 func hostOf(rawURL string) string {

@@ -15,29 +15,29 @@ import (
 	"github.com/hookferry/hookferry/internal/terminal"
 )
 
-// maxData is the most that a service can be set to take.
+// maxData is the largest body that a service can be configured to accept.
 const maxData = 32 << 20
 
-// data is the event's data: the argument, or else what stands on the standard input.
+// data returns the event's data: the argument, or else the content of standard input.
 func (s *sender) data(args []string) (json.RawMessage, error) {
 	if len(args) == 1 && args[0] != "-" {
 		return checkData("DATA", args[0])
 	}
 	if len(args) == 0 && isTerminal(s.in) {
-		fmt.Fprintln(s.err, "No DATA was given, so {} is sent.")
+		fmt.Fprintln(s.err, "No DATA was given; sending {}.")
 		return json.RawMessage("{}"), nil
 	}
 	text, err := io.ReadAll(io.LimitReader(s.in, maxData+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("read the standard input: %w", err)
+		return nil, fmt.Errorf("read standard input: %w", err)
 	case len(text) > maxData:
-		return nil, fmt.Errorf("the standard input is longer than %d bytes, more than any service takes", maxData)
+		return nil, fmt.Errorf("standard input is longer than %d bytes, more than any service accepts", maxData)
 	case len(args) == 0 && len(text) == 0:
-		fmt.Fprintln(s.err, "No DATA was given and the standard input is empty, so {} is sent.")
+		fmt.Fprintln(s.err, "No DATA was given, and standard input is empty; sending {}.")
 		return json.RawMessage("{}"), nil
 	}
-	return checkData("the standard input", string(text))
+	return checkData("standard input", string(text))
 }
 
 func isTerminal(r io.Reader) bool {
@@ -45,7 +45,7 @@ func isTerminal(r io.Reader) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// checkData takes text that is JSON. Its error shows where it breaks.
+// checkData checks that text is JSON. Its error shows where the JSON is wrong.
 func checkData(what, text string) (json.RawMessage, error) {
 	if !utf8.ValidString(text) {
 		return nil, fmt.Errorf("%s is not UTF-8, which JSON must be", what)
@@ -59,17 +59,17 @@ func checkData(what, text string) (json.RawMessage, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s is not JSON", what)
 	}
-	// The offset is the number of bytes read, the offending one included; where the
-	// text ends too early there is none.
+	// The offset counts the bytes up to the wrong one, inclusive. If the text ends too early, there
+	// is no wrong byte.
 	at := int(syntax.Offset) - 1
 	if strings.Contains(syntax.Error(), "unexpected end") || at < 0 || at >= len(text) {
 		return nil, fmt.Errorf("%s is not JSON: it ends too early\n%s", what, pointAt(text, len(text)))
 	}
 	character, _ := utf8.DecodeRuneInString(text[at:])
-	return nil, fmt.Errorf("%s is not JSON: %s may not stand there\n%s", what, strconv.QuoteRune(character), pointAt(text, at))
+	return nil, fmt.Errorf("%s is not JSON: unexpected %s\n%s", what, strconv.QuoteRune(character), pointAt(text, at))
 }
 
-// pointAt shows the line of text that holds the byte at, with a mark below it.
+// pointAt returns the line of text that contains the byte at, with a mark below it.
 func pointAt(text string, at int) string {
 	at = max(0, min(at, len(text)))
 	start := strings.LastIndexByte(text[:at], '\n') + 1
@@ -83,7 +83,7 @@ func pointAt(text string, at int) string {
 	return where + before + after + "\n" + strings.Repeat(" ", utf8.RuneCountInString(where+before)) + "^"
 }
 
-// lastRunes is the end of s, at most n characters of it.
+// lastRunes returns the last n characters of s.
 func lastRunes(s string, n int) string {
 	runes := []rune(s)
 	return string(runes[max(0, len(runes)-n):])

@@ -19,11 +19,11 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// service is the real one, with short retries.
+// service is the real service with short retries.
 func service(t *testing.T) (url string, c *client.Client) {
 	t.Helper()
 	settings := []string{"HOOKFERRY_ADMIN_ADDR=off", "WEBHOOK_RETRY_SCHEDULE=1ms,2ms,3ms"}
-	s, err := startDemonstrated(t.Context(), settings, t.TempDir(), io.Discard)
+	s, err := startDemoService(t.Context(), settings, t.TempDir(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func service(t *testing.T) (url string, c *client.Client) {
 	return url, c
 }
 
-// run runs a command and returns what it printed.
+// run runs a command and returns its output.
 func run(t *testing.T, in io.Reader, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	var o, e bytes.Buffer
@@ -82,8 +82,8 @@ func TestSend(t *testing.T) {
 			[]string{"--wait", good, "user.created"},
 			0,
 			`accepted: .*
-attempt 1: answered 500 Internal Server Error \([^)]+\)(; the next one is due at \d\d:\d\d:\d\d)?
-attempt 2: answered 200 \([^)]+\)
+attempt 1: [a-z ]+ 500 Internal Server Error \([^)]+\)(; the next one is due at \d\d:\d\d:\d\d)?
+attempt 2: responded with 200 \([^)]+\)
 delivered
 `, ``,
 		},
@@ -91,19 +91,19 @@ delivered
 			"it is followed to its failure", "",
 			[]string{"--wait", bad, "any.type", "-"},
 			2, ``,
-			`hookferry: the standard input is not JSON: it ends too early
+			`hookferry: standard input is not JSON: it ends too early
   line 1, column 1:  
                      \^
 See .hookferry send --help.\.
 `,
 		},
-		{"the exit status says that it failed", "[]", []string{"--wait", bad, "any.type", "-"}, 1, `accepted: .*\nattempt 1: answered 404 Not Found .*\nattempt 2: answered 404 Not Found \([^)]+\)\nfailed\n`, ``},
+		{"the exit status says that it failed", "[]", []string{"--wait", bad, "any.type", "-"}, 1, `accepted: .*\nattempt 1: [a-z ]+ 404 Not Found .*\nattempt 2: [a-z ]+ 404 Not Found \([^)]+\)\nfailed\n`, ``},
 		{"and as JSON", "[]", []string{"--wait", "--json", bad, "any.type"}, 1, `\{"id":"` + anyID + `",.*"status":"failed",.*\}\n`, ``},
-		{"as JSON", "", []string{"--json", good, "user.created"}, 0, `\{"delivery_id":"` + anyID + `","event_id":"` + anyID + `","status":"pending"\}\n`, "No DATA was given and the standard input is empty, so {} is sent.\n"},
-		{"a type that is not wanted", "", []string{"--wait", good, "order.paid", "1"}, 0, `filtered: the subscription wants .*; nothing is sent\n`, ``},
-		{"an id that is unknown", "", []string{"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", "a", "1"}, 1, ``, `hookferry: the service answered 404 Not Found: No subscription with this id.*\n`},
-		{"an id that is none", "", []string{"../../health", "a", "1"}, 1, ``, `hookferry: the service answered 404 Not Found: .*\n`},
-		{"a type that is none", "", []string{good, "user created", "1"}, 1, ``, `hookferry: the service answered 422 .* event: holds .*\n`},
+		{"as JSON", "", []string{"--json", good, "user.created"}, 0, `\{"delivery_id":"` + anyID + `","event_id":"` + anyID + `","status":"pending"\}\n`, "No DATA was given, and standard input is empty; sending {}.\n"},
+		{"a type that is not wanted", "", []string{"--wait", good, "order.paid", "1"}, 0, `filtered: the subscription wants .*; nothing is delivered\n`, ``},
+		{"an id that is unknown", "", []string{"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", "a", "1"}, 1, ``, `hookferry: the service responded with 404 Not Found: No subscription has this id.*\n`},
+		{"an id that is none", "", []string{"../../health", "a", "1"}, 1, ``, `hookferry: the service responded with 404 Not Found: .*\n`},
+		{"a type that is none", "", []string{good, "user created", "1"}, 1, ``, `hookferry: the service responded with 422 .* event: contains .*\n`},
 	} {
 		args := append([]string{"send", "--url", url}, test.args...)
 		code, out, errOut := run(t, strings.NewReader(test.in), args...)
@@ -111,7 +111,7 @@ See .hookferry send --help.\.
 			t.Errorf("%s: exit status %d\n%s%s\nwant %d\n%s%s", test.reason, code, out, errOut, test.code, test.out, test.errOut)
 		}
 	}
-	listening.Close() // it waits until the last request is printed
+	listening.Close() // waits until the last request is printed
 	if !strings.Contains(heard.String(), "signature verified") {
 		t.Errorf("heard\n%s", &heard)
 	}
@@ -130,7 +130,7 @@ func matches(pattern, text string) bool {
 	return regexp.MustCompile(`^` + strings.ReplaceAll(pattern, "{}", `\{\}`) + `$`).MatchString(text)
 }
 
-// The same key with the same data is the same event.
+// The same key with the same data means the same event.
 func TestSendAgain(t *testing.T) {
 	url, c := service(t)
 	listening := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
@@ -142,7 +142,7 @@ func TestSendAgain(t *testing.T) {
 	if first == "" || first != second {
 		t.Errorf("first %ssecond %s", first, second)
 	}
-	if code, _, errOut := run(t, nil, append(args, "8")...); code != 1 || !strings.Contains(errOut, "used before, with another body") {
+	if code, _, errOut := run(t, nil, append(args, "8")...); code != 1 || !strings.Contains(errOut, "already used with another body") {
 		t.Errorf("exit status %d: %s", code, errOut)
 	}
 }
@@ -166,13 +166,13 @@ func TestSendCanNotReach(t *testing.T) {
 		want   string
 	}{
 		{"nobody listens", []string{"--url", closed.URL}, 1, "nothing listens on " + strings.TrimPrefix(closed.URL, "http://") + ": is `hookferry serve --dev` running?"},
-		{"a name that does not resolve", []string{"--url", "http://nowhere.invalid"}, 1, "the service at nowhere.invalid could not be reached: "},
-		{"another service", []string{"--url", page.URL}, 1, "is not what Hookferry answers"},
-		{"no key", []string{"--url", locked.URL}, 1, "the service wants an API key: set HOOKFERRY_API_KEY"},
-		{"a wrong key", []string{"--url", locked.URL, "--key", "geheim"}, 1, `the service answered 401 Unauthorized: The API key is unknown\x1b[31m.`},
-		{"a key that is none", []string{"--key", "geheim\n"}, 2, "the API key holds a space"},
+		{"a name that does not resolve", []string{"--url", "http://nowhere.invalid"}, 1, "can't reach the service at nowhere.invalid: "},
+		{"another service", []string{"--url", page.URL}, 1, "is not from Hookferry"},
+		{"no key", []string{"--url", locked.URL}, 1, "the service needs an API key: set HOOKFERRY_API_KEY"},
+		{"a wrong key", []string{"--url", locked.URL, "--key", "geheim"}, 1, `the service responded with 401 Unauthorized: The API key is unknown\x1b[31m.`},
+		{"a key that is none", []string{"--key", "geheim\n"}, 2, "the API key contains a space"},
 		{"a URL that is none", []string{"--url", "127.0.0.1:8000"}, 2, "write it like http://127.0.0.1:8000"},
-		{"a password in the URL", []string{"--url", "http://me:geheim@127.0.0.1:1"}, 2, "must not hold a user name or a password"},
+		{"a password in the URL", []string{"--url", "http://me:geheim@127.0.0.1:1"}, 2, "must not contain a user name or password"},
 	} {
 		code, out, errOut := run(t, nil, append(append([]string{"send"}, test.args...), "s", "a", "1")...)
 		if code != test.code || out != "" || !strings.Contains(errOut, test.want) || strings.Contains(errOut, "geheim") {
@@ -199,7 +199,7 @@ func TestSendTakesTheKeyOfTheEnvironment(t *testing.T) {
 	}
 }
 
-// Whoever stops waiting is told how to go on.
+// A user who stops waiting is told how to continue.
 func TestSendStopsWaiting(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"delivery_id":"d","status":"pending","attempts":[{"attempt_number":1,"error":"answered 503"}],"next_attempt_at":"2026-11-23T17:44:11Z"}`)
@@ -215,7 +215,7 @@ func TestSendStopsWaiting(t *testing.T) {
 		return nil
 	}
 	err := sender.run(t.Context(), []string{"s", "a", "1"})
-	if err == nil || errors.Is(err, errSaid) || !strings.Contains(err.Error(), `the delivery goes on: curl "`+s.URL+`/status/delivery/d"`) {
+	if err == nil || errors.Is(err, errSaid) || !strings.Contains(err.Error(), `the delivery continues: curl "`+s.URL+`/status/delivery/d"`) {
 		t.Errorf("got %v", err)
 	}
 	if n := strings.Count(out.String(), "attempt 1: answered 503"); n != 1 || !strings.Contains(out.String(), "; the next one is due at ") {
@@ -233,22 +233,22 @@ func TestCheckData(t *testing.T) {
 		}
 	}
 	for _, test := range []struct{ reason, in, want string }{
-		{"a comma too many", `{"id": 123,}`, `DATA is not JSON: '}' may not stand there
+		{"a comma too many", `{"id": 123,}`, `DATA is not JSON: unexpected '}'
   line 1, column 12:  {"id": 123,}
                                  ^`},
 		{"an end too early", `{"id": `, `DATA is not JSON: it ends too early
   line 1, column 8:  {"id": 
                             ^`},
-		{"on a later line", "{\n  \"name\": 'Zoë'\n}", `DATA is not JSON: '\'' may not stand there
+		{"on a later line", "{\n  \"name\": 'Zoë'\n}", `DATA is not JSON: unexpected '\''
   line 2, column 11:    "name": 'Zoë'
                                 ^`},
-		{"two values", `{} {}`, `DATA is not JSON: '{' may not stand there
+		{"two values", `{} {}`, `DATA is not JSON: unexpected '{'
   line 1, column 4:  {} {}
                         ^`},
-		{"in the middle of a long line", `["` + strings.Repeat("x", 100) + `",oops,"` + strings.Repeat("y", 100) + `"]`, `DATA is not JSON: 'o' may not stand there
+		{"in the middle of a long line", `["` + strings.Repeat("x", 100) + `",oops,"` + strings.Repeat("y", 100) + `"]`, `DATA is not JSON: unexpected 'o'
   line 1, column 105:  ` + strings.Repeat("x", 38) + `",oops,"` + strings.Repeat("y", 24) + `
                        ` + strings.Repeat(" ", 40) + `^`},
-		{"what a terminal would obey", "{\"a\x1b[31m\": \x1b}", `DATA is not JSON: '\x1b' may not stand there
+		{"what a terminal would obey", "{\"a\x1b[31m\": \x1b}", `DATA is not JSON: unexpected '\x1b'
   line 1, column 4:  {"a\x1b[31m": \x1b}
                         ^`},
 		{"not UTF-8", "\"\xff\"", "DATA is not UTF-8, which JSON must be"},
@@ -269,7 +269,7 @@ func FuzzCheckData(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		data, err := checkData("DATA", text)
 		if err == nil && !json.Valid(data) {
-			t.Fatalf("%q was taken", text)
+			t.Fatalf("%q was accepted", text)
 		}
 		if err != nil && strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Fatalf("the error %q is not fit for a terminal", err)
@@ -296,7 +296,7 @@ func TestSendArguments(t *testing.T) {
 	if code, _, errOut := run(t, endless{}, "send", "s", "a"); code != 2 || !strings.Contains(errOut, "longer than") {
 		t.Errorf("exit status %d: %s", code, errOut)
 	}
-	if code, _, errOut := run(t, broken{}, "send", "s", "a", "-"); code != 2 || !strings.Contains(errOut, "read the standard input") {
+	if code, _, errOut := run(t, broken{}, "send", "s", "a", "-"); code != 2 || !strings.Contains(errOut, "read standard input") {
 		t.Errorf("exit status %d: %s", code, errOut)
 	}
 }

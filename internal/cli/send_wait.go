@@ -9,13 +9,13 @@ import (
 	"github.com/hookferry/hookferry/internal/terminal"
 )
 
-// Looks at a delivery come fast at first, because most are delivered at once.
+// A delivery is read often at first, because most are delivered at once.
 const (
 	firstLook = 50 * time.Millisecond
 	slowest   = time.Second
 )
 
-// follow prints the attempts as they are made, until the delivery is settled.
+// follow prints each attempt until the delivery is settled.
 func (s *sender) follow(ctx context.Context, c *client.Client, r client.Receipt) error {
 	if !s.asJSON {
 		s.printReceipt(r)
@@ -33,18 +33,18 @@ func (s *sender) follow(ctx context.Context, c *client.Client, r client.Receipt)
 			return s.settle(d)
 		}
 		if err != nil || s.pause(ctx, wait) != nil {
-			return fmt.Errorf("stopped waiting; the delivery goes on: curl \"%s/status/delivery/%s\"", terminal.Clean(s.url), terminal.Clean(r.DeliveryID))
+			return fmt.Errorf("stopped waiting; the delivery continues: curl \"%s/status/delivery/%s\"", terminal.Clean(s.url), terminal.Clean(r.DeliveryID))
 		}
 	}
 }
 
-// printAttempts prints those that were not printed yet and returns how many are.
+// printAttempts prints the attempts that are new, and returns the number of printed attempts.
 func (s *sender) printAttempts(d client.Delivery, printed int) int {
 	if s.asJSON {
 		return 0
 	}
 	for _, a := range d.Attempts[min(printed, len(d.Attempts)):] {
-		fmt.Fprintf(s.out, "attempt %d: %s (%s)", a.AttemptNumber, terminal.Clean(wordsOf(a)), terminal.Milliseconds(a.Duration()))
+		fmt.Fprintf(s.out, "attempt %d: %s (%s)", a.AttemptNumber, terminal.Clean(describeAttempt(a)), terminal.Milliseconds(a.Duration()))
 		if last := a.AttemptNumber == len(d.Attempts); last && d.Status == client.Pending && !d.NextAttemptAt.IsZero() {
 			fmt.Fprintf(s.out, "; the next one is due at %s", d.NextAttemptAt.Local().Format(time.TimeOnly))
 		}
@@ -53,15 +53,15 @@ func (s *sender) printAttempts(d client.Delivery, printed int) int {
 	return len(d.Attempts)
 }
 
-// wordsOf says how an attempt ended.
-func wordsOf(a client.Attempt) string {
+// describeAttempt describes how an attempt ended.
+func describeAttempt(a client.Attempt) string {
 	if a.Success {
-		return fmt.Sprintf("answered %d", a.StatusCode)
+		return fmt.Sprintf("responded with %d", a.StatusCode)
 	}
 	return a.Error
 }
 
-// settle says how it ended, and fails the command where the delivery failed.
+// settle prints the final status, and makes the command fail if the delivery failed.
 func (s *sender) settle(d client.Delivery) error {
 	if s.asJSON {
 		if err := terminal.WriteJSONLine(s.out, d); err != nil {

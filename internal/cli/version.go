@@ -13,7 +13,11 @@ import (
 
 const release = app.Release
 
-// Version is the release, with the commit it was built from if that is known.
+// builtFrom and builtAt are the commit and its time, if the linker sets them: for builds that do
+// not see the repository, such as that of the image.
+var builtFrom, builtAt string
+
+// Version returns the release, with the commit of the build if it is known.
 func Version() string {
 	if c := commitOf(buildInfo()); c.id != "" {
 		return release + "+" + c.id[:12]
@@ -46,6 +50,8 @@ func describeSource(info *debug.BuildInfo) string {
 		return "tag " + info.Main.Version
 	case c.id == "":
 		return "commit unknown (built without the repository's history)"
+	case c.date == "":
+		return "commit " + c.id
 	case c.modified:
 		return "commit " + c.id + " of " + c.date + " with local changes"
 	}
@@ -74,8 +80,8 @@ var (
 	pseudoVersion = regexp.MustCompile(`[-.](\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)-([0-9a-f]{12})(\+.*)?$`)
 )
 
-// commitOf reads the commit from the version-control stamp of `go build`, or from the
-// module's version after `go install`.
+// commitOf reads the commit from the version-control stamp of `go build`, from the module's
+// version after `go install`, or from the linker.
 func commitOf(info *debug.BuildInfo) (c commit) {
 	for _, s := range info.Settings {
 		switch s.Key {
@@ -92,6 +98,9 @@ func commitOf(info *debug.BuildInfo) (c commit) {
 	}
 	if m := pseudoVersion.FindStringSubmatch(info.Main.Version); m != nil {
 		return commit{id: m[7], date: fmt.Sprintf("%s-%s-%sT%s:%s:%sZ", m[1], m[2], m[3], m[4], m[5], m[6]), modified: m[8] == "+dirty"}
+	}
+	if len(builtFrom) >= 12 {
+		return commit{id: builtFrom, date: builtAt}
 	}
 	return commit{}
 }

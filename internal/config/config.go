@@ -1,12 +1,11 @@
-// Package config holds the service's settings: each declared once, with its type
-// and unit, its default, its meaning and who uses it.
+// Package config defines the service's settings. Each is declared once, with its type and unit, its
+// default, its meaning, and the role that uses it.
 //
-// Settings come from the command line's flags, the environment and a .env file,
-// in this order. Load reads and checks them all and says everything that is wrong
-// at once. The package opens nothing and starts nothing; what a setting does is
-// its user's matter.
+// Settings come from command-line flags, environment variables and a .env file, in this order. Load
+// reads and checks all of them, and reports everything that is wrong at once. The package opens and
+// starts nothing; what a setting does is up to the package that uses it.
 //
-// Start with the declarations in settings.go, then Load below.
+// Start with the declarations in settings.go, then read Load below.
 package config
 
 import (
@@ -18,22 +17,21 @@ import (
 	"github.com/hookferry/hookferry/internal/seal"
 )
 
-// Config is every setting as it is in force. settings.go says what each means.
+// Config contains every setting as it is in force. settings.go documents each.
 type Config struct {
-	// Dev is set by --dev alone. It changes defaults, and makes the service
-	// refuse to be reachable from other machines.
+	// Dev is set only by --dev. It changes defaults, and makes the service refuse addresses that
+	// other machines can reach.
 	Dev bool
 
 	Data     string // a directory
 	Database Database
-	// ReadDatabase is a replica for status and list queries; its Engine is "" if
-	// there is none.
+	// ReadDatabase is a replica for status and list queries. Its Engine is "" if there is none.
 	ReadDatabase Database
-	Redis        event.Secret // a URL that may hold a password; "": there is none
+	Redis        event.Secret // a URL that may contain a password; "" for none
 	Retention    time.Duration
 
 	MaxRetries    int
-	RetryDelay    time.Duration // 0: RetrySchedule counts
+	RetryDelay    time.Duration // if 0, RetrySchedule is used
 	RetrySchedule []time.Duration
 	Timeout       time.Duration
 	AllowTargets  []netip.Prefix
@@ -47,9 +45,9 @@ type Config struct {
 
 	Role          Role
 	Addr          string
-	AdminAddr     string       // "": no admin address
-	APIKey        event.Secret // "": none was given
-	MasterKeys    seal.Ring    // no keys: secrets are kept as they are
+	AdminAddr     string       // "" for none
+	APIKey        event.Secret // "" for none
+	MasterKeys    seal.Ring    // if empty, secrets are stored unencrypted
 	MaxBody       int64        // bytes
 	ShutdownGrace time.Duration
 
@@ -59,14 +57,14 @@ type Config struct {
 
 	LogLevel  string // DEBUG, INFO, WARN or ERROR
 	LogFormat string // auto, text or json
-	// LogAttempts is which attempts are logged: failures or all.
+	// LogAttempts says which attempts are logged: failures or all.
 	LogAttempts string
 
 	warnings []string
-	origins  map[string]Source // where the settings come from that aren't defaults
+	origins  map[string]Source // the sources of the settings that are not defaults
 }
 
-// Overrides are what flags say. An empty text is a flag that was not given.
+// Overrides are the values of flags. "" means that a flag was not given.
 type Overrides struct {
 	Addr      string // --addr
 	AdminAddr string // --admin-addr
@@ -75,9 +73,8 @@ type Overrides struct {
 	Dev       bool   // --dev
 }
 
-// Load reads the settings from the flags, the environment (as os.Environ gives
-// it) and the .env file, where there is one; an empty dotEnvPath reads none. Its
-// error is of the type Faults.
+// Load reads the settings from the flags, the environment (in the form of os.Environ) and the .env
+// file, if it exists. It reads no file if dotEnvPath is "". Its error has the type Faults.
 func Load(environ []string, dotEnvPath string, flags Overrides) (Config, error) {
 	c := Config{Dev: flags.Dev, origins: map[string]Source{}}
 	declared := declarations(&c)
@@ -89,7 +86,7 @@ func Load(environ []string, dotEnvPath string, flags Overrides) (Config, error) 
 	faults := append(fileFaults, unknown...)
 	faulty := map[string]bool{}
 	for _, d := range declared {
-		if fault := c.take(d, from); fault != "" {
+		if fault := c.readSetting(d, from); fault != "" {
 			faults = append(faults, fault)
 			faulty[d.name] = true
 		}
@@ -97,7 +94,7 @@ func Load(environ []string, dotEnvPath string, flags Overrides) (Config, error) 
 	if c.Database == (Database{}) {
 		c.Database = Database{Engine: SQLite, Path: filepath.Join(c.Data, "hookferry.db")}
 	}
-	if len(fileFaults) == 0 { // else who knows what the file was to say
+	if len(fileFaults) == 0 { // a broken file may contain the missing half
 		faults = append(faults, c.contradictions(faulty)...)
 	}
 	if len(faults) > 0 {
@@ -106,9 +103,8 @@ func Load(environ []string, dotEnvPath string, flags Overrides) (Config, error) 
 	return c, nil
 }
 
-// take reads one setting into its field, and says what is wrong with it, if
-// anything is.
-func (c *Config) take(d declaration, from layers) (fault string) {
+// readSetting reads one setting into its field, and returns what is wrong with it, if anything is.
+func (c *Config) readSetting(d declaration, from layers) (fault string) {
 	found, fault := from.find(d)
 	if fault != "" {
 		return fault
@@ -128,15 +124,14 @@ func (c *Config) take(d declaration, from layers) (fault string) {
 	return ""
 }
 
-// Warnings are sentences about variables that may have been meant for settings.
+// Warnings returns sentences about variables that may have been meant as settings.
 func (c Config) Warnings() []string { return c.warnings }
 
-// given reports whether a setting was set anywhere.
+// given reports whether a source sets a setting.
 func (c Config) given(name string) bool { return c.origins[name] != "" }
 
-// RetryPolicy is when a delivery is tried again, unless its subscription says
-// otherwise. A schedule that is given is taken whole, unless the number of retries
-// is given too.
+// RetryPolicy returns the retry schedule of deliveries whose subscription has none of its own. If
+// WEBHOOK_RETRY_SCHEDULE is set, but not WEBHOOK_MAX_RETRIES, it is the whole schedule.
 func (c Config) RetryPolicy() event.RetryPolicy {
 	if c.given("WEBHOOK_RETRY_SCHEDULE") && !c.given("WEBHOOK_MAX_RETRIES") {
 		return c.RetrySchedule

@@ -23,7 +23,7 @@ func mustLoad(t *testing.T, environ []string, flags Overrides) Config {
 	return c
 }
 
-// valueOf is a setting's value and source, as `hookferry config` shows them.
+// valueOf returns a setting's value and source, as `hookferry config` shows them.
 func valueOf(t *testing.T, c Config, name string) (string, Source) {
 	t.Helper()
 	for _, s := range c.Describe() {
@@ -167,8 +167,7 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 	}
 }
 
-// TestEachFieldIsOneSetting finds a field without a setting, and two settings of
-// one field.
+// TestEachFieldIsOneSetting finds a field without a setting, and a field with two settings.
 func TestEachFieldIsOneSetting(t *testing.T) {
 	var c Config
 	authority := write(t, "ca.pem", block("CERTIFICATE", certificate(t, "Authority", time.Now(), time.Now().Add(time.Hour))))

@@ -7,15 +7,14 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// contradiction is something that each of some settings may say, but not all of
-// them together.
+// contradiction is a combination of settings that is not allowed, although each value is.
 type contradiction struct {
-	between []string // the settings; with one of them faulty there is nothing to compare
+	between []string // the settings; if one of them is faulty, there is nothing to compare
 	found   bool
 	fault   string
 }
 
-// contradictions says which settings don't go together.
+// contradictions returns the faults of settings that contradict each other.
 func (c Config) contradictions(faulty map[string]bool) (faults []string) {
 	for _, x := range slices.Concat(c.retryContradictions(), c.storageContradictions(), c.servingContradictions()) {
 		if x.found && !slices.ContainsFunc(x.between, func(name string) bool { return faulty[name] }) {
@@ -31,48 +30,48 @@ func (c Config) retryContradictions() []contradiction {
 		{
 			between: []string{"WEBHOOK_RETRY_DELAY", "WEBHOOK_RETRY_SCHEDULE"},
 			found:   c.given("WEBHOOK_RETRY_DELAY") && c.given("WEBHOOK_RETRY_SCHEDULE"),
-			fault:   "WEBHOOK_RETRY_DELAY and WEBHOOK_RETRY_SCHEDULE are both set, and each says when to try again: remove one of them.",
+			fault:   "WEBHOOK_RETRY_DELAY and WEBHOOK_RETRY_SCHEDULE are both set, but only one of them can set the retry delays: remove one.",
 		},
 		{
 			between: []string{"WEBHOOK_RETRY_DELAY", "WEBHOOK_RETRY_SCHEDULE", "WEBHOOK_MAX_RETRIES", "LOG_RETENTION"},
 			found:   window > c.Retention,
-			fault: fmt.Sprintf("The retries go on for up to %s, longer than LOG_RETENTION keeps anything, which is %s: make LOG_RETENTION longer, or WEBHOOK_MAX_RETRIES or the delays smaller.",
+			fault: fmt.Sprintf("The retries of a delivery take up to %s, but LOG_RETENTION keeps it for only %s: raise LOG_RETENTION, or lower WEBHOOK_MAX_RETRIES or the delays.",
 				showDuration(window), showDuration(c.Retention)),
 		},
 	}
 }
 
-// SQLite's file belongs to one process, so nothing that is there for several goes with it.
+// A SQLite database belongs to one process, so settings for several nodes contradict it.
 func (c Config) storageContradictions() []contradiction {
 	alone := c.Database.Engine != Postgres
 	return []contradiction{
 		{
 			between: []string{"HOOKFERRY_DATA", "DATABASE_URL"},
 			found:   c.origins["HOOKFERRY_DATA"] == FromFlag && c.given("DATABASE_URL"),
-			fault: fmt.Sprintf("--data names the directory of a SQLite database, but DATABASE_URL (%s) names the database, %s: leave out --data to use that one, or unset DATABASE_URL to use the directory.",
+			fault: fmt.Sprintf("--data names the directory of a SQLite database, but DATABASE_URL (%s) names the database %s: leave out --data to use DATABASE_URL, or unset DATABASE_URL to use --data.",
 				c.origins["DATABASE_URL"], c.Database),
 		},
 		{
 			between: []string{"DATABASE_URL", "DATABASE_READ_URL"},
 			found:   c.ReadDatabase.Engine != "" && (alone || c.ReadDatabase.Engine != Postgres),
-			fault:   "DATABASE_READ_URL is for a replica of PostgreSQL, so both it and DATABASE_URL must begin with postgres://: change one, or remove DATABASE_READ_URL.",
+			fault:   "DATABASE_READ_URL names a PostgreSQL replica, so both it and DATABASE_URL must begin with postgres://: change them, or remove DATABASE_READ_URL.",
 		},
 		{
 			between: []string{"DATABASE_URL", "REDIS_URL"},
 			found:   alone && c.Redis != "",
-			fault:   "REDIS_URL is for several nodes on PostgreSQL, and the database is a file of SQLite, which one process has to itself: set DATABASE_URL to postgres://…, or remove REDIS_URL.",
+			fault:   "REDIS_URL is for several nodes on PostgreSQL, but the database is SQLite, which only one process can use: set DATABASE_URL to postgres://…, or remove REDIS_URL.",
 		},
 		{
 			between: []string{"DATABASE_URL", "HOOKFERRY_ROLE"},
 			found:   alone && c.Role != RoleAll,
-			fault:   fmt.Sprintf("The role is %s, but the database is a file of SQLite, which one process has to itself: set DATABASE_URL to postgres://…, or run the role all.", c.Role),
+			fault:   fmt.Sprintf("The role is %s, but the database is SQLite, which only one process can use: set DATABASE_URL to postgres://…, or use the role all.", c.Role),
 		},
 	}
 }
 
 func (c Config) servingContradictions() []contradiction {
-	const outside = "%s is %q, which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev."
-	addr, adminAddr := c.asGiven("HOOKFERRY_ADDR", "--addr"), c.asGiven("HOOKFERRY_ADMIN_ADDR", "--admin-addr")
+	const outside = "%s is %q, which other machines can reach, but --dev needs no API key: write it like 127.0.0.1:8000, or start without --dev."
+	addr, adminAddr := c.flagOrSetting("HOOKFERRY_ADDR", "--addr"), c.flagOrSetting("HOOKFERRY_ADMIN_ADDR", "--admin-addr")
 	return []contradiction{
 		{
 			between: []string{"HOOKFERRY_ADDR"},
@@ -87,14 +86,14 @@ func (c Config) servingContradictions() []contradiction {
 		{
 			between: []string{"HOOKFERRY_ADDR", "HOOKFERRY_ADMIN_ADDR"},
 			found:   c.AdminAddr != "" && collide(c.Addr, c.AdminAddr),
-			fault: fmt.Sprintf("%s is %q and %s is %q, and both can't be listened on: give them different ports.",
+			fault: fmt.Sprintf("%s is %q and %s is %q, but the service can't listen on both: give them different ports.",
 				addr, event.Clip(c.Addr, event.MaxQuoted), adminAddr, event.Clip(c.AdminAddr, event.MaxQuoted)),
 		},
 	}
 }
 
-// asGiven is the flag, if the setting was given by it, or else the setting.
-func (c Config) asGiven(setting, flag string) string {
+// flagOrSetting returns the flag if it set the setting, and otherwise the setting.
+func (c Config) flagOrSetting(setting, flag string) string {
 	if c.origins[setting] == FromFlag {
 		return flag
 	}

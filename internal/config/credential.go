@@ -7,12 +7,13 @@ import (
 	"strings"
 )
 
-// errAmbiguous ends a phrase about a URL whose parts can't be told apart for certain. A driver
-// would take it apart somehow, and its errors would then repeat a piece of the password as a host.
-var errAmbiguous = errors.New("can't be read as a URL in one way alone: the port must be a number, and in a user name, a password and an option some characters must be " +
+// errAmbiguous ends a phrase about a URL that can be split into parts in more than one way. A
+// driver would choose one of them, and its errors might then repeat a part of the password as a
+// host.
+var errAmbiguous = errors.New("is an ambiguous URL: the port must be a number, and some characters in a user name, a password or an option must be " +
 	"percent-encoded: write %40 for @, %3A for :, %2F for a slash, %5C for a backslash, %3F for ?, %23 for #, %25 for %, %5B and %5D for brackets, and %20 for a space")
 
-// parseCredentialURL reads a URL that may hold a password, if there is one way alone to read it.
+// parseCredentialURL parses a URL that may contain a password. It fails if the URL is ambiguous.
 // Its error repeats nothing of the text.
 func parseCredentialURL(text string) (*url.URL, error) {
 	_, rest, _ := strings.Cut(text, "://")
@@ -33,9 +34,9 @@ func parseCredentialURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-// startsWith names what a URL begins with, if that is a name that many know, and "" for others: a
-// secret in the wrong setting may look like a scheme.
-func startsWith(text string) string {
+// knownScheme returns the scheme of a URL if it is a well-known one, and "" otherwise: a secret in
+// the wrong setting may look like a scheme.
+func knownScheme(text string) string {
 	scheme, _, _ := strings.Cut(text, "://")
 	known := []string{
 		"amqp", "file", "ftp", "http", "https", "jdbc", "mariadb", "mongodb", "mssql", "mysql", "oracle", "postgres", "postgresql",

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// secretURLs have a secret in one place each, with a character beside it that takes a URL apart.
-// S is where the scheme goes.
+// secretURLs contain a secret in one place each, next to a character that splits a URL. S stands
+// for the scheme.
 func secretURLs() map[string]string {
 	urls := map[string]string{
 		"a user":                        "S://SEKRET@127.0.0.1:1/0",
@@ -47,8 +47,8 @@ func secretURLs() map[string]string {
 	return urls
 }
 
-// TestNoSettingRepeatsASecret: neither a sentence about a setting nor what is shown of it has a piece
-// of the secret in it, wherever in the value that stands.
+// TestNoSettingRepeatsASecret: no sentence about a setting, and nothing that is shown of it,
+// contains a part of the secret, wherever it is in the value.
 func TestNoSettingRepeatsASecret(t *testing.T) {
 	schemes := map[string][]string{
 		"DATABASE_URL": {"postgres", "POSTGRESQL", "mysql"}, "DATABASE_READ_URL": {"postgres"}, "REDIS_URL": {"redis", "rediss", "http"},
@@ -77,7 +77,7 @@ func TestNoSettingRepeatsASecret(t *testing.T) {
 	}
 }
 
-// whatIsShown is all that a person sees of a setting that is given.
+// whatIsShown returns everything that a person sees of a setting.
 func whatIsShown(variable string) string {
 	environ := []string{variable}
 	if !strings.HasPrefix(variable, "DATABASE_URL") {

@@ -11,20 +11,24 @@ import (
 // Engine is a kind of database.
 type Engine string
 
-// The engines.
+// The database engines.
 const (
 	SQLite   Engine = "sqlite"
 	Postgres Engine = "postgres"
 )
 
-// Database says where everything is kept.
+// Database says which database stores all data.
 type Database struct {
 	Engine Engine
-	Path   string       // the file of SQLite
-	URL    event.Secret // of any other engine: it may hold a password
+	Path   string       // the SQLite file
+	URL    event.Secret // of PostgreSQL; it may contain a password
 }
 
 func databaseOf(field *Database) value { return bind(field, parseDatabase, Database.String) }
+
+// ParseDatabase reads the address of a database. Its error is a phrase about the text, which it does
+// not repeat: there may be a password in it.
+func ParseDatabase(text string) (Database, error) { return parseDatabase(text) }
 
 func parseDatabase(text string) (Database, error) {
 	scheme, rest, found := strings.Cut(text, "://")
@@ -39,35 +43,35 @@ func parseDatabase(text string) (Database, error) {
 		}
 		return Database{Engine: Postgres, URL: event.Secret(text)}, nil
 	}
-	if begin := startsWith(text); begin != "" {
-		return Database{}, fmt.Errorf("begins with %q, which is no database that Hookferry knows: %w", begin, errNoDatabase)
+	if begin := knownScheme(text); begin != "" {
+		return Database{}, fmt.Errorf("begins with %q, which is not a database that Hookferry supports: %w", begin, errNoDatabase)
 	}
 	return Database{}, fmt.Errorf("is not a URL: %w", errNoDatabase)
 }
 
-// These end a phrase about what was found instead.
+// These errors end a phrase about what was found instead.
 var (
 	errNoDatabase = errors.New("write postgres://user@host/name, or sqlite://path like sqlite:///var/lib/hooks.db")
 	errNotSQLite  = errors.New("write sqlite://path, like sqlite://hooks.db or sqlite:///var/lib/hooks.db")
 )
 
-// parseSQLite takes the path as it stands: nothing in it is an escape or an option.
+// parseSQLite takes the path as it is, without escapes or options.
 func parseSQLite(text string) (Database, error) {
 	path, err := parsePath(text)
 	switch {
 	case err != nil:
 		return Database{}, err
 	case path == "" || strings.HasSuffix(path, "/"):
-		return Database{}, fmt.Errorf("names no file: %w", errNotSQLite)
+		return Database{}, fmt.Errorf("does not name a file: %w", errNotSQLite)
 	case strings.Contains(path, ":memory:"):
 		return Database{}, errors.New("names a database in memory, which loses events when the service stops: name a file")
 	case strings.Contains(path, "?"):
-		return Database{}, errors.New("has options after a question mark: write the path alone, Hookferry sets what it needs itself")
+		return Database{}, errors.New("has options after a question mark: write only the path, because Hookferry sets all options itself")
 	}
 	return Database{Engine: SQLite, Path: path}, nil
 }
 
-// String is the database's URL without what is secret in it.
+// String returns the database's URL without secrets.
 func (d Database) String() string {
 	switch d.Engine {
 	case "":
@@ -80,11 +84,11 @@ func (d Database) String() string {
 
 func redisOf(field *event.Secret) value { return bind(field, parseRedis, redact) }
 
-// parseRedis leaves to the client what its options mean.
+// parseRedis does not check the options. The Redis client does.
 func parseRedis(text string) (event.Secret, error) {
 	scheme, rest, _ := strings.Cut(text, "://")
 	if scheme = strings.ToLower(scheme); scheme != "redis" && scheme != "rediss" || rest == "" {
-		return "", errors.New("is not the address of a Redis: write redis://host:6379, or rediss://host:6379 with TLS")
+		return "", errors.New("is not a Redis URL: write redis://host:6379, or rediss://host:6379 for TLS")
 	}
 	if _, err := parseCredentialURL(text); err != nil {
 		return "", err
@@ -92,8 +96,8 @@ func parseRedis(text string) (event.Secret, error) {
 	return event.Secret(text), nil
 }
 
-// redact shows where a URL leads, and hides the user (it may be a password, or a token), the
-// password and the options (which may hold another).
+// redact shows the host and path of a URL. It hides the user name, which may be a password or a
+// token, the password, and the options, which may contain another password.
 func redact(text event.Secret) string {
 	u, err := parseCredentialURL(string(text))
 	if err != nil || u.Host == "" && u.RawQuery == "" {

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Setting is one setting for people to read. Nothing in it is secret.
+// Setting describes one setting to people. It contains no secrets.
 type Setting struct {
 	Name    string
 	Flag    string // the flag that overrides it, or ""
 	Value   string // in force; "none" if there is none
-	Default string // with --dev, if that is in force; "none" if there is none
+	Default string // with --dev, if it is set; "none" if there is none
 	Source  Source
 	Allowed string // the limits, or ""
 	Meaning string
@@ -20,7 +20,7 @@ type Setting struct {
 
 const none = "none"
 
-// Describe lists every setting as it is in force.
+// Describe returns every setting as it is in force.
 func (c Config) Describe() []Setting {
 	var settings []Setting
 	for _, d := range declarations(&c) {
@@ -46,13 +46,13 @@ func orNone(text string) string {
 	return text
 }
 
-// plain is a text without Markdown's marks.
+// plain removes Markdown's code marks from a text.
 func plain(text string) string { return strings.ReplaceAll(text, "`", "") }
 
-// Markdown is the table of all settings, as the README shows it.
+// Markdown is the table of all settings, as docs/settings.md shows it.
 func Markdown() string {
 	var b strings.Builder
-	b.WriteString("| variable | default | used by | |\n|---|---|---|---|\n")
+	b.WriteString("| setting | default | used by | meaning |\n|---|---|---|---|\n")
 	for _, d := range declarations(&Config{}) {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", d.nameColumn(), d.defaultColumn(), d.role, d.meaningColumn())
 	}

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// readDotEnv reads the .env file. None there is no fault.
+// readDotEnv reads the .env file. A missing file is not a fault.
 func readDotEnv(path string) (layer, Faults) {
 	l := layer{source: FromDotEnv, path: path}
 	if path == "" {
@@ -20,7 +20,7 @@ func readDotEnv(path string) (layer, Faults) {
 		return l, nil
 	}
 	if err != nil {
-		return l, Faults{fmt.Sprintf("%s can't be read: %v. Put it right, move it away, or start in another directory.", path, err)}
+		return l, Faults{fmt.Sprintf("%s can't be read: %v. Fix it, remove it, or start in another directory.", path, err)}
 	}
 	var faults Faults
 	l.entries, faults = parseDotEnv(text)
@@ -30,14 +30,13 @@ func readDotEnv(path string) (layer, Faults) {
 	return l, faults
 }
 
-// parseDotEnv reads lines of NAME=value. "export " may stand before a name; a #
-// begins a comment at the start of a line and after a space. A value in 'single
-// quotes' is taken as it stands; in "double quotes" \n, \r, \t, \", \\, \$ and \`
-// are escapes. Nothing is expanded and no value goes over several lines. Other
-// programs read .env files with rules of their own: what they may read otherwise
-// is refused.
+// parseDotEnv reads lines of the form NAME=value. "export " may precede a name. A # begins a
+// comment at the start of a line and after a space. A value in 'single quotes' is taken literally.
+// In "double quotes", \n, \r, \t, \", \\, \$ and \` are escapes. There is no expansion, and a value
+// can't span lines. Other programs have other rules for .env files: a line that they may read
+// differently is refused.
 //
-// A fault never repeats what stands on its line, which may be a secret.
+// A fault never repeats the text of its line, which may be a secret.
 func parseDotEnv(text string) (entries map[string]entry, faults []string) {
 	entries = map[string]entry{}
 	n := 0
@@ -49,7 +48,7 @@ func parseDotEnv(text string) (entries map[string]entry, faults []string) {
 		}
 		name, value, fault := parseLine(line)
 		if before, again := entries[name]; fault == "" && again {
-			fault = fmt.Sprintf("sets %s again, after line %d: keep one of them", name, before.line)
+			fault = fmt.Sprintf("sets %s, which line %d already sets: keep only one of them", name, before.line)
 		}
 		if fault != "" {
 			faults = append(faults, fmt.Sprintf("line %d %s.", n, fault))
@@ -62,7 +61,7 @@ func parseDotEnv(text string) (entries map[string]entry, faults []string) {
 
 func parseLine(line string) (name, value, fault string) {
 	if !utf8.ValidString(line) || strings.ContainsFunc(line, isControl) {
-		return "", "", "is not plain text: save the file as UTF-8, without control characters"
+		return "", "", "is not plain text: save the file as UTF-8 without control characters"
 	}
 	if rest, found := strings.CutPrefix(line, "export"); found && rest != strings.TrimLeft(rest, " \t") {
 		line = strings.TrimLeft(rest, " \t")
@@ -70,9 +69,9 @@ func parseLine(line string) (name, value, fault string) {
 	name, raw, found := strings.Cut(line, "=")
 	switch {
 	case !found:
-		return "", "", "has no \"=\": write NAME=value, and # before a comment"
+		return "", "", "has no \"=\": write NAME=value, or # before a comment"
 	case !isName(name):
-		return "", "", "has no name before \"=\": a name is letters, digits and _, doesn't begin with a digit, and has no space after it"
+		return "", "", "has no valid name before \"=\": a name consists of letters, digits and _, does not begin with a digit, and is not followed by a space"
 	}
 	value, fault = parseValue(raw)
 	return name, value, fault
@@ -104,7 +103,7 @@ func parseValue(raw string) (value, fault string) {
 		}
 	}
 	if strings.ContainsAny(raw, `'"`) {
-		return "", "has a quote inside its value: put the whole value in quotes of the other kind"
+		return "", "has a quote inside its value: put the whole value in the other kind of quotes"
 	}
 	return strings.TrimSpace(raw), ""
 }
@@ -122,7 +121,7 @@ func parseDoubleQuoted(text string) (value, fault string) {
 			}
 			escaped := strings.IndexByte("nrt\"\\$`", text[i])
 			if escaped < 0 {
-				return "", "has a backslash in double quotes that begins no escape: write \\\\ for a backslash, or use single quotes"
+				return "", "has a backslash in double quotes that does not begin an escape: write \\\\ for a backslash, or use single quotes"
 			}
 			b.WriteByte("\n\r\t\"\\$`"[escaped])
 		default:
@@ -132,11 +131,11 @@ func parseDoubleQuoted(text string) (value, fault string) {
 	return "", "has no closing quote: end the value with \" on the same line"
 }
 
-// checkAfterQuote allows nothing but a comment behind a closing quote.
+// checkAfterQuote allows only a comment after a closing quote.
 func checkAfterQuote(after string) (fault string) {
 	comment := strings.TrimLeft(after, " \t")
 	if comment == "" || comment != after && comment[0] == '#' {
 		return ""
 	}
-	return "has text behind the closing quote: leave it out, or put a space and # before a comment"
+	return "has text after the closing quote: remove it, or write a space and # before a comment"
 }

@@ -31,25 +31,25 @@ func TestDotEnv(t *testing.T) {
 		{"nothing is expanded", "A=$HOME${B}\n", `A="$HOME${B}"@1`},
 		{"a backslash without quotes", `A=C:\x`, `A="C:\\x"@1`},
 
-		{"no =", "A=1\nnonsense\n", `line 2 has no "=": write NAME=value, and # before a comment.`},
-		{"no name", "=1\n", `line 1 has no name before "=": a name is letters, digits and _, doesn't begin with a digit, and has no space after it.`},
-		{"a digit first", "1A=1\n", `line 1 has no name before "=": a name is letters, digits and _, doesn't begin with a digit, and has no space after it.`},
-		{"a space before =", "A =1\n", `line 1 has no name before "=": a name is letters, digits and _, doesn't begin with a digit, and has no space after it.`},
-		{"export of nothing", "export =1\n", `line 1 has no name before "=": a name is letters, digits and _, doesn't begin with a digit, and has no space after it.`},
-		{"YAML", "A: 1\n", `line 1 has no "=": write NAME=value, and # before a comment.`},
+		{"no =", "A=1\nnonsense\n", `line 2 has no "=": write NAME=value, or # before a comment.`},
+		{"no name", "=1\n", `line 1 has no valid name before "=": a name consists of letters, digits and _, does not begin with a digit, and is not followed by a space.`},
+		{"a digit first", "1A=1\n", `line 1 has no valid name before "=": a name consists of letters, digits and _, does not begin with a digit, and is not followed by a space.`},
+		{"a space before =", "A =1\n", `line 1 has no valid name before "=": a name consists of letters, digits and _, does not begin with a digit, and is not followed by a space.`},
+		{"export of nothing", "export =1\n", `line 1 has no valid name before "=": a name consists of letters, digits and _, does not begin with a digit, and is not followed by a space.`},
+		{"YAML", "A: 1\n", `line 1 has no "=": write NAME=value, or # before a comment.`},
 		{"an open single quote", "A='1\n", "line 1 has no closing quote: end the value with ' on the same line."},
 		{"an open double quote", "A=\"1\n", `line 1 has no closing quote: end the value with " on the same line.`},
 		{"an escaped closing quote", `A="1\"`, `line 1 has no closing quote: end the value with " on the same line.`},
 		{"a backslash at the end", `A="1\`, `line 1 has no closing quote: end the value with " on the same line.`},
-		{"an unknown escape", `A="\x41"`, `line 1 has a backslash in double quotes that begins no escape: write \\ for a backslash, or use single quotes.`},
-		{"text behind a quote", "A='1'2\n", "line 1 has text behind the closing quote: leave it out, or put a space and # before a comment."},
-		{"a # right behind a quote", "A='1'#2\n", "line 1 has text behind the closing quote: leave it out, or put a space and # before a comment."},
-		{"a quote inside", "A=1'2'\n", "line 1 has a quote inside its value: put the whole value in quotes of the other kind."},
-		{"twice", "A=1\nB=2\nA=3\n", "line 3 sets A again, after line 1: keep one of them."},
-		{"a NUL", "A=1\x002\n", "line 1 is not plain text: save the file as UTF-8, without control characters."},
-		{"an old Mac's line ends", "A=1\rB=2\r", "line 1 is not plain text: save the file as UTF-8, without control characters."},
-		{"not UTF-8", "A=\xff\n", "line 1 is not plain text: save the file as UTF-8, without control characters."},
-		{"all faults", "x\nA=1\ny\n", `line 1 has no "=": write NAME=value, and # before a comment. line 3 has no "=": write NAME=value, and # before a comment.`},
+		{"an unknown escape", `A="\x41"`, `line 1 has a backslash in double quotes that does not begin an escape: write \\ for a backslash, or use single quotes.`},
+		{"text behind a quote", "A='1'2\n", "line 1 has text after the closing quote: remove it, or write a space and # before a comment."},
+		{"a # right behind a quote", "A='1'#2\n", "line 1 has text after the closing quote: remove it, or write a space and # before a comment."},
+		{"a quote inside", "A=1'2'\n", "line 1 has a quote inside its value: put the whole value in the other kind of quotes."},
+		{"twice", "A=1\nB=2\nA=3\n", "line 3 sets A, which line 1 already sets: keep only one of them."},
+		{"a NUL", "A=1\x002\n", "line 1 is not plain text: save the file as UTF-8 without control characters."},
+		{"an old Mac's line ends", "A=1\rB=2\r", "line 1 is not plain text: save the file as UTF-8 without control characters."},
+		{"not UTF-8", "A=\xff\n", "line 1 is not plain text: save the file as UTF-8 without control characters."},
+		{"all faults", "x\nA=1\ny\n", `line 1 has no "=": write NAME=value, or # before a comment. line 3 has no "=": write NAME=value, or # before a comment.`},
 	} {
 		entries, faults := parseDotEnv(c.text)
 		got := strings.Join(faults, " ")
@@ -73,12 +73,12 @@ func show(entries map[string]entry) string {
 func TestDotEnvFaultsNameTheFile(t *testing.T) {
 	path := write(t, "my.env", "LOG_LEVEL=info\npw-hunter2\n")
 	_, err := Load(nil, path, Overrides{})
-	if want := path + `, line 2 has no "=": write NAME=value, and # before a comment.`; err == nil || err.Error() != want {
+	if want := path + `, line 2 has no "=": write NAME=value, or # before a comment.`; err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}
 	directory := t.TempDir()
 	_, err = Load(nil, directory, Overrides{})
-	if want := directory + " can't be read: is a directory. Put it right, move it away, or start in another directory."; err == nil || err.Error() != want {
+	if want := directory + " can't be read: is a directory. Fix it, remove it, or start in another directory."; err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}
 }

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// maxLife is how far away an end may be.
+// maxLife is the longest time until an expiry.
 const maxLife = 100 * 365 * day
 
-// ParseEnd reads when something ends: after a duration with a unit ("90d"), at the first
-// moment of a day in UTC ("2027-01-31"), or at a time (RFC 3339).
+// ParseEnd reads an expiry: after a duration with a unit ("90d"), at the start of a day in UTC
+// ("2027-01-31"), or at a time (RFC 3339).
 func ParseEnd(text string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.DateOnly, time.RFC3339} {
 		at, err := time.Parse(layout, text)
@@ -18,11 +18,11 @@ func ParseEnd(text string, now time.Time) (time.Time, error) {
 			continue
 		}
 		if !at.After(now) || at.Sub(now) > maxLife {
-			return time.Time{}, errors.New("would end in the past, or in more than a hundred years")
+			return time.Time{}, errors.New("is in the past, or more than a hundred years away")
 		}
 		return at.UTC(), nil
 	}
-	if len(text) > 0 && text[len(text)-1] <= '9' { // a number alone: of what?
+	if len(text) > 0 && text[len(text)-1] <= '9' { // a number without a unit
 		return time.Time{}, errNoEnd
 	}
 	life, err := addDays(text)
@@ -35,4 +35,4 @@ func ParseEnd(text string, now time.Time) (time.Time, error) {
 	return now.Add(life).UTC(), nil
 }
 
-var errNoEnd = errors.New("is not understood: write a duration like 90d or 12h, a day like 2027-01-31, which is its first moment in UTC, or a time like 2027-01-31T18:00:00Z")
+var errNoEnd = errors.New("is not an expiry: write a duration like 90d or 12h, a day like 2027-01-31 (from its start in UTC), or a time like 2027-01-31T18:00:00Z")

@@ -14,8 +14,8 @@ const (
 	envExampleBegin = "# Settings of Hookferry, each at its default (made by `make generate`)\n"
 )
 
-// TestEnvExampleDocumentsTheSettings holds .env.example to the declarations: each
-// setting stands in it once, with its meaning and its default.
+// TestEnvExampleDocumentsTheSettings compares .env.example with the declarations: each setting
+// appears once, with its meaning and its default.
 func TestEnvExampleDocumentsTheSettings(t *testing.T) {
 	before, settings, found := strings.Cut(readEnvExample(t), envExampleBegin)
 	if !found {
@@ -32,7 +32,7 @@ func TestEnvExampleDocumentsTheSettings(t *testing.T) {
 	}
 }
 
-// exampleOfSettings is one comment and one line that is commented out for each setting.
+// exampleOfSettings returns a comment and a commented-out line for each setting.
 func exampleOfSettings() string {
 	var b strings.Builder
 	for _, d := range declarations(&Config{}) {
@@ -51,8 +51,8 @@ func exampleOfSettings() string {
 	return b.String()
 }
 
-// TestEnvExampleChangesNothing loads the file as it is, and with every line in it in
-// force: neither may be refused, and both must give the defaults.
+// TestEnvExampleChangesNothing loads the file as it is, and with all lines active: neither may be
+// refused, and both must result in the defaults.
 func TestEnvExampleChangesNothing(t *testing.T) {
 	text := readEnvExample(t)
 	inForce := regexp.MustCompile(`(?m)^#([A-Z][A-Z0-9_]*=)`).ReplaceAllString(text, "$1")
@@ -76,8 +76,8 @@ func TestEnvExampleChangesNothing(t *testing.T) {
 	}
 }
 
-// TestEnvExampleHasWhatComposeAsksFor: what compose.yaml takes from .env stands in the
-// example, and the example has nothing else besides the settings.
+// TestEnvExampleHasWhatComposeAsksFor: the example contains the variables that compose.yaml takes
+// from .env, and otherwise only settings.
 func TestEnvExampleHasWhatComposeAsksFor(t *testing.T) {
 	compose, err := os.ReadFile("../../compose.yaml")
 	if err != nil {

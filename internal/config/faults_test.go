@@ -14,32 +14,32 @@ func TestContradictions(t *testing.T) {
 		reason  string
 		environ []string
 		flags   Overrides
-		want    string // "" is none
+		want    string // "" means no fault
 	}{
 		{
 			"two ways to say when to try again",
 			[]string{"WEBHOOK_RETRY_DELAY=1", "WEBHOOK_RETRY_SCHEDULE=1s"},
 			Overrides{},
-			"WEBHOOK_RETRY_DELAY and WEBHOOK_RETRY_SCHEDULE are both set, and each says when to try again: remove one of them.",
+			"WEBHOOK_RETRY_DELAY and WEBHOOK_RETRY_SCHEDULE are both set, but only one of them can set the retry delays: remove one.",
 		},
 		{
 			"retries outlive what they belong to",
 			[]string{"WEBHOOK_RETRY_SCHEDULE=20h", "WEBHOOK_MAX_RETRIES=4"},
 			Overrides{},
-			"The retries go on for up to 88h, longer than LOG_RETENTION keeps anything, which is 72h: make LOG_RETENTION longer, or WEBHOOK_MAX_RETRIES or the delays smaller.",
+			"The retries of a delivery take up to 88h, but LOG_RETENTION keeps it for only 72h: raise LOG_RETENTION, or lower WEBHOOK_MAX_RETRIES or the delays.",
 		},
 		{"a longer retention", []string{"WEBHOOK_RETRY_SCHEDULE=20h", "WEBHOOK_MAX_RETRIES=4", "LOG_RETENTION=88h"}, Overrides{}, ""},
 		{
 			"doubling outlives it too",
 			[]string{"WEBHOOK_RETRY_DELAY=60", "WEBHOOK_MAX_RETRIES=50"},
 			Overrides{},
-			"The retries go on for up to 1067h7m42s, longer than LOG_RETENTION keeps anything, which is 72h: make LOG_RETENTION longer, or WEBHOOK_MAX_RETRIES or the delays smaller.",
+			"The retries of a delivery take up to 1067h7m42s, but LOG_RETENTION keeps it for only 72h: raise LOG_RETENTION, or lower WEBHOOK_MAX_RETRIES or the delays.",
 		},
 		{
 			"two databases",
 			[]string{"DATABASE_URL=sqlite://a.db"},
 			Overrides{Data: "b"},
-			"--data names the directory of a SQLite database, but DATABASE_URL (environment) names the database, sqlite://a.db: leave out --data to use that one, or unset DATABASE_URL to use the directory.",
+			"--data names the directory of a SQLite database, but DATABASE_URL (environment) names the database sqlite://a.db: leave out --data to use DATABASE_URL, or unset DATABASE_URL to use --data.",
 		},
 		{"a directory that an image sets always", []string{"DATABASE_URL=sqlite://a.db", "HOOKFERRY_DATA=b"}, Overrides{}, ""},
 		{"a directory, and no database", []string{"DATABASE_URL="}, Overrides{Data: "b"}, ""},
@@ -47,29 +47,29 @@ func TestContradictions(t *testing.T) {
 			"--dev for everybody",
 			[]string{"HOOKFERRY_ADDR=0.0.0.0:8000"},
 			Overrides{Dev: true},
-			`HOOKFERRY_ADDR is "0.0.0.0:8000", which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev.`,
+			`HOOKFERRY_ADDR is "0.0.0.0:8000", which other machines can reach, but --dev needs no API key: write it like 127.0.0.1:8000, or start without --dev.`,
 		},
 		{
 			"--dev for everybody, by flag", nil,
 			Overrides{Dev: true, Addr: ":8000"},
-			`--addr is ":8000", which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev.`,
+			`--addr is ":8000", which other machines can reach, but --dev needs no API key: write it like 127.0.0.1:8000, or start without --dev.`,
 		},
 		{
 			"profiles for everybody, by flag", nil,
 			Overrides{Dev: true, AdminAddr: ":9001"},
-			`--admin-addr is ":9001", which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev.`,
+			`--admin-addr is ":9001", which other machines can reach, but --dev needs no API key: write it like 127.0.0.1:8000, or start without --dev.`,
 		},
 		{
 			"both on one port, by flags", nil,
 			Overrides{Addr: ":9001", AdminAddr: "127.0.0.1:9001"},
-			`--addr is ":9001" and --admin-addr is "127.0.0.1:9001", and both can't be listened on: give them different ports.`,
+			`--addr is ":9001" and --admin-addr is "127.0.0.1:9001", but the service can't listen on both: give them different ports.`,
 		},
 		{"--dev on the port that metrics have without it", nil, Overrides{Dev: true, Addr: "127.0.0.1:8001"}, ""},
 		{
 			"profiles for everybody",
 			[]string{"HOOKFERRY_ADMIN_ADDR=:9001"},
 			Overrides{Dev: true},
-			`HOOKFERRY_ADMIN_ADDR is ":9001", which other machines can reach, but --dev asks for no API key: write it like 127.0.0.1:8000, or start without --dev.`,
+			`HOOKFERRY_ADMIN_ADDR is ":9001", which other machines can reach, but --dev needs no API key: write it like 127.0.0.1:8000, or start without --dev.`,
 		},
 		{"--dev on a name of this machine", []string{"HOOKFERRY_ADDR=localhost:8000"}, Overrides{Dev: true}, ""},
 		{"--dev on IPv4 in IPv6's clothes", []string{"HOOKFERRY_ADDR=[::ffff:127.0.0.1]:8000"}, Overrides{Dev: true}, ""},
@@ -78,13 +78,13 @@ func TestContradictions(t *testing.T) {
 			"both on one port",
 			[]string{"HOOKFERRY_ADDR=:8001"},
 			Overrides{},
-			`HOOKFERRY_ADDR is ":8001" and HOOKFERRY_ADMIN_ADDR is "127.0.0.1:8001", and both can't be listened on: give them different ports.`,
+			`HOOKFERRY_ADDR is ":8001" and HOOKFERRY_ADMIN_ADDR is "127.0.0.1:8001", but the service can't listen on both: give them different ports.`,
 		},
 		{
 			"both on one address, by flag",
 			[]string{"HOOKFERRY_ADMIN_ADDR=127.0.0.2:80"},
 			Overrides{Addr: "127.0.0.2:80"},
-			`--addr is "127.0.0.2:80" and HOOKFERRY_ADMIN_ADDR is "127.0.0.2:80", and both can't be listened on: give them different ports.`,
+			`--addr is "127.0.0.2:80" and HOOKFERRY_ADMIN_ADDR is "127.0.0.2:80", but the service can't listen on both: give them different ports.`,
 		},
 		{"one port of two addresses", []string{"HOOKFERRY_ADDR=10.0.0.1:8001"}, Overrides{}, ""},
 		{"any free port, twice", []string{"HOOKFERRY_ADDR=:0", "HOOKFERRY_ADMIN_ADDR=:0"}, Overrides{}, ""},
@@ -103,15 +103,15 @@ func TestContradictions(t *testing.T) {
 func TestUnknownNames(t *testing.T) {
 	for _, c := range []struct{ reason, variable, want string }{
 		{"a letter short", "HOOKFERRY_ADR=:80", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
-		{"swapped", "WEBHOOK_TIMEUOT=1s", "WEBHOOK_TIMEUOT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it; or if another program reads it, set WEBHOOK_TIMEOUT, too."},
-		{"a letter more", "WEBHOOK_MAXX_RETRIES=1", "WEBHOOK_MAXX_RETRIES is not a setting: did you mean WEBHOOK_MAX_RETRIES? Rename it; or if another program reads it, set WEBHOOK_MAX_RETRIES, too."},
+		{"swapped", "WEBHOOK_TIMEUOT=1s", "WEBHOOK_TIMEUOT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or if another program uses it, also set WEBHOOK_TIMEOUT."},
+		{"a letter more", "WEBHOOK_MAXX_RETRIES=1", "WEBHOOK_MAXX_RETRIES is not a setting: did you mean WEBHOOK_MAX_RETRIES? Rename it, or if another program uses it, also set WEBHOOK_MAX_RETRIES."},
 		{"the other prefix", "HOOKFERRY_TIMEOUT=1s", "HOOKFERRY_TIMEOUT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or remove it."},
 		{"a prefix too many", "HOOKFERRY_LOG_LEVEL=info", "HOOKFERRY_LOG_LEVEL is not a setting: did you mean LOG_LEVEL? Rename it, or remove it."},
-		{"no secret, so no file", "HOOKFERRY_DATA_FILE=/x", "HOOKFERRY_DATA_FILE is not a setting: `hookferry config` prints those there are. Remove it."},
+		{"no secret, so no file", "HOOKFERRY_DATA_FILE=/x", "HOOKFERRY_DATA_FILE is not a setting: remove it. `hookferry config` lists all settings."},
 		{"the name of a secret's file", "HOOKFERRY_APIKEY_FILE=/x", "HOOKFERRY_APIKEY_FILE is not a setting: did you mean HOOKFERRY_API_KEY_FILE? Rename it, or remove it."},
 		{"an empty value is a slip all the same", "HOOKFERRY_ADR=", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
 		{"a port that somebody wrote", "HOOKFERRY_PORT=8000", "HOOKFERRY_PORT is not a setting: did you mean HOOKFERRY_ADDR=:8000? Rename it, or remove it."},
-		{"the prefix alone", "HOOKFERRY_=1", "HOOKFERRY_ is not a setting: `hookferry config` prints those there are. Remove it."},
+		{"the prefix alone", "HOOKFERRY_=1", "HOOKFERRY_ is not a setting: remove it. `hookferry config` lists all settings."},
 
 		{"somebody else's", "HOME=/root", ""},
 		{"somebody else's, close by", "LOGLEVEL=1", ""},
@@ -167,31 +167,31 @@ func TestFilesThatAreNoHelp(t *testing.T) {
 	}{
 		{
 			"not there", "HOOKFERRY_API_KEY_FILE=" + filepath.Join(directory, "pw-hunter2"),
-			"HOOKFERRY_API_KEY_FILE names a file that can't be read: no such file or directory. Write the path of the file that holds the value.",
+			"HOOKFERRY_API_KEY_FILE names a file that can't be read: no such file or directory. Write the path of the file that contains the value.",
 		},
 		{
 			"a directory", "HOOKFERRY_API_KEY_FILE=" + directory,
-			"HOOKFERRY_API_KEY_FILE names a file that can't be read: is a directory. Write the path of the file that holds the value.",
+			"HOOKFERRY_API_KEY_FILE names a file that can't be read: is a directory. Write the path of the file that contains the value.",
 		},
 		{
 			"the secret itself", "DATABASE_URL_FILE=postgres://u:pw-hunter2@db/x",
-			"DATABASE_URL_FILE names a file that can't be read: no such file or directory. Write the path of the file that holds the value.",
+			"DATABASE_URL_FILE names a file that can't be read: no such file or directory. Write the path of the file that contains the value.",
 		},
 		{
 			"empty", "HOOKFERRY_API_KEY_FILE=" + write(t, "key", " \n"),
-			"HOOKFERRY_API_KEY_FILE names a file that is empty: write the value into it, or remove the setting.",
+			"HOOKFERRY_API_KEY_FILE names an empty file: write the value into the file, or remove the setting.",
 		},
 		{
 			"endless", "HOOKFERRY_API_KEY_FILE=/dev/zero",
-			"HOOKFERRY_API_KEY_FILE names a file that can't be read: it is larger than 1MiB. Write the path of the file that holds the value.",
+			"HOOKFERRY_API_KEY_FILE names a file that can't be read: it is larger than 1MiB. Write the path of the file that contains the value.",
 		},
 		{
 			"a bad value in it", "HOOKFERRY_API_KEY_FILE=" + write(t, "key", "pw-hunter2"),
-			"The file of HOOKFERRY_API_KEY_FILE has a value that is 10 characters long: use 16 to 512, for example what `openssl rand -hex 32` prints.",
+			"The file of HOOKFERRY_API_KEY_FILE has a value that is 10 characters long: use 16 to 512, for example the output of `openssl rand -hex 32`.",
 		},
 		{
 			"no Redis", "REDIS_URL_FILE=" + write(t, "url", "http://:pw-hunter2@r"),
-			"The file of REDIS_URL_FILE has a value that is not the address of a Redis: write redis://host:6379, or rediss://host:6379 with TLS.",
+			"The file of REDIS_URL_FILE has a value that is not a Redis URL: write redis://host:6379, or rediss://host:6379 for TLS.",
 		},
 	} {
 		_, err := Load([]string{c.variable}, "", Overrides{})
@@ -212,12 +212,12 @@ func TestAllFaultsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Load([]string{"LOG_LEVEL=loud", "WEBHOOK_RETRY_DELAY=1", "WEBHOOK_RETRY_SCHEDULE=1s"}, ".env", Overrides{Addr: "x"})
-	want := "5 things are wrong with the settings:\n" +
+	want := "5 settings are wrong:\n" +
 		"- HOOKFERRY_DAT (.env, line 2) is not a setting: did you mean HOOKFERRY_DATA? Rename it, or remove it.\n" +
-		`- WEBHOOK_TIMEOUT (.env, line 1) is "soon", which is not a duration: write it like 10s, 5m, 72h or 3d; a number alone means seconds.` + "\n" +
-		`- --addr is "x", which is not an address to listen on: write it like :8000 (every network), 127.0.0.1:8000 or [::1]:8000.` + "\n" +
+		`- WEBHOOK_TIMEOUT (.env, line 1) is "soon", which is not a duration: write it like 10s, 5m, 72h or 3d; a number without a unit means seconds.` + "\n" +
+		`- --addr is "x", which is not an address to listen on: write it like :8000 (all networks), 127.0.0.1:8000 or [::1]:8000.` + "\n" +
 		`- LOG_LEVEL is "loud", which is not one of the choices: write DEBUG, INFO, WARN or ERROR.` + "\n" +
-		"- WEBHOOK_RETRY_DELAY and WEBHOOK_RETRY_SCHEDULE are both set, and each says when to try again: remove one of them."
+		"- WEBHOOK_RETRY_DELAY and WEBHOOK_RETRY_SCHEDULE are both set, but only one of them can set the retry delays: remove one."
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
 	}
@@ -226,14 +226,14 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
-// TestNoContradictionOfWhatWasNotUnderstood: a comparison with a default that
-// nobody wanted would send its reader the wrong way.
+// TestNoContradictionOfWhatWasNotUnderstood: a comparison with a default that nobody wanted would
+// mislead the reader.
 func TestNoContradictionOfWhatWasNotUnderstood(t *testing.T) {
 	long := []string{"WEBHOOK_RETRY_SCHEDULE=100h", "WEBHOOK_MAX_RETRIES=1"}
-	if _, err := Load(append(long, "LOG_RETENTION=200x"), "", Overrides{}); err == nil || strings.Contains(err.Error(), "retries go on") {
+	if _, err := Load(append(long, "LOG_RETENTION=200x"), "", Overrides{}); err == nil || strings.Contains(err.Error(), "retries of a delivery take") {
 		t.Errorf("a bad retention: %v", err)
 	}
-	if _, err := Load(long, write(t, ".env", "LOG_RETENTION='200h\n"), Overrides{}); err == nil || strings.Contains(err.Error(), "retries go on") {
+	if _, err := Load(long, write(t, ".env", "LOG_RETENTION='200h\n"), Overrides{}); err == nil || strings.Contains(err.Error(), "retries of a delivery take") {
 		t.Errorf("a retention in a line that can't be read: %v", err)
 	}
 }
@@ -255,7 +255,7 @@ func TestEachFaultIsASentence(t *testing.T) {
 	}
 }
 
-// TestNoWordsOfGo: what a person reads of a bad value is ours, whatever the value and the setting.
+// TestNoWordsOfGo: faults are in our own words, whatever the value and the setting.
 func TestNoWordsOfGo(t *testing.T) {
 	foreign := regexp.MustCompile(`strconv\.|dial tcp|lookup |missing port|too many colons|no such host|invalid URL|x509:|invalid syntax|invalid argument|parse "|time: |netip\.|ParseAddr|unexpected EOF|base64|hex:`)
 	for _, d := range declarations(&Config{}) {
@@ -270,7 +270,7 @@ func TestNoWordsOfGo(t *testing.T) {
 			}
 			said := strings.ReplaceAll(strings.ReplaceAll(err.Error(), "base64 or hex", ""), "openssl rand -base64", "")
 			if found := foreign.FindString(said); found != "" || !strings.HasSuffix(err.Error(), ".") {
-				t.Errorf("%s=%.40q holds %q, or is no sentence: %v", d.name, value, found, err)
+				t.Errorf("%s=%.40q contains %q, or is no sentence: %v", d.name, value, found, err)
 			}
 		}
 	}

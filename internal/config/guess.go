@@ -2,11 +2,11 @@ package config
 
 import "slices"
 
-// guess is what people call a setting who have not looked it up.
+// guess lists the names that people who have not looked it up give a setting.
 type guess struct {
 	setting string
-	stems   []string // behind HOOKFERRY_ or WEBHOOK_
-	bare    []string // by themselves
+	stems   []string // with the prefix HOOKFERRY_ or WEBHOOK_
+	bare    []string // without a prefix
 }
 
 func guesses() []guess {
@@ -32,7 +32,7 @@ func guesses() []guess {
 	}
 }
 
-// guessed returns the setting that is meant by a name.
+// guessed returns the setting that a name probably means.
 func guessed(name string) (setting string, isGuess bool) {
 	prefix, stem := cutPrefix(name)
 	for _, g := range guesses() {

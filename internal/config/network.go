@@ -25,7 +25,7 @@ func adminAddrOf(field *string) value {
 	})
 }
 
-var errNotAnAddr = errors.New("is not an address to listen on: write it like :8000 (every network), 127.0.0.1:8000 or [::1]:8000")
+var errNotAnAddr = errors.New("is not an address to listen on: write it like :8000 (all networks), 127.0.0.1:8000 or [::1]:8000")
 
 func parseAddr(text string) (string, error) {
 	host, port, err := net.SplitHostPort(text)
@@ -33,7 +33,7 @@ func parseAddr(text string) (string, error) {
 		return "", errNotAnAddr
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return "", fmt.Errorf("has the port %q: a port is a number from 1 to 65535, or 0 for any that is free", port)
+		return "", fmt.Errorf("has the port %q: a port is a number from 1 to 65535, or 0 for any free port", port)
 	}
 	return text, nil
 }
@@ -45,7 +45,7 @@ func isHost(host string) bool {
 	return strings.Trim(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }
 
-// isLoopback reports whether only this machine can reach what listens there.
+// isLoopback reports whether only this machine can reach a listener at addr.
 func isLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -55,7 +55,7 @@ func isLoopback(addr string) bool {
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
-// collide reports whether two addresses can't both be listened on.
+// collide reports whether no process can listen on both addresses.
 func collide(a, b string) bool {
 	hostA, portA, _ := net.SplitHostPort(a)
 	hostB, portB, _ := net.SplitHostPort(b)

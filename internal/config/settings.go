@@ -7,27 +7,27 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Role says which part of the service uses a setting.
+// Role says which nodes use a setting.
 type Role string
 
 // The roles.
 const (
 	RoleAll    Role = "all"
-	RoleAPI    Role = "api"    // takes events in and answers
+	RoleAPI    Role = "api"    // serves the API
 	RoleWorker Role = "worker" // delivers
 )
 
-// declaration is all there is to know about a setting.
+// declaration defines a setting.
 type declaration struct {
 	name       string
 	flag       string // the flag that overrides it, or ""
-	def        string // the default, as one would write it; "" is none
-	devDef     string // the default with --dev; "" is the same
-	defMeaning string // the default in words, where def can't say it
+	def        string // the default in the form of a value; "" for none
+	devDef     string // the default with --dev; "" if it is the same
+	defMeaning string // the default in words, if it is not a fixed value
 	meaning    string // one sentence
 	role       Role
-	secret     bool // the text is never repeated, and NAME_FILE may name a file that holds it
-	emptyIsSet bool // an empty value means something; for the others it means the default
+	secret     bool // the value is never shown, and NAME_FILE may name a file that contains it
+	emptyIsSet bool // an empty value has a meaning; for other settings it means the default
 	value      value
 }
 
@@ -38,7 +38,7 @@ func (d declaration) defaultFor(dev bool) string {
 	return d.def
 }
 
-// declarations are all settings, bound to the fields of c.
+// declarations returns all settings, bound to the fields of c.
 func declarations(c *Config) []declaration {
 	return slices.Concat(c.storage(), c.delivery(), c.serving(), c.logging())
 }
@@ -47,19 +47,19 @@ func (c *Config) storage() []declaration {
 	return []declaration{
 		{
 			name: "HOOKFERRY_DATA", flag: "--data", def: "./data", role: RoleAll, value: pathOf(&c.Data),
-			meaning: "Directory of the SQLite file.",
+			meaning: "Directory of the SQLite database.",
 		},
 		{
 			name: "DATABASE_URL", defMeaning: "`hookferry.db` in `HOOKFERRY_DATA`", role: RoleAll, secret: true, value: databaseOf(&c.Database),
-			meaning: "Where everything is kept: `sqlite://hooks.db` is a file in the working directory, `sqlite:///var/lib/hooks.db` one by its absolute path, `postgres://user@host/name` a PostgreSQL database that several nodes may share.",
+			meaning: "The database. `sqlite://hooks.db` is a file in the working directory, `sqlite:///var/lib/hooks.db` a file by its absolute path, `postgres://user@host/name` a PostgreSQL database that several nodes may share.",
 		},
 		{
 			name: "DATABASE_READ_URL", role: RoleAPI, secret: true, value: databaseOf(&c.ReadDatabase),
-			meaning: "A read replica of PostgreSQL for status and list queries; when it does not answer, the primary does.",
+			meaning: "A PostgreSQL read replica for status and list queries. If it does not respond, the primary does.",
 		},
 		{
 			name: "REDIS_URL", role: RoleAll, secret: true, value: redisOf(&c.Redis),
-			meaning: "Redis, which carries new deliveries from the API's nodes to the workers, and makes rate limits count over all of them: `redis://host:6379/0`, `rediss://` with TLS, `?master_name=` for Sentinel (user and password are then Sentinel's, Redis' own go into `&username=` and `&password=`), `?addr=host:port` once for each further node of a cluster. It may vanish at any time: nothing is lost.",
+			meaning: "Redis, which passes new deliveries from API nodes to workers and makes rate limits hold across all nodes. It may fail at any time; nothing is lost. Forms: `redis://host:6379/0`; `rediss://` for TLS; `?master_name=` for Sentinel, where user and password are Sentinel's and those of Redis go into `&username=` and `&password=`; `?addr=host:port` once for each further node of a cluster.",
 		},
 		{
 			name: "LOG_RETENTION", def: "72h", role: RoleAll, value: durationOf(&c.Retention, time.Hour, 3650*day),
@@ -76,23 +76,23 @@ func (c *Config) delivery() []declaration {
 		},
 		{
 			name: "WEBHOOK_RETRY_SCHEDULE", def: "10s,30s,60s,5m,15m", role: RoleWorker, value: scheduleOf(&c.RetrySchedule),
-			meaning: "The delay before each retry; where `WEBHOOK_MAX_RETRIES` is set too, cut to it or made longer by repeating the last.",
+			meaning: "The delay before each retry. If `WEBHOOK_MAX_RETRIES` is set too, the schedule is truncated to that many retries, or extended by repeating its last delay.",
 		},
 		{
 			name: "WEBHOOK_RETRY_DELAY", role: RoleWorker, value: delayOf(&c.RetryDelay),
-			meaning: "The delay before the first retry, in seconds or as a duration; each one after it is twice as long, and there is no schedule.",
+			meaning: "The delay before the first retry, in seconds or as a duration; each further delay is twice as long. Set it in place of `WEBHOOK_RETRY_SCHEDULE`.",
 		},
 		{
 			name: "WEBHOOK_TIMEOUT", def: "10s", role: RoleWorker, value: durationOf(&c.Timeout, 100*time.Millisecond, event.MaxTimeout),
-			meaning: "How long an attempt may take, from looking the name up to the response's status line.",
+			meaning: "How long an attempt may take, from the DNS lookup to the status line of the response.",
 		},
 		{
 			name: "HOOKFERRY_ALLOW_TARGETS", devDef: "127.0.0.0/8,::1/128", role: RoleAll, emptyIsSet: true, value: allowedOf(&c.AllowTargets),
-			meaning: "Networks (CIDR) and addresses that may be called although they are not public, separated by commas; the word `all` allows every address.",
+			meaning: "Networks (CIDR) and addresses that may be called although they are not public, separated by commas. `all` allows every address.",
 		},
 		{
 			name: "HOOKFERRY_DENY_TARGETS", role: RoleAll, value: deniedOf(&c.DenyTargets),
-			meaning: "Networks (CIDR) and addresses that are never called, though they be public or allowed: your own public addresses, for example.",
+			meaning: "Networks (CIDR) and addresses that are never called, even if they are public or listed in `HOOKFERRY_ALLOW_TARGETS`: your own public addresses, for example.",
 		},
 		{
 			name: "HOOKFERRY_TARGET_PORTS", def: "all", role: RoleAll, value: portsOf(&c.TargetPorts),
@@ -100,23 +100,23 @@ func (c *Config) delivery() []declaration {
 		},
 		{
 			name: "HOOKFERRY_REQUIRE_HTTPS", def: "false", role: RoleAll, value: switchOf(&c.RequireHTTPS),
-			meaning: "Whether targets must begin with https://; those that were taken before and don't are called no more.",
+			meaning: "Whether target URLs must begin with https://. If `true`, existing subscriptions with an http:// URL stop receiving deliveries.",
 		},
 		{
 			name: "HOOKFERRY_PROXY", role: RoleWorker, secret: true, value: proxyOf(&c.Proxy),
-			meaning: "An HTTP proxy that targets are called through, by CONNECT: `http://proxy.internal:3128`, with `user:password@` before the host if it asks for them. No proxy is taken from `HTTP_PROXY` and its like.",
+			meaning: "An HTTP proxy for calls to endpoints, used with CONNECT: `http://proxy.internal:3128`, or `http://user:password@proxy.internal:3128`. `HTTP_PROXY` and similar variables are ignored.",
 		},
 		{
 			name: "HOOKFERRY_TARGET_CA", role: RoleWorker, value: targetCAOf(&c.TargetCA),
-			meaning: "A PEM file of certificate authorities that are trusted besides the system's when targets are called: your own, for example. It is read at the start.",
+			meaning: "A PEM file of certificate authorities to trust for calls to endpoints, in addition to the system's: your own, for example. It is read at startup.",
 		},
 		{
 			name: "HOOKFERRY_MAX_IN_FLIGHT", def: "1024", role: RoleWorker, value: countOf(&c.MaxInFlight, 1, 100_000),
-			meaning: "Attempts that may be under way at once, in all. A quarter of it is kept for endpoints that have hardly any.",
+			meaning: "How many attempts may be in flight at once. A quarter of them is reserved for endpoints that have few in flight.",
 		},
 		{
 			name: "HOOKFERRY_LANE_IN_FLIGHT", def: "64", role: RoleWorker, value: countOf(&c.LaneInFlight, 1, event.MaxInFlight),
-			meaning: "Attempts that may be under way at once to one subscription's endpoint.",
+			meaning: "How many attempts may be in flight at once to the endpoint of one subscription.",
 		},
 	}
 }
@@ -125,23 +125,23 @@ func (c *Config) serving() []declaration {
 	return []declaration{
 		{
 			name: "HOOKFERRY_ROLE", flag: "--role", def: string(RoleAll), role: RoleAll, value: choiceOf(&c.Role, RoleAll, RoleAPI, RoleWorker),
-			meaning: "What this process does: `api` takes events in and answers, `worker` delivers them, `all` does both. Apart they need PostgreSQL.",
+			meaning: "What this process does: `api` accepts events and serves the API, `worker` delivers, `all` does both. `api` and `worker` need PostgreSQL.",
 		},
 		{
 			name: "HOOKFERRY_ADDR", flag: "--addr", def: ":8000", devDef: "127.0.0.1:8000", role: RoleAll, value: addrOf(&c.Addr),
-			meaning: "The address that the API listens on; a worker answers `/livez`, `/readyz` and `/health` there.",
+			meaning: "The address that the API listens on. A worker serves `/livez`, `/readyz` and `/health` there.",
 		},
 		{
 			name: "HOOKFERRY_ADMIN_ADDR", flag: "--admin-addr", def: "127.0.0.1:8001", devDef: "127.0.0.1:0", role: RoleAll, emptyIsSet: true, value: adminAddrOf(&c.AdminAddr),
-			meaning: "The address of `/metrics` and of Go's profiles, which ask for no key; `off` or an empty value is none, and port 0 is any that is free, which the log names.",
+			meaning: "The address of `/metrics` and of Go's profiles, which need no key. `off` or an empty value turns them off; port 0 picks a free port, which the log names.",
 		},
 		{
 			name: "HOOKFERRY_API_KEY", role: RoleAPI, secret: true, value: keyOf(&c.APIKey),
-			meaning: "A first API key, for containers; `hookferry keys create` makes more.",
+			meaning: "A first API key, for containers. `hookferry keys create` makes more.",
 		},
 		{
 			name: "HOOKFERRY_MASTER_KEY", role: RoleAll, secret: true, value: ringOf(&c.MasterKeys),
-			meaning: "Seals the subscriptions' secrets and headers in the database (AES-256-GCM); `openssl rand -base64 32` makes one. Several are separated by commas: the first seals, all open, and `hookferry keys rotate-master` seals everything anew under the first. Keep it apart from the database's backups: without it nothing that is sealed can be read.",
+			meaning: "Encrypts the secrets and header values of subscriptions in the database (AES-256-GCM). `openssl rand -base64 32` makes a key. With several keys, separated by commas, the first encrypts and all decrypt; `hookferry keys rotate-master` encrypts everything again with the first. Keep the key apart from database backups: what it encrypted can't be read without it.",
 		},
 		{
 			name: "HOOKFERRY_MAX_BODY", def: "1MiB", role: RoleAPI, value: sizeOf(&c.MaxBody, 1<<10, 32<<20),
@@ -149,19 +149,19 @@ func (c *Config) serving() []declaration {
 		},
 		{
 			name: "HOOKFERRY_MAX_CONNECTIONS", def: "4096", role: RoleAll, value: countOf(&c.MaxConnections, 16, 1_000_000),
-			meaning: "Connections that may be open at once to the API, and as many to the admin address; one more is answered 503 and closed.",
+			meaning: "How many connections may be open at once to the API, and as many to the admin address. A further one gets 503 and is closed.",
 		},
 		{
 			name: "HOOKFERRY_MAX_PENDING", def: "10000000", role: RoleAPI, value: countOf(&c.MaxPending, 1, 1_000_000_000),
-			meaning: "Deliveries that may wait in the database; beyond that, events are answered 429. They are counted every few seconds, so some more may come in.",
+			meaning: "How many deliveries may be pending. Beyond that, publishing gets 429. They are counted every few seconds, so the backlog may grow slightly larger.",
 		},
 		{
 			name: "HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION", def: "1000000", role: RoleAPI, value: countOf(&c.MaxPendingOfOne, 1, 1_000_000_000),
-			meaning: "The same for each subscription, so that one dead endpoint does not take all the room.",
+			meaning: "The same limit for one subscription, so that one dead endpoint does not fill the backlog.",
 		},
 		{
 			name: "HOOKFERRY_SHUTDOWN_GRACE", def: "30s", role: RoleAll, value: durationOf(&c.ShutdownGrace, 0, time.Hour),
-			meaning: "How long requests and attempts under way may take to finish when the service stops.",
+			meaning: "How long requests and attempts in flight may take to finish when the service stops.",
 		},
 	}
 }
@@ -170,15 +170,15 @@ func (c *Config) logging() []declaration {
 	return []declaration{
 		{
 			name: "LOG_LEVEL", def: "INFO", role: RoleAll, value: choiceOf(&c.LogLevel, "DEBUG", "INFO", "WARN", "ERROR"),
-			meaning: "The least important level that is logged.",
+			meaning: "The lowest level that is logged.",
 		},
 		{
 			name: "HOOKFERRY_LOG_FORMAT", def: "auto", role: RoleAll, value: choiceOf(&c.LogFormat, "auto", "text", "json"),
-			meaning: "How the log is written; `auto` is text in a terminal and JSON elsewhere.",
+			meaning: "The format of the log. `auto` is text in a terminal and JSON elsewhere.",
 		},
 		{
 			name: "HOOKFERRY_LOG_ATTEMPTS", def: "failures", role: RoleWorker, value: choiceOf(&c.LogAttempts, "failures", "all"),
-			meaning: "Which attempts have a line in the log: `failures`, at most 10 a minute of one subscription and 300 of all, or `all`, without a bound. A summary comes each minute, and every attempt is on record in the database.",
+			meaning: "Which attempts are logged: `failures`, up to 10 a minute for one subscription and 300 a minute in all, or `all`, without a limit. A summary is logged each minute. Every attempt is in the database either way.",
 		},
 	}
 }

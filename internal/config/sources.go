@@ -11,10 +11,10 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Source says where a setting's value comes from.
+// Source is where a setting's value comes from.
 type Source string
 
-// The sources, what counts most first.
+// The sources, in order of precedence.
 const (
 	FromFlag        Source = "flag"
 	FromEnvironment Source = "environment"
@@ -22,7 +22,7 @@ const (
 	FromDefault     Source = "default"
 )
 
-// layer is what one source says.
+// layer contains the settings from one source.
 type layer struct {
 	source  Source
 	entries map[string]entry
@@ -34,15 +34,15 @@ type entry struct {
 	line int // in the .env file
 }
 
-// layers are all sources but the defaults, what counts most first.
+// layers are all sources except the defaults, in order of precedence.
 type layers []layer
 
-// found is a setting's text, and whence it is.
-type found struct {
-	set    bool // false: the default counts
+// foundSetting is the text of a setting, and its source.
+type foundSetting struct {
+	set    bool // if false, the default is used
 	text   string
 	source Source
-	label  string // the setting, as a sentence about it begins
+	label  string // the setting, at the start of a sentence
 }
 
 func flagLayer(flags Overrides, declared []declaration) layer {
@@ -66,9 +66,9 @@ func environLayer(environ []string) layer {
 	return l
 }
 
-// find returns what the first source that has the setting says. There, an empty
-// text means the default, unless it means something for this setting.
-func (ls layers) find(d declaration) (f found, fault string) {
+// find returns the value from the first source that has the setting. An empty value there means the
+// default, unless this setting gives it a meaning.
+func (ls layers) find(d declaration) (f foundSetting, fault string) {
 	for _, l := range ls {
 		text, isSet := l.text(d.name)
 		var file string
@@ -77,23 +77,23 @@ func (ls layers) find(d declaration) (f found, fault string) {
 		}
 		switch {
 		case file != "" && text != "":
-			return found{}, fmt.Sprintf("%s and %s are both set: keep one of them.", l.place(d.name), l.place(d.name+"_FILE"))
+			return foundSetting{}, fmt.Sprintf("%s and %s are both set: keep one of them.", l.place(d.name), l.place(d.name+"_FILE"))
 		case file != "":
 			return l.fromFile(d, file)
 		case isSet:
-			return found{set: text != "" || d.emptyIsSet, text: text, source: l.source, label: l.label(d)}, ""
+			return foundSetting{set: text != "" || d.emptyIsSet, text: text, source: l.source, label: l.label(d)}, ""
 		}
 	}
-	return found{}, ""
+	return foundSetting{}, ""
 }
 
-// text is what is set, without the spaces around it, which mean nothing in any setting.
+// text returns the value without surrounding spaces, which have no meaning in any setting.
 func (l layer) text(name string) (text string, isSet bool) {
 	e, isSet := l.entries[name]
 	return strings.TrimSpace(e.text), isSet
 }
 
-// label is the setting with its place, as a sentence about it begins.
+// label returns the setting and its place, for the start of a sentence.
 func (l layer) label(d declaration) string {
 	if l.source == FromFlag {
 		return d.flag
@@ -108,25 +108,25 @@ func (l layer) place(name string) string {
 	return event.Clip(name, event.MaxQuoted)
 }
 
-// maxFile bounds what is read of a .env file or of one that holds a secret.
+// maxFile limits how much of a .env file, or of a file with a secret, is read.
 const maxFile = 1 << 20
 
-// fromFile reads a secret from the file at path. A fault doesn't repeat the path:
-// it may be the secret itself, put into the wrong variable.
-func (l layer) fromFile(d declaration, path string) (f found, fault string) {
+// fromFile reads a secret from the file at path. Its fault does not repeat the path, which may be
+// the secret itself in the wrong variable.
+func (l layer) fromFile(d declaration, path string) (f foundSetting, fault string) {
 	label := l.place(d.name + "_FILE")
 	text, err := readFile(path)
 	if err != nil {
-		return found{}, fmt.Sprintf("%s names a file that can't be read: %v. Write the path of the file that holds the value.", label, err)
+		return foundSetting{}, fmt.Sprintf("%s names a file that can't be read: %v. Write the path of the file that contains the value.", label, err)
 	}
 	text = strings.TrimSpace(text)
 	if text == "" {
-		return found{}, fmt.Sprintf("%s names a file that is empty: write the value into it, or remove the setting.", label)
+		return foundSetting{}, fmt.Sprintf("%s names an empty file: write the value into the file, or remove the setting.", label)
 	}
-	return found{set: true, text: text, source: l.source, label: "The file of " + label}, ""
+	return foundSetting{set: true, text: text, source: l.source, label: "The file of " + label}, ""
 }
 
-// readFile reads a small file. Its error leaves the path to the caller.
+// readFile reads a small file. Its error does not contain the path.
 func readFile(path string) (string, error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// TargetCA is the certificate authorities that are trusted besides the system's when
-// targets are called. It is empty if there are none.
+// TargetCA lists the certificate authorities that are trusted for targets, in addition to the
+// system's. It may be empty.
 type TargetCA struct {
 	Path  string
 	Certs []*x509.Certificate
@@ -21,13 +21,13 @@ type TargetCA struct {
 
 func targetCAOf(field *TargetCA) value { return bind(field, parseTargetCA, TargetCA.String) }
 
-// parseTargetCA reads the file, so that a bad one stops the start and not each attempt.
+// parseTargetCA reads the file, so that a bad file stops the start instead of failing each attempt.
 func parseTargetCA(path string) (TargetCA, error) {
 	if path == "" {
 		return TargetCA{}, nil
 	}
 	if strings.Contains(path, "-----BEGIN") {
-		return TargetCA{}, errors.New("is a certificate itself: write it into a file, and give the path of that")
+		return TargetCA{}, errors.New("is a certificate: save it to a file, and write the path of the file")
 	}
 	if _, err := parsePath(path); err != nil {
 		return TargetCA{}, err
@@ -40,8 +40,7 @@ func parseTargetCA(path string) (TargetCA, error) {
 	return TargetCA{Path: path, Certs: certs}, err
 }
 
-// parseCertificates takes a PEM file of certificates and nothing else, with any text
-// between them.
+// parseCertificates parses a PEM file that contains only certificates, with any text between them.
 func parseCertificates(text []byte) (certs []*x509.Certificate, err error) {
 	rest := bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	for {
@@ -53,9 +52,9 @@ func parseCertificates(text []byte) (certs []*x509.Certificate, err error) {
 		case block == nil:
 			return nil, notPEM(text)
 		case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-			return nil, errors.New("names a file that holds a private key, which does not belong there: leave the certificates alone in it, and keep the key secret")
+			return nil, errors.New("names a file that contains a private key: keep only certificates in it, and keep the key secret")
 		case block.Type != "CERTIFICATE":
-			return nil, fmt.Errorf("names a file that holds a block of the type %q, which is no certificate: leave it out", event.Clip(block.Type, event.MaxQuoted))
+			return nil, fmt.Errorf("names a file that contains a block of the type %q, which is not a certificate: remove it", event.Clip(block.Type, event.MaxQuoted))
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
@@ -65,18 +64,18 @@ func parseCertificates(text []byte) (certs []*x509.Certificate, err error) {
 	}
 }
 
-// notPEM says what a file without any block of PEM is instead.
+// notPEM says what is in a file that has no PEM block.
 func notPEM(text []byte) error {
 	if _, err := x509.ParseCertificates(text); err == nil && len(text) > 0 {
-		return errors.New("names a file that holds a certificate as DER: write it as PEM, with `openssl x509 -inform der -in FILE -out FILE.pem`")
+		return errors.New("names a file that contains a certificate in DER form: convert it to PEM with `openssl x509 -inform der -in FILE -out FILE.pem`")
 	}
 	if bytes.Contains(text, []byte("-----BEGIN")) {
-		return errors.New("names a file whose PEM is damaged: copy it again in full, from the line of BEGIN to that of END")
+		return errors.New("names a file whose PEM is damaged: copy it again, from the BEGIN line to the END line")
 	}
-	return errors.New("names a file that holds no certificate: it needs a block of PEM, which begins with -----BEGIN CERTIFICATE-----")
+	return errors.New("names a file without a certificate: it needs a PEM block, which begins with -----BEGIN CERTIFICATE-----")
 }
 
-// String is the path, and how many certificates are in the file.
+// String returns the path, and the number of certificates in the file.
 func (ca TargetCA) String() string {
 	switch len(ca.Certs) {
 	case 0:
@@ -87,29 +86,29 @@ func (ca TargetCA) String() string {
 	return fmt.Sprintf("%s (%d certificates)", ca.Path, len(ca.Certs))
 }
 
-// Warnings are about certificates by which nothing can be trusted at present.
+// Warnings returns a sentence about each certificate that is not valid now.
 func (ca TargetCA) Warnings(now time.Time) (warnings []string) {
 	for _, cert := range ca.Certs {
 		name := event.Clip(cert.Subject.String(), 100)
 		switch {
 		case now.After(cert.NotAfter):
-			warnings = append(warnings, fmt.Sprintf("the certificate of %s in HOOKFERRY_TARGET_CA expired on %s: nothing is trusted by it", name, cert.NotAfter.UTC().Format(time.DateOnly)))
+			warnings = append(warnings, fmt.Sprintf("the certificate of %s in HOOKFERRY_TARGET_CA expired on %s, so it is not trusted", name, cert.NotAfter.UTC().Format(time.DateOnly)))
 		case now.Before(cert.NotBefore):
-			warnings = append(warnings, fmt.Sprintf("the certificate of %s in HOOKFERRY_TARGET_CA is not valid before %s: nothing is trusted by it until then", name, cert.NotBefore.UTC().Format(time.DateOnly)))
+			warnings = append(warnings, fmt.Sprintf("the certificate of %s in HOOKFERRY_TARGET_CA is not valid before %s, so it is not trusted until then", name, cert.NotBefore.UTC().Format(time.DateOnly)))
 		}
 	}
 	return warnings
 }
 
-// Pool is the system's authorities and these; nil, which means the system's alone, if
-// there are none.
+// Pool returns the system's authorities and these. It returns nil, which means the system's alone,
+// if there are no others.
 func (ca TargetCA) Pool() (*x509.CertPool, error) {
 	if len(ca.Certs) == 0 {
 		return nil, nil
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
-		return nil, fmt.Errorf("HOOKFERRY_TARGET_CA: read the system's certificate authorities, to add to them: %w", err)
+		return nil, fmt.Errorf("HOOKFERRY_TARGET_CA: read the system's certificate authorities: %w", err)
 	}
 	for _, cert := range ca.Certs {
 		pool.AddCert(cert)

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// certificate makes one that signed itself, as DER.
+// certificate returns a self-signed certificate as DER.
 func certificate(t *testing.T, name string, from, until time.Time) []byte {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -51,15 +51,15 @@ func TestTargetCA(t *testing.T) {
 		{"two, with text around", "# ours\n" + good + "\nthe old one:\n" + good + "end\n", 2, ""},
 		{"line ends of other systems", strings.ReplaceAll(good, "\n", "\r\n"), 1, ""},
 		{"a byte order mark", "\xef\xbb\xbf" + good, 1, ""},
-		{"empty", "", 0, "holds no certificate: it needs a block of PEM"},
-		{"something else", "hello\n", 0, "holds no certificate: it needs a block of PEM"},
-		{"DER", string(der), 0, "holds a certificate as DER: write it as PEM, with `openssl x509 -inform der"},
+		{"empty", "", 0, "without a certificate: it needs a PEM block"},
+		{"something else", "hello\n", 0, "without a certificate: it needs a PEM block"},
+		{"DER", string(der), 0, "contains a certificate in DER form: convert it to PEM with `openssl x509 -inform der"},
 		{"cut", good[:len(good)/2], 0, "whose PEM is damaged"},
-		{"a private key", block("EC PRIVATE KEY", der), 0, "holds a private key"},
-		{"a private key behind a certificate", good + block("PRIVATE KEY", der), 0, "holds a private key"},
-		{"a private key with a password", block("ENCRYPTED PRIVATE KEY", der), 0, "holds a private key"},
-		{"a request", block("CERTIFICATE REQUEST", der), 0, `holds a block of the type "CERTIFICATE REQUEST"`},
-		{"a public key", block("PUBLIC KEY", der), 0, `holds a block of the type "PUBLIC KEY"`},
+		{"a private key", block("EC PRIVATE KEY", der), 0, "contains a private key"},
+		{"a private key behind a certificate", good + block("PRIVATE KEY", der), 0, "contains a private key"},
+		{"a private key with a password", block("ENCRYPTED PRIVATE KEY", der), 0, "contains a private key"},
+		{"a request", block("CERTIFICATE REQUEST", der), 0, `contains a block of the type "CERTIFICATE REQUEST"`},
+		{"a public key", block("PUBLIC KEY", der), 0, `contains a block of the type "PUBLIC KEY"`},
 		{"bytes that are no certificate", good + block("CERTIFICATE", der[:100]), 0, "certificate number 2 can't be read"},
 		{"too large", good + strings.Repeat("x", maxFile), 0, "larger than 1MiB"},
 	}
@@ -80,7 +80,7 @@ func TestTargetCA(t *testing.T) {
 		filepath.Join(dir, "nowhere.pem"): "can't be read: no such file",
 		dir:                               "can't be read: is a directory",
 		"~/ca.pem":                        "begins with ~",
-		good:                              "is a certificate itself",
+		good:                              "is a certificate: save it",
 	} {
 		if _, err := Load([]string{"HOOKFERRY_TARGET_CA=" + path}, "", Overrides{}); err == nil || !strings.Contains(err.Error(), fault) {
 			t.Errorf("%.40s: got %v, want %q", path, err, fault)

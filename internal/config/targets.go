@@ -11,13 +11,13 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// everyNetwork is what the word "all" stands for. The networks themselves are
-// refused: nobody is to switch the guard off by a slip in a mask.
+// everyNetwork returns the networks that the word "all" stands for. A setting can't contain them
+// otherwise, so that a typo in a mask does not switch the guard off.
 func everyNetwork() []netip.Prefix {
 	return []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
 }
 
-// allowedOf are the networks that may be called besides the public ones.
+// allowedOf binds the networks that may be called in addition to the public ones.
 func allowedOf(field *[]netip.Prefix) value {
 	return bind(field, func(text string) ([]netip.Prefix, error) {
 		if strings.EqualFold(text, "all") {
@@ -27,8 +27,7 @@ func allowedOf(field *[]netip.Prefix) value {
 	}, showAllowed)
 }
 
-// deniedOf are the networks that are not called. All of IPv4 or of IPv6 may be
-// among them.
+// deniedOf binds the networks that are never called. They may include all of IPv4 or IPv6.
 func deniedOf(field *[]netip.Prefix) value {
 	return bind(field, func(text string) ([]netip.Prefix, error) { return parseNetworks(text, parseNetwork) }, showNetworks)
 }
@@ -51,21 +50,21 @@ func parseNetworks(text string, parse func(string) (netip.Prefix, error)) ([]net
 	return networks, nil
 }
 
-// nat64Local is where a network has its own NAT64 prefixes (RFC 8215).
+// nat64Local returns the range for a network's own NAT64 prefixes (RFC 8215).
 func nat64Local() netip.Prefix { return netip.MustParsePrefix("64:ff9b:1::/48") }
 
 func parseAllowed(text string) (netip.Prefix, error) {
 	if strings.EqualFold(text, "all") {
-		return netip.Prefix{}, errors.New("stands beside others: write it alone, or leave it out")
+		return netip.Prefix{}, errors.New("can't be combined with other entries: write it alone, or leave it out")
 	}
 	network, err := parseNetwork(text)
 	switch {
 	case err != nil:
 		return netip.Prefix{}, err
 	case network.Bits() == 0:
-		return netip.Prefix{}, errors.New("allows every address: name the networks that you need, or write the word all alone if you mean it")
+		return netip.Prefix{}, errors.New("allows every address: name the networks that you need, or write only the word all")
 	case network.Bits() < 96 && network.Overlaps(nat64Local()):
-		return netip.Prefix{}, errors.New("holds NAT64 prefixes of every length, so nobody could say which IPv4 addresses are meant: name the /96 of your translator")
+		return netip.Prefix{}, errors.New("contains NAT64 prefixes of every length, so it is not clear which IPv4 addresses are meant: name the /96 of your translator")
 	}
 	return network, nil
 }
@@ -85,8 +84,8 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return network, nil
 }
 
-// unmap makes an IPv4 network of one in IPv6's clothes (::ffff:10.0.0.0/104), as
-// which it would be compared with nothing.
+// unmap converts an IPv4-mapped IPv6 network (::ffff:10.0.0.0/104) to IPv4, because it would match
+// no address otherwise.
 func unmap(network netip.Prefix) netip.Prefix {
 	if network.Addr().Is4In6() && network.Bits() >= 96 {
 		return netip.PrefixFrom(network.Addr().Unmap(), network.Bits()-96)
@@ -109,7 +108,7 @@ func showNetworks(networks []netip.Prefix) string {
 	return strings.Join(parts, ",")
 }
 
-// portsOf are the ports that may be called; the word "all" stands for every one.
+// portsOf binds the ports that may be called; the word "all" stands for every port.
 func portsOf(field *[]event.PortRange) value { return bind(field, parsePorts, showPorts) }
 
 func everyPort() event.PortRange { return event.PortRange{First: 1, Last: 65535} }
@@ -125,7 +124,7 @@ func parsePorts(text string) ([]event.PortRange, error) {
 			return nil, errors.New("is not a list of ports: separate ports with commas and nothing else, like 80,443,1024-65535")
 		}
 		if !ok {
-			return nil, fmt.Errorf("has the entry %q, which is not a port or a range of them: write it like 443 or 1024-65535, or write the word all alone", event.Clip(part, event.MaxQuoted))
+			return nil, fmt.Errorf("has the entry %q, which is not a port or a port range: write it like 443 or 1024-65535, or write only the word all", event.Clip(part, event.MaxQuoted))
 		}
 		ports = append(ports, r)
 	}

@@ -23,7 +23,7 @@ func durationOf(field *time.Duration, least, most time.Duration) value {
 	return v
 }
 
-// delayOf is a duration that may be none.
+// delayOf binds a duration that may be absent.
 func delayOf(field *time.Duration) value {
 	v := durationOf(field, minDelay, event.MaxRetryAfter)
 	v.show = func() string {
@@ -35,10 +35,10 @@ func delayOf(field *time.Duration) value {
 	return v
 }
 
-var errNotADuration = errors.New("is not a duration: write it like 10s, 5m, 72h or 3d; a number alone means seconds")
+var errNotADuration = errors.New("is not a duration: write it like 10s, 5m, 72h or 3d; a number without a unit means seconds")
 
-// parseDuration reads a Go duration, one that begins with days ("3d", "1d12h"),
-// or a number of seconds.
+// parseDuration parses a Go duration, which may begin with days ("3d", "1d12h"), or a number of
+// seconds.
 func parseDuration(text string, least, most time.Duration) (time.Duration, error) {
 	d, err := addDays(text)
 	if err != nil {
@@ -58,7 +58,7 @@ func addDays(text string) (time.Duration, error) {
 	if strings.Trim(days, "0123456789.") != "" || strings.HasPrefix(rest, "-") {
 		return 0, errNotADuration
 	}
-	// The days are read as hours, so that the standard library finds the faults.
+	// The days are parsed as hours, so that the standard library detects the errors.
 	hours, err := time.ParseDuration(days + "h")
 	if err != nil {
 		return 0, errNotADuration
@@ -86,7 +86,7 @@ func seconds(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// showDuration leaves out the zeros that time.Duration.String ends with.
+// showDuration leaves out trailing zero units such as 0m0s.
 func showDuration(d time.Duration) string {
 	switch {
 	case d == 0:
@@ -125,7 +125,7 @@ func parseSchedule(text string) ([]time.Duration, error) {
 	return schedule, nil
 }
 
-// hasOtherSeparators reports whether a list is written as in another language or program.
+// hasOtherSeparators reports whether a list contains separators that other programs use.
 func hasOtherSeparators(text string) bool {
 	return strings.ContainsAny(strings.ReplaceAll(text, ", ", ","), ";|[](){}\"'` \t\r\n")
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// unknown finds variables that look like settings and are none. A fault is a slip of the pen that
-// would silently have no effect; a warning is about what may be another program's.
+// unknown returns faults and warnings about variables that look like settings but are not. A fault
+// is a typo that would silently have no effect. A warning is about a variable that may belong to
+// another program.
 func (ls layers) unknown(declared []declaration) (faults, warnings []string) {
 	for _, l := range ls {
 		for _, name := range slices.Sorted(maps.Keys(l.entries)) {
@@ -34,36 +35,36 @@ func isKnown(declared []declaration, name string) bool {
 	return slices.ContainsFunc(declared, func(d declaration) bool { return d.name == name || d.secret && d.name+"_FILE" == name })
 }
 
-// judge decides about one variable. HOOKFERRY_ is our own: what begins with it and is no setting is
-// a fault. Others are one if they are close to a setting that is not set, and have a value that
-// this setting takes.
+// judge judges one variable. The prefix HOOKFERRY_ is our own, so a variable with it that is not a
+// setting is a fault. Another variable is a fault if its name is close to a setting that is not
+// set, and its value is valid for that setting.
 func (ls layers) judge(l layer, name string, declared []declaration) (fault, warning string) {
 	text, _ := l.text(name)
 	meant, isGuess := guessed(name)
 	if !isGuess {
-		meant = near(name, declared)
+		meant = closestSetting(name, declared)
 	}
-	isOurs, isSet := strings.HasPrefix(name, "HOOKFERRY_"), ls.decided(meant)
+	isOurs, isSet := strings.HasPrefix(name, "HOOKFERRY_"), ls.isDecided(meant)
 	isForeignGuess := isGuess && !strings.HasPrefix(name, "WEBHOOK_")
 	switch {
 	case isOurs && meant == "":
-		return l.place(name) + " is not a setting: `hookferry config` prints those there are. Remove it.", ""
+		return l.place(name) + " is not a setting: remove it. `hookferry config` lists all settings.", ""
 	case isOurs:
-		return fmt.Sprintf("%s is not a setting: did you mean %s? Rename it, or remove it.", l.place(name), shownAs(meant, text)), ""
+		return fmt.Sprintf("%s is not a setting: did you mean %s? Rename it, or remove it.", l.place(name), suggestion(meant, text)), ""
 	case text == "" || isForeignGuess && isSet:
 		return "", ""
 	case meant == "" && strings.HasPrefix(name, "WEBHOOK_"):
-		return "", l.place(name) + " is not a setting, and is not read; `hookferry config` prints those there are."
+		return "", l.place(name) + " is not a setting, and is ignored; `hookferry config` lists all settings."
 	case meant == "":
 		return "", ""
-	case !isSet && takes(meant, text):
-		return fmt.Sprintf("%s is not a setting: did you mean %s? Rename it; or if another program reads it, set %s, too.", l.place(name), shownAs(meant, text), meant), ""
+	case !isSet && accepts(meant, text):
+		return fmt.Sprintf("%s is not a setting: did you mean %s? Rename it, or if another program uses it, also set %s.", l.place(name), suggestion(meant, text), meant), ""
 	}
-	return "", fmt.Sprintf("%s is not a setting, and is not read; did you mean %s?", l.place(name), shownAs(meant, text))
+	return "", fmt.Sprintf("%s is not a setting, and is ignored; did you mean %s?", l.place(name), suggestion(meant, text))
 }
 
-// decided reports whether a setting is set anywhere. --data decides which database it is.
-func (ls layers) decided(name string) bool {
+// isDecided reports whether any source sets a setting. --data counts as setting the database.
+func (ls layers) isDecided(name string) bool {
 	return slices.ContainsFunc(ls, func(l layer) bool {
 		text, isSet := l.text(name)
 		file, _ := l.text(name + "_FILE")
@@ -72,8 +73,8 @@ func (ls layers) decided(name string) bool {
 	})
 }
 
-// takes reports whether a text is one of a setting's values. Of the file of a secret any path is.
-func takes(name, text string) bool {
+// accepts reports whether a text is a valid value of a setting. For the file of a secret, any path is.
+func accepts(name, text string) bool {
 	for _, d := range declarations(&Config{}) {
 		if d.name == name {
 			return d.value.read(text) == nil
@@ -82,8 +83,8 @@ func takes(name, text string) bool {
 	return true
 }
 
-// shownAs is a setting with the value that a port alone becomes.
-func shownAs(name, text string) string {
+// suggestion returns a setting, with a value if the text is a bare port.
+func suggestion(name, text string) string {
 	if name == "HOOKFERRY_ADDR" && text != "" && strings.Trim(text, "0123456789") == "" {
 		return name + "=:" + event.Clip(text, event.MaxQuoted)
 	}
@@ -97,18 +98,17 @@ var (
 	linkURL  = regexp.MustCompile(`^(tcp|udp|sctp)://`)
 )
 
-// isServiceLink recognises the variables that Kubernetes puts into each pod of a
-// namespace with a service called hookferry or webhook: HOOKFERRY_SERVICE_HOST,
-// HOOKFERRY_PORT=tcp://10.0.0.1:8000, HOOKFERRY_PORT_8000_TCP_ADDR and so on.
-// Nobody wrote them, so nobody could put them right.
+// isServiceLink recognizes the variables that Kubernetes puts into each pod of a namespace with a
+// service called hookferry or webhook: HOOKFERRY_SERVICE_HOST, HOOKFERRY_PORT=tcp://10.0.0.1:8000,
+// HOOKFERRY_PORT_8000_TCP_ADDR and so on. Nobody wrote them, so nobody could fix them.
 func isServiceLink(name, text string) bool {
 	return linkName.MatchString(name) || strings.HasSuffix(name, "_PORT") && linkURL.MatchString(text)
 }
 
-// near returns the setting that the fewest changes make of name, or "" if these are too many to be
-// slips; of several such, the first in the alphabet. Without a prefix more than a name that has
-// none may be meant, but that would be every other program's TIMEOUT.
-func near(name string, declared []declaration) string {
+// closestSetting returns the setting with the smallest distance to name, or "" if that is too large for a
+// typo. Of several, it returns the first in alphabetical order. A name without a prefix is compared
+// only with settings without one: otherwise every other program's TIMEOUT would match.
+func closestSetting(name string, declared []declaration) string {
 	prefix, stem := cutPrefix(name)
 	best, fewest := "", 1+len(stem)/4
 	if prefix == "" {
@@ -125,7 +125,7 @@ func near(name string, declared []declaration) string {
 	return best
 }
 
-// candidates are all names that are read, in order.
+// candidates returns all names of settings, sorted.
 func candidates(declared []declaration) (names []string) {
 	for _, d := range declared {
 		names = append(names, d.name)
@@ -137,8 +137,8 @@ func candidates(declared []declaration) (names []string) {
 	return names
 }
 
-// distance is how many changes lie between two names. A prefix is easily mixed up
-// with another or with none (HOOKFERRY_LOG_LEVEL), so it counts as one change.
+// distance is the number of edits between two names. A wrong or missing prefix
+// (HOOKFERRY_LOG_LEVEL) is a common mistake, so it counts as one edit.
 func distance(a, b string) int {
 	prefixA, stemA := cutPrefix(a)
 	prefixB, stemB := cutPrefix(b)
@@ -158,11 +158,11 @@ func cutPrefix(name string) (prefix, stem string) {
 	return "", name
 }
 
-// editDistance counts the bytes to be inserted, deleted, replaced or swapped with the next to make b
-// of a.
+// editDistance counts the bytes to insert, delete, replace, or swap with the next one, to turn a
+// into b.
 func editDistance(a, b string) int {
-	var before []int             // the row before row
-	row := make([]int, len(b)+1) // distances of what of a is done to each beginning of b
+	var before []int             // the previous row
+	row := make([]int, len(b)+1) // the distance from the first i bytes of a to each prefix of b
 	for j := range row {
 		row[j] = j
 	}

@@ -5,15 +5,15 @@ import (
 	"testing"
 )
 
-// TestNamesThatNobodyReads: a slip that would have no effect stops the start; what may be another
-// program's is warned about; what is certainly no slip is left alone.
+// TestNamesThatNobodyReads: a typo that would have no effect stops the start, a variable that may
+// belong to another program gets a warning, and anything else is ignored.
 func TestNamesThatNobodyReads(t *testing.T) {
 	for _, c := range []struct {
-		reason, variables string // separated by blanks
+		reason, variables string // separated by spaces
 		stops             bool
-		want              string // in the fault or the warning; "" is neither
+		want              string // in the fault or the warning; "" means neither
 	}{
-		{"swapped", "LOG_LEVLE=debug", true, "did you mean LOG_LEVEL? Rename it; or if another program reads it, set LOG_LEVEL, too."},
+		{"swapped", "LOG_LEVLE=debug", true, "did you mean LOG_LEVEL? Rename it, or if another program uses it, also set LOG_LEVEL."},
 		{"a letter short", "LOG_LEVE=debug", true, "did you mean LOG_LEVEL?"},
 		{"together", "LOGLEVEL=debug", true, "did you mean LOG_LEVEL?"},
 		{"URI for URL", "DATABASE_URI=postgres://db/x", true, "did you mean DATABASE_URL?"},
@@ -34,18 +34,18 @@ func TestNamesThatNobodyReads(t *testing.T) {
 		{"a prefix too many", "WEBHOOK_REDIS_URL=redis://r", true, "did you mean REDIS_URL?"},
 		{"a directory", "HOOKFERRY_DATA_DIR=/x", true, "did you mean HOOKFERRY_DATA?"},
 		{"a port", "HOOKFERRY_PORT=8080", true, "did you mean HOOKFERRY_ADDR=:8080?"},
-		{"ours, whatever it is", "HOOKFERRY_NONSENSE=1", true, "`hookferry config` prints those there are"},
+		{"ours, whatever it is", "HOOKFERRY_NONSENSE=1", true, "`hookferry config` lists all settings"},
 		{"ours, although the right one is set", "HOOKFERRY_LOG_LEVEL=debug LOG_LEVEL=info", true, "did you mean LOG_LEVEL?"},
 
-		{"a platform's port", "PORT=8080", false, "PORT is not a setting, and is not read; did you mean HOOKFERRY_ADDR=:8080?"},
+		{"a platform's port", "PORT=8080", false, "PORT is not a setting, and is ignored; did you mean HOOKFERRY_ADDR=:8080?"},
 		{"the same, and an address", "PORT=8080 HOOKFERRY_ADDR=:8080", false, ""},
-		{"the right one is set, too", "LOG_LEVLE=debug LOG_LEVEL=info", false, "LOG_LEVLE is not a setting, and is not read; did you mean LOG_LEVEL?"},
+		{"the right one is set, too", "LOG_LEVLE=debug LOG_LEVEL=info", false, "LOG_LEVLE is not a setting, and is ignored; did you mean LOG_LEVEL?"},
 		{"the right one's file is set, too", "DATABASE_URI=postgres://db/x DATABASE_URL_FILE=/dev/null/x", false, "DATABASE_URL_FILE names a file"},
 		{"a database of another program's", "POSTGRES_URL=postgres://db/x DATABASE_URL=sqlite://x.db", false, ""},
-		{"a value that it does not take", "LOG_LEVELS=3", false, "LOG_LEVELS is not a setting, and is not read"},
-		{"another kind of database", "DATABASE_URI=mysql://db/x", false, "DATABASE_URI is not a setting, and is not read"},
-		{"another program's webhook", "WEBHOOK_URL=https://example.com", false, "WEBHOOK_URL is not a setting, and is not read"},
-		{"a guess with a value that it does not take", "WEBHOOK_RETRIES=many", false, "WEBHOOK_RETRIES is not a setting, and is not read; did you mean WEBHOOK_MAX_RETRIES?"},
+		{"a value that it does not take", "LOG_LEVELS=3", false, "LOG_LEVELS is not a setting, and is ignored"},
+		{"another kind of database", "DATABASE_URI=mysql://db/x", false, "DATABASE_URI is not a setting, and is ignored"},
+		{"another program's webhook", "WEBHOOK_URL=https://example.com", false, "WEBHOOK_URL is not a setting, and is ignored"},
+		{"a guess with a value that it does not take", "WEBHOOK_RETRIES=many", false, "WEBHOOK_RETRIES is not a setting, and is ignored; did you mean WEBHOOK_MAX_RETRIES?"},
 
 		{"another program's", "TIMEOUT=10s", false, ""},
 		{"another program's", "API_KEY=0123456789abcdef", false, ""},
@@ -77,7 +77,7 @@ func TestNamesThatNobodyReads(t *testing.T) {
 	}
 }
 
-// TestListsWithOtherSeparators: what other programs write between the entries of a list.
+// TestListsWithOtherSeparators uses separators of other programs.
 func TestListsWithOtherSeparators(t *testing.T) {
 	for _, name := range []string{"WEBHOOK_RETRY_SCHEDULE", "HOOKFERRY_ALLOW_TARGETS", "HOOKFERRY_DENY_TARGETS", "HOOKFERRY_TARGET_PORTS"} {
 		entries := map[string][2]string{"WEBHOOK_RETRY_SCHEDULE": {"10s", "30s"}, "HOOKFERRY_TARGET_PORTS": {"80", "443"}}[name]

@@ -10,14 +10,14 @@ import (
 	"github.com/hookferry/hookferry/internal/seal"
 )
 
-// value is a field of Config that can be read from text and be shown as text.
+// value is a field of Config that can be read from and shown as text.
 //
-// The error of read is a phrase that goes on after "…, which" or "… a value
-// that": it says what is wrong and what would be right.
+// The error of read continues a sentence after "…, which" or "… a value that": it says what is
+// wrong and how to fix it.
 type value struct {
 	read    func(text string) error
-	show    func() string // as one would write it, without what must be hidden; "" is none
-	allowed string        // the limits, in words; "" if there are none
+	show    func() string // in the form of a setting, without secrets; "" for none
+	allowed string        // the limits in words; "" for none
 }
 
 func bind[T any](field *T, parse func(string) (T, error), show func(T) string) value {
@@ -40,7 +40,7 @@ func countOf(field *int, least, most int) value {
 		n, err := strconv.Atoi(text)
 		switch {
 		case errors.Is(err, strconv.ErrSyntax):
-			return 0, fmt.Errorf("is not a whole number: write one from %d to %d", least, most)
+			return 0, fmt.Errorf("is not an integer: write a number from %d to %d", least, most)
 		case err != nil || n < least || n > most:
 			return 0, fmt.Errorf("is out of range: write a number from %d to %d", least, most)
 		}
@@ -77,7 +77,7 @@ func switchOf(field *bool) value {
 		case strings.EqualFold(text, "false"):
 			return false, nil
 		}
-		return false, errors.New("is neither of the choices: write true or false")
+		return false, errors.New("is neither true nor false: write one of them")
 	}, strconv.FormatBool)
 	v.allowed = "true or false"
 	return v
@@ -87,10 +87,10 @@ func pathOf(field *string) value { return bind(field, parsePath, asIs) }
 
 func parsePath(text string) (string, error) {
 	if text == "~" || strings.HasPrefix(text, "~/") {
-		return "", errors.New("begins with ~, which only a shell replaces by the home directory: write the path in full")
+		return "", errors.New("begins with ~, which only a shell replaces with the home directory: write the full path")
 	}
 	if strings.ContainsRune(text, 0) {
-		return "", errors.New("holds a NUL character, which no path may hold")
+		return "", errors.New("contains a NUL character, which is not allowed in a path")
 	}
 	return text, nil
 }
@@ -109,11 +109,11 @@ func keyOf(field *event.Secret) value {
 func parseKey(text string) (event.Secret, error) {
 	for i := range len(text) {
 		if text[i] <= ' ' || text[i] > '~' {
-			return "", errors.New("holds a space, a control character or one outside ASCII, which an HTTP header can't carry: use letters, digits and signs")
+			return "", errors.New("contains a space, a control character or a character outside ASCII, which an HTTP header can't contain: use letters, digits and punctuation")
 		}
 	}
 	if n := len(text); n < minKey || n > maxKey {
-		return "", fmt.Errorf("is %d characters long: use %d to %d, for example what `openssl rand -hex 32` prints", n, minKey, maxKey)
+		return "", fmt.Errorf("is %d characters long: use %d to %d, for example the output of `openssl rand -hex 32`", n, minKey, maxKey)
 	}
 	return event.Secret(text), nil
 }
@@ -132,7 +132,7 @@ func ringOf(field *seal.Ring) value {
 func parseRing(text string) (seal.Ring, error) {
 	r, err := seal.ParseRing(text)
 	if err != nil {
-		return seal.Ring{}, fmt.Errorf("can't be used, because %w: use what `openssl rand -base64 32` prints, and commas between several", err)
+		return seal.Ring{}, fmt.Errorf("can't be used, because %w: use the output of `openssl rand -base64 32`, and commas between several keys", err)
 	}
 	return r, nil
 }

@@ -14,32 +14,32 @@ import (
 	"github.com/hookferry/hookferry/internal/terminal"
 )
 
-// account is what became of every event: what the service says, beside what the
-// demonstration saw itself.
+// account is what became of every event, according to the service and according to the endpoints of
+// the demo.
 type account struct {
-	endpoints []endpoint
-	entries   []entry
-	counted   map[string]int // deliveries by status, as the service's database counts them
-	requests  int            // that came to the receivers
-	unproven  int            // of these, without a right signature
-	strays    int            // requests to where nobody may come
-	unknown   int            // events that came and were never accepted
-	refusals  refusals
-	took      []time.Duration // of the timed webhooks, sorted
-	patience  time.Duration   // how long the service waited for the endpoint that hangs
+	endpoints  []endpoint
+	entries    []entry
+	counted    map[string]int // deliveries by status, counted by the database
+	requests   int            // requests that arrived at the endpoints
+	unsigned   int            // requests without a valid signature
+	redirected int            // requests to the target of the redirect
+	unknown    int            // events that arrived but were never accepted
+	refusals   refusals
+	took       []time.Duration // latencies of the timed webhooks, sorted
+	patience   time.Duration   // timeout of requests to the endpoint that hangs
 }
 
 // entry is one accepted event.
 type entry struct {
 	receiver int
-	data     [sha256.Size]byte // of what was sent
-	delivery client.Delivery   // as the service tells it
-	seen     reception         // as the receivers saw it; zero if it never came
+	data     [sha256.Size]byte // the hash of the data that was published
+	delivery client.Delivery   // according to the service
+	seen     reception         // according to the endpoints; zero if it never arrived
 }
 
 // audit asks the service about every accepted event.
 func (d *demo) audit(ctx context.Context) (account, error) {
-	s, err := d.standing(ctx)
+	s, err := d.snapshot(ctx)
 	if err != nil {
 		return account{}, err
 	}
@@ -51,7 +51,7 @@ func (d *demo) audit(ctx context.Context) (account, error) {
 	return a, nil
 }
 
-// close copies what the ledger holds.
+// close copies the content of the ledger.
 func (l *ledger) close(a *account) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,10 +72,10 @@ func (l *ledger) close(a *account) {
 	for _, t := range l.tallies {
 		a.requests += t.requests
 	}
-	a.unproven, a.strays = l.unproven, l.strays
+	a.unsigned, a.redirected = l.unsigned, l.redirected
 }
 
-// readDeliveries fills in the deliveries, over the API.
+// readDeliveries reads the deliveries over the API.
 func (d *demo) readDeliveries(ctx context.Context, entries []entry) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -97,41 +97,41 @@ func (d *demo) readDeliveries(ctx context.Context, entries []entry) error {
 	return context.Cause(ctx)
 }
 
-// statuses are those of the account, in the order in which it names them.
+// statuses are the statuses of deliveries, in the order of the tally.
 var statuses = []string{client.Delivered, client.Failed, client.Pending, client.Cancelled}
 
-// told counts the deliveries by the status that each one has.
-func (a account) told() map[string]int {
-	told := map[string]int{}
+// reportedCounts counts the deliveries by the status that the API reports.
+func (a account) reportedCounts() map[string]int {
+	reportedCounts := map[string]int{}
 	for _, e := range a.entries {
-		told[e.delivery.Status]++
+		reportedCounts[e.delivery.Status]++
 	}
-	return told
+	return reportedCounts
 }
 
-// faults is everything that does not add up, in sentences; none if all is well.
+// faults returns a sentence for everything that does not add up.
 func (a account) faults() []string {
 	return slices.Concat(a.sumFaults(), a.entryFaults(), a.requestFaults(), a.refusals.faults())
 }
 
 // sumFaults compares the sums.
 func (a account) sumFaults() (faults []string) {
-	told, sum, counted := a.told(), 0, 0
+	reportedCounts, sum, counted := a.reportedCounts(), 0, 0
 	for _, status := range statuses {
-		sum += told[status]
+		sum += reportedCounts[status]
 		counted += a.counted[status]
-		if told[status] != a.counted[status] {
-			faults = append(faults, fmt.Sprintf("%d deliveries say that they are %s, but the database counts %d", told[status], status, a.counted[status]))
+		if reportedCounts[status] != a.counted[status] {
+			faults = append(faults, fmt.Sprintf("%d deliveries are %s according to the API, but the database counts %d", reportedCounts[status], status, a.counted[status]))
 		}
 	}
 	if accepted := len(a.entries); sum != accepted || counted != accepted {
-		faults = append(faults, fmt.Sprintf("%s accepted, but there are %d deliveries, and the database counts %d", terminal.Number(accepted, "event")+" were", sum, counted))
+		faults = append(faults, fmt.Sprintf("%s accepted, but the API reports %d deliveries, and the database counts %d", terminal.Number(accepted, "event")+" were", sum, counted))
 	}
 	return faults
 }
 
-// entryFaults looks at each event. Faults of one kind are told once, with the
-// first delivery as an example.
+// entryFaults checks each event. It reports each kind of fault once, with its first delivery as an
+// example.
 func (a account) entryFaults() (faults []string) {
 	count, example := map[string]int{}, map[string]string{}
 	for _, e := range a.entries {
@@ -148,38 +148,38 @@ func (a account) entryFaults() (faults []string) {
 	return faults
 }
 
-// faults is what is wrong with one event, each to follow its number.
+// faults returns what is wrong with an event, in phrases that follow the number of such events.
 func (e entry) faults(at endpoint) (kinds []string) {
 	status := e.delivery.Status
 	if status == client.Delivered && e.seen.taken == 0 {
-		kinds = append(kinds, "lost: counted as delivered, but taken by no receiver")
+		kinds = append(kinds, "lost: counted as delivered, but no endpoint accepted it")
 	}
 	if e.seen.requests > 0 && (e.seen.altered || e.seen.data != e.data) {
-		kinds = append(kinds, "altered: what came is not what was sent")
+		kinds = append(kinds, "altered: the data that arrived is not the data that was published")
 	}
-	if e.seen.requests > 0 && (e.seen.strayed || e.seen.receiver != e.receiver) {
-		kinds = append(kinds, "led astray: sent to another endpoint than its subscription's")
+	if e.seen.requests > 0 && (e.seen.misdelivered || e.seen.receiver != e.receiver) {
+		kinds = append(kinds, "misdelivered: sent to the endpoint of another subscription")
 	}
-	if status != at.ends && status != client.Pending {
-		kinds = append(kinds, fmt.Sprintf("%s at %s, where they should be %s", status, at.name, at.ends))
+	if status != at.finalStatus && status != client.Pending {
+		kinds = append(kinds, fmt.Sprintf("%s at %s, but expected to be %s", status, at.name, at.finalStatus))
 	}
 	return kinds
 }
 
 func (a account) requestFaults() (faults []string) {
-	if a.unproven > 0 {
-		faults = append(faults, fmt.Sprintf("of %d requests, %d had no right signature", a.requests, a.unproven))
+	if a.unsigned > 0 {
+		faults = append(faults, fmt.Sprintf("%d requests arrived, of which %d had no valid signature", a.requests, a.unsigned))
 	}
-	if a.strays > 0 {
-		faults = append(faults, fmt.Sprintf("a redirect was followed: %s came to where nobody should", terminal.Number(a.strays, "request")))
+	if a.redirected > 0 {
+		faults = append(faults, fmt.Sprintf("a redirect was followed: %s arrived at its target", terminal.Number(a.redirected, "request")))
 	}
 	if a.unknown > 0 {
-		faults = append(faults, fmt.Sprintf("%s came that the service had not accepted", terminal.Number(a.unknown, "event")))
+		faults = append(faults, fmt.Sprintf("%s arrived that the service had not accepted", terminal.Number(a.unknown, "event")))
 	}
 	return faults
 }
 
-// duplicates is how many events a receiver took more than once.
+// duplicates returns how many events an endpoint accepted more than once.
 func (a account) duplicates() (n int) {
 	for _, e := range a.entries {
 		if e.seen.taken > 1 {

@@ -19,7 +19,7 @@ func honest() account {
 	entryOf := func(receiver int, id, status string, taken int) entry {
 		return entry{
 			receiver: receiver, data: data,
-			delivery: client.Delivery{ID: id, Status: status, Attempts: []client.Attempt{{AttemptNumber: 1, Success: taken > 0, Error: "no answer within 1s"}}},
+			delivery: client.Delivery{ID: id, Status: status, Attempts: []client.Attempt{{AttemptNumber: 1, Success: taken > 0, Error: "no response within 1s"}}},
 			seen:     reception{receiver: receiver, data: data, requests: 1, taken: taken},
 		}
 	}
@@ -48,39 +48,39 @@ func TestFaults(t *testing.T) {
 		{"taken twice is at least once, and no fault", func(a *account) { a.entries[0].seen.taken = 2 }, nil},
 		{
 			"the database has lost a delivery", func(a *account) { a.counted[client.Delivered] = 1 },
-			[]string{"2 deliveries say that they are delivered, but the database counts 1", "3 events were accepted, but there are 3 deliveries, and the database counts 2"},
+			[]string{"2 deliveries are delivered according to the API, but the database counts 1", "3 events were accepted, but the API reports 3 deliveries, and the database counts 2"},
 		},
 		{"the database has one too many", func(a *account) { a.counted[client.Cancelled] = 1 }, []string{
-			"0 deliveries say that they are cancelled, but the database counts 1", "3 events were accepted, but there are 3 deliveries, and the database counts 4",
+			"0 deliveries are cancelled according to the API, but the database counts 1", "3 events were accepted, but the API reports 3 deliveries, and the database counts 4",
 		}},
 		{"a delivery with a status that there is not", func(a *account) { a.entries[0].delivery.Status = "sent" }, []string{
-			"1 deliveries say that they are delivered, but the database counts 2", "3 events were accepted, but there are 2 deliveries", "1 event sent at shop, where they should be delivered",
+			"1 deliveries are delivered according to the API, but the database counts 2", "3 events were accepted, but the API reports 2 deliveries", "1 event sent at shop, but expected to be delivered",
 		}},
 		{"counted as delivered and never taken", func(a *account) { a.entries[1].seen.taken = 0 }, []string{
-			"1 event lost: counted as delivered, but taken by no receiver, for example delivery d1",
+			"1 event lost: counted as delivered, but no endpoint accepted it, for example delivery d1",
 		}},
 		{"counted as delivered and never come", func(a *account) { a.entries[1].seen = reception{} }, []string{
-			"1 event lost: counted as delivered, but taken by no receiver, for example delivery d1",
+			"1 event lost: counted as delivered, but no endpoint accepted it, for example delivery d1",
 		}},
 		{"not the bytes that were sent", func(a *account) { a.entries[0].seen.data = sha256.Sum256([]byte("2")) }, []string{
-			"1 event altered: what came is not what was sent, for example delivery d0",
+			"1 event altered: the data that arrived is not the data that was published, for example delivery d0",
 		}},
 		{"not the same bytes on each attempt", func(a *account) { a.entries[0].seen.altered = true }, []string{"1 event altered"}},
-		{"to the wrong endpoint", func(a *account) { a.entries[0].seen.receiver = 2 }, []string{"1 event led astray"}},
-		{"to another endpoint besides", func(a *account) { a.entries[0].seen.strayed = true }, []string{"1 event led astray"}},
+		{"to the wrong endpoint", func(a *account) { a.entries[0].seen.receiver = 2 }, []string{"1 event misdelivered"}},
+		{"to another endpoint besides", func(a *account) { a.entries[0].seen.misdelivered = true }, []string{"1 event misdelivered"}},
 		{"given up where the endpoint answers well", func(a *account) {
 			a.entries[0].delivery.Status, a.entries[0].seen.taken = client.Failed, 0
 			a.counted = map[string]int{client.Delivered: 1, client.Failed: 2}
-		}, []string{"1 event failed at shop, where they should be delivered, for example delivery d0"}},
+		}, []string{"1 event failed at shop, but expected to be delivered, for example delivery d0"}},
 		{"cancelled by nobody", func(a *account) {
 			a.entries[2].delivery.Status = client.Cancelled
 			a.counted = map[string]int{client.Delivered: 2, client.Cancelled: 1}
-		}, []string{"1 event cancelled at analytics, where they should be failed, for example delivery d4"}},
-		{"a signature that is not right", func(a *account) { a.unproven = 1 }, []string{"of 3 requests, 1 had no right signature"}},
-		{"a redirect that was followed", func(a *account) { a.strays = 1 }, []string{"a redirect was followed: 1 request came to where nobody should"}},
-		{"an event out of nowhere", func(a *account) { a.unknown = 1 }, []string{"1 event came that the service had not accepted"}},
-		{"a forbidden target that was taken", func(a *account) { a.refusals.target = "" }, []string{"a subscription that calls http://169.254.169.254/"}},
-		{"an endpoint that is gone and goes on", func(a *account) { a.refusals.gone = "" }, []string{"an event was taken for an endpoint that had answered 410"}},
+		}, []string{"1 event cancelled at analytics, but expected to be failed, for example delivery d4"}},
+		{"a signature that is not right", func(a *account) { a.unsigned = 1 }, []string{"3 requests arrived, of which 1 had no valid signature"}},
+		{"a redirect that was followed", func(a *account) { a.redirected = 1 }, []string{"a redirect was followed: 1 request arrived at its target"}},
+		{"an event out of nowhere", func(a *account) { a.unknown = 1 }, []string{"1 event arrived that the service had not accepted"}},
+		{"a forbidden target that was taken", func(a *account) { a.refusals.target = "" }, []string{"a subscription with the target http://169.254.169.254/"}},
+		{"an endpoint that is gone and goes on", func(a *account) { a.refusals.gone = "" }, []string{"an event was accepted for an endpoint that had responded with 410"}},
 	} {
 		a := honest()
 		test.tamper(&a)
@@ -89,19 +89,19 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: got\n%s\nwant\n%s", test.reason, strings.Join(got, "\n"), strings.Join(test.want, "\n"))
 		}
 		shown := textOf(a.lines(got))
-		if says := strings.Contains(shown, "it balances"); says != (len(test.want) == 0) {
+		if says := strings.Contains(shown, "it adds up"); says != (len(test.want) == 0) {
 			t.Errorf("%s: says\n%s", test.reason, shown)
 		}
 	}
 }
 
-func TestAccountSaysWhatIsOdd(t *testing.T) {
+func TestAccountReportsDuplicates(t *testing.T) {
 	a := honest()
 	a.entries[0].seen.taken = 2
 	a.entries[2].delivery.Status = client.Pending
 	a.counted = map[string]int{client.Delivered: 2, client.Pending: 1}
 	shown := textOf(a.lines(a.faults()))
-	for _, want := range []string{"3 accepted = 2 delivered + 0 failed + 1 pending + 0 cancelled", "! 1 event still waiting", "! 1 event came again after being taken"} {
+	for _, want := range []string{"3 accepted = 2 delivered + 0 failed + 1 pending + 0 cancelled", "! 1 event still pending", "! 1 event arrived again after being accepted"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("%q is not in\n%s", want, shown)
 		}
@@ -128,13 +128,13 @@ func TestGroupWords(t *testing.T) {
 	}
 	for want, deliveries := range map[string][]client.Delivery{
 		"no events": nil,
-		"1 event, all delivered at the first attempt":                                   {delivery(client.Delivered, 1)},
-		"2 events, all delivered, at attempt 3; those before failed: answered 503":      {delivery(client.Delivered, 3), delivery(client.Delivered, 3)},
-		"2 events, all delivered, at attempt 1 to 3; those before failed: answered 503": {delivery(client.Delivered, 3), delivery(client.Delivered, 1)},
-		"1 event, failed at once: answered 503":                                         {delivery(client.Failed, 1)},
-		"2 events, each tried 2 to 4 times, then failed: answered 503":                  {delivery(client.Failed, 4), delivery(client.Failed, 2)},
-		"2 events: 1 delivered, 1 failed; attempts: 1 to 2; trouble: answered 503":      {delivery(client.Failed, 2), delivery(client.Delivered, 1)},
-		"2 events: 1 pending, 1 cancelled; attempts: 0 to 1; trouble: answered 503":     {delivery(client.Pending, 1), delivery(client.Cancelled, 0)},
+		"1 event, all delivered on the first attempt":                                      {delivery(client.Delivered, 1)},
+		"2 events, all delivered on attempt 3; earlier attempts failed: answered 503":      {delivery(client.Delivered, 3), delivery(client.Delivered, 3)},
+		"2 events, all delivered on attempt 1 to 3; earlier attempts failed: answered 503": {delivery(client.Delivered, 3), delivery(client.Delivered, 1)},
+		"1 event, failed at once: answered 503":                                            {delivery(client.Failed, 1)},
+		"2 events, all failed after 2 to 4 attempts: answered 503":                         {delivery(client.Failed, 4), delivery(client.Failed, 2)},
+		"2 events: 1 delivered, 1 failed; attempts: 1 to 2; last failure: answered 503":    {delivery(client.Failed, 2), delivery(client.Delivered, 1)},
+		"2 events: 1 pending, 1 cancelled; attempts: 0 to 1; last failure: answered 503":   {delivery(client.Pending, 1), delivery(client.Cancelled, 0)},
 	} {
 		g := group{byStatus: map[string]int{}}
 		for _, d := range deliveries {
@@ -146,19 +146,19 @@ func TestGroupWords(t *testing.T) {
 	}
 }
 
-// What there is to learn is said only where the account proves it.
-func TestMorals(t *testing.T) {
+// A lesson is printed only if the numbers prove it.
+func TestLessons(t *testing.T) {
 	a := honest()
-	if nobodyWaited(a) == "" || nobodyCame(a) == "" || switchedOff(a) == "" {
+	if othersNotDelayed(a) == "" || redirectNotFollowed(a) == "" || subscriptionDisabled(a) == "" {
 		t.Error("an honest account proves nothing")
 	}
 	a.took = []time.Duration{time.Millisecond, time.Second}
-	a.strays, a.refusals.gone = 1, ""
-	if said := nobodyWaited(a) + nobodyCame(a) + switchedOff(a); said != "" {
+	a.redirected, a.refusals.gone = 1, ""
+	if said := othersNotDelayed(a) + redirectNotFollowed(a) + subscriptionDisabled(a); said != "" {
 		t.Errorf("said without proof: %s", said)
 	}
 	a.took = nil
-	if said := nobodyWaited(a); said != "" {
+	if said := othersNotDelayed(a); said != "" {
 		t.Errorf("said of nothing: %s", said)
 	}
 }

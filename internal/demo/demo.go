@@ -1,12 +1,13 @@
-// Package demo is the demonstration that `hookferry demo` gives: endpoints on this machine
-// that answer well, slowly, badly or not at all, events for them, and at the end the
-// account of what became of each. What the service says is compared with what the
-// endpoints saw themselves, so that the account proves something.
+// Package demo implements `hookferry demo`. It runs endpoints on this machine that respond well,
+// slowly, badly or not at all, publishes events for them, and at the end counts what became of each
+// event. It compares what the service reports with what the endpoints saw, so that the numbers
+// prove something.
 //
-// It starts no service: its caller hands one over, which it then uses over the HTTP
-// API, as anybody would.
+// It does not start a service: the caller passes one, and the demo uses its HTTP API like any
+// client.
 //
-// Start with Run; endpoints.go has the cast, ledger.go what is seen, account.go the sums.
+// Start with Run. endpoints.go describes the endpoints, ledger.go records what they see, and
+// account.go compares the numbers.
 package demo
 
 import (
@@ -22,54 +23,54 @@ import (
 )
 
 const (
-	// FewestEvents are enough for each endpoint to have some.
+	// FewestEvents is enough for each endpoint to get some.
 	FewestEvents = 20
-	// MostEvents are as many as can be looked at.
+	// MostEvents limits the time that a demo takes.
 	MostEvents = 20_000
-	// DefaultEvents are sent unless Options say otherwise.
+	// DefaultEvents is the default of Options.Events.
 	DefaultEvents = 400
 )
 
-// ErrSaid is a demonstration that failed; its output has said why.
+// ErrSaid means that the demo failed and that its output has said why.
 var ErrSaid = errors.New("said above")
 
-// Options say what is demonstrated.
+// Options configure the demo.
 type Options struct {
-	Release string    // the version that is shown
+	Release string    // the version to print
 	Events  int       // FewestEvents to MostEvents
-	Keep    bool      // leaves it running afterwards, until the context ends
-	Out     io.Writer // what is told
-	// Start starts a service on the directory of a database, with these settings, as
-	// they stand in the environment, and its log.
+	Keep    bool      // keep running after the report, until the context ends
+	Out     io.Writer // where to print
+	// Start starts a service with its database in dir. settings are environment variables, and log
+	// gets the service's log.
 	Start func(ctx context.Context, settings []string, dir string, log io.Writer) (Service, error)
 }
 
-// Service is a service that has been started and runs with Run.
+// Service is a service that has been created, and that Run runs.
 type Service interface {
 	Addr() string
 	AdminAddr() string
-	// Account counts the deliveries that the database keeps, by the name of their status.
+	// Account counts the deliveries in the database by the name of their status.
 	Account(ctx context.Context) (map[string]int, error)
 	Run(ctx context.Context) error
 }
 
-// Run gives the demonstration. It fails if the account does not balance.
+// Run runs the demo. It fails if the numbers do not add up.
 func Run(ctx context.Context, o Options) error {
 	p := usualPace()
 	p.events = o.Events
 	return newDemo(o, p).run(ctx)
 }
 
-// pace is how much the demonstration does and how long it takes over it.
+// pace determines the size and the duration of the demo.
 type pace struct {
 	events   int
-	spread   time.Duration   // over which the events are sent
-	slow     time.Duration   // how long the slow endpoint takes
-	patience time.Duration   // how long the service waits for the one that hangs
-	timeout  time.Duration   // how long it waits for the others
+	spread   time.Duration   // time over which the events are published
+	slow     time.Duration   // response time of the slow endpoint
+	patience time.Duration   // timeout of requests to the endpoint that hangs
+	timeout  time.Duration   // timeout of all other requests
 	retries  []time.Duration // the retry schedule
-	most     time.Duration   // how long the end is waited for, once all are sent
-	look     time.Duration   // between two looks at how it goes
+	most     time.Duration   // how long to wait for deliveries after the last event
+	look     time.Duration   // interval between two updates of the screen
 }
 
 func usualPace() pace {
@@ -80,7 +81,7 @@ func usualPace() pace {
 	}
 }
 
-// demo is one demonstration.
+// demo is one run of the demo.
 type demo struct {
 	Options
 	pace   pace
@@ -100,13 +101,13 @@ func newDemo(o Options, p pace) *demo {
 	return &demo{Options: o, pace: p, cast: endpoints(p), screen: terminal.NewScreen(o.Out)}
 }
 
-// run is the demonstration from its beginning to its end.
+// run runs the demo from start to end.
 func (d *demo) run(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	keepFiles := false
 	if d.dir, err = os.MkdirTemp("", "hookferry-demo-"); err != nil {
-		return fmt.Errorf("make a directory for the database: %w", err)
+		return fmt.Errorf("create a directory for the database: %w", err)
 	}
 	defer func() {
 		if err := d.close(keepFiles); err != nil {
@@ -118,31 +119,31 @@ func (d *demo) run(ctx context.Context) (err error) {
 	d.screen.Leave()
 	switch {
 	case interrupted(ctx):
-		d.screen.Print(terminal.LineOf("Stopped before the end. Nothing is left behind."))
+		d.screen.Print(terminal.LineOf("Stopped before the end. All files are removed."))
 		return ErrSaid
 	case err != nil:
 		keepFiles = true
-		return fmt.Errorf("%w\nThe service's log and its database are in %s", err, d.dir)
+		return fmt.Errorf("%w\nThe log and the database of the service are in %s", err, d.dir)
 	}
 	faults := a.faults()
 	d.screen.Print(d.report(a, faults)...)
 	if len(faults) > 0 {
 		keepFiles = true
-		d.screen.Print(terminal.LineOf("The service's log and its database are in " + d.dir))
+		d.screen.Print(terminal.LineOf("The log and the database of the service are in " + d.dir))
 		return ErrSaid
 	}
 	if d.Keep {
-		return d.stay(ctx)
+		return d.keepRunning(ctx)
 	}
 	return d.screen.Failed()
 }
 
-// interrupted reports whether it was the user who ended ctx, and not a failure.
+// interrupted reports whether the user ended ctx, rather than a failure.
 func interrupted(ctx context.Context) bool {
 	return errors.Is(context.Cause(ctx), context.Canceled)
 }
 
-// perform starts everything, sends the events, waits for their end and asks the
+// perform starts everything, publishes the events, waits until they are settled, and asks the
 // service what became of them.
 func (d *demo) perform(ctx context.Context, fail context.CancelCauseFunc) (account, error) {
 	if err := d.start(ctx, fail); err != nil {
@@ -170,7 +171,7 @@ func (d *demo) perform(ctx context.Context, fail context.CancelCauseFunc) (accou
 	return d.audit(ctx)
 }
 
-// start starts the receivers and the service, and makes the client.
+// start starts the endpoints and the service, and creates the client.
 func (d *demo) start(ctx context.Context, fail context.CancelCauseFunc) error {
 	d.ledger = newLedger(len(d.cast))
 	for i, e := range d.cast {
@@ -188,11 +189,11 @@ func (d *demo) start(ctx context.Context, fail context.CancelCauseFunc) error {
 	return err
 }
 
-// subscribe creates a subscription for each receiver over the API.
+// subscribe creates a subscription for each endpoint over the API.
 func (d *demo) subscribe(ctx context.Context) error {
 	for _, r := range d.receivers {
 		input := r.settings
-		input.TargetURL, input.Secret, input.Description = r.url(), r.secret, r.name+": "+r.manner
+		input.TargetURL, input.Secret, input.Description = r.url(), r.secret, r.name+": "+r.behaviour
 		s, err := d.client.CreateSubscription(ctx, input)
 		if err != nil {
 			return fmt.Errorf("create the subscription of %s: %w", r.name, err)
@@ -202,7 +203,7 @@ func (d *demo) subscribe(ctx context.Context) error {
 	return nil
 }
 
-// close stops everything: the service first, while its receivers still answer.
+// close stops everything: first the service, while its endpoints still respond.
 func (d *demo) close(keepFiles bool) error {
 	var errs []error
 	if d.service != nil {

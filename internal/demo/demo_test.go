@@ -18,7 +18,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// quick is a pace for tests: only what hangs by design is timed out.
+// quick is a pace for tests: only an endpoint that hangs by design reaches its timeout.
 func quick(events int) pace {
 	return pace{
 		events: events, spread: time.Millisecond, slow: 2 * time.Millisecond, patience: 200 * time.Millisecond, timeout: 20 * time.Second,
@@ -27,7 +27,7 @@ func quick(events int) pace {
 	}
 }
 
-// quickDemo is a demonstration that writes to w, its files in a directory of the test's.
+// quickDemo returns a demo that writes to w, with its files in a directory of the test.
 func quickDemo(t *testing.T, w *await.Output, events int) (d *demo, dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -48,7 +48,7 @@ func startApp(ctx context.Context, settings []string, dir string, log io.Writer)
 	return a, nil
 }
 
-// The whole demonstration, with the real service.
+// The whole demo with the real service.
 func TestDemo(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	out := &await.Output{}
@@ -57,39 +57,39 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	const want = `Hookferry 0.1.0: the real service, on a temporary database in DIR
-It takes 40 events over its HTTP API and brings them to 7 endpoints on this machine.
+It accepts 40 events over its HTTP API and delivers them to 7 endpoints on this machine.
 
-  shop       answers at once
-  crm        answers at once
-  billing    takes 2ms for each
-  warehouse  answers 503 twice, then 200
-  analytics  hangs: never answers
-  old-site   redirects elsewhere
-  partner    is gone: answers 410
+  shop       responds at once
+  crm        responds at once
+  billing    takes 2ms to respond
+  warehouse  sends 503 twice, then 200
+  analytics  hangs: never responds
+  old-site   redirects
+  partner    is gone: sends 410
 
 
 What happened
-  shop       11 events, all delivered at the first attempt
-  crm        10 events, all delivered at the first attempt
-  billing    6 events, all delivered at the first attempt
-  warehouse  6 events, all delivered, at attempt 3; those before failed: answered 503 Service Unavailable
-  analytics  4 events, each tried 3 times, then failed: no answer within 200ms
-  old-site   2 events, each tried 2 times, then failed: redirect to http://127.0.0.1:PORT/elsewhere not followed
-             Where it leads to, nobody came.
-  partner    1 event, failed at once: answered 410 Gone
-             It was switched off, and the next event for it refused (409).
+  shop       11 events, all delivered on the first attempt
+  crm        10 events, all delivered on the first attempt
+  billing    6 events, all delivered on the first attempt
+  warehouse  6 events, all delivered on attempt 3; earlier attempts failed: responded with 503 Service Unavailable
+  analytics  4 events, all failed after 3 attempts: no response within 200ms
+  old-site   2 events, all failed after 2 attempts: redirect to http://127.0.0.1:PORT/elsewhere not followed
+             The redirect was not followed.
+  partner    1 event, failed at once: responded with 410 Gone
+             Its subscription was disabled, and the next event for it refused (409).
 
-A subscription that calls http://169.254.169.254/latest/meta-data/ was refused:
-  169.254.169.254 is a link-local address, where clouds keep their metadata (RFC 3927), which is not called
+A subscription with the target http://169.254.169.254/latest/meta-data/ was refused:
+  169.254.169.254 is blocked: it is a link-local address, which clouds use for metadata (RFC 3927)
 
-Latency, POST → disk → receiver, where that answers at once: p50 TIME   p95 TIME   p99 TIME
+Latency, POST → disk → endpoint, if it responds at once: p50 TIME   p95 TIME   p99 TIME
 
-The account
+The tally
   40 accepted = 33 delivered + 7 failed + 0 pending + 0 cancelled
-  ✓ it balances: every event was asked for by its id, and the database counts the same
-  ✓ nothing is lost: each of the 33 delivered was taken by its receiver, byte for byte as it was sent
-  ✓ N requests carried a signature, and every one was right
-  ✓ nothing came twice
+  ✓ it adds up: the API reports the same statuses as the database, for every event
+  ✓ nothing is lost: all 33 delivered events arrived at their endpoints unchanged, byte for byte
+  ✓ N requests arrived, each with a valid signature
+  ✓ nothing arrived twice
 
 `
 	if got := stable(out.String(), dir); got != want {
@@ -98,15 +98,15 @@ The account
 	isEmpty(t, dir)
 }
 
-// stable takes out of an output what differs from run to run.
+// stable removes what differs between runs from an output.
 func stable(out, dir string) string {
 	for _, r := range []struct{ pattern, with string }{
 		{regexp.QuoteMeta(dir) + `/hookferry-demo-\d+`, "DIR"},
 		{`127\.0\.0\.1:\d+`, "127.0.0.1:PORT"},
 		{`\b[\d.]+ m?s\b`, "TIME"},
-		{`(?m)^ +TIME .*\n`, ""},                          // lines of progress
-		{`(?m)^ +The others did not wait for it\.\n`, ""}, // said where the machine was fast enough
-		{`\d+ requests carried`, "N requests carried"},
+		{`(?m)^ +TIME .*\n`, ""},                                // lines of progress
+		{`(?m)^ +It did not delay the other endpoints\.\n`, ""}, // said where the machine was fast enough
+		{`\d+ requests arrived`, "N requests arrived"},
 	} {
 		out = regexp.MustCompile(r.pattern).ReplaceAllString(out, r.with)
 	}
@@ -121,7 +121,7 @@ func isEmpty(t *testing.T, dir string) {
 	}
 }
 
-// What --keep prints works as it stands, and what then comes is shown.
+// The commands that --keep prints work, and the webhooks that then arrive are shown.
 func TestDemoKeeps(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -130,13 +130,13 @@ func TestDemoKeeps(t *testing.T) {
 	d.Keep = true
 	target := regexp.MustCompile(`curl -X POST "([^"]+)"`)
 	out.Until, out.Then = "/subscriptions/\"\n", func(text string) {
-		out.Until, out.Then = "signature verified, answered 200", func(string) { cancel() }
+		out.Until, out.Then = "signature verified, response 200", func(string) { cancel() }
 		go http.Post(target.FindStringSubmatch(text)[1], "application/json", strings.NewReader(`{"event": "order.created", "data": {"id": 123}}`))
 	}
 	if err := d.run(ctx); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"/docs\n", "/health\n", "/metrics\n", "/hookferry.db\n", "shop  order.created  attempt 1", "Stopped; nothing is left behind."} {
+	for _, want := range []string{"/docs\n", "/health\n", "/metrics\n", "/hookferry.db\n", "shop  order.created  attempt 1", "Stopped. All files are removed."} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
@@ -159,10 +159,10 @@ func TestDemoIsInterrupted(t *testing.T) {
 	isEmpty(t, dir)
 }
 
-// A demonstration that can't be made says where to look, and leaves it there.
+// A demo that fails says where to look, and keeps its files there.
 func TestDemoFails(t *testing.T) {
 	d, dir := quickDemo(t, &await.Output{}, 20)
-	d.pace.timeout = time.Hour // more than a service can be set to
+	d.pace.timeout = time.Hour // more than a service accepts
 	err := d.run(t.Context())
 	if err == nil || errors.Is(err, ErrSaid) || !strings.Contains(err.Error(), "WEBHOOK_TIMEOUT") {
 		t.Fatalf("got %v", err)
@@ -172,7 +172,7 @@ func TestDemoFails(t *testing.T) {
 	}
 }
 
-// Where what happened is not what should have, the exit status says so.
+// If the result is not the expected one, the exit status says so.
 func TestDemoDoesNotAddUp(t *testing.T) {
 	out := &await.Output{}
 	d, dir := quickDemo(t, out, 20)
@@ -180,12 +180,12 @@ func TestDemoDoesNotAddUp(t *testing.T) {
 	if err := d.run(t.Context()); !errors.Is(err, ErrSaid) {
 		t.Errorf("got %v, want a failure that was said", err)
 	}
-	for _, want := range []string{"✗ 5 events failed at crm, where they should be delivered, for example delivery ", "answered 418", "are in " + dir} {
+	for _, want := range []string{"✗ 5 events failed at crm, but expected to be delivered, for example delivery ", "responded with 418", "are in " + dir} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
 	}
-	if strings.Contains(out.String(), "it balances") {
-		t.Errorf("it says that it balances\n%s", out)
+	if strings.Contains(out.String(), "it adds up") {
+		t.Errorf("it says that it adds up\n%s", out)
 	}
 }

@@ -15,16 +15,16 @@ import (
 
 const (
 	webhookPath = "/webhook"
-	strayPath   = "/elsewhere" // where the redirect leads, and nobody may come
+	strayPath   = "/elsewhere" // the target of the redirect, which must not be followed
 )
 
-// endpointServer is an endpoint of the demonstration, running on a port of its own. It
-// does what a careful receiver does: it checks the signature before all else.
+// endpointServer is an endpoint of the demo, on a port of its own. Like any careful endpoint, it
+// verifies the signature before anything else.
 type endpointServer struct {
 	endpoint
 	index        int
 	secret       string
-	subscription string // its id, once there is one
+	subscription string // its id, once it exists
 	verifier     *webhook.Verifier
 	ledger       *ledger
 	server       *http.Server
@@ -49,27 +49,27 @@ func startEndpoint(ctx context.Context, index int, e endpoint, l *ledger) (*endp
 
 func (r *endpointServer) url() string { return "http://" + r.addr + webhookPath }
 
-// close cuts the connections too: those that hang would never end.
+// close also closes open connections: those that hang would never end.
 func (r *endpointServer) close() { r.server.Close() }
 
 func (r *endpointServer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	a, err := receiver.Read(req, r.verifier)
 	if err != nil {
-		panic(http.ErrAbortHandler) // the sender broke off; it will come again
+		panic(http.ErrAbortHandler) // the sender gave up; it will retry
 	}
 	if req.Method != http.MethodPost || req.URL.Path != webhookPath {
-		r.ledger.stray()
-		http.Error(w, "nobody should come here", http.StatusNotFound)
+		r.ledger.recordRedirect()
+		http.Error(w, "the redirect must not be followed", http.StatusNotFound)
 		return
 	}
-	number := r.ledger.arrived(r.index, a)
+	number := r.ledger.recordRequest(r.index, a)
 	if a.Verdict != receiver.Verified {
 		http.Error(w, "the signature is "+string(a.Verdict), http.StatusUnauthorized)
 		return
 	}
 	reply := r.answer(req, number)
-	// Booked before it is answered: the service can't know of a 2xx earlier.
-	r.ledger.answered(r.index, a, reply.status)
+	// This must precede the response, so that the ledger knows of a 2xx before the service does.
+	r.ledger.recordResponse(r.index, a, reply.status)
 	if reply.status == 0 {
 		panic(http.ErrAbortHandler)
 	}

@@ -8,29 +8,29 @@ import (
 	"github.com/hookferry/hookferry/client"
 )
 
-// endpoint is what a local endpoint of the demonstration is like.
+// endpoint describes an endpoint of the demo.
 type endpoint struct {
-	name     string
-	manner   string // how it behaves, after its name
-	answer   answer
-	settings client.SubscriptionInput // what its subscription sets besides target and secret
-	make     func(*maker) (eventType string, data any)
+	name      string
+	behaviour string // how it behaves, to be printed after its name
+	answer    answer
+	settings  client.SubscriptionInput // of its subscription, besides the target and the secret
+	make      func(*maker) (eventType string, data any)
 
-	share  int    // of a hundred events
-	most   int    // but no more than these; 0 is no limit
-	ends   string // the status that its deliveries come to
-	prompt bool   // its webhooks are timed
-	// moral is what there is to learn from it, where the account proves it, or "".
-	moral func(account) string
+	share       int    // percentage of all events
+	most        int    // the most events that it gets; 0: unlimited
+	finalStatus string // the final status of its deliveries
+	isTimed     bool   // its webhooks are timed
+	// lesson returns what this endpoint shows, if the numbers prove it, or "".
+	lesson func(account) string
 }
 
-// reply is how an endpoint answers; a zero status is no answer at all.
+// reply is the response of an endpoint. A zero status means no response.
 type reply struct {
 	status   int
 	location string
 }
 
-// answer decides the reply to an event's attempt of that number.
+// answer returns the reply to an attempt of an event with this number.
 type answer func(r *http.Request, number int) reply
 
 func atOnce(*http.Request, int) reply { return reply{status: http.StatusOK} }
@@ -65,8 +65,8 @@ func moved(r *http.Request, _ int) reply {
 	return reply{status: http.StatusFound, location: "http://" + r.Host + strayPath}
 }
 
-// endpoints are the endpoints of the demonstration. The first takes what the
-// shares of the others leave.
+// endpoints returns the endpoints of the demo. The first gets the events that the shares of the
+// others leave.
 func endpoints(p pace) []endpoint {
 	few := func(n int) []float64 {
 		var seconds []float64
@@ -77,58 +77,58 @@ func endpoints(p pace) []endpoint {
 	}
 	return []endpoint{
 		{
-			name: "shop", manner: "answers at once", answer: atOnce, prompt: true,
-			settings: client.SubscriptionInput{EventTypes: []string{"order.*"}}, make: makeOrder, ends: client.Delivered,
+			name: "shop", behaviour: "responds at once", answer: atOnce, isTimed: true,
+			settings: client.SubscriptionInput{EventTypes: []string{"order.*"}}, make: makeOrder, finalStatus: client.Delivered,
 		},
 		{
-			name: "crm", manner: "answers at once", answer: atOnce, prompt: true, share: 25,
-			settings: client.SubscriptionInput{EventTypes: []string{"user.*"}}, make: makeUser, ends: client.Delivered,
+			name: "crm", behaviour: "responds at once", answer: atOnce, isTimed: true, share: 25,
+			settings: client.SubscriptionInput{EventTypes: []string{"user.*"}}, make: makeUser, finalStatus: client.Delivered,
 		},
 		{
-			name: "billing", manner: fmt.Sprintf("takes %v for each", p.slow), answer: slowly(p.slow), share: 15, most: 200,
-			settings: client.SubscriptionInput{EventTypes: []string{"invoice.*"}}, make: makeInvoice, ends: client.Delivered,
+			name: "billing", behaviour: fmt.Sprintf("takes %v to respond", p.slow), answer: slowly(p.slow), share: 15, most: 200,
+			settings: client.SubscriptionInput{EventTypes: []string{"invoice.*"}}, make: makeInvoice, finalStatus: client.Delivered,
 		},
 		{
-			name: "warehouse", manner: "answers 503 twice, then 200", answer: failFirst(2), share: 15, most: 400,
-			settings: client.SubscriptionInput{EventTypes: []string{"stock.*", "shipment.*"}}, make: makeShipment, ends: client.Delivered,
+			name: "warehouse", behaviour: "sends 503 twice, then 200", answer: failFirst(2), share: 15, most: 400,
+			settings: client.SubscriptionInput{EventTypes: []string{"stock.*", "shipment.*"}}, make: makeShipment, finalStatus: client.Delivered,
 		},
 		{
-			name: "analytics", manner: "hangs: never answers", answer: hang, share: 10, most: 8,
+			name: "analytics", behaviour: "hangs: never responds", answer: hang, share: 10, most: 8,
 			settings: client.SubscriptionInput{
 				EventTypes: []string{"page.viewed"}, TimeoutSeconds: p.patience.Seconds(), RetryScheduleSeconds: few(2),
 			},
-			make: makePageView, ends: client.Failed, moral: nobodyWaited,
+			make: makePageView, finalStatus: client.Failed, lesson: othersNotDelayed,
 		},
 		{
-			name: "old-site", manner: "redirects elsewhere", answer: moved, share: 5, most: 4,
-			settings: client.SubscriptionInput{EventTypes: []string{"user.*"}, RetryScheduleSeconds: few(1)}, make: makeUser, ends: client.Failed, moral: nobodyCame,
+			name: "old-site", behaviour: "redirects", answer: moved, share: 5, most: 4,
+			settings: client.SubscriptionInput{EventTypes: []string{"user.*"}, RetryScheduleSeconds: few(1)}, make: makeUser, finalStatus: client.Failed, lesson: redirectNotFollowed,
 		},
 		{
-			name: "partner", manner: "is gone: answers 410", answer: gone, share: 5, most: 1,
-			settings: client.SubscriptionInput{EventTypes: []string{"order.*"}}, make: makeOrder, ends: client.Failed, moral: switchedOff,
+			name: "partner", behaviour: "is gone: sends 410", answer: gone, share: 5, most: 1,
+			settings: client.SubscriptionInput{EventTypes: []string{"order.*"}}, make: makeOrder, finalStatus: client.Failed, lesson: subscriptionDisabled,
 		},
 	}
 }
 
-// nobodyWaited holds where the webhooks for other endpoints took much less time
-// than the one that hangs was given.
-func nobodyWaited(a account) string {
+// othersNotDelayed holds if the webhooks for other endpoints took much less time than the timeout of
+// the endpoint that hangs.
+func othersNotDelayed(a account) string {
 	if p99 := percentile(a.took, 99); p99 > 0 && p99 < a.patience/4 {
-		return "The others did not wait for it."
+		return "It did not delay the other endpoints."
 	}
 	return ""
 }
 
-func nobodyCame(a account) string {
-	if a.strays == 0 {
-		return "Where it leads to, nobody came."
+func redirectNotFollowed(a account) string {
+	if a.redirected == 0 {
+		return "The redirect was not followed."
 	}
 	return ""
 }
 
-func switchedOff(a account) string {
+func subscriptionDisabled(a account) string {
 	if a.refusals.gone == "" {
 		return ""
 	}
-	return "It was switched off, and the next event for it refused (409)."
+	return "Its subscription was disabled, and the next event for it refused (409)."
 }

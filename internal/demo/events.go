@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// maker makes events that look like a small shop's.
+// maker makes events like those of a small shop.
 type maker struct {
 	rng *rand.Rand
 	now time.Time
 	n   int
 }
 
-// event makes one event that the endpoint's subscription wants.
+// event makes an event that the endpoint's subscription wants.
 func (m *maker) event(e endpoint) (eventType string, data json.RawMessage) {
 	m.n++
 	eventType, value := e.make(m)
 	data, err := json.Marshal(value)
 	if err != nil {
-		panic(err) // a value of this file that is not JSON: found by the first test
+		panic(err) // a value in this file can't be encoded: the first test finds it
 	}
 	return eventType, data
 }

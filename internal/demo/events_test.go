@@ -27,7 +27,7 @@ func TestPlan(t *testing.T) {
 			if !json.Valid(p.data) {
 				t.Fatalf("%s is not JSON: %s", p.eventType, p.data)
 			}
-			if isDoomed := e.ends == client.Failed; isDoomed && !doomed {
+			if isDoomed := e.finalStatus == client.Failed; isDoomed && !doomed {
 				t.Fatalf("event %d of %d, for %s, is not among the first", i, n, e.name)
 			} else {
 				doomed = isDoomed
@@ -44,7 +44,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// The same events every time, and hardly two alike.
+// The events are always the same, and hardly any two are alike.
 func TestPlanIsTheSameEveryTime(t *testing.T) {
 	cast := endpoints(usualPace())
 	first, second := planEvents(400, cast), planEvents(400, cast)

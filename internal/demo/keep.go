@@ -9,12 +9,11 @@ import (
 	"github.com/hookferry/hookferry/internal/terminal"
 )
 
-// stay leaves everything running until ctx ends, and prints each webhook that
-// still comes.
-func (d *demo) stay(ctx context.Context) error {
+// keepRunning keeps everything running until ctx ends, and prints each webhook that arrives.
+func (d *demo) keepRunning(ctx context.Context) error {
 	d.screen.Print(d.invitation()...)
 	d.ledger.mu.Lock()
-	d.ledger.observe = func(receiver int, n news) { d.screen.Print(d.receivers[receiver].newsLine(n)) }
+	d.ledger.observe = func(receiver int, n response) { d.screen.Print(d.receivers[receiver].newsLine(n)) }
 	d.ledger.mu.Unlock()
 	<-ctx.Done()
 	d.ledger.mu.Lock()
@@ -23,7 +22,7 @@ func (d *demo) stay(ctx context.Context) error {
 	if !interrupted(ctx) {
 		return context.Cause(ctx)
 	}
-	d.screen.Print(nil, terminal.LineOf("Stopped; nothing is left behind."))
+	d.screen.Print(nil, terminal.LineOf("Stopped. All files are removed."))
 	return nil
 }
 
@@ -31,14 +30,14 @@ func (d *demo) stay(ctx context.Context) error {
 func (d *demo) invitation() []terminal.Line {
 	api, first := d.service.url(), d.receivers[0].subscription
 	return []terminal.Line{
-		{terminal.Bold.Of("Still running, until Ctrl-C. Then the data is removed.")},
+		{terminal.Bold.Of("Still running. Ctrl-C stops it and removes its files.")},
 		nil,
 		terminal.LineOf("  docs      " + api + "/docs"),
 		terminal.LineOf("  health    " + api + "/health"),
 		terminal.LineOf("  metrics   " + d.service.admin() + "/metrics"),
 		terminal.LineOf("  database  " + filepath.Join(d.dir, "hookferry.db")),
 		nil,
-		{terminal.Bold.Of("Try it, and watch here what comes:")},
+		{terminal.Bold.Of("Try it, and watch the webhooks arrive here:")},
 		nil,
 		terminal.LineOf(fmt.Sprintf(`  curl -X POST "%s/webhooks/ingest/%s" -H "Content-Type: application/json" \`, api, first)),
 		terminal.LineOf(`       -d '{"event": "order.created", "data": {"id": 123, "total": "12.50"}}'`),
@@ -48,12 +47,12 @@ func (d *demo) invitation() []terminal.Line {
 	}
 }
 
-// newsLine is one webhook that came.
-func (r *endpointServer) newsLine(n news) terminal.Line {
-	answered := "no answer"
+// newsLine describes a webhook that arrived.
+func (r *endpointServer) newsLine(n response) terminal.Line {
+	outcome := "no response"
 	looks := terminal.Yellow
 	if n.status > 0 {
-		answered = fmt.Sprintf("answered %d", n.status)
+		outcome = fmt.Sprintf("response %d", n.status)
 	}
 	if n.status >= 200 && n.status <= 299 {
 		looks = terminal.Green
@@ -62,6 +61,6 @@ func (r *endpointServer) newsLine(n news) terminal.Line {
 		terminal.Faint.Of("  " + n.At.Format(time.TimeOnly)),
 		terminal.Bold.Of("  " + r.name),
 		terminal.Plain.Of(fmt.Sprintf("  %s  attempt %d, signature %s, ", terminal.Clean(n.EventType), n.number, n.Verdict)),
-		looks.Of(answered),
+		looks.Of(outcome),
 	}
 }

@@ -10,49 +10,48 @@ import (
 	"github.com/hookferry/hookferry/internal/receiver"
 )
 
-// ledger is what the demonstration knows from its own eyes: which events the
-// service accepted, and what came to the receivers. It is kept apart from the
-// service, whose account it is compared with.
+// ledger records what the demo itself observes: which events the service accepted, and what arrived
+// at the endpoints. It is independent of the service, whose numbers it is compared with.
 type ledger struct {
-	mu       sync.Mutex
-	accepted []publication
-	seen     map[string]*reception // by event id
-	tallies  []tally               // by endpoint
-	strays   int
-	unproven int                        // requests whose signature is not right
-	observe  func(receiver int, n news) // told of each answer; nil unless somebody watches
+	mu         sync.Mutex
+	accepted   []publication
+	seen       map[string]*reception // by event id
+	tallies    []tally               // by endpoint
+	redirected int
+	unsigned   int                            // requests without a valid signature
+	observe    func(receiver int, n response) // called for each response; may be nil
 }
 
 // publication is an event that the service accepted.
 type publication struct {
 	receiver int
 	data     [sha256.Size]byte
-	at       time.Time // when it was sent
+	at       time.Time // when it was published
 	receipt  client.Receipt
 }
 
-// reception is what became of an event at the receivers.
+// reception is what happened to an event at the endpoints.
 type reception struct {
-	receiver int // where it came first
-	data     [sha256.Size]byte
-	altered  bool // not the same on every attempt
-	strayed  bool // came to another receiver too
-	first    time.Time
-	requests int
-	taken    int // answered 200 to 299
-	failed   bool
+	receiver     int // the endpoint where it first arrived
+	data         [sha256.Size]byte
+	altered      bool // attempts had different data
+	misdelivered bool // also arrived at another endpoint
+	first        time.Time
+	requests     int
+	taken        int // responses of 200 to 299
+	failed       bool
 }
 
-// tally counts one endpoint's events.
+// tally counts the events of one endpoint.
 type tally struct {
 	planned, accepted int
 	requests          int
 	taken             int
-	troubled          int // failed at least once and not taken yet
+	failing           int // failed at least once and not accepted yet
 }
 
-// news is an answer that a receiver gave.
-type news struct {
+// response is a response of an endpoint.
+type response struct {
 	receiver.Arrival
 	status int
 	number int
@@ -77,13 +76,13 @@ func (l *ledger) accept(p publication) {
 	l.tallies[p.receiver].accepted++
 }
 
-// arrived books a request and returns the number of its event's attempt.
-func (l *ledger) arrived(at int, a receiver.Arrival) int {
+// recordRequest records a request and returns the number of the attempt.
+func (l *ledger) recordRequest(at int, a receiver.Arrival) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tallies[at].requests++
 	if a.Verdict != receiver.Verified {
-		l.unproven++
+		l.unsigned++
 		return 0
 	}
 	data := sha256.Sum256(a.Data)
@@ -94,12 +93,12 @@ func (l *ledger) arrived(at int, a receiver.Arrival) int {
 	}
 	r.requests++
 	r.altered = r.altered || r.data != data
-	r.strayed = r.strayed || r.receiver != at
+	r.misdelivered = r.misdelivered || r.receiver != at
 	return r.requests
 }
 
-// answered books the answer to a request that arrived.
-func (l *ledger) answered(at int, a receiver.Arrival, status int) {
+// recordResponse records the response to a request that arrived.
+func (l *ledger) recordResponse(at int, a receiver.Arrival, status int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, t := l.seen[a.ID], &l.tallies[at]
@@ -108,25 +107,25 @@ func (l *ledger) answered(at int, a receiver.Arrival, status int) {
 		if r.taken++; r.taken == 1 {
 			t.taken++
 			if r.failed {
-				t.troubled--
+				t.failing--
 			}
 		}
 	case !r.failed && r.taken == 0:
 		r.failed = true
-		t.troubled++
+		t.failing++
 	}
 	if l.observe != nil {
-		l.observe(at, news{Arrival: a, status: status, number: r.requests})
+		l.observe(at, response{Arrival: a, status: status, number: r.requests})
 	}
 }
 
-func (l *ledger) stray() {
+func (l *ledger) recordRedirect() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.strays++
+	l.redirected++
 }
 
-// progress is a copy of the counts, and how long the timed webhooks took.
+// progress returns a copy of the counts, and the sorted latencies of the timed webhooks.
 func (l *ledger) progress(isTimed func(receiver int) bool) ([]tally, []time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -140,8 +139,8 @@ func (l *ledger) progress(isTimed func(receiver int) bool) ([]tally, []time.Dura
 	return slices.Clone(l.tallies), took
 }
 
-// percentile is the smallest of the sorted durations that so many of a hundred do
-// not exceed; 0 of none.
+// percentile returns the smallest duration that percent of the sorted durations do not exceed, or 0
+// if there are none.
 func percentile(sorted []time.Duration, percent int) time.Duration {
 	if len(sorted) == 0 {
 		return 0

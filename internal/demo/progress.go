@@ -10,37 +10,36 @@ import (
 	"github.com/hookferry/hookferry/internal/terminal"
 )
 
-// standing is how the demonstration stands.
-type standing struct {
+// snapshot is the progress of the demo.
+type snapshot struct {
 	elapsed   time.Duration
 	planned   int
 	endpoints []endpoint
 	tallies   []tally
-	counted   map[string]int  // deliveries by status, as the service's database counts them
-	took      []time.Duration // of the timed webhooks, sorted
+	counted   map[string]int  // deliveries by status, counted by the database
+	took      []time.Duration // latencies of the timed webhooks, sorted
 }
 
-func (s standing) accepted() (n int) {
+func (s snapshot) accepted() (n int) {
 	for _, t := range s.tallies {
 		n += t.accepted
 	}
 	return n
 }
 
-// retrying is how many failed at least once and are still to be delivered.
-func (s standing) retrying() (n int) {
+// retrying returns how many deliveries have failed at least once and are still pending.
+func (s snapshot) retrying() (n int) {
 	for _, t := range s.tallies {
-		n += t.troubled
+		n += t.failing
 	}
 	return max(0, min(n-s.counted[client.Failed], s.counted[client.Pending]))
 }
 
-// settled reports whether nothing is left to be done.
-func (s standing) settled() bool { return s.counted[client.Pending] == 0 }
+// settled reports whether no delivery is pending.
+func (s snapshot) settled() bool { return s.counted[client.Pending] == 0 }
 
-// watch shows how it goes, until everything was sent and is settled. It gives up
-// waiting some time after the last event was sent: what is pending then is
-// counted as that.
+// watch shows the progress until all events are published and settled. It stops waiting a while
+// after the last event; deliveries that are still pending then are reported as pending.
 func (d *demo) watch(ctx context.Context, sent <-chan error) error {
 	look := time.NewTicker(d.pace.look)
 	defer look.Stop()
@@ -59,11 +58,11 @@ func (d *demo) watch(ctx context.Context, sent <-chan error) error {
 		case <-end:
 			return nil
 		case <-lines.C:
-			if s, err := d.standing(ctx); err == nil && !d.screen.IsTerminal() {
+			if s, err := d.snapshot(ctx); err == nil && !d.screen.IsTerminal() {
 				d.screen.Print(s.plainLine())
 			}
 		case <-look.C:
-			s, err := d.standing(ctx)
+			s, err := d.snapshot(ctx)
 			if err != nil {
 				return err
 			}
@@ -75,19 +74,19 @@ func (d *demo) watch(ctx context.Context, sent <-chan error) error {
 	}
 }
 
-func (d *demo) standing(ctx context.Context) (standing, error) {
+func (d *demo) snapshot(ctx context.Context) (snapshot, error) {
 	counted, err := d.service.Account(ctx)
 	if err != nil {
-		return standing{}, fmt.Errorf("count the deliveries: %w", err)
+		return snapshot{}, fmt.Errorf("count the deliveries: %w", err)
 	}
-	tallies, took := d.ledger.progress(func(receiver int) bool { return d.cast[receiver].prompt })
-	return standing{
+	tallies, took := d.ledger.progress(func(receiver int) bool { return d.cast[receiver].isTimed })
+	return snapshot{
 		elapsed: time.Since(d.started), planned: d.pace.events, endpoints: d.cast, tallies: tallies, counted: counted, took: took,
 	}, nil
 }
 
-// lines is the picture for a terminal.
-func (s standing) lines() []terminal.Line {
+// lines returns the picture for a terminal.
+func (s snapshot) lines() []terminal.Line {
 	var lines []terminal.Line
 	for i, e := range s.endpoints {
 		lines = append(lines, endpointLine(e, s.tallies[i]))
@@ -100,7 +99,7 @@ func (s standing) lines() []terminal.Line {
 			terminal.Plain.Of(fmt.Sprintf("  %d accepted", s.accepted())),
 			terminal.Green.Of(fmt.Sprintf("   %d delivered", s.counted[client.Delivered])),
 			terminal.Yellow.Of(fmt.Sprintf("   %d retrying", s.retrying())),
-			terminal.Plain.Of(fmt.Sprintf("   %d waiting", s.counted[client.Pending]-s.retrying())),
+			terminal.Plain.Of(fmt.Sprintf("   %d pending", s.counted[client.Pending]-s.retrying())),
 			terminal.Red.Of(fmt.Sprintf("   %d failed", s.counted[client.Failed])),
 		},
 		terminal.Line{terminal.Plain.Of("  " + latencyWords(s.took))},
@@ -109,22 +108,22 @@ func (s standing) lines() []terminal.Line {
 
 func endpointLine(e endpoint, t tally) terminal.Line {
 	colour := terminal.Green
-	if t.troubled > 0 {
+	if t.failing > 0 {
 		colour = terminal.Yellow
 	}
 	l := terminal.Line{
 		terminal.Bold.Of(fmt.Sprintf("  %-10s", e.name)),
-		terminal.Plain.Of(fmt.Sprintf(" %-28s ", e.manner)),
+		terminal.Plain.Of(fmt.Sprintf(" %-28s ", e.behaviour)),
 		bar(t.taken, t.planned, 20, colour),
 		terminal.Plain.Of(fmt.Sprintf(" %4d of %d", t.taken, t.planned)),
 	}
-	if t.troubled > 0 {
-		l = append(l, terminal.Yellow.Of(fmt.Sprintf("  %d failing, %s", t.troubled, terminal.Number(t.requests, "request"))))
+	if t.failing > 0 {
+		l = append(l, terminal.Yellow.Of(fmt.Sprintf("  %d failing, %s", t.failing, terminal.Number(t.requests, "request"))))
 	}
 	return l
 }
 
-// bar shows how much of a whole there is.
+// bar returns a bar that shows a part of a whole.
 func bar(part, whole, width int, looks terminal.Style) terminal.Span {
 	full := 0
 	if whole > 0 {
@@ -133,18 +132,18 @@ func bar(part, whole, width int, looks terminal.Style) terminal.Span {
 	return looks.Of(strings.Repeat("█", full) + strings.Repeat("░", width-full))
 }
 
-// plainLine is the same for what is no terminal, in short.
-func (s standing) plainLine() terminal.Line {
-	return terminal.LineOf(fmt.Sprintf("  %4.1f s  %d accepted, %d delivered, %d retrying, %d waiting, %d failed",
+// plainLine returns a short line with the same numbers, for output that is not a terminal.
+func (s snapshot) plainLine() terminal.Line {
+	return terminal.LineOf(fmt.Sprintf("  %4.1f s  %d accepted, %d delivered, %d retrying, %d pending, %d failed",
 		s.elapsed.Seconds(), s.accepted(), s.counted[client.Delivered], s.retrying(),
 		s.counted[client.Pending]-s.retrying(), s.counted[client.Failed]))
 }
 
-// latencyWords says how long the timed webhooks took.
+// latencyWords describes the latencies of the timed webhooks.
 func latencyWords(took []time.Duration) string {
 	if len(took) == 0 {
-		return "POST → disk → receiver: nothing yet"
+		return "POST → disk → endpoint: nothing yet"
 	}
-	return fmt.Sprintf("POST → disk → receiver, where that answers at once: p50 %s   p95 %s   p99 %s",
+	return fmt.Sprintf("POST → disk → endpoint, if it responds at once: p50 %s   p95 %s   p99 %s",
 		terminal.Milliseconds(percentile(took, 50)), terminal.Milliseconds(percentile(took, 95)), terminal.Milliseconds(percentile(took, 99)))
 }

@@ -12,35 +12,35 @@ import (
 
 func TestPicture(t *testing.T) {
 	cast := endpoints(usualPace())
-	s := standing{
+	s := snapshot{
 		elapsed: 3100 * time.Millisecond, planned: 400, endpoints: []endpoint{cast[0], cast[3], cast[4]},
-		tallies: []tally{{planned: 300, accepted: 300, requests: 300, taken: 300}, {planned: 90, accepted: 80, requests: 121, taken: 34, troubled: 20}, {planned: 10, accepted: 8, requests: 12, troubled: 8}},
+		tallies: []tally{{planned: 300, accepted: 300, requests: 300, taken: 300}, {planned: 90, accepted: 80, requests: 121, taken: 34, failing: 20}, {planned: 10, accepted: 8, requests: 12, failing: 8}},
 		counted: map[string]int{client.Delivered: 334, client.Failed: 6, client.Pending: 48},
 		took:    []time.Duration{time.Millisecond, 2 * time.Millisecond, 40 * time.Millisecond},
 	}
-	const want = `  shop       answers at once              ████████████████████  300 of 300
-  warehouse  answers 503 twice, then 200  ███████░░░░░░░░░░░░░   34 of 90  20 failing, 121 requests
-  analytics  hangs: never answers         ░░░░░░░░░░░░░░░░░░░░    0 of 10  8 failing, 12 requests
+	const want = `  shop       responds at once             ████████████████████  300 of 300
+  warehouse  sends 503 twice, then 200    ███████░░░░░░░░░░░░░   34 of 90  20 failing, 121 requests
+  analytics  hangs: never responds        ░░░░░░░░░░░░░░░░░░░░    0 of 10  8 failing, 12 requests
 
   ██████████████████████████████████░░░░░░  340 of 400 settled  3.1 s
-  388 accepted   334 delivered   22 retrying   26 waiting   6 failed
-  POST → disk → receiver, where that answers at once: p50 2.0 ms   p95 40 ms   p99 40 ms
+  388 accepted   334 delivered   22 retrying   26 pending   6 failed
+  POST → disk → endpoint, if it responds at once: p50 2.0 ms   p95 40 ms   p99 40 ms
 `
 	if got := textOf(s.lines()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	const plainWant = "   3.1 s  388 accepted, 334 delivered, 22 retrying, 26 waiting, 6 failed\n"
+	const plainWant = "   3.1 s  388 accepted, 334 delivered, 22 retrying, 26 pending, 6 failed\n"
 	if got := textOf([]terminal.Line{s.plainLine()}); got != plainWant {
 		t.Errorf("got  %swant %s", got, plainWant)
 	}
 }
 
-// At each moment what waits is never less than nothing.
+// The number of waiting deliveries is never negative.
 func TestRetrying(t *testing.T) {
 	for _, test := range []struct {
-		reason                    string
-		troubled, failed, pending int
-		want                      int
+		reason                   string
+		failing, failed, pending int
+		want                     int
 	}{
 		{"at the beginning", 0, 0, 0, 0},
 		{"some failed, and wait for the next attempt", 5, 0, 9, 5},
@@ -48,7 +48,7 @@ func TestRetrying(t *testing.T) {
 		{"the database knows of more failures than the receivers", 1, 2, 9, 0},
 		{"the database has not heard yet that one was taken", 5, 0, 4, 4},
 	} {
-		s := standing{tallies: []tally{{troubled: test.troubled}}, counted: map[string]int{client.Failed: test.failed, client.Pending: test.pending}}
+		s := snapshot{tallies: []tally{{failing: test.failing}}, counted: map[string]int{client.Failed: test.failed, client.Pending: test.pending}}
 		if got := s.retrying(); got != test.want {
 			t.Errorf("%s: %d, want %d", test.reason, got, test.want)
 		}
@@ -62,19 +62,19 @@ func TestLedger(t *testing.T) {
 		return receiver.Arrival{At: begin.Add(time.Second), ID: id, Data: []byte(data), Verdict: receiver.Verified}
 	}
 	l.accept(publication{receiver: 0, data: sha256.Sum256([]byte("1")), at: begin, receipt: client.Receipt{EventID: "a", DeliveryID: "da"}})
-	if n := l.arrived(0, came("a", "1")); n != 1 {
+	if n := l.recordRequest(0, came("a", "1")); n != 1 {
 		t.Errorf("the first attempt has the number %d", n)
 	}
-	l.answered(0, came("a", "1"), 503)
-	l.answered(0, came("a", "1"), 0) // counts once
-	if tallies, _ := l.progress(func(int) bool { return true }); tallies[0] != (tally{accepted: 1, requests: 1, troubled: 1}) {
+	l.recordResponse(0, came("a", "1"), 503)
+	l.recordResponse(0, came("a", "1"), 0) // counts once
+	if tallies, _ := l.progress(func(int) bool { return true }); tallies[0] != (tally{accepted: 1, requests: 1, failing: 1}) {
 		t.Errorf("after a failure: %+v", tallies[0])
 	}
-	if n := l.arrived(0, came("a", "1")); n != 2 {
+	if n := l.recordRequest(0, came("a", "1")); n != 2 {
 		t.Errorf("the second attempt has the number %d", n)
 	}
-	l.answered(0, came("a", "1"), 204)
-	l.answered(0, came("a", "1"), 200) // a duplicate
+	l.recordResponse(0, came("a", "1"), 204)
+	l.recordResponse(0, came("a", "1"), 200) // a duplicate
 	tallies, took := l.progress(func(int) bool { return true })
 	if tallies[0] != (tally{accepted: 1, requests: 2, taken: 1}) || len(took) != 1 || took[0] != time.Second {
 		t.Errorf("after a success: %+v, took %v", tallies[0], took)
@@ -85,16 +85,16 @@ func TestLedger(t *testing.T) {
 
 	forged := came("a", "1")
 	forged.Verdict = receiver.Wrong
-	l.arrived(0, forged)
-	l.arrived(1, came("a", "2"))       // another endpoint, other data
-	l.arrived(1, came("nowhere", "3")) // never accepted
-	l.stray()
+	l.recordRequest(0, forged)
+	l.recordRequest(1, came("a", "2"))       // another endpoint, other data
+	l.recordRequest(1, came("nowhere", "3")) // never accepted
+	l.recordRedirect()
 	var a account
 	l.close(&a)
-	if a.unproven != 1 || a.strays != 1 || a.unknown != 1 || a.requests != 5 || len(a.entries) != 1 {
+	if a.unsigned != 1 || a.redirected != 1 || a.unknown != 1 || a.requests != 5 || len(a.entries) != 1 {
 		t.Errorf("got %+v", a)
 	}
-	if seen := a.entries[0].seen; !seen.altered || !seen.strayed || seen.taken != 2 || seen.requests != 3 {
+	if seen := a.entries[0].seen; !seen.altered || !seen.misdelivered || seen.taken != 2 || seen.requests != 3 {
 		t.Errorf("got %+v", seen)
 	}
 }

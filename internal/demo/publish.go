@@ -13,16 +13,15 @@ import (
 	"github.com/hookferry/hookferry/client"
 )
 
-// plannedEvent is an event that is to be sent to a receiver's subscription.
+// plannedEvent is an event to publish to an endpoint's subscription.
 type plannedEvent struct {
 	receiver  int
 	eventType string
 	data      json.RawMessage
 }
 
-// planEvents makes n events, the same every time, in a mixed order. Those of the
-// endpoints that come to no good go out first: they take the longest, and the
-// others are to be delivered while they hang.
+// planEvents makes n events in a mixed order, the same ones every time. Events for endpoints that
+// never succeed come first: they take the longest, and the others are delivered in the meantime.
 func planEvents(n int, endpoints []endpoint) []plannedEvent {
 	rng := rand.New(rand.NewPCG(1, 2))
 	m := &maker{rng: rng, now: time.Now().UTC().Truncate(time.Second)}
@@ -31,7 +30,7 @@ func planEvents(n int, endpoints []endpoint) []plannedEvent {
 		for range count {
 			eventType, data := m.event(endpoints[i])
 			p := plannedEvent{receiver: i, eventType: eventType, data: data}
-			if endpoints[i].ends == client.Failed {
+			if endpoints[i].finalStatus == client.Failed {
 				first = append(first, p)
 			} else {
 				mixed = append(mixed, p)
@@ -42,7 +41,7 @@ func planEvents(n int, endpoints []endpoint) []plannedEvent {
 	return append(first, mixed...)
 }
 
-// shareOut says how many of n events each endpoint gets.
+// shareOut divides n events between the endpoints.
 func shareOut(n int, endpoints []endpoint) []int {
 	counts := make([]int, len(endpoints))
 	counts[0] = n
@@ -57,11 +56,10 @@ func shareOut(n int, endpoints []endpoint) []int {
 	return counts
 }
 
-// senders is how many events are under way to the service at once.
+// senders is the number of concurrent requests to the service.
 const senders = 16
 
-// publish sends the events over the API, evenly spread over time. The first
-// error ends it.
+// publish publishes the events over the API, evenly spread over time, until the first error.
 func (d *demo) publish(ctx context.Context, plan []plannedEvent) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -9,21 +9,21 @@ import (
 	"github.com/hookferry/hookferry/client"
 )
 
-// refusals is what the service said to two requests that it must refuse; "" where
-// it took one.
+// refusals are the service's reasons for refusing two requests that it must refuse. "" means that
+// it accepted the request.
 type refusals struct {
-	target string // to call the address where clouds keep their credentials
-	gone   string // an event for the endpoint that answered 410
+	target string // a subscription to the address where clouds serve their credentials
+	gone   string // an event for the endpoint that responded with 410
 }
 
 const forbiddenTarget = "http://169.254.169.254/latest/meta-data/"
 
 func (r refusals) faults() (faults []string) {
 	if r.target == "" {
-		faults = append(faults, "a subscription that calls "+forbiddenTarget+" was taken")
+		faults = append(faults, "a subscription with the target "+forbiddenTarget+" was accepted")
 	}
 	if r.gone == "" {
-		faults = append(faults, "an event was taken for an endpoint that had answered 410")
+		faults = append(faults, "an event was accepted for an endpoint that had responded with 410")
 	}
 	return faults
 }
@@ -34,7 +34,7 @@ func (d *demo) tryRefusals(ctx context.Context) error {
 	if d.refusals.target, err = refusal(err, http.StatusUnprocessableEntity); err != nil {
 		return fmt.Errorf("try a forbidden target: %w", err)
 	}
-	last := d.receivers[len(d.receivers)-1] // the one that is gone
+	last := d.receivers[len(d.receivers)-1] // the endpoint that is gone
 	_, err = d.client.Publish(ctx, last.subscription, client.Event{Type: "order.created"})
 	if d.refusals.gone, err = refusal(err, http.StatusConflict); err != nil {
 		return fmt.Errorf("publish for the endpoint that is gone: %w", err)
@@ -42,8 +42,7 @@ func (d *demo) tryRefusals(ctx context.Context) error {
 	return nil
 }
 
-// refusal is what the service said where it refused with that status. Any other
-// error is returned.
+// refusal returns the reason if the service refused with this status. It returns any other error.
 func refusal(err error, status int) (string, error) {
 	problem, ok := errors.AsType[*client.Problem](err)
 	switch {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// service is a service that runs on a database of its own.
+// service is a running service with its own database.
 type service struct {
 	Service
 	log   *os.File
@@ -17,8 +17,8 @@ type service struct {
 	ended chan error
 }
 
-// settings are the settings that the demonstration changes: its retries would
-// take half an hour otherwise.
+// settings returns the settings of the demo. With the defaults, its retries would take half an
+// hour.
 func settings(p pace) []string {
 	schedule := make([]string, len(p.retries))
 	for i, d := range p.retries {
@@ -34,25 +34,25 @@ func settings(p pace) []string {
 	}
 }
 
-// startService starts the service. It calls fail if the service ends by itself.
+// startService starts the service. It calls fail if the service stops by itself.
 func startService(ctx context.Context, o Options, dir string, p pace, fail context.CancelCauseFunc) (*service, error) {
 	s := &service{ended: make(chan error, 1)}
 	var err error
 	if s.log, err = os.Create(filepath.Join(dir, "service.log")); err != nil {
-		return nil, fmt.Errorf("make the service's log: %w", err)
+		return nil, fmt.Errorf("create the service's log: %w", err)
 	}
 	if s.Service, err = o.Start(ctx, settings(p), dir, s.log); err != nil {
 		s.log.Close()
 		return nil, err
 	}
-	// It outlives ctx, so that it stops in order.
+	// It outlives ctx, so that the service stops in order.
 	running, end := context.WithCancel(context.WithoutCancel(ctx))
 	s.end = end
 	go func() {
 		err := s.Run(running)
 		if running.Err() == nil {
-			fail(fmt.Errorf("the service ended by itself: %v", err))
-			err = nil // it is told
+			fail(fmt.Errorf("the service stopped by itself: %v", err))
+			err = nil // already reported
 		}
 		s.ended <- err
 	}()
@@ -62,7 +62,7 @@ func startService(ctx context.Context, o Options, dir string, p pace, fail conte
 func (s *service) url() string   { return "http://" + s.Addr() }
 func (s *service) admin() string { return "http://" + s.AdminAddr() }
 
-// stop ends the service and waits until it has.
+// stop stops the service and waits until it has stopped.
 func (s *service) stop() error {
 	s.end()
 	select {

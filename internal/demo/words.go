@@ -8,38 +8,38 @@ import (
 	"github.com/hookferry/hookferry/internal/terminal"
 )
 
-// introduction says what there is, before anything happens.
+// introduction describes the demo before it starts.
 func (d *demo) introduction() []terminal.Line {
 	lines := []terminal.Line{
 		{terminal.Bold.Of("Hookferry " + d.Release), terminal.Plain.Of(": the real service, on a temporary database in " + terminal.Clean(d.dir))},
-		terminal.LineOf(fmt.Sprintf("It takes %d events over its HTTP API and brings them to %d endpoints on this machine.", d.pace.events, len(d.receivers))),
+		terminal.LineOf(fmt.Sprintf("It accepts %d events over its HTTP API and delivers them to %d endpoints on this machine.", d.pace.events, len(d.receivers))),
 		nil,
 	}
-	if d.screen.IsTerminal() { // else the picture would say it again
+	if d.screen.IsTerminal() { // the picture contains these lines
 		return lines
 	}
 	for _, r := range d.receivers {
-		lines = append(lines, terminal.Line{terminal.Bold.Of(fmt.Sprintf("  %-10s", r.name)), terminal.Plain.Of(" " + r.manner)})
+		lines = append(lines, terminal.Line{terminal.Bold.Of(fmt.Sprintf("  %-10s", r.name)), terminal.Plain.Of(" " + r.behaviour)})
 	}
 	return append(lines, nil)
 }
 
-// report is the end: what happened at each endpoint, and the account.
+// report describes what happened at each endpoint, and adds up the numbers.
 func (d *demo) report(a account, faults []string) []terminal.Line {
 	lines := []terminal.Line{nil, {terminal.Bold.Of("What happened")}}
 	for i, e := range a.endpoints {
 		lines = append(lines, terminal.Line{terminal.Bold.Of(fmt.Sprintf("  %-10s ", e.name)), terminal.Plain.Of(terminal.Clean(a.describe(i)))})
-		if e.moral != nil {
-			if moral := e.moral(a); moral != "" {
-				lines = append(lines, terminal.Line{terminal.Faint.Of(strings.Repeat(" ", 13) + terminal.Clean(moral))})
+		if e.lesson != nil {
+			if lesson := e.lesson(a); lesson != "" {
+				lines = append(lines, terminal.Line{terminal.Faint.Of(strings.Repeat(" ", 13) + terminal.Clean(lesson))})
 			}
 		}
 	}
 	if a.refusals.target != "" {
 		why, _, _ := strings.Cut(a.refusals.target, ";")
-		lines = append(lines, nil, terminal.LineOf("A subscription that calls "+forbiddenTarget+" was refused:"), terminal.LineOf("  "+terminal.Clean(why)))
+		lines = append(lines, nil, terminal.LineOf("A subscription with the target "+forbiddenTarget+" was refused:"), terminal.LineOf("  "+terminal.Clean(why)))
 	}
-	if !d.screen.IsTerminal() { // else the picture still shows it
+	if !d.screen.IsTerminal() { // the picture shows the latency
 		lines = append(lines, nil, terminal.LineOf("Latency, "+latencyWords(a.took)))
 	}
 	return append(append(lines, nil), a.lines(faults)...)
@@ -56,12 +56,12 @@ func (a account) describe(index int) string {
 	return g.words()
 }
 
-// group is the deliveries of one endpoint.
+// group counts the deliveries of one endpoint.
 type group struct {
 	n            int
 	byStatus     map[string]int
-	fewest, most int    // attempts
-	reason       string // why an attempt failed; the last one seen
+	fewest, most int    // numbers of attempts
+	reason       string // why the last failed attempt failed
 }
 
 func (g *group) add(d client.Delivery) {
@@ -85,15 +85,15 @@ func (g *group) words() string {
 	case g.n == 0:
 		return "no events"
 	case g.byStatus[client.Delivered] == g.n && g.most == 1:
-		return events + ", all delivered at the first attempt"
+		return events + ", all delivered on the first attempt"
 	case g.byStatus[client.Delivered] == g.n:
-		return fmt.Sprintf("%s, all delivered, at attempt %s; those before failed: %s", events, g.tries(), g.reason)
+		return fmt.Sprintf("%s, all delivered on attempt %s; earlier attempts failed: %s", events, g.tries(), g.reason)
 	case g.byStatus[client.Failed] == g.n && g.most == 1:
 		return fmt.Sprintf("%s, failed at once: %s", events, g.reason)
 	case g.byStatus[client.Failed] == g.n:
-		return fmt.Sprintf("%s, each tried %s times, then failed: %s", events, g.tries(), g.reason)
+		return fmt.Sprintf("%s, all failed after %s attempts: %s", events, g.tries(), g.reason)
 	}
-	return fmt.Sprintf("%s: %s; attempts: %s; trouble: %s", events, sum(g.byStatus, ", "), g.tries(), g.reason)
+	return fmt.Sprintf("%s: %s; attempts: %s; last failure: %s", events, sum(g.byStatus, ", "), g.tries(), g.reason)
 }
 
 func (g *group) tries() string {
@@ -103,7 +103,7 @@ func (g *group) tries() string {
 	return fmt.Sprintf("%d to %d", g.fewest, g.most)
 }
 
-// sum names the counts: "3 delivered, 1 failed".
+// sum lists the counts: "3 delivered, 1 failed".
 func sum(byStatus map[string]int, separator string) string {
 	var parts []string
 	for _, status := range statuses {
@@ -114,18 +114,18 @@ func sum(byStatus map[string]int, separator string) string {
 	return strings.Join(parts, separator)
 }
 
-// lines is the account itself.
+// lines returns the tally itself.
 func (a account) lines(faults []string) []terminal.Line {
-	told := a.told()
+	reportedCounts := a.reportedCounts()
 	lines := []terminal.Line{
-		{terminal.Bold.Of("The account")},
+		{terminal.Bold.Of("The tally")},
 		terminal.LineOf(fmt.Sprintf("  %d accepted = %d delivered + %d failed + %d pending + %d cancelled",
-			len(a.entries), told[client.Delivered], told[client.Failed], told[client.Pending], told[client.Cancelled])),
+			len(a.entries), reportedCounts[client.Delivered], reportedCounts[client.Failed], reportedCounts[client.Pending], reportedCounts[client.Cancelled])),
 	}
 	good := []string{
-		"it balances: every event was asked for by its id, and the database counts the same",
-		fmt.Sprintf("nothing is lost: each of the %d delivered was taken by its receiver, byte for byte as it was sent", told[client.Delivered]),
-		fmt.Sprintf("%s carried a signature, and every one was right", terminal.Number(a.requests, "request")),
+		"it adds up: the API reports the same statuses as the database, for every event",
+		fmt.Sprintf("nothing is lost: all %d delivered events arrived at their endpoints unchanged, byte for byte", reportedCounts[client.Delivered]),
+		fmt.Sprintf("%s arrived, each with a valid signature", terminal.Number(a.requests, "request")),
 	}
 	if len(faults) > 0 {
 		good = nil
@@ -134,8 +134,8 @@ func (a account) lines(faults []string) []terminal.Line {
 		lines = append(lines, terminal.Line{terminal.Green.Of("  ✓ "), terminal.Plain.Of(text)})
 	}
 	lines = append(lines, a.duplicateLine())
-	if n := told[client.Pending]; n > 0 {
-		lines = append(lines, terminal.Line{terminal.Yellow.Of("  ! "), terminal.Plain.Of(terminal.Number(n, "event") + " still waiting: this machine was too slow to see the end")})
+	if n := reportedCounts[client.Pending]; n > 0 {
+		lines = append(lines, terminal.Line{terminal.Yellow.Of("  ! "), terminal.Plain.Of(terminal.Number(n, "event") + " still pending: this machine was too slow to finish in time")})
 	}
 	for _, text := range faults {
 		lines = append(lines, terminal.Line{terminal.Red.Of("  ✗ "), terminal.Plain.Of(terminal.Clean(text))})
@@ -145,7 +145,7 @@ func (a account) lines(faults []string) []terminal.Line {
 
 func (a account) duplicateLine() terminal.Line {
 	if n := a.duplicates(); n > 0 {
-		return terminal.Line{terminal.Yellow.Of("  ! "), terminal.Plain.Of(terminal.Number(n, "event") + " came again after being taken; webhook-id tells a receiver so")}
+		return terminal.Line{terminal.Yellow.Of("  ! "), terminal.Plain.Of(terminal.Number(n, "event") + " arrived again after being accepted, which an endpoint recognizes by the webhook-id")}
 	}
-	return terminal.Line{terminal.Green.Of("  ✓ "), terminal.Plain.Of("nothing came twice")}
+	return terminal.Line{terminal.Green.Of("  ✓ "), terminal.Plain.Of("nothing arrived twice")}
 }

@@ -11,29 +11,29 @@ import (
 const (
 	// summaryInterval is how often a node logs how many attempts it made, if it made any.
 	summaryInterval = time.Minute
-	// linesOfOne and linesOfAll bound the lines about attempts in each such interval, of one
-	// subscription and of all: a dead endpoint with a long backlog would fill a disk. Each attempt is
-	// on record in the database, whether it is logged or not.
+	// linesOfOne and linesOfAll limit the lines about attempts in each such interval, for one
+	// subscription and for all, because a dead endpoint with a long backlog would fill a disk. The
+	// database has a record of each attempt, whether it is logged or not.
 	linesOfOne = 10
 	linesOfAll = 300
-	// forgetAfter is how long an endpoint is remembered as failing that nothing is sent to.
+	// forgetAfter is how long after its last attempt an endpoint is remembered as failing.
 	forgetAfter = time.Hour
 )
 
-// attemptLog decides which attempts are logged when not all are: failures, and the first success
-// after them, as many as the bounds allow. It counts all of them.
+// attemptLog decides which attempts are logged if not all are: failures and the first success
+// after them, within the limits. It counts all attempts.
 type attemptLog struct {
 	attempts, failed, delivered, deliveriesFailed atomic.Int64 // since the last summary
 
-	failing atomic.Int64 // len(endpoints): a success looks for its own only if there are any
+	failing atomic.Int64 // len(endpoints), so that a success need not lock mu if there are none
 
 	mu        sync.Mutex
-	endpoints map[event.ID]*endpointLog // those that fail, or failed since the last summary
+	endpoints map[event.ID]*endpointLog // those that fail or have failed since the last summary
 	lines     int                       // since the last summary
 	omitted   int
 }
 
-// endpointLog is what is remembered of a subscription's endpoint.
+// endpointLog is what is remembered about one subscription's endpoint.
 type endpointLog struct {
 	failures int       // since its last success
 	since    time.Time // the first of them
@@ -42,17 +42,17 @@ type endpointLog struct {
 	omitted  int // since its last line
 }
 
-// verdict says what is to be logged of an attempt.
+// verdict says what to log about an attempt.
 type verdict struct {
 	line      bool
-	omitted   int           // lines about this subscription that were left out before
-	recovered int           // failed attempts before this success
-	after     time.Duration // from the first of them
+	omitted   int           // how many lines about this subscription were omitted before
+	recovered int           // how many attempts failed before this success
+	after     time.Duration // since the first of them
 }
 
 func newAttemptLog() *attemptLog { return &attemptLog{endpoints: map[event.ID]*endpointLog{}} }
 
-// note counts an attempt. Its verdict is not heeded if all attempts are logged.
+// note counts an attempt. If all attempts are logged, the caller ignores the verdict.
 func (l *attemptLog) note(s event.Settlement, now time.Time) verdict {
 	success := s.Attempt.Outcome.Success()
 	l.attempts.Add(1)
@@ -97,7 +97,7 @@ func (l *attemptLog) failure(e *endpointLog, id event.ID, now time.Time) verdict
 	return l.allow(e)
 }
 
-// allow keeps to the bounds.
+// allow decides whether a line is within the limits.
 func (l *attemptLog) allow(e *endpointLog) (v verdict) {
 	if e.lines >= linesOfOne || l.lines >= linesOfAll {
 		e.omitted++
@@ -111,15 +111,15 @@ func (l *attemptLog) allow(e *endpointLog) (v verdict) {
 	return v
 }
 
-// attemptCounts are a summary.
+// attemptCounts is the content of a summary.
 type attemptCounts struct {
 	attempts, failed            int64
 	delivered, deliveriesFailed int64
-	omitted                     int // lines
+	omitted                     int // log lines
 	failingEndpoints            int
 }
 
-// summary returns the counts since the last one, and starts again from zero.
+// summary returns the counts since the last summary and resets them.
 func (l *attemptLog) summary(now time.Time) attemptCounts {
 	c := attemptCounts{
 		attempts: l.attempts.Swap(0), failed: l.failed.Swap(0),

@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// lines are what was logged, by message.
+// lines are log lines by message.
 func lines(t *testing.T, log *bytes.Buffer) map[string][]map[string]any {
 	t.Helper()
 	all := map[string][]map[string]any{}
@@ -27,7 +27,7 @@ func lines(t *testing.T, log *bytes.Buffer) map[string][]map[string]any {
 	return all
 }
 
-// logInto gives the rig a log.
+// logInto makes the rig log into lines.
 func (r *rig) logInto(log *bytes.Buffer) { r.o.Log = slog.New(slog.NewJSONHandler(log, nil)) }
 
 // sum adds up a number over lines.
@@ -45,7 +45,7 @@ func TestWhichAttemptsAreLogged(t *testing.T) {
 		all    bool
 		status int
 		events int
-		want   int // lines about attempts
+		want   int // how many lines about attempts
 	}{
 		{"success, by default", false, 200, 100, 0},
 		{"success, all", true, 200, 100, 100},
@@ -80,7 +80,7 @@ func TestWhichAttemptsAreLogged(t *testing.T) {
 	}
 }
 
-// TestSummaries: one a minute, and none of a minute in which nothing happened.
+// TestSummaries checks that there is one summary a minute, and none for a minute without attempts.
 func TestSummaries(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		var log bytes.Buffer
@@ -102,7 +102,8 @@ func TestSummaries(t *testing.T) {
 	})
 }
 
-// TestAnEndpointThatComesBack: one line says so, and how long it was; what was left out is counted.
+// TestAnEndpointThatComesBack checks that one line says so and for how long the endpoint failed,
+// and that omitted lines are counted.
 func TestAnEndpointThatComesBack(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		var log bytes.Buffer
@@ -141,8 +142,8 @@ func TestAnEndpointThatComesBack(t *testing.T) {
 	})
 }
 
-// TestTheLogIsBounded: neither many endpoints nor one that fails every other time gets round the bounds,
-// and endpoints are not remembered for ever.
+// TestTheLogIsBounded checks that neither many endpoints nor one that fails every other time
+// exceed the limits, and that endpoints are forgotten.
 func TestTheLogIsBounded(t *testing.T) {
 	settled := func(sub event.ID, code event.Code) (s event.Settlement) {
 		s.Delivery.SubscriptionID = sub

@@ -10,14 +10,14 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// hint is what other nodes were told of a subscription, and when.
+// hint is what other nodes were told about a subscription, and when.
 type hint struct {
 	of event.ID
 	is bool
 	at time.Time
 }
 
-// hints keeps what a dispatcher tells other nodes.
+// hints collects what a dispatcher tells other nodes.
 type hints struct {
 	mu  sync.Mutex
 	all []hint
@@ -35,8 +35,8 @@ func (h *hints) of(subscription event.ID) []hint {
 	return slices.DeleteFunc(slices.Clone(h.all), func(one hint) bool { return one.of != subscription })
 }
 
-// As long as more waits in the store than a node that keeps up has capacity for, other nodes
-// are told so, often enough that none forgets it; and at the end, that it is over.
+// While more waits in the store than a worker that keeps up has capacity for, other nodes are told
+// so, often enough that no hint expires. At the end they are told that it is over.
 func TestOthersAreToldThatThisNodeIsBehind(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		h := &hints{}
@@ -73,7 +73,7 @@ func TestOthersAreToldThatThisNodeIsBehind(t *testing.T) {
 	})
 }
 
-// Endpoints that do not keep up slow down nobody's publishers, however much waits for them.
+// Endpoints that do not keep up slow no publisher down, however large their backlog is.
 func TestOthersAreNotToldOfSlowEndpoints(t *testing.T) {
 	for name, test := range map[string]struct {
 		endpoint func(context.Context, event.Subscription, event.Claimed) event.Outcome
@@ -100,7 +100,7 @@ func TestOthersAreNotToldOfSlowEndpoints(t *testing.T) {
 					r.due(bad, 0)
 				}
 				r.run()
-				for range 1000 { // as many as it takes at once, all the time
+				for range 1000 { // the maximum, all the time
 					r.due(fast, 0)
 					r.d.Wake()
 					r.wait(5 * time.Millisecond)
@@ -115,9 +115,9 @@ func TestOthersAreNotToldOfSlowEndpoints(t *testing.T) {
 	}
 }
 
-// A node whose lane fills up though its endpoint keeps up takes over nothing for a moment,
-// so that a node with less to do can. One whose endpoint is slow, or whose lane is filled
-// from the store, takes what it has capacity for: others are not to wait behind it.
+// If a lane fills up although its endpoint keeps up, the node accepts nothing from other nodes for
+// a moment, so that a node with less to do can. If the endpoint is slow, or the lane is filled
+// from the store, the node accepts what it has capacity for: others must not wait behind it.
 func TestCapacityWhileThisMachineIsTheLimit(t *testing.T) {
 	for _, row := range []struct {
 		why  string
@@ -135,7 +135,7 @@ func TestCapacityWhileThisMachineIsTheLimit(t *testing.T) {
 			r.endpoint = answers(200, row.took)
 			r.run()
 			sub := r.subscribe()
-			for range 100 { // so that its throughput is known
+			for range 100 { // so that the throughput is known
 				r.passedOn(sub)
 				r.wait(5 * time.Millisecond)
 			}

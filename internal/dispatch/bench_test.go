@@ -9,8 +9,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// instant is a store, a set of subscriptions, an endpoint and an observer that take no
-// time, so that what is left is the dispatcher's own.
+// instant is a store, a set of subscriptions, an endpoint and an observer that take no time, so
+// that only the dispatcher is measured.
 type instant struct{ recorded chan int }
 
 func (instant) Claim(context.Context, event.ClaimRequest) (c event.Claim, err error) { return c, nil }
@@ -24,11 +24,11 @@ func (instant) Renew(context.Context, []event.LeaseKey, time.Time) (lost []event
 	return nil, nil
 }
 
-func (instant) Release(context.Context, []event.LeaseKey) error     { return nil }
-func (instant) Unpark(context.Context, time.Time, int) (int, error) { return 0, nil }
-func (instant) Rescue(context.Context, time.Time) (n int, e error)  { return 0, nil }
-func (instant) InFlight(int)                                        {}
-func (instant) Attempt(event.Settlement)                            {}
+func (instant) Release(context.Context, []event.LeaseKey) error               { return nil }
+func (instant) Unpark(context.Context, time.Time, int) (int, error)           { return 0, nil }
+func (instant) Rescue(context.Context, time.Time, time.Time) (n int, e error) { return 0, nil }
+func (instant) InFlight(int)                                                  {}
+func (instant) Attempt(event.Settlement)                                      {}
 
 func (instant) Subscription(_ context.Context, id event.ID) (event.Subscription, error) {
 	return event.Subscription{ID: id, Active: true}, nil
@@ -38,7 +38,7 @@ func (instant) Send(context.Context, event.Subscription, event.Claimed) event.Ou
 	return event.Outcome{StatusCode: 200}
 }
 
-// BenchmarkDelivery is one delivery from its reservation to its record. As many are under
+// BenchmarkDelivery measures one delivery from its reservation to its record. As many are under
 // way as one lane lets ingest reserve.
 func BenchmarkDelivery(b *testing.B) {
 	const batch = 128

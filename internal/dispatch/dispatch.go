@@ -1,14 +1,14 @@
 // Package dispatch is station 3: it delivers events to their endpoints.
 //
 // A delivery arrives in one of three ways. Ingest hands over what it has just stored; a node
-// that only accepts events passes it on (both in handoff.go); or Run claims what is due in the
-// store: retries, overflow, and what was leased to a dead node. In each case it is queued in
+// that only accepts events passes it on (both in handoff.go); or Run claims it because it is due
+// in the store: a retry, an overflow, or a delivery of a dead node. In each case it is queued in
 // the lane of its subscription (lanes.go) until its turn, is attempted once (deliver, below),
-// and its outcome is recorded (record.go). A retry is the same row becoming due again, which
-// Run claims as any other.
+// and its outcome is recorded (record.go). For a retry, the same row becomes due again, and Run
+// claims it like any other.
 //
-// Read Run first, then deliver. Leases are kept alive in lease.go. Which attempts are logged is
-// decided in attemptlog.go.
+// Start with Run, then read deliver. lease.go renews leases, pressure.go slows publishers down,
+// health.go keeps track of failing endpoints, and attemptlog.go decides which attempts are logged.
 package dispatch
 
 import (
@@ -23,81 +23,80 @@ import (
 	"github.com/hookferry/hookferry/internal/faultpoint"
 )
 
-// Store is what the dispatcher needs of the store; package store says what each
+// Store is the part of the store that the dispatcher uses; package store says what each
 // method promises.
 type Store interface {
 	Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error)
 	Record(ctx context.Context, settlements []event.Settlement) error
 	Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error)
 	Release(ctx context.Context, leases []event.LeaseKey) error
-	Rescue(ctx context.Context, now time.Time) (int, error)
+	Rescue(ctx context.Context, from, now time.Time) (int, error)
 	Unpark(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
-// Subscriptions finds a delivery's subscription as it is now.
+// Subscriptions returns the present state of a delivery's subscription.
 type Subscriptions interface {
 	Subscription(ctx context.Context, id event.ID) (event.Subscription, error)
 }
 
-// Sender makes one attempt. It never fails: what goes wrong is the outcome.
+// Sender makes one attempt. It returns no error: what goes wrong is in the outcome.
 type Sender interface {
 	Send(ctx context.Context, sub event.Subscription, c event.Claimed) event.Outcome
 }
 
-// RateLimiter shares the rates of subscriptions with other nodes.
+// RateLimiter applies the rate limits of subscriptions across all nodes.
 type RateLimiter interface {
-	// Take asks whether one more attempt may start now at a rate of one in each
-	// interval. If not, it says how long to wait before the next try. It is quick, or
-	// lets the attempt start.
+	// Take takes the right to start one attempt, of which there is one in each interval. If
+	// there is none, it returns how long to wait before trying again. It does not block for
+	// long: if the limiter is slow, the attempt may start.
 	Take(ctx context.Context, subscription event.ID, interval time.Duration) (wait time.Duration)
 }
 
-// Observer is told of each attempt that was made.
+// Observer counts attempts.
 type Observer interface {
 	InFlight(delta int)
 	Attempt(s event.Settlement)
 }
 
-// Options are what a dispatcher is made of.
+// Options configure a dispatcher.
 type Options struct {
-	Node          string // names this node's leases; no other process may have it, not even an earlier one
+	Node          string // the owner of this node's leases; must be unique among all processes, including earlier ones
 	Store         Store
 	Subscriptions Subscriptions
 	Sender        Sender
-	RateLimiter   RateLimiter // nil: each node keeps to the rates by itself
+	RateLimiter   RateLimiter // nil: each node applies rate limits on its own
 	Observer      Observer
-	// Behind tells the nodes that only take events in whether this one is behind with a
-	// subscription, see pressure.go. It must not block; nil: there are none.
+	// Behind tells API nodes whether this node is behind with a subscription, see pressure.go.
+	// It must not block. nil means that there are no such nodes.
 	Behind func(subscription event.ID, is bool)
 	Log    *slog.Logger
-	// LogAllAttempts logs each attempt, and not failures alone.
+	// LogAllAttempts logs each attempt, not only failures.
 	LogAllAttempts bool
 	Policy         event.RetryPolicy
 	Limits         Limits
-	Lease          time.Duration // how long a lease is; it is renewed when less than two thirds are left
-	Grace          time.Duration // how long Run waits, once it is to stop, for attempts under way
-	// Gather is how long the outcome of an attempt may wait for others before it is recorded:
-	// nobody waits for a record, and a commit costs the same for one and for many. A process
-	// that dies meanwhile makes those attempts again.
+	Lease          time.Duration // how long a lease lasts; it is renewed when less than two thirds are left
+	Grace          time.Duration // how long Run waits for attempts under way before it stops
+	// Gather is how long the outcome of an attempt may wait for others before it is recorded.
+	// Nothing waits for the record, and a commit costs the same for one outcome as for many. If
+	// the process dies meanwhile, the attempts are made again.
 	Gather time.Duration
 	// Jitter and Starting are for a simulation that replays a run. Jitter returns the
 	// random part of a retry's delay; nil means the runtime's generator. Starting is the
-	// first call that the goroutine of a delivery makes, and tells the simulation which
-	// goroutine that is; nil means no call.
+	// first call in the goroutine of a delivery, and tells the simulation which goroutine
+	// that is; nil means no call.
 	Jitter   func() float64
 	Starting func(d event.Delivery)
 }
 
 const (
 	maxClaim     = 256             // deliveries in one claim
-	pollInterval = 1 * time.Second // claims at least so often: the store is the truth, wake-ups are hints
-	// rescueInterval is the time between two looks for leases that ran out, so a dead
+	pollInterval = 1 * time.Second // the longest time between two claims; wake-ups are only hints and may be lost
+	// rescueInterval is the time between two searches for leases that ran out, so a dead
 	// node's work waits at most this much longer than its lease.
 	rescueInterval = 2 * time.Second
 )
 
-// Dispatcher delivers events to their endpoints. Its methods may be called from
-// many goroutines at once.
+// Dispatcher delivers events to their endpoints. It is safe for concurrent use.
 type Dispatcher struct {
 	o    Options
 	wake chan struct{} // a hint to Run that a claim would find something
@@ -106,25 +105,26 @@ type Dispatcher struct {
 	lanes        *lanes
 	leases       leaseList
 	inFlight     int
-	idleWorkers  []chan *work           // the most recently used last
-	stopping     bool                   // no reservations, no claims, no further attempts
-	waiters      int                    // requests that wait for capacity
+	idleWorkers  []chan *work           // idle goroutines, most recently used last
+	stopping     bool                   // accept no reservations, make no claims, start no attempts
+	waiters      int                    // how many requests wait for capacity
 	noneInFlight chan struct{}          // closed when stopping and nothing is in flight
-	resume       *time.Timer            // starts lanes that their rate limits delay
+	resume       *time.Timer            // starts deliveries of lanes that were delayed by a rate limit or a refusal
 	shortWarned  time.Time              // when it last warned that the machine lacks descriptors; see short.go
-	sealedUntil  map[event.ID]time.Time // when a subscription is claimed again; see sealed.go
+	sealedUntil  map[event.ID]time.Time // when a subscription may be claimed again; see sealed.go
 
 	attemptLog *attemptLog
 
-	claims  int             // made so far; used by Run alone
-	failing map[string]bool // what the store failed to do when Run last tried; used by Run alone
+	claims    int             // how many claims were made; only Run uses it
+	leaseScan leaseScan       // only Run uses it
+	failing   map[string]bool // the calls of the store that failed when last tried; only Run uses it
 
-	attempts context.Context // of all attempts; ended when the grace is over
+	attempts context.Context // of all attempts; ended when the grace period is over
 	abort    context.CancelFunc
 	recorder *recorder
 }
 
-// New makes a dispatcher. Nothing moves until Run.
+// New returns a dispatcher. It delivers nothing before Run.
 func New(o Options) *Dispatcher {
 	if o.Jitter == nil {
 		o.Jitter = rand.Float64
@@ -142,9 +142,9 @@ func New(o Options) *Dispatcher {
 	return d
 }
 
-// Run claims what is due and keeps the leases alive until ctx ends. Then it stops
-// claiming, lets the attempts under way end, records them and releases the rest.
-// It returns nil when that was done within the grace.
+// Run claims due deliveries and renews leases until ctx ends. Then it stops claiming, waits
+// for the attempts under way, records them and releases the other deliveries. It returns nil
+// if that is done within the grace period.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	recorded := make(chan struct{})
 	go func() { defer close(recorded); d.recorder.run() }()
@@ -157,9 +157,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	return err
 }
 
-// loop tends leases, rescues, unparks and claims, each when it is time, until ctx ends. If it is
-// time for several, they come in this order. The order is decided here and not by select, which would
-// choose at random: a simulation could not be replayed.
+// loop tends leases, rescues, unparks and claims, each at its time, until ctx ends. If several are
+// due, they run in this order. It does not use select for that, which would choose at random, so
+// that a simulation can be replayed.
 func (d *Dispatcher) loop(ctx context.Context) {
 	now := time.Now()
 	tendAt, rescueAt, unparkAt := now.Add(d.o.Lease/3), now.Add(rescueInterval), now.Add(unparkInterval)
@@ -196,8 +196,8 @@ func (d *Dispatcher) loop(ctx context.Context) {
 }
 
 // claim claims one batch of due deliveries and puts them into the lanes. It returns how long
-// to wait before the next batch. It claims one batch at a time, so that a long backlog never
-// keeps Run from tending the leases.
+// to wait before the next batch. It claims only one batch, so that a long backlog never keeps
+// Run from renewing leases.
 func (d *Dispatcher) claim(ctx context.Context) time.Duration {
 	wait, err := d.claimOnce(ctx)
 	d.noteStore(ctx, "could not claim due deliveries; trying again", err)
@@ -207,10 +207,10 @@ func (d *Dispatcher) claim(ctx context.Context) time.Duration {
 func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err error) {
 	now := time.Now()
 	d.mu.Lock()
-	// This claim is for all hints so far. Several are given under one lock, and taking them
-	// under the lock, too, makes one claim of them however goroutines are scheduled.
+	// This claim serves all hints so far. Hints are given under the lock, so taking them under
+	// the lock makes one claim of several, however goroutines are scheduled.
 	d.takeHint()
-	d.startReady(now) // so that the capacity is the same whether the resume timer was first or not
+	d.startReady(now) // so that the capacity does not depend on whether the resume timer was first
 	total, one, capacityOf := d.lanes.capacity()
 	d.lanes.overflowed = total <= 0
 	d.excludeSealed(capacityOf, now)
@@ -222,7 +222,7 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 		Owner: d.nextOwner(), Now: now, Until: now.Add(d.o.Lease),
 		Limit: min(total, maxClaim), Capacity: one, CapacityOf: capacityOf, Bytes: d.o.Limits.BufferedBytes / 4,
 	}
-	// The claim goes on if ctx ends: otherwise leases could be committed that no node releases.
+	// The claim continues if ctx ends. Otherwise leases could be committed that no node releases.
 	claim, err := d.o.Store.Claim(context.WithoutCancel(ctx), r)
 	if err != nil {
 		return pollInterval, err
@@ -242,7 +242,7 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 	}
 	d.mu.Unlock()
 	if claim.More && isFull && admitted == len(claim.Deliveries) {
-		return 0, nil // the limits of one claim left the rest; the lanes are not full
+		return 0, nil // more are due, and the lanes are not full
 	}
 	if claim.Parked >= event.MaxParked {
 		return parkPause, nil // there is more to park
@@ -281,8 +281,8 @@ func (d *Dispatcher) resumeThrottled() {
 	d.startReady(time.Now())
 }
 
-// maxIdleWorkers is how many idle goroutines are kept. A new one for each delivery would take
-// 2 % of its CPU time, most of that to grow its stack.
+// maxIdleWorkers is how many idle goroutines are kept. A new goroutine for each delivery would
+// take 2 % of the delivery's CPU time, mostly to grow its stack.
 const maxIdleWorkers = 128
 
 // runWorker delivers w and whatever is ready next, until it is idle and maxIdleWorkers others are.
@@ -299,11 +299,11 @@ func (d *Dispatcher) runWorker(w *work) {
 		if !kept {
 			return
 		}
-		w = <-next // nil when it is closed by stop
+		w = <-next // nil when stop has closed it
 	}
 }
 
-// drain delivers w and then one delivery after the other, until none is ready.
+// drain delivers w and then one delivery after another until none is ready.
 func (d *Dispatcher) drain(w *work) {
 	d.o.Observer.InFlight(1)
 	defer d.o.Observer.InFlight(-1)
@@ -325,8 +325,8 @@ func (d *Dispatcher) drain(w *work) {
 	}
 }
 
-// rateLimitDelay asks the rate limiter that nodes share whether w may start, and returns how
-// long w has to wait. The lane keeps to the rate of this node alone.
+// rateLimitDelay asks the shared rate limiter whether w may start, and returns how long w has
+// to wait. The lane itself limits only the rate of this node.
 func (d *Dispatcher) rateLimitDelay(w *work) time.Duration {
 	if d.o.RateLimiter == nil || w.interval == 0 {
 		return 0
@@ -334,7 +334,7 @@ func (d *Dispatcher) rateLimitDelay(w *work) time.Duration {
 	return d.o.RateLimiter.Take(d.attempts, w.claimed.Delivery.SubscriptionID, w.interval)
 }
 
-// deliver makes one attempt and has its outcome recorded.
+// deliver makes one attempt and queues its outcome to be recorded.
 func (d *Dispatcher) deliver(w *work) result {
 	sub, err := d.o.Subscriptions.Subscription(d.attempts, w.claimed.Delivery.SubscriptionID)
 	switch {
@@ -362,7 +362,7 @@ func (d *Dispatcher) deliver(w *work) result {
 	faultpoint.Reach("dispatch: attempting")
 	outcome := d.o.Sender.Send(d.attempts, sub, w.claimed)
 	if d.attempts.Err() != nil && !outcome.Success() && outcome.StatusCode == 0 {
-		d.recorder.release(w) // this node ended the attempt: that says nothing about the endpoint
+		d.recorder.release(w) // this node aborted the attempt, which says nothing about the endpoint
 		return resultNeutral
 	}
 	if outcome.Short {
@@ -395,7 +395,7 @@ func (d *Dispatcher) finish(w *work, ended result) *work {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lanes.finish(w, ended, now)
-	w.claimed.Event.Payload = nil // the outcome may wait long for the store
+	w.claimed.Event.Payload = nil // to free memory: the outcome may wait long for the store
 	if d.lanes.clearOverflow(w.lane) {
 		d.hint()
 	}

@@ -33,7 +33,7 @@ func TestAttemptsWhenDue(t *testing.T) {
 	})
 }
 
-// What another process stores, without a word, is found by looking.
+// What another process stores without a hint is found by polling.
 func TestFindsWhatNobodyMentions(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.run()
@@ -95,7 +95,7 @@ func TestSubscriptionsThatTakeNothing(t *testing.T) {
 		edit   func(*event.Subscription)
 		leased int // while the dispatcher runs
 	}{
-		{"inactive: it is due again, and nobody holds it", func(s *event.Subscription) { s.Active = false }, 0},
+		{"inactive: it is due again, and not leased", func(s *event.Subscription) { s.Active = false }, 0},
 		{"deleted: the store has cancelled it", func(s *event.Subscription) { s.Active, s.DeletedAt = false, time.Now() }, 1},
 	} {
 		inBubble(t, func(r *rig) {
@@ -120,11 +120,11 @@ func TestSubscriptionsThatTakeNothing(t *testing.T) {
 	}
 }
 
-// gap is how long an endpoint's deliveries take in the tests of many lanes.
+// gap is the time between an endpoint's deliveries in the tests of many lanes.
 const gap = 5 * time.Millisecond
 
-// nine posts an event every 10 ms to each of nine endpoints for two seconds, and
-// to a tenth, if there is one; it returns when each of the nine's events arrived.
+// nine publishes an event every 10 ms for each of nine endpoints for two seconds, and for a tenth
+// if there is one. It returns when each event of the nine arrived.
 func nine(t *testing.T, tenth func(context.Context, event.Subscription, event.Claimed) event.Outcome) map[string]string {
 	arrived := map[string]string{}
 	inBubble(t, func(r *rig) {
@@ -163,8 +163,7 @@ func nine(t *testing.T, tenth func(context.Context, event.Subscription, event.Cl
 	return arrived
 }
 
-// The nine's deliveries happen at the very instants at which they would if the
-// tenth endpoint were not there.
+// The deliveries of the nine must happen at exactly the same times as without the tenth endpoint.
 func TestOneEndpointNeverSlowsAnother(t *testing.T) {
 	alone := nine(t, nil)
 	for why, tenth := range map[string]func(context.Context, event.Subscription, event.Claimed) event.Outcome{
@@ -184,8 +183,8 @@ func TestOneEndpointNeverSlowsAnother(t *testing.T) {
 	}
 }
 
-// A lane that overflows is filled from the store again as it empties, without
-// waiting for the next look: its endpoint is never idle.
+// A lane that overflows is filled from the store again as it empties, without waiting for the next
+// poll, so that its endpoint is never idle.
 func TestOverflowIsFetchedAsTheLaneEmpties(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits.LaneDepth, r.o.Limits.LaneInFlight = 8, 2
@@ -199,7 +198,7 @@ func TestOverflowIsFetchedAsTheLaneEmpties(t *testing.T) {
 				over++
 			}
 		}
-		r.wait(500 * time.Millisecond) // two at a time, 10 ms each, are just done by then
+		r.wait(500 * time.Millisecond) // enough for two at a time, 10 ms each
 		if n := r.store.count()[event.Delivered]; over != 94 || n != 100 {
 			t.Errorf("%d overflowed and %d were delivered, want 94 and all 100", over, n)
 		}
@@ -221,7 +220,7 @@ func TestOverflowOfALaneThatHasEmptied(t *testing.T) {
 		if _, ok := r.d.Reserve(context.Background(), sub, 2); ok {
 			t.Fatal("the lane is not full")
 		}
-		r.wait(50 * time.Millisecond) // in which the lane empties, and the store commits
+		r.wait(50 * time.Millisecond) // meanwhile the lane empties and the store commits
 		late := r.claimed(sub)
 		r.store.add(late)
 		r.d.Overflow(sub.ID)
@@ -231,8 +230,8 @@ func TestOverflowOfALaneThatHasEmptied(t *testing.T) {
 	})
 }
 
-// Twenty endpoints that hang are flooded, by new events and out of the store. What
-// they fill leaves room for a quiet one's new events and for its retries.
+// Twenty endpoints that hang are flooded with new events and from the store. They must leave
+// capacity for a quiet endpoint's new events and retries.
 func TestFloodLeavesCapacityForOthers(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits = Limits{InFlight: 1000, LaneInFlight: 10, LaneDepth: 400, Buffered: 4000, BufferedBytes: 1 << 20}
@@ -265,8 +264,8 @@ func TestFloodLeavesCapacityForOthers(t *testing.T) {
 	})
 }
 
-// When many endpoints begin to hang at once, a quarter of the slots is left for
-// those that have hardly any.
+// When many endpoints begin to hang at once, a quarter of the slots is left for lanes with few
+// requests in flight.
 func TestHangingEndpointsLeaveSlots(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		quiet := r.subscribe()
@@ -278,7 +277,7 @@ func TestHangingEndpointsLeaveSlots(t *testing.T) {
 		}
 		r.run()
 		retry := r.due(quiet, 3*time.Second)
-		for range 20 { // eight slots each would be more than there are
+		for range 20 { // with eight slots each, they would use more than there are
 			hangs := r.subscribe()
 			for range 15 {
 				r.ingest(hangs)

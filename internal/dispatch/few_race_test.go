@@ -2,5 +2,6 @@
 
 package dispatch
 
-// refusalSeeds is how many schedules of refusals are played: each takes ten times as long here.
+// refusalSeeds is how many schedules of refusals are played. Each takes ten times as long with the
+// race detector.
 const refusalSeeds = 1

@@ -7,9 +7,9 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Deliver takes a delivery that was stored with a reservation's lease into its lane. If
-// storing took longer than the lease, Deliver drops it: another node may have claimed it
-// already, and if none has, it is due again once the lease is ended.
+// Deliver puts a delivery that was stored with a reservation's lease into its lane. If storing
+// it took longer than the lease, Deliver drops it: another node may have claimed it already.
+// If none has, it is due again once its lease is ended.
 func (d *Dispatcher) Deliver(c event.Claimed) {
 	w, now := &work{claimed: c, leasedUntil: c.Delivery.LeasedUntil}, time.Now()
 	d.mu.Lock()
@@ -38,24 +38,24 @@ func (d *Dispatcher) Cancel(subscription event.ID, size int) {
 	d.serveWaiters(l)
 }
 
-// Overflow notes that a delivery was stored, due and unclaimed, because its lane was full.
+// Overflow records that a delivery was stored as due and unclaimed because its lane was full.
 func (d *Dispatcher) Overflow(subscription event.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.lanes.byID[subscription]
-	if l == nil { // it has been idle since
+	if l == nil { // the lane has been idle since and was deleted
 		d.hint()
 		return
 	}
 	if l.isPaused || l.health.NotBefore.After(time.Now()) {
-		return // the claims that come anyway park it
+		return // the next regular claim parks it
 	}
-	if l.overflowed = true; d.lanes.clearOverflow(l) { // it has emptied since
+	if l.overflowed = true; d.lanes.clearOverflow(l) { // the lane has emptied since
 		d.hint()
 	}
 }
 
-// Capacity estimates how many deliveries Offer would accept: as many as could start now, and
+// Capacity estimates how many deliveries Offer would accept: as many as could start now, but
 // none while this machine has enough to do.
 func (d *Dispatcher) Capacity() int {
 	d.mu.Lock()
@@ -66,16 +66,16 @@ func (d *Dispatcher) Capacity() int {
 	return d.o.Limits.InFlight - d.inFlight
 }
 
-// SlotsTaken reports whether there is no capacity because endpoints hold all requests that
-// may be in flight, and not because this machine has enough to do.
+// SlotsTaken reports whether there is no capacity because endpoints use all slots for
+// requests, and not because this machine has enough to do.
 func (d *Dispatcher) SlotsTaken() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.inFlight >= d.o.Limits.InFlight && !d.lanes.isPressed(time.Now())
 }
 
-// Offer takes a delivery that another node has stored with a lease and passed on into its
-// lane. If the lane is full, Offer releases the delivery and reports false.
+// Offer puts a delivery that another node has stored with a lease and passed on into its
+// lane. If the lane is full, Offer releases the delivery and returns false.
 func (d *Dispatcher) Offer(ctx context.Context, c event.Claimed) bool {
 	return d.takeOver(ctx, c, true)
 }
@@ -89,8 +89,7 @@ func (d *Dispatcher) Release(c event.Claimed) {
 	}
 }
 
-// Wake is a hint that the store may have something that is due and unclaimed. It never
-// blocks.
+// Wake hints that the store may have due deliveries that are not claimed. It never blocks.
 func (d *Dispatcher) Wake() { d.hint() }
 
 // hint makes Run claim soon. Several hints before that claim count as one.
@@ -101,7 +100,7 @@ func (d *Dispatcher) hint() {
 	}
 }
 
-// takeHint takes the hint, if there is one, and reports whether there was.
+// takeHint takes the hint and reports whether there was one.
 func (d *Dispatcher) takeHint() bool {
 	select {
 	case <-d.wake:
@@ -111,15 +110,15 @@ func (d *Dispatcher) takeHint() bool {
 	}
 }
 
-// admit puts a delivery that was claimed into its lane. It reports false if it released
-// the delivery instead.
+// admit puts a claimed delivery into its lane. It returns false if it released the delivery
+// instead.
 func (d *Dispatcher) admit(ctx context.Context, c event.Claimed) bool {
 	return d.takeOver(ctx, c, false)
 }
 
-// takeOver puts a leased delivery into its lane, or releases it unless its lease has ended.
-// A claim asks only for as many as the lanes have capacity for; a delivery that was offered
-// has to reserve it.
+// takeOver puts a leased delivery into its lane, or releases it. If the lease has ended, it
+// drops the delivery. A claim asks only for as many deliveries as the lanes have capacity
+// for, while an offered delivery must reserve capacity.
 func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool) bool {
 	w := &work{claimed: c, leasedUntil: c.Delivery.LeasedUntil}
 	sub, err := d.o.Subscriptions.Subscription(ctx, c.Delivery.SubscriptionID)
@@ -156,10 +155,10 @@ func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool
 	return true
 }
 
-// addLease has the lease of w renewed from now on. It reports false, and leaves w out, if the
-// lease has ended: the response may have taken too long, see Deliver; or this node has
-// claimed the delivery since, and first says that w has the lease that its delivery was
-// stored with, which is older than any claim's.
+// addLease adds w to the leases to renew. It returns false and does nothing if the lease has
+// ended: either the response of the store took too long, see Deliver, or this node has claimed
+// the delivery since. The latter can happen only if first is true, which means that w has the
+// lease with which its delivery was stored, and that is older than the lease of any claim.
 func (d *Dispatcher) addLease(w *work, first bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -10,32 +10,31 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// A lane keeps to what is known of its endpoint's health (event.Health). An endpoint that asked
-// for no requests gets none until the time that it named; then its lane starts with one in
-// flight, and one more with each success. A failing endpoint gets one request at a time, and all
-// failing lanes together hold at most a quarter of the node's slots. A change is recorded with
-// the attempt that shows it, and reaches the other nodes with the subscription.
+// A lane follows the health of its endpoint (event.Health). An endpoint that is held back gets no
+// requests until the time that it asked for. Then its lane starts with one request in flight, and
+// one more with each success. A failing endpoint gets one request at a time, and all failing lanes
+// together use at most a quarter of the node's slots. A change of health is recorded with the
+// attempt that causes it, and reaches the other nodes with the subscription.
 const (
-	// failingIdleTimeout is how long an idle lane is kept whose last attempt failed: its
-	// failures in a row are counted over the retries of one delivery, too.
+	// failingIdleTimeout is how long an idle lane is kept if its last attempt failed, because
+	// its failures in a row are counted across the retries of one delivery, too.
 	failingIdleTimeout = time.Hour
-	// unparkInterval is the time between two looks for parked deliveries that need not wait
-	// any more, and unparkLimit is how many of them one look makes due.
+	// unparkInterval is the time between two calls of Unpark, and unparkLimit is how many
+	// deliveries one call makes due at most.
 	unparkInterval = time.Second
 	unparkLimit    = 1000
-	// refusalLogInterval is the time between two log lines that say of one endpoint that it
-	// asks for no requests.
+	// refusalLogInterval is the time between two log lines that one endpoint is held back.
 	refusalLogInterval = time.Minute
-	// parkPause is the time between two claims of which the first parked as many as it may, and
-	// between two looks of which the first made as many due as it may. Meanwhile others are
-	// claimed.
+	// parkPause is the time before the next claim if a claim has parked as many deliveries as
+	// it may, and before the next call of Unpark if a call has unparked as many as it may.
+	// Other deliveries are claimed meanwhile.
 	parkPause = 10 * time.Millisecond
 )
 
 // mayStartFailing reports whether failing lanes may have one more request in flight.
 func (ls *lanes) mayStartFailing() bool { return ls.inFlightFailing < max(1, ls.limits.InFlight/4) }
 
-// learnHealth takes over what the store, and so another node, knows of a lane's endpoint.
+// learnHealth merges what the store, and so another node, knows about a lane's endpoint.
 func (ls *lanes) learnHealth(l *lane, known *event.Health) {
 	if *known != l.health {
 		ls.setHealth(l, l.health.Latest(*known))
@@ -58,8 +57,8 @@ func (ls *lanes) setHealth(l *lane, h event.Health) {
 	}
 }
 
-// observe notes what an attempt says of its endpoint, and returns what of that is to be
-// recorded.
+// observe updates the health of a lane's endpoint after an attempt, and returns the change to
+// record.
 func (ls *lanes) observe(l *lane, o *event.Outcome, at time.Time) event.HealthChange {
 	c := event.HealthChange{StartedAt: o.StartedAt, At: at}
 	switch {
@@ -82,12 +81,12 @@ func (ls *lanes) observe(l *lane, o *event.Outcome, at time.Time) event.HealthCh
 	return c
 }
 
-// noteHealth notes what an attempt says of its endpoint, and returns what of that is to be
-// recorded with it. If the lane's deliveries now wait for longer than a lease is, it empties the
-// lane and returns what was queued, which is to be released once the attempt is recorded.
+// noteHealth updates the health of an endpoint after an attempt, and returns the change to record
+// with the attempt. If the lane's deliveries must now wait for longer than a lease, it empties the
+// lane and returns the queued deliveries, to be released once the attempt is recorded.
 func (d *Dispatcher) noteHealth(w *work, known *event.Health, o *event.Outcome, at time.Time) (event.HealthChange, []*work) {
 	if o.Success() && !w.unwell && !known.IsUnwell() {
-		return event.HealthChange{}, nil // nearly always
+		return event.HealthChange{}, nil // the usual case
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -101,8 +100,9 @@ func (d *Dispatcher) noteHealth(w *work, known *event.Health, o *event.Outcome, 
 	return c, nil
 }
 
-// logHealth logs that an endpoint's state has changed. One that refuses what is more than its rate
-// does so every few seconds, which is logged once in refusalLogInterval. The caller holds the lock.
+// logHealth logs changes of an endpoint's state. An endpoint with a rate limit of its own may refuse
+// requests every few seconds, so refusals are logged once in refusalLogInterval. The caller holds
+// the lock.
 func (d *Dispatcher) logHealth(l *lane, before event.Health, now time.Time) {
 	after := l.health
 	level, what := slog.LevelInfo, ""
@@ -124,14 +124,14 @@ func (d *Dispatcher) logHealth(l *lane, before event.Health, now time.Time) {
 	d.o.Log.LogAttrs(context.Background(), level, what, attrs...)
 }
 
-// isClosed reports whether a lane's deliveries wait for longer than a lease is, so that they are
-// to wait in the store.
+// isClosed reports whether a lane's deliveries must wait for longer than a lease, so that they
+// should wait in the store.
 func (d *Dispatcher) isClosed(l *lane, now time.Time) bool {
 	return l.isPaused || l.health.NotBefore.After(now.Add(d.o.Lease))
 }
 
-// hold puts w, which was just started, back into its lane, because the endpoint has asked for no
-// requests meanwhile, here or at another node. It returns what this goroutine delivers next.
+// hold puts w, which was just started, back into its lane, because the endpoint is held back now.
+// It returns what this goroutine delivers next.
 func (d *Dispatcher) hold(w *work) *work {
 	now := time.Now()
 	d.mu.Lock()
@@ -154,8 +154,8 @@ func (d *Dispatcher) refused(w *work, sub event.Subscription, now time.Time) eve
 	return s
 }
 
-// unpark makes parked deliveries due that need not wait any more. It returns how long to wait
-// before the next look.
+// unpark makes parked deliveries due again that need not wait any more. It returns how long to wait
+// before the next call.
 func (d *Dispatcher) unpark(ctx context.Context) time.Duration {
 	n, err := d.o.Store.Unpark(ctx, time.Now(), unparkLimit)
 	d.noteStore(ctx, "could not look for deliveries that need not wait any more; trying again", err)

@@ -11,8 +11,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// limited is an endpoint that takes so many requests in each second, and asks for no requests
-// for a time when it is asked for more.
+// limited is an endpoint that accepts a number of requests in each second, and refuses more with
+// Retry-After.
 type limited struct {
 	perSecond  int
 	retryAfter time.Duration
@@ -22,7 +22,7 @@ type limited struct {
 	second   int64
 	n        int
 	refused  int
-	early    int // requests in a time in which it had asked for none before they began
+	early    int // requests that began in a time for which it had asked for none
 	quiet    time.Time
 	asked    time.Time // when it asked for that
 	inFlight int
@@ -58,8 +58,8 @@ func (l *limited) respond(ctx context.Context, _ event.Subscription, _ event.Cla
 	return o
 }
 
-// look returns how many are in flight, and how many were at once, and begins to count the latter
-// again.
+// look returns how many requests are in flight, and how many were at once, and restarts the latter
+// count.
 func (l *limited) look() (inFlight, most int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -72,8 +72,8 @@ func refuses(after time.Duration) event.Outcome {
 	return event.Outcome{StatusCode: 429, Code: event.CodeStatus, Error: "429", RetryAfter: after}
 }
 
-// A burst at an endpoint that takes 20 a second arrives whole, with five retries of a second
-// each: a refusal uses none of them.
+// A burst at an endpoint that accepts 20 a second is delivered completely with five retries of a
+// second each, because a refusal uses no retry.
 func TestBurstAtARateLimitedEndpoint(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		l := &limited{perSecond: 20, retryAfter: time.Second, takes: 5 * time.Millisecond}
@@ -106,8 +106,9 @@ func TestBurstAtARateLimitedEndpoint(t *testing.T) {
 	})
 }
 
-// An endpoint that asks for a long wait gets nothing for so long, from the store and from
-// memory, whatever comes meanwhile; then one request, and full speed within seconds.
+// An endpoint that asks for a long wait gets no request for that time, neither from the store nor
+// from memory, whatever is published meanwhile. Then it gets one request, and full speed within
+// seconds.
 func TestLongWait(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		const wait = 10 * time.Minute
@@ -199,7 +200,7 @@ func TestOneProbe(t *testing.T) {
 	})
 }
 
-// What another node has recorded holds here as soon as the subscription is read again.
+// What another node has recorded applies here as soon as the subscription is read again.
 func TestAnotherNodesRefusal(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, time.Second)
@@ -227,7 +228,7 @@ func TestAnotherNodesRefusal(t *testing.T) {
 	})
 }
 
-// A node that starts keeps to what endpoints asked of the one before.
+// A node that starts respects what endpoints have asked of the previous process.
 func TestRefusalSurvivesARestart(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = func(context.Context, event.Subscription, event.Claimed) event.Outcome { return refuses(time.Hour) }
@@ -252,7 +253,8 @@ func TestRefusalSurvivesARestart(t *testing.T) {
 	})
 }
 
-// A delivery that is refused for 24 hours ends without a further request; a younger one stays.
+// A delivery that is refused for 24 hours fails without another request. A younger one stays
+// pending.
 func TestRefusedTooLong(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		var takes atomic.Bool
@@ -299,7 +301,7 @@ func TestRefusedTooLong(t *testing.T) {
 	})
 }
 
-// A failing endpoint gets one request at a time; each delivery keeps to its schedule.
+// A failing endpoint gets one request at a time. Each delivery follows its retry schedule.
 func TestFailing(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Policy = event.RetryPolicy{10 * time.Second, 30 * time.Second, 60 * time.Second, 5 * time.Minute, 15 * time.Minute}
@@ -362,7 +364,7 @@ func TestFailing(t *testing.T) {
 	})
 }
 
-// However many endpoints fail, together they have a quarter of the slots.
+// However many endpoints fail, together they use a quarter of the slots.
 func TestFailingLanesShareAQuarter(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits.InFlight = 20
@@ -395,7 +397,7 @@ func TestFailingLanesShareAQuarter(t *testing.T) {
 	})
 }
 
-// A pause keeps back what is queued and what comes; what is under way ends.
+// A pause holds queued and new deliveries. Attempts under way end.
 func TestPause(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, time.Second)

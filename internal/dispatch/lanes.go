@@ -9,7 +9,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Limits bounds what one node has in memory and in flight.
+// Limits limit what one node has in memory and in flight.
 type Limits struct {
 	InFlight      int // requests in flight in all
 	LaneInFlight  int // requests in flight to one endpoint, unless its subscription sets another limit
@@ -20,7 +20,7 @@ type Limits struct {
 
 // initialInFlight is how many requests a new lane may have in flight. Each success adds
 // one, up to the limit. Each sign that the endpoint is overloaded halves the number, down
-// to minInFlight: an endpoint that hangs takes two slots, not sixty-four.
+// to minInFlight. So an endpoint that hangs uses two slots, not sixty-four.
 const (
 	initialInFlight = 8
 	minInFlight     = 2
@@ -29,31 +29,32 @@ const (
 // lane is the deliveries of one subscription that are in memory.
 type lane struct {
 	subscription  event.ID
-	queue         []*work // the oldest first
-	head          int     // queue[:head] was taken out
-	reserved      int     // promised to ingest, not queued yet
+	queue         []*work // oldest first
+	head          int     // queue[:head] was removed
+	reserved      int     // reserved for ingest, not queued yet
 	inFlight      int
 	allowed       int           // how many may be in flight now, unless the endpoint is failing; see limit
-	maxAllowed    int           // how far allowed may grow
-	interval      time.Duration // least time between two starts; 0 without a rate limit
+	maxAllowed    int           // the limit of allowed
+	interval      time.Duration // the shortest time between two starts; 0 without a rate limit
 	lastStart     time.Time
 	overflowed    bool             // deliveries were left in the store because the lane was full
 	isScheduled   bool             // it is in lanes.ready, lanes.deferred, lanes.failing or lanes.throttled
-	health        event.Health     // the latest that is known; see health.go
-	failures      int              // attempts that failed since the last success
+	health        event.Health     // the latest known state; see health.go
+	failures      int              // how many attempts failed since the last success
 	refusalLogged time.Time        // see logHealth
-	isPaused      bool             // the subscription is, or was when it was last seen
+	isPaused      bool             // the subscription was paused when it was last read
 	isPressed     bool             // it is in lanes.pressed
-	isBehind      bool             // other nodes were told so
-	saidBehind    time.Time        // when
+	isBehind      bool             // other nodes were told that this node is behind
+	saidBehind    time.Time        // when they were told
 	throughput    event.Throughput // of successes
-	waiters       []*waiter        // for capacity, in turn
+	waiters       []*waiter        // requests that wait for capacity, in order
 	idleSince     time.Time
 }
 
 func (l *lane) queued() int { return len(l.queue) - l.head }
 
-// earliestStart returns when the lane's rate limit and its endpoint let the next delivery start.
+// earliestStart returns when the rate limit and the endpoint's NotBefore permit the next delivery
+// to start.
 func (l *lane) earliestStart() time.Time {
 	if at := l.lastStart.Add(l.interval); at.After(l.health.NotBefore) {
 		return at
@@ -61,7 +62,7 @@ func (l *lane) earliestStart() time.Time {
 	return l.health.NotBefore
 }
 
-// limit returns how many may be in flight now.
+// limit returns how many requests may be in flight now.
 func (l *lane) limit() int {
 	if l.health.Failing {
 		return 1
@@ -76,25 +77,25 @@ func (l *lane) limit() int {
 type lanes struct {
 	limits          Limits
 	byID            map[event.ID]*lane
-	ready           []*lane // in turn
+	ready           []*lane // in order of their turns
 	readyHead       int
-	deferred        []*lane   // not ready because the last slots are kept for other lanes, in turn
-	failing         []*lane   // not ready because failing lanes have all slots that they may have, in turn
-	throttled       throttled // not ready because of a rate limit or a refusal, by their earliest start
-	pressed         []*lane   // those that had many queued; see pressure.go
-	behind          []*lane   // those that other nodes were told of; see pressure.go
+	deferred        []*lane   // lanes that wait because the last slots are kept for others, in order
+	failing         []*lane   // lanes that wait because failing lanes use all slots that they may use, in order
+	throttled       throttled // lanes that wait for a rate limit or a held-back endpoint, by earliest start
+	pressed         []*lane   // lanes that had many deliveries queued; see pressure.go
+	behind          []*lane   // lanes with which this node is behind; see pressure.go
 	inFlight        int
-	inFlightFailing int // of these, of lanes that were failing when they were started
-	buffered        int // queued, reserved and in flight, in all
+	inFlightFailing int // how many of these were started while their lane was failing
+	buffered        int // queued, reserved and in flight, in all lanes
 	bytes           int
-	overflowed      bool // as lane.overflowed, because the node was full
+	overflowed      bool // deliveries were left in the store because the node was full
 }
 
 func newLanes(limits Limits) *lanes {
 	return &lanes{limits: limits, byID: map[event.ID]*lane{}}
 }
 
-// laneOf returns a subscription's lane, with the limits that the subscription has now.
+// laneOf returns a subscription's lane, and updates it from the subscription.
 func (ls *lanes) laneOf(sub event.Subscription) *lane {
 	l := ls.byID[sub.ID]
 	if l == nil {
@@ -123,9 +124,9 @@ func intervalOf(perSecond float64) time.Duration {
 	return time.Duration(min(float64(time.Second)/perSecond, float64(24*time.Hour)))
 }
 
-// isNearlyFull reports whether only the last quarter of the node's memory is left. That is
-// kept for lanes with few deliveries: however many endpoints hang while events for them
-// arrive, the others have capacity.
+// isNearlyFull reports whether only the last quarter of the node's memory is left. It is kept
+// for lanes with few deliveries, so that they have capacity however many endpoints hang while
+// events for them arrive.
 func (ls *lanes) isNearlyFull() bool {
 	return ls.buffered >= ls.limits.Buffered*3/4 || ls.bytes >= ls.limits.BufferedBytes*3/4
 }
@@ -146,9 +147,9 @@ func (ls *lanes) used(l *lane) int {
 	return l.queued() + l.reserved
 }
 
-// reserve reserves capacity for one delivery that is about to be stored, and reports
-// whether there was any. Half of a lane and an eighth of the node are kept for deliveries
-// that are in the store already, so that new events never keep old ones out.
+// reserve reserves capacity for one delivery that is about to be stored. It returns false if
+// there is none. Half of a lane and an eighth of the node are kept for deliveries that are
+// already in the store, so that new events never keep old ones out.
 func (ls *lanes) reserve(l *lane, size int) bool {
 	if ls.used(l) >= ls.depth()/2 || ls.isFull(size) {
 		return false
@@ -170,7 +171,7 @@ func (ls *lanes) cancel(l *lane, size int) {
 	ls.bytes -= size
 }
 
-// push queues a delivery, for which capacity was reserved or which was claimed.
+// push queues a delivery that was claimed or for which capacity was reserved.
 func (ls *lanes) push(l *lane, w *work, reserved bool, now time.Time) {
 	if reserved {
 		l.reserved--
@@ -184,7 +185,8 @@ func (ls *lanes) push(l *lane, w *work, reserved bool, now time.Time) {
 	ls.schedule(l, now)
 }
 
-// schedule puts a lane among the ready or the throttled ones if it belongs there.
+// schedule adds a lane to the ready or the throttled lanes if it may start a delivery now or
+// later.
 func (ls *lanes) schedule(l *lane, now time.Time) {
 	if l.isScheduled || l.queued() == 0 || l.inFlight >= l.limit() {
 		return
@@ -197,9 +199,9 @@ func (ls *lanes) schedule(l *lane, now time.Time) {
 	ls.ready = append(ls.ready, l)
 }
 
-// slotsAreScarce reports whether only the last quarter of the slots is left. Those are kept
-// for lanes that have fewer than minInFlight: when many endpoints begin to hang at once, the
-// others go on.
+// slotsAreScarce reports whether only the last quarter of the slots is left. They are kept for
+// lanes with fewer than minInFlight requests in flight, so that these continue when many
+// endpoints begin to hang at once.
 func (ls *lanes) slotsAreScarce() bool { return ls.inFlight >= ls.limits.InFlight*3/4 }
 
 // next starts the delivery whose turn it is and returns it, or nil if none may start now.
@@ -241,8 +243,8 @@ func (ls *lanes) next(now time.Time) *work {
 	return nil
 }
 
-// startFrom starts the oldest delivery of a lane that was ready, deferred or failing. It returns nil if
-// the lane may not start one any more, because its limits have become lower since.
+// startFrom starts the oldest delivery of a lane that was ready, deferred or failing. It returns
+// nil if the lane may not start one any more, because its limits have been lowered since.
 func (ls *lanes) startFrom(l *lane, now time.Time) *work {
 	l.isScheduled = false
 	if l.queued() == 0 || l.inFlight >= l.limit() || l.earliestStart().After(now) {
@@ -264,7 +266,7 @@ func (ls *lanes) startFrom(l *lane, now time.Time) *work {
 	return w
 }
 
-// landed notes that a delivery is in flight no more.
+// landed records that a delivery is no longer in flight.
 func (ls *lanes) landed(w *work) {
 	w.lane.inFlight--
 	ls.inFlight--
@@ -273,7 +275,7 @@ func (ls *lanes) landed(w *work) {
 	}
 }
 
-// nextStart returns when the first throttled lane may start a delivery; zero if none is
+// nextStart returns when the first throttled lane may start a delivery, or zero if no lane is
 // throttled.
 func (ls *lanes) nextStart() time.Time {
 	if len(ls.throttled) == 0 {
@@ -282,7 +284,7 @@ func (ls *lanes) nextStart() time.Time {
 	return ls.throttled[0].earliestStart()
 }
 
-// finish notes how a delivery in flight ended, and frees its slot.
+// finish records how a delivery in flight ended, and frees its slot.
 func (ls *lanes) finish(w *work, ended result, now time.Time) {
 	l := w.lane
 	ls.landed(w)
@@ -309,8 +311,8 @@ func (ls *lanes) undefer(l *lane) {
 	}
 }
 
-// postpone puts a delivery that was just started back at the head of its lane, which may
-// start it again when the wait is over.
+// postpone puts a delivery that was just started back at the head of its lane, which starts it
+// again after the wait.
 func (ls *lanes) postpone(w *work, wait time.Duration, now time.Time) {
 	w.lane.lastStart = now.Add(wait - w.lane.interval)
 	heap.Init(&ls.throttled) // the lane may be in it
@@ -326,7 +328,7 @@ func (ls *lanes) putBack(w *work, now time.Time) {
 	ls.schedule(l, now)
 }
 
-// result is what the end of an attempt says about its endpoint.
+// result is what an attempt says about its endpoint.
 type result int
 
 const (
@@ -334,7 +336,7 @@ const (
 	resultSuccess
 	resultOverloaded
 	resultUnsent // nothing was sent, because this machine lacked descriptors or memory
-	resultHeld   // nothing was sent, because the endpoint asked for no requests
+	resultHeld   // nothing was sent, because the endpoint is held back
 )
 
 // capacity returns how many more deliveries may be claimed: in all, for an empty lane, and
@@ -356,7 +358,7 @@ func (ls *lanes) capacity() (total, one int, of map[event.ID]int) {
 	return max(1, ls.limits.Buffered*3/4-ls.buffered), one, of
 }
 
-// markOverflowed notes which lanes were filled by a claim that left deliveries in the store.
+// markOverflowed marks the lanes that were filled by a claim that left deliveries in the store.
 func (ls *lanes) markOverflowed(r event.ClaimRequest, claimed []event.Claimed) {
 	got := make(map[event.ID]int)
 	for i := range claimed {
@@ -372,7 +374,8 @@ func (ls *lanes) markOverflowed(r event.ClaimRequest, claimed []event.Claimed) {
 	}
 }
 
-// clearOverflow reports, once, that there is capacity again for what was left in the store.
+// clearOverflow reports, once, that there is capacity again for deliveries that were left in the
+// store.
 func (ls *lanes) clearOverflow(l *lane) bool {
 	switch {
 	case l.overflowed && l.queued() <= ls.depth()/4:
@@ -385,15 +388,15 @@ func (ls *lanes) clearOverflow(l *lane) bool {
 	return true
 }
 
-// inOrder returns all lanes in the order of their subscriptions, so that what is done to
-// each of them is done in the same order in each run.
+// inOrder returns all lanes in the order of their subscriptions, so that each run of a
+// simulation handles them in the same order.
 func (ls *lanes) inOrder() []*lane {
 	return slices.SortedFunc(maps.Values(ls.byID), bySubscription)
 }
 
 func bySubscription(a, b *lane) int { return slices.Compare(a.subscription[:], b.subscription[:]) }
 
-// removeQueued empties the queues of all lanes and returns what was in them.
+// removeQueued empties the queues of all lanes and returns the deliveries.
 func (ls *lanes) removeQueued() []*work {
 	var all []*work
 	for _, l := range ls.inOrder() {
@@ -408,7 +411,7 @@ func (ls *lanes) removeQueued() []*work {
 	return all
 }
 
-// removeQueuedOf empties the queue of one lane and returns what was in it.
+// removeQueuedOf empties the queue of one lane and returns the deliveries.
 func (ls *lanes) removeQueuedOf(l *lane) []*work {
 	queued := slices.Clone(l.queue[l.head:])
 	for _, w := range queued {
@@ -419,8 +422,8 @@ func (ls *lanes) removeQueuedOf(l *lane) []*work {
 	return queued
 }
 
-// forgetIdle deletes lanes that have been idle for so long, or for failingIdleTimeout if their
-// last attempt failed.
+// forgetIdle deletes lanes that have been idle for the given time, or for failingIdleTimeout if
+// their last attempt failed.
 func (ls *lanes) forgetIdle(now time.Time, idle time.Duration) {
 	for id, l := range ls.byID {
 		idle := idle
@@ -438,7 +441,7 @@ func (ls *lanes) forgetIdle(now time.Time, idle time.Duration) {
 	}
 }
 
-// compact moves a queue to the front of its array once half of it was taken out.
+// compact moves a queue to the front of its array once half of it was removed.
 func compact[T any](queue []T, head int) ([]T, int) {
 	if head < 32 && head < len(queue) || head*2 < len(queue) {
 		return queue, head

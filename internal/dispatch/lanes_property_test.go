@@ -10,13 +10,13 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// machine drives lanes with whatever may happen to them, and holds them to what
-// must be true after every step.
+// machine does everything to lanes that may happen to them, and checks the invariants after every
+// step.
 type machine struct {
 	ls       *lanes
 	subs     []event.Subscription
 	now      time.Time
-	pushed   map[event.ID]int // numbers given out, in each lane
+	pushed   map[event.ID]int // the numbers given to deliveries of each lane
 	started  map[event.ID]int
 	at       map[event.ID]time.Time // of the last start
 	rate     map[event.ID]time.Duration
@@ -61,7 +61,7 @@ func (m *machine) reserve(t *rapid.T) {
 	}
 }
 
-// takeReserved takes one of the reservations, if there is one.
+// takeReserved uses one of the reservations, if there is one.
 func (m *machine) takeReserved(t *rapid.T) (s event.Subscription, found bool) {
 	if len(m.reserved) == 0 {
 		return s, false
@@ -94,7 +94,7 @@ func (m *machine) claim(t *rapid.T) {
 	}
 }
 
-// push numbers the deliveries of a lane by their attempts, which lanes do not look at.
+// push numbers the deliveries of a lane by their attempts, which lanes do not use.
 func (m *machine) push(s event.Subscription, reserved bool) {
 	w := &work{claimed: event.Claimed{
 		Delivery: event.Delivery{SubscriptionID: s.ID, Attempts: m.pushed[s.ID]}, Event: event.Event{Payload: make([]byte, propSize)},
@@ -103,10 +103,10 @@ func (m *machine) push(s event.Subscription, reserved bool) {
 	m.ls.push(m.ls.laneOf(s), w, reserved, m.now)
 }
 
-// mayStart is the rule in other words than those of lanes.
+// mayStart implements the rule again, independently of lanes.
 func (m *machine) mayStart(l *lane) bool {
 	if len(m.flying) >= m.ls.limits.InFlight*3/4 && l.inFlight >= minInFlight {
-		return false // the last quarter of the slots is for those that have hardly any
+		return false // the last quarter of the slots is for lanes with few in flight
 	}
 	free := !m.now.Before(m.at[l.subscription].Add(l.interval))
 	return l.queued() > 0 && l.inFlight < l.allowed && (l.interval == 0 || m.at[l.subscription].IsZero() || free)
@@ -142,7 +142,7 @@ func (m *machine) next(t *rapid.T) {
 	m.countTurns(t, id, may)
 }
 
-// countTurns sees to it that no lane that could start is passed by another twice.
+// countTurns checks that no lane that could start is passed over twice by another.
 func (m *machine) countTurns(t *rapid.T, turn event.ID, may map[event.ID]bool) {
 	delete(m.passed, turn)
 	for id, can := range may {
@@ -182,7 +182,7 @@ func (m *machine) check(t *rapid.T) {
 		if l.queued()+l.reserved > m.ls.limits.LaneDepth+len(m.reserved) {
 			t.Fatalf("lane %x holds %d", id[15], l.queued())
 		}
-		// One that is in line for a slot is looked at before anything starts.
+		// A deferred lane is considered before anything starts.
 		inLine := l.isScheduled && !slices.Contains(m.ls.throttled, l)
 		if at := m.at[id].Add(l.interval); l.queued() > 0 && l.inFlight < l.allowed && !inLine && (soonest.IsZero() || at.Before(soonest)) {
 			soonest = at

@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// start is where the tests of lanes, which know no clock, begin to count.
+// start is the beginning of time in the tests of lanes, which have no clock.
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 var roomy = Limits{InFlight: 1000, LaneInFlight: 100, LaneDepth: 1000, Buffered: 1000, BufferedBytes: 1 << 20}
@@ -19,14 +19,14 @@ func named(name byte) event.Subscription {
 	return event.Subscription{ID: event.ID{15: name}, Active: true}
 }
 
-// put claims one delivery for the lane. Its payload names it.
+// put claims one delivery for the lane. Its payload is its name.
 func (ls *lanes) put(sub event.Subscription, payload string, now time.Time) {
 	ls.push(ls.laneOf(sub), &work{claimed: event.Claimed{
 		Delivery: event.Delivery{SubscriptionID: sub.ID}, Event: event.Event{Payload: []byte(payload)},
 	}}, false, now)
 }
 
-// takeAll takes deliveries until none may start, and returns their payloads.
+// takeAll starts deliveries until none may start, and returns their payloads.
 func (ls *lanes) takeAll(now time.Time) (taken []*work, names string) {
 	var list []string
 	for w := ls.next(now); w != nil; w = ls.next(now) {
@@ -67,9 +67,9 @@ func TestLaneLearns(t *testing.T) {
 		{20, "wwwwww", 14, "the subscription's own limit wins, upwards"},
 		{3, "wwwwww", 3, "and downwards"},
 		{1, "", 1, "from the beginning"},
-		{0, "nnn", 8, "an answer like 500 says nothing about how much it can take"},
+		{0, "nnn", 8, "a response like 500 says nothing about how much it can take"},
 		{0, "o", 4, "overload halves it"},
-		{0, "oooooo", 2, "down to two, so that a hanging receiver holds two slots"},
+		{0, "oooooo", 2, "down to two, so that an endpoint that hangs uses two slots"},
 		{1, "oooooo", 1, "or one, if it may have no more"},
 		{0, "oooow", 3, "and it recovers"},
 	} {
@@ -86,19 +86,19 @@ func TestLaneLearns(t *testing.T) {
 	}
 }
 
-// A lane may be told to slow down while it stands in the line already.
+// A lane may have to slow down while it already waits for its turn.
 func TestLaneThatSlowsDownInLine(t *testing.T) {
 	ls := newLanes(roomy)
 	for i := range 20 {
 		ls.put(named('a'), fmt.Sprint("a", i), start)
 	}
 	taken, _ := ls.takeAll(start)
-	for range 6 { // b and c wait in line, as they do on a node that has no slot free
+	for range 6 { // b and c wait for their turns, as on a node without a free slot
 		ls.put(named('b'), "b", start)
 	}
-	ls.finish(taken[0], resultNeutral, start) // a has a slot again and stands in line, behind b
+	ls.finish(taken[0], resultNeutral, start) // a has a slot again and waits for its turn, behind b
 	for _, w := range taken[1:4] {
-		ls.finish(w, resultOverloaded, start) // and now it may have two under way, and has four
+		ls.finish(w, resultOverloaded, start) // now it may have two in flight, and has four
 	}
 	if _, got := ls.takeAll(start); strings.Contains(got, "a") {
 		t.Errorf("took %s: four of a are under way, and it may have two", got)
@@ -120,7 +120,7 @@ func TestLaneKeepsItsRate(t *testing.T) {
 		why  string
 	}{
 		{0, "s0 f0 u0 u1 u2 u3", "one of each, and all of the lane without a rate"},
-		{9, "", "nobody's time has come"},
+		{9, "", "no lane may start yet"},
 		{10, "f1", "the fast one's has"},
 		{15, "", "it has had its turn"},
 		{100, "f2 s1", "both, the one that has waited for longer first"},
@@ -166,8 +166,7 @@ func TestRateThatChanges(t *testing.T) {
 	}
 }
 
-// What ingest may reserve leaves room for what waits in the store, in a lane and
-// in the node.
+// Reservations of ingest leave capacity for deliveries in the store, in a lane and in the node.
 func TestReserveLeavesCapacity(t *testing.T) {
 	limits := Limits{LaneInFlight: 4, LaneDepth: 8, Buffered: 40, BufferedBytes: 400}
 	for _, c := range []struct {
@@ -176,7 +175,7 @@ func TestReserveLeavesCapacity(t *testing.T) {
 		why         string
 	}{
 		{1, 1, 4, 4, "half of one lane"},
-		{4, 1, 16, 16, "and of each, while there is room"},
+		{4, 1, 16, 16, "and of each, while there is capacity"},
 		{100, 1, 20, 36, "but never all of the node"},
 		{100, 20, 10, 18, "nor of its bytes"},
 		{1, 1000, 1, 1, "a single one that is larger than all may come in, alone"},
@@ -196,8 +195,8 @@ func TestReserveLeavesCapacity(t *testing.T) {
 	}
 }
 
-// A lane that is flooded, by ingest and out of the store, leaves the others some
-// room: few large payloads fill a node as well as many small ones.
+// A lane that is flooded, by ingest and from the store, leaves some capacity to the others. Few
+// large payloads fill a node as well as many small ones do.
 func TestFloodedLaneLeavesCapacity(t *testing.T) {
 	for _, c := range []struct {
 		limits Limits
@@ -221,18 +220,18 @@ func TestFloodedLaneLeavesCapacity(t *testing.T) {
 			}
 		}
 		if total, _, _ := ls.capacity(); total < 5 {
-			t.Errorf("%d bytes each: the node has room for %d more out of the store", c.size, total)
+			t.Errorf("%d bytes each: the node has capacity for %d more out of the store", c.size, total)
 		}
 	}
 }
 
 func TestCapacityIsNeverNegative(t *testing.T) {
 	ls := newLanes(Limits{LaneInFlight: 1, LaneDepth: 2, Buffered: 100, BufferedBytes: 100})
-	for range 5 { // a store that gives more than it was asked for
+	for range 5 { // a store that returns more than it was asked for
 		ls.put(named('a'), "a", start)
 	}
 	if _, _, of := ls.capacity(); of[named('a').ID] != 0 {
-		t.Errorf("a lane that is over-full has room for %d", of[named('a').ID])
+		t.Errorf("a lane that is over-full has capacity for %d", of[named('a').ID])
 	}
 }
 
@@ -311,7 +310,7 @@ func TestSweepCountsFromTheLastWork(t *testing.T) {
 func TestCompactKeepsOrder(t *testing.T) {
 	var queue []int
 	head, in, out, most := 0, 0, 0, 0
-	for step := range 20_000 { // two in for each out, then two out for each in
+	for step := range 20_000 { // two pushed for each that starts, then the other way round
 		if in-out == 0 || step%3 != 0 == (step < 10_000) {
 			queue = append(queue, in)
 			in++

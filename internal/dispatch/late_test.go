@@ -10,10 +10,11 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// A node may hold a delivery a second time, after its first lease has ended. What is
-// left of the first must not end the second: another node would attempt it, too.
+// A node may lease a delivery a second time after its first lease has ended. A late effect of the
+// first lease must not end the second one, because another node would attempt the delivery, too.
 
-// The store's answer came after the lease, and the delivery is attempted already.
+// The store's response came after the lease had ended, and the delivery is already being
+// attempted.
 func TestLateHandOverIsLeftAlone(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, 25*time.Second)
@@ -22,7 +23,7 @@ func TestLateHandOverIsLeftAlone(t *testing.T) {
 		c := r.claimed(sub)
 		l, ok := r.d.Reserve(context.Background(), sub, len(c.Event.Payload))
 		if !ok {
-			t.Fatal("no room in an empty lane")
+			t.Fatal("no capacity in an empty lane")
 		}
 		c.Delivery.LeaseOwner, c.Delivery.LeasedUntil = l.Owner, l.Until
 		r.store.add(c)
@@ -42,7 +43,7 @@ func TestLateHandOverIsLeftAlone(t *testing.T) {
 	})
 }
 
-// A lease was to be given back while the store was away, for longer than it lasts.
+// A lease was to be released while the store was unavailable, for longer than the lease.
 func TestLateReleaseIsLeftAlone(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		var back atomic.Bool
@@ -78,7 +79,7 @@ func TestLateReleaseIsLeftAlone(t *testing.T) {
 	})
 }
 
-// The release was asked for in time and reached the store after the lease.
+// The release was requested in time and reached the store after the lease had ended.
 func TestLateReleaseLeavesTheNewLease(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, 25*time.Second)
@@ -110,8 +111,8 @@ func TestLateReleaseLeavesTheNewLease(t *testing.T) {
 	})
 }
 
-// A delivery was passed on and made due again, this node has claimed it, and reads what was
-// passed on after that.
+// A delivery was passed on and then made due again. This node has claimed it, and then reads what
+// was passed on.
 func TestPassedOnAfterTheClaimIsDropped(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -8,24 +8,24 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// maxRenew is how many leases one call renews.
+// maxRenew is how many leases one call renews at most.
 const maxRenew = 512
 
 // laneIdleTimeout is how long an idle lane is kept, with what it has learnt about its
 // endpoint.
 const laneIdleTimeout = time.Minute
 
-// nextOwner returns the owner of the next claim's leases, which is another one for each
-// claim: a renewal or a release of what was claimed before can't touch them, however late
-// it reaches the store. The number begins at 1 in each process, whose node name is new.
-// The lease that a delivery is stored with (Reserve) has the node name alone, because no
-// delivery has two of those.
+// nextOwner returns the owner of the next claim's leases. Each claim has a different owner, so
+// that a renewal or a release of an earlier lease can't affect a later one, however late it
+// reaches the store. The number begins at 1 in each process, because each process has a new
+// node name. The lease with which a delivery is stored (Reserve) has only the node name,
+// because a delivery has only one such lease.
 func (d *Dispatcher) nextOwner() string {
 	d.claims++
 	return d.o.Node + "/" + strconv.Itoa(d.claims)
 }
 
-// tendLeases renews the leases that end soon, and deletes idle lanes.
+// tendLeases renews leases that end soon, and deletes idle lanes.
 func (d *Dispatcher) tendLeases(ctx context.Context) {
 	d.renew(ctx)
 	d.mu.Lock()
@@ -33,16 +33,18 @@ func (d *Dispatcher) tendLeases(ctx context.Context) {
 	d.lanes.forgetIdle(time.Now(), laneIdleTimeout)
 }
 
-// rescue ends leases that ran out, which as a rule are those of dead nodes. It renews its
-// own first, so that a node that slept, or could not renew for a while, does not end the
-// leases of what it works on. It passes the time before the renewal: leases that were taken
-// since then end later, even if the clock is set meanwhile.
+// rescue ends leases that ran out, which usually belonged to dead nodes. It first renews this
+// node's leases, so that a node that was suspended or could not renew for a while does not end
+// its own. It passes the time before the renewal to the store: leases taken since then end
+// later, even if the clock is set meanwhile.
 func (d *Dispatcher) rescue(ctx context.Context) {
 	now := time.Now()
 	if !d.renew(ctx) {
 		return
 	}
-	rescued, err := d.o.Store.Rescue(ctx, now)
+	from := d.leaseScan.from(now)
+	rescued, err := d.o.Store.Rescue(ctx, from, now)
+	d.leaseScan.done(from, now, time.Now(), err)
 	d.noteStore(ctx, "could not look for leases that ran out; trying again", err)
 	if rescued > 0 {
 		d.o.Log.InfoContext(ctx, "took over deliveries whose lease ran out", "deliveries", rescued)
@@ -50,7 +52,7 @@ func (d *Dispatcher) rescue(ctx context.Context) {
 	}
 }
 
-// renew renews the leases of which less than two thirds are left; the others have time until
+// renew renews the leases of which less than two thirds are left. The others have time until
 // the next call. It reports whether it succeeded.
 func (d *Dispatcher) renew(ctx context.Context) bool {
 	for ctx.Err() == nil {
@@ -74,8 +76,8 @@ func (d *Dispatcher) renew(ctx context.Context) bool {
 	return false
 }
 
-// noteRenewed notes the new end of leases. Deliveries whose lease was lost are not attempted.
-// One that was recorded meanwhile counts as lost, too, and has left the list already.
+// noteRenewed records the new end of leases. Deliveries whose lease was lost are not attempted.
+// A delivery that was recorded meanwhile counts as lost, too, and has already left the list.
 func (d *Dispatcher) noteRenewed(list []*work, lost []event.LeaseKey, until time.Time) {
 	gone := make(map[event.LeaseKey]bool, len(lost))
 	for _, lease := range lost {
@@ -95,18 +97,19 @@ func (d *Dispatcher) noteRenewed(list []*work, lost []event.LeaseKey, until time
 	}
 }
 
-// permission is whether an attempt may be made now.
+// permission says whether an attempt may be made now.
 type permission int
 
 const (
 	allowed        permission = iota
 	leaseLost                 // the lease has ended: another node may have delivered it
-	refusedTooLong            // it ends without a further request
-	endpointHeld              // the endpoint asks for no requests at present
+	refusedTooLong            // the delivery fails without another request
+	endpointHeld              // the endpoint is held back at present
 )
 
-// mayAttempt says whether w may be attempted now. known is what the store knows of the endpoint;
-// if w was refused for too long, it becomes what this node knows, which may be newer.
+// mayAttempt says whether w may be attempted now. known is what the store knows about the
+// endpoint's health. If w was refused for too long, known is set to what this node knows, which
+// may be newer.
 func (d *Dispatcher) mayAttempt(w *work, known *event.Health) permission {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -148,15 +151,15 @@ func (d *Dispatcher) releaseAll(released []*work) {
 	}
 }
 
-// noteRecorded drops deliveries whose outcome is on disk. It hints that there are retries
-// that are due before Run would next look into the store.
+// noteRecorded drops deliveries whose outcome is on disk. If a retry is due before Run would claim
+// next, it gives a hint.
 func (d *Dispatcher) noteRecorded(done []recorded) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for i := range done {
 		d.leases.remove(done[i].work)
 		if s := &done[i].settlement.Delivery; s.Status == event.Pending && time.Until(s.DueAt) < pollInterval {
-			d.hint() // Run asks the store when the next one is due
+			d.hint() // the claim returns when the next delivery is due
 		}
 	}
 }

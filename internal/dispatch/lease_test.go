@@ -16,7 +16,7 @@ func (r *rig) otherNode() (stop func()) {
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {
-			r.store.Rescue(ctx, time.Now())
+			r.store.Rescue(ctx, time.Time{}, time.Now())
 			time.Sleep(time.Second)
 		}
 	}()
@@ -48,7 +48,7 @@ func TestLeaseIsRenewedAsLongAsAnAttemptTakes(t *testing.T) {
 	})
 }
 
-// A store that has ever more to claim must not keep leases from being renewed.
+// A store that always has more to claim must not keep leases from being renewed.
 func TestLeasesAreRenewedDuringABacklog(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		hangs, busy := r.subscribe(), r.subscribe()
@@ -58,9 +58,9 @@ func TestLeasesAreRenewedDuringABacklog(t *testing.T) {
 			}
 			return answer(ctx, 200, 10*time.Millisecond)
 		}
-		r.store.onClaim = func() error { // which makes it take time
+		r.store.onClaim = func() error { // which makes it slow
 			time.Sleep(15 * time.Millisecond)
-			for range 16 { // just more than its endpoint takes meanwhile
+			for range 16 { // a little more than its endpoint accepts meanwhile
 				if time.Since(r.began) < 20*time.Second {
 					r.due(busy, 0)
 				}
@@ -82,7 +82,7 @@ func TestLeasesAreRenewedDuringABacklog(t *testing.T) {
 	})
 }
 
-// What was taken away while it waited is the other's to attempt.
+// A delivery whose lease was lost while it was queued is left to the other node.
 func TestLostLeaseIsNotAttempted(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, 20*time.Second)
@@ -107,7 +107,7 @@ func TestLostLeaseIsNotAttempted(t *testing.T) {
 	})
 }
 
-// A node that can't renew its leases attempts nothing whose lease has run out.
+// A node that can't renew its leases attempts no delivery whose lease has run out.
 func TestExpiredLeaseIsNotAttempted(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, 6*time.Second)
@@ -130,7 +130,7 @@ func TestExpiredLeaseIsNotAttempted(t *testing.T) {
 				t.Errorf("delivery %d attempted after %v, want %v", i, got, want)
 			}
 		}
-		for _, id := range ids[3:] { // at 18 s the lease of 15 s is over; they are claimed anew
+		for _, id := range ids[3:] { // at 18 s the lease of 15 s is over, and they are claimed again
 			if got := r.sentAt(id); len(got) != 1 || got[0] < 18*time.Second {
 				t.Errorf("attempted after %v, want once, on a new lease", got)
 			}
@@ -141,7 +141,8 @@ func TestExpiredLeaseIsNotAttempted(t *testing.T) {
 	})
 }
 
-// What a dead node held is attempted as soon as its lease has run out and somebody looked.
+// A dead node's deliveries are attempted as soon as their leases have run out and a node has
+// noticed.
 func TestTakesOverWhatADeadNodeHeld(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		id := r.due(r.subscribe(), 0)
@@ -155,7 +156,7 @@ func TestTakesOverWhatADeadNodeHeld(t *testing.T) {
 	})
 }
 
-// Hundreds of leases are renewed in one turn, in statements of a bounded size.
+// Hundreds of leases are renewed in one turn, by statements of a limited size.
 func TestManyLeases(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits = Limits{InFlight: 10, LaneInFlight: 10, LaneDepth: 2000, Buffered: 2000, BufferedBytes: 1 << 20}
@@ -177,9 +178,9 @@ func TestManyLeases(t *testing.T) {
 	})
 }
 
-// A delivery that is given back while outcomes can't be recorded waits for the store
-// with them. Its lease must not run out meanwhile: released late, it would be taken
-// from whoever has claimed the delivery since, which may be this very node.
+// A delivery that is released while outcomes can't be recorded waits for the store with them. Its
+// lease must not run out meanwhile: a late release would end the lease of the node that has
+// claimed the delivery since, perhaps this one.
 func TestGivingBackLate(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = func(ctx context.Context, _ event.Subscription, _ event.Claimed) event.Outcome {
@@ -194,7 +195,7 @@ func TestGivingBackLate(t *testing.T) {
 		r.ingest(sub)
 		second, _ := r.ingest(sub)
 		r.wait(time.Second)
-		r.change(sub.ID, func(s *event.Subscription) { s.Active = false }) // the second is given back, after three seconds
+		r.change(sub.ID, func(s *event.Subscription) { s.Active = false }) // the second one is released after three seconds
 		r.wait(9 * time.Second)
 		r.change(sub.ID, func(s *event.Subscription) { s.Active, s.MaxInFlight = true, 0 })
 		r.wait(10 * time.Minute)

@@ -10,24 +10,25 @@ import (
 type work struct {
 	claimed     event.Claimed
 	lane        *lane
-	interval    time.Duration // the lane's, when this one was started
-	failing     bool          // the lane was failing when this one was started
-	unwell      bool          // so a success says something new of its endpoint
+	interval    time.Duration // the lane's interval when this delivery was started
+	failing     bool          // the lane was failing when this delivery was started
+	unwell      bool          // the endpoint had failed or refused when it was started, so a success is news
 	leasedUntil time.Time     // when the lease ends
-	lost        bool          // the lease has ended early: no attempt may be made
+	lost        bool          // the lease was lost: no attempt may be made
 	prev, next  *work         // in the leaseList
 }
 
-// leaseList lists the deliveries that are leased to this node, in the order in which their
-// leases end. It is a linked list, because almost all leave it before their lease is renewed.
+// leaseList is the list of deliveries that are leased to this node, in the order in which their
+// leases end. It is a linked list because almost all deliveries leave it before their lease is
+// renewed.
 type leaseList struct {
 	first, last *work
 	n           int
 	byID        map[event.ID]*work
 }
 
-// add puts w at the end: its lease is the newest. If an older lease of the same delivery is
-// in the list, that one has ended, and add removes it and marks it as lost.
+// add appends w, whose lease is the newest. If the list has an older lease of the same delivery,
+// that lease has ended, and add removes it and marks it as lost.
 func (h *leaseList) add(w *work) {
 	id := w.claimed.Delivery.ID
 	if before := h.byID[id]; before != nil {
@@ -68,9 +69,9 @@ func (h *leaseList) remove(w *work) {
 	delete(h.byID, w.claimed.Delivery.ID)
 }
 
-// expiringBefore returns up to most deliveries whose lease ends before t, by the monotonic
-// clock or by the wall clock: the store compares wall clock times, and the wall clock may
-// have been set forward.
+// expiringBefore returns at most most deliveries whose lease ends before t, by the monotonic
+// clock or by the wall clock. The store compares wall clock times, and the wall clock may have
+// been set forward.
 func (h *leaseList) expiringBefore(t time.Time, most int) []*work {
 	var list []*work
 	wall := t.Round(0)

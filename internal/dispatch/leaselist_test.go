@@ -26,7 +26,7 @@ func (h *leaseList) all(t interface{ Fatalf(string, ...any) }) []*work {
 	return forth
 }
 
-// A slice says what the list must hold, whatever is added and removed.
+// A slice is the model of what the list must contain.
 func TestLeaseList(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var h leaseList
@@ -37,7 +37,7 @@ func TestLeaseList(t *testing.T) {
 				w := &work{}
 				w.claimed.Delivery.ID[0] = byte(rapid.IntRange(0, 40).Draw(t, "delivery"))
 				h.add(w)
-				// What was held of the same delivery before is lost.
+				// An older lease of the same delivery is lost.
 				want = slices.DeleteFunc(want, func(before *work) bool {
 					same := before.claimed.Delivery.ID == w.claimed.Delivery.ID
 					if same && !before.lost {
@@ -46,14 +46,14 @@ func TestLeaseList(t *testing.T) {
 					return same
 				})
 				want = append(want, w)
-			case 1: // one that is in it
+			case 1: // one that is in the list
 				if len(want) > 0 {
 					i := rapid.IntRange(0, len(want)-1).Draw(t, "which")
 					h.remove(want[i])
 					out = append(out, want[i])
 					want = slices.Delete(want, i, i+1)
 				}
-			case 2: // one that is gone already, or never was in it
+			case 2: // one that was removed already, or never was in the list
 				h.remove(&work{})
 				if len(out) > 0 {
 					h.remove(rapid.SampledFrom(out).Draw(t, "gone"))

@@ -9,8 +9,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// logAttempt counts an attempt, and logs it in one line if it failed or all are logged. The first
-// success after failures has a line of its own.
+// logAttempt counts an attempt, and logs it if it failed or all attempts are logged. The first
+// success after failures gets a separate line.
 func (d *Dispatcher) logAttempt(w *work, sub event.Subscription, s event.Settlement) {
 	v := d.attemptLog.note(s, time.Now())
 	if v.line && v.recovered > 0 {
@@ -68,8 +68,9 @@ func (d *Dispatcher) logSummary() {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// noteStore logs that the store failed to do something that Run tries again and again: once, until
-// it succeeds. That the store is away has a warning of its own. Run alone calls it.
+// noteStore logs the failure of a call that Run repeats. It logs the failure once, until the call
+// succeeds again. An unavailable store has its own warning, so it is logged at a lower level. Only
+// Run calls noteStore.
 func (d *Dispatcher) noteStore(ctx context.Context, failure string, err error) {
 	level := slog.LevelWarn
 	if errors.Is(err, event.ErrUnavailable) {

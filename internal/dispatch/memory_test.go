@@ -10,19 +10,19 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// memory is a store of the dispatcher's size. Its hooks run before the call has
-// any effect: an error keeps it from having one.
+// memory is a store in memory with the dispatcher's interface. Its hooks run before a call has any
+// effect. If a hook returns an error, the call has none.
 type memory struct {
 	onClaim, onRecord, onRenew, onRelease, onRead func() error
-	onSettlement                                  func(event.Settlement) error // the store refuses this one for good
+	onSettlement                                  func(event.Settlement) error // the store refuses this one permanently
 
 	mu      sync.Mutex
 	rows    map[event.ID]*row
-	order   []event.ID // of what is pending, as it came
+	order   []event.ID // of pending deliveries, as they were stored
 	subs    map[event.ID]event.Subscription
 	claims  int
 	rescued int
-	more    bool // every claim leaves something behind
+	more    bool // every claim leaves deliveries behind
 	parked  bool // there is always more to unpark
 }
 
@@ -51,14 +51,14 @@ func (m *memory) edit(id event.ID, f func(*event.Delivery)) {
 	f(&m.rows[id].d)
 }
 
-// looks is how many claims were made.
+// looks returns how many claims were made.
 func (m *memory) looks() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.claims
 }
 
-// tookOver is how many leases ran out and were ended.
+// tookOver returns how many leases ran out and were ended.
 func (m *memory) tookOver() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -76,7 +76,7 @@ func (m *memory) leased() (n int) {
 	return n
 }
 
-// count is how many deliveries stand at each status.
+// count returns how many deliveries have each status.
 func (m *memory) count() map[event.Status]int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -230,12 +230,12 @@ func (m *memory) Release(_ context.Context, leases []event.LeaseKey) error {
 	return nil
 }
 
-// Rescue ends the leases that ran out, of this node and of any other.
-func (m *memory) Rescue(_ context.Context, now time.Time) (n int, err error) {
+// Rescue ends leases that ran out, of this node and of any other.
+func (m *memory) Rescue(_ context.Context, from, now time.Time) (n int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, row := range m.rows {
-		if d := &row.d; d.Status == event.Pending && d.LeaseOwner != "" && d.LeasedUntil.Before(now) {
+		if d := &row.d; d.Status == event.Pending && d.LeaseOwner != "" && d.LeasedUntil.Before(now) && !d.LeasedUntil.Before(from) {
 			d.LeaseOwner, d.LeasedUntil = "", time.Time{}
 			n++
 		}

@@ -8,8 +8,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// passedOn stores a delivery as a node does that only takes events in, with a lease in
-// its own name, and offers it to the dispatcher.
+// passedOn stores a delivery as an API node does, with a lease of that node, and offers it to the
+// dispatcher.
 func (r *rig) passedOn(sub event.Subscription) (id event.ID, taken bool) {
 	c := r.claimed(sub)
 	c.Delivery.LeaseOwner, c.Delivery.LeasedUntil = "node-api", time.Now().Add(r.o.Lease)
@@ -17,8 +17,8 @@ func (r *rig) passedOn(sub event.Subscription) (id event.ID, taken bool) {
 	return c.Delivery.ID, r.d.Offer(r.t.Context(), c)
 }
 
-// What another node passed on is attempted at once, without a claim, and its lease is
-// kept alive in that node's name as long as the attempt takes.
+// A delivery that another node passed on is attempted at once, without a claim, and its lease is
+// renewed in that node's name during the attempt.
 func TestPassedOnDeliveryIsMade(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, time.Minute)
@@ -40,7 +40,7 @@ func TestPassedOnDeliveryIsMade(t *testing.T) {
 	})
 }
 
-// What there is no room for is due again in the store, and is made from there.
+// A delivery without capacity is due again in the store, and is made from there.
 func TestPassedOnBeyondTheCapacityIsReleased(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, time.Second)
@@ -75,7 +75,7 @@ func TestPassedOnBeyondTheCapacityIsReleased(t *testing.T) {
 	})
 }
 
-// A node that stops takes nothing over and leaves nothing leased, whoever's lease it was.
+// A node that stops accepts nothing and leaves nothing leased, whoever's lease it was.
 func TestPassedOnWhileStopping(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, 5*time.Second)
@@ -88,7 +88,7 @@ func TestPassedOnWhileStopping(t *testing.T) {
 		r.end()
 		r.wait(time.Second)
 		if room := r.d.Capacity(); room != 0 {
-			t.Errorf("room for %d while stopping", room)
+			t.Errorf("capacity for %d while stopping", room)
 		}
 		after, taken := r.passedOn(sub)
 		if taken {
@@ -110,14 +110,14 @@ func TestPassedOnWhileStopping(t *testing.T) {
 	})
 }
 
-// DiskSpace is what could start now: a full lane takes nothing from it, full slots all.
+// Capacity is what could start now: a full lane does not lower it, but full slots make it 0.
 func TestCapacity(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, time.Hour)
 		r.run()
 		r.wait(time.Second)
 		if room := r.d.Capacity(); room != r.o.Limits.InFlight {
-			t.Errorf("an idle node has room for %d, want %d", room, r.o.Limits.InFlight)
+			t.Errorf("an idle node has capacity for %d, want %d", room, r.o.Limits.InFlight)
 		}
 		sub := r.subscribe()
 		for range 20 {
@@ -125,7 +125,7 @@ func TestCapacity(t *testing.T) {
 		}
 		r.wait(time.Second)
 		if room := r.d.Capacity(); room != r.o.Limits.InFlight-initialInFlight {
-			t.Errorf("with %d under way there is room for %d of %d", initialInFlight, room, r.o.Limits.InFlight)
+			t.Errorf("with %d under way there is capacity for %d of %d", initialInFlight, room, r.o.Limits.InFlight)
 		}
 		r.end()
 		r.wait(time.Hour)
@@ -133,7 +133,7 @@ func TestCapacity(t *testing.T) {
 	})
 }
 
-// Slots that endpoints hold are told from a machine that has enough to do.
+// Slots that endpoints use are told from a machine that has enough to do.
 func TestSlotsTaken(t *testing.T) {
 	for _, row := range []struct {
 		why  string
@@ -148,7 +148,7 @@ func TestSlotsTaken(t *testing.T) {
 			r.endpoint = answers(200, 5*time.Millisecond)
 			r.run()
 			sub := r.subscribe()
-			for range 100 { // so that its throughput is known
+			for range 100 { // so that the throughput is known
 				r.passedOn(sub)
 				r.wait(5 * time.Millisecond)
 			}
@@ -160,7 +160,7 @@ func TestSlotsTaken(t *testing.T) {
 				r.passedOn(sub)
 			}
 			if row.want {
-				other := r.subscribe() // for which the last slots are kept
+				other := r.subscribe() // the last slots are kept for it
 				r.passedOn(other)
 				r.passedOn(other)
 				r.wait(time.Second) // neither keeps up any more

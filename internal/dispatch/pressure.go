@@ -10,14 +10,14 @@ import (
 )
 
 // If events are published faster than this machine can deliver them to an endpoint that
-// keeps up, a request that asks for capacity waits a moment: an event that is not accepted
-// yet waits at its publisher, instead of for seconds in the store. An endpoint that is slow,
-// has a rate limit or does not respond delays no request: its events go to the store at once.
-// Nodes that only take events in cannot see that by themselves, and are told.
+// keeps up, requests wait a moment for capacity. So an event waits at its publisher, before
+// it is accepted, instead of for seconds in the store. An endpoint that is slow, has a rate
+// limit or does not respond delays no request: its events go to the store at once. API nodes
+// can't see this themselves, so this node tells them.
 const (
 	// maxReserveWait is how long a request waits for capacity at most.
 	maxReserveWait = 200 * time.Millisecond
-	// behindEvery is how often other nodes are told that this one is behind still.
+	// behindEvery is how often other nodes are told that this one is still behind.
 	behindEvery = 50 * time.Millisecond
 	// maxWaiters is how many requests may wait at once, over all lanes.
 	maxWaiters = 4096
@@ -26,16 +26,16 @@ const (
 // waiter is a request that waits for capacity of a lane.
 type waiter struct {
 	size    int
-	granted chan bool // gets one value: whether capacity is reserved
+	granted chan bool // receives one value: whether capacity is reserved
 }
 
-// keepsUp reports whether a lane delivers in a second as many as it has capacity for.
+// keepsUp reports whether a lane delivers at least as many in a second as it can queue.
 func (ls *lanes) keepsUp(l *lane, now time.Time) bool {
 	return l.interval == 0 && l.throughput.PerSecond(now) >= float64(ls.depth())
 }
 
-// leftBehind returns the lanes of which a claim has left deliveries in the store. A claim
-// takes turns: where its limits ended it, the lanes that got most have more.
+// leftBehind returns the lanes with due deliveries that a claim has left in the store. A claim
+// takes turns, so if it ended because of its limits, those are the lanes that got the most.
 func (ls *lanes) leftBehind(r event.ClaimRequest, claim event.Claim, isFull bool) map[*lane]bool {
 	if !claim.More {
 		return nil
@@ -58,8 +58,8 @@ func (ls *lanes) leftBehind(r event.ClaimRequest, claim event.Claim, isFull bool
 	return left
 }
 
-// tellBehind tells other nodes with which lanes this one is behind, and with which it is not
-// any more. The caller holds the lock.
+// tellBehind tells other nodes with which lanes this node is behind, and with which it no longer
+// is. The caller holds the lock.
 func (d *Dispatcher) tellBehind(left map[*lane]bool, now time.Time) {
 	if d.o.Behind == nil {
 		return
@@ -76,7 +76,7 @@ func (d *Dispatcher) tellBehind(left map[*lane]bool, now time.Time) {
 	}
 }
 
-// sayBehind tells other nodes whether this one is behind with a lane, unless they know.
+// sayBehind tells other nodes whether this node is behind with a lane, unless they know it.
 func (d *Dispatcher) sayBehind(l *lane, is bool, now time.Time) {
 	if is == l.isBehind && (!is || now.Sub(l.saidBehind) < behindEvery) {
 		return
@@ -85,7 +85,7 @@ func (d *Dispatcher) sayBehind(l *lane, is bool, now time.Time) {
 	d.o.Behind(l.subscription, is)
 }
 
-// press notes that a lane has a quarter of its depth queued.
+// press marks a lane as pressed if a quarter of its depth is queued.
 func (ls *lanes) press(l *lane) {
 	if !l.isPressed && l.queued() >= ls.depth()/4 {
 		l.isPressed = true
@@ -93,10 +93,10 @@ func (ls *lanes) press(l *lane) {
 	}
 }
 
-// isPressed reports whether a lane that keeps up has a quarter of its depth queued: then
-// this machine is the limit, and what other nodes pass on had better wait for one that has
-// less to do, or for this one. A lane that claims fill from a backlog does not count: its deliveries
-// may wait in the store for long, and those of others are not to wait for that.
+// isPressed reports whether a lane that keeps up has a quarter of its depth queued. Then this
+// machine is the bottleneck, and deliveries that other nodes pass on should wait for a worker with
+// less to do, or for this one. A lane that claims fill from a backlog does not count: its
+// deliveries may wait in the store for long, and others must not wait for them.
 func (ls *lanes) isPressed(now time.Time) bool {
 	for _, l := range ls.pressed {
 		l.isPressed = l.queued() >= ls.depth()/4 && !l.isBehind && ls.keepsUp(l, now)
@@ -105,8 +105,8 @@ func (ls *lanes) isPressed(now time.Time) bool {
 	return len(ls.pressed) > 0
 }
 
-// awaitCapacity waits for capacity of a lane that is full, if the lane keeps up, and reports
-// whether it is reserved. The caller holds the lock, which is unlocked during the wait.
+// awaitCapacity waits for capacity of a full lane, if the lane keeps up, and reports whether it
+// has reserved some. The caller holds the lock, which awaitCapacity unlocks during the wait.
 func (d *Dispatcher) awaitCapacity(ctx context.Context, l *lane, size int, now time.Time) bool {
 	if d.waiters >= maxWaiters || !d.lanes.keepsUp(l, now) {
 		return false
@@ -134,12 +134,12 @@ func (d *Dispatcher) awaitCapacity(ctx context.Context, l *lane, size int, now t
 		d.waiters--
 		return false
 	}
-	return <-w.granted // it was granted at the same moment
+	return <-w.granted // it was granted just now
 }
 
-// serveWaiters reserves a lane's capacity for the requests that wait for it, in turn. As long
-// as deliveries of the lane were left in the store, those go first. If the dispatcher is
-// stopping, it refuses the requests. The caller holds the lock.
+// serveWaiters reserves a lane's capacity for the requests that wait for it, in order. If
+// deliveries of the lane were left in the store, those go first. If the dispatcher is stopping,
+// it refuses the requests. The caller holds the lock.
 func (d *Dispatcher) serveWaiters(l *lane) {
 	n := 0
 	for n < len(l.waiters) && (d.stopping || !l.overflowed && d.lanes.reserve(l, l.waiters[n].size)) {
@@ -152,9 +152,9 @@ func (d *Dispatcher) serveWaiters(l *lane) {
 	}
 }
 
-// Reserve reserves capacity for a delivery that is about to be stored, if there is some or
-// will be in a moment, and returns the lease to store it with. Exactly one Deliver or Cancel
-// follows.
+// Reserve reserves capacity for a delivery that is about to be stored. It may wait a moment for
+// capacity. If it succeeds, it returns the lease to store the delivery with, and the caller calls
+// Deliver or Cancel exactly once.
 func (d *Dispatcher) Reserve(ctx context.Context, sub event.Subscription, size int) (event.Lease, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

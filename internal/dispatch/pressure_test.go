@@ -10,8 +10,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Forty connections post to an endpoint as fast as they are answered, four times as fast as it
-// takes them. They must be slowed down to its throughput, and no event may wait for long.
+// Forty connections publish as fast as they get responses, four times as fast as the endpoint
+// accepts. They must be slowed down to its throughput, and no event may wait for long.
 func TestFastProducersAreSlowedDown(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 10, LaneDepth: 40, Buffered: 10_000, BufferedBytes: 1 << 20}
@@ -57,7 +57,7 @@ func TestFastProducersAreSlowedDown(t *testing.T) {
 	})
 }
 
-// An endpoint that does not keep up must not delay its producers.
+// An endpoint that does not keep up must not delay its publishers.
 func TestSlowEndpointsHoldNobodyUp(t *testing.T) {
 	for name, test := range map[string]struct {
 		endpoint func(context.Context, event.Subscription, event.Claimed) event.Outcome
@@ -88,14 +88,15 @@ func TestSlowEndpointsHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// What waits for room when the dispatcher stops, or when its producer goes away, goes on without.
+// Requests that wait for capacity stop waiting when the dispatcher stops or their caller goes
+// away.
 func TestWaitersAreRefused(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits.LaneDepth = 4
 		r.endpoint = answers(200, time.Millisecond)
 		r.run()
 		sub := r.subscribe()
-		for range 400 { // so that its throughput is known
+		for range 400 { // so that the throughput is known
 			r.ingest(sub)
 			r.wait(time.Millisecond)
 		}
@@ -120,11 +121,11 @@ func TestWaitersAreRefused(t *testing.T) {
 		r.d.mu.Unlock()
 		gone()
 		if <-results {
-			t.Error("who went away got room")
+			t.Error("a request that went away got capacity")
 		}
 		r.end()
 		if <-results {
-			t.Error("room was given by one that stops")
+			t.Error("a dispatcher that stops granted capacity")
 		}
 		if time.Since(began) != 0 {
 			t.Errorf("they were let go after %v", time.Since(began))

@@ -8,9 +8,9 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// claims counts the looks into the store during a second in which a thousand
-// events are delivered as they come. Each is a transaction that new events wait
-// behind, so there are to be few: one a second, and some for what becomes due.
+// claims counts the claims during a second in which a thousand events are delivered as they
+// arrive. Each claim is a transaction behind which new events wait, so there must be few: one a
+// second, and some for deliveries that become due.
 func (r *rig) claims() int {
 	busy := r.subscribe()
 	time.Sleep(time.Second)
@@ -35,7 +35,7 @@ func TestFewClaims(t *testing.T) {
 			for range 1000 {
 				r.due(paused, 0)
 			}
-			r.store.more = true // as a driver may say that looks at no more than the limit
+			r.store.more = true // as a driver may say that reads no more than the limit
 		}, 2},
 		{"an endpoint that hangs has a backlog", func(r *rig) {
 			hangs := r.subscribe()
@@ -67,7 +67,7 @@ func TestFewClaims(t *testing.T) {
 	}
 }
 
-// A backlog is fetched in large pieces, not one by one as its endpoint takes them.
+// A backlog is claimed in large batches, not one by one as its endpoint accepts deliveries.
 func TestBacklogIsFetchedInLargePieces(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, 10*time.Millisecond)
@@ -77,7 +77,7 @@ func TestBacklogIsFetchedInLargePieces(t *testing.T) {
 			r.due(sub, 0)
 		}
 		r.run()
-		r.wait(1200 * time.Millisecond) // ten at a time, once it has learnt that
+		r.wait(1200 * time.Millisecond) // ten at a time, once the lane has learnt that
 		if n := r.store.count()[event.Delivered]; n != 1000 || r.store.looks() > 50 {
 			t.Errorf("%d delivered with %d claims, want all 1000 with some 35: a lane holds 40", n, r.store.looks())
 		}
@@ -85,8 +85,8 @@ func TestBacklogIsFetchedInLargePieces(t *testing.T) {
 	})
 }
 
-// A lane that its rate holds back goes on in time, even while every slot of the
-// node is taken, and waiting for a slot costs nothing.
+// A lane with a rate limit continues in time, even while every slot of the node is used, and
+// waiting for a slot costs nothing.
 func TestRateWithoutAFreeSlot(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits.InFlight = 3
@@ -99,7 +99,7 @@ func TestRateWithoutAFreeSlot(t *testing.T) {
 			return answer(ctx, 200, 0)
 		}
 		r.store.onClaim = func() error {
-			if r.store.looks() > 1000 { // claims without end would stop the time of the bubble
+			if r.store.looks() > 1000 { // endless claims would stop the time of the bubble
 				time.Sleep(time.Second)
 			}
 			return nil
@@ -160,8 +160,7 @@ func TestRateIsKeptToTheInstant(t *testing.T) {
 	}
 }
 
-// Subscriptions that can't be read at present are no reason to claim without end
-// what can't be attempted.
+// If subscriptions can't be read at present, their deliveries must not be claimed again and again.
 func TestClaimsWhileSubscriptionsCantBeRead(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.store.onRead = r.away(10 * time.Second)

@@ -14,22 +14,23 @@ import (
 const (
 	// maxRecord is how many settlements are recorded at once.
 	maxRecord = 512
-	// maxUnrecorded is how many may wait to be recorded. Adding one more blocks: if the
-	// store is unavailable, attempts stop instead of filling memory with outcomes.
+	// maxUnrecorded is how many settlements may wait to be recorded. Adding one more blocks, so
+	// that attempts stop while the store is unavailable, instead of filling memory with
+	// outcomes.
 	maxUnrecorded = 4096
-	// recordRetryInterval is the pause after a failure. The recorder gives up after maxFailures
-	// in a row once it is to stop.
+	// recordRetryInterval is the pause after a failure. While stopping, the recorder gives up
+	// after maxFailures failures in a row.
 	recordRetryInterval = 200 * time.Millisecond
 	maxFailures         = 25
-	// failureLogInterval is the shortest time between two log lines about failures: the log
-	// may be on the disk that is full.
+	// failureLogInterval is the shortest time between two log lines about failures, because the
+	// log may be on the disk that is full.
 	failureLogInterval = 5 * time.Second
-	// enoughToRecord is how many outcomes are written without waiting for more; see
-	// Options.Gather.
+	// enoughToRecord is the number of outcomes from which the recorder does not wait for more;
+	// see Options.Gather.
 	enoughToRecord = 64
 )
 
-// recorderOptions are what a recorder needs of the dispatcher.
+// recorderOptions configure a recorder.
 type recorderOptions struct {
 	// record writes settlements to the store, all or none of them.
 	record func(ctx context.Context, settlements []event.Settlement) error
@@ -42,21 +43,21 @@ type recorderOptions struct {
 }
 
 // recorder writes outcomes to the store. Outcomes that arrive during one write are written
-// together by the next.
+// together by the next one.
 type recorder struct {
 	o recorderOptions
-	// batch and settlements are what run is writing. Their memory is used again, because
-	// a store keeps nothing of what it is given.
+	// batch and settlements are what run is writing. Their memory is reused, because a store
+	// does not retain them.
 	batch       []recorded
 	settlements []event.Settlement
 
-	failureLogged time.Time // when it last logged a failure; of run alone
+	failureLogged time.Time // when it last logged a failure; only run uses it
 
 	mu         sync.Mutex
 	changed    *sync.Cond
 	unrecorded []recorded
 	released   []*work
-	unbounded  bool // maxUnrecorded does not apply: no new attempts will start
+	unbounded  bool // maxUnrecorded does not apply, because no new attempts will start
 	stopping   bool
 	failures   int // in a row, since stop was called
 }
@@ -73,7 +74,7 @@ func newRecorder(o recorderOptions) *recorder {
 }
 
 // add queues an outcome to be recorded, and deliveries to be released after that. Their leases
-// are kept until it is done.
+// are renewed until that is done.
 func (r *recorder) add(w *work, s event.Settlement, released ...*work) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,8 +86,8 @@ func (r *recorder) add(w *work, s event.Settlement, released ...*work) {
 	r.changed.Broadcast()
 }
 
-// addNow queues an outcome as add does, and never waits. It is for what Run itself settles,
-// which is at most one claim at a time.
+// addNow queues an outcome like add, but never blocks. It is for deliveries that Run itself
+// settles, at most those of one claim at a time.
 func (r *recorder) addNow(w *work, s event.Settlement) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,7 +96,7 @@ func (r *recorder) addNow(w *work, s event.Settlement) {
 }
 
 // release queues deliveries to be made due again in the store, without an attempt. Their
-// leases are kept until that is done.
+// leases are renewed until that is done.
 func (r *recorder) release(list ...*work) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -103,7 +104,7 @@ func (r *recorder) release(list ...*work) {
 	r.changed.Broadcast()
 }
 
-// removeBound makes add never block again.
+// removeBound makes add stop blocking.
 func (r *recorder) removeBound() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -130,7 +131,7 @@ func (r *recorder) run() {
 	}
 }
 
-// nextBatch waits for something to write. It reports false if there will be nothing more.
+// nextBatch waits for something to write. It returns false if there will be nothing more.
 func (r *recorder) nextBatch() (released []*work, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -155,7 +156,7 @@ func (r *recorder) nextBatch() (released []*work, ok bool) {
 	return released, true
 }
 
-// write writes the batch and then makes released due again. It reports false if it gave up.
+// write writes the batch and then makes released due again. It returns false if it has given up.
 func (r *recorder) write(released []*work) bool {
 	r.settlements = r.settlements[:0]
 	for i := range r.batch {
@@ -169,7 +170,7 @@ func (r *recorder) write(released []*work) bool {
 		}
 		r.logFailure(err)
 		if r.pauseOrGiveUp() {
-			return false // the leases run out, and the attempts are made again
+			return false // the leases run out, and another process makes the attempts again
 		}
 	}
 	r.o.recorded(r.batch)
@@ -187,9 +188,9 @@ func (r *recorder) logFailure(err error) {
 	}
 }
 
-// record writes settlements together. If the store is available and refuses them, record
-// writes them one by one, so that one that the store can't keep does not hold up the others,
-// and writes that one without the text that came from the endpoint.
+// record writes settlements together. If the store is available but refuses them, record writes
+// them one by one, so that one that the store can't store does not delay the others. It writes
+// that one without the text that came from the endpoint.
 func (r *recorder) record(settlements []event.Settlement) error {
 	faultpoint.Reach("dispatch: recording")
 	err := r.o.record(context.Background(), settlements)
@@ -227,7 +228,7 @@ func withoutText(s event.Settlement) event.Settlement {
 	return s
 }
 
-// pauseOrGiveUp pauses after a failed write. It reports whether that was the last one.
+// pauseOrGiveUp pauses after a failed write. It returns true if the recorder must give up.
 func (r *recorder) pauseOrGiveUp() bool {
 	time.Sleep(recordRetryInterval)
 	r.mu.Lock()

@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// away makes a hook that fails from the beginning of the rig until a time after it.
+// away makes a hook that fails from the beginning of the rig until the given time.
 func (r *rig) away(until time.Duration) func() error {
 	return func() error {
 		if time.Since(r.began) < until {
@@ -22,9 +22,8 @@ func (r *rig) away(until time.Duration) func() error {
 	}
 }
 
-// While outcomes can't be recorded they are kept, and once there are so many that
-// memory would fill with them, attempts stop. When the store is back all of them
-// are recorded, and the rest goes on.
+// While outcomes can't be recorded, they are kept in memory, and attempts stop before memory is
+// full. When the store is available again, all outcomes are recorded, and deliveries continue.
 func TestOutcomesWaitForTheStore(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 100, LaneDepth: 10_000, Buffered: 10_000, BufferedBytes: 1 << 20}
@@ -52,7 +51,7 @@ func TestOutcomesWaitForTheStore(t *testing.T) {
 	})
 }
 
-// payloadsKept is how many bytes the outcomes hold that wait to be recorded.
+// payloadsKept returns the size of the payloads in the outcomes that wait to be recorded.
 func (r *rig) payloadsKept() (n int) {
 	r.d.recorder.mu.Lock()
 	defer r.d.recorder.mu.Unlock()
@@ -62,8 +61,8 @@ func (r *rig) payloadsKept() (n int) {
 	return n
 }
 
-// An outcome is not lost, and its delivery not attempted again, because the store
-// is away for longer than a lease. (The lease is renewed, or nobody is there to end it.)
+// If the store is unavailable for longer than a lease, no outcome is lost and no delivery is
+// attempted again. (The lease is renewed, or no node is there to end it.)
 func TestOutcomeOutlastsItsLease(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.store.onRecord = r.away(5 * time.Minute)
@@ -79,14 +78,14 @@ func TestOutcomeOutlastsItsLease(t *testing.T) {
 	})
 }
 
-// Recording and claiming share the store with new events: what is recorded
-// together costs one call.
+// Recording and claiming share the store with new events. Outcomes that are recorded together cost
+// one call.
 func TestOutcomesAreRecordedTogether(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		calls := 0
 		r.store.onRecord = func() error {
 			calls++
-			time.Sleep(100 * time.Millisecond) // while which more come together
+			time.Sleep(100 * time.Millisecond) // more arrive meanwhile
 			return nil
 		}
 		r.o.Limits.LaneDepth = 1000
@@ -104,7 +103,7 @@ func TestOutcomesAreRecordedTogether(t *testing.T) {
 	})
 }
 
-// Gone is recorded with the reason, for the store to make the subscription inactive.
+// 410 Gone is recorded with the reason, so that the store makes the subscription inactive.
 func TestGoneDisables(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(410, 0)
@@ -116,8 +115,8 @@ func TestGoneDisables(t *testing.T) {
 	})
 }
 
-// A settlement that the store refuses for good keeps no other from the disk, and is
-// recorded without what the receiver said.
+// A settlement that the store refuses permanently does not keep others from being written, and is
+// recorded without the text from the endpoint.
 func TestRefusedRecord(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = func(_ context.Context, _ event.Subscription, e event.Claimed) event.Outcome {
@@ -160,7 +159,7 @@ func TestRefusedRecord(t *testing.T) {
 	})
 }
 
-// What callers may not read, the log says.
+// The log contains what callers may not read.
 func TestTheLogSaysWhatCallersMayNotRead(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		var log bytes.Buffer

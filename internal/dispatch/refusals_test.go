@@ -10,15 +10,15 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// phase is a time in which an endpoint takes everything, or refuses everything.
+// phase is a time in which an endpoint accepts everything or refuses everything.
 type phase struct {
 	begins, ends time.Time
 	takes        bool
 	asks         time.Duration
 }
 
-// scheduled is an endpoint that goes through phases. While it takes requests, it may still have
-// asked for none until a later time: then it wants none.
+// scheduled is an endpoint that goes through phases. Even while it accepts requests, it may have
+// asked earlier for none until a later time: then it must get none.
 type scheduled struct {
 	phases []phase
 
@@ -50,12 +50,12 @@ func (s *scheduled) respond(ctx context.Context, _ event.Subscription, _ event.C
 	return answer(ctx, 200, 0)
 }
 
-// enough is how long an endpoint takes requests before all that waits is delivered: the longest
-// wait that this service adds, and a while for what is parked.
+// enough is how long an endpoint must accept requests so that everything is delivered: the longest
+// wait that this service adds, and some time for parked deliveries.
 const enough = 6 * time.Minute
 
-// Whatever an endpoint's schedule of 429s and 503s is, it gets no request in a time in which it
-// asked for none, and no event is lost that it would have taken within 24 hours.
+// Whatever an endpoint's schedule of 429s and 503s is, it gets no request in a time for which it
+// asked for none, and no event is lost that it would have accepted within 24 hours.
 func TestNoScheduleOfRefusalsLosesAnEvent(t *testing.T) {
 	lost, kept, seeds := 0, 0, refusalSeeds
 	if testing.Short() {
@@ -97,7 +97,7 @@ func TestNoScheduleOfRefusalsLosesAnEvent(t *testing.T) {
 					if at.After(from) {
 						from = at
 					}
-					// An earlier phase may have asked for a time within this one; the latest is taken.
+					// An earlier phase may have asked for a time within this one. The latest counts.
 					for _, before := range s.phases {
 						if !before.takes && before.begins.Before(p.begins) && before.ends.Add(before.asks).After(from) {
 							from = before.ends.Add(before.asks)

@@ -12,8 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// rig is a dispatcher on a store in memory, with endpoints that the test scripts.
-// All of it lives in a synctest bubble, whose time passes only when nothing moves.
+// rig is a dispatcher on a store in memory, with endpoints that the test scripts. It lives in a
+// synctest bubble, whose time passes only when every goroutine waits.
 type rig struct {
 	t        *testing.T
 	o        Options
@@ -34,7 +34,7 @@ type sent struct {
 	after time.Duration // since the rig began
 }
 
-// inBubble plays a test with a rig that has small limits and has not started yet.
+// inBubble runs a test with a rig that has small limits and is not started yet.
 func inBubble(t *testing.T, play func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &rig{t: t, began: time.Now(), endpoint: answers(200, 0), ended: make(chan error, 1)}
@@ -54,7 +54,7 @@ func (r *rig) run() {
 	go func() { r.ended <- r.d.Run(ctx) }()
 }
 
-// stop stops the dispatcher, which must say nothing went wrong.
+// stop stops the dispatcher, which must return no error.
 func (r *rig) stop() {
 	r.t.Helper()
 	r.end()
@@ -63,13 +63,13 @@ func (r *rig) stop() {
 	}
 }
 
-// wait lets time pass, and then everything that is to happen at that instant.
+// wait lets time pass, and then everything happen that is due at that instant.
 func (r *rig) wait(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-// Send is the rig as a Sender.
+// Send makes the rig a Sender.
 func (r *rig) Send(ctx context.Context, sub event.Subscription, e event.Claimed) event.Outcome {
 	began := time.Now()
 	r.mu.Lock()
@@ -80,7 +80,7 @@ func (r *rig) Send(ctx context.Context, sub event.Subscription, e event.Claimed)
 	return o
 }
 
-// InFlight and Attempt are the rig as an Observer.
+// InFlight and Attempt make the rig an Observer.
 func (r *rig) InFlight(delta int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,7 +89,7 @@ func (r *rig) InFlight(delta int) {
 
 func (r *rig) Attempt(event.Settlement) {}
 
-// sentAt is when each attempt at an event began.
+// sentAt returns when each attempt at an event began.
 func (r *rig) sentAt(id event.ID) []time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,15 +108,16 @@ func (r *rig) allSent() int {
 	return len(r.sent)
 }
 
-// answers is an endpoint that answers after a time, or not if the attempt is broken off.
+// answers is an endpoint that responds after a time, unless the attempt is aborted.
 func answers(status int, after time.Duration) func(context.Context, event.Subscription, event.Claimed) event.Outcome {
 	return func(ctx context.Context, _ event.Subscription, _ event.Claimed) event.Outcome {
 		return answer(ctx, status, after)
 	}
 }
 
-// pass lets time pass, and reports false if ctx ended. No timer for no time: many that
-// are due at once in one bubble crash the race detector's runtime (golang.org/issue/78156).
+// pass lets time pass, and returns false if ctx has ended. It sets no timer for no time: many
+// timers that are due at once in one bubble crash the race detector's runtime
+// (golang.org/issue/78156).
 func pass(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
@@ -175,7 +176,7 @@ func (r *rig) due(sub event.Subscription, after time.Duration) event.ID {
 	return c.Delivery.ID
 }
 
-// ingest stores a delivery as ingest does: with a reservation where there is room.
+// ingest stores a delivery as ingest does, with a reservation if there is capacity.
 func (r *rig) ingest(sub event.Subscription) (id event.ID, reserved bool) {
 	id, reserved = r.handOver(sub)
 	if !reserved {
@@ -187,7 +188,7 @@ func (r *rig) ingest(sub event.Subscription) (id event.ID, reserved bool) {
 	return id, reserved
 }
 
-// handOver is ingest for events that are not worth storing when there is no room.
+// handOver is like ingest, for events that are dropped if there is no capacity.
 func (r *rig) handOver(sub event.Subscription) (id event.ID, reserved bool) {
 	c := r.claimed(sub)
 	lease, reserved := r.d.Reserve(context.Background(), sub, len(c.Event.Payload))
@@ -201,21 +202,21 @@ func (r *rig) handOver(sub event.Subscription) (id event.ID, reserved bool) {
 
 func (r *rig) claimed(sub event.Subscription) event.Claimed {
 	now := time.Now()
-	id := event.NewID(now) // of the event and the delivery alike, which makes a test shorter
+	id := event.NewID(now) // of both the event and the delivery, which makes tests shorter
 	return event.Claimed{
 		Delivery: event.Delivery{ID: id, EventID: id, SubscriptionID: sub.ID, DueAt: now, CreatedAt: now},
 		Event:    event.Event{ID: id, Type: "user.created", Payload: []byte(`{}`), CreatedAt: now},
 	}
 }
 
-// heldNow is how many leases the dispatcher holds.
+// heldNow returns how many leases the dispatcher has.
 func (r *rig) leasesNow() int {
 	r.d.mu.Lock()
 	defer r.d.mu.Unlock()
 	return r.d.leases.n
 }
 
-// is checks where a delivery stands in the store.
+// is checks the state of a delivery in the store.
 func (r *rig) is(id event.ID, want event.Status, attempts int) {
 	r.t.Helper()
 	row := r.store.row(id)
@@ -225,7 +226,7 @@ func (r *rig) is(id event.ID, want event.Status, attempts int) {
 	}
 }
 
-// empty checks that a dispatcher that has stopped holds nothing, in memory or by a lease.
+// empty checks that a stopped dispatcher has nothing left, in memory or by a lease.
 func (r *rig) empty() {
 	r.t.Helper()
 	synctest.Wait()

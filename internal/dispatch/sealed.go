@@ -7,11 +7,11 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// sealedPause is how long the deliveries of a subscription whose secrets can't be opened are
-// not claimed. Then one try follows, because the subscription may have new secrets.
+// sealedPause is how long the deliveries of a subscription are not claimed after its secrets
+// could not be decrypted. Then they are tried again, because it may have new secrets.
 const sealedPause = 30 * time.Second
 
-// releaseSealed releases a delivery of a subscription whose secrets can't be opened, because
+// releaseSealed releases a delivery of a subscription whose secrets can't be decrypted, because
 // the request would be unsigned. No attempt is made or counted, so no delivery fails because
 // a key is missing. The subscription's other deliveries stay in the store for sealedPause.
 func (d *Dispatcher) releaseSealed(w *work, sub event.Subscription) {
@@ -28,7 +28,7 @@ func (d *Dispatcher) releaseSealed(w *work, sub event.Subscription) {
 	}
 }
 
-// excludeSealed excludes subscriptions whose secrets can't be opened from a claim. The caller
+// excludeSealed excludes subscriptions whose secrets can't be decrypted from a claim. The caller
 // holds the lock.
 func (d *Dispatcher) excludeSealed(capacityOf map[event.ID]int, now time.Time) {
 	for id, until := range d.sealedUntil {

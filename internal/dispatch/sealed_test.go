@@ -10,8 +10,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// TestNothingGoesOutUnsignedForWantOfAKey: whichever way a delivery comes, it waits as
-// long as its subscription's secrets can't be opened, and goes out afterwards.
+// TestNothingGoesOutUnsignedForWantOfAKey checks that a delivery, in whichever way it arrives,
+// waits while its subscription's secrets can't be decrypted, and is delivered afterwards.
 func TestNothingGoesOutUnsignedForWantOfAKey(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		var log bytes.Buffer
@@ -31,7 +31,7 @@ func TestNothingGoesOutUnsignedForWantOfAKey(t *testing.T) {
 			t.Error("it was taken into memory, where it can't be delivered")
 		}
 		r.wait(10 * time.Minute)
-		r.is(first, event.Delivered, 1) // was under way
+		r.is(first, event.Delivered, 1) // it was under way
 		r.is(second, event.Pending, 0)
 		r.is(third, event.Pending, 0)
 		if r.store.leased() != 0 {

@@ -28,7 +28,7 @@ func (b *budget) Take(_ context.Context, subscription event.ID, interval time.Du
 	return 0
 }
 
-// use takes a turn, as another node that was faster.
+// use takes a turn, as another node does that was faster.
 func (b *budget) use(subscription event.ID, interval time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -39,8 +39,8 @@ func (b *budget) use(subscription event.ID, interval time.Duration) {
 	b.next[subscription] = next.Add(interval)
 }
 
-// With another node at work on the same subscription a node gets its share of the
-// rate only: it waits without holding a slot, and in order.
+// If another node delivers to the same subscription, a node gets only its share of the rate. Its
+// deliveries wait without using a slot, and in order.
 func TestSharedRate(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		shared := &budget{next: map[event.ID]time.Time{}}
@@ -82,7 +82,7 @@ func TestSharedRate(t *testing.T) {
 	})
 }
 
-// What waits for its turn when the node stops is released.
+// Deliveries that wait for their turn when the node stops are released.
 func TestSharedRateWhileStopping(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.RateLimiter = &budget{next: map[event.ID]time.Time{}}

@@ -11,12 +11,12 @@ const (
 	// shortPause is how long a delivery waits if this machine had no descriptor or memory
 	// for it. It keeps its slot, which lowers concurrency by as much as was too much.
 	shortPause = time.Second
-	// shortWarnInterval is the pause between two warnings.
+	// shortWarnInterval is the shortest time between two warnings.
 	shortWarnInterval = 10 * time.Second
 )
 
 // pauseUnsent waits before a delivery for which nothing was sent is attempted again. If the
-// dispatcher is stopping then, it releases the delivery and reports false.
+// dispatcher is stopping by then, it releases the delivery and returns false.
 func (d *Dispatcher) pauseUnsent(w *work) bool {
 	t := time.NewTimer(shortPause)
 	defer t.Stop()

@@ -8,11 +8,11 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// A machine without descriptors says nothing about an endpoint: the delivery waits, is
-// tried each second, keeps its lease, and has one attempt on record in the end.
+// A machine without descriptors says nothing about an endpoint: the delivery waits, is tried each
+// second, keeps its lease, and has one attempt on record in the end.
 func TestShortageIsNoAttempt(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		r.o.Policy = nil // the first attempt that fails is the last
+		r.o.Policy = nil // the first failed attempt is the last
 		r.endpoint = func(ctx context.Context, _ event.Subscription, _ event.Claimed) event.Outcome {
 			if time.Since(r.began) < 40*time.Second { // longer than a lease
 				return event.Outcome{Code: event.CodeNetwork, Error: "too many open files", Short: true}
@@ -34,7 +34,7 @@ func TestShortageIsNoAttempt(t *testing.T) {
 	})
 }
 
-// A dispatcher that is to stop does not wait for descriptors.
+// A dispatcher that stops does not wait for descriptors.
 func TestShortageWhileStopping(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = func(context.Context, event.Subscription, event.Claimed) event.Outcome {
@@ -55,7 +55,7 @@ func TestShortageWhileStopping(t *testing.T) {
 	})
 }
 
-// row is what the store has of an event's delivery.
+// row returns the store's row of an event's delivery.
 func (r *rig) row(of event.ID) row {
 	r.store.mu.Lock()
 	defer r.store.mu.Unlock()

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// stop releases what waits in the lanes and waits for the attempts in flight. It returns
-// an error if the grace period ended first.
+// stop releases the deliveries that are queued in the lanes and waits for the attempts in flight.
+// It returns an error if the grace period ended first.
 func (d *Dispatcher) stop() error {
 	d.recorder.removeBound()
 	d.mu.Lock()
@@ -30,12 +30,12 @@ func (d *Dispatcher) stop() error {
 
 	err := d.awaitAttempts()
 	d.abort()
-	<-d.noneInFlight // the sender returns at once
+	<-d.noneInFlight // soon, because the sender returns at once
 	return err
 }
 
-// awaitAttempts waits for the attempts in flight. It keeps their leases alive, because
-// another node would make the attempts, too.
+// awaitAttempts waits for the attempts in flight. It renews their leases, because otherwise
+// another node would make the same attempts.
 func (d *Dispatcher) awaitAttempts() error {
 	now := time.Now()
 	end, renewAt := now.Add(d.o.Grace), now.Add(d.o.Lease/3)

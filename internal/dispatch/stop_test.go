@@ -61,12 +61,12 @@ func TestStopBreaksOffAfterTheGrace(t *testing.T) {
 	})
 }
 
-// What an endpoint has answered is put on record, whatever else happens at that moment.
+// An endpoint's response is recorded, whatever else happens at that moment.
 func TestStopKeepsAnswers(t *testing.T) {
 	for status, want := range map[int]event.Status{200: event.Delivered, 500: event.Pending, 410: event.Failed} {
 		inBubble(t, func(r *rig) {
 			r.endpoint = func(ctx context.Context, sub event.Subscription, e event.Claimed) event.Outcome {
-				<-ctx.Done() // the answer comes as the grace ends
+				<-ctx.Done() // the response comes when the grace period ends
 				return answer(context.Background(), status, 0)
 			}
 			r.run()
@@ -110,15 +110,15 @@ func TestStopReleasesWhatIsHandedOver(t *testing.T) {
 		r.d.Cancel(sub.ID, 7)
 		r.stop()
 		if !ok || !second {
-			t.Fatal("there was no room")
+			t.Fatal("there was no capacity")
 		}
 		r.is(late.Delivery.ID, event.Pending, 0)
 		r.empty()
 	})
 }
 
-// The leases of attempts that are let to end must not run out meanwhile: another
-// node would attempt them too.
+// The leases of attempts that may still end must not run out meanwhile, because another node would
+// attempt the deliveries too.
 func TestStopKeepsLeases(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Grace = time.Minute
@@ -137,8 +137,8 @@ func TestStopKeepsLeases(t *testing.T) {
 	})
 }
 
-// A store that is away, with as many outcomes waiting for it as may, delays the
-// stop, and no longer than its tries take.
+// If the store is unavailable and the maximum of outcomes waits for it, the stop is delayed only
+// by the recorder's tries.
 func TestStopWhileTheStoreIsAway(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 100, LaneDepth: 10_000, Buffered: 10_000, BufferedBytes: 1 << 20}

@@ -44,7 +44,7 @@ func TestParseScope(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"", "ADMIN", "write", "read,publish", "read "} {
-		if _, err := event.ParseScope(name); err == nil || !strings.Contains(err.Error(), "write admin, publish or read") {
+		if _, err := event.ParseScope(name); err == nil || !strings.Contains(err.Error(), "use admin, publish or read") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

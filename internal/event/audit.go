@@ -1,31 +1,32 @@
 package event
 
-// Rule is something that holds for all that is kept, or should.
+// Rule names a rule that the stored data must satisfy.
 type Rule string
 
-// The rules. The first five and the last hold always, whatever crashes: what breaks one is a
-// fault of Hookferry, of the database or of the disk. The others say that work lies undone.
+// The rules. RuleLeasesAreEnded, RuleDueIsClaimed and RulePartitionsAreAhead are broken when
+// work is left undone. The others always hold, whatever crashes: a violation is a fault of
+// Hookferry, of the database or of the disk.
 const (
-	RuleDeliveryHasEvent     Rule = "delivery_has_event"        // and can so be sent
-	RuleEventHasDeliveries   Rule = "event_has_delivery"        // as many as it was accepted with, or they expired
-	RuleAttemptsOnRecord     Rule = "attempts_on_record"        // as many as the delivery counts
-	RuleSettledIsFree        Rule = "settled_is_free"           // no node holds what is settled
-	RulePendingIsWanted      Rule = "pending_is_wanted"         // its subscription exists
-	RuleLeasesAreEnded       Rule = "leases_are_ended"          // when they have run out
-	RuleDueIsClaimed         Rule = "due_is_claimed"            // soon
-	RulePartitionsAreAhead   Rule = "partitions_are_made_ahead" // of the time that needs them
-	RuleEventIsIntact        Rule = "event_is_intact"           // as it was stored, by its checksum
-	RuleSubscriptionIsIntact Rule = "subscription_is_intact"    // as it was written, by its checksum
-	RuleDatabaseIsSound      Rule = "database_is_sound"         // by the database's own check of its pages and indexes
+	RuleDeliveryHasEvent     Rule = "delivery_has_event"        // each delivery has its event, so it can be sent
+	RuleEventHasDeliveries   Rule = "event_has_delivery"        // each event has the deliveries it was accepted with, unless they expired
+	RuleAttemptsOnRecord     Rule = "attempts_on_record"        // each delivery has as many attempts as it counts
+	RuleSettledIsFree        Rule = "settled_is_free"           // no settled delivery is leased
+	RulePendingIsWanted      Rule = "pending_is_wanted"         // the subscription of each pending delivery exists
+	RuleLeasesAreEnded       Rule = "leases_are_ended"          // leases that ran out are ended
+	RuleDueIsClaimed         Rule = "due_is_claimed"            // due deliveries are claimed soon
+	RulePartitionsAreAhead   Rule = "partitions_are_made_ahead" // partitions exist before they are needed
+	RuleEventIsIntact        Rule = "event_is_intact"           // each event matches its checksum
+	RuleSubscriptionIsIntact Rule = "subscription_is_intact"    // each subscription matches its checksum
+	RuleDatabaseIsSound      Rule = "database_is_sound"         // the database's own check of its pages and indexes passes
 )
 
-// Finding is what breaks a rule.
+// Finding describes the rows that break a rule.
 type Finding struct {
 	Rule   Rule
 	Found  int    // at most FindingsMost are counted
-	Oldest ID     // the first of them: a delivery, or an event; zero where it is neither
-	Detail string // the database's own words, if there are any
+	Oldest ID     // the oldest of them, a delivery or an event; zero if they are neither
+	Detail string // the database's own message, if any
 }
 
-// FindingsMost is how many rows that break a rule are counted.
+// FindingsMost is how many rows a Finding counts at most.
 const FindingsMost = 1000

@@ -18,7 +18,7 @@ import (
 
 const retention = 72 * time.Hour
 
-// checked returns what is wrong with a subscription that is right but for the edit.
+// checked returns what is wrong with a valid subscription after the edit.
 func checked(t *testing.T, edit func(*event.Subscription)) []event.FieldError {
 	t.Helper()
 	s := event.Subscription{TargetURL: "https://example.com/webhook", Active: true}
@@ -44,11 +44,11 @@ func TestCheckSubscription(t *testing.T) {
 	tests := []struct {
 		reason string
 		edit   func(*event.Subscription)
-		want   []string // the fields that are wrong, "" for none
+		want   []string // the fields that are wrong; empty for none
 	}{
 		{"only a target", func(s *event.Subscription) {}, nil},
 		{"no target", func(s *event.Subscription) { s.TargetURL = "" }, []string{"target_url"}},
-		{"a target that is none", func(s *event.Subscription) { s.TargetURL = "file:///x" }, []string{"target_url"}},
+		{"an invalid target", func(s *event.Subscription) { s.TargetURL = "file:///x" }, []string{"target_url"}},
 
 		{"the longest description", func(s *event.Subscription) { s.Description = strings.Repeat("d", event.MaxDescription) }, nil},
 		{"a longer one", func(s *event.Subscription) { s.Description = strings.Repeat("d", event.MaxDescription+1) }, []string{"description"}},
@@ -125,10 +125,10 @@ func TestCheckSubscription(t *testing.T) {
 }
 
 func TestCheckHeaders(t *testing.T) {
-	kelvin, dotted := "\u212a", "\u0130" // lower-case forms of them are the ASCII k and i
+	kelvin, dotted := "\u212a", "\u0130" // their lower-case forms are the ASCII letters k and i
 	tests := []struct {
 		reason, name, value string
-		want                string // a part of the message; "" where it is right
+		want                string // a part of the message; "" if the header is valid
 	}{
 		{"credentials", "Authorization", "Bearer abc", ""},
 		{"a name of our caller's", "X-Api-Key", "k", ""},
@@ -199,8 +199,8 @@ func TestCheckHeaders(t *testing.T) {
 	}
 }
 
-// wantSendable sends a header that was accepted: one that can't be sent would make
-// every delivery fail.
+// wantSendable sends a header that was accepted. If it could not be sent, every delivery would
+// fail.
 func wantSendable(t *testing.T, name, value string) {
 	t.Helper()
 	var got string
@@ -240,7 +240,7 @@ func TestCheckHeadersTogether(t *testing.T) {
 		{"as long as allowed", map[string]string{"X-Long": strings.Repeat("v", event.MaxHeaderBytes-6)}, ""},
 		{"one byte more", map[string]string{"X-Long": strings.Repeat("v", event.MaxHeaderBytes-5)}, "4097 bytes"},
 		{"too long together", map[string]string{"X-A": strings.Repeat("v", 2050), "X-B": strings.Repeat("v", 2050)}, "4106 bytes"},
-		{"the same name in different case", map[string]string{"X-Key": "a", "x-key": "b"}, "given twice"},
+		{"the same name in different letter case", map[string]string{"X-Key": "a", "x-key": "b"}, "given twice"},
 		{"the same name in two cases, neither of them lower", map[string]string{"X-Key": "a", "X-KEY": "b"}, "given twice"},
 		{"and in a third", map[string]string{"X-Key": "a", "x-key": "b", "X-KEY": "c"}, "given twice"},
 	}
@@ -257,7 +257,7 @@ func TestCheckHeadersTogether(t *testing.T) {
 	}
 }
 
-// The same mistake is answered with the same words every time.
+// The same mistake must give the same message every time.
 func TestCheckIsRepeatable(t *testing.T) {
 	s := event.Subscription{
 		TargetURL: "https://example.com/",

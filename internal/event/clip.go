@@ -2,13 +2,12 @@ package event
 
 import "strings"
 
-// MaxQuoted is how many bytes of a name that a caller made up an error message repeats.
+// MaxQuoted is how many bytes of a caller's text an error message quotes at most.
 const MaxQuoted = 64
 
-// Clip shortens a caller's text for an error message: to its first bytes, most of them at
-// most, and an ellipsis. It never cuts in the middle of a UTF-8 sequence, and of a text
-// that it shortens it leaves out the bytes that are not UTF-8. A text that is short enough
-// is returned as it is.
+// Clip shortens a text of more than most bytes to its first bytes, at most that many, and an
+// ellipsis, so that an error message can quote it. It never splits a UTF-8 sequence, and it
+// removes invalid UTF-8 from a text that it shortens. A shorter text is returned unchanged.
 func Clip(text string, most int) string {
 	if len(text) <= most {
 		return text

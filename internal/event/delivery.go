@@ -16,8 +16,8 @@ type Event struct {
 	Payload     []byte // exactly as received: signatures are over bytes
 	CreatedAt   time.Time
 
-	// DataAt and DataLen are where the value of data lies in the payload, in bytes. A DataLen
-	// of 0 says that it is not known, as for events that release 0.1.0 stored; see Data.
+	// DataAt and DataLen are the position and length of the value of data in the payload, in
+	// bytes. A DataLen of 0 means unknown, as for events that release 0.1.0 stored; see Data.
 	DataAt, DataLen int
 }
 
@@ -43,21 +43,21 @@ func (e *Event) Data() []byte {
 	return nil
 }
 
-// Status is where a delivery stands. A lease is not a status: a delivery that is
+// Status is the state of a delivery. A lease is not a status: a delivery that is
 // being attempted is still pending.
 type Status uint8
 
-// The moves: an attempt takes a delivery from Pending to Delivered or Failed (Settle); the
-// service or an operator cancels what is Pending (Cancel); a resend brings what is settled
-// back to Pending (Resend). A success that arrives late makes any of them Delivered (Apply).
+// The statuses. An attempt moves a delivery from Pending to Delivered or Failed (Settle). The
+// service or an operator cancels a pending delivery (Cancel). A resend moves a settled one
+// back to Pending (Resend). A late success makes any delivery Delivered (Apply).
 const (
 	Pending   Status = iota // waits for its first or next attempt
 	Delivered               // the endpoint responded with 200-299
-	Failed                  // no attempts are left, or another would be senseless
+	Failed                  // no attempts are left, or another attempt would be pointless
 	Cancelled               // by an operator, or its subscription was deleted or stayed inactive past the retention
 )
 
-// Statuses are all of them, in the order of their numbers, which the stores keep.
+// Statuses lists all statuses in the order of their numbers. Stores persist the numbers.
 var Statuses = []Status{Pending, Delivered, Failed, Cancelled}
 
 func (s Status) String() string {
@@ -81,29 +81,27 @@ type Delivery struct {
 	EventID        ID
 	SubscriptionID ID
 	Status         Status
-	Attempts       int       // number of attempts on record
+	Attempts       int       // how many attempts are on record
 	DueAt          time.Time // when the next attempt may start; meaningless once settled
-	LeaseOwner     string    // who works on it, or ""; with ID it names the lease, see LeaseKey
+	LeaseOwner     string    // the claim that leased it, or ""; with ID it names the lease, see LeaseKey
 	LeasedUntil    time.Time // when the lease ends unless it is renewed
 	CreatedAt      time.Time
 	SettledAt      time.Time // when it left Pending; zero before
-	DeliveredAt    time.Time // when it was first delivered; zero before. A resend leaves it
+	DeliveredAt    time.Time // when it was first delivered; zero before. A resend keeps it
 
-	// A round is one pass through the retry schedule; each resend begins another.
+	// A round is one pass through the retry schedule. Each resend begins a new round.
 	Round     int // 0 for the first
-	RoundFrom int // attempts that do not count for the schedule of this round
-	Stray     int // attempts that were recorded past the fence; see Apply
+	RoundFrom int // how many attempts do not count towards the schedule of this round
+	Stray     int // how many attempts were recorded outside of the fence; see Apply
 }
 
-// Claimed is a delivery that this node holds the lease of, with what it needs to
-// be sent.
+// Claimed is a delivery that this node has leased, with the event to send.
 type Claimed struct {
 	Delivery Delivery
 	Event    Event
 }
 
-// Attempt is one HTTP request that was made for a delivery, or that the guard
-// refused to make.
+// Attempt is one HTTP request that was made for a delivery, or that the guard blocked.
 type Attempt struct {
 	ID             ID
 	DeliveryID     ID
@@ -112,14 +110,14 @@ type Attempt struct {
 	Outcome        Outcome
 }
 
-// Acceptance is what ingest asks the store to keep in one transaction: an event, and
+// Acceptance is what ingest asks the store to write in one transaction: an event and
 // its deliveries to any number of subscriptions, or to none.
 type Acceptance struct {
 	Event      Event
-	Deliveries []Delivery // of this event, each to another subscription
-	// IdempotencyKey, which needs exactly one delivery, makes the store reply to a second
-	// acceptance for the same subscription with the first one's ids if BodyHash is the
-	// same too, and with ErrKeyReused if it is not.
+	Deliveries []Delivery // of this event, each to a different subscription
+	// IdempotencyKey requires exactly one delivery. When the same subscription receives a
+	// second acceptance with the same key, the store returns the ids of the first if BodyHash
+	// is equal too, and ErrKeyReused if it is not.
 	IdempotencyKey string
 	BodyHash       [32]byte
 }
@@ -128,18 +126,18 @@ type Acceptance struct {
 type Receipt struct {
 	Event      ID
 	Deliveries []ID // in the order of the Acceptance
-	Replayed   bool // an earlier acceptance under the same idempotency key; nothing new was stored
+	Replayed   bool // the ids are those of an earlier acceptance with the same idempotency key; nothing was stored
 }
 
-// Check reports an acceptance that no store can keep, which is a mistake in this program.
+// Check reports whether a store can write the acceptance. An error is a bug in this program.
 func (a *Acceptance) Check() error {
 	if a.IdempotencyKey != "" && len(a.Deliveries) != 1 {
-		return fmt.Errorf("an acceptance under an idempotency key has %d deliveries, not one", len(a.Deliveries))
+		return fmt.Errorf("an acceptance with an idempotency key must have one delivery, this one has %d", len(a.Deliveries))
 	}
 	return nil
 }
 
-// Receipt is the reply to an acceptance that was stored.
+// Receipt returns the receipt for the acceptance once it is stored.
 func (a *Acceptance) Receipt() Receipt {
 	ids := make([]ID, len(a.Deliveries))
 	for i := range a.Deliveries {
@@ -150,42 +148,42 @@ func (a *Acceptance) Receipt() Receipt {
 
 // ClaimRequest asks for due deliveries without a lease.
 type ClaimRequest struct {
-	Owner    string // of the leases; no other claim has it, see LeaseKey
+	Owner    string // of the leases; unique to this claim, see LeaseKey
 	Now      time.Time
-	Until    time.Time // when the lease ends
-	Limit    int       // at most this many in all
-	Capacity int       // at most this many of one subscription
-	Bytes    int       // no further delivery once the payloads add up to this size
-	// CapacityOf overrides Capacity for subscriptions whose lane is partly filled; 0 means
-	// that none of that subscription may be claimed.
+	Until    time.Time // when the leases end
+	Limit    int       // how many deliveries to claim at most
+	Capacity int       // how many deliveries of one subscription to claim at most
+	Bytes    int       // claim no further delivery once the payloads add up to this size
+	// CapacityOf overrides Capacity for subscriptions whose lane is partly filled. 0 means
+	// that no delivery of that subscription may be claimed.
 	CapacityOf map[ID]int
 }
 
-// Claim is what a ClaimRequest got.
+// Claim is the result of a ClaimRequest.
 type Claim struct {
 	Deliveries []Claimed
-	// More says that deliveries were due that the limits left behind.
+	// More reports whether further deliveries were due that the limits excluded.
 	More bool
-	// NextDue is when the next unclaimed delivery that is not due yet becomes so, or that
-	// of an endpoint which asked for no requests may be claimed; zero if there is none.
+	// NextDue is the earliest time at which another delivery may be claimed: one that is not
+	// due yet, or one whose endpoint is held back. It is zero if there is none.
 	NextDue time.Time
 	// Parked is how many deliveries the claim parked.
 	Parked int
 }
 
-// MayBeDue notes that a delivery may be claimed at the time given; zero notes nothing.
+// MayBeDue moves NextDue forward to the given time if that is earlier. A zero time is ignored.
 func (c *Claim) MayBeDue(at time.Time) {
 	if !at.IsZero() && (c.NextDue.IsZero() || at.Before(c.NextDue)) {
 		c.NextDue = at
 	}
 }
 
-// MaxParked is how many deliveries a claim parks at most.
+// MaxParked is how many deliveries one claim parks at most.
 const MaxParked = 1000
 
-// Settlement is the record of one attempt: the attempt itself, and the delivery
-// as it stands after it if nothing else has changed it since it was claimed. Apply says
-// what becomes of the row. Recording an attempt again changes nothing.
+// Settlement is the record of one attempt: the attempt itself, and the state of the delivery
+// after it, provided that nothing else has changed the delivery since it was claimed. Apply
+// computes the row to write. Recording the same attempt again changes nothing.
 type Settlement struct {
 	Delivery Delivery
 	Attempt  Attempt // the store sets its Number
@@ -195,25 +193,25 @@ type Settlement struct {
 	Health HealthChange
 }
 
-// Submission is one request to take an event in, as it came.
+// Submission is one request to publish an event, as it was received.
 type Submission struct {
 	SubscriptionID ID
-	Body           []byte // the whole request body; whoever takes the submission may keep it
+	Body           []byte // the whole request body; the callee may retain it
 	ContentType    string
 	IdempotencyKey string
 	Header         http.Header // for the signature headers, if any
 }
 
-// Submitted is the answer to a Submission that was not an error.
+// Submitted is the result of a Submission that succeeded.
 type Submitted struct {
 	Receipt Receipt
-	// Filtered says that the subscription does not want the event's type: nothing
-	// was stored and nothing is sent. Reason says it in words.
+	// Filtered means that the subscription does not want the event's type. Nothing was stored
+	// and nothing will be sent. Reason is the explanation for the caller.
 	Filtered bool
 	Reason   string
 }
 
-// CapacityFor is how many of a subscription's deliveries the request may take.
+// CapacityFor returns how many deliveries of a subscription the request may claim.
 func (r ClaimRequest) CapacityFor(subscription ID) int {
 	if capacity, ok := r.CapacityOf[subscription]; ok {
 		return capacity
@@ -221,19 +219,19 @@ func (r ClaimRequest) CapacityFor(subscription ID) int {
 	return r.Capacity
 }
 
-// Lease is the right to work on a delivery until a certain time.
+// Lease is the exclusive right to attempt a delivery until a certain time.
 type Lease struct {
 	Owner string
 	Until time.Time
 }
 
-// LeaseKey names one lease. A delivery never has two leases with the same owner: each claim
-// has an owner of its own, which is the name of a node and a number. So a call that arrives
-// late can't touch a later lease of the same node.
+// LeaseKey identifies one lease. A delivery never has two leases with the same owner, because
+// each claim has its own: a node's name and a number. So a call that arrives late can't affect
+// a later lease of the same node.
 type LeaseKey struct {
 	Delivery ID
 	Owner    string
 }
 
-// LeaseKey returns the name of the lease that d has.
+// LeaseKey returns the key of the lease that d has.
 func (d *Delivery) LeaseKey() LeaseKey { return LeaseKey{Delivery: d.ID, Owner: d.LeaseOwner} }

@@ -6,48 +6,47 @@ import (
 	"strings"
 )
 
-// The kinds of error that cross package borders. The API translates each to an
-// HTTP status in one place; whoever returns one wraps it with what was tried.
+// The kinds of error that cross package borders. The API translates each to an HTTP status in
+// one place. Code that returns one wraps it with what was tried.
 var (
 	// ErrNotFound: there is no such subscription, delivery or key.
 	ErrNotFound = errors.New("not found")
-	// ErrBadID: the text is not an id at all. To a caller it means the same as ErrNotFound.
+	// ErrBadID: the text is not an id. To a caller it means the same as ErrNotFound.
 	ErrBadID = errors.New("not an id")
-	// ErrInactive: the subscription takes no events at present.
+	// ErrInactive: the subscription does not accept events at present.
 	ErrInactive = errors.New("subscription is not active")
 	// ErrKeyReused: the Idempotency-Key was used before, with another body.
 	ErrKeyReused = errors.New("idempotency key was used with another body")
 	// ErrNotSettled: the delivery is pending, and a resend needs one that is settled.
 	ErrNotSettled = errors.New("the delivery is still pending")
-	// ErrDelivered: the delivery was delivered, and a resend would bring it twice.
-	ErrDelivered = errors.New("the delivery was delivered already")
-	// ErrChanged: the subscription has another revision than the caller says.
+	// ErrDelivered: the delivery was delivered, and a resend would deliver it twice.
+	ErrDelivered = errors.New("the delivery was already delivered")
+	// ErrChanged: the subscription no longer has the revision that the caller expects.
 	ErrChanged = errors.New("the subscription has changed")
-	// ErrUnauthorized: a signature that was needed is missing or wrong.
+	// ErrUnauthorized: a required signature is missing or wrong.
 	ErrUnauthorized = errors.New("not authorized")
-	// ErrSealed: what it takes the subscription's secrets for can't be done, because they
-	// can't be opened.
-	ErrSealed = errors.New("the subscription's secrets can't be opened")
-	// ErrMalformed: the body is not what its content type says.
+	// ErrSealed: the call needs the subscription's secrets, and they can't be decrypted.
+	ErrSealed = errors.New("the subscription's secrets can't be decrypted")
+	// ErrMalformed: the body does not match its content type.
 	ErrMalformed = errors.New("malformed body")
-	// ErrBacklog: more is pending than may be. The call is refused so that nothing breaks.
-	ErrBacklog = errors.New("too much is pending")
-	// ErrUnavailable: the store can't work at present; the same call may succeed later.
-	ErrUnavailable = errors.New("store is not available")
-	// ErrFull is an ErrUnavailable: there is no free disk space, until the operator makes some.
+	// ErrBacklog: the backlog is full, so nothing more is accepted at present.
+	ErrBacklog = errors.New("the backlog is full")
+	// ErrUnavailable: the store is unavailable at present. The same call may succeed later.
+	ErrUnavailable = errors.New("the store is unavailable")
+	// ErrFull is an ErrUnavailable: there is no free disk space until the operator makes some.
 	ErrFull = fmt.Errorf("%w: its disk is full", ErrUnavailable)
 )
 
-// FieldError names a field of the caller's input and what is wrong with it.
+// FieldError says what is wrong with one field of the caller's input.
 type FieldError struct {
 	Field   string // as the caller spells it: "event_types[2]", "target_url"
-	Message string // what was found, and what would be right
+	Message string // what was found and what is expected; it follows the field's name
 }
 
-// InvalidError is input that was understood and can't be taken.
+// InvalidError is input that was understood and is not valid.
 type InvalidError struct{ Fields []FieldError }
 
-// Invalid makes an InvalidError about one field.
+// Invalid returns an InvalidError about one field.
 func Invalid(field, message string) *InvalidError {
 	return &InvalidError{Fields: []FieldError{{Field: field, Message: message}}}
 }

@@ -8,7 +8,7 @@ import (
 // MaxEventType is the longest event type or pattern, in bytes.
 const MaxEventType = 256
 
-// CheckEventType says what is wrong with an event type, or nothing. A type is
+// CheckEventType returns what is wrong with an event type, or "". A type consists of
 // segments of letters, digits, '_', '-', ':' and '/', joined by dots.
 func CheckEventType(t string) string {
 	switch {
@@ -24,7 +24,7 @@ func CheckEventType(t string) string {
 	}
 	for i := range len(t) {
 		if !isTypeByte(t[i]) {
-			return fmt.Sprintf("holds %q; letters, digits and . _ - : / are allowed", t[i:i+runeLen(t[i:])])
+			return fmt.Sprintf("contains %q; only letters, digits and . _ - : / are allowed", t[i:i+runeLen(t[i:])])
 		}
 	}
 	return ""
@@ -38,7 +38,8 @@ func isTypeByte(c byte) bool {
 	return strings.IndexByte("._-:/", c) >= 0
 }
 
-// runeLen is the length of the first character, so that a message quotes it whole.
+// runeLen returns the length of the first character in bytes, so that a message can quote it
+// whole.
 func runeLen(s string) int {
 	for i := range s {
 		if i > 0 {
@@ -48,15 +49,15 @@ func runeLen(s string) int {
 	return len(s)
 }
 
-// CheckPattern says what is wrong with an event-type pattern, or nothing. A
-// pattern is an event type, or "*", or an event type followed by ".*".
+// CheckPattern returns what is wrong with an event-type pattern, or "". A
+// pattern is an event type, "*", or an event type followed by ".*".
 func CheckPattern(p string) string {
 	if p == "*" {
 		return ""
 	}
 	exact := strings.TrimSuffix(p, ".*")
 	if strings.Contains(exact, "*") {
-		return "may hold * only as its last segment, like user.*"
+		return "may contain * only as its last segment, like user.*"
 	}
 	if len(p) > MaxEventType {
 		exact = p

@@ -13,7 +13,7 @@ func TestCheckEventType(t *testing.T) {
 	long := strings.Repeat("x", event.MaxEventType)
 	tests := []struct {
 		reason, text string
-		want         string // a part of the message; "" where it is right
+		want         string // a part of the message; "" if the type is valid
 	}{
 		{"one segment", "ping", ""},
 		{"two", "user.created", ""},
@@ -45,8 +45,8 @@ func TestCheckEventType(t *testing.T) {
 	}
 }
 
-// wantMessage checks that there is a message exactly if one is wanted, that it
-// names what it should, and that it is short whatever the input was.
+// wantMessage checks that there is a message if and only if one is wanted, that it contains what
+// it should, and that it is short whatever the input is.
 func wantMessage(t *testing.T, got, want string) {
 	t.Helper()
 	switch {
@@ -125,7 +125,7 @@ func TestWantsProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { checkWants(t, anyEventType().Draw(t, "type"), anyEventType().Draw(t, "other")) })
 }
 
-// checkWants holds for every type that is accepted, and any other.
+// checkWants checks rules that hold for every pair of an accepted pattern and type.
 func checkWants(t interface{ Fatalf(string, ...any) }, eventType, other string) {
 	segments := strings.Split(eventType, ".")
 	for _, p := range []string{eventType, "*"} {
@@ -167,7 +167,7 @@ func FuzzWants(f *testing.F) {
 	})
 }
 
-// naiveWants says the rule again, by segments.
+// naiveWants implements the rule again, by comparing segments.
 func naiveWants(pattern, eventType string) bool {
 	p, e := strings.Split(pattern, "."), strings.Split(eventType, ".")
 	if last := len(p) - 1; p[last] == "*" {

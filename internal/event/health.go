@@ -2,34 +2,34 @@ package event
 
 import "time"
 
-// Health is what attempts have shown of a subscription's endpoint, as far as it decides when
-// requests to it may start. It is kept beside the subscription and holds on every node.
+// Health is what past attempts say about a subscription's endpoint. It decides when requests
+// to the endpoint may start. It is stored beside the subscription and applies on every node.
 type Health struct {
 	Failing      bool
 	FailingSince time.Time // zero if it is not failing
-	NotBefore    time.Time // no request starts before; zero if the endpoint has never asked for that
-	RefusedSince time.Time // the first refusal without a success since; zero if there is none
+	NotBefore    time.Time // no request starts before; zero if the endpoint was never held back
+	RefusedSince time.Time // the first refusal since the last success; zero if there is none
 	RefusedAt    time.Time // the latest of these refusals
 	Refusals     int       // how many of these refusals were of requests that NotBefore allowed
-	ChangedAt    time.Time // when the attempt ended that changed it last
+	ChangedAt    time.Time // when the attempt that last changed it ended
 }
 
-// A refusal is a response that asks for no further requests for a time: 429, 502, 503 or 504
-// with Retry-After. It speaks for the endpoint, not for one delivery.
+// A refusal is a response of 429, 502, 503 or 504 with Retry-After. It holds the endpoint back:
+// it applies to all requests to the endpoint, not to one delivery.
 const (
-	// MaxRetryAfter bounds what an endpoint may ask for with Retry-After.
+	// MaxRetryAfter is the longest time for which Retry-After can hold an endpoint back.
 	MaxRetryAfter = 24 * time.Hour
-	// MaxRefused is how long a delivery waits for an endpoint that refuses without a success.
+	// MaxRefused is how long a delivery waits for an endpoint that refuses every request.
 	MaxRefused = 24 * time.Hour
 
 	minRefusalWait = 1 * time.Second // after the first refusal; it doubles with each further one
-	maxRefusalWait = 5 * time.Minute // up to this, unless the endpoint asks for more
+	maxRefusalWait = 5 * time.Minute // the limit of doubling; the endpoint may ask for more
 )
 
-// FailuresInRow is how many attempts in a row must fail before an endpoint counts as failing.
+// FailuresInRow is how many attempts must fail in a row before an endpoint is failing.
 const FailuresInRow = 5
 
-// HealthChange is what one attempt says of the endpoint. The zero HealthChange says nothing.
+// HealthChange is what one attempt says about the endpoint. The zero value changes nothing.
 type HealthChange struct {
 	Kind       HealthChangeKind
 	StartedAt  time.Time     // of the attempt
@@ -44,12 +44,12 @@ type HealthChangeKind uint8
 const (
 	HealthUnchanged HealthChangeKind = iota
 	HealthRefused                    // the endpoint refused
-	HealthFailing                    // as many attempts in a row as FailuresInRow failed
-	HealthRecovered                  // it succeeded, after refusals or failures
+	HealthFailing                    // FailuresInRow attempts in a row failed
+	HealthRecovered                  // an attempt succeeded after refusals or failures
 )
 
 // After returns the health after a change. Applying the same change again changes nothing. A
-// success that ended before the last change does not count: it says nothing of the time after.
+// success that ended before the last change is ignored: it says nothing about the time since.
 func (h Health) After(c HealthChange) Health {
 	c.StartedAt, c.At = c.StartedAt.UTC().Truncate(time.Microsecond), c.At.UTC().Truncate(time.Microsecond) // as stores keep them
 	switch c.Kind {
@@ -70,8 +70,8 @@ func (h Health) After(c HealthChange) Health {
 	return h
 }
 
-// refuse moves NotBefore. Requests that were in flight together are refused together: only one
-// that began when NotBefore allowed it makes the next wait longer.
+// refuse moves NotBefore. Requests that are in flight together are refused together, so only
+// the refusal of a request that NotBefore allowed makes the next wait longer.
 func (h Health) refuse(c HealthChange) Health {
 	if !c.StartedAt.Before(h.NotBefore) {
 		h.Refusals++
@@ -89,10 +89,10 @@ func (h Health) refuse(c HealthChange) Health {
 	return h
 }
 
-// refusedTooLong returns a time: deliveries that have been due since then, or for longer, have
-// been refused for MaxRefused without a break. It is zero if there are none. It counts up to
-// the last refusal, or to the time until which the endpoint asked for no requests; a wait that
-// only this service added does not count.
+// refusedTooLong returns the latest due time of the deliveries that have been refused for
+// MaxRefused without a success, or zero if there are none. The time counts up to the last
+// refusal or, if that is later, to the end of what the endpoint asked for with Retry-After. A
+// wait that only this service added does not count.
 func (h Health) refusedTooLong(now time.Time) time.Time {
 	if h.RefusedSince.IsZero() {
 		return time.Time{}
@@ -108,18 +108,19 @@ func (h Health) refusedTooLong(now time.Time) time.Time {
 	return due
 }
 
-// RefusedTooLong reports whether a delivery that is due since the time given ends without
-// another attempt.
+// RefusedTooLong reports whether a delivery that has been due since the given time fails
+// without another attempt, because its endpoint has refused requests for MaxRefused.
 func (h Health) RefusedTooLong(due, now time.Time) bool {
 	since := h.refusedTooLong(now)
 	return !since.IsZero() && !due.After(since)
 }
 
-// IsUnwell reports whether a success would change it.
+// IsUnwell reports whether the endpoint is failing or has refused requests since its last
+// success, so that a success would change its health.
 func (h Health) IsUnwell() bool { return h.Failing || !h.RefusedSince.IsZero() }
 
-// Latest returns the later of two states of one subscription's health, as two nodes may know
-// it. No request starts before the NotBefore of either.
+// Latest merges two nodes' views of one subscription's health. It returns the later one, with
+// the later NotBefore of the two.
 func (h Health) Latest(o Health) Health {
 	notBefore := later(h.NotBefore, o.NotBefore)
 	if o.ChangedAt.After(h.ChangedAt) {
@@ -148,9 +149,9 @@ func (s *Subscription) Gate() Gate {
 	return Gate{Active: s.Active && !s.Deleted(), Paused: s.Paused(), Health: s.Health}
 }
 
-// DueUntil returns the latest due time of the deliveries that may be claimed now: now if the
-// gate is open, and zero if none may be claimed. In between, it leaves those that have been
-// refused for too long, which are settled without a request.
+// DueUntil returns the latest due time of the deliveries that may be claimed now. It is now if
+// the gate is open, and zero if no delivery may be claimed. While the endpoint is held back,
+// only those that have been refused for too long may be claimed, to fail without a request.
 func (g Gate) DueUntil(now time.Time) time.Time {
 	switch {
 	case !g.Active || g.Paused:
@@ -161,27 +162,27 @@ func (g Gate) DueUntil(now time.Time) time.Time {
 	return now
 }
 
-// ParkedOwner and ParkedUntil are the lease of a parked delivery. What is due and waits for
-// long, because its subscription is paused or inactive or its endpoint asked for no requests,
-// is parked: so the claims, which look for due deliveries without a lease, do not meet it
-// again and again. The lease belongs to no node and does not run out.
+// ParkedOwner and ParkedUntil are the lease of a parked delivery. A due delivery is parked if
+// its subscription is paused or inactive, or its endpoint is held back for long. Claims look
+// for due deliveries without a lease, so they do not meet it again and again. The lease belongs
+// to no node and never runs out.
 const ParkedOwner = "parked"
 
-// ParkedUntil is in the year 9999.
+// ParkedUntil is so late that the lease never runs out.
 var ParkedUntil = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// Parks reports whether what is due and may not be claimed is to be parked. A wait that ends
-// before a lease that began now is not worth it.
+// Parks reports whether due deliveries that may not be claimed are to be parked. A wait that
+// ends before leasedUntil, when a lease taken now would end, is not worth it.
 func (g Gate) Parks(leasedUntil time.Time) bool {
 	return !g.Active || g.Paused || g.Health.NotBefore.After(leasedUntil)
 }
 
-// probes is how many parked deliveries at once become due again of an endpoint that has
-// refused and not succeeded since.
+// probes is how many deliveries are unparked at once if the endpoint has refused requests and
+// has not succeeded since.
 const probes = 8
 
-// Unparks returns which parked deliveries of a subscription are to become due again: at most so
-// many, and those that were due at the time given or before.
+// Unparks returns which parked deliveries of a subscription may become due again: at most n of
+// those that were due by dueUntil.
 func (g Gate) Unparks(now time.Time, limit int) (dueUntil time.Time, n int) {
 	dueUntil = g.DueUntil(now)
 	if dueUntil.Equal(now) && !g.Health.RefusedSince.IsZero() && g.Health.refusedTooLong(now).IsZero() {
@@ -190,8 +191,9 @@ func (g Gate) Unparks(now time.Time, limit int) (dueUntil time.Time, n int) {
 	return dueUntil, limit
 }
 
-// NextAttempt returns when the next attempt at a pending delivery may start at the earliest, and
-// why it waits, if that is not for its due time alone. The time is zero if that is not known.
+// NextAttempt returns the earliest time at which the next attempt at a pending delivery may
+// start, or zero if that is unknown. why says what it waits for besides its due time, if
+// anything.
 func (s *Subscription) NextAttempt(d *Delivery, now time.Time) (at time.Time, why string) {
 	switch {
 	case s.Deleted():
@@ -209,7 +211,7 @@ func (s *Subscription) NextAttempt(d *Delivery, now time.Time) (at time.Time, wh
 	case s.Sealed != "":
 		return time.Time{}, s.Sealed
 	case s.Health.NotBefore.After(now) && s.Health.NotBefore.After(d.DueAt):
-		return s.Health.NotBefore, "the endpoint asked for no requests before " + s.Health.NotBefore.UTC().Format(time.RFC3339)
+		return s.Health.NotBefore, "the endpoint is held back until " + s.Health.NotBefore.UTC().Format(time.RFC3339) + ", after a response with Retry-After"
 	}
 	return d.DueAt, ""
 }

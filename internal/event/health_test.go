@@ -12,7 +12,7 @@ import (
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// at is so many seconds after noon.
+// at returns the time that many seconds after noon.
 func at(seconds float64) time.Time { return noon.Add(time.Duration(seconds * float64(time.Second))) }
 
 func refusal(started, ended float64, after time.Duration) event.HealthChange {
@@ -104,7 +104,8 @@ func TestHealthAfter(t *testing.T) {
 	}
 }
 
-// The waits between probes that an endpoint refuses with Retry-After: 1, in seconds.
+// The waits between probes that an endpoint refuses with Retry-After: 1 must double. They are in
+// seconds.
 func TestWaitsOfProbes(t *testing.T) {
 	var h event.Health
 	now := 0.0
@@ -117,8 +118,8 @@ func TestWaitsOfProbes(t *testing.T) {
 	}
 }
 
-// No order in which changes are learnt of lets a request start before a time that an endpoint
-// has asked for.
+// In whatever order changes are learnt, no request may start before a time that an endpoint has
+// asked for.
 func TestNotBeforeNeverMovesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var h event.Health
@@ -204,7 +205,7 @@ func TestNextAttempt(t *testing.T) {
 		why    string
 	}{
 		{"its due time", event.Subscription{Active: true}, due, ""},
-		{"a time that the endpoint asked for", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(time.Hour)}}, noon.Add(time.Hour), "the endpoint asked for no requests before 2026-03-01T13:00:00Z"},
+		{"a time that the endpoint asked for", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(time.Hour)}}, noon.Add(time.Hour), "the endpoint is held back until 2026-03-01T13:00:00Z, after a response with Retry-After"},
 		{"that has passed", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(-time.Hour)}}, due, ""},
 		{"or comes before the due time", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(time.Second)}}, due, ""},
 		{"a pause", event.Subscription{Active: true, PausedAt: noon, PausedReason: "maintenance"}, time.Time{}, "the subscription has been paused since 2026-03-01T12:00:00Z: maintenance"},

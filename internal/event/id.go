@@ -9,14 +9,13 @@ import (
 	"time"
 )
 
-// ID is a UUIDv7 (RFC 9562): its first 48 bits are the milliseconds since 1970,
-// so ids sort by the time they were made, which is what makes them page cursors,
-// keys that append to an index instead of scattering over it, and the measure of
-// retention.
+// ID is a UUIDv7 (RFC 9562). Its first 48 bits are the milliseconds since 1970, so ids sort by
+// the time at which they were made. So they serve as page cursors, are appended to an index
+// instead of scattered over it, and tell retention the age of a row.
 type ID [16]byte
 
-// NewID makes an id for the given time. The rest of it is random, from the
-// operating system's generator: ids can't be guessed from one another.
+// NewID returns a new id for the given time. The rest of the id comes from the operating
+// system's random number generator, so one id can't be guessed from another.
 func NewID(at time.Time) ID {
 	var id ID
 	rand.Read(id[6:]) // never fails: crypto/rand ends the program instead
@@ -26,10 +25,11 @@ func NewID(at time.Time) ID {
 	return id
 }
 
-// DeliveryID returns the id of an event's delivery to a subscription. It is derived, so
-// that an event has at most one delivery to a subscription, by primary key: bytes 0 to 7 are
-// the event's, and after the two bits of the variant come the first 62 bits of
-// SHA-256(event id ‖ subscription id). It is a UUIDv7 of the event's millisecond.
+// DeliveryID returns the id of an event's delivery to a subscription. The id is derived from
+// both, so the primary key ensures that an event has at most one delivery to a subscription.
+// Bytes 0 to 7 are those of the event's id. The two bits of the UUID variant and the first 62
+// bits of SHA-256(event id ‖ subscription id) follow. The result is a UUIDv7 of the event's
+// millisecond.
 func DeliveryID(event, subscription ID) ID {
 	var both [32]byte
 	copy(both[:16], event[:])
@@ -40,8 +40,7 @@ func DeliveryID(event, subscription ID) ID {
 	return id
 }
 
-// Deliveries returns the smallest and the largest id that DeliveryID gives a delivery of
-// this event.
+// Deliveries returns the smallest and the largest id that a delivery of this event can have.
 func (id ID) Deliveries() (first, last ID) {
 	first, last = id, id
 	binary.BigEndian.PutUint64(first[8:], 1<<63)
@@ -49,8 +48,8 @@ func (id ID) Deliveries() (first, last ID) {
 	return first, last
 }
 
-// FloorID is the smallest id of that millisecond: every id made before it is
-// smaller, every id made at or after it is not.
+// FloorID returns the smallest id of the given millisecond: every id made earlier is smaller,
+// and no id made in that millisecond or later is.
 func FloorID(at time.Time) ID {
 	var id ID
 	id.stamp(at)
@@ -58,13 +57,13 @@ func FloorID(at time.Time) ID {
 }
 
 func (id *ID) stamp(at time.Time) {
-	ms := uint64(max(at.UnixMilli(), 0)) // what is before 1970, a time that was never set too, counts as 1970
+	ms := uint64(max(at.UnixMilli(), 0)) // a time before 1970, such as the zero time, counts as 1970
 	binary.BigEndian.PutUint16(id[0:2], uint16(ms>>32))
 	binary.BigEndian.PutUint32(id[2:6], uint32(ms))
 }
 
-// ParseID reads the 36-character form, in either case. It takes no other form
-// (no braces, no "urn:uuid:"), so that an id has one spelling everywhere.
+// ParseID parses the 36-character form, in upper or lower case. It accepts no other form (no
+// braces, no "urn:uuid:"), so that an id is spelled the same everywhere.
 func ParseID(s string) (ID, error) {
 	var id ID
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
@@ -77,12 +76,12 @@ func ParseID(s string) (ID, error) {
 	n += copy(digits[n:], s[19:23])
 	copy(digits[n:], s[24:36])
 	if _, err := hex.Decode(id[:], digits[:]); err != nil {
-		return ID{}, fmt.Errorf("%w: it holds a character that is not a hexadecimal digit", ErrBadID)
+		return ID{}, fmt.Errorf("%w: it contains a character that is not a hexadecimal digit", ErrBadID)
 	}
 	return id, nil
 }
 
-// String is the 36-character lower-case form.
+// String returns the 36-character lower-case form.
 func (id ID) String() string {
 	var b [36]byte
 	text, _ := id.AppendText(b[:0])
@@ -98,19 +97,19 @@ func (id ID) AppendText(b []byte) ([]byte, error) {
 	return hex.AppendEncode(append(b, '-'), id[10:16]), nil
 }
 
-// Time is when the id was made, to the millisecond.
+// Time returns when the id was made, to the millisecond.
 func (id ID) Time() time.Time {
 	ms := uint64(binary.BigEndian.Uint16(id[0:2]))<<32 | uint64(binary.BigEndian.Uint32(id[2:6]))
 	return time.UnixMilli(int64(ms))
 }
 
-// IsZero reports whether the id was never set.
+// IsZero reports whether the id is the zero id.
 func (id ID) IsZero() bool { return id == ID{} }
 
-// MarshalText and UnmarshalText give ids their 36-character form in JSON.
+// MarshalText returns the 36-character form, which JSON uses.
 func (id ID) MarshalText() ([]byte, error) { return id.AppendText(nil) }
 
-// UnmarshalText is the reverse of MarshalText.
+// UnmarshalText parses the 36-character form.
 func (id *ID) UnmarshalText(text []byte) error {
 	parsed, err := ParseID(string(text))
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// anyTime draws from the years that ids are made for.
+// anyTime returns a random time of the years for which ids are made.
 func anyTime() *rapid.Generator[time.Time] {
 	last := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 	return rapid.Map(rapid.Int64Range(0, last), time.UnixMicro)
@@ -46,7 +46,7 @@ func TestFloorIDDividesTime(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		border, made := anyTime().Draw(t, "border"), anyTime().Draw(t, "made")
 		if rapid.Bool().Draw(t, "close") {
-			border = border.Add(3 * time.Millisecond) // nothing is made before 1970
+			border = border.Add(3 * time.Millisecond) // no id has a time before 1970
 			made = border.Add(time.Duration(rapid.Int64Range(-3, 3).Draw(t, "ms")) * time.Millisecond)
 		}
 		id, floor := event.NewID(made), event.FloorID(border)
@@ -57,8 +57,8 @@ func TestFloorIDDividesTime(t *testing.T) {
 	})
 }
 
-// A clock that is wrong, or a time that was never set, must not make an id that
-// sorts after all others for the next thousands of years.
+// If a clock is wrong or a time was never set, the id must not sort after all others for the next
+// thousands of years.
 func TestIDsBefore1970AreTheSmallest(t *testing.T) {
 	now := event.NewID(time.Now())
 	for _, at := range []time.Time{{}, time.Unix(-1, 0), time.UnixMilli(-1)} {
@@ -181,8 +181,8 @@ func FuzzParseID(f *testing.F) {
 	})
 }
 
-// The golden vectors are what other programs that derive ids must find, too. SHA-256 of the two
-// ids together was computed apart.
+// Other programs that derive ids must produce the same golden vectors. The SHA-256 of each pair of
+// ids was computed with another program.
 func TestDeliveryID(t *testing.T) {
 	for _, tt := range []struct{ event, subscription, want string }{
 		{"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", "0190b2c4-5d6e-7f81-8a1b-2c3d4e5f6072", "0190b2c4-5d6e-7f80-96c1-444e0d7c9fa9"},

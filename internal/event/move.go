@@ -5,16 +5,15 @@ import (
 	"time"
 )
 
-// Apply returns the row of a delivery as it stands once s is on record, and with the
-// number of the attempt in its Attempts. The store calls it for an attempt that is not on
-// record yet.
+// Apply returns the row of a delivery after s is recorded. Its Attempts is the number of the
+// attempt. The store calls it for an attempt that is not on record yet.
 //
-// Settlements are fenced. One whose delivery is still pending in the round in which it was
-// claimed, with the same number of attempts, strays left out, is written as it is. Any other
-// is a stray: the lease was lost, or the delivery was cancelled or resent while the attempt
-// was under way. A stray counts as an attempt and not as a step of the schedule. If it was a
-// success, the endpoint has the event, and the delivery is delivered; otherwise the row stays
-// as it was.
+// Settlements are fenced. A settlement is written as it is if its delivery is still pending, in
+// the round in which it was claimed, with the same number of attempts (not counting strays).
+// Any other attempt is a stray: its lease was lost, or the delivery was cancelled or resent
+// while it was under way. A stray counts as an attempt, but not as a step of the schedule. If a
+// stray succeeded, the endpoint has the event, and the delivery becomes delivered. Otherwise
+// only its counters change.
 func Apply(row Delivery, s Settlement) Delivery {
 	d := s.Delivery
 	row.Attempts++
@@ -45,11 +44,11 @@ func (d *Delivery) deliver(at time.Time) {
 	}
 }
 
-// Resend makes a settled delivery due at the time given, with a fresh schedule. The
-// attempts go on counting.
+// Resend makes a settled delivery due at the given time and restarts its retry schedule.
+// Attempts keep their numbers: the next one continues the count.
 //
-// The error wraps ErrNotSettled if the delivery is pending, and ErrDelivered if it was
-// delivered, now or before an earlier resend, and force is false.
+// The error wraps ErrNotSettled if the delivery is pending. It wraps ErrDelivered if the
+// delivery was ever delivered and force is false.
 func Resend(d Delivery, at time.Time, force bool) (Delivery, error) {
 	switch {
 	case d.Status == Pending:
@@ -63,8 +62,8 @@ func Resend(d Delivery, at time.Time, force bool) (Delivery, error) {
 	return d, nil
 }
 
-// Cancel settles a pending delivery without an attempt, and ends its lease. An attempt that
-// is under way ends by itself; see Apply. A delivery that is settled stays as it is.
+// Cancel settles a pending delivery without an attempt and ends its lease. It does not
+// interrupt an attempt that is under way; see Apply. A settled delivery is returned unchanged.
 func Cancel(d Delivery, at time.Time) Delivery {
 	if d.Status == Pending {
 		d.Status, d.SettledAt = Cancelled, at

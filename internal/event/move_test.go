@@ -76,8 +76,9 @@ func TestApply(t *testing.T) {
 	}
 }
 
-// Whatever the order of moves, attempts and strays add up, what was delivered says when
-// first, and an attempt is a step of its round only if nothing overtook it.
+// In whatever order a delivery moves, its counts of attempts and strays must be right, DeliveredAt
+// must be the first success, and an attempt must count as a step of its round only if nothing
+// overtook it.
 func TestMovesProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := anyPolicy(time.Hour).Draw(t, "policy")

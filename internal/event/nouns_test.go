@@ -9,7 +9,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// The stores keep the numbers, the API shows the words: neither may change.
+// The stores persist the numbers and the API shows the words, so neither may change.
 func TestStatuses(t *testing.T) {
 	want := []struct {
 		status event.Status
@@ -27,7 +27,7 @@ func TestStatuses(t *testing.T) {
 		}
 	}
 	if got := event.Status(99).String(); got != "unknown" {
-		t.Errorf("a status that is none is %q", got)
+		t.Errorf("an unknown status is %q", got)
 	}
 }
 
@@ -37,20 +37,20 @@ func TestOutcome(t *testing.T) {
 		o                          event.Outcome
 		success, final, overloaded bool
 	}{
-		{"an answer in time", event.Outcome{StatusCode: 200}, true, false, false},
+		{"a response in time", event.Outcome{StatusCode: 200}, true, false, false},
 		{"the guard will refuse again", event.Outcome{Code: event.CodeBlocked}, false, true, false},
-		{"the receiver has said that it is gone", event.Outcome{Code: event.CodeGone, StatusCode: 410}, false, true, false},
+		{"the receiver responds with 410 Gone", event.Outcome{Code: event.CodeGone, StatusCode: 410}, false, true, false},
 		{"the event is damaged, and would be at the next attempt", event.Outcome{Code: event.CodeDamaged}, false, true, false},
 		{"no request can ever be made", event.Outcome{Code: event.CodeBadTarget}, false, true, false},
 		{"too slow", event.Outcome{Code: event.CodeTimeout}, false, false, true},
-		{"nobody listens", event.Outcome{Code: event.CodeConnectionRefused}, false, false, true},
+		{"nothing listens", event.Outcome{Code: event.CodeConnectionRefused}, false, false, true},
 		{"cut off", event.Outcome{Code: event.CodeConnectionReset}, false, false, true},
 		{"hung up", event.Outcome{Code: event.CodeConnectionClosed}, false, false, true},
 		{"no route", event.Outcome{Code: event.CodeUnreachable}, false, false, true},
 		{"no address", event.Outcome{Code: event.CodeDNS}, false, false, true},
 		{"asks for less", event.Outcome{Code: event.CodeStatus, StatusCode: 429}, false, false, true},
 		{"says it can't", event.Outcome{Code: event.CodeStatus, StatusCode: 503}, false, false, true},
-		{"a mistake of the receiver's", event.Outcome{Code: event.CodeStatus, StatusCode: 500}, false, false, false},
+		{"an error of the receiver", event.Outcome{Code: event.CodeStatus, StatusCode: 500}, false, false, false},
 		{"a mistake of ours", event.Outcome{Code: event.CodeStatus, StatusCode: 400}, false, false, false},
 		{"another place", event.Outcome{Code: event.CodeRedirect, StatusCode: 302}, false, false, false},
 		{"a bad certificate", event.Outcome{Code: event.CodeTLSExpired}, false, false, false},

@@ -19,7 +19,7 @@ func TestExponential(t *testing.T) {
 		want    event.RetryPolicy
 	}{
 		{"no retries", time.Second, 0, event.RetryPolicy{}},
-		{"fewer than none is none", time.Second, -1, event.RetryPolicy{}},
+		{"a negative number means none", time.Second, -1, event.RetryPolicy{}},
 		{"each is twice the one before", time.Second, 4, event.RetryPolicy{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}},
 		{"none is longer than a day", 10 * time.Hour, 4, event.RetryPolicy{10 * time.Hour, 20 * time.Hour, 24 * time.Hour, 24 * time.Hour}},
 		{"the first neither", 48 * time.Hour, 2, event.RetryPolicy{24 * time.Hour, 24 * time.Hour}},
@@ -61,7 +61,7 @@ func TestWithRetries(t *testing.T) {
 		{"the same number", base, 3, base},
 		{"fewer cuts it", base, 1, event.RetryPolicy{time.Second}},
 		{"none empties it", base, 0, event.RetryPolicy{}},
-		{"fewer than none is none", base, -1, event.RetryPolicy{}},
+		{"a negative number means none", base, -1, event.RetryPolicy{}},
 		{"more repeats the last", base, 5, event.RetryPolicy{time.Second, time.Minute, time.Hour, time.Hour, time.Hour}},
 		{"nothing has no last to repeat", nil, 3, event.RetryPolicy{}},
 	}
@@ -104,7 +104,7 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// TestWindowHoldsEveryRetry plays a policy with the worst of luck.
+// TestWindowHoldsEveryRetry plays a policy with the longest possible delays.
 func TestWindowHoldsEveryRetry(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := anyPolicy(math.MaxInt64).Draw(t, "policy")

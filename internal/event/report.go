@@ -2,11 +2,11 @@ package event
 
 import "time"
 
-// DeliveryReport is a delivery with all that is known of it.
+// DeliveryReport is a delivery with its attempts and the type of its event.
 type DeliveryReport struct {
 	Delivery  Delivery
 	EventType string
-	Attempts  []Attempt // the first attempt first
+	Attempts  []Attempt // oldest first
 }
 
 // AttemptReport is an attempt with the type of the event it carried.
@@ -16,16 +16,16 @@ type AttemptReport struct {
 	EventType string
 }
 
-// Depth is what is pending at one moment.
+// Depth counts the pending deliveries at one moment.
 type Depth struct {
-	Pending   int           // all that is not settled
-	Leased    int           // of these, leased by a node
-	Due       int           // of these, due, leased by no node, and of a subscription that is active and not paused
-	OldestDue time.Duration // for how long the oldest of those due has been so
+	Pending   int           // all pending deliveries
+	Leased    int           // those that a node has leased
+	Due       int           // those that are due, not leased, and of a subscription that is active and not paused
+	OldestDue time.Duration // how long the oldest of these has been due
 }
 
-// Waiting is what is pending and leased by no node, at one moment.
+// Waiting counts the pending deliveries that no node has leased, at one moment.
 type Waiting struct {
 	Total int
-	Many  map[ID]int // by subscription, those that were asked for
+	Many  map[ID]int // by subscription, for those with at least the count that was asked for
 }

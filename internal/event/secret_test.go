@@ -19,7 +19,7 @@ import (
 
 const secretText = "s3cret-t3xt"
 
-// holders are the shapes in which a secret comes before something that prints.
+// holders are values in which a secret may be printed.
 func holders() map[string]any {
 	secret := event.Secret(secretText)
 	headers := event.Headers{"Authorization": secretText}
@@ -40,7 +40,7 @@ func holders() map[string]any {
 	}
 }
 
-// hides checks that nothing of the secret is in the text, in any of its spellings.
+// hides checks that the text does not contain the secret, in any spelling.
 func hides(t *testing.T, how, text string) {
 	t.Helper()
 	for _, spelling := range []string{secretText, fmt.Sprintf("%x", secretText), fmt.Sprintf("%X", secretText), fmt.Sprintf("% x", secretText), secretText[:4]} {

@@ -9,17 +9,17 @@ import (
 const (
 	secretPrefix = "whsec_"
 
-	// What Standard Webhooks asks of the key behind whsec_, in bytes.
+	// The size of the key after whsec_ that Standard Webhooks asks for, in bytes.
 	minSecretKey = 24
 	maxSecretKey = 64
 
-	// guessable is below how many bytes a secret might be guessed.
+	// guessable is the size in bytes below which a secret might be guessed.
 	guessable = 16
 )
 
-// CheckSecretText says what is wrong with a secret that somebody gives, or nothing. A
-// secret that was damaged when it was pasted would sign every delivery, and no endpoint
-// could verify one. It repeats nothing of the secret.
+// CheckSecretText returns what is wrong with a new secret, or "". A secret that was damaged
+// when it was pasted would sign every delivery, and no endpoint could verify the signatures.
+// The message quotes nothing of the secret.
 func CheckSecretText(text string) string {
 	if problem := checkSecret(Secret(text)); problem != "" {
 		return problem
@@ -32,46 +32,45 @@ func CheckSecretText(text string) string {
 	case strings.HasPrefix(text, secretPrefix):
 		return checkSecretKey(text[len(secretPrefix):])
 	case strings.HasPrefix(lower, secretPrefix):
-		return "begins with whsec_ in capitals; write that in lower case, and what follows as it is"
+		return "begins with whsec_ in capitals; write whsec_ in lower case and keep the rest as it is"
 	case strings.HasPrefix(lower, "v1,"), strings.HasPrefix(lower, "v1a,"):
-		return "begins with v1, which belongs to signatures; leave it out, so that the secret begins with whsec_"
+		return "begins with v1, which is the prefix of a signature; use the secret, which begins with whsec_"
 	case strings.HasPrefix(lower, "whsk_"), strings.HasPrefix(lower, "whpk_"):
 		return "is an asymmetric key of Standard Webhooks (whsk_, whpk_), which is not supported; use a secret that begins with whsec_"
 	case strings.Contains(lower, secretPrefix):
-		return "holds whsec_, but something stands before it; leave that out"
+		return "contains text before whsec_; remove that text"
 	case strings.HasPrefix(lower, "whsec"):
-		return "begins with whsec but not with whsec_; copy it again in full"
+		return "begins with whsec but not with whsec_; copy the whole secret again"
 	case strings.HasPrefix(lower, "sha256="):
-		return "begins with sha256=, which belongs to signatures; use the secret and not a signature"
+		return "begins with sha256=, which is the prefix of a signature; use the secret instead"
 	}
 	return ""
 }
 
-// checkSecretKey is for what follows whsec_. It lets pass what package webhook takes, and
-// nothing else.
+// checkSecretKey checks what follows whsec_. It accepts exactly what package webhook accepts.
 func checkSecretKey(encoded string) string {
 	const standard = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	digits := strings.TrimRight(encoded, "=")
 	switch {
 	case digits == "":
-		return "has nothing after whsec_; copy it again in full"
+		return "has nothing after whsec_; copy the whole secret again"
 	case isBase64(encoded):
 		return ""
 	case isBase64(digits):
-		return "has the wrong number of = at its end; copy it again in full, or leave them all out"
+		return "has the wrong number of = at its end; copy the whole secret again, or remove every ="
 	case strings.Contains(encoded, " "):
-		return "holds a blank after whsec_; copy it again in full, and without"
+		return "contains a space after whsec_; copy the whole secret again, without spaces"
 	case strings.HasPrefix(strings.ToLower(encoded), secretPrefix):
-		return "has whsec_ twice; leave one out"
+		return "has whsec_ twice; remove one"
 	case strings.Trim(digits, standard+"-_") == "" && strings.ContainsAny(digits, "-_"):
-		return "uses the base64 of URLs (- and _) after whsec_; Standard Webhooks has + for - and / for _: replace them"
+		return "uses URL-safe base64 (- and _) after whsec_; Standard Webhooks uses standard base64: replace - by + and _ by /"
 	case strings.Contains(digits, "%"):
-		return "is percent-encoded after whsec_; write + / and = plainly"
+		return "is percent-encoded after whsec_; write +, / and = as they are"
 	}
-	return "begins with whsec_, but what follows is not base64; copy it again in full, or choose one without whsec_"
+	return "begins with whsec_, but the rest is not base64; copy the whole secret again, or choose a secret without whsec_"
 }
 
-// isBase64 takes the standard's alphabet, with all of its padding or none.
+// isBase64 reports whether a text is standard base64, with all of its padding or none.
 func isBase64(text string) bool {
 	encoding := base64.RawStdEncoding
 	if strings.HasSuffix(text, "=") {
@@ -81,23 +80,23 @@ func isBase64(text string) bool {
 	return err == nil && len(raw) > 0
 }
 
-// AdviseSecret is what to tell somebody whose secret was taken, each as what follows the
-// word secret.
+// AdviseSecret returns warnings about a secret that was accepted. Each continues a sentence
+// that begins with "the secret".
 func AdviseSecret(text string) []string {
 	key, found := strings.CutPrefix(text, secretPrefix)
 	if found {
 		return adviseSecretKey(len(strings.TrimRight(key, "=")) * 3 / 4)
 	}
-	advice := []string{fmt.Sprintf("does not begin with whsec_, so its %d bytes are the key as they stand; most libraries for Standard Webhooks want whsec_ and the base64 of %d to %d bytes", len(text), minSecretKey, maxSecretKey)}
+	advice := []string{fmt.Sprintf("does not begin with whsec_, so its %d bytes are used as the key; most libraries for Standard Webhooks expect whsec_ and the base64 of %d to %d bytes", len(text), minSecretKey, maxSecretKey)}
 	lower := strings.ToLower(text)
 	switch {
 	case strings.HasPrefix(lower, "sk_"), strings.HasPrefix(lower, "pk_"), strings.HasPrefix(lower, "rk_"), strings.HasPrefix(lower, "sk-"):
-		advice = append(advice, "looks like an API key (sk_, pk_); signing with one lets everyone who verifies use it: choose a secret of its own")
+		advice = append(advice, "looks like an API key (sk_, pk_); everyone who verifies signatures could use that key: choose a separate secret")
 	case strings.Contains(strings.TrimSpace(text), " "):
-		advice = append(advice, "holds blanks, which are part of the key")
+		advice = append(advice, "contains spaces, which are part of the key")
 	}
 	if len(text) < guessable {
-		advice = append(advice, "is shorter than 16 bytes and might be guessed; whsec_ and the base64 of 32 random bytes is a good one")
+		advice = append(advice, "is shorter than 16 bytes and might be guessed; use whsec_ and the base64 of 32 random bytes")
 	}
 	return advice
 }
@@ -105,9 +104,9 @@ func AdviseSecret(text string) []string {
 func adviseSecretKey(size int) []string {
 	switch {
 	case size < guessable:
-		return []string{"is shorter than 16 bytes and might be guessed; whsec_ and the base64 of 32 random bytes is a good one"}
+		return []string{"is shorter than 16 bytes and might be guessed; use whsec_ and the base64 of 32 random bytes"}
 	case size < minSecretKey, size > maxSecretKey:
-		return []string{fmt.Sprintf("holds a key of %d bytes after whsec_; Standard Webhooks asks for %d to %d, and some libraries refuse others", size, minSecretKey, maxSecretKey)}
+		return []string{fmt.Sprintf("has a key of %d bytes after whsec_; Standard Webhooks asks for %d to %d, and some libraries refuse other sizes", size, minSecretKey, maxSecretKey)}
 	}
 	return nil
 }

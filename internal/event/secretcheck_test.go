@@ -11,7 +11,7 @@ import (
 
 const goodSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
-// whsec makes a secret whose key has so many bytes.
+// whsec makes a secret whose key has the given number of bytes.
 func whsec(size int) string {
 	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", size)))
 }
@@ -30,28 +30,28 @@ func TestCheckSecretText(t *testing.T) {
 
 		{"nothing", "", "must not be empty"},
 		{"too long", strings.Repeat("s", event.MaxSecretBytes+1), "513 bytes"},
-		{"the prefix of a signature", "v1," + goodSecret, "begins with v1, which belongs to signatures"},
+		{"the prefix of a signature", "v1," + goodSecret, "begins with v1, which is the prefix of a signature"},
 		{"the prefix of an asymmetric signature", "v1a," + goodSecret, "begins with v1"},
-		{"a signature of GitHub's kind", "sha256=0123456789abcdef", "belongs to signatures"},
+		{"a signature of GitHub's kind", "sha256=0123456789abcdef", "prefix of a signature"},
 		{"a line end", free + "\n", "ends with a line break; remove it"},
 		{"a line end of other systems", goodSecret + "\r\n", "ends with a line break; remove it"},
 		{"a line end before", "\n" + free, "begins with a line break; remove it"},
-		{"a line break within", free + "\n" + free, "holds a line break; remove it"},
-		{"a blank after", free + " ", "ends with a blank; remove it"},
-		{"a blank before", " " + goodSecret, "begins with a blank; remove it"},
+		{"a line break within", free + "\n" + free, "contains a line break; remove it"},
+		{"a blank after", free + " ", "ends with a space; remove it"},
+		{"a blank before", " " + goodSecret, "begins with a space; remove it"},
 		{"a tab after", free + "\t", "ends with a tab; remove it"},
-		{"a no-break space after", free + "\u00a0", "ends with the blank U+00A0"},
-		{"a zero-width space within", free + "\u200b" + free, "holds the invisible character U+200B"},
+		{"a no-break space after", free + "\u00a0", "ends with the unusual space U+00A0"},
+		{"a zero-width space within", free + "\u200b" + free, "contains the invisible character U+200B"},
 		{"a byte order mark", "\ufeff" + goodSecret, "begins with a byte order mark (U+FEFF); remove it"},
 		{"a NUL byte", free + "\x00", "ends with the control character U+0000"},
 		{"bytes that are not UTF-8", free + "\xff", "not UTF-8"},
-		{"quotes", `"` + goodSecret + `"`, "is in quotes; leave them out"},
-		{"single quotes", `'` + free + `'`, "is in quotes; leave them out"},
-		{"typographic quotes", "“" + free + "”", "is in quotes; leave them out"},
-		{"capitals", "WHSEC_" + goodSecret[6:], "write that in lower case"},
-		{"mixed case", "Whsec_" + goodSecret[6:], "write that in lower case"},
-		{"the name of a variable", "WEBHOOK_SECRET=" + goodSecret, "something stands before it"},
-		{"a prefix of another product", "Bearer " + goodSecret, "something stands before it"},
+		{"quotes", `"` + goodSecret + `"`, "is in quotes; remove them"},
+		{"single quotes", `'` + free + `'`, "is in quotes; remove them"},
+		{"typographic quotes", "“" + free + "”", "is in quotes; remove them"},
+		{"capitals", "WHSEC_" + goodSecret[6:], "write whsec_ in lower case"},
+		{"mixed case", "Whsec_" + goodSecret[6:], "write whsec_ in lower case"},
+		{"the name of a variable", "WEBHOOK_SECRET=" + goodSecret, "contains text before whsec_"},
+		{"a prefix of another product", "Bearer " + goodSecret, "contains text before whsec_"},
 		{"a hyphen for the underscore", "whsec-" + goodSecret[6:], "not with whsec_"},
 		{"no underscore", "whsec" + goodSecret[6:], "not with whsec_"},
 		{"the prefix twice", "whsec_" + goodSecret, "has whsec_ twice"},
@@ -59,8 +59,8 @@ func TestCheckSecretText(t *testing.T) {
 		{"the prefix and padding", "whsec_==", "has nothing after whsec_"},
 		{"cut", strings.TrimRight(whsec(32), "=")[:len("whsec_")+41], "is not base64"},
 		{"a character that base64 does not have", goodSecret + "!", "is not base64"},
-		{"a blank within", "whsec_MfKQ9r8GKYqr TwjUPD8ILPZIo2LaLaSw", "holds a blank after whsec_"},
-		{"the alphabet of URLs", "whsec_MfKQ9r8GKYqr-wjUPD8ILPZ_o2LaLaSw", "+ for - and / for _"},
+		{"a blank within", "whsec_MfKQ9r8GKYqr TwjUPD8ILPZIo2LaLaSw", "contains a space after whsec_"},
+		{"the alphabet of URLs", "whsec_MfKQ9r8GKYqr-wjUPD8ILPZ_o2LaLaSw", "replace - by + and _ by /"},
 		{"percent-encoded", "whsec_MfKQ9r8GKYqrTwjUPD8ILA%3D%3D", "is percent-encoded"},
 		{"too much padding", goodSecret + "=", "wrong number of ="},
 		{"four of them", goodSecret + "====", "wrong number of ="},
@@ -81,19 +81,19 @@ func TestCheckSecretText(t *testing.T) {
 func TestAdviseSecret(t *testing.T) {
 	tests := []struct {
 		reason, secret string
-		want           []string // a part of each sentence
+		want           []string // a part of each message
 	}{
 		{"as it should be", goodSecret, nil},
 		{"the smallest key that the standard knows", whsec(24), nil},
 		{"the largest", whsec(64), nil},
-		{"a smaller one", whsec(23), []string{"holds a key of 23 bytes"}},
-		{"a larger one", whsec(65), []string{"holds a key of 65 bytes"}},
+		{"a smaller one", whsec(23), []string{"has a key of 23 bytes"}},
+		{"a larger one", whsec(65), []string{"has a key of 65 bytes"}},
 		{"one that could be guessed", whsec(15), []string{"shorter than 16 bytes"}},
-		{"a text", "0123456789abcdef", []string{"does not begin with whsec_, so its 16 bytes are the key"}},
-		{"a short text", "my_secret_key", []string{"does not begin with whsec_, so its 13 bytes are the key", "shorter than 16 bytes"}},
+		{"a text", "0123456789abcdef", []string{"does not begin with whsec_, so its 16 bytes are used as the key"}},
+		{"a short text", "my_secret_key", []string{"does not begin with whsec_, so its 13 bytes are used as the key", "shorter than 16 bytes"}},
 		{"a secret API key", "sk_live_0123456789abcdef", []string{"does not begin with whsec_", "looks like an API key"}},
 		{"a public one", "pk_test_0123456789abcdef", []string{"does not begin with whsec_", "looks like an API key"}},
-		{"blanks", "four words of text", []string{"does not begin with whsec_", "holds blanks"}},
+		{"blanks", "four words of text", []string{"does not begin with whsec_", "contains spaces"}},
 	}
 	for _, tt := range tests {
 		got := event.AdviseSecret(tt.secret)
@@ -107,7 +107,7 @@ func TestAdviseSecret(t *testing.T) {
 	}
 }
 
-// FuzzCheckSecretText: what is taken can sign.
+// FuzzCheckSecretText checks that an accepted secret can sign.
 func FuzzCheckSecretText(f *testing.F) {
 	for _, seed := range []string{goodSecret, "my_secret_key", "whsec_", "whsec_AAAA====", "whsec_A", "v1,whsec_AAAA", "\ufeffx"} {
 		f.Add(seed)

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Settings are how a subscription's deliveries are made; zero means the service's setting.
-// The store keeps them in one JSON column, but for those that have a column of their own
-// since release 0.1.0: these are not in the JSON, which an older release does not read.
+// Settings are a subscription's own settings for its deliveries. Zero means the service's
+// default. The store writes them to one JSON column, except for those that have had a column of
+// their own since release 0.1.0: an older release does not read the JSON.
 //
-// A new setting needs a field here, with its JSON name, a line in Equal and one in Check, its
-// place in the API and the client, and its user. No driver changes.
+// A new setting needs a field here with its JSON name, a line in Equal and in Check, its place
+// in the API and the client, and the code that uses it. No driver changes.
 type Settings struct {
 	Timeout       time.Duration `json:"-"`
 	RetrySchedule RetryPolicy   `json:"-"` // nil means the service's; empty means no retries
@@ -20,16 +20,16 @@ type Settings struct {
 	Body Body `json:"body,omitempty"`
 }
 
-// Body is what of an event a request carries.
+// Body says which part of an event is the body of a request.
 type Body string
 
 // The bodies. The zero Body is BodyEnvelope.
 const (
-	BodyEnvelope Body = "envelope" // {"event": …, "data": …}, byte for byte as it was posted
+	BodyEnvelope Body = "envelope" // {"event": …, "data": …}, byte for byte as it was published
 	BodyData     Body = "data"     // the value of data alone, with the type in the header webhook-event
 )
 
-// Equal reports whether nothing differs.
+// Equal reports whether all settings are equal.
 func (s *Settings) Equal(o *Settings) bool {
 	return s.Timeout == o.Timeout &&
 		(s.RetrySchedule == nil) == (o.RetrySchedule == nil) && slices.Equal(s.RetrySchedule, o.RetrySchedule) &&

@@ -8,8 +8,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// other are values that differ from the zero value, by type. A setting of another type needs
-// one here.
+// other has values that differ from the zero value, by type. A setting of a new type needs a value
+// here.
 var other = map[reflect.Type]any{
 	reflect.TypeFor[time.Duration]():     time.Second,
 	reflect.TypeFor[event.RetryPolicy](): event.RetryPolicy{},
@@ -18,8 +18,8 @@ var other = map[reflect.Type]any{
 	reflect.TypeFor[event.Body]():        event.BodyData,
 }
 
-// A setting that Equal forgets would be used stale: what was prepared for a subscription is
-// kept as long as its settings are equal.
+// If Equal forgot a setting, a stale value would be used, because what was prepared for a
+// subscription is kept while its settings are equal.
 func TestSettingsEqualSeesEveryField(t *testing.T) {
 	settings := reflect.TypeFor[event.Settings]()
 	for i := range settings.NumField() {

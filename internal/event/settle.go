@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// JitterShare is how far a retry may be moved from its scheduled delay, either way.
+// JitterShare is the largest share of its delay by which a retry may be early or late.
 const JitterShare = 0.10
 
-// RetryPolicy is the delay before each retry: the first entry before the second
-// attempt, and so on. No entries means one attempt and no more.
+// RetryPolicy is a retry schedule: the delay before each retry. The first entry is the delay
+// between the first and the second attempt. An empty policy means one attempt and no retries.
 type RetryPolicy []time.Duration
 
-// Exponential is a policy of so many retries whose delays double from the first.
-// A delay is never longer than MaxRetryAfter.
+// Exponential returns a policy with the given number of retries. The delays start with first
+// and double, up to MaxRetryAfter.
 func Exponential(first time.Duration, retries int) RetryPolicy {
 	p := make(RetryPolicy, 0, max(retries, 0))
 	for delay := first; len(p) < retries; delay *= 2 {
@@ -24,8 +24,8 @@ func Exponential(first time.Duration, retries int) RetryPolicy {
 	return p
 }
 
-// WithRetries cuts the policy to so many retries, or makes it longer by repeating
-// its last delay.
+// WithRetries returns the policy with the given number of retries: truncated, or extended by
+// repeating its last delay.
 func (p RetryPolicy) WithRetries(retries int) RetryPolicy {
 	q := make(RetryPolicy, 0, max(retries, 0))
 	for i := 0; i < retries && len(p) > 0; i++ {
@@ -34,9 +34,9 @@ func (p RetryPolicy) WithRetries(retries int) RetryPolicy {
 	return q
 }
 
-// Window is the longest time from the first attempt to the last, without what
-// receivers ask for by Retry-After and without the attempts' own duration. What is
-// too long to be counted is as long as can be.
+// Window returns the longest possible time from the first attempt to the last. It does not
+// include waits for Retry-After or the duration of the attempts. If the sum overflows, Window
+// returns the longest Duration.
 func (p RetryPolicy) Window() time.Duration {
 	const forever = time.Duration(math.MaxInt64)
 	var sum time.Duration
@@ -50,13 +50,13 @@ func (p RetryPolicy) Window() time.Duration {
 	return sum
 }
 
-// Settle says what becomes of a delivery that was claimed at d, after an attempt that
-// ended at the time given with the outcome o. The delivery's place in the schedule p is
-// Attempts - RoundFrom, counted before the attempt.
+// Settle decides the state of a delivery after an attempt. d is the delivery as it was claimed,
+// o is the outcome, and at is when the attempt ended. The delivery's position in the schedule p
+// is Attempts - RoundFrom, counted before the attempt.
 //
-// jitter is a random number in [0, 1), which moves a retry by up to ±JitterShare
-// of its delay. A refusal uses no step of the schedule, and the delivery stays due when it
-// was: the subscription's Health says when requests may start again.
+// jitter is a random number in [0, 1) that moves a retry by up to ±JitterShare of its delay. A
+// refusal uses no step of the schedule and does not change when the delivery is due: the
+// subscription's Health says when requests may start again.
 func Settle(d Delivery, o Outcome, p RetryPolicy, at time.Time, jitter float64) Settlement {
 	d.Attempts++
 	d.LeaseOwner, d.LeasedUntil = "", time.Time{}
@@ -81,7 +81,7 @@ func Settle(d Delivery, o Outcome, p RetryPolicy, at time.Time, jitter float64) 
 		d.DueAt = at.Add(delay)
 	}
 	if o.Code == CodeGone {
-		s.DisableReason = fmt.Sprintf("the endpoint answered 410 Gone at %s", at.UTC().Format(time.RFC3339))
+		s.DisableReason = fmt.Sprintf("the endpoint responded with 410 Gone at %s", at.UTC().Format(time.RFC3339))
 	}
 	s.Delivery = d
 	return s

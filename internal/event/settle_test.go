@@ -16,7 +16,7 @@ var (
 	ended   = started.Add(150 * time.Millisecond)
 )
 
-// claimed is a delivery in the hands of a node, after so many attempts.
+// claimed returns a delivery that a node has claimed after the given number of attempts.
 func claimed(attempts int) event.Delivery {
 	return event.Delivery{
 		ID: event.ID{1}, EventID: event.ID{2}, SubscriptionID: event.ID{3},
@@ -27,7 +27,7 @@ func claimed(attempts int) event.Delivery {
 
 func TestSettle(t *testing.T) {
 	policy := event.RetryPolicy{10 * time.Second, time.Minute}
-	const refused = -1 // in place of a wait: the delivery is due when it was
+	const refused = -1 // instead of a wait: the delivery keeps its due time
 	status := func(code int) event.Outcome { return event.Outcome{StatusCode: code, Code: event.CodeStatus} }
 	after := func(code int, d time.Duration) event.Outcome {
 		return event.Outcome{StatusCode: code, Code: event.CodeStatus, RetryAfter: d}

@@ -11,12 +11,12 @@ import (
 // MaxTargetURL is the longest target URL, in bytes.
 const MaxTargetURL = 2048
 
-// CheckTarget says what is wrong with the form of a target URL, or nothing. Which
-// addresses may be called is the guard's matter, not the form's. The API has trimmed
-// the URL before, and written an international host name in its ASCII form.
+// CheckTarget returns what is wrong with the form of a target URL, or "". It does not decide
+// which addresses may be called; the guard does. The API trims the URL first and converts an
+// international host name to ASCII.
 func CheckTarget(raw string) string {
 	if raw == "" {
-		return "must not be empty; write it like https://example.com/webhook"
+		return "must not be empty; use a URL like https://example.com/webhook"
 	}
 	if len(raw) > MaxTargetURL {
 		return fmt.Sprintf("is %d bytes long; at most %d are allowed", len(raw), MaxTargetURL)
@@ -32,16 +32,16 @@ func CheckTarget(raw string) string {
 	}
 	switch {
 	case u.Opaque != "" || u.Host == "":
-		return "has no host; write it like https://example.com/webhook"
+		return "has no host; use a URL like https://example.com/webhook"
 	case u.User != nil:
-		return "must not hold a user name or password; send credentials in a header of the subscription"
+		return "must not contain a user name or password; put credentials in one of the subscription's headers"
 	case u.Fragment != "" || strings.HasSuffix(raw, "#"):
-		return "must not have a fragment (#…): it would never be sent"
+		return "must not have a fragment (#…), because it would never be sent"
 	}
 	return checkHost(u)
 }
 
-// checkTargetStart says what is wrong with the beginning of a URL, up to its host.
+// checkTargetStart returns what is wrong with the beginning of a URL, up to its host.
 func checkTargetStart(raw string) string {
 	first, _ := utf8.DecodeRuneInString(raw)
 	lower := strings.ToLower(raw)
@@ -49,34 +49,34 @@ func checkTargetStart(raw string) string {
 	isHTTP := scheme == "http" || scheme == "https"
 	switch {
 	case first == '<':
-		return "is in angle brackets; leave them out"
+		return "is in angle brackets; remove them"
 	case isQuote(first):
 		return "begins with a quotation mark; remove it"
 	case strings.HasPrefix(lower, "http%3a") || strings.HasPrefix(lower, "https%3a"):
-		return "is percent-encoded as a whole; write it like https://example.com/webhook"
+		return "is percent-encoded as a whole; use a URL like https://example.com/webhook"
 	case strings.HasPrefix(lower, "http//") || strings.HasPrefix(lower, "https//"):
-		return "lacks the colon after its scheme; write it like https://example.com/webhook"
+		return "lacks the colon after its scheme; use a URL like https://example.com/webhook"
 	case !found || !isScheme(scheme) || strings.Contains(scheme, ".") || beginsWithDigit(rest):
 		return "does not begin with a scheme; put https:// or http:// before it"
 	case !isHTTP:
 		return fmt.Sprintf("must begin with https:// or http://, found the scheme %q", Clip(scheme, MaxQuoted))
 	case strings.HasPrefix(rest, `\`):
-		return "holds backslashes after its scheme; write // instead"
+		return "has backslashes after its scheme; use // instead"
 	case strings.HasPrefix(rest, "//http:") || strings.HasPrefix(rest, "//https:"):
-		return "has its scheme twice; leave one out"
+		return "has its scheme twice; remove one"
 	case strings.Contains(authority(raw), `\`):
-		return "holds a backslash in or after its host; write / instead"
+		return "has a backslash in or after its host; use / instead"
 	case !strings.HasPrefix(rest, "//"):
-		return "has no host after its scheme, because // is missing; write it like https://example.com/webhook"
+		return "has no host after its scheme, because // is missing; use a URL like https://example.com/webhook"
 	}
 	return ""
 }
 
-// checkTargetEnd is for a URL that is new: an endpoint of a subscription that an earlier
-// release took goes on getting its deliveries.
+// checkTargetEnd returns what is wrong with the end of a new URL. CheckTarget does not call it,
+// so that subscriptions which an earlier release accepted keep receiving deliveries.
 func checkTargetEnd(raw string) string {
 	if raw != "" && strings.IndexByte("\"`>", raw[len(raw)-1]) >= 0 {
-		return fmt.Sprintf("ends with %q; remove it, or percent-encode it", raw[len(raw)-1])
+		return fmt.Sprintf("ends with %q; remove it or percent-encode it", raw[len(raw)-1])
 	}
 	return ""
 }
@@ -87,11 +87,11 @@ func isScheme(text string) bool {
 	return text != "" && strings.Trim(text, letters+"0123456789+-.") == "" && strings.IndexByte(letters, text[0]) >= 0
 }
 
-// beginsWithDigit tells a port after a host, as of localhost:9000, from what follows a
+// beginsWithDigit tells a port after a host, as in localhost:9000, from what follows a
 // scheme.
 func beginsWithDigit(text string) bool { return text != "" && '0' <= text[0] && text[0] <= '9' }
 
-// authority is the part of a URL that names its host, as it is written.
+// authority returns the part of a URL between // and the path, as it is written.
 func authority(raw string) string {
 	_, rest, _ := strings.Cut(raw, "//")
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
@@ -100,19 +100,19 @@ func authority(raw string) string {
 	return rest
 }
 
-// checkTargetBytes refuses what a request line can't hold.
+// checkTargetBytes returns which character of a URL can't be part of a request line.
 func checkTargetBytes(raw string) string {
 	end := strings.Index(raw, "//") + len("//") + len(authority(raw))
 	for i, c := range raw {
 		switch {
 		case c == ' ' && i < end:
-			return "holds a blank before or in its host name; remove it"
+			return "contains a space before or in its host name; remove it"
 		case c == ' ':
-			return "holds a blank; write it as %20"
+			return "contains a space; write it as %20"
 		case c > 0x7e && i < end:
-			return fmt.Sprintf("has a host name that no international one can be (UTS 46): it holds %q", c)
+			return fmt.Sprintf("has a host name that contains %q, which international host names can't contain (UTS 46)", c)
 		case c > 0x7e:
-			return fmt.Sprintf("holds the character %q after its host; percent-encode it: %s", c, url.PathEscape(string(c)))
+			return fmt.Sprintf("contains the character %q after its host; percent-encode it: %s", c, url.PathEscape(string(c)))
 		}
 	}
 	return ""
@@ -122,11 +122,11 @@ func checkHost(u *url.URL) string {
 	host := u.Hostname()
 	switch {
 	case host == "":
-		return "has no host; write it like https://example.com/webhook"
+		return "has no host; use a URL like https://example.com/webhook"
 	case strings.Contains(host, "%"):
 		return "must not have a zone id in its address"
 	case len(host) > 253:
-		return "has a host name of over 253 characters"
+		return "has a host name of more than 253 characters"
 	}
 	if strings.HasSuffix(u.Host, ":") {
 		return "has a colon but no port after its host"
@@ -136,12 +136,12 @@ func checkHost(u *url.URL) string {
 			return fmt.Sprintf("has the port %s; a port is a number from 1 to 65535", port)
 		}
 	}
-	if strings.Contains(host, ":") { // an IPv6 address, which url.Parse took in its brackets
+	if strings.Contains(host, ":") { // an IPv6 address, which url.Parse has checked
 		return ""
 	}
 	for label := range strings.SplitSeq(strings.TrimSuffix(host, "."), ".") {
 		if label == "" || len(label) > 63 || strings.Trim(label, labelBytes) != "" || label[0] == '-' || label[len(label)-1] == '-' {
-			return fmt.Sprintf("has a host name that no DNS name can be: %q", host)
+			return fmt.Sprintf("has the host %q, which is not a valid DNS name", host)
 		}
 	}
 	return ""
@@ -149,11 +149,11 @@ func checkHost(u *url.URL) string {
 
 const labelBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 
-// parseReason is the cause without the URL, and without any part of one that may
-// hold a password: it must not be repeated.
+// parseReason returns the cause of a parse error without the URL and without any part of it,
+// because it may contain a password.
 func parseReason(raw string, err error) string {
 	if strings.Contains(raw, "@") {
-		return "if it holds a user name or password, send them in a header of the subscription instead"
+		return "if it contains a user name or password, put them in one of the subscription's headers instead"
 	}
 	if e, ok := err.(*url.Error); ok {
 		err = e.Err
@@ -161,13 +161,13 @@ func parseReason(raw string, err error) string {
 	return strings.TrimPrefix(err.Error(), "net/url: ")
 }
 
-// PortRange is the ports from First to Last, with both.
+// PortRange is the ports from First to Last, inclusive.
 type PortRange struct{ First, Last uint16 }
 
-// Contains reports whether the port is one of them.
+// Contains reports whether the port is in the range.
 func (r PortRange) Contains(port uint16) bool { return r.First <= port && port <= r.Last }
 
-// String is the range as it is written: 443 or 1024-65535.
+// String returns the range as it is written in settings: 443 or 1024-65535.
 func (r PortRange) String() string {
 	if r.First == r.Last {
 		return strconv.Itoa(int(r.First))

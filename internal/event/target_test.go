@@ -57,7 +57,7 @@ func TestCheckTargetRefuses(t *testing.T) {
 		reason, url, want string
 	}{
 		{"nothing", "", "empty"},
-		{"a space", " ", "begins with a blank; remove it"},
+		{"a space", " ", "begins with a space; remove it"},
 		{"too long", "https://example.com/" + strings.Repeat("x", event.MaxTargetURL-19), "2049 bytes"},
 		{"much too long", "https://" + strings.Repeat("x", 100_000), "100008 bytes"},
 
@@ -81,9 +81,9 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"no host but a query", "http://?x", "no host"},
 		{"opaque", "https:example.com", "no host"},
 		{"one slash", "https:/example.com", "no host"},
-		{"backslashes", `https:\\example.com`, "holds backslashes after its scheme; write // instead"},
-		{"a backslash after the host", `https://example.com\@evil.example/`, "holds a backslash in or after its host; write / instead"},
-		{"a backslash for a slash", `https://example.com\hook`, "holds a backslash in or after its host; write / instead"},
+		{"backslashes", `https:\\example.com`, "has backslashes after its scheme; use // instead"},
+		{"a backslash after the host", `https://example.com\@evil.example/`, "has a backslash in or after its host; use / instead"},
+		{"a backslash for a slash", `https://example.com\hook`, "has a backslash in or after its host; use / instead"},
 
 		{"a user", "https://user@example.com/", "user name or password"},
 		{"a user and a password", "https://user:pass@example.com/", "user name or password"},
@@ -113,16 +113,16 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"nothing in brackets", "http://[]/", "not a URL"},
 		{"a future address", "http://[v1.x]/", "not a URL"},
 
-		{"a newline", "https://example.com/\r\nX-Evil:1", "holds a line break; remove it"},
+		{"a newline", "https://example.com/\r\nX-Evil:1", "contains a line break; remove it"},
 		{"a newline before", "\nhttps://example.com/", "begins with a line break; remove it"},
-		{"a tab within the scheme", "java\tscript:alert(1)", "holds a tab; remove it"},
+		{"a tab within the scheme", "java\tscript:alert(1)", "contains a tab; remove it"},
 		{"a NUL byte", "https://example.com/\x00", "ends with the control character U+0000; remove it"},
 		{"DEL", "https://example.com/\x7f", "ends with the control character U+007F; remove it"},
-		{"a space in the path", "https://example.com/a b", "holds a blank; write it as %20"},
-		{"a space after", "https://example.com/ ", "ends with a blank; remove it"},
-		{"a no-break space", "https://example.com/\u00a0", "ends with the blank U+00A0"},
+		{"a space in the path", "https://example.com/a b", "contains a space; write it as %20"},
+		{"a space after", "https://example.com/ ", "ends with a space; remove it"},
+		{"a no-break space", "https://example.com/\u00a0", "ends with the unusual space U+00A0"},
 		{"a byte order mark", "\ufeffhttps://example.com/", "begins with a byte order mark (U+FEFF); remove it"},
-		{"text that turns round", "https://example.com/\u202egnp.exe", "holds the invisible character U+202E; remove it"},
+		{"text that turns round", "https://example.com/\u202egnp.exe", "contains the invisible character U+202E; remove it"},
 		{"bytes that are not UTF-8", "https://example.com/\xff", "not UTF-8"},
 
 		{"an IDN, which the API converts before", "https://münchen.example/", "UTS 46"},
@@ -132,7 +132,7 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"a soft hyphen", "http://local\u00adhost/", "the invisible character U+00AD"},
 		{"a zero-width space", "http://127.0.0.1\u200b/", "the invisible character U+200B"},
 		{"an escaped letter in the host", "http://ex%61mple.com/", "not a URL"},
-		{"an escaped byte outside ASCII in the host", "http://ex%e4mple.com/", "no DNS name"},
+		{"an escaped byte outside ASCII in the host", "http://ex%e4mple.com/", "not a valid DNS name"},
 		{"an escaped slash in the host", "http://example.com%2f@127.0.0.1/", "not"},
 		{"an escaped percent in the host", "http://example%25com/", "not"},
 		{"an escaped newline in the host", "http://example.com%0d%0a/", "not a URL"},
@@ -141,20 +141,20 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"an empty fragment", "https://example.com/#", "fragment"},
 		{"a fragment that hides a host", "http://example.com#@127.0.0.1/", "fragment"},
 
-		{"an empty label", "https://example..com/", "no DNS name"},
-		{"a dot before", "https://.example.com/", "no DNS name"},
-		{"only a dot", "https://./", "no DNS name"},
-		{"two dots after", "https://example.com../", "no DNS name"},
-		{"a label of 64", "https://" + strings.Repeat("a", 64) + ".example/", "no DNS name"},
+		{"an empty label", "https://example..com/", "not a valid DNS name"},
+		{"a dot before", "https://.example.com/", "not a valid DNS name"},
+		{"only a dot", "https://./", "not a valid DNS name"},
+		{"two dots after", "https://example.com../", "not a valid DNS name"},
+		{"a label of 64", "https://" + strings.Repeat("a", 64) + ".example/", "not a valid DNS name"},
 		{"a name of 254", "https://" + strings.Repeat("a.", 126) + "aa/", "253"},
-		{"a semicolon", "https://example.com;evil/", "no DNS name"},
-		{"a star", "https://*.example.com/", "no DNS name"},
-		{"an exclamation mark", "https://example!com/", "no DNS name"},
+		{"a semicolon", "https://example.com;evil/", "not a valid DNS name"},
+		{"a star", "https://*.example.com/", "not a valid DNS name"},
+		{"an exclamation mark", "https://example!com/", "not a valid DNS name"},
 		{"braces of a template", "https://{host}/", "host"},
 		{"a broken escape in the path", "https://example.com/%zz", "not a URL"},
-		{"a space in the host", "https://exa mple.com/", "holds a blank before or in its host name; remove it"},
-		{"a space before the host", "https:// example.com/", "holds a blank before or in its host name; remove it"},
-		{"a space before the port", "https://example.com :443/", "holds a blank before or in its host name; remove it"},
+		{"a space in the host", "https://exa mple.com/", "contains a space before or in its host name; remove it"},
+		{"a space before the host", "https:// example.com/", "contains a space before or in its host name; remove it"},
+		{"a space before the port", "https://example.com :443/", "contains a space before or in its host name; remove it"},
 		{"a command", "curl https://example.com/", "does not begin with a scheme"},
 		{"a port by name", "https://example.com:https/", "invalid port"},
 		{"only a host", "example.com", "does not begin with a scheme; put https:// or http:// before it"},
@@ -170,13 +170,13 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"the scheme twice", "https://https://example.com/", "has its scheme twice"},
 		{"both schemes", "http://https://example.com/", "has its scheme twice"},
 		{"encoded as a whole", "https%3A%2F%2Fexample.com%2Fhook", "is percent-encoded as a whole"},
-		{"a backslash and a slash", `https:\/example.com/`, "holds backslashes after its scheme"},
+		{"a backslash and a slash", `https:\/example.com/`, "has backslashes after its scheme"},
 		{"one slash and a backslash", `https:/\example.com/`, "because // is missing"},
-		{"in quotes", `"https://example.com/"`, "is in quotes; leave them out"},
-		{"in single quotes", `'https://example.com/'`, "is in quotes; leave them out"},
-		{"in quotes of a word processor", "“https://example.com/”", "is in quotes; leave them out"},
-		{"in backticks", "`https://example.com/`", "is in quotes; leave them out"},
-		{"in angle brackets", "<https://example.com/>", "is in angle brackets; leave them out"},
+		{"in quotes", `"https://example.com/"`, "is in quotes; remove them"},
+		{"in single quotes", `'https://example.com/'`, "is in quotes; remove them"},
+		{"in quotes of a word processor", "“https://example.com/”", "is in quotes; remove them"},
+		{"in backticks", "`https://example.com/`", "is in quotes; remove them"},
+		{"in angle brackets", "<https://example.com/>", "is in angle brackets; remove them"},
 		{"a quotation mark before", `"https://example.com/`, "begins with a quotation mark; remove it"},
 		{"a line end after", "https://example.com/\n", "ends with a line break; remove it"},
 		{"a line end of other systems after", "https://example.com/\r\n", "ends with a line break; remove it"},
@@ -184,10 +184,10 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"a next-line control after", "https://example.com/\u0085", "ends with a line break; remove it"},
 		{"a tab after", "https://example.com/\t", "ends with a tab; remove it"},
 		{"a byte order mark after", "https://example.com/\ufeff", "ends with a byte order mark (U+FEFF); remove it"},
-		{"an ideographic blank within", "https://example.com/a\u3000b", "holds the blank U+3000"},
-		{"a word joiner within", "https://example.com/a\u2060b", "holds the invisible character U+2060; remove it"},
-		{"an escape sequence of a terminal", "https://example.com/\x1b[0m", "holds the control character U+001B; remove it"},
-		{"a letter outside ASCII in the path", "https://example.com/bücher", "holds the character 'ü' after its host; percent-encode it: %C3%BC"},
+		{"an ideographic blank within", "https://example.com/a\u3000b", "contains the unusual space U+3000"},
+		{"a word joiner within", "https://example.com/a\u2060b", "contains the invisible character U+2060; remove it"},
+		{"an escape sequence of a terminal", "https://example.com/\x1b[0m", "contains the control character U+001B; remove it"},
+		{"a letter outside ASCII in the path", "https://example.com/bücher", "contains the character 'ü' after its host; percent-encode it: %C3%BC"},
 		{"one in the query", "https://example.com/?q=日", "percent-encode it: %E6%97%A5"},
 		{"an emoji in the path", "https://example.com/🚀", "percent-encode it: %F0%9F%9A%80"},
 	}
@@ -196,8 +196,8 @@ func TestCheckTargetRefuses(t *testing.T) {
 	}
 }
 
-// What ends a paste is refused in a new subscription alone: one that an earlier release
-// took goes on.
+// What ends a pasted URL is refused only in a new subscription. One that an earlier release
+// accepted keeps working.
 func TestCheckTargetEnd(t *testing.T) {
 	for url, want := range map[string]string{
 		`https://example.com/hook"`:  `ends with '"'`,
@@ -214,7 +214,7 @@ func TestCheckTargetEnd(t *testing.T) {
 	}
 }
 
-// A URL that is refused may hold credentials, and the refusal is shown and logged.
+// A refused URL may contain credentials, and the message is shown and logged.
 func TestCheckTargetKeepsCredentials(t *testing.T) {
 	for _, raw := range []string{
 		"https://user:s3cret@example.com/",
@@ -233,13 +233,13 @@ func TestCheckTargetKeepsCredentials(t *testing.T) {
 	} {
 		msg := event.CheckTarget(raw)
 		if msg == "" || strings.Contains(msg, "s3cret") {
-			t.Errorf("%q was answered with %q", raw, msg)
+			t.Errorf("%q gave the message %q", raw, msg)
 		}
 	}
 }
 
-// FuzzCheckTarget: what is accepted is a URL that a request can be made for, and
-// it leads where a reader of its text would say.
+// FuzzCheckTarget checks that a request can be made for an accepted URL, and that it goes to the
+// host that a reader of its text would name.
 func FuzzCheckTarget(f *testing.F) {
 	for _, seed := range []string{
 		"https://example.com/webhook", "http://[2001:db8::1]:8443/?a=b", "http://a@b:80/#c", "http://１２７.0.0.1/",
@@ -276,7 +276,7 @@ func FuzzCheckTarget(f *testing.F) {
 	})
 }
 
-// readHost takes the host and port out of the text alone.
+// readHost reads the host and port from the text alone.
 func readHost(raw string) (host, port string) {
 	_, rest, _ := strings.Cut(raw, "://")
 	if end := strings.IndexAny(rest, "/?#"); end >= 0 {

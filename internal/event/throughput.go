@@ -9,15 +9,14 @@ const (
 	throughputLasts = 4 * throughputWindow
 )
 
-// Throughput measures how many deliveries a second pass somewhere. The zero value is ready
-// for use.
+// Throughput measures deliveries per second. The zero value is ready for use.
 type Throughput struct {
-	perSecond   float64   // in the last whole window
+	perSecond   float64   // of the last complete window
 	windowStart time.Time // of the current window
 	inWindow    int
 }
 
-// Add notes that n deliveries have passed.
+// Add counts n deliveries.
 func (t *Throughput) Add(now time.Time, n int) {
 	switch took := now.Sub(t.windowStart); {
 	case took > throughputLasts: // it has been idle
@@ -29,8 +28,7 @@ func (t *Throughput) Add(now time.Time, n int) {
 	t.inWindow += n
 }
 
-// PerSecond returns the throughput of the last whole window, or 0 if nothing has passed
-// since.
+// PerSecond returns the throughput of the last complete window, or 0 if that is long ago.
 func (t *Throughput) PerSecond(now time.Time) float64 {
 	if now.Sub(t.windowStart) > throughputLasts {
 		return 0

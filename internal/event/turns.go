@@ -3,7 +3,7 @@ package event
 import "iter"
 
 // Lane is the due deliveries of one subscription, in the order in which they are
-// claimed. D is what a driver knows of a delivery before it has the lease.
+// claimed. D is what a driver knows about a delivery before it leases it.
 type Lane[D any] struct {
 	Subscription ID
 	Due          []D
@@ -11,15 +11,15 @@ type Lane[D any] struct {
 	More         bool // more may be due than Due holds
 }
 
-// Lanes are the lanes of a claim, in the order in which their subscriptions were first asked
-// for. The zero Lanes has none.
+// Lanes is the lanes of a claim, in the order in which Of was first called for them. The zero
+// Lanes is empty.
 type Lanes[D any] struct {
 	List  []Lane[D]
 	index map[ID]int
 }
 
-// Of returns the lane of a subscription, which it adds if there is none. The pointer is valid
-// until the next call.
+// Of returns the lane of a subscription and adds it if there is none. The pointer is valid
+// until the next call of Of.
 func (l *Lanes[D]) Of(subscription ID, r ClaimRequest) *Lane[D] {
 	i, found := l.index[subscription]
 	if !found {
@@ -33,12 +33,12 @@ func (l *Lanes[D]) Of(subscription ID, r ClaimRequest) *Lane[D] {
 	return &l.List[i]
 }
 
-// TakeTurns chooses the deliveries that a claim takes, and calls take for each of them.
-// It is fair: each lane gets a turn before any lane gets another. It stops at r.Limit
-// deliveries, and once their payloads add up to r.Bytes or more, if r.Bytes is not 0.
+// TakeTurns chooses the deliveries that a claim takes and calls take for each of them. It is
+// fair: each lane gets a turn before any lane gets a second one. It stops after r.Limit
+// deliveries, and once their payloads add up to at least r.Bytes, if r.Bytes is not 0.
 //
-// take returns the size of the payload. An error of take ends the claim. more reports
-// whether deliveries are due that the claim leaves behind.
+// take returns the size of the payload. If take returns an error, TakeTurns stops. more reports
+// whether further deliveries are due.
 func TakeTurns[D any](r ClaimRequest, lanes []Lane[D], take func(D) (size int, err error)) (more bool, err error) {
 	for _, l := range lanes {
 		more = more || l.More || len(l.Due) > l.Capacity
@@ -58,7 +58,7 @@ func TakeTurns[D any](r ClaimRequest, lanes []Lane[D], take func(D) (size int, e
 	return more, nil
 }
 
-// inTurn returns the first delivery of each lane, then the second of each, and so on,
+// inTurn yields the first delivery of each lane, then the second of each, and so on,
 // up to the capacity of each lane.
 func inTurn[D any](lanes []Lane[D]) iter.Seq[D] {
 	return func(yield func(D) bool) {

@@ -10,13 +10,13 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// parcel is a delivery of these tests: its name, and the size of its payload.
+// parcel is a delivery in these tests: its name and the size of its payload.
 type parcel struct {
 	name string
 	size int
 }
 
-// lane makes a lane whose deliveries are named, and one byte each.
+// lane makes a lane of deliveries with these names and one byte each.
 func lane(capacity int, names ...string) event.Lane[parcel] {
 	l := event.Lane[parcel]{Capacity: capacity}
 	for _, name := range names {
@@ -25,7 +25,7 @@ func lane(capacity int, names ...string) event.Lane[parcel] {
 	return l
 }
 
-// unseen says that a lane may have more due than was found.
+// unseen marks a lane as having more due than was found.
 func unseen(l event.Lane[parcel]) event.Lane[parcel] {
 	l.More = true
 	return l
@@ -87,9 +87,9 @@ func TestTakeTurnsEndsAtAnError(t *testing.T) {
 	}
 }
 
-// FuzzTakeTurns compares TakeTurns with a slow way to say the same: as long as the
-// limits allow it, the next delivery is of the lane that had the fewest turns. Each byte
-// of due makes a lane: how many are due, its capacity, and whether it may have more.
+// FuzzTakeTurns compares TakeTurns with a slow implementation: within the limits, the next
+// delivery is from the lane that had the fewest turns. Each byte of due makes a lane: how many are
+// due, its capacity, and whether it may have more.
 func FuzzTakeTurns(f *testing.F) {
 	f.Add([]byte{0x13, 0x31, 0x02, 0x74}, uint8(5), uint8(0))
 	f.Add([]byte{0x77, 0x77}, uint8(20), uint8(9))

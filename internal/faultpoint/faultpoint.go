@@ -1,9 +1,8 @@
-// Package faultpoint names the steps between an event's arrival and the record of its
-// delivery at which a test may have the process die. A binary that was built without
-// the tag faultpoints, as every one that is shipped, holds nothing of it: there, Reach
-// is an empty function, and the compiler leaves it out along with the names.
+// Package faultpoint names steps between an event's arrival and the record of its delivery. A test
+// can make the process die at each of them. Without the build tag faultpoints, Reach is an empty
+// function, which the compiler removes together with the names, so released binaries contain
+// nothing of this.
 //
-// With the tag, the process kills itself where the file that FAULTPOINT_FILE
-// names holds the name of the point that is reached; the file is removed before. What
-// is tested with it is in package faults.
+// With the tag, Reach kills the process if the file named by FAULTPOINT_FILE contains the name of
+// the step, after it has removed the file. Package faults contains the tests.
 package faultpoint

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// Reach kills the process, as kill -9 would, if this is where a test wants it to die.
+// Reach kills the process, as kill -9 does, if a test has selected this step.
 func Reach(point string) {
 	file := os.Getenv("FAULTPOINT_FILE")
 	armed, err := os.ReadFile(file)
@@ -15,5 +15,5 @@ func Reach(point string) {
 		return
 	}
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-	select {} // a signal takes a moment
+	select {} // the signal takes a moment to arrive
 }

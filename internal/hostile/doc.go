@@ -1,12 +1,11 @@
-// Package hostile is a receiver of webhooks that misbehaves on purpose, in one way
-// after another: it never answers, answers for ever, resets, lies about lengths,
-// shows bad certificates. Tests call it, and `hookferry listen --hostile` runs it,
-// so that anybody can see what a sender of webhooks makes of each.
+// Package hostile runs an endpoint that misbehaves on purpose, in many ways: it never responds,
+// responds without end, resets connections, lies about lengths, or shows bad certificates. Tests
+// use it, and `hookferry listen --hostile` runs it, so that anyone can see how a sender of webhooks
+// handles it.
 //
-// It does harm to nobody but who calls it: it opens no connection, and reads no more
-// of a request than it has to. It says nothing about what should come of a kind:
-// that is for the sender's tests.
+// It harms only its caller: it opens no connections, and reads no more of a request than it must.
+// It does not say how a sender should handle each kind; that is up to the sender's tests.
 //
-// Start with the table in kinds.go, which is a script for each kind. The steps of
-// the scripts are in steps.go and the server that plays them in server.go.
+// Start with the table in kinds.go, which contains a script for each kind. The steps of the scripts
+// are in steps.go, and the server that plays them is in server.go.
 package hostile

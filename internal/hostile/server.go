@@ -15,19 +15,19 @@ import (
 	"time"
 )
 
-// Options say how a Server is made.
+// Options configure a Server.
 type Options struct {
-	Addr  string        // a free port of 127.0.0.1 if empty
-	Pace  time.Duration // between two bytes of a slow kind; a second if zero
-	Ended func(Ended)   // is told of each connection that has ended; may be nil. Calls may overlap.
+	Addr  string        // if empty, a free port of 127.0.0.1
+	Pace  time.Duration // between two bytes of a slow kind; a second if 0
+	Ended func(Ended)   // called when a connection has ended; may be nil; calls may overlap
 }
 
-// Ended is a connection that has come to its end, by whichever side.
+// Ended describes a connection that has ended, no matter which side ended it.
 type Ended struct {
 	Peer  string
 	Began time.Time
 	Took  time.Duration
-	Wrote int64 // bytes that the system took from us, read by the other end or not
+	Wrote int64 // bytes that the system accepted, whether or not the other side read them
 }
 
 // Count is what a Server has seen so far.
@@ -37,14 +37,14 @@ type Count struct {
 	Wrote    int64 // bytes, on all connections
 }
 
-// Server plays the script of one kind to each connection.
+// Server plays the script of one kind on each connection.
 type Server struct {
 	kind     Kind
 	config   *tls.Config
 	pace     time.Duration
 	ended    func(Ended)
 	listener net.Listener
-	done     chan struct{} // closed with the server
+	done     chan struct{} // closed by Close
 	running  sync.WaitGroup
 	wrote    atomic.Int64
 
@@ -68,17 +68,17 @@ func Listen(kind Kind, o Options) (*Server, error) {
 	}
 	l, err := net.Listen("tcp", cmp.Or(o.Addr, "127.0.0.1:0"))
 	if err != nil {
-		return nil, fmt.Errorf("the hostile receiver can't listen on %q: %w", o.Addr, err)
+		return nil, fmt.Errorf("the hostile endpoint can't listen on %q: %w", o.Addr, err)
 	}
 	s.listener = l
 	s.running.Go(s.accept)
 	return s, nil
 }
 
-// Addr is where it listens.
+// Addr returns the address that it listens on.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// URL is what to call on this machine.
+// URL returns a URL to call from this machine.
 func (s *Server) URL() string {
 	addr := s.Addr()
 	if a, err := netip.ParseAddrPort(addr); err == nil && a.Addr().IsUnspecified() {
@@ -90,7 +90,7 @@ func (s *Server) URL() string {
 	return "http://" + addr + "/"
 }
 
-// Certificate is what it shows, or nil.
+// Certificate returns the certificate that it shows, or nil.
 func (s *Server) Certificate() *x509.Certificate {
 	if s.config == nil {
 		return nil
@@ -98,15 +98,14 @@ func (s *Server) Certificate() *x509.Certificate {
 	return s.config.Certificates[0].Leaf
 }
 
-// Count says what it has seen.
+// Count returns what it has seen.
 func (s *Server) Count() Count {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Count{Accepted: s.accepted, Open: len(s.open), Wrote: s.wrote.Load()}
 }
 
-// Close ends the server and its connections, and waits until all have ended. It may
-// be called once.
+// Close ends the server and its connections, and waits for them. It must be called only once.
 func (s *Server) Close() {
 	s.listener.Close()
 	s.mu.Lock()
@@ -118,8 +117,7 @@ func (s *Server) Close() {
 	s.running.Wait()
 }
 
-// accept goes on until the listener is closed. Errors in between, such as too many
-// open files, pass by.
+// accept runs until the listener is closed. It ignores other errors, such as too many open files.
 func (s *Server) accept() {
 	for {
 		c, err := s.listener.Accept()
@@ -136,7 +134,7 @@ func (s *Server) accept() {
 	}
 }
 
-// keep takes a connection in, unless the server is being closed.
+// keep registers a connection, unless the server is closing.
 func (s *Server) keep(c net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,12 +167,12 @@ func (s *Server) play(c net.Conn) {
 	}
 	for _, do := range s.kind.script {
 		if do(x) != nil {
-			return // the other end has gone, or the server is being closed
+			return // the other side is gone, or the server is closing
 		}
 	}
 }
 
-// wait returns false when the server is closed meanwhile.
+// wait returns false if the server is closed before d has passed.
 func (s *Server) wait(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -186,13 +184,13 @@ func (s *Server) wait(d time.Duration) bool {
 	}
 }
 
-// exchange is one connection and how far it has come.
+// exchange is one connection and its progress.
 type exchange struct {
 	server *Server
 	tcp    *net.TCPConn
 	out    io.Writer // the connection, or TLS on it
 	in     *bufio.Reader
-	body   io.Reader // of the request, once its header is read
+	body   io.Reader // body of the request, once its header is read
 	wrote  int64
 }
 

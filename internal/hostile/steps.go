@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// step is a part of a script. Where it fails, the other end has gone, and the script
-// is over.
+// step is one step of a script. It fails if the other side is gone, which ends the script.
 type step func(*exchange) error
 
 func readHeader(x *exchange) error {
@@ -29,23 +28,23 @@ func readRequest(x *exchange) error {
 	return err
 }
 
-// readSome reads what comes first, which need not be a request.
+// readSome reads the first bytes, which need not be a request.
 func readSome(x *exchange) error {
 	_, err := x.in.Peek(1)
 	return err
 }
 
-// hang says nothing until the other end hangs up.
+// hang sends nothing until the other side closes the connection.
 func hang(x *exchange) error {
 	_, err := io.Copy(io.Discard, x.in)
 	return err
 }
 
-// patience is how long ignore holds a connection: it does not read, so it does not
-// see that the other end has hung up.
+// patience is how long ignore keeps a connection. Because ignore does not read, it can't see that
+// the other side has closed the connection.
 const patience = time.Minute
 
-// ignore reads nothing, and lets the system take as little as it can be made to.
+// ignore reads nothing, and makes the system accept as few bytes as possible.
 func ignore(x *exchange) error {
 	if err := x.tcp.SetReadBuffer(1); err != nil {
 		return err
@@ -61,7 +60,7 @@ func say(text string) step {
 	}
 }
 
-// drip writes a byte at a time until the other end hangs up.
+// drip sends one byte at a time until the other side closes the connection.
 func drip(x *exchange) error {
 	for {
 		if _, err := io.WriteString(x, "a"); err != nil {
@@ -83,8 +82,8 @@ func forever(text string) step {
 	}
 }
 
-// bomb writes a header, and then one packed file after another, which gzip takes for one
-// file. It packs before it says anything, since who reads on waits only for a moment.
+// bomb sends a header, and then one gzip file after another, which gzip treats as one file. It
+// compresses before it sends anything, because a sender that reads on waits only a moment.
 func bomb(header string) step {
 	return func(x *exchange) error {
 		const unpacked = 1 << 20
@@ -103,7 +102,7 @@ func bomb(header string) step {
 	}
 }
 
-// reset makes the other end see "connection reset by peer".
+// reset makes the other side see "connection reset by peer".
 func reset(x *exchange) error {
 	if err := x.tcp.SetLinger(0); err != nil {
 		return err

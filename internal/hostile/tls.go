@@ -13,22 +13,22 @@ import (
 	"time"
 )
 
-// certificate makes one that signs itself, for this machine unless change says
-// otherwise. Who verifies it looks at the dates and the host before the signature.
+// certificate creates a self-signed certificate for this machine, which change can modify. A
+// verifier checks the dates and the host before the signature.
 func certificate(change func(*x509.Certificate)) (tls.Certificate, error) {
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hostile receiver"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "hostile endpoint"},
 		NotBefore: date(2020), NotAfter: date(2099),
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	change(template)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("make a key: %w", err)
+		return tls.Certificate{}, fmt.Errorf("create a key: %w", err)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("make a certificate: %w", err)
+		return tls.Certificate{}, fmt.Errorf("create a certificate: %w", err)
 	}
 	leaf, err := x509.ParseCertificate(der)
 	if err != nil {

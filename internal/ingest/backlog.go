@@ -12,25 +12,25 @@ import (
 )
 
 const (
-	// countEvery is how often the backlog is counted, at least so far apart.
+	// countEvery is the shortest pause between two counts of the backlog.
 	countEvery = 2 * time.Second
-	// countShare bounds what counting costs a database that holds millions: after a
-	// count that took a second, so many pass before the next one begins. Each node counts.
+	// countShare limits the cost of counting millions of deliveries: the pause after a count is
+	// at least this many times as long as the count took. Each node counts.
 	countShare = 20
 )
 
-// Waiting counts what waits in the store; package store says what it promises.
+// Waiting counts the backlog in the store; package store says what it promises.
 type Waiting interface {
 	Waiting(ctx context.Context, many int) (event.Waiting, error)
 }
 
-// Backlog refuses events while more waits than may: before disks fill, and before one
-// dead endpoint has taken all the room there is for everybody. It goes by the last
-// count, so what comes in between two counts may pass the bounds.
+// Backlog refuses events while too many deliveries are pending: before the disk is full, and
+// before one dead endpoint has filled the backlog for everyone. It uses the last count, so events
+// that arrive between two counts may exceed the limits.
 type Backlog struct {
 	Store     Waiting
-	Most      int // deliveries in all
-	MostOfOne int // deliveries of one subscription
+	Most      int // the limit on all pending deliveries
+	MostOfOne int // the limit on one subscription's pending deliveries
 	Log       *slog.Logger
 
 	last    atomic.Pointer[event.Waiting] // nil until the first count
@@ -50,16 +50,17 @@ func (b *Backlog) Run(ctx context.Context) error {
 	}
 }
 
-// Count counts once. If that fails, the last count stands, and one line says so until it succeeds.
+// Count counts once. If that fails, the last count stays in use, and one log line says so until
+// counting succeeds again.
 func (b *Backlog) Count(ctx context.Context) {
 	now, err := b.Store.Waiting(ctx, b.MostOfOne)
 	if err != nil {
 		if ctx.Err() == nil && !b.failing.Swap(true) {
 			level := slog.LevelWarn
 			if errors.Is(err, event.ErrUnavailable) {
-				level = slog.LevelInfo // that the store is away has a warning of its own
+				level = slog.LevelInfo // an unavailable store has its own warning
 			}
-			b.Log.Log(ctx, level, "could not count what waits; the last count stands", "error", err)
+			b.Log.Log(ctx, level, "could not count pending deliveries; using the last count", "error", err)
 		}
 		return
 	}
@@ -67,13 +68,13 @@ func (b *Backlog) Count(ctx context.Context) {
 	was := b.last.Swap(&now)
 	switch full, before := now.Total >= b.Most, was != nil && was.Total >= b.Most; {
 	case full && !before:
-		b.Log.WarnContext(ctx, "more waits than HOOKFERRY_MAX_PENDING: events are refused", "waiting", now.Total, "bound", b.Most)
+		b.Log.WarnContext(ctx, "the backlog is full (HOOKFERRY_MAX_PENDING): events are refused", "waiting", now.Total, "bound", b.Most)
 	case before && !full:
-		b.Log.InfoContext(ctx, "the backlog has room again: events are taken", "waiting", now.Total, "bound", b.Most)
+		b.Log.InfoContext(ctx, "the backlog is no longer full: events are accepted again", "waiting", now.Total, "bound", b.Most)
 	}
 }
 
-// check returns an error that wraps ErrBacklog where nothing more is taken for the
+// check returns an error that wraps ErrBacklog if no more events are accepted for the
 // subscription.
 func (b *Backlog) check(subscription event.ID) error {
 	if b == nil {
@@ -84,10 +85,10 @@ func (b *Backlog) check(subscription event.ID) error {
 		return nil
 	}
 	if last.Total >= b.Most {
-		return fmt.Errorf("%w: %d deliveries wait, and HOOKFERRY_MAX_PENDING is %d", event.ErrBacklog, last.Total, b.Most)
+		return fmt.Errorf("%w: %d deliveries are pending, and HOOKFERRY_MAX_PENDING is %d", event.ErrBacklog, last.Total, b.Most)
 	}
 	if n, many := last.Many[subscription]; many {
-		return fmt.Errorf("%w: %d deliveries of this subscription wait, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is %d", event.ErrBacklog, n, b.MostOfOne)
+		return fmt.Errorf("%w: %d deliveries of this subscription are pending, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is %d", event.ErrBacklog, n, b.MostOfOne)
 	}
 	return nil
 }

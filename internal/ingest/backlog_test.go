@@ -14,7 +14,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// queue is a store of which only what waits counts.
+// queue is a store that only counts pending deliveries.
 type queue struct {
 	mu     sync.Mutex
 	now    event.Waiting
@@ -33,7 +33,7 @@ func (q *queue) Waiting(_ context.Context, many int) (event.Waiting, error) {
 	return now, err
 }
 
-// answers says what the counts from now on find.
+// answers sets the results of the next counts.
 func (q *queue) answers(now event.Waiting, took time.Duration, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -47,12 +47,12 @@ func TestTheBacklogIsBounded(t *testing.T) {
 		why   string
 		now   event.Waiting
 		err   error
-		words string // of the refusal; "" is none
+		words string // of the refusal; "" means none
 	}{
 		{"nothing waits", event.Waiting{}, nil, ""},
-		{"there is room for one more", event.Waiting{Total: 99}, nil, ""},
-		{"as much waits as may", event.Waiting{Total: 100}, nil, "100 deliveries wait, and HOOKFERRY_MAX_PENDING is 100"},
-		{"much of this subscription waits", event.Waiting{Total: 30, Many: map[event.ID]int{id: 25}}, nil, "25 deliveries of this subscription wait, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is 20"},
+		{"there is capacity for one more", event.Waiting{Total: 99}, nil, ""},
+		{"as much waits as may", event.Waiting{Total: 100}, nil, "100 deliveries are pending, and HOOKFERRY_MAX_PENDING is 100"},
+		{"much of this subscription waits", event.Waiting{Total: 30, Many: map[event.ID]int{id: 25}}, nil, "25 deliveries of this subscription are pending, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is 20"},
 		{"much of another waits", event.Waiting{Total: 30, Many: map[event.ID]int{other: 25}}, nil, ""},
 		{"a count that failed", event.Waiting{Total: 100}, errors.New("no database"), ""},
 	} {
@@ -77,8 +77,7 @@ func TestTheBacklogIsBounded(t *testing.T) {
 	}
 }
 
-// A count that failed leaves the last one in force, and one that takes long leaves the
-// database alone for longer.
+// If a count fails, the last one stays in use. After a slow count, the next pause is longer.
 func TestTheBacklogIsCountedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{now: event.Waiting{Total: 7}}
@@ -102,7 +101,7 @@ func TestTheBacklogIsCountedAgain(t *testing.T) {
 		time.Sleep(countEvery + time.Second)
 		synctest.Wait()
 		if err := b.check(event.ID{}); err != nil {
-			t.Errorf("room again, and still: %v", err)
+			t.Errorf("capacity again, and still: %v", err)
 		}
 		time.Sleep(countShare * time.Second)
 		synctest.Wait()

@@ -13,19 +13,19 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// envelope is what readEnvelope found.
+// envelope is the result of readEnvelope.
 type envelope struct {
 	eventType       string
-	dataAt, dataLen int // where the value of data lies in the body, in bytes
+	dataAt, dataLen int // position and length of the value of data in the body, in bytes
 }
 
 // readEnvelope checks that a body is one JSON object with the members "event", a
-// string, and "data", any value, and returns the event type and where data lies.
+// string, and "data", any value. It returns the event type and the position of data.
 //
-// The body is delivered as it is, so nothing is decoded further: "data" may hold
-// whatever is valid JSON (RFC 8259), duplicate names and numbers of any size
-// included. In the outer object a duplicate is refused: a receiver might read the
-// other one than was matched here.
+// The body is delivered as it is, so readEnvelope does not decode "data", which may be
+// any valid JSON (RFC 8259), including duplicate names and numbers of any size. It
+// refuses duplicates in the outer object, because an endpoint might read a different one
+// than was matched here.
 func readEnvelope(body []byte) (envelope, error) {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return envelope{}, fmt.Errorf(`%w: the body is empty; send {"event": "user.created", "data": {…}}`, event.ErrMalformed)
@@ -59,7 +59,7 @@ func (d *decoder) envelope(body []byte) (e envelope, err error) {
 		}
 		return envelope{}, event.Invalid("body", `must be a JSON object like {"event": "user.created", "data": {…}}`)
 	}
-	d.json.ReadToken() // cannot fail after PeekKind
+	d.json.ReadToken() // can't fail after PeekKind
 	var hasEvent, hasData bool
 	for d.json.PeekKind() != '}' {
 		name, err := d.json.ReadToken()
@@ -76,7 +76,7 @@ func (d *decoder) envelope(body []byte) (e envelope, err error) {
 		case name == "event" || name == "data":
 			err = event.Invalid(name, "is given twice")
 		default:
-			err = event.Invalid(event.Clip(name, event.MaxQuoted), `is not known; only "event" and "data" are, so put it inside "data"`)
+			err = event.Invalid(event.Clip(name, event.MaxQuoted), `is not allowed beside "event" and "data"; put it inside "data"`)
 		}
 		if err != nil {
 			return envelope{}, err
@@ -86,14 +86,14 @@ func (d *decoder) envelope(body []byte) (e envelope, err error) {
 		return envelope{}, malformed(err)
 	}
 	if _, err := d.json.ReadToken(); err == nil {
-		return envelope{}, fmt.Errorf("%w: there is more after the JSON object; send one object a request", event.ErrMalformed)
+		return envelope{}, fmt.Errorf("%w: there is more text after the JSON object; send one object in each request", event.ErrMalformed)
 	} else if !errors.Is(err, io.EOF) {
 		return envelope{}, malformed(err)
 	}
 	return e, required(hasEvent, hasData)
 }
 
-// data skips the value after a name, and returns where it lies.
+// data skips the value after a name and returns its position and size.
 func (d *decoder) data(body []byte) (at, size int, err error) {
 	from := int(d.json.InputOffset())
 	if err := d.skip(); err != nil {
@@ -133,10 +133,10 @@ func (d *decoder) skip() error {
 func required(hasEvent, hasData bool) error {
 	var missing event.InvalidError
 	if !hasEvent {
-		missing.Fields = append(missing.Fields, event.FieldError{Field: "event", Message: `is missing; name the event type, like "user.created"`})
+		missing.Fields = append(missing.Fields, event.FieldError{Field: "event", Message: `is missing; it is the event type, like "user.created"`})
 	}
 	if !hasData {
-		missing.Fields = append(missing.Fields, event.FieldError{Field: "data", Message: "is missing; it may be any JSON value"})
+		missing.Fields = append(missing.Fields, event.FieldError{Field: "data", Message: "is missing; it can be any JSON value"})
 	}
 	if len(missing.Fields) > 0 {
 		return &missing
@@ -144,14 +144,14 @@ func required(hasEvent, hasData bool) error {
 	return nil
 }
 
-// malformed says where the JSON breaks, without repeating what stands there.
+// malformed says where the JSON is invalid. It does not quote the body.
 func malformed(err error) error {
 	var syntax *jsontext.SyntacticError
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
 		return fmt.Errorf("%w: the JSON ends before it is complete", event.ErrMalformed)
 	case errors.As(err, &syntax):
-		return fmt.Errorf("%w: the JSON breaks at byte %d: %v", event.ErrMalformed, syntax.ByteOffset, syntax.Err)
+		return fmt.Errorf("%w: the JSON is invalid at byte %d: %v", event.ErrMalformed, syntax.ByteOffset, syntax.Err)
 	}
 	return fmt.Errorf("%w: the JSON can't be read", event.ErrMalformed)
 }

@@ -12,8 +12,7 @@ import (
 
 func deep(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
 
-// TestReadEventType names for each body the event type, or the fields that are
-// wrong, or "malformed".
+// TestReadEventType gives for each body the event type, or the invalid fields, or "malformed".
 func TestReadEventType(t *testing.T) {
 	kilo := strings.Repeat("k", 100_000)
 	for _, c := range []struct{ body, want, why string }{
@@ -99,7 +98,7 @@ func TestReadEventType(t *testing.T) {
 		{`{"event":"a","data":1,"extra":1}`, "extra", "unknown"},
 		{`{"Event":"a","data":1}`, "Event", "unknown: names are case-sensitive"},
 		{`{"":1}`, "", "an empty name"},
-		{`{"` + kilo + `":1}`, strings.Repeat("k", 64) + "…", "a name of 100 kB, of which the answer holds little"},
+		{`{"` + kilo + `":1}`, strings.Repeat("k", 64) + "…", "a name of 100 kB, of which the message quotes little"},
 		{`{"` + strings.Repeat("ü", 40) + `x":1}`, strings.Repeat("ü", 32) + "…", "a long name of two bytes a letter"},
 		{`{"x` + strings.Repeat("ü", 40) + `":1}`, "x" + strings.Repeat("ü", 31) + "…", "and one that 64 bytes would cut inside a letter"},
 	} {
@@ -113,7 +112,7 @@ func TestReadEventType(t *testing.T) {
 	}
 }
 
-// describe is a result in one word: the event type, "malformed", or the fields.
+// describe returns a result in one word: the event type, "malformed", or the fields.
 func describe(eventType string, err error) string {
 	var invalid *event.InvalidError
 	switch {
@@ -131,8 +130,8 @@ func describe(eventType string, err error) string {
 	return "another error: " + err.Error()
 }
 
-// However a body is cut short, it is malformed, and the message says that it ends
-// too early and not that something in it is wrong.
+// A truncated body is malformed, wherever it ends, and the message says that it ends too early and
+// not that something in it is wrong.
 func TestEveryPrefixIsMalformed(t *testing.T) {
 	body := `{"event": "user.created", "data": {"a": [1.5e3, "\u00fc", true, null, {}], "b": -2}}`
 	for i := range len(body) {
@@ -142,8 +141,7 @@ func TestEveryPrefixIsMalformed(t *testing.T) {
 	}
 }
 
-// Readers are used again and again, by many at once: nothing of one body is left
-// for the next.
+// Decoders are reused by many goroutines. Nothing of one body may be left for the next.
 func TestReadersAreIndependent(t *testing.T) {
 	for i := range 8 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

@@ -9,24 +9,25 @@ import (
 )
 
 const (
-	// maxBrake is how long a request waits at most because the workers are behind.
+	// maxBrake is how long a request waits for the workers at most.
 	maxBrake = 200 * time.Millisecond
-	// behindLasts is how long a hint counts that is not repeated: whoever gave it may have
-	// died, and that it is over may never be heard.
+	// behindLasts is how long a hint counts unless it is repeated. The worker that sent it may
+	// have died, and the message that it has caught up may be lost.
 	behindLasts = 100 * time.Millisecond
 	// maxBraked is how many requests may wait at once.
 	maxBraked = 4096
 )
 
-// Brake slows publishers down to the pace of the workers, on a node that is none. If events
-// of a subscription arrive faster than the workers deliver them, though its endpoint keeps
-// up, a request waits a moment: an event that is not accepted yet waits at its publisher
-// instead of in the store, from where it costs several times as much. Package dispatch does
-// the same on a node that delivers what it accepts.
+// Brake slows publishers down to the throughput of the workers, on a node that is not a worker
+// itself. If a subscription's events arrive faster than the workers deliver them, although its
+// endpoint keeps up, requests wait a moment. So events wait at their publisher, before they are
+// accepted: delivering them from the backlog would cost several times as much. Package dispatch
+// does the same on a node that delivers what it accepts.
 //
-// It goes by hints. If none come, nobody waits; nothing is ever refused because of one.
+// Brake relies on hints. Without hints no request waits, and no request is ever refused because
+// of a hint.
 type Brake struct {
-	Handoff // where what was accepted goes
+	Handoff // receives the accepted deliveries
 
 	mu      sync.Mutex
 	behind  map[event.ID]*backlogged
@@ -36,15 +37,15 @@ type Brake struct {
 // backlogged is a subscription for which the workers are behind.
 type backlogged struct {
 	until time.Time
-	over  chan struct{} // closed when they are not any more
+	over  chan struct{} // closed when the workers have caught up or the hint has expired
 }
 
-// NewBrake makes a Brake for what goes to h.
+// NewBrake returns a Brake in front of h.
 func NewBrake(h Handoff) *Brake {
 	return &Brake{Handoff: h, behind: make(map[event.ID]*backlogged)}
 }
 
-// Behind takes a hint: whether the workers are behind with a subscription whose endpoint
+// Behind records a hint: whether the workers are behind with a subscription whose endpoint
 // keeps up. It does not block.
 func (b *Brake) Behind(subscription event.ID, is bool) {
 	now := time.Now()
@@ -63,8 +64,8 @@ func (b *Brake) Behind(subscription event.ID, is bool) {
 	}
 }
 
-// forgetOld drops hints that count no more, of subscriptions for which nothing is published
-// now, once there are many. The caller holds the lock.
+// forgetOld removes expired hints once there are many. They are hints about subscriptions for
+// which nothing is published now. The caller holds the lock.
 func (b *Brake) forgetOld() {
 	if len(b.behind) < maxBraked {
 		return
@@ -74,7 +75,7 @@ func (b *Brake) forgetOld() {
 	}
 }
 
-// Reserve reserves capacity as soon as the workers are not behind, or after a while.
+// Reserve reserves capacity. While the workers are behind, it waits up to maxBrake first.
 func (b *Brake) Reserve(ctx context.Context, sub event.Subscription, size int) (event.Lease, bool) {
 	latest := time.Now().Add(maxBrake)
 	for {
@@ -92,7 +93,7 @@ func (b *Brake) isBehind(subscription event.ID) bool {
 	return b.find(subscription) != nil
 }
 
-// find returns the hint about a subscription, or nil if there is none that counts. The
+// find returns the hint about a subscription, or nil if there is none or it has expired. The
 // caller holds the lock.
 func (b *Brake) find(subscription event.ID) *backlogged {
 	known := b.behind[subscription]
@@ -104,8 +105,8 @@ func (b *Brake) find(subscription event.ID) *backlogged {
 	return known
 }
 
-// wait waits until the workers are not behind with a subscription. It reports false if the
-// request is to wait no longer, though they are.
+// wait waits until the workers are not behind with a subscription. It returns false if they are
+// still behind but the request must not wait any longer.
 func (b *Brake) wait(ctx context.Context, subscription event.ID, latest time.Time) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

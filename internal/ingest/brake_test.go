@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// workers are a Handoff that has capacity, or refuses everything.
+// workers is a Handoff that has capacity or refuses everything.
 type workers struct {
 	full  atomic.Bool
 	asked atomic.Int64
@@ -30,7 +30,7 @@ var (
 	theOther = event.Subscription{ID: event.ID{15: 2}}
 )
 
-// How long a request waits goes by the hints alone, and by nothing for longer than the bound.
+// Only hints decide how long a request waits, and it never waits for longer than the limit.
 func TestBrake(t *testing.T) {
 	const ms = time.Millisecond
 	repeated := func(b *Brake) { // as long as the test lasts
@@ -89,7 +89,7 @@ func TestBrake(t *testing.T) {
 	}
 }
 
-// Those that wait for capacity which others took first go on waiting, in the same bound.
+// Requests that wait for capacity that others took first keep waiting, within the same limit.
 func TestBrakeHoldsWhatFindsNoCapacity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &workers{}
@@ -107,7 +107,7 @@ func TestBrakeHoldsWhatFindsNoCapacity(t *testing.T) {
 	})
 }
 
-// marking is a Handoff that says by itself that the workers are behind.
+// marking is a Handoff that reports itself that the workers are behind.
 type marking struct {
 	*workers
 	b *Brake
@@ -121,7 +121,7 @@ func (m marking) Reserve(ctx context.Context, sub event.Subscription, size int) 
 	return lease, ok
 }
 
-// Whoever goes away waits for nothing, nor does anyone if very many wait already.
+// A request whose caller goes away does not wait, and no request waits if very many wait already.
 func TestBrakeLetsGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBrake(&workers{})
@@ -138,7 +138,7 @@ func TestBrakeLetsGo(t *testing.T) {
 	})
 }
 
-// Hints about subscriptions that nobody publishes for do not pile up.
+// Hints about subscriptions for which nothing is published must not accumulate.
 func TestBrakeForgets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBrake(&workers{})

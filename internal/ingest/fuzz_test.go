@@ -10,9 +10,9 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// FuzzReadEventType holds the reader to the standard library's. What is accepted
-// is valid JSON there, and has the same event type; what is refused as malformed
-// is not valid there, not UTF-8, or too deep to be looked at.
+// FuzzReadEventType compares readEnvelope with the standard library. What it accepts must be valid
+// JSON there and have the same event type. What it refuses as malformed must be invalid there, not
+// UTF-8, or too deep.
 func FuzzReadEventType(f *testing.F) {
 	for _, seed := range []string{
 		`{"event": "user.created", "data": {"id": 123}}`, `{"data":[1e400,"\ud800",{"x":1,"x":2}],"\u0065vent":"a"}`,

@@ -1,12 +1,12 @@
-// Package ingest is station 1: it takes one webhook in.
+// Package ingest is station 1: it accepts events.
 //
 // Ingest (below) reads top to bottom: find the subscription, check the signature,
-// read the event type, match it, see that the backlog has room, store event and
-// delivery in one transaction, hand them over. It never answers before they are on
-// disk. It speaks no HTTP: package api does, and what Ingest returns as an error is
-// translated there.
+// read the event type, match it, check the backlog, store the event and its delivery
+// in one transaction, and hand the delivery to the dispatcher. It never returns before
+// they are on disk. It does not know HTTP: package api calls it and translates its errors.
 //
-// Start with Ingest; body.go reads the body, backlog.go bounds what waits.
+// Start with Ingest. body.go reads the body, backlog.go limits the pending deliveries,
+// and brake.go slows publishers down while the workers are behind.
 package ingest
 
 import (
@@ -25,47 +25,47 @@ type Subscriptions interface {
 	Subscription(ctx context.Context, id event.ID) (event.Subscription, error)
 }
 
-// Store keeps what was accepted.
+// Store writes accepted events.
 type Store interface {
 	Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error)
 }
 
-// Handoff is the dispatcher of this node. A reservation that Reserve granted is
-// followed by exactly one Deliver or Cancel.
+// Handoff is the dispatcher of this node. After each successful Reserve, the caller calls
+// Deliver or Cancel exactly once.
 type Handoff interface {
-	// Reserve asks for room for one delivery with a payload of so many bytes, and may
-	// wait for it as long as those who post should be slowed down, or until ctx ends. Where
-	// there is some, it returns the lease to store the delivery with.
+	// Reserve reserves capacity for one delivery with a payload of size bytes. To slow
+	// publishers down, it may wait for capacity, but not after ctx has ended. If it succeeds,
+	// it returns the lease to store the delivery with.
 	Reserve(ctx context.Context, sub event.Subscription, size int) (l event.Lease, ok bool)
-	// Deliver hands over what was stored with the lease.
+	// Deliver hands over a delivery that was stored with the lease.
 	Deliver(c event.Claimed)
-	// Cancel gives a reservation back.
+	// Cancel releases a reservation.
 	Cancel(subscription event.ID, size int)
 	// Overflow says that a delivery was stored without a lease.
 	Overflow(subscription event.ID)
 }
 
-// Observer counts. Accepted is called when the event is on disk.
+// Observer counts events. Accepted is called when the event is on disk.
 type Observer interface {
 	Accepted()
 	Filtered()
 }
 
-// Ingest takes submissions in.
+// Ingest accepts events.
 type Ingest struct {
 	Subscriptions Subscriptions
 	Store         Store
 	Handoff       Handoff
 	Observer      Observer
-	Backlog       *Backlog // nil: any number may wait
+	Backlog       *Backlog // nil: no limit on pending deliveries
 	Now           func() time.Time
 }
 
-// Ingest stores the event with its delivery and hands it to the dispatcher. When
-// it returns without an error and not filtered, both are on disk.
+// Ingest stores the event and its delivery and hands the delivery to the dispatcher. When
+// it returns without an error and the event was not filtered, both are on disk.
 //
-// Errors: ErrNotFound, ErrInactive, ErrUnauthorized, ErrSealed, ErrMalformed, *InvalidError,
-// ErrBacklog, ErrKeyReused and ErrUnavailable, all of package event, and that of ctx.
+// The error wraps ErrNotFound, ErrInactive, ErrUnauthorized, ErrSealed, ErrMalformed,
+// *InvalidError, ErrBacklog, ErrKeyReused or ErrUnavailable of package event, or is that of ctx.
 func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitted, error) {
 	sub, err := in.Subscriptions.Subscription(ctx, s.SubscriptionID)
 	if err != nil {
@@ -98,8 +98,8 @@ func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitt
 	return event.Submitted{Receipt: receipt}, nil
 }
 
-// accept stores the event as already claimed where the dispatcher has room, and as
-// due and unclaimed where it has none.
+// accept stores the event and its delivery. If the dispatcher has capacity, the delivery is
+// stored as already claimed, and otherwise as due and unclaimed.
 func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Submission, e envelope) (event.Receipt, error) {
 	now := in.Now()
 	a := event.Acceptance{
@@ -140,8 +140,8 @@ func (in *Ingest) accept(ctx context.Context, sub event.Subscription, s event.Su
 	return receipt, err
 }
 
-// checkSignature verifies what signature there is, if the subscription has a
-// secret to do it with.
+// checkSignature verifies the request's signature, if there is one and the subscription has
+// a secret. It fails if the subscription requires a signature and there is none.
 func (in *Ingest) checkSignature(sub event.Subscription, s event.Submission) error {
 	signed := s.Header.Get(webhook.HeaderSignature) != "" || s.Header.Get(webhook.HeaderHubSignature) != ""
 	if !signed && !sub.RequireSignature {

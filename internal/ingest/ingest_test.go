@@ -16,7 +16,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// world is all that ingest is joined to. It writes down what it is asked.
+// world implements everything that ingest calls, and records the calls.
 type world struct {
 	sub   event.Subscription
 	find  error
@@ -82,8 +82,8 @@ func (w *world) ingest(body string, edits ...func(*event.Submission)) (event.Sub
 
 const good = `{"event":"user.created","data":1}`
 
-// On every road a reservation that was granted is followed by exactly one Deliver
-// or Cancel, and only what is on disk is handed over and counted.
+// In every case a successful Reserve must be followed by exactly one Deliver or Cancel, and only
+// what is on disk may be handed over and counted.
 func TestEveryRoad(t *testing.T) {
 	fails := func(err error) func(w *world) {
 		return func(w *world) {
@@ -101,14 +101,14 @@ func TestEveryRoad(t *testing.T) {
 		err   error
 		calls string
 	}{
-		{"there is room", nil, good, nil, "reserve 33, accept, deliver, count it"},
+		{"there is capacity", nil, good, nil, "reserve 33, accept, deliver, count it"},
 		{"there is none", []func(*world){full}, good, nil, "reserve 33, accept, overflow, count it"},
-		{"the store is away", []func(*world){fails(event.ErrUnavailable)}, good, event.ErrUnavailable, "reserve 33, accept, cancel 33"},
-		{"the store is away, no room", []func(*world){fails(event.ErrUnavailable), full}, good, event.ErrUnavailable, "reserve 33, accept"},
+		{"the store is unavailable", []func(*world){fails(event.ErrUnavailable)}, good, event.ErrUnavailable, "reserve 33, accept, cancel 33"},
+		{"the store is unavailable, no capacity", []func(*world){fails(event.ErrUnavailable), full}, good, event.ErrUnavailable, "reserve 33, accept"},
 		{"the key was used", []func(*world){fails(event.ErrKeyReused)}, good, event.ErrKeyReused, "reserve 33, accept, cancel 33"},
 		{"the caller hung up", []func(*world){fails(context.Canceled)}, good, context.Canceled, "reserve 33, accept, cancel 33"},
 		{"a replay", []func(*world){replayed}, good, nil, "reserve 33, accept, cancel 33"},
-		{"a replay, no room", []func(*world){replayed, full}, good, nil, "reserve 33, accept"},
+		{"a replay, no capacity", []func(*world){replayed, full}, good, nil, "reserve 33, accept"},
 		{"not wanted", []func(*world){func(w *world) { w.sub.EventTypes = []string{"order.*"} }}, good, nil, "count as filtered"},
 		{"inactive", []func(*world){func(w *world) { w.sub.Active = false }}, good, event.ErrInactive, ""},
 		{"deleted", []func(*world){func(w *world) { w.sub.DeletedAt = w.now }}, good, event.ErrNotFound, ""},
@@ -130,12 +130,12 @@ func TestEveryRoad(t *testing.T) {
 			t.Errorf("%s: did %q, want %q", c.why, calls, c.calls)
 		}
 		if err != nil && !cmp.Equal(got, event.Submitted{}) {
-			t.Errorf("%s: an error and an answer: %+v", c.why, got)
+			t.Errorf("%s: an error and a result: %+v", c.why, got)
 		}
 	}
 }
 
-// What is handed over is what was stored, and the payload is every byte of the body.
+// What is handed over must be what was stored, and the payload must be every byte of the body.
 func TestWhatIsStored(t *testing.T) {
 	for _, body := range []string{
 		good,
@@ -212,20 +212,20 @@ func TestIdempotencyKey(t *testing.T) {
 	first := event.Receipt{Event: event.NewID(w.now), Deliveries: []event.ID{event.NewID(w.now)}, Replayed: true}
 	w.store = func(event.Acceptance) (event.Receipt, error) { return first, nil }
 	if got, err := w.ingest(good); err != nil || !cmp.Equal(got.Receipt, first) {
-		t.Errorf("a replay answers %+v, %v, want the first one's receipt", got, err)
+		t.Errorf("a replay returns %+v, %v, want the first one's receipt", got, err)
 	}
 }
 
-// An inactive subscription says why it is so, where the service made it so.
+// If the service made a subscription inactive, the error must say why.
 func TestInactiveSaysWhy(t *testing.T) {
 	w := newWorld()
-	w.sub.Active, w.sub.DisabledReason = false, "the endpoint answered 410 Gone"
+	w.sub.Active, w.sub.DisabledReason = false, "the endpoint responded with 410 Gone"
 	if _, err := w.ingest(good); err == nil || !strings.Contains(err.Error(), "410 Gone") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// What an error says never holds a secret, nor much of what a caller sent.
+// No error may contain a secret, or much of what a caller sent.
 func TestErrorsAreDiscreet(t *testing.T) {
 	w := newWorld()
 	w.sub.Secrets = []event.Secret{"whsec_!!s3cr3t", "s3cr3t"}

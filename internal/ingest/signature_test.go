@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// signed is the headers of a request whose body is signed with a secret.
+// signed returns the headers of a request whose body is signed with a secret.
 func signed(t *testing.T, secret string, at time.Time, body string) http.Header {
 	t.Helper()
 	s, err := webhook.NewSigner(secret)
@@ -81,7 +81,7 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// Whoever can't sign learns nothing about the subscription beyond that.
+// A caller that can't sign must learn nothing else about the subscription.
 func TestSignatureIsCheckedFirst(t *testing.T) {
 	w := newWorld()
 	w.sub.Secrets, w.sub.RequireSignature, w.sub.Active = []event.Secret{"s"}, true, false

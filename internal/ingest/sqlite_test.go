@@ -12,8 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
-// The real store: the same key and body give the same ids, also to two that come
-// at once, and only one of them is handed over.
+// With the real store, the same key and body return the same ids, even to two concurrent requests,
+// and only one delivery is handed over.
 func TestKeysOnTheRealStore(t *testing.T) {
 	s, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "hookferry.db"), sqlite.Options{})
 	if err != nil {
@@ -47,7 +47,7 @@ func TestKeysOnTheRealStore(t *testing.T) {
 	}
 	wg.Wait()
 	if len(receipts) != 1 || hand.delivered != 1 || hand.cancelled != 15 || hand.accepted != 1 {
-		t.Errorf("%d different answers, %d handed over, %d cancelled, %d counted; want 1, 1, 15, 1",
+		t.Errorf("%d different results, %d handed over, %d cancelled, %d counted; want 1, 1, 15, 1",
 			len(receipts), hand.delivered, hand.cancelled, hand.accepted)
 	}
 	if _, err := submit("order-1", good+" "); !errors.Is(err, event.ErrKeyReused) {
@@ -61,7 +61,7 @@ func TestKeysOnTheRealStore(t *testing.T) {
 	}
 }
 
-// counter is a hand-off with room for all.
+// counter is a Handoff with capacity for everything.
 type counter struct {
 	mu                                       sync.Mutex
 	reserved, delivered, cancelled, accepted int
@@ -79,6 +79,6 @@ func (c *counter) Reserve(context.Context, event.Subscription, int) (event.Lease
 }
 func (c *counter) Deliver(event.Claimed) { c.add(&c.delivered) }
 func (c *counter) Cancel(event.ID, int)  { c.add(&c.cancelled) }
-func (c *counter) Overflow(event.ID)     { panic("there was room") }
+func (c *counter) Overflow(event.ID)     { panic("there was capacity") }
 func (c *counter) Accepted()             { c.add(&c.accepted) }
 func (c *counter) Filtered()             { panic("it is wanted") }

@@ -1,6 +1,6 @@
-// Package keys makes, lists and revokes API keys in a database. The text of a key is
-// returned once, to be shown, and kept nowhere: the database has its hash. What a key may
-// do, and whether it is still valid, is checked where requests come in (package api).
+// Package keys creates, lists and revokes API keys in a database. The text of a key is returned
+// once, to be shown, and is not stored: the database contains only its hash. Package api checks
+// what a key allows and whether it is valid.
 //
 // Start with New.
 package keys
@@ -20,27 +20,27 @@ import (
 
 const (
 	maxKeyName      = 100 // bytes
-	keyPrefixLength = 10  // so much of a key is kept, to tell it from others
+	keyPrefixLength = 10  // length of the prefix that is stored, so that people can recognize a key
 )
 
-// Store is the database that keeps them; package store says what each method promises.
+// Store stores API keys. Package store documents each method.
 type Store interface {
 	CreateKey(ctx context.Context, k event.APIKey) error
 	ListKeys(ctx context.Context) ([]event.APIKey, error)
 	RevokeKey(ctx context.Context, id event.ID, at time.Time) error
 }
 
-// Wanted is what to make a key with.
+// Wanted describes the key to create.
 type Wanted struct {
 	Name    string
 	Scope   string // admin, publish or read
-	Expires string // how long it is valid, or until when; "": for good
+	Expires string // how long it is valid, or until when; "" for no expiry
 }
 
-// New makes an API key: its text, which is kept nowhere, and what is to be kept of it.
+// New creates an API key. It returns the text, which is not stored, and the record to store.
 func New(wanted Wanted, now time.Time) (text string, kept event.APIKey, err error) {
 	if wanted.Name == "" || len(wanted.Name) > maxKeyName {
-		return "", kept, fmt.Errorf("a key's name has 1 to %d characters and says what the key is for; this one has %d", maxKeyName, len(wanted.Name))
+		return "", kept, fmt.Errorf("the name of a key must have 1 to %d characters and say what the key is for; this one has %d", maxKeyName, len(wanted.Name))
 	}
 	kept = event.APIKey{ID: event.NewID(now), Name: wanted.Name, CreatedAt: now}
 	if kept.Scope, err = event.ParseScope(wanted.Scope); err != nil {
@@ -48,7 +48,7 @@ func New(wanted Wanted, now time.Time) (text string, kept event.APIKey, err erro
 	}
 	if wanted.Expires != "" {
 		if kept.ExpiresAt, err = config.ParseEnd(wanted.Expires, now); err != nil {
-			return "", kept, fmt.Errorf("a key that expires %q %w", wanted.Expires, err)
+			return "", kept, fmt.Errorf("--expires is %q, which %w", wanted.Expires, err)
 		}
 	}
 	var b [32]byte
@@ -58,15 +58,15 @@ func New(wanted Wanted, now time.Time) (text string, kept event.APIKey, err erro
 	return text, kept, nil
 }
 
-// Revoke makes a key invalid for good. A running service follows within seconds.
+// Revoke revokes a key permanently. A running service applies it within seconds.
 func Revoke(ctx context.Context, s Store, id string) error {
 	parsed, err := event.ParseID(id)
 	if err != nil {
-		return fmt.Errorf("%q is not a key's id, which looks like 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", id)
+		return fmt.Errorf("%q is not the id of a key; an id looks like 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", id)
 	}
 	err = s.RevokeKey(ctx, parsed, time.Now())
 	if errors.Is(err, event.ErrNotFound) {
-		return fmt.Errorf("there is no key %s, or it is revoked", id)
+		return fmt.Errorf("there is no key %s, or it is already revoked", id)
 	}
 	return err
 }

@@ -18,15 +18,15 @@ func TestNew(t *testing.T) {
 		why    string
 		wanted keys.Wanted
 		ends   time.Time
-		words  string // of the error; "": none
+		words  string // in the error; "": no error
 	}{
 		{"for good", keys.Wanted{Name: "a", Scope: "admin"}, time.Time{}, ""},
 		{"for some time", keys.Wanted{Name: "a", Scope: "publish", Expires: "12h"}, now.Add(12 * time.Hour), ""},
 		{"until a day", keys.Wanted{Name: strings.Repeat("a", 100), Scope: "read", Expires: "2027-01-31"}, time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC), ""},
 		{"no name", keys.Wanted{Scope: "admin"}, time.Time{}, "1 to 100 characters"},
 		{"a name that is too long", keys.Wanted{Name: strings.Repeat("a", 101), Scope: "admin"}, time.Time{}, "this one has 101"},
-		{"no such scope", keys.Wanted{Name: "a", Scope: "write"}, time.Time{}, `"write" is no scope`},
-		{"an end that is none", keys.Wanted{Name: "a", Scope: "admin", Expires: "soon"}, time.Time{}, `a key that expires "soon"`},
+		{"no such scope", keys.Wanted{Name: "a", Scope: "write"}, time.Time{}, `"write" is not a scope`},
+		{"an end that is none", keys.Wanted{Name: "a", Scope: "admin", Expires: "soon"}, time.Time{}, `--expires is "soon", which`},
 	} {
 		text, k, err := keys.New(c.wanted, now)
 		if c.words != "" {
@@ -67,7 +67,7 @@ func TestRevoke(t *testing.T) {
 	for _, c := range []struct{ id, words, why string }{
 		{h.has.String(), "", "it is there"},
 		{event.NewID(now).String(), "there is no key", "it is not"},
-		{"hf_something", "is not a key's id", "the key itself is no id"},
+		{"hf_something", "is not the id of a key", "the key itself is no id"},
 	} {
 		err := keys.Revoke(t.Context(), h, c.id)
 		if (err == nil) != (c.words == "") || err != nil && !strings.Contains(err.Error(), c.words) {

@@ -1,8 +1,8 @@
-// Package reason says in plain English why a connection, a look-up, a listener or a file
+// Package reason says in plain English why a connection, a name lookup, a listener or a file
 // failed.
 //
-// What an operating system, a library or a peer says is never repeated: it is written for
-// programmers, and may hold what somebody typed, a password among it.
+// It never repeats the text of the operating system, a library or a peer: such text is written for
+// programmers, and may contain something that a user typed, such as a password.
 //
 // Start with Of.
 package reason
@@ -21,7 +21,7 @@ import (
 	"syscall"
 )
 
-// Of is a clause that goes on after "because" or a colon. Every error has one.
+// Of returns a clause that continues a sentence after "because" or a colon. Every error has one.
 func Of(err error) string {
 	if clause, known := Known(err); known {
 		return clause
@@ -29,7 +29,7 @@ func Of(err error) string {
 	return "the connection failed"
 }
 
-// Known is Of for an error that may be of another kind.
+// Known is like Of for an error that may be of another kind.
 func Known(err error) (clause string, known bool) {
 	for _, of := range []func(error) string{ofContext, ofName, ofTLS, ofSystem, ofFile, ofHTTP} {
 		if clause := of(err); clause != "" {
@@ -46,7 +46,8 @@ func ofContext(err error) string {
 	return ""
 }
 
-// ofName comes before what looks for timeouts: that of a look-up is the name service's.
+// ofName must come before the functions that look for timeouts: the timeout of a lookup is that of
+// the name server.
 func ofName(err error) string {
 	lookup, ok := errors.AsType[*net.DNSError](err)
 	switch {
@@ -55,9 +56,9 @@ func ofName(err error) string {
 	case lookup.IsNotFound:
 		return "no host has that name"
 	case lookup.IsTimeout:
-		return "the name service did not respond in time"
+		return "the name server did not respond in time"
 	}
-	return "the name service could not look up the host"
+	return "the name server could not look up the host"
 }
 
 func ofTLS(err error) string {
@@ -71,22 +72,22 @@ func ofTLS(err error) string {
 	)
 	switch {
 	case errors.As(err, &authority):
-		return "its certificate is signed by an authority that this machine does not know (SSL_CERT_FILE can name a file with your own)"
+		return "its certificate is signed by an authority that this machine does not trust (SSL_CERT_FILE can name a file with your own authorities)"
 	case errors.As(err, &host):
 		return "its certificate is for another host name"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "its certificate has expired or is not valid yet, by this machine's clock"
 	case errors.As(err, &invalid), errors.As(err, &verify):
-		return "its certificate can't be trusted"
+		return "its certificate is not trusted"
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return "what responds there does not speak TLS"
-	case errors.As(err, &refusal) && refusal.Op == "remote error": // so crypto/tls marks an alert
+		return "the server does not speak TLS"
+	case errors.As(err, &refusal) && refusal.Op == "remote error": // crypto/tls reports an alert like this
 		return "the TLS handshake was refused"
 	}
 	return ""
 }
 
-// systemClauses are in the order in which they are looked for.
+// systemClauses are in the order in which they are checked.
 func systemClauses() []struct {
 	error
 	clause string
@@ -96,20 +97,20 @@ func systemClauses() []struct {
 		clause string
 	}{
 		{syscall.ECONNREFUSED, "nothing listens there"},
-		{syscall.EADDRINUSE, "something else listens there already"},
-		{syscall.EADDRNOTAVAIL, "this machine has no such address"},
-		{syscall.ECONNRESET, "the connection was closed from there"},
-		{syscall.EPIPE, "the connection was closed from there"},
-		{syscall.ENETUNREACH, "no route leads there"},
-		{syscall.EHOSTUNREACH, "no route leads there"},
+		{syscall.EADDRINUSE, "another process is already listening there"},
+		{syscall.EADDRNOTAVAIL, "this machine does not have that address"},
+		{syscall.ECONNRESET, "the other side closed the connection"},
+		{syscall.EPIPE, "the other side closed the connection"},
+		{syscall.ENETUNREACH, "there is no route to it"},
+		{syscall.EHOSTUNREACH, "there is no route to it"},
 		{syscall.ETIMEDOUT, "there was no response in time"},
 		{syscall.EMFILE, "this process has no file descriptor left (ulimit -n)"},
 		{syscall.ENFILE, "this machine has no file descriptor left"},
 		{syscall.EAFNOSUPPORT, "this machine does not support that kind of address"},
 		{syscall.ENOSPC, "the disk is full"},
-		{syscall.EROFS, "the file system can only be read"},
+		{syscall.EROFS, "the file system is read-only"},
 		{syscall.EISDIR, "it is a directory"},
-		{syscall.ENOTDIR, "a part of its path is not a directory"},
+		{syscall.ENOTDIR, "part of its path is not a directory"},
 		{net.ErrClosed, "the connection is closed"},
 	}
 }
@@ -132,20 +133,20 @@ func ofFile(err error) string {
 	case errors.Is(err, fs.ErrNotExist):
 		return "it does not exist"
 	case errors.Is(err, fs.ErrPermission) && isNetwork:
-		return "this user may not (ports below 1024 are for root)"
+		return "permission denied (ports below 1024 need root)"
 	case errors.Is(err, fs.ErrPermission):
-		return "this user may not"
+		return "permission denied"
 	}
 	return ""
 }
 
-// ofHTTP is last: what else broke a connection may be known better.
+// ofHTTP must be last: other functions may know better what broke a connection.
 func ofHTTP(err error) string {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the connection was closed before the response was complete"
 	case strings.Contains(err.Error(), "malformed HTTP"):
-		return "what responds there does not speak HTTP"
+		return "the server does not speak HTTP"
 	}
 	return ""
 }

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// get is the error of a request.
+// get returns the error of a request.
 func get(t *testing.T, url string, c *tls.Config) error {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: c}, Timeout: 5 * time.Second}
@@ -35,7 +35,7 @@ func get(t *testing.T, url string, c *tls.Config) error {
 	return err
 }
 
-// accepts is the address of a server that does this with each connection.
+// accepts returns the address of a server that calls do with each connection.
 func accepts(t *testing.T, do func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -84,17 +84,17 @@ func TestOf(t *testing.T) {
 		{"a handshake that is refused", tlsAlert(t, secure), "handshake was refused"},
 		{"no response", get(t, "http://"+silent, nil), "closed"},
 		{"another protocol", get(t, "http://"+noise, nil), "does not speak HTTP"},
-		{"an address in use", inUse, "something else listens there already"},
-		{"an address of others", elsewhere, "this machine has no such address"},
+		{"an address in use", inUse, "another process is already listening there"},
+		{"an address of others", elsewhere, "this machine does not have that address"},
 		{"a name that there is not", &url.Error{Op: "Get", URL: "http://SEKRET", Err: &net.DNSError{Err: "no such host", Name: "SEKRET", IsNotFound: true}}, "no host has that name"},
-		{"a name service that is silent", &net.DNSError{Err: "i/o timeout", Name: "SEKRET", IsTimeout: true}, "name service did not respond"},
+		{"a name service that is silent", &net.DNSError{Err: "i/o timeout", Name: "SEKRET", IsTimeout: true}, "name server did not respond"},
 		{"a name service that fails", &net.DNSError{Err: "server misbehaving", Name: "SEKRET"}, "could not look up"},
 		{"too late", fmt.Errorf("SEKRET: %w", deadline.Err()), "no response in time"},
 		{"stopped", context.Canceled, "stopped"},
 		{"a low port", &net.OpError{Op: "listen", Err: os.NewSyscallError("bind", syscall.EACCES)}, "ports below 1024"},
-		{"a file of others", &fs.PathError{Op: "open", Path: "SEKRET", Err: syscall.EACCES}, "this user may not"},
+		{"a file of others", &fs.PathError{Op: "open", Path: "SEKRET", Err: syscall.EACCES}, "permission denied"},
 		{"no file", missing, "does not exist"},
-		{"no route", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, "no route leads there"},
+		{"no route", &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)}, "there is no route to it"},
 		{"anything else", errors.New("strconv.ParseInt: SEKRET"), "the connection failed"},
 	} {
 		got := Of(tt.err)
@@ -104,7 +104,7 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// tlsAlert is the error of a client that speaks only a version that the server refuses.
+// tlsAlert returns the error of a client whose only TLS version the server refuses.
 func tlsAlert(t *testing.T, secure *httptest.Server) error {
 	t.Helper()
 	c, err := net.Dial("tcp", secure.Listener.Addr().String())

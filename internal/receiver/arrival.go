@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// Verdict is what a local receiver found out about a webhook's signature.
+// Verdict is the result of checking a webhook's signature.
 type Verdict string
 
 // The verdicts.
@@ -23,29 +23,29 @@ const (
 	Unchecked Verdict = "no secret given"
 )
 
-// Arrival is one webhook as a local receiver got it. All text in it is a
-// stranger's: it goes to a terminal through terminal.Clean.
+// Arrival is one webhook that arrived. None of its text is trusted: print it only through
+// terminal.Clean.
 type Arrival struct {
 	At        time.Time
 	Method    string
-	Path      string // with its query
-	ID        string // webhook-id; "" if it has none
-	EventType string // "" if the body does not say
-	Data      []byte // as it stands in the body; nil if the body is no event
+	Path      string // including the query
+	ID        string // webhook-id; "" if there is none
+	EventType string // "" if the body does not name it
+	Data      []byte // as in the body; nil if the body is not an event
 	Body      []byte
 	Verdict   Verdict
 	Problem   string // what is wrong with the signature
 }
 
-// maxArrival is the largest body that a local receiver reads: the most that a
-// service can be set to take.
+// maxArrival is the largest body that is read: the largest that a service can be configured to
+// accept.
 const maxArrival = 32 << 20
 
-// ErrTooLarge is the error about a body that is longer than any service sends.
+// ErrTooLarge is the error for a body that is larger than any service sends.
 var ErrTooLarge = fmt.Errorf("the body is longer than %d bytes", maxArrival)
 
-// Read reads a request. With a verifier it checks the signature. An error
-// means that the body could not be read.
+// Read reads a request, and checks its signature if verifier is not nil. It fails if the body can't
+// be read.
 func Read(r *http.Request, verifier *webhook.Verifier) (Arrival, error) {
 	a := Arrival{At: time.Now(), Method: r.Method, Path: r.URL.RequestURI(), ID: r.Header.Get(webhook.HeaderID)}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxArrival))
@@ -82,11 +82,11 @@ func (a *Arrival) judge(h http.Header, verifier *webhook.Verifier) {
 	}
 }
 
-// maxIndented is how deep JSON may be nested to be shown indented. At ten thousand
-// levels, twenty kilobytes would become a hundred megabytes of blanks.
+// maxIndented is the deepest nesting of JSON that is shown indented. With ten thousand levels,
+// twenty kilobytes would become a hundred megabytes of spaces.
 const maxIndented = 32
 
-// pretty is the body as it is shown: JSON indented, anything else as it came.
+// pretty returns the body for people: JSON indented, anything else unchanged.
 func (a Arrival) pretty() string {
 	var b bytes.Buffer
 	if nesting(a.Body) > maxIndented || json.Indent(&b, a.Body, "", "  ") != nil {
@@ -95,8 +95,8 @@ func (a Arrival) pretty() string {
 	return b.String()
 }
 
-// nesting is how deep the brackets go. It counts those within strings too, which
-// at worst leaves a strange body as it came.
+// nesting returns the depth of the brackets. It also counts those in strings, so at worst it leaves
+// an unusual body unindented.
 func nesting(body []byte) (deepest int) {
 	depth := 0
 	for _, c := range body {

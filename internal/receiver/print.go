@@ -11,11 +11,11 @@ import (
 	"github.com/hookferry/hookferry/internal/terminal"
 )
 
-// shown is a webhook with what `hookferry listen` did about it.
+// shown is a webhook and the response of `hookferry listen`.
 type shown struct {
 	Arrival
-	attempt int // how often this webhook-id has come; 0 without one
-	answer  int // the status
+	attempt int // how often this webhook-id has arrived; 0 without one
+	answer  int // status of the response
 	delay   time.Duration
 	note    string // why it could not be read
 }
@@ -25,10 +25,10 @@ const (
 	maxShownLine  = 200 // characters
 )
 
-// printer writes webhooks, for people or as JSON.
+// printer prints webhooks for people or as JSON.
 type printer struct {
 	*terminal.Screen
-	w      io.Writer // what the screen writes to
+	w      io.Writer // the output of the screen
 	asJSON bool
 }
 
@@ -40,7 +40,7 @@ func (p printer) print(s shown) {
 	p.Print(s.lines()...)
 }
 
-// lines is the webhook for people: a head line, then the body.
+// lines returns the webhook for people: a head line, then the body.
 func (s shown) lines() []terminal.Line {
 	head := terminal.Line{
 		terminal.Faint.Of(s.At.Format("15:04:05.000")),
@@ -80,17 +80,17 @@ func (s shown) answerLine() terminal.Line {
 	}
 	status := looks.Of(fmt.Sprint(s.answer))
 	if s.delay > 0 {
-		return terminal.Line{terminal.Plain.Of("  answering "), status, terminal.Plain.Of(fmt.Sprintf(" in %v", s.delay))}
+		return terminal.Line{terminal.Plain.Of("  response "), status, terminal.Plain.Of(fmt.Sprintf(" in %v", s.delay))}
 	}
-	return terminal.Line{terminal.Plain.Of("  answered "), status}
+	return terminal.Line{terminal.Plain.Of("  response "), status}
 }
 
-// bodyLines is the body, cut where it gets long.
+// bodyLines returns the body, truncated if it is long.
 func (s shown) bodyLines() []string {
 	if len(s.Body) == 0 {
 		return []string{"(no body)"}
 	}
-	const most = 2 * maxShownLines * maxShownLine // more than that is never shown
+	const most = 2 * maxShownLines * maxShownLine // longer text is never shown
 	text := s.pretty()
 	lines := terminal.CleanLines(terminal.FirstRunes(text, most))
 	isCut := len(text) > most || len(lines) > maxShownLines
@@ -100,7 +100,7 @@ func (s shown) bodyLines() []string {
 		isCut = isCut || lines[i] != l
 	}
 	if isCut {
-		lines = append(lines, fmt.Sprintf("(cut; the body has %s)", terminal.Number(len(s.Body), "byte")))
+		lines = append(lines, fmt.Sprintf("(truncated; the body has %s)", terminal.Number(len(s.Body), "byte")))
 	}
 	return lines
 }
@@ -116,8 +116,8 @@ type record struct {
 	Signature string          `json:"signature"` // verified, wrong, none or unchecked
 	Problem   string          `json:"problem,omitempty"`
 	Answer    int             `json:"answer"`
-	Body      json.RawMessage `json:"body,omitempty"` // where it is JSON
-	Text      string          `json:"text,omitempty"` // where it is not
+	Body      json.RawMessage `json:"body,omitempty"` // if it is JSON
+	Text      string          `json:"text,omitempty"` // if it is not
 }
 
 func (s shown) asRecord() record {
@@ -138,33 +138,33 @@ func (s shown) asRecord() record {
 
 // greeting says what happens now and what to type next.
 func (l *Receiver) greeting(addr string) []terminal.Line {
-	checks, secret := "not checked, because no secret was given", ""
+	checks, secret := "not checked, because there is no secret", ""
 	if l.verifier != nil {
 		checks, secret = "checked", `, "secret": "THE SAME SECRET"`
 	}
-	answers := fmt.Sprintf("answers %d", l.Status)
+	responses := fmt.Sprintf("responds with %d", l.Status)
 	switch {
 	case l.FailFirst == 1:
-		answers = fmt.Sprintf("answers 500 to the first attempt of each webhook, then %d", l.Status)
+		responses = fmt.Sprintf("responds with 500 to the first attempt of each webhook, then with %d", l.Status)
 	case l.FailFirst > 1:
-		answers = fmt.Sprintf("answers 500 to the first %d attempts of each webhook, then %d", l.FailFirst, l.Status)
+		responses = fmt.Sprintf("responds with 500 to the first %d attempts of each webhook, then with %d", l.FailFirst, l.Status)
 	}
 	if l.Delay > 0 {
-		answers += fmt.Sprintf(", after %v", l.Delay)
+		responses += fmt.Sprintf(", after %v", l.Delay)
 	}
 	if a, err := netip.ParseAddrPort(addr); err == nil && a.Addr().IsUnspecified() {
 		addr = fmt.Sprintf("127.0.0.1:%d", a.Port())
 	}
 	return []terminal.Line{
-		{terminal.Plain.Of("Listening on "), terminal.Bold.Of("http://" + addr), terminal.Plain.Of(": any path; " + answers + "; signatures are " + checks + ".")},
-		terminal.LineOf("To send something here, in other terminals:"),
+		{terminal.Plain.Of("Listening on "), terminal.Bold.Of("http://" + addr), terminal.Plain.Of(", any path; " + responses + "; signatures are " + checks + ".")},
+		terminal.LineOf("To send a webhook here, type in other terminals:"),
 		nil,
 		terminal.LineOf("  hookferry serve --dev"),
 		terminal.LineOf(`  curl -X POST "http://127.0.0.1:8000/subscriptions/" -H "Content-Type: application/json" \`),
 		terminal.LineOf(fmt.Sprintf(`       -d '{"target_url": "http://%s/webhook"%s, "event_types": ["user.*"]}'`, addr, secret)),
 		terminal.LineOf(`  hookferry send SUBSCRIPTION_ID user.created '{"id": 123, "name": "John Doe"}'`),
 		nil,
-		{terminal.Faint.Of("Ctrl-C ends it.")},
+		{terminal.Faint.Of("Ctrl-C stops it.")},
 		nil,
 	}
 }

@@ -1,11 +1,11 @@
-// Package receiver receives webhooks on this machine, for people who try things out: it
-// reads a request, checks its signature, prints it and answers as it is told. `hookferry
-// listen` runs it; the demonstration's endpoints read with it, too.
+// Package receiver runs an endpoint on this machine for people who try things out. It reads a
+// request, checks its signature, prints it and responds as configured. `hookferry listen` runs it,
+// and the endpoints of the demo use it to read requests.
 //
-// It takes any request, whether its signature is right or wrong. A receiver that does its
-// work is written with package webhook alone.
+// It accepts any request, whether its signature is valid or not. A real endpoint needs only package
+// webhook.
 //
-// Start with Receiver; arrival.go reads a request.
+// Start with Receiver. arrival.go reads a request.
 package receiver
 
 import (
@@ -23,44 +23,44 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// Options say how a receiver answers and what it prints. The errors about them name the
-// flags of `hookferry listen`.
+// Options configure the responses and the output. Errors about them name the flags of `hookferry
+// listen`.
 type Options struct {
 	Addr      string
-	Secret    string        // to check signatures with; "" checks none
-	Status    int           // of the answer
-	Delay     time.Duration // before it
-	Body      string        // of it
-	FailFirst int           // attempts of each webhook-id that are answered 500 at first
-	AsJSON    bool          // prints one JSON object a line
+	Secret    string        // to check signatures with; "" to check none
+	Status    int           // of the response
+	Delay     time.Duration // before the response
+	Body      string        // of the response
+	FailFirst int           // respond with 500 to this many attempts of each webhook-id
+	AsJSON    bool          // print one JSON object per line
 }
 
-// Receiver is an HTTP server that prints what it gets.
+// Receiver is an HTTP server that prints what it receives.
 type Receiver struct {
 	Options
 	verifier *webhook.Verifier // nil without a secret
 	printer  printer
-	notes    *terminal.Screen // what is said beside the webhooks
-	ended    <-chan struct{}  // delays end with it
+	notes    *terminal.Screen // output other than webhooks
+	ended    <-chan struct{}  // ends delays
 
 	mu    sync.Mutex
 	tries tries
 	count int
 }
 
-// New makes a receiver that prints what comes to out, and what it says beside to notes.
+// New returns a Receiver that prints webhooks to out, and everything else to notes.
 func New(out, notes io.Writer, o Options) (*Receiver, error) {
 	switch {
 	case o.Status < 200 || o.Status > 599:
-		return nil, fmt.Errorf("--status is %d; an answer's status is between 200 and 599", o.Status)
+		return nil, fmt.Errorf("--status is %d; write a status from 200 to 599", o.Status)
 	case o.Body != "" && (o.Status == http.StatusNoContent || o.Status == http.StatusNotModified):
 		return nil, fmt.Errorf("--status %d has no body: leave out --body, or choose another status", o.Status)
 	case o.Delay < 0:
-		return nil, fmt.Errorf("--delay is %v; write one like 500ms or 3s", o.Delay)
+		return nil, fmt.Errorf("--delay is %v; write a duration like 500ms or 3s", o.Delay)
 	case o.FailFirst < 0:
-		return nil, fmt.Errorf("--fail-first is %d; write how many attempts are to fail", o.FailFirst)
+		return nil, fmt.Errorf("--fail-first is %d; write the number of attempts that fail", o.FailFirst)
 	}
-	l := &Receiver{Options: o, notes: terminal.NewScreen(notes), tries: tries{most: maxTries}}
+	l := &Receiver{Options: o, notes: terminal.NewScreen(notes), tries: tries{limit: maxTries}}
 	l.printer = printer{terminal.NewScreen(out), out, o.AsJSON}
 	if o.Secret == "" {
 		return l, nil
@@ -73,7 +73,7 @@ func New(out, notes io.Writer, o Options) (*Receiver, error) {
 	return l, nil
 }
 
-// Run listens until ctx ends.
+// Run serves until ctx ends.
 func (l *Receiver) Run(ctx context.Context) error {
 	socket, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.Addr)
 	if err != nil {
@@ -85,7 +85,7 @@ func (l *Receiver) Run(ctx context.Context) error {
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          log.New(io.Discard, "", 0), // about clients that break off
+		ErrorLog:          log.New(io.Discard, "", 0), // about clients that disconnect
 	}
 	l.notes.Print(l.greeting(socket.Addr().String())...)
 	failed := make(chan error, 1)
@@ -95,7 +95,7 @@ func (l *Receiver) Run(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 	}
-	// Delays end with ctx, so this takes no longer than writing the last answers.
+	// Delays end with ctx, so this takes no longer than writing the last responses.
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	if errors.Is(server.Shutdown(last), context.DeadlineExceeded) {
@@ -105,7 +105,7 @@ func (l *Receiver) Run(ctx context.Context) error {
 	return nil
 }
 
-// ServeHTTP takes one webhook, prints it and answers.
+// ServeHTTP reads one webhook, prints it and responds.
 func (l *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a, err := Read(r, l.verifier)
 	if err != nil {
@@ -127,7 +127,7 @@ func (l *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// print counts the webhook, settles how it is answered, and prints it.
+// print counts the webhook, determines the response, and prints the webhook.
 func (l *Receiver) print(s shown) shown {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -144,12 +144,12 @@ func (l *Receiver) print(s shown) shown {
 
 func (l *Receiver) bodyOf(s shown) string {
 	if s.attempt > 0 && s.attempt <= l.FailFirst {
-		return "fails at first, as --fail-first says"
+		return "this attempt fails because of --fail-first"
 	}
 	return l.Body
 }
 
-// wait waits out the delay. It returns false when the sender did not wait as long.
+// wait waits for the delay. It returns false if the client disconnects first.
 func (l *Receiver) wait(r *http.Request) bool {
 	if l.Delay == 0 {
 		return true
@@ -166,14 +166,14 @@ func (l *Receiver) wait(r *http.Request) bool {
 }
 
 const (
-	maxTries = 10_000 // webhook-ids that are remembered
-	maxTryID = 256    // bytes of one that tell it from others
+	maxTries = 10_000 // number of webhook-ids that are remembered
+	maxTryID = 256    // number of bytes of an id that are compared
 )
 
-// tries counts how often each webhook-id came. It forgets the oldest ids once
-// there are too many.
+// tries counts how often each webhook-id arrived. It forgets the oldest ids when there are too
+// many.
 type tries struct {
-	most  int
+	limit int
 	count map[string]int
 	order []string
 }
@@ -184,7 +184,7 @@ func (t *tries) next(id string) int {
 		t.count = map[string]int{}
 	}
 	if t.count[id] == 0 {
-		if len(t.order) == t.most {
+		if len(t.order) == t.limit {
 			delete(t.count, t.order[0])
 			t.order = t.order[1:]
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// listening is a listener that a test can send to.
+// listening returns a Receiver that a test can send to.
 func listening(t *testing.T, o Options) (*Receiver, *bytes.Buffer) {
 	t.Helper()
 	if o.Status == 0 {
@@ -63,7 +63,7 @@ func TestReceiverPrints(t *testing.T) {
 		{"a right signature", "geheim", "e1", "geheim", user, `TIME  POST /webhook?a=b  user.created
   webhook-id e1  attempt 1
   signature verified
-  answered 200
+  response 200
     {
       "event": "user.created",
       "data": {
@@ -76,28 +76,28 @@ func TestReceiverPrints(t *testing.T) {
 		{"another secret than the sender's", "geheim", "e1", "other", `{}`, `TIME  POST /webhook?a=b
   webhook-id e1  attempt 1
   signature WRONG: webhook: bad signature: 1 v1 entries match none of 1 secrets; check that both sides share a secret and that the body is the bytes as they arrived
-  answered 200
+  response 200
     {}
 
 `},
 		{"no signature where one is expected", "geheim", "", "", `[]`, `TIME  POST /webhook?a=b
   webhook-id none
   signature none
-  answered 200
+  response 200
     []
 
 `},
 		{"no secret to check with", "", "e1", "geheim", ``, `TIME  POST /webhook?a=b
   webhook-id e1  attempt 1
   signature no secret given
-  answered 200
+  response 200
     (no body)
 
 `},
 		{"text that would take the terminal over", "", "e\x1b[2J", "", "{\"event\":\"a\\u001b[31m\u202e\",\"data\":\"\u009b\"}\r\n\x1b]0;x\a", `TIME  POST /webhook?a=b
   webhook-id e\x1b[2J  attempt 1
   signature no secret given
-  answered 200
+  response 200
     {"event":"a\u001b[31m\u{202e}","data":"\u{9b}"}
     \x1b]0;x\x07
 
@@ -105,7 +105,7 @@ func TestReceiverPrints(t *testing.T) {
 		{"an event type that is decoded from escapes", "", "", "", `{"event":"a\u001b[31mb"}`, `TIME  POST /webhook?a=b  a\x1b[31mb
   webhook-id none
   signature no secret given
-  answered 200
+  response 200
     {
       "event": "a\u001b[31mb"
     }
@@ -114,12 +114,12 @@ func TestReceiverPrints(t *testing.T) {
 		{"a long line", "", "", "", long, `TIME  POST /webhook?a=b  a
   webhook-id none
   signature no secret given
-  answered 200
+  response 200
     {
       "event": "a",
       "data": "` + strings.Repeat("x", 189) + `…
     }
-    (cut; the body has 323 bytes)
+    (truncated; the body has 323 bytes)
 
 `},
 	} {
@@ -132,7 +132,7 @@ func TestReceiverPrints(t *testing.T) {
 	}
 }
 
-// What would fill the screen, or the memory, is cut.
+// Text that would fill the screen or the memory is truncated.
 func TestReceiverCuts(t *testing.T) {
 	for reason, body := range map[string]string{
 		"many lines":                       strings.Repeat("line\n", 10_000),
@@ -146,7 +146,7 @@ func TestReceiverCuts(t *testing.T) {
 		if n, lines := out.Len(), strings.Count(out.String(), "\n"); n > 20_000 || lines > 50 {
 			t.Errorf("%s: %d bytes in %d lines are printed", reason, n, lines)
 		}
-		if !strings.Contains(out.String(), "(cut; the body has ") {
+		if !strings.Contains(out.String(), "(truncated; the body has ") {
 			t.Errorf("%s: it is not said that it is cut", reason)
 		}
 	}
@@ -159,9 +159,9 @@ func TestReceiverAnswers(t *testing.T) {
 		code int
 		body string
 	}{
-		{"a", 500, "fails at first, as --fail-first says"},
-		{"a", 500, "fails at first, as --fail-first says"},
-		{"b", 500, "fails at first, as --fail-first says"},
+		{"a", 500, "this attempt fails because of --fail-first"},
+		{"a", 500, "this attempt fails because of --fail-first"},
+		{"b", 500, "this attempt fails because of --fail-first"},
 		{"a", 202, "thanks"},
 		{"a", 202, "thanks"},
 		{"", 202, "thanks"}, // no id, so no first attempt
@@ -171,7 +171,7 @@ func TestReceiverAnswers(t *testing.T) {
 			t.Errorf("request %d: %d %q, want %d %q", i+1, got.Code, got.Body, want.code, want.body)
 		}
 	}
-	if !strings.Contains(out.String(), "attempt 4") || !strings.Contains(out.String(), "answered 500") {
+	if !strings.Contains(out.String(), "attempt 4") || !strings.Contains(out.String(), "response 500") {
 		t.Errorf("printed\n%s", out)
 	}
 }
@@ -199,7 +199,7 @@ func TestReceiverRefusesBodies(t *testing.T) {
 		w := httptest.NewRecorder()
 		l.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", test.body))
 		if w.Code != test.code || !strings.Contains(out.String(), test.want) {
-			t.Errorf("answered %d and printed\n%s", w.Code, out)
+			t.Errorf("responded with %d and printed\n%s", w.Code, out)
 		}
 	}
 }
@@ -227,7 +227,7 @@ func TestReceiverAsJSON(t *testing.T) {
 	}
 }
 
-// An address that is taken, and one that means every network, are told as such.
+// An address that is taken, and an address that means every network, are handled.
 func TestReceiverAddress(t *testing.T) {
 	taken := httptest.NewServer(http.NotFoundHandler())
 	defer taken.Close()
@@ -236,16 +236,16 @@ func TestReceiverAddress(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	for addr, want := range map[string]string{"[::]:9000": "http://127.0.0.1:9000", "0.0.0.0:9001": "http://127.0.0.1:9001", "192.0.2.1:80": "http://192.0.2.1:80"} {
-		if text := textOf(l.greeting(addr)); !strings.Contains(text, want+":") || !strings.Contains(text, want+"/webhook") {
+		if text := textOf(l.greeting(addr)); !strings.Contains(text, want+", any path") || !strings.Contains(text, want+"/webhook") {
 			t.Errorf("%s is greeted with\n%s", addr, text)
 		}
 	}
 }
 
 func TestReceiverGreets(t *testing.T) {
-	for n, want := range map[int]string{0: ": any path; answers 200; ", 1: "answers 500 to the first attempt of each webhook, then 200; ", 2: "answers 500 to the first 2 attempts of each webhook, then 200; "} {
+	for n, want := range map[int]string{0: ", any path; responds with 200; ", 1: "responds with 500 to the first attempt of each webhook, then with 200; ", 2: "responds with 500 to the first 2 attempts of each webhook, then with 200; "} {
 		l, _ := listening(t, Options{FailFirst: n})
-		if text := textOf(l.greeting("127.0.0.1:9000")); !strings.Contains(text, want+"signatures are not checked, because no secret was given.") {
+		if text := textOf(l.greeting("127.0.0.1:9000")); !strings.Contains(text, want+"signatures are not checked, because there is no secret.") {
 			t.Errorf("--fail-first %d is greeted with\n%s", n, text)
 		}
 	}
@@ -258,7 +258,7 @@ func textOf(lines []terminal.Line) string {
 }
 
 func TestTriesForget(t *testing.T) {
-	c := tries{most: 2}
+	c := tries{limit: 2}
 	got := []int{c.next("a"), c.next("a"), c.next("b"), c.next("c"), c.next("b"), c.next("a"), len(c.count), len(c.order)}
 	for i, want := range []int{1, 2, 1, 1, 2, 1, 2, 2} {
 		if got[i] != want {

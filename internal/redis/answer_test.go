@@ -14,8 +14,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
-// deaf stands before a Redis. Once told to, it lets the next entry through to it, and
-// cuts the connection instead of bringing back the answer.
+// deaf is a proxy in front of Redis. When armed, it passes the next entry on, and cuts the
+// connection instead of returning the response.
 type deaf struct {
 	net.Listener
 	to    string
@@ -87,16 +87,16 @@ func (d *deaf) serve(near net.Conn) {
 	<-answers
 }
 
-// Redis takes an entry, and the answer is lost: the worker makes the delivery, and the
-// node that passed it on can't know. It makes it due again, but not before the worker
-// has had a moment, and it does not pass it on a second time.
+// Redis adds an entry, but its response is lost: the worker makes the delivery, and the node that
+// passed it on can't know. It makes the delivery due again, but gives the worker time first, and
+// does not pass it on a second time.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	between := newDeaf(t)
 	loseAnAnswer(t, between, shared, between.url())
 }
 
-// The client of a cluster is by its own choice inclined to try again.
+// The cluster client retries by default.
 func TestLostAnswerOfACluster(t *testing.T) {
 	t.Parallel()
 	between := newDeaf(t)
@@ -126,7 +126,7 @@ func loseAnAnswer(t *testing.T, between *deaf, server *redistest.Server, url str
 		return nil
 	})
 	if after := time.Since(begun); after < calm {
-		t.Errorf("it was released after %v: a worker may begin up to %v after it was sent", after, near.late())
+		t.Errorf("it was released after %v: a worker may begin up to %v after it was sent", after, near.maxAge())
 	}
 	near.wantUp(t, true)
 	s.wantEmpty(t)

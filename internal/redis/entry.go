@@ -9,18 +9,18 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// entryVersion begins every entry. A node that reads a version that it does not know
-// leaves the delivery to the database.
+// entryVersion is the first byte of every entry. A node that reads an unknown version leaves the
+// delivery to the database.
 const entryVersion = 1
 
-// maxEntry bounds the payload of what goes through Redis, in bytes: larger ones are
-// read from the database by whoever delivers them.
+// maxEntry is the largest payload that goes through Redis, in bytes. Deliveries with larger ones
+// go through the database.
 const maxEntry = 64 << 10
 
-var errNoEntry = errors.New("this is not an entry of the ready stream that this version understands")
+var errNoEntry = errors.New("not an entry that this release understands")
 
-// encode writes a delivery that was just stored, for the stream: what its row holds,
-// its event, and when it was sent. That and the lease's end are by Redis's clock.
+// encode encodes a delivery that was just stored: its row, its event, and when it was sent. The
+// times sent and LeasedUntil are by Redis's clock.
 func encode(c event.Claimed, sent time.Time) []byte {
 	d, e := &c.Delivery, &c.Event
 	b := make([]byte, 0, 96+len(d.LeaseOwner)+len(e.Type)+len(e.ContentType)+len(e.Payload))
@@ -38,7 +38,7 @@ func encode(c event.Claimed, sent time.Time) []byte {
 	return append(b, e.Payload...)
 }
 
-// decode reads it again.
+// decode decodes what encode has written.
 func decode(text string) (c event.Claimed, sent time.Time, err error) {
 	r := reader{rest: text}
 	if version := r.take(1); version != string(rune(entryVersion)) {
@@ -51,17 +51,17 @@ func decode(text string) (c event.Claimed, sent time.Time, err error) {
 	d.CreatedAt, d.LeasedUntil, sent = r.time(), r.time(), r.time()
 	d.LeaseOwner, e.Type, e.ContentType = r.text(), r.text(), r.text()
 	if r.short {
-		return event.Claimed{}, time.Time{}, fmt.Errorf("%w: it is cut short", errNoEntry)
+		return event.Claimed{}, time.Time{}, fmt.Errorf("%w: it is truncated", errNoEntry)
 	}
 	d.EventID, d.DueAt, e.CreatedAt = e.ID, d.CreatedAt, d.CreatedAt
 	e.Payload = []byte(r.rest)
 	return c, sent, nil
 }
 
-// reader takes an entry apart.
+// reader reads the fields of an entry.
 type reader struct {
 	rest  string
-	short bool // more was wanted than there is
+	short bool // the entry ended too early
 }
 
 func (r *reader) take(n int) string {

@@ -23,8 +23,8 @@ func drawTime(t *rapid.T, name string) time.Time {
 	return time.UnixMicro(rapid.Int64Range(-1<<50, 1<<52).Draw(t, name)).UTC()
 }
 
-// drawClaim makes a delivery as ingest stores one: whatever the event is, it was not
-// attempted yet, and is due since it was made.
+// drawClaim makes a delivery as ingest stores one: with any event, not attempted yet, and due
+// since it was accepted.
 func drawClaim(t *rapid.T) event.Claimed {
 	at := drawTime(t, "created")
 	e := event.Event{
@@ -53,8 +53,8 @@ func TestEntryRoundTrip(t *testing.T) {
 	})
 }
 
-// Where an entry is cut in what stands before the payload, that is seen. Redis itself
-// never cuts one.
+// An entry that is truncated before the payload must be recognized. Redis itself never truncates
+// one.
 func TestEntryCutShort(t *testing.T) {
 	const payload = 20
 	whole := string(encode(claim(event.ID{1}, payload), time.Now()))
@@ -75,7 +75,7 @@ func TestEntryOfAnotherVersion(t *testing.T) {
 	}
 }
 
-// beforeTexts is how long an entry is before its first text of any length.
+// beforeTexts is the length of an entry before its first text.
 const beforeTexts = 1 + 3*16 + 3*8
 
 func FuzzDecode(f *testing.F) {
@@ -103,7 +103,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// What rubbish costs is bounded by its own size: a length in it is not believed.
+// The cost of decoding garbage must be limited by its size: a length in it must not be trusted.
 func TestDecodeBelievesNoLength(t *testing.T) {
 	text := string(encode(claim(event.ID{1}, 0), time.Now())[:beforeTexts]) + "\xff\xff\xff\x7f" // 256 MiB
 	var before, after runtime.MemStats

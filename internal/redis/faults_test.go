@@ -13,8 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
-// trial is a node that takes in and one that delivers, with a Redis that the test may
-// do to what it likes.
+// trial is an API node and a worker, with a Redis of which the test may do anything.
 type trial struct {
 	*sender
 	redis  *redistest.Server
@@ -33,7 +32,7 @@ func newTrial(t *testing.T, settings ...string) *trial {
 	return x
 }
 
-// wantPassed wants deliveries to reach the worker, and waits until so many have.
+// wantPassed passes deliveries on and waits until that many have reached the worker.
 func (x *trial) wantPassed(t *testing.T, many int64) {
 	t.Helper()
 	many += x.worker.took.Load()
@@ -46,8 +45,8 @@ func (x *trial) wantPassed(t *testing.T, many int64) {
 	})
 }
 
-// wantSettled wants all that went on to have come to an end, but for what was in Redis
-// when it lost its memory: that is found by its lease.
+// wantSettled waits until everything that was passed on has ended, except for what was in Redis
+// when it lost its data: those deliveries are recovered by their leases.
 func (x *trial) wantSettled(t *testing.T, mayBeLost int) {
 	t.Helper()
 	x.wantIdle(t)
@@ -88,13 +87,13 @@ func TestRedisAwayAtTheStart(t *testing.T) {
 	listenTo(t, far, h)
 	await.NoError(t, func() error { return loggedOnce(near, "Redis can't be used") })
 	if s.deliver(theSub, 10) {
-		t.Error("there was room without Redis")
+		t.Error("there was capacity without Redis")
 	}
-	near.Changed(theSub) // says nothing, and does not hang
+	near.Changed(theSub) // is dropped, and does not hang
 	if wait := near.Take(t.Context(), theSub, time.Hour); wait != 0 {
 		t.Errorf("a rate holds back for %v without Redis", wait)
 	}
-	pause(t.Context(), 3*tryEvery)
+	pause(t.Context(), 3*pingEvery)
 	if err := loggedOnce(near, "Redis can't be used"); err != nil {
 		t.Error(err)
 	}
@@ -108,7 +107,7 @@ func TestRedisAwayAtTheStart(t *testing.T) {
 	}
 	l.wantKnown(t)
 	s.wantEmpty(t)
-	if near.log.count("Redis answers") == 0 {
+	if near.log.count("Redis is up") == 0 {
 		t.Errorf("the log says:\n%s", near.log)
 	}
 }
@@ -120,8 +119,8 @@ func loggedOnce(n *node, words string) error {
 	return nil
 }
 
-// Redis is killed under load and comes back with nothing: what was in it is lost to
-// the leases, the group of workers is made again, and the work goes on.
+// Redis is killed under load and comes back without data. What was in it is recovered by the
+// leases, the group of workers is created again, and deliveries continue.
 func TestRedisKilledAndRestarted(t *testing.T) {
 	t.Parallel()
 	x := newTrial(t)
@@ -131,7 +130,7 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 		x.redis.Kill()
 		x.wantUp(t, false)
 		if x.deliver(theSub, 10) {
-			t.Error("there was room without Redis")
+			t.Error("there was capacity without Redis")
 		}
 		if err := x.redis.Start(); err != nil {
 			t.Fatal(err)
@@ -141,9 +140,9 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 		x.wantPassed(t, 500)
 	}
 	end()
-	x.wantSettled(t, 2*streamMost)
+	x.wantSettled(t, 2*maxInTransit)
 	if n := x.log.count("Redis can't be used"); n < 2 {
-		t.Errorf("it is logged %d times that Redis is away, which it was twice:\n%s", n, x.log)
+		t.Errorf("it is logged %d times that Redis is down, which it was twice:\n%s", n, x.log)
 	}
 }
 
@@ -157,8 +156,8 @@ func TestFlushAllWhileInUse(t *testing.T) {
 	}
 	x.wantPassed(t, 200)
 	end()
-	x.wantSettled(t, 5*streamMost)
-	for range 5 { // the same when nothing goes on, and the worker waits
+	x.wantSettled(t, 5*maxInTransit)
+	for range 5 { // the same while nothing is passed on and the worker waits
 		await.NoError(t, func() error {
 			if clients := do(t, x.redis, "INFO", "clients"); !strings.Contains(clients, "blocked_clients:1") {
 				return errNotYet
@@ -171,8 +170,8 @@ func TestFlushAllWhileInUse(t *testing.T) {
 	wantNoRefusal(t, x.node, x.far)
 }
 
-// Redis's memory is full: it refuses, everything goes to the database, and is tried
-// with one again and again until it is taken.
+// Redis's memory is full, so it refuses entries. Everything goes through the database, and one
+// entry is tried from time to time until Redis accepts it.
 func TestRedisOutOfMemory(t *testing.T) {
 	t.Parallel()
 	x := newTrial(t)
@@ -186,7 +185,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 		return nil
 	})
 	if x.deliver(theSub, 10) {
-		t.Error("there is room at once again")
+		t.Error("there is capacity at once again")
 	}
 	x.mustDeliver(t, theSub, 10) // after a while
 	x.ledger.wantKnown(t)
@@ -203,19 +202,19 @@ func TestRedisOutOfMemory(t *testing.T) {
 	}
 }
 
-// The same when Redis also loses its memory: the group can't be made.
+// The same when Redis also loses its data, so that the group can't be created.
 func TestRedisOutOfMemoryAndEmpty(t *testing.T) {
 	t.Parallel()
 	x := newTrial(t)
 	do(t, x.redis, "CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
 	do(t, x.redis, "FLUSHALL")
-	await.NoError(t, func() error { return loggedOnce(x.far, "could not make the group") })
+	await.NoError(t, func() error { return loggedOnce(x.far, "could not create the group") })
 	do(t, x.redis, "CONFIG", "SET", "maxmemory", "0")
 	x.wantSettled(t, 20)
 }
 
-// Redis hangs, and keeps its connections: what was on its way is released when its
-// patience is over, and nothing hangs with it.
+// Redis hangs but keeps its connections. Deliveries in transit are released when the patience is
+// over, and nothing else hangs.
 func TestRedisFrozen(t *testing.T) {
 	t.Parallel()
 	x := newTrial(t)
@@ -233,7 +232,7 @@ func TestRedisFrozen(t *testing.T) {
 	})
 	x.wantUp(t, false)
 	x.wantIdle(t)
-	pause(t.Context(), calm) // so long it lies in the connection
+	pause(t.Context(), calm) // the entries are in the connection for that long
 	x.redis.Thaw()
 	x.wantUp(t, true)
 	x.far.wantUp(t, true)
@@ -244,7 +243,7 @@ func TestRedisFrozen(t *testing.T) {
 	x.wantPassed(t, 20)
 }
 
-// wantEmptyOrOld waits until there is nothing in the stream that a worker has yet to read.
+// wantEmptyOrOld waits until the stream has no entry that a worker has yet to read.
 func (x *trial) wantEmptyOrOld(t *testing.T) {
 	t.Helper()
 	begun := x.worker.took.Load()
@@ -258,8 +257,8 @@ func (x *trial) wantEmptyOrOld(t *testing.T) {
 	})
 }
 
-// What a hanging Redis takes in when it wakes up was released long before: a worker
-// gives it back, although it has just come into the stream.
+// Entries that a frozen Redis adds when it wakes up were released long before. A worker must
+// release them, although they have just been added to the stream.
 func TestThawedEntryIsNotOffered(t *testing.T) {
 	t.Parallel()
 	server := own(t)
@@ -271,7 +270,7 @@ func TestThawedEntryIsNotOffered(t *testing.T) {
 	s.mustDeliver(t, theSub, 10)
 	l.wantKnown(t)
 	s.wantEmpty(t)
-	end() // or Redis would send the entries to one that has given up
+	end() // otherwise Redis would send the entries to a client that has given up
 	server.Freeze()
 	for range 10 {
 		s.deliver(theSub, 10)
@@ -283,7 +282,7 @@ func TestThawedEntryIsNotOffered(t *testing.T) {
 	far.wantUp(t, true)
 	receive(t, far, w)
 	await.NoError(t, func() error {
-		if a := l.account(); a.given+a.both == 0 { // or nothing was under way, and this tests nothing
+		if a := l.account(); a.given+a.both == 0 { // otherwise nothing was in transit, and this would test nothing
 			return fmt.Errorf("none came late: %+v", a)
 		}
 		return nil
@@ -294,8 +293,8 @@ func TestThawedEntryIsNotOffered(t *testing.T) {
 	}
 }
 
-// A copy of another Redis answers, and takes nothing: it is of no use, which is said
-// once.
+// A replica of another Redis responds but accepts no writes. It must not be used, and that must be
+// logged once.
 func TestReadOnlyCopy(t *testing.T) {
 	t.Parallel()
 	original := own(t)
@@ -305,8 +304,8 @@ func TestReadOnlyCopy(t *testing.T) {
 	n.wantFailure(t, "READONLY")
 	s := newSender(t, n, newLedger())
 	s.run(t)
-	for range 4 { // as many signs of life
-		pause(t.Context(), tryEvery)
+	for range 4 { // that many pings
+		pause(t.Context(), pingEvery)
 		if s.deliver(theSub, 10) {
 			t.Error("something was passed on to a copy")
 		}
@@ -319,12 +318,12 @@ func TestReadOnlyCopy(t *testing.T) {
 	s.mustDeliver(t, theSub, 10)
 }
 
-// The database is away as well: nothing hangs, and the leases run out.
+// The database is unavailable as well: nothing hangs, and the leases run out.
 func TestReleaseFails(t *testing.T) {
 	t.Parallel()
 	x := newTrial(t)
 	x.ledger.mu.Lock()
-	x.ledger.fault = errors.New("the database is away")
+	x.ledger.fault = errors.New("the database is unavailable")
 	x.ledger.mu.Unlock()
 	x.redis.Kill()
 	for range 50 {
@@ -337,7 +336,7 @@ func TestReleaseFails(t *testing.T) {
 	x.wantSettled(t, 50)
 }
 
-// What is in the stream when Redis's memory is full can be read still, and makes room.
+// When Redis's memory is full, entries in the stream can still be read, which frees memory.
 func TestReadingWithoutMemory(t *testing.T) {
 	t.Parallel()
 	server := own(t)
@@ -346,7 +345,7 @@ func TestReadingWithoutMemory(t *testing.T) {
 	s := newSender(t, n, l)
 	end := receive(t, n, newWorker(l))
 	s.put(t, claim(theSub, 10), 0)
-	l.wantKnown(t) // the group is there
+	l.wantKnown(t) // the group exists
 	end()
 	for range 10 {
 		s.put(t, claim(theSub, 10), 0)

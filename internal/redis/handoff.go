@@ -12,35 +12,36 @@ import (
 )
 
 const (
-	// streamMost is how many deliveries may be on their way, waiting here and in the
-	// stream. What comes beyond is left to the database: the workers can't keep up.
-	streamMost = 1024
-	// unreadTime is how long what is on its way may take to be read: a subscription may
-	// have as many on their way as the workers read in so long, between laneLeast and
-	// laneMost, and only laneLeast once half of streamMost is on its way. One subscription
-	// never fills the stream, and nothing in it becomes too old.
-	unreadTime = 100 * time.Millisecond
-	laneLeast  = 16
-	laneMost   = 256
-	// goodPace is how many a second the workers read at least if they are the limit, and
-	// not a lack of them or endpoints that hold all they may have in flight.
-	goodPace = 512
-	// bytesMost bounds the payloads of those that wait here.
-	bytesMost = 16 << 20
-	// batchMost is how many are passed on in one exchange.
-	batchMost = 128
-	// fullPause is how long a subscription without capacity at a worker is left to the
-	// database, and refusedPause all of them after Redis has refused one, for want of
-	// memory as a rule, or after nobody read one.
+	// maxInTransit is how many deliveries may be in transit, queued here and in the
+	// stream. If there are more, the workers can't keep up, and the rest goes through the
+	// database.
+	maxInTransit = 1024
+	// A subscription may have as many deliveries in transit as the workers read within
+	// unreadTime, but at least minPerSubscription and at most maxPerSubscription. Once half of
+	// maxInTransit is used, the limit is minPerSubscription. So one subscription never fills
+	// the stream, and no entry becomes too old.
+	unreadTime         = 100 * time.Millisecond
+	minPerSubscription = 16
+	maxPerSubscription = 256
+	// busyRate is how many deliveries a second the workers read at least if they are the
+	// bottleneck. If they read fewer, there is little to read, or endpoints use all their slots.
+	busyRate = 512
+	// maxQueuedBytes limits the payloads of the deliveries that are queued here.
+	maxQueuedBytes = 16 << 20
+	// maxBatch is how many deliveries are passed on in one round trip at most.
+	maxBatch = 128
+	// fullPause is how long a subscription goes through the database after a worker had no
+	// capacity for it. refusedPause is how long all of them do after Redis has refused an
+	// entry, usually for lack of memory, or after no worker has read one.
 	fullPause    = 250 * time.Millisecond
 	refusedPause = time.Second
-	// lookAgain is how often a stream that is not empty is looked at.
-	lookAgain = 50 * time.Millisecond
-	// lookSoon is how often if publishers wait for it.
-	lookSoon = 5 * time.Millisecond
-	// unreadMore is by how much more than Redis's patience an entry has aged when it is
-	// taken back: no worker reads, or the one that did died before it could delete it.
-	unreadMore = 100 * time.Millisecond
+	// inspectEvery is how often a stream that is not empty is inspected.
+	inspectEvery = 50 * time.Millisecond
+	// inspectSoon is how often it is inspected while publishers wait.
+	inspectSoon = 5 * time.Millisecond
+	// An entry is reclaimed once it is older than Redis's patience plus unreadGrace: no worker
+	// reads, or the one that read it died before it could delete it.
+	unreadGrace = 100 * time.Millisecond
 )
 
 const (
@@ -49,44 +50,45 @@ const (
 	field      = "d"
 )
 
-// HandoffOptions are what a Handoff is made of.
+// HandoffOptions configure a Handoff.
 type HandoffOptions struct {
-	Owner string        // names the leases of what is passed on
-	Lease time.Duration // how long one is
+	Owner string        // of the leases of the deliveries that are passed on
+	Lease time.Duration // how long a lease lasts
 	// Release makes deliveries due again that could not be passed on.
 	Release func(ctx context.Context, leases []event.LeaseKey) error
-	// Behind is told whether the workers are behind with a subscription, and again in less
-	// than 100 ms as long as they are. It must not block.
+	// Behind is called with whether the workers are behind with a subscription. While they are,
+	// it is called at least every 100 ms. It must not block.
 	Behind func(subscription event.ID, is bool)
 }
 
-// Handoff passes on what a node takes in and does not deliver itself. A delivery is
-// stored with a lease in this node's name and goes, event and all, into a stream,
-// where one worker reads it: no claim, no second read of the database. It takes the
-// place of a dispatcher's Reserve, Deliver, Cancel and Overflow.
+// Handoff passes deliveries from a node that accepts events to the workers. A delivery is
+// stored with a lease of this node and goes, with its event, into a stream, from which one
+// worker reads it: this needs no claim and no second read of the database. It has the methods
+// Reserve, Deliver, Cancel and Overflow of a dispatcher.
 //
-// Whatever goes wrong, the lease runs out and the delivery is due again. Where it is
-// known at once, the lease is released at once.
+// Whatever goes wrong, the lease runs out and the delivery is due again. If a failure is
+// noticed, the lease is released at once.
 type Handoff struct {
 	c *Client
 	o HandoffOptions
 
 	queue  chan event.Claimed
-	behind chan struct{} // gets a value when the first publishers are told that the workers are behind
+	behind chan struct{} // receives a value when publishers begin to wait for the workers
 
 	mu      sync.Mutex
-	way     onWay
-	refused time.Time              // when Redis last refused one, or one was taken back
-	full    map[event.ID]time.Time // since when a subscription has no capacity at a worker
+	transit inTransit
+	refused time.Time              // when Redis last refused an entry, or one was reclaimed
+	full    map[event.ID]time.Time // when a worker last had no capacity for a subscription
 }
 
-// NewHandoff makes a Handoff. Nothing is passed on before Run.
+// NewHandoff returns a Handoff. It passes nothing on before Run.
 func NewHandoff(c *Client, o HandoffOptions) *Handoff {
-	return &Handoff{c: c, o: o, queue: make(chan event.Claimed, streamMost), behind: make(chan struct{}, 1), way: newOnWay(), full: make(map[event.ID]time.Time)}
+	return &Handoff{c: c, o: o, queue: make(chan event.Claimed, maxInTransit), behind: make(chan struct{}, 1), transit: newInTransit(), full: make(map[event.ID]time.Time)}
 }
 
-// Reserve says whether a delivery that is about to be stored may be passed on, and the
-// lease to store it with. It is followed by exactly one Deliver or Cancel.
+// Reserve reserves capacity for a delivery that is about to be stored. If it succeeds, it
+// returns the lease to store the delivery with, and the caller calls Deliver or Cancel exactly
+// once.
 func (h *Handoff) Reserve(_ context.Context, sub event.Subscription, size int) (event.Lease, bool) {
 	now := time.Now()
 	if !h.c.up.Load() || size > maxEntry || sub.Paused() || sub.Health.NotBefore.After(now) {
@@ -97,22 +99,22 @@ func (h *Handoff) Reserve(_ context.Context, sub event.Subscription, size int) (
 	if h.paused(sub.ID) {
 		return event.Lease{}, false
 	}
-	if !h.way.reserve(sub.ID, size, now) {
-		h.sayBehind(sub.ID, now)
+	if !h.transit.reserve(sub.ID, size, now) {
+		h.reportBehind(sub.ID, now)
 		return event.Lease{}, false
 	}
 	return event.Lease{Owner: h.o.Owner, Until: now.Add(h.o.Lease)}, true
 }
 
-// sayBehind tells publishers of a subscription without capacity that the workers are
-// behind, if that is why. The caller holds the lock.
-func (h *Handoff) sayBehind(subscription event.ID, now time.Time) {
-	looksSoon := len(h.way.behind) > 0
-	if h.paused(anyID) || !h.way.isBehind(subscription, now) {
+// reportBehind reports that the workers are behind with a subscription, if that is why it has
+// no capacity. The caller holds the lock.
+func (h *Handoff) reportBehind(subscription event.ID, now time.Time) {
+	inspectsSoon := len(h.transit.behind) > 0
+	if h.paused(anyID) || !h.transit.isBehind(subscription, now) {
 		return
 	}
 	h.o.Behind(subscription, true)
-	if !looksSoon {
+	if !inspectsSoon {
 		select {
 		case h.behind <- struct{}{}:
 		default:
@@ -120,8 +122,8 @@ func (h *Handoff) sayBehind(subscription event.ID, now time.Time) {
 	}
 }
 
-// paused reports whether a subscription is left to the database for now. The caller holds
-// the lock.
+// paused reports whether a subscription goes through the database for now. The caller holds the
+// lock.
 func (h *Handoff) paused(subscription event.ID) bool {
 	if time.Since(h.refused) < refusedPause {
 		return true
@@ -134,49 +136,49 @@ func (h *Handoff) paused(subscription event.ID) bool {
 	return full
 }
 
-// Full notes that a worker had no capacity for one of a subscription's deliveries, or, with
-// anyID, that endpoints hold all that it may have in flight: then nobody is slowed down.
+// Full records that a worker had no capacity for one of a subscription's deliveries. With anyID
+// it records that endpoints use all slots of a worker: then no publisher is slowed down.
 func (h *Handoff) Full(subscription event.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if subscription == anyID {
-		h.way.release(h.o.Behind)
+		h.transit.release(h.o.Behind)
 	}
-	if len(h.full) >= streamMost { // of those that nobody has asked about since
+	if len(h.full) >= maxInTransit { // most are stale: paused was not called for them since
 		clear(h.full)
 	}
 	h.full[subscription] = time.Now()
 }
 
-// Deliver passes on what was stored with a reservation's lease. It never blocks.
+// Deliver passes on a delivery that was stored with the lease of a reservation. It never blocks.
 func (h *Handoff) Deliver(c event.Claimed) { h.queue <- c }
 
-// Cancel gives a reservation back.
+// Cancel releases a reservation.
 func (h *Handoff) Cancel(subscription event.ID, size int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.way.cancel(subscription, size)
+	h.transit.cancel(subscription, size)
 }
 
-// Overflow does nothing: the store tells the workers what is due.
+// Overflow does nothing: the store notifies the workers of due deliveries.
 func (h *Handoff) Overflow(event.ID) {}
 
-// Run passes on until ctx ends, and then what is left.
+// Run passes deliveries on until ctx ends, and then those that are still queued.
 func (h *Handoff) Run(ctx context.Context) error {
-	look, soon := time.NewTicker(lookAgain), time.NewTimer(lookSoon)
-	defer look.Stop()
+	inspect, soon := time.NewTicker(inspectEvery), time.NewTimer(inspectSoon)
+	defer inspect.Stop()
 	defer soon.Stop()
 	for {
 		select {
 		case c := <-h.queue:
 			h.passOn(h.gather(c))
-		case <-look.C:
-			h.look(ctx)
+		case <-inspect.C:
+			h.inspect(ctx)
 		case <-h.behind:
-			soon.Reset(lookSoon)
+			soon.Reset(inspectSoon)
 		case <-soon.C:
-			if h.lookSoon(ctx) {
-				soon.Reset(lookSoon)
+			if h.inspectSoon(ctx) {
+				soon.Reset(inspectSoon)
 			}
 		case <-ctx.Done():
 			for {
@@ -191,10 +193,11 @@ func (h *Handoff) Run(ctx context.Context) error {
 	}
 }
 
-// gather takes what has queued up behind the first, without waiting for more.
+// gather returns a batch of the first delivery and those that are queued behind it. It does not
+// wait.
 func (h *Handoff) gather(first event.Claimed) []event.Claimed {
 	batch := []event.Claimed{first}
-	for len(batch) < batchMost {
+	for len(batch) < maxBatch {
 		select {
 		case c := <-h.queue:
 			batch = append(batch, c)
@@ -205,8 +208,7 @@ func (h *Handoff) gather(first event.Claimed) []event.Claimed {
 	return batch
 }
 
-// passOn puts a batch into the stream, in one exchange, and releases what Redis did
-// not take.
+// passOn adds a batch to the stream in one round trip, and releases what Redis refused.
 func (h *Handoff) passOn(batch []event.Claimed) {
 	ctx, cancel := context.WithTimeout(context.Background(), h.c.patience)
 	defer cancel()
@@ -220,55 +222,56 @@ func (h *Handoff) passOn(batch []event.Claimed) {
 	length := pipe.XLen(ctx, h.c.key(streamName))
 	err := h.c.Failure()
 	if err == nil {
-		if _, err = pipe.Exec(ctx); away(err) {
-			h.c.failed(err)
-			<-ctx.Done() // Redis may have passed some on: they are not late at the worker, and have a moment to be made
+		if _, err = pipe.Exec(ctx); isUnavailable(err) {
+			h.c.markDown(err)
+			<-ctx.Done() // Redis may have taken some of them: give the workers time to deliver those
 		}
 	}
-	refused := h.noteAdded(batch, added)
-	h.seen(length)
+	refused := h.recordAdded(batch, added)
+	h.observeLength(length)
 	h.c.o.Observer.PassedOn(len(batch) - len(refused))
 	h.release(refused, err)
 }
 
-// noteAdded notes what is in the stream now, and returns the leases of what is not.
-func (h *Handoff) noteAdded(batch []event.Claimed, added []*goredis.StringCmd) (refused []event.LeaseKey) {
+// recordAdded records which of a batch are in the stream, and returns the leases of the others.
+func (h *Handoff) recordAdded(batch []event.Claimed, added []*goredis.StringCmd) (refused []event.LeaseKey) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i, c := range batch {
 		if added[i].Val() == "" {
 			refused = append(refused, c.Delivery.LeaseKey())
-			h.way.cancel(c.Delivery.SubscriptionID, len(c.Event.Payload))
+			h.transit.cancel(c.Delivery.SubscriptionID, len(c.Event.Payload))
 			continue
 		}
-		h.way.add(c.Delivery.SubscriptionID, len(c.Event.Payload))
+		h.transit.add(c.Delivery.SubscriptionID, len(c.Event.Payload))
 	}
 	return refused
 }
 
-// seen takes in how many are in the stream, and tells publishers what follows from it.
-func (h *Handoff) seen(length *goredis.IntCmd) {
+// observeLength records the length of the stream, and reports for which subscriptions the workers
+// are behind.
+func (h *Handoff) observeLength(length *goredis.IntCmd) {
 	if length.Err() != nil {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.way.seen(int(length.Val()), time.Now(), h.o.Behind)
+	h.transit.observeLength(int(length.Val()), time.Now(), h.o.Behind)
 }
 
-// release makes due what could not be passed on.
+// release makes deliveries due again that could not be passed on.
 func (h *Handoff) release(leases []event.LeaseKey, why error) {
 	if len(leases) == 0 {
 		return
 	}
-	if !away(why) {
-		h.c.warn("Redis refuses new deliveries; the database carries them for a moment", "error", inWords(why), "deliveries", len(leases))
+	if !isUnavailable(why) {
+		h.c.warn("Redis refuses new deliveries; they go through the database for now", "error", describe(why), "deliveries", len(leases))
 	}
 	h.pauseAll()
 	h.makeDue(leases)
 }
 
-// pauseAll leaves everything to the database for a moment.
+// pauseAll makes all deliveries go through the database for refusedPause.
 func (h *Handoff) pauseAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -277,19 +280,19 @@ func (h *Handoff) pauseAll() {
 
 func (h *Handoff) makeDue(leases []event.LeaseKey) {
 	if err := h.o.Release(context.Background(), leases); err != nil {
-		h.c.warn("could not release leases; they run out by themselves", "error", err, "deliveries", len(leases))
+		h.c.warn("could not release leases; their deliveries are due again when the leases run out", "error", err, "deliveries", len(leases))
 	}
 	h.c.o.Observer.Returned(len(leases))
 }
 
-// lookSoon sees how many are in the stream if publishers wait for that, and reports whether
-// they do.
-func (h *Handoff) lookSoon(ctx context.Context) bool {
+// inspectSoon reads the length of the stream if publishers wait for it, and reports whether they
+// do.
+func (h *Handoff) inspectSoon(ctx context.Context) bool {
 	h.mu.Lock()
 	if !h.c.up.Load() {
-		h.way.release(h.o.Behind)
+		h.transit.release(h.o.Behind)
 	}
-	waits := len(h.way.behind) > 0
+	waits := len(h.transit.behind) > 0
 	h.mu.Unlock()
 	if !waits {
 		return false
@@ -297,18 +300,18 @@ func (h *Handoff) lookSoon(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, h.c.patience)
 	defer cancel()
 	length := h.c.redis.XLen(ctx, h.c.key(streamName))
-	if away(length.Err()) {
-		h.c.failed(length.Err())
+	if isUnavailable(length.Err()) {
+		h.c.markDown(length.Err())
 	}
-	h.seen(length)
+	h.observeLength(length)
 	return true
 }
 
-// look sees whether the stream has emptied, and takes back what nobody reads, so that
-// it waits no longer than if there were no Redis.
-func (h *Handoff) look(ctx context.Context) {
+// inspect reads the length of the stream, and reclaims entries that no worker reads, so that
+// they wait no longer than they would without Redis.
+func (h *Handoff) inspect(ctx context.Context) {
 	h.mu.Lock()
-	isEmpty := h.way.backlog == 0
+	isEmpty := h.transit.backlog == 0
 	h.mu.Unlock()
 	if isEmpty || !h.c.up.Load() {
 		return
@@ -318,30 +321,30 @@ func (h *Handoff) look(ctx context.Context) {
 	stream := h.c.key(streamName)
 	pipe := h.c.redis.Pipeline()
 	length := pipe.XLen(ctx, stream)
-	before := h.c.now().Add(-h.c.patience - unreadMore).UnixMilli()
-	old := pipe.XRangeN(ctx, stream, "-", strconv.FormatInt(before, 10), batchMost)
+	before := h.c.now().Add(-h.c.patience - unreadGrace).UnixMilli()
+	old := pipe.XRangeN(ctx, stream, "-", strconv.FormatInt(before, 10), maxBatch)
 	if _, err := pipe.Exec(ctx); err != nil {
-		if away(err) {
-			h.c.failed(err)
+		if isUnavailable(err) {
+			h.c.markDown(err)
 		}
 		return
 	}
-	h.seen(length)
-	h.takeBack(ctx, old.Val())
+	h.observeLength(length)
+	h.reclaim(ctx, old.Val())
 }
 
-// takeBack makes due what stayed in the stream, whichever node passed it on.
-func (h *Handoff) takeBack(ctx context.Context, old []goredis.XMessage) {
+// reclaim makes old entries of the stream due again, whichever node has added them.
+func (h *Handoff) reclaim(ctx context.Context, old []goredis.XMessage) {
 	if len(old) == 0 {
 		return
 	}
 	h.pauseAll()
 	deleted, err := h.c.remove(ctx, old)
-	if away(err) {
-		h.c.failed(err)
+	if isUnavailable(err) {
+		h.c.markDown(err)
 	}
 	h.mu.Lock()
-	h.way.takenBack(count(deleted))
+	h.transit.reclaimed(count(deleted))
 	h.mu.Unlock()
 	var unread []event.LeaseKey
 	for i, m := range old {

@@ -15,8 +15,7 @@ import (
 
 var theSub = event.ID{0: 7, 15: 7}
 
-// What is passed on arrives as it was stored, once, at one of two workers, and both
-// have their share.
+// Deliveries arrive as they were stored, once, at one of two workers, and both get some.
 func TestHandOver(t *testing.T) {
 	t.Parallel()
 	const many = 600
@@ -32,8 +31,7 @@ func TestHandOver(t *testing.T) {
 	l.wantKnown(t)
 	s.wantIdle(t)
 	s.wantEmpty(t)
-	// At the start, or on a busy machine, one or the other may come too late: then it is
-	// given back.
+	// At the start, or on a busy machine, some may be late. Then they are released.
 	a := l.account()
 	if a.twice != 0 || a.full != 0 || a.offered+a.given+a.released != many || a.offered < many/2 {
 		t.Errorf("of %d deliveries: %+v", many, a)
@@ -63,16 +61,16 @@ func checkArrived(t *testing.T, f *fate) {
 	}
 }
 
-// Whatever becomes of Redis, a delivery is due again within a second.
+// Whatever happens to Redis, a delivery is due again within a second.
 func TestDueWithinASecond(t *testing.T) {
 	hangs := patience
-	unread := patience + unreadMore + streamMost/batchMost*lookAgain // the last of a full stream
+	unread := patience + unreadGrace + maxInTransit/maxBatch*inspectEvery // the last of a full stream
 	if hangs >= time.Second || unread >= time.Second {
-		t.Errorf("when Redis hangs it takes %v, when nobody reads %v", hangs, unread)
+		t.Errorf("when Redis hangs it takes %v, when no worker reads %v", hangs, unread)
 	}
 }
 
-// Nothing is passed on that a node can't, or that nobody waits for.
+// Deliveries that a node can't or need not pass on are not passed on.
 func TestReserveRefuses(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
@@ -83,7 +81,7 @@ func TestReserveRefuses(t *testing.T) {
 		prep func()
 		want bool
 	}{
-		{"there is room", 100, nil, true},
+		{"there is capacity", 100, nil, true},
 		{"an empty event is one, too", 0, nil, true},
 		{"it is as large as may be", maxEntry, nil, true},
 		{"it is too large: the database carries it", maxEntry + 1, nil, false},
@@ -92,21 +90,21 @@ func TestReserveRefuses(t *testing.T) {
 		{"and was forgotten", 1, func() { s.wantNotPaused(t) }, true},
 		{"Redis has just refused one", 1, func() { s.refused = time.Now() }, false},
 		{"that is over, too", 1, func() { s.refused = time.Now().Add(-refusedPause) }, true},
-		{"the stream is full", 1, func() { s.way.backlog = streamMost }, false},
-		{"it has emptied", 1, func() { s.way.backlog = 0 }, true},
-		{"payloads take too much memory", 1, func() { s.way.bytes = bytesMost }, false},
-		{"Redis is away", 1, func() { s.way.bytes = 0; s.up.Store(false) }, false},
+		{"the stream is full", 1, func() { s.transit.backlog = maxInTransit }, false},
+		{"it has emptied", 1, func() { s.transit.backlog = 0 }, true},
+		{"payloads take too much memory", 1, func() { s.transit.bytes = maxQueuedBytes }, false},
+		{"Redis is down", 1, func() { s.transit.bytes = 0; s.up.Store(false) }, false},
 	} {
 		if row.prep != nil {
 			row.prep()
 		}
-		count, bytes := s.way.reserved, s.way.bytes
+		count, bytes := s.transit.reserved, s.transit.bytes
 		lease, ok := s.Reserve(context.Background(), sub, row.size)
 		if ok != row.want {
 			t.Errorf("%s: Reserve said %v", row.why, ok)
 		}
-		if !ok && (lease != event.Lease{} || s.way.reserved != count || s.way.bytes != bytes) {
-			t.Errorf("%s: it was refused, and left %+v, %d reserved, %d bytes", row.why, lease, s.way.reserved-count, s.way.bytes-bytes)
+		if !ok && (lease != event.Lease{} || s.transit.reserved != count || s.transit.bytes != bytes) {
+			t.Errorf("%s: it was refused, and left %+v, %d reserved, %d bytes", row.why, lease, s.transit.reserved-count, s.transit.bytes-bytes)
 		}
 		if ok {
 			if off := time.Until(lease.Until) - leaseTime; lease.Owner != ownerName || off.Abs() > time.Second {
@@ -124,20 +122,20 @@ func (s *sender) wantNotPaused(t *testing.T) {
 	}
 }
 
-// What is remembered of subscriptions without capacity is bounded.
+// The memory for subscriptions without capacity is bounded.
 func TestFullIsBounded(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
-	for i := range 3 * streamMost {
+	for i := range 3 * maxInTransit {
 		s.Full(event.ID{byte(i), byte(i >> 8)})
 	}
-	if len(s.full) > streamMost {
+	if len(s.full) > maxInTransit {
 		t.Errorf("%d are remembered", len(s.full))
 	}
 }
 
-// Reservations end at the limit, whoever asks, and every one can be delivered without
-// waiting although nobody passes on.
+// Reservations end at the limit, whichever subscription asks, and Deliver never blocks although
+// nothing is passed on.
 func TestDeliverNeverBlocks(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
@@ -151,15 +149,15 @@ func TestDeliverNeverBlocks(t *testing.T) {
 	}
 	group.Wait()
 	a := s.ledger.account()
-	if a.sent != streamMost || len(s.queue) != a.sent || s.way.reserved != a.sent {
-		t.Errorf("%d were reserved, %d wait, %d are counted", a.sent, len(s.queue), s.way.reserved)
+	if a.sent != maxInTransit || len(s.queue) != a.sent || s.transit.reserved != a.sent {
+		t.Errorf("%d were reserved, %d wait, %d are counted", a.sent, len(s.queue), s.transit.reserved)
 	}
 	for range a.sent {
 		c := <-s.queue
 		s.Cancel(c.Delivery.SubscriptionID, 1)
 	}
-	if s.way.reserved != 0 || s.way.bytes != 0 || len(s.way.of) != 0 {
-		t.Errorf("%d and %d bytes are left reserved, of %d subscriptions", s.way.reserved, s.way.bytes, len(s.way.of))
+	if s.transit.reserved != 0 || s.transit.bytes != 0 || len(s.transit.bySubscription) != 0 {
+		t.Errorf("%d and %d bytes are left reserved, of %d subscriptions", s.transit.reserved, s.transit.bytes, len(s.transit.bySubscription))
 	}
 }
 
@@ -175,29 +173,29 @@ func TestReservedBytesAreBounded(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if b := s.way.bytes; b > bytesMost || b < bytesMost-maxEntry {
-		t.Errorf("%d bytes are reserved, the limit is %d", b, bytesMost)
+	if b := s.transit.bytes; b > maxQueuedBytes || b < maxQueuedBytes-maxEntry {
+		t.Errorf("%d bytes are reserved, the limit is %d", b, maxQueuedBytes)
 	}
 }
 
-// Where nobody reads, the stream fills up to its limit; when somebody has, it goes on.
+// If no worker reads, the stream fills up to its limit. Once a worker has read, more is passed on.
 func TestStreamFullAndEmptyAgain(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
 	s := newSender(t, up(t, shared.URL()), l)
 	s.run(t)
 	await.NoError(t, func() error {
-		for i := range streamMost {
+		for i := range maxInTransit {
 			s.deliver(event.ID{byte(i)}, 100)
 		}
-		if n := s.inStream(); n < streamMost {
+		if n := s.inStream(); n < maxInTransit {
 			return fmt.Errorf("the stream has %d", n)
 		}
 		return nil
 	})
 	s.wantIdle(t)
-	if n := s.length(t); n > streamMost || n < streamMost-batchMost {
-		t.Errorf("the stream has %d entries, want about %d", n, streamMost)
+	if n := s.length(t); n > maxInTransit || n < maxInTransit-maxBatch {
+		t.Errorf("the stream has %d entries, want about %d", n, maxInTransit)
 	}
 	if s.deliver(event.ID{1}, 100) {
 		t.Error("one more was let through")
@@ -206,13 +204,13 @@ func TestStreamFullAndEmptyAgain(t *testing.T) {
 	s.wantEmpty(t)
 	s.mustDeliver(t, theSub, 100)
 	l.wantKnown(t)
-	if n := s.inStream(); n >= streamMost/2 {
+	if n := s.inStream(); n >= maxInTransit/2 {
 		t.Errorf("the stream counts as %d long", n)
 	}
 }
 
-// A worker without capacity for a subscription says so: then no more of it is passed on,
-// for a moment. That of others is.
+// A worker without capacity for a subscription says so. Then its deliveries are not passed on for
+// a moment, but those of others are.
 func TestFullNoticePauses(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -244,12 +242,12 @@ func TestFullNoticePauses(t *testing.T) {
 	l.wantKnown(t)
 }
 
-// A node that stops passes on what it has before.
+// A node that stops first passes on what is queued.
 func TestHandoffPassesOnAtTheEnd(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
 	s := newSender(t, up(t, shared.URL()), l)
-	const many = 3*batchMost + 1
+	const many = 3*maxBatch + 1
 	for i := range many {
 		if !s.deliver(event.ID{byte(i)}, 10) {
 			t.Fatal("refused")
@@ -262,7 +260,7 @@ func TestHandoffPassesOnAtTheEnd(t *testing.T) {
 	}
 }
 
-// A worker that stops takes what Redis sends it at that moment, and leaves no entry
+// A worker that stops handles the entries that Redis sends at that moment, and leaves no entry
 // behind that it has read.
 func TestReceiverDeletesAtTheEnd(t *testing.T) {
 	t.Parallel()
@@ -288,7 +286,7 @@ func TestReceiverDeletesAtTheEnd(t *testing.T) {
 	}
 }
 
-// A worker without capacity reads nothing: others may.
+// A worker without capacity reads nothing, so that others may read it.
 func TestNoCapacityReadsNothing(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -315,9 +313,9 @@ func TestNoCapacityReadsNothing(t *testing.T) {
 	})
 }
 
-// Where one subscription has more than the workers read, its publishers are told so, and
-// again when that is over; what others publish goes through. No delivery is refused but for
-// that, and none comes back.
+// If one subscription has more than the workers read, its publishers are told so, and told again
+// when that is over. What others publish is passed on. No delivery is refused for another reason,
+// and none comes back.
 func TestBehindSlowsOneSubscription(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -351,7 +349,7 @@ func TestBehindSlowsOneSubscription(t *testing.T) {
 	}
 }
 
-// Where nobody reads, nobody is slowed down: what is published goes to the database.
+// If no worker reads, no publisher is slowed down: deliveries go through the database.
 func TestNobodyIsSlowedForWorkersThatAreGone(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
@@ -364,8 +362,8 @@ func TestNobodyIsSlowedForWorkersThatAreGone(t *testing.T) {
 	}
 }
 
-// A worker that reads nothing because endpoints hold all it may have in flight slows nobody
-// down: those it is slowed for would wait for endpoints.
+// A worker that reads nothing because endpoints use all its slots must slow no publisher down,
+// because publishers would wait for endpoints.
 func TestNobodyIsSlowedForSlowEndpoints(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -398,7 +396,7 @@ func TestNobodyIsSlowedForSlowEndpoints(t *testing.T) {
 	s.Handoff.mu.Lock()
 	s.full[anyID] = time.Now()
 	s.refused = time.Time{}
-	s.sayBehind(theSub, time.Now())
+	s.reportBehind(theSub, time.Now())
 	s.Handoff.mu.Unlock()
 	if s.behind.of(theSub) {
 		t.Error("publishers are slowed down")

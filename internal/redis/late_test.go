@@ -14,7 +14,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// put writes an entry as a node does that sent it at a time before.
+// put adds an entry as a node does that sent it at an earlier time.
 func (s *sender) put(t *testing.T, c event.Claimed, ago time.Duration) {
 	t.Helper()
 	s.ledger.mu.Lock()
@@ -31,13 +31,13 @@ func (s *sender) putText(t *testing.T, text string) {
 	}
 }
 
-// What was sent long ago may have been released since: it is given back.
+// Entries that were sent long ago may have been released since, so a worker releases them.
 func TestLateEntriesAreGivenBack(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
 	s := newSender(t, up(t, shared.URL()), l)
 	for i := range 10 {
-		s.put(t, claim(theSub, i), s.late()+time.Duration(i)*time.Second)
+		s.put(t, claim(theSub, i), s.maxAge()+time.Duration(i)*time.Second)
 	}
 	far := up(t, shared.URL())
 	receive(t, far, newWorker(l))
@@ -48,7 +48,7 @@ func TestLateEntriesAreGivenBack(t *testing.T) {
 	}
 }
 
-// What nobody understands is passed over, and what stands around it is not.
+// An entry that can't be decoded is skipped, and those around it are not.
 func TestRubbishEntries(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -66,13 +66,13 @@ func TestRubbishEntries(t *testing.T) {
 	s.put(t, claim(theSub, 10), 0)
 	l.wantKnown(t)
 	s.wantEmpty(t)
-	if n := far.log.count("can't be read"); n != 1 {
+	if n := far.log.count("can't be decoded"); n != 1 {
 		t.Errorf("it is said %d times:\n%s", n, far.log)
 	}
 }
 
-// Where the stream stands there is something else: nothing is passed on, nothing
-// hangs, and it is said once.
+// The key of the stream has another type: nothing is passed on, nothing hangs, and that is logged
+// once.
 func TestSomethingElseInItsPlace(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -100,7 +100,7 @@ func TestSomethingElseInItsPlace(t *testing.T) {
 	s.wantEmpty(t)
 }
 
-// readAndDie reads what there is, and never deletes it.
+// readAndDie reads what is in the stream and never deletes it.
 func (s *sender) readAndDie(t *testing.T, most int64) int {
 	t.Helper()
 	ctx := context.Background()
@@ -116,25 +116,25 @@ func (s *sender) readAndDie(t *testing.T, most int64) int {
 	return len(streams[0].Messages)
 }
 
-// The workers died after they had read all that the stream may hold. It comes back,
-// and the stream does not stay full for ever.
+// The workers died after they had read everything that the stream may hold. It must be reclaimed,
+// so that the stream does not stay full forever.
 func TestWorkersDieAfterReading(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
 	s := newSender(t, up(t, shared.URL()), l)
-	for i := range streamMost {
+	for i := range maxInTransit {
 		if !s.deliver(event.ID{byte(i)}, 10) {
 			t.Fatal("refused")
 		}
 	}
 	end := s.run(t)
 	s.wantIdle(t)
-	s.readAndDie(t, streamMost/2) // of the rest nobody has heard
+	s.readAndDie(t, maxInTransit/2) // the rest was never read
 	begun := time.Now()
 	s.wantEmpty(t)
 	l.wantKnown(t)
 	t.Logf("all were taken back after %v", time.Since(begun))
-	if a := l.account(); a.released != streamMost || a.sent != streamMost {
+	if a := l.account(); a.released != maxInTransit || a.sent != maxInTransit {
 		t.Errorf("%+v", a)
 	}
 	if s.behind.said > 0 {
@@ -152,7 +152,7 @@ func TestWorkersDieAfterReading(t *testing.T) {
 	end()
 }
 
-// What another node passed on and nobody read is taken back in its name.
+// Entries of another node that no worker reads are reclaimed and released with that node's leases.
 func TestTakesBackForOthers(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -186,7 +186,7 @@ func TestTakesBackForOthers(t *testing.T) {
 	}
 }
 
-// Whoever deletes an entry owns it: of two that try, one does.
+// The node that deletes an entry owns it: if two try, only one succeeds.
 func TestOneOwner(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
@@ -216,8 +216,8 @@ func TestOneOwner(t *testing.T) {
 	}
 }
 
-// Workers that now and then have no capacity for longer than anything may wait: then it is
-// taken back, and nothing of that is offered, nor lost.
+// Workers have no capacity at times for longer than anything may wait. Entries are then reclaimed,
+// and none of them is offered or lost.
 func TestOfferedOrTakenBack(t *testing.T) {
 	t.Parallel()
 	l := newLedger()

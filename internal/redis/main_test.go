@@ -21,13 +21,13 @@ import (
 	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
-// shared is a Redis for the tests that do it no harm: each has names of its own in it.
+// shared is a Redis for tests that do not harm it. Each test has its own names in it.
 var shared *redistest.Server
 
 type withRedis struct{ *testing.M }
 
 func (m withRedis) Run() int {
-	_ = flag.Set("test.parallel", "8") // they wait much more than they work
+	_ = flag.Set("test.parallel", "8") // the tests wait much more than they compute
 	return redistest.Run(m.M, func(s *redistest.Server) error {
 		shared = s
 		return nil
@@ -36,7 +36,7 @@ func (m withRedis) Run() int {
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(withRedis{m}) }
 
-// own starts a Redis for one test, which may do to it what it likes.
+// own starts a Redis for one test, which may do anything to it.
 func own(t *testing.T, settings ...string) *redistest.Server {
 	t.Helper()
 	s, err := redistest.Start(settings...)
@@ -47,10 +47,10 @@ func own(t *testing.T, settings ...string) *redistest.Server {
 	return s
 }
 
-// calm is how long Redis may take to answer in these tests.
+// calm is the patience with Redis in these tests.
 const calm = 2500 * time.Millisecond
 
-// node is one node's client, with what it logs and counts.
+// node is one node's client, with its log and its counts.
 type node struct {
 	*Client
 	log      *logLines
@@ -63,7 +63,7 @@ func (n *node) RedisUp(up bool)   { n.redisUp.Store(up) }
 func (n *node) PassedOn(many int) { n.passedOn.Add(int64(many)) }
 func (n *node) Returned(many int) { n.returned.Add(int64(many)) }
 
-// connect opens a client in the namespace of the test, and runs it until its end.
+// connect opens a client in the namespace of the test, and runs it until the test ends.
 func connect(t *testing.T, url string) *node {
 	t.Helper()
 	options, err := parse(url)
@@ -73,7 +73,7 @@ func connect(t *testing.T, url string) *node {
 	return connectWith(t, options)
 }
 
-// connectWith is connect for what no address says.
+// connectWith is like connect, for options that no address can express.
 func connectWith(t *testing.T, options *goredis.UniversalOptions) *node {
 	t.Helper()
 	n := &node{log: &logLines{}}
@@ -84,7 +84,7 @@ func connectWith(t *testing.T, options *goredis.UniversalOptions) *node {
 	return n
 }
 
-// up is a node whose Redis answers.
+// up returns a node whose Redis is up.
 func up(t *testing.T, url string) *node {
 	t.Helper()
 	n := connect(t, url)
@@ -102,7 +102,7 @@ func (n *node) wantUp(t *testing.T, want bool) {
 	})
 }
 
-// wantFailure waits until Redis counts as away for a reason with these words in it.
+// wantFailure waits until Redis is down for a reason that contains these words.
 func (n *node) wantFailure(t *testing.T, words string) {
 	t.Helper()
 	await.NoError(t, func() error {
@@ -113,8 +113,7 @@ func (n *node) wantFailure(t *testing.T, words string) {
 	})
 }
 
-// wantNoRefusal wants Redis to have done whatever it was asked. That it took its time is
-// no refusal.
+// wantNoRefusal checks that Redis has refused nothing. That it was slow is not a refusal.
 func wantNoRefusal(t *testing.T, nodes ...*node) {
 	t.Helper()
 	for _, n := range nodes {
@@ -124,8 +123,8 @@ func wantNoRefusal(t *testing.T, nodes ...*node) {
 	}
 }
 
-// background runs something until the test ends, or the returned function is called,
-// and wants it to end soon after that.
+// background runs f until the test ends or the returned function is called, and checks that it
+// ends soon after that.
 func background(t *testing.T, run func(context.Context) error) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -146,7 +145,7 @@ func background(t *testing.T, run func(context.Context) error) (end func()) {
 	return end
 }
 
-// length is how many entries the stream has.
+// length returns how many entries the stream has.
 func (n *node) length(t *testing.T) int {
 	t.Helper()
 	many, err := n.redis.XLen(context.Background(), n.key(streamName)).Result()
@@ -184,7 +183,7 @@ func (l *logLines) String() string {
 	return l.text.String()
 }
 
-// count is how many lines have a word in them.
+// count returns how many lines contain a text.
 func (l *logLines) count(word string) int {
 	n := 0
 	for line := range strings.Lines(l.String()) {
@@ -195,7 +194,7 @@ func (l *logLines) count(word string) int {
 	return n
 }
 
-// do asks the server itself.
+// do sends a command to the server directly.
 func do(t *testing.T, s *redistest.Server, command ...string) string {
 	t.Helper()
 	answer, err := s.Do(command...)
@@ -205,7 +204,7 @@ func do(t *testing.T, s *redistest.Server, command ...string) string {
 	return answer
 }
 
-// number is the answer to such a question.
+// number returns the integer response to a command.
 func number(t *testing.T, s *redistest.Server, command ...string) int {
 	t.Helper()
 	n, err := strconv.Atoi(do(t, s, command...))

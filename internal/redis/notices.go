@@ -10,18 +10,18 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// notice is a channel on which nodes tell each other things about a subscription.
+// notice is a channel on which nodes send each other messages about a subscription.
 type notice string
 
 const (
-	changedNotice notice = "changed" // it is not as it was
+	changedNotice notice = "changed" // the subscription was changed
 	fullNotice    notice = "full"    // a worker has no capacity for its deliveries now
 )
 
-// Changed tells all nodes that a subscription has changed. It does not wait for them.
+// Changed tells all nodes that a subscription was changed. It does not wait for them.
 func (c *Client) Changed(id event.ID) { c.announce(changedNotice, id) }
 
-// announce never blocks: what can't be said now is not said.
+// announce sends a message. It never blocks, and drops the message if it can't be sent now.
 func (c *Client) announce(n notice, id event.ID) {
 	if !c.up.Load() {
 		return
@@ -34,41 +34,41 @@ func (c *Client) announce(n notice, id event.ID) {
 }
 
 // Listen calls changed and full with the subscriptions that other nodes, or this one,
-// say it of. After every break changed is called with a zero id, which means that any
-// may have changed: what was said meanwhile is lost. The calls must not block. It
-// returns nil when ctx ends.
+// announce. Messages are lost while the connection is down, so after each interruption it calls
+// changed with a zero id, which means that any subscription may have changed. The functions must
+// not block. Listen returns nil when ctx ends.
 func (c *Client) Listen(ctx context.Context, changed, full func(event.ID)) error {
 	for ctx.Err() == nil {
 		c.listen(ctx, changed, full)
-		pause(ctx, tryEvery)
+		pause(ctx, pingEvery)
 	}
 	return nil
 }
 
-// listen listens until the connection breaks. One that is silent is asked for a sign of
-// life, because a break is not always announced. It looks up from time to time: what
-// waits for Redis does not see that ctx has ended.
+// listen listens until the connection breaks. If the connection is silent it sends a ping,
+// because a broken connection may go unnoticed. It stops waiting from time to time, because the
+// wait for Redis does not end with ctx.
 func (c *Client) listen(ctx context.Context, changed, full func(event.ID)) {
 	sub := c.redis.Subscribe(ctx, c.key(string(changedNotice)), c.key(string(fullNotice)))
 	defer sub.Close()
 	for asked := false; ctx.Err() == nil; {
-		message, err := sub.ReceiveTimeout(ctx, tryEvery)
+		message, err := sub.ReceiveTimeout(ctx, pingEvery)
 		var slow net.Error
 		switch {
 		case err == nil:
 			asked = false
-			c.hear(message, changed, full)
+			c.handle(message, changed, full)
 		case asked || !errors.As(err, &slow) || !slow.Timeout():
 			return
 		default:
 			asked = true
-			_ = sub.Ping(ctx) // what comes of it is heard, or not
+			_ = sub.Ping(ctx) // the response, if any, arrives as a message
 		}
 	}
 }
 
-// hear passes on what a message says, if it is one of ours.
-func (c *Client) hear(message any, changed, full func(event.ID)) {
+// handle calls changed or full if the message is one of ours.
+func (c *Client) handle(message any, changed, full func(event.ID)) {
 	switch m := message.(type) {
 	case *goredis.Subscription:
 		changed(event.ID{})

@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// heard is what a listener was told.
+// heard is what a listener has received.
 type heard struct {
 	mu            sync.Mutex
 	changed, full []event.ID
@@ -26,7 +26,7 @@ func (h *heard) onChange(id event.ID) {
 
 func (h *heard) onFull(id event.ID) { h.mu.Lock(); defer h.mu.Unlock(); h.full = append(h.full, id) }
 
-// forget returns what was heard and begins anew.
+// forget returns what was received and clears it.
 func (h *heard) forget() (changed, full []event.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -56,7 +56,7 @@ func listen(t *testing.T, n *node) (h *heard, end func()) {
 	return h, end
 }
 
-// wantZero waits until the listener was told that anything may have changed.
+// wantZero waits until the listener was told that any subscription may have changed.
 func (h *heard) wantZero(t *testing.T) {
 	t.Helper()
 	await.NoError(t, func() error {
@@ -109,11 +109,11 @@ func TestNoticesReachOthers(t *testing.T) {
 	})
 }
 
-// isID tells what is said of one from what is said of all.
+// isID tells a message about one subscription from one about all.
 func isID(id event.ID) bool { return !id.IsZero() }
 
-// wantChanged has a node say that a subscription has changed, and waits until that is
-// heard. It says it again, because notices may be lost.
+// wantChanged makes a node announce that a subscription has changed, and waits until that is
+// received. It repeats the message, because messages may be lost.
 func (h *heard) wantChanged(t *testing.T, n *node, id event.ID) {
 	t.Helper()
 	again := time.Now()
@@ -133,7 +133,7 @@ func (h *heard) wantChanged(t *testing.T, n *node, id event.ID) {
 	})
 }
 
-// What comes on the channels and is no id says nothing, and breaks nothing.
+// A message that is not an id is ignored and breaks nothing.
 func TestRubbishNotices(t *testing.T) {
 	t.Parallel()
 	n := up(t, shared.URL())
@@ -149,13 +149,13 @@ func TestRubbishNotices(t *testing.T) {
 	h.wantChanged(t, n, event.ID{9}) // and nothing before that
 }
 
-// Silence is no break: whoever is asked for a sign of life gives one.
+// Silence does not mean a broken connection, because the server responds to a ping.
 func TestSilenceIsNoBreak(t *testing.T) {
 	t.Parallel()
 	h, _ := listen(t, up(t, shared.URL()))
 	await.NoError(t, func() error { // a busy machine may be silent for too long, but not always
 		h.forget()
-		pause(t.Context(), 4*tryEvery)
+		pause(t.Context(), 4*pingEvery)
 		if changed, _ := h.forget(); len(changed) > 0 {
 			return fmt.Errorf("there was a break")
 		}
@@ -174,13 +174,13 @@ func TestNoticesAfterABreak(t *testing.T) {
 		back func()
 	}{
 		{"the connection is cut", func() { do(t, server, "CLIENT", "KILL", "TYPE", "pubsub") }, func() {}},
-		{"Redis is started anew", server.Kill, func() {
+		{"Redis is restarted", server.Kill, func() {
 			if err := server.Start(); err != nil {
 				t.Error(err)
 			}
 		}},
 		{"Redis hangs: nothing says that the connection is of no use", server.Freeze, func() {
-			pause(t.Context(), 3*tryEvery)
+			pause(t.Context(), 3*pingEvery)
 			server.Thaw()
 		}},
 	} {

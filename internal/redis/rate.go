@@ -9,12 +9,12 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// rateSlack is how far a rate may catch up after a pause: attempts that start a little
-// late, because nodes wait for each other, are made up for.
+// rateSlack is how much time a subscription may catch up after a pause. It compensates for
+// attempts that start a little late because nodes wait for each other.
 const rateSlack = 50 * time.Millisecond
 
-// takeScript is the generic cell rate algorithm. It keeps one time for a subscription:
-// when its next attempt may start. By Redis's clock, so that the nodes' don't matter.
+// takeScript is the generic cell rate algorithm. It stores one time for each subscription: when
+// its next attempt may start. It uses Redis's clock, so that the nodes' clocks don't matter.
 var takeScript = goredis.NewScript(`
 local interval, slack = tonumber(ARGV[1]), tonumber(ARGV[2])
 local t = redis.call('TIME')
@@ -26,9 +26,9 @@ at = math.max(at, now - slack) + interval
 redis.call('SET', KEYS[1], string.format('%.0f', at), 'PX', math.ceil((interval + slack) / 1000) + 1000)
 return 0`)
 
-// Take asks whether one more attempt to a subscription's endpoint may start now, at a
-// rate of one in each interval over all nodes. If not, it says how long to wait. While
-// Redis is away each node keeps to the rate by itself.
+// Take takes the right to start one attempt at a subscription's endpoint, of which all nodes
+// together get one in each interval. If there is none, it returns how long to wait before trying
+// again. While Redis is unavailable, each node applies the rate limit on its own.
 func (c *Client) Take(ctx context.Context, subscription event.ID, interval time.Duration) (wait time.Duration) {
 	if !c.up.Load() {
 		return 0
@@ -38,8 +38,8 @@ func (c *Client) Take(ctx context.Context, subscription event.ID, interval time.
 	key := c.key("rate:" + subscription.String())
 	us, err := takeScript.Run(ctx, c.redis, []string{key}, interval.Microseconds(), rateSlack.Microseconds()).Int64()
 	if err != nil {
-		if away(err) {
-			c.failed(err)
+		if isUnavailable(err) {
+			c.markDown(err)
 		}
 		return 0
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// attempts counts how many two nodes start in a time when both try as soon as they are
-// told to.
+// attempts counts how many attempts two nodes start in a time, if both try again as soon as they
+// may.
 func attempts(t *testing.T, sub event.ID, interval, during time.Duration) int {
 	t.Helper()
 	var many atomic.Int64
@@ -59,7 +59,7 @@ func TestTwoNodesShareARate(t *testing.T) {
 	}
 }
 
-// A node that begins after a pause has one attempt, and no other has one with it.
+// A node that starts after a pause gets one attempt, and no other node gets one at the same time.
 func TestRateAfterAPause(t *testing.T) {
 	t.Parallel()
 	near, far := up(t, shared.URL()), up(t, shared.URL())
@@ -77,8 +77,7 @@ func TestRateAfterAPause(t *testing.T) {
 	}
 }
 
-// A rate that was changed holds at once: nothing waits for longer than its interval
-// is now.
+// A changed rate applies at once: no attempt waits for longer than the new interval.
 func TestRateIsChanged(t *testing.T) {
 	t.Parallel()
 	n := up(t, shared.URL())
@@ -100,7 +99,7 @@ func TestRateIsChanged(t *testing.T) {
 	}
 }
 
-// Redis forgets rates that nobody asks about.
+// Redis forgets rates that are not used.
 func TestRateKeysExpire(t *testing.T) {
 	t.Parallel()
 	n := up(t, shared.URL())
@@ -114,7 +113,7 @@ func TestRateKeysExpire(t *testing.T) {
 	}
 }
 
-// A Redis that hangs holds an attempt back for a moment, and the next not at all.
+// A frozen Redis delays one attempt for a moment, and the next not at all.
 func TestRateWithoutRedis(t *testing.T) {
 	t.Parallel()
 	server := own(t)
@@ -136,7 +135,7 @@ func TestRateWithoutRedis(t *testing.T) {
 	}
 }
 
-// Without memory, or with rubbish where the rate stands, each node is on its own.
+// If Redis has no memory, or the rate's key has a wrong value, each node is on its own.
 func TestRateThatRedisRefuses(t *testing.T) {
 	t.Parallel()
 	n := up(t, shared.URL())

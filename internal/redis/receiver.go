@@ -13,50 +13,49 @@ import (
 )
 
 const (
-	// block is how long a worker waits in Redis for something to come, and so, when it
-	// is to stop, at most for that: what comes while it waits is read.
+	// block is how long a worker blocks in Redis for new entries. It also delays a stop by up
+	// to that time, because entries that arrive meanwhile must be handled.
 	block = 500 * time.Millisecond
-	// readMost is how many are taken in one exchange, and noCapacityPause how long a worker
-	// without capacity waits.
-	readMost        = 128
+	// maxRead is how many entries are read in one round trip at most, and noCapacityPause is how
+	// long a worker without capacity waits.
+	maxRead         = 128
 	noCapacityPause = 5 * time.Millisecond
 )
 
-// Dispatcher delivers what is read.
+// Dispatcher delivers what is read from the stream.
 type Dispatcher interface {
-	// Capacity estimates how many deliveries Offer would take over.
+	// Capacity estimates how many deliveries Offer would accept.
 	Capacity() int
-	// SlotsTaken reports whether there is none because endpoints hold all requests that may be
-	// in flight.
+	// SlotsTaken reports whether there is no capacity because endpoints use all slots for
+	// requests.
 	SlotsTaken() bool
-	// Offer takes over a delivery, or releases it in the store and reports false.
+	// Offer accepts a delivery, or releases it in the store and returns false.
 	Offer(ctx context.Context, c event.Claimed) bool
 	// Release makes a delivery due again in the store.
 	Release(c event.Claimed)
 }
 
-// Receiver reads what other nodes pass on, and hands it to this node's dispatcher.
+// Receiver reads what other nodes pass on and hands it to this node's dispatcher.
 //
-// Whoever deletes an entry owns its delivery: a worker that is going to make it, or
-// the node that passed it on and takes it back because nobody did. The group reads
-// without acknowledgements. What a worker has taken and not delivered when it dies is
-// found by its lease in the database, as everything else is, so there is one way of
-// taking over and not two.
+// The node that deletes an entry owns its delivery: the worker that is going to attempt it, or
+// the node that added it and reclaims it because no worker has read it. The group reads without
+// acknowledgements. If a worker dies, its deliveries are recovered by their leases in the
+// database, like all others, so there is one way to take over work and not two.
 type Receiver struct {
-	c    *Client
-	d    Dispatcher
-	told map[event.ID]time.Time // when the other nodes were told that a subscription has no capacity here
+	c        *Client
+	d        Dispatcher
+	toldFull map[event.ID]time.Time // when tellFull was last sent for a subscription
 }
 
-// entry is what was read of the stream.
+// entry is an entry of the stream.
 type entry struct {
 	id   string
 	text string
 }
 
-// NewReceiver makes a Receiver. Nothing is read before Run.
+// NewReceiver returns a Receiver. It reads nothing before Run.
 func NewReceiver(c *Client, d Dispatcher) *Receiver {
-	return &Receiver{c: c, d: d, told: map[event.ID]time.Time{}}
+	return &Receiver{c: c, d: d, toldFull: map[event.ID]time.Time{}}
 }
 
 // Run reads until ctx ends.
@@ -64,21 +63,21 @@ func (r *Receiver) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		switch capacity := r.d.Capacity(); {
 		case !r.c.up.Load():
-			pause(ctx, tryEvery/5)
+			pause(ctx, pingEvery/5)
 		case capacity <= 0:
 			if r.d.SlotsTaken() {
 				r.tellFull(anyID)
 			}
 			pause(ctx, noCapacityPause)
 		default:
-			r.readOnce(ctx, min(capacity, readMost))
+			r.readOnce(ctx, min(capacity, maxRead))
 		}
 	}
 	return nil
 }
 
-// readOnce takes what there is, or waits for something to come. It is not broken off
-// when ctx ends: Redis may be sending something at that moment.
+// readOnce reads what is in the stream, or waits for new entries. The end of ctx does not
+// interrupt it, because Redis may be sending entries at that moment.
 func (r *Receiver) readOnce(ctx context.Context, most int) {
 	exchange := context.WithoutCancel(ctx)
 	entries, err := r.read(exchange, most)
@@ -91,16 +90,16 @@ func (r *Receiver) readOnce(ctx context.Context, most int) {
 	switch {
 	case err == nil:
 	case strings.Contains(err.Error(), "NOGROUP"), strings.HasPrefix(err.Error(), "UNBLOCKED "):
-		r.makeGroup(ctx) // the second is what it says to one that waits when it loses its memory
-	case away(err):
-		r.c.failed(err)
+		r.makeGroup(ctx) // UNBLOCKED is the error of a blocked client when Redis loses its data
+	case isUnavailable(err):
+		r.c.markDown(err)
 	default:
-		r.c.warn("could not read new deliveries from Redis; the database carries them", "error", inWords(err))
+		r.c.warn("could not read new deliveries from Redis; they go through the database", "error", describe(err))
 		pause(ctx, refusedPause)
 	}
 }
 
-// readScript reads entries and deletes them, in one step.
+// readScript reads entries and deletes them atomically.
 var readScript = goredis.NewScript(`
 local got = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[1], 'COUNT', ARGV[2], 'NOACK', 'STREAMS', KEYS[1], '>')
 if not got then return {} end
@@ -113,7 +112,7 @@ end
 redis.call('XDEL', KEYS[1], unpack(ids))
 return entries`)
 
-// read takes what there is.
+// read reads what is in the stream. It does not wait.
 func (r *Receiver) read(ctx context.Context, most int) ([]entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.c.patience)
 	defer cancel()
@@ -128,8 +127,8 @@ func (r *Receiver) read(ctx context.Context, most int) ([]entry, error) {
 	return entries, nil
 }
 
-// await waits for something to come. A script can't wait, so that what comes is deleted
-// afterwards; what is gone by then has been taken back.
+// await waits for new entries. A script can't block, so await deletes the entries afterwards. If
+// an entry is gone by then, another node has reclaimed it.
 func (r *Receiver) await(ctx context.Context, most int) (taken []entry, err error) {
 	ctx, cancel := context.WithTimeout(ctx, block+2*r.c.patience)
 	defer cancel()
@@ -152,7 +151,7 @@ func (r *Receiver) await(ctx context.Context, most int) (taken []entry, err erro
 	return taken, err
 }
 
-// remove deletes entries, and says which of them were still there.
+// remove deletes entries and reports which of them were still there.
 func (c *Client) remove(ctx context.Context, messages []goredis.XMessage) ([]bool, error) {
 	pipe := c.redis.Pipeline()
 	counts := make([]*goredis.IntCmd, len(messages))
@@ -167,17 +166,18 @@ func (c *Client) remove(ctx context.Context, messages []goredis.XMessage) ([]boo
 	return deleted, err
 }
 
-// take hands one entry to the dispatcher. Its age counts from when it was sent, by
-// Redis's clock: a Redis that hung takes in what has waited before its door as new.
+// take hands one entry to the dispatcher, or releases its delivery if it is too old. The age
+// counts from when the entry was sent, because a Redis that was frozen gives late entries a new
+// id.
 func (r *Receiver) take(ctx context.Context, e entry) {
 	c, sent, err := decode(e.text)
 	if err != nil {
-		r.c.warn("an entry of the ready stream can't be read; its delivery is made when its lease has run out", "error", err, "entry", e.id)
+		r.c.warn("an entry of the ready stream can't be decoded; its delivery is attempted once its lease has run out", "error", err, "entry", e.id)
 		return
 	}
 	now := r.c.now()
 	c.Delivery.LeasedUntil = time.Now().Add(c.Delivery.LeasedUntil.Sub(now))
-	if now.Sub(sent) > r.c.late() {
+	if now.Sub(sent) > r.c.maxAge() {
 		r.c.o.Observer.Returned(1)
 		r.d.Release(c)
 		return
@@ -188,30 +188,30 @@ func (r *Receiver) take(ctx context.Context, e entry) {
 	}
 }
 
-// late is the age at which what was passed on is given back to the database instead:
-// the node that passed it on may have done so already, because it had no answer from
-// Redis. It is shorter than its patience.
-func (c *Client) late() time.Duration { return c.patience * 3 / 4 }
+// maxAge is the age from which a worker releases a delivery instead of attempting it. It is
+// shorter than patience: a node that gets no response from Redis within its patience releases
+// the delivery too.
+func (c *Client) maxAge() time.Duration { return c.patience * 3 / 4 }
 
-// anyID stands for all subscriptions: a worker has no capacity for any of them because of
-// their endpoints. That is no reason to slow publishers down.
+// anyID stands for all subscriptions: a worker has no capacity for any of them because endpoints
+// use all its slots. That is no reason to slow publishers down.
 var anyID event.ID
 
-// tellFull asks the others to leave a subscription to the database for a moment, or tells
-// them that endpoints hold all that this worker may have in flight.
+// tellFull tells the other nodes to send a subscription through the database for a moment, or,
+// with anyID, that endpoints use all slots of this worker.
 func (r *Receiver) tellFull(subscription event.ID) {
-	if time.Since(r.told[subscription]) < fullPause/2 {
+	if time.Since(r.toldFull[subscription]) < fullPause/2 {
 		return
 	}
-	if len(r.told) >= streamMost {
-		clear(r.told)
+	if len(r.toldFull) >= maxInTransit {
+		clear(r.toldFull)
 	}
-	r.told[subscription] = time.Now()
+	r.toldFull[subscription] = time.Now()
 	r.c.announce(fullNotice, subscription)
 }
 
-// makeGroup makes the stream and its group, which are not there at first, nor after
-// Redis has lost its memory. It reads from the beginning: what is too old is given back.
+// makeGroup creates the stream and its group, which do not exist at first or after Redis has
+// lost its data. The group reads from the beginning of the stream; take releases what is too old.
 func (r *Receiver) makeGroup(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.c.patience)
 	defer cancel()
@@ -219,10 +219,10 @@ func (r *Receiver) makeGroup(ctx context.Context) {
 	if err == nil || strings.HasPrefix(err.Error(), "BUSYGROUP") {
 		return
 	}
-	if away(err) {
-		r.c.failed(err)
+	if isUnavailable(err) {
+		r.c.markDown(err)
 		return
 	}
-	r.c.warn("could not make the group of workers in Redis; the database carries new deliveries", "error", inWords(err))
+	r.c.warn("could not create the group of workers in Redis; new deliveries go through the database", "error", describe(err))
 	pause(ctx, refusedPause)
 }

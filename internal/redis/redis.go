@@ -1,12 +1,10 @@
-// Package redis makes several nodes faster, and is never needed.
+// Package redis makes a cluster of nodes faster. It is optional.
 //
-// It carries three hints between nodes: new deliveries, from the nodes that take
-// events in to those that deliver them (handoff.go, receiver.go); that a subscription
-// has changed, or has more waiting than it has room for (notices.go); and how far a
-// subscription's rate is used up (rate.go). Nothing in Redis is the only copy of
-// anything. Whatever it holds may vanish at any moment, along with Redis itself: then
-// the work goes on by the database alone, and takes Redis up again when it is back,
-// without a restart.
+// It carries three things between nodes: new deliveries, from the nodes that accept events
+// to the workers (handoff.go, receiver.go); messages that a subscription was changed or that
+// a worker has no capacity for it (notices.go); and shared rate limits (rate.go). Nothing in
+// Redis is the only copy of anything. Its data and Redis itself may vanish at any moment: then
+// the nodes use only the database, and use Redis again when it is back, without a restart.
 //
 // Start with Open and Run, then handoff.go.
 package redis
@@ -27,23 +25,22 @@ import (
 )
 
 const (
-	// patience is how long Redis may take to answer. What waits for it must still start
-	// within a second when it doesn't.
+	// patience is how long to wait for a response of Redis. It is short, so that a delivery
+	// for which Redis does not respond still starts within a second.
 	patience = 400 * time.Millisecond
-	// tryEvery is how often Redis is asked for a sign of life, and its clock.
-	tryEvery = 500 * time.Millisecond
-	// warnEvery is how often the same warning is logged at most.
+	// pingEvery is how often Redis is pinged, and its clock is read.
+	pingEvery = 500 * time.Millisecond
+	// warnEvery is the shortest time between two log lines with the same warning.
 	warnEvery = time.Minute
 )
 
-// Options say which Redis, and whose things in it.
+// Options configure a Client.
 type Options struct {
 	// URL is redis://user:password@host:port/db, or rediss:// with TLS. With
-	// ?master_name= the hosts are those of Sentinel; with ?addr=host:port, as often as
-	// there are further nodes, it is a cluster.
+	// ?master_name= the hosts are those of Sentinel. With ?addr=host:port, repeated for each
+	// further node, it is a cluster.
 	URL string
-	// Namespace tells the deliveries of one database from those of another that shares
-	// the Redis.
+	// Namespace separates the deliveries of databases that share one Redis.
 	Namespace string
 	Log       *slog.Logger
 	Observer  Observer
@@ -53,43 +50,42 @@ type Options struct {
 type Observer interface {
 	RedisUp(up bool)
 	PassedOn(deliveries int) // to the workers
-	Returned(deliveries int) // to the database, for want of room, or because they came late
+	Returned(deliveries int) // to the database, for lack of capacity, or because they were late
 }
 
-// Client is one node's connections to Redis. Its methods may be called from many
-// goroutines at once.
+// Client is one node's connections to Redis. It is safe for concurrent use.
 type Client struct {
 	o        Options
 	redis    goredis.UniversalClient
-	patience time.Duration // the constant, but in tests: a machine that is busy with others is no Redis that hangs
+	patience time.Duration // the constant; tests, which may run on a busy machine, set a longer one
 
 	up     atomic.Bool
-	took   atomic.Int64 // how long Redis last took to answer, in nanoseconds
-	offset atomic.Int64 // what Redis's clock shows more than ours, in nanoseconds
+	took   atomic.Int64 // the latency of the last ping, in nanoseconds
+	offset atomic.Int64 // how far Redis's clock is ahead of ours, in nanoseconds
 
 	mu      sync.Mutex
-	failure error                // why it is not up
-	since   time.Time            // it is not up
-	warned  map[string]time.Time // when warn last let a sentence through
+	failure error                // why Redis is not up
+	since   time.Time            // since when Redis is not up
+	warned  map[string]time.Time // when warn last logged each message
 }
 
-var errNotTried = errors.New("not tried yet")
+var errNotPinged = errors.New("not tried yet")
 
-// Open reads the address. It does not connect: Redis may be away at the start, too.
+// Open parses the address. It does not connect, because Redis may be unavailable at the start.
 func Open(o Options) (*Client, error) {
 	options, err := parse(o.URL)
 	if err != nil {
-		return nil, addressFault(err)
+		return nil, addressError(err)
 	}
 	return newClient(o, options, patience), nil
 }
 
 func newClient(o Options, options *goredis.UniversalOptions, patience time.Duration) *Client {
-	logging.Disable() // the library's own log; what matters is said below
+	logging.Disable() // the library's own log; this package logs what matters
 	options.DialTimeout, options.ReadTimeout, options.WriteTimeout, options.PoolTimeout = patience, patience, patience, patience
 	return &Client{
 		o: o, redis: goredis.NewUniversalClient(options), patience: patience,
-		failure: errNotTried, warned: map[string]time.Time{},
+		failure: errNotPinged, warned: map[string]time.Time{},
 	}
 }
 
@@ -115,7 +111,7 @@ func parse(text string) (*goredis.UniversalOptions, error) {
 			return nil, err
 		}
 		o = goredis.UniversalOptions{Addrs: c.Addrs, TLSConfig: c.TLSConfig, Username: c.Username, Password: c.Password, IsClusterMode: true}
-		o.MaxRedirects = -1 // which are retries, too: an entry that was written before the connection broke would be written twice
+		o.MaxRedirects = -1 // redirects are retries too, and may add an entry twice after the connection broke
 	default:
 		s, err := goredis.ParseURL(text)
 		if err != nil {
@@ -124,24 +120,23 @@ func parse(text string) (*goredis.UniversalOptions, error) {
 		o = goredis.UniversalOptions{Addrs: []string{s.Addr}, DB: s.DB, TLSConfig: s.TLSConfig, Username: s.Username, Password: s.Password}
 	}
 	o.ContextTimeoutEnabled = true
-	o.MaxRetries, o.DialerRetries = -1, 1 // the database does what Redis does not at once
+	o.MaxRetries, o.DialerRetries = -1, 1 // what fails goes through the database instead
 	o.PoolSize = 8
-	// Redis before 7.2, and several hosted ones, answer these with an error.
+	// Redis before 7.2 and several hosted services respond to these with an error.
 	o.DisableIdentity = true
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return &o, nil
 }
 
-// key is a name in Redis. All of a database's are in one slot of a cluster.
+// key returns a key in Redis. All keys of a database are in one slot of a cluster.
 func (c *Client) key(name string) string { return "hookferry:{" + c.o.Namespace + "}:" + name }
 
-// Run asks Redis for a sign of life, again and again, until ctx ends: it is used only
-// while it gives one.
+// Run pings Redis regularly until ctx ends. Redis is used only while the pings succeed.
 func (c *Client) Run(ctx context.Context) error {
-	again := time.NewTicker(tryEvery)
+	again := time.NewTicker(pingEvery)
 	defer again.Stop()
 	for {
-		c.try(ctx)
+		c.ping(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -150,22 +145,23 @@ func (c *Client) Run(ctx context.Context) error {
 	}
 }
 
-// tryScript writes, though nothing comes of it: a Redis that takes no writes, a copy of
-// another for instance, is of no use. It has a key because in a cluster it is the node
-// of the stream that is asked. It answers with the time in microseconds.
-var tryScript = goredis.NewScript(`
+// pingScript makes a write without effect, because a Redis that accepts no writes, for instance
+// a replica, is of no use. It has a key so that in a cluster it runs on the node of the stream.
+// It returns the time in microseconds.
+var pingScript = goredis.NewScript(`
 redis.call('DEL', KEYS[1])
 local t = redis.call('TIME')
 return t[1] * 1000000 + t[2]`)
 
-// try also reads Redis's clock, by which deliveries that came late are told.
-func (c *Client) try(ctx context.Context) {
+// ping checks whether Redis is up. It also reads Redis's clock, which is used to recognize late
+// deliveries.
+func (c *Client) ping(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
 	before := time.Now()
-	at, err := tryScript.Run(ctx, c.redis, []string{c.key("try")}).Int64()
+	at, err := pingScript.Run(ctx, c.redis, []string{c.key("try")}).Int64()
 	if err != nil {
-		c.failed(err)
+		c.markDown(err)
 		return
 	}
 	took := time.Since(before)
@@ -175,36 +171,36 @@ func (c *Client) try(ctx context.Context) {
 	defer c.mu.Unlock()
 	if c.failure = nil; !c.up.Swap(true) {
 		c.o.Observer.RedisUp(true)
-		c.o.Log.InfoContext(ctx, "Redis answers; it carries new deliveries to the workers", "away_ms", c.awayMS())
+		c.o.Log.InfoContext(ctx, "Redis is up; new deliveries go to the workers through it", "away_ms", c.downMS())
 	}
 }
 
-// failed notes that Redis does not do its part. It is left alone until it gives a sign
-// of life.
-func (c *Client) failed(err error) {
+// markDown records a failure of Redis. Redis is not used until a ping succeeds.
+func (c *Client) markDown(err error) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	first := errors.Is(c.failure, errNotTried)
+	first := errors.Is(c.failure, errNotPinged)
 	c.failure = err
 	if c.up.Swap(false) || first {
 		c.since = time.Now()
 		c.o.Observer.RedisUp(false)
-		c.o.Log.Warn("Redis can't be used; the database does its part until it can", "error", inWords(err))
+		c.o.Log.Warn("Redis can't be used; new deliveries go through the database until it can", "error", describe(err))
 	}
 }
 
-// awayMS is for how long it was not up, 0 if it was never tried in vain. The caller holds the lock.
-func (c *Client) awayMS() int64 {
+// downMS returns for how long Redis was down, or 0 if no ping has failed yet. The caller holds
+// the lock.
+func (c *Client) downMS() int64 {
 	if c.since.IsZero() {
 		return 0
 	}
 	return time.Since(c.since).Milliseconds()
 }
 
-// warn logs a sentence that may be true many times a second, once in so long.
+// warn logs a warning that may occur many times a second, at most once in warnEvery.
 func (c *Client) warn(sentence string, args ...any) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -214,30 +210,30 @@ func (c *Client) warn(sentence string, args ...any) {
 	}
 }
 
-// away reports whether an error says that Redis can't be reached, and not that it
-// refuses one command.
-func away(err error) bool {
-	var answer goredis.Error
-	return err != nil && (!errors.As(err, &answer) || strings.HasPrefix(err.Error(), "LOADING ") || strings.HasPrefix(err.Error(), "READONLY "))
+// isUnavailable reports whether an error means that Redis can't be used at all, and not that it
+// has refused one command.
+func isUnavailable(err error) bool {
+	var refusal goredis.Error
+	return err != nil && (!errors.As(err, &refusal) || strings.HasPrefix(err.Error(), "LOADING ") || strings.HasPrefix(err.Error(), "READONLY "))
 }
 
-// Latency is how long Redis last took to answer.
+// Latency returns the latency of the last ping.
 func (c *Client) Latency() time.Duration { return time.Duration(c.took.Load()) }
 
-// Failure says why Redis is not in use, or nil.
+// Failure returns why Redis is not in use, or nil.
 func (c *Client) Failure() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.failure
 }
 
-// now is what Redis's clock shows.
+// now returns the time of Redis's clock.
 func (c *Client) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
 
-// Close ends the connections.
+// Close closes the connections.
 func (c *Client) Close() error { return c.redis.Close() }
 
-// pause waits, unless ctx ends.
+// pause waits for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

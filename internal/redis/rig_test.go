@@ -18,25 +18,25 @@ const (
 	leaseTime = 12 * time.Second
 )
 
-// fate is what became of a delivery, each as often as it happened.
+// fate counts what has happened to a delivery.
 type fate struct {
 	claimed  event.Claimed // as it was stored
 	got      event.Claimed // as it was offered
-	offered  int           // and taken
-	full     int           // offered, and not taken
-	given    int           // given back by a worker
-	released int           // by the node that stored it
+	offered  int           // and accepted
+	full     int           // offered and not accepted
+	given    int           // released by a worker
+	released int           // released by the node that stored it
 }
 
 func (f *fate) known() bool { return f.offered+f.full+f.given+f.released > 0 }
 
-// ledger keeps the fates of all that was passed on, as the database would.
+// ledger keeps the fates of all deliveries that were passed on, as the database would.
 type ledger struct {
 	mu    sync.Mutex
 	fates map[event.ID]*fate
-	// fault is what Release fails with.
+	// fault is the error of Release.
 	fault error
-	// strange is what came back and never went.
+	// strange is what arrived but was never passed on.
 	strange []event.ID
 }
 
@@ -65,10 +65,10 @@ func (l *ledger) release(_ context.Context, leases []event.LeaseKey) error {
 	return l.fault
 }
 
-// account is how many met which fate.
+// account counts the deliveries by what has happened to them.
 type account struct {
 	sent, offered, full, given, released int
-	lost                                 int // nothing of it: its lease runs out
+	lost                                 int // nothing happened: the lease runs out
 	twice                                int // offered to two
 	both                                 int // offered, and made due again by the node that passed it on
 }
@@ -95,7 +95,7 @@ func (l *ledger) account() (a account) {
 	return a
 }
 
-// wantKnown waits until something became of all that was passed on.
+// wantKnown waits until something has happened to every delivery that was passed on.
 func (l *ledger) wantKnown(t *testing.T) {
 	t.Helper()
 	await.NoError(t, func() error {
@@ -109,7 +109,7 @@ func (l *ledger) wantKnown(t *testing.T) {
 	}
 }
 
-// sender is a node that takes events in.
+// sender is an API node.
 type sender struct {
 	*node
 	*Handoff
@@ -124,14 +124,14 @@ func newSender(t *testing.T, n *node, l *ledger) *sender {
 	return s
 }
 
-// inStream is how many were in the stream when the sender last looked.
+// inStream returns the length of the stream when the sender last read it.
 func (s *sender) inStream() int {
 	s.Handoff.mu.Lock()
 	defer s.Handoff.mu.Unlock()
-	return s.way.backlog
+	return s.transit.backlog
 }
 
-// behindHints are what a sender says of the workers.
+// behindHints are a sender's hints that the workers are behind.
 type behindHints struct {
 	mu   sync.Mutex
 	is   map[event.ID]bool
@@ -154,7 +154,7 @@ func (b *behindHints) of(subscription event.ID) bool {
 	return b.is[subscription]
 }
 
-// run passes on until the test ends, or the function it returns is called.
+// run passes deliveries on until the test ends or the returned function is called.
 func (s *sender) run(t *testing.T) (end func()) {
 	t.Helper()
 	return background(t, s.Handoff.Run)
@@ -175,23 +175,23 @@ func (s *sender) deliver(sub event.ID, size int) bool {
 	return true
 }
 
-// mustDeliver waits for room.
+// mustDeliver waits for capacity.
 func (s *sender) mustDeliver(t *testing.T, sub event.ID, size int) {
 	t.Helper()
 	await.NoError(t, func() error {
 		if !s.deliver(sub, size) {
-			return fmt.Errorf("there is no room; in the stream are %d, Redis's failure is %v", s.inStream(), s.Failure())
+			return fmt.Errorf("there is no capacity; in the stream are %d, Redis's failure is %v", s.inStream(), s.Failure())
 		}
 		return nil
 	})
 }
 
-// wantIdle waits until every reservation has been given back.
+// wantIdle waits until no reservation is left.
 func (s *sender) wantIdle(t *testing.T) {
 	t.Helper()
 	await.NoError(t, func() error {
 		s.Handoff.mu.Lock()
-		n, b := s.way.reserved, s.way.bytes
+		n, b := s.transit.reserved, s.transit.bytes
 		s.Handoff.mu.Unlock()
 		if n != 0 || b != 0 || len(s.queue) != 0 {
 			return fmt.Errorf("%d deliveries with %d bytes are reserved still, %d wait", n, b, len(s.queue))
@@ -208,11 +208,11 @@ func claim(sub event.ID, size int) event.Claimed {
 	return event.Claimed{Delivery: d, Event: e}
 }
 
-// worker is a node's dispatcher: it notes what it is offered.
+// worker is a node's dispatcher, and records what it is offered.
 type worker struct {
 	ledger     *ledger
 	capacity   atomic.Int64
-	full       atomic.Bool // no lane has room
+	full       atomic.Bool // no lane has capacity
 	took       atomic.Int64
 	slotsTaken atomic.Bool   // that is why it has no capacity
 	hold       chan struct{} // if not nil, Offer waits until it is closed
@@ -253,7 +253,7 @@ func receive(t *testing.T, n *node, w *worker) (end func()) {
 	return background(t, NewReceiver(n.Client, w).Run)
 }
 
-// storm passes on thousands a second until the returned function is called.
+// storm passes on thousands of deliveries a second until the returned function is called.
 func (s *sender) storm(t *testing.T, sub event.ID) (end func()) {
 	t.Helper()
 	return background(t, func(ctx context.Context) error {

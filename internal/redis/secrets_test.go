@@ -8,7 +8,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// A server that lets nobody in is a Redis that is away, and says why, but not with what.
+// A server that refuses the login counts as down. The log must say why, without the password.
 func TestNoSecretInAFailure(t *testing.T) {
 	t.Parallel()
 	server := own(t, "requirepass right")
@@ -29,11 +29,11 @@ func TestNoSecretInAWrongURL(t *testing.T) {
 		{"a third", "redis://user:1/hidden-word@host:6379/0"},
 		{"one that begins the options", "redis://user:hid?den-word@host:6379/0"},
 		{"the same after a number", "redis://user:1?hidden-word=x@host:6379/0"},
-		{"an escape that is none", "redis://user:%zzhidden-word@host:6379/0"},
+		{"an invalid escape", "redis://user:%zzhidden-word@host:6379/0"},
 		{"no host", "redis://:hidden-word"},
 		{"another scheme", "amqp://user:hidden-word@host:6379/0"},
 		{"no number", "redis://user:hidden-word@host:6379/x"},
-		{"an option that there is not", "redis://user:hidden-word@host:6379/0?nonsense=1"},
+		{"an option that does not exist", "redis://user:hidden-word@host:6379/0?nonsense=1"},
 		{"the same for Sentinel", "redis://user:hidden-word@host:6379/0?master_name=x&password=hidden-word&nonsense=1"},
 		{"the same for a cluster", "redis://user:hidden-word@host:6379/0?addr=host:1&nonsense=1"},
 		{"an address without a port", "redis://user:hidden-word@host:6379/0?addr=host"},

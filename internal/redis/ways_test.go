@@ -18,7 +18,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
-// wantAll tries all that Redis does between two nodes that reach it by an address.
+// wantAll tries everything that Redis does between two nodes with this address.
 func wantAll(t *testing.T, connect func(t *testing.T) *node) {
 	t.Helper()
 	t.Run("all", func(t *testing.T) { allOf(t, connect(t), connect(t)) })
@@ -95,7 +95,7 @@ func TestCluster(t *testing.T) {
 	wantAll(t, func(t *testing.T) *node { return connect(t, server.URL()+"?addr="+server.Addr()) })
 }
 
-// cluster starts one of one node, which has all slots.
+// cluster starts a cluster of one node with all slots.
 func cluster(t *testing.T, settings ...string) *redistest.Server {
 	t.Helper()
 	server := own(t, append(settings, "cluster-enabled yes")...)
@@ -109,7 +109,7 @@ func cluster(t *testing.T, settings ...string) *redistest.Server {
 	return server
 }
 
-// Sentinel says where Redis is, and where it is after the first has died.
+// Sentinel says where Redis is, and where it is after the first server has died.
 func TestSentinel(t *testing.T) {
 	t.Parallel()
 	first := own(t)
@@ -149,7 +149,7 @@ func TestSentinel(t *testing.T) {
 	}
 }
 
-// startSentinel starts one that decides alone and soon, and returns its address.
+// startSentinel starts a Sentinel that decides alone and soon, and returns its address.
 func startSentinel(t *testing.T, host, port string) string {
 	t.Helper()
 	bin, err := exec.LookPath("redis-server")

@@ -3,21 +3,21 @@ package retention
 import "time"
 
 const (
-	// leapLeast is by how much more than has passed a clock must go forward to be doubted.
-	leapLeast = 10 * time.Minute
-	// believedAfter is how long a clock must stand by its leap to be believed.
-	believedAfter = 24 * time.Hour
+	// minLeap is how far the wall clock must jump ahead before it is doubted.
+	minLeap = 10 * time.Minute
+	// trustAfter is how long a clock must stay ahead before it is trusted again.
+	trustAfter = 24 * time.Hour
 )
 
-// clock is this machine's, but for leaps forward. A clock that is set ahead by a day,
-// mistakenly, would make everything a day older than it is, and what is deleted then is
-// gone when the mistake is found. So a leap counts a day later: until then time goes on
-// from where it was. A machine that slept looks the same, and deletes that much later.
+// clock is the machine's wall clock without sudden leaps forward. If the wall clock is set a
+// day ahead by mistake, everything seems a day older than it is, and what is deleted then is
+// lost when the mistake is found. So clock ignores a leap for a day, and continues from the time
+// before it. A machine that was suspended looks the same, and its retention is a day late.
 type clock struct {
 	read    func() (wall time.Time, running time.Duration)
-	base    time.Time     // what running is to be added to
-	leapt   bool          // the wall's clock is ahead of what has passed
-	leaptAt time.Duration // by running
+	base    time.Time     // base + running is the time without the leap
+	leapt   bool          // the wall clock has leapt ahead
+	leaptAt time.Duration // the value of running at the leap
 }
 
 func systemClock() *clock {
@@ -28,16 +28,16 @@ func systemClock() *clock {
 	}}
 }
 
-// now returns the time on the wall, the one that what is old is reckoned by, and whether
-// they have just parted.
-func (c *clock) now() (wall, reckoned time.Time, parted bool) {
+// now returns the wall clock's time, the trusted time without leaps, and whether the wall clock
+// has just leapt.
+func (c *clock) now() (wall, trusted time.Time, leaps bool) {
 	wall, running := c.read()
 	leap := wall.Sub(c.base.Add(running))
 	switch {
-	case c.base.IsZero(), leap < leapLeast, c.leapt && running-c.leaptAt >= believedAfter:
+	case c.base.IsZero(), leap < minLeap, c.leapt && running-c.leaptAt >= trustAfter:
 		c.base, c.leapt = wall.Add(-running), false
 	case !c.leapt:
-		c.leapt, c.leaptAt, parted = true, running, true
+		c.leapt, c.leaptAt, leaps = true, running, true
 	}
-	return wall, c.base.Add(running), parted
+	return wall, c.base.Add(running), leaps
 }

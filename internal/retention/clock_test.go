@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// A wall clock that is set, and what is reckoned with then.
+// A wall clock that is set, and the trusted time.
 func TestLeapsOfTheClock(t *testing.T) {
 	const day = 24 * time.Hour
 	for why, row := range map[string]struct {
 		leap   time.Duration // at the first minute
-		back   time.Duration // when it is set right again; 0: never
+		back   time.Duration // when it is corrected; 0: never
 		after  time.Duration // when it is read
-		ahead  time.Duration // of what has passed, that it may then be
+		ahead  time.Duration // how far the trusted time may be ahead of what has passed
 		parted int
 	}{
 		"nothing happens":                            {0, 0, 5 * time.Hour, 0, 0},

@@ -1,6 +1,6 @@
-// Package retention keeps the database small: it deletes what settled longer ago
-// than the retention, in small steps with pauses between them, so that it never
-// stands in the way of new events. What is still pending is never deleted.
+// Package retention keeps the database small: it deletes deliveries that settled longer
+// ago than the retention. It works in small steps with pauses between them, so that it
+// does not delay new events. It never deletes pending deliveries.
 //
 // Start with Run.
 package retention
@@ -14,19 +14,19 @@ import (
 const (
 	// every is the pause between two rounds.
 	every = time.Minute
-	// step is how many deliveries one transaction deletes, and pause how long it
-	// rests before the next: 5,000 a second at most, a small part of what the
-	// store can do.
+	// step is how many deliveries one transaction deletes, and pause is the time
+	// between two of them. That is up to 5,000 deliveries a second, a small part of
+	// what the store can do.
 	step  = 100
 	pause = 20 * time.Millisecond
 )
 
-// Store deletes; package store says what Expire promises.
+// Store deletes expired deliveries; package store says what Expire promises.
 type Store interface {
 	Expire(ctx context.Context, before, now time.Time, limit int) (int, error)
 }
 
-// Retention deletes what is older than Keep.
+// Retention deletes deliveries that settled longer than Keep ago.
 type Retention struct {
 	Store Store
 	Keep  time.Duration
@@ -50,15 +50,15 @@ func (r Retention) Run(ctx context.Context) error {
 	}
 }
 
-// runOnce deletes all that is old now, and returns how many deliveries that were.
+// runOnce deletes everything that has expired by now. It returns the number of deliveries.
 func (r Retention) runOnce(ctx context.Context, c *clock) (int, error) {
 	total := 0
 	for {
-		now, reckoned, parted := c.now()
-		if parted {
-			r.Log.WarnContext(ctx, "this machine's clock has leapt ahead: nothing is deleted for that, unless it stands by it for a day", "by", now.Sub(reckoned).Round(time.Second).String())
+		now, trusted, leaps := c.now()
+		if leaps {
+			r.Log.WarnContext(ctx, "this machine's clock has leapt ahead: retention ignores the leap unless the clock stays ahead for a day", "by", now.Sub(trusted).Round(time.Second).String())
 		}
-		n, err := r.Store.Expire(ctx, reckoned.Add(-r.Keep), now, step)
+		n, err := r.Store.Expire(ctx, trusted.Add(-r.Keep), now, step)
 		total += n
 		if err != nil || n == 0 || !sleep(ctx, pause) {
 			return total, err
@@ -66,7 +66,7 @@ func (r Retention) runOnce(ctx context.Context, c *clock) (int, error) {
 	}
 }
 
-// sleep reports false if ctx ended.
+// sleep pauses for d. It returns false if ctx has ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

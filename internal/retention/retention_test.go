@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// shelf is a store of which so many are old.
+// shelf is a store with that many expired deliveries.
 type shelf struct {
 	mu    sync.Mutex
 	old   int
@@ -77,7 +77,7 @@ func TestRunsInRoundsUntilItIsStopped(t *testing.T) {
 	})
 }
 
-// A round that is under way ends with the step it is at.
+// When Run is to stop, it ends after the current step.
 func TestStopsBetweenSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &shelf{old: 1_000_000}
@@ -120,7 +120,7 @@ func TestTriesAgainAfterAnError(t *testing.T) {
 	})
 }
 
-// The stop itself is no error to write home about.
+// Stopping must not be logged as an error.
 func TestStopIsNotLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer

@@ -13,7 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
-// file is the real store and what a test puts into it.
+// file is the real store and what a test has put into it.
 type file struct {
 	t *testing.T
 	*sqlite.Store

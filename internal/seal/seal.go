@@ -1,18 +1,18 @@
-// Package seal keeps secrets unreadable in the database: AES-256-GCM under a master
-// key that is not in it. It knows nothing of what it seals, keeps nothing and logs
-// nothing; package store decides what is sealed, and when.
+// Package seal encrypts secrets for the database with AES-256-GCM, under a master key that is
+// not in the database. It knows nothing about what it seals, stores nothing and logs nothing.
+// Package store decides what is sealed, and when.
 //
 // A sealed text is
 //
 //	hookferry-sealed: base64url( version key-id nonce ciphertext tag )
 //
-// without the spaces: one byte of version (1), four bytes of key id (the first of the
-// key's SHA-256), twelve random bytes of nonce, the ciphertext, and sixteen bytes of
-// tag. The context (whose secret it is) and all before the nonce are authenticated and,
-// but for the key id, not kept: a sealed text opens only where it was sealed for.
+// without the spaces: one byte of version (1), four bytes of key id (the beginning of the
+// key's SHA-256), a random nonce of twelve bytes, the ciphertext, and a tag of sixteen bytes.
+// The version, the key id and the context (whose secret it is) are authenticated. The context
+// is not part of the text, so a sealed text opens only in the context for which it was sealed.
 //
-// A random nonce of twelve bytes allows some four billion seals under one key before
-// two could meet; a subscription takes a few each time it is written.
+// A random nonce of twelve bytes allows some four billion seals under one key before a
+// collision becomes likely. A subscription needs a few each time it is written.
 //
 // Start with ParseRing, then Seal and Open.
 package seal
@@ -41,21 +41,21 @@ const (
 	header    = 1 + idSize
 )
 
-// ErrBroken is a sealed text that was changed, cut, or put where it was not sealed for.
-var ErrBroken = errors.New("the sealed text was changed, or belongs elsewhere")
+// ErrBroken means that a sealed text was changed, truncated, or moved to another context.
+var ErrBroken = errors.New("the sealed text was changed, or was sealed for another place")
 
-// MissingKey is a sealed text whose key is not in the ring.
+// MissingKey is the error for a sealed text whose key is not in the ring.
 type MissingKey struct{ ID KeyID }
 
-func (e MissingKey) Error() string { return "no key " + e.ID.String() + " is at hand" }
+func (e MissingKey) Error() string { return "the master key " + e.ID.String() + " is missing" }
 
-// KeyID tells keys apart, and tells nothing about them.
+// KeyID identifies a key without revealing it.
 type KeyID [idSize]byte
 
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
-// Ring is the master keys that are at hand: the first seals, all open. A Ring without
-// keys opens nothing. It prints as its keys' ids.
+// Ring is a list of master keys. The first one seals, and each of them opens. A Ring without
+// keys opens nothing. It prints as the ids of its keys.
 type Ring struct{ keys []key }
 
 type key struct {
@@ -63,18 +63,18 @@ type key struct {
 	aead cipher.AEAD
 }
 
-// ParseRing reads keys, separated by commas: each is 32 bytes as base64 or hex. Its
-// error never repeats the text.
+// ParseRing parses a list of keys separated by commas. Each is 32 bytes in base64 or hex. The
+// error never quotes the text.
 func ParseRing(text string) (Ring, error) {
 	var r Ring
 	for i, part := range strings.Split(text, ",") {
 		raw, ok := decode(strings.TrimSpace(part))
 		if !ok {
-			return Ring{}, fmt.Errorf("key %d of %d is not 32 bytes as base64 or hex", i+1, strings.Count(text, ",")+1)
+			return Ring{}, fmt.Errorf("key %d of %d is not 32 bytes in base64 or hex", i+1, strings.Count(text, ",")+1)
 		}
 		k := newKey(raw)
 		if _, found := r.find(k.id); found {
-			return Ring{}, fmt.Errorf("key %d is there twice, or has the same id as another (%s)", i+1, k.id)
+			return Ring{}, fmt.Errorf("key %d is a duplicate, or has the same id (%s) as an earlier key", i+1, k.id)
 		}
 		r.keys = append(r.keys, k)
 	}
@@ -96,7 +96,7 @@ func decode(text string) ([]byte, bool) {
 func newKey(raw []byte) key {
 	block, err := aes.NewCipher(raw)
 	if err != nil {
-		panic(err) // its length was checked
+		panic(err) // the length was checked
 	}
 	aead, err := cipher.NewGCM(block)
 	if err != nil {
@@ -109,7 +109,7 @@ func newKey(raw []byte) key {
 // Seals reports whether there is a key to seal with.
 func (r Ring) Seals() bool { return len(r.keys) > 0 }
 
-// IDs are the keys' ids, that of the one that seals first.
+// IDs returns the ids of the keys. The first one is that of the key that seals.
 func (r Ring) IDs() []KeyID {
 	ids := make([]KeyID, len(r.keys))
 	for i, k := range r.keys {
@@ -130,10 +130,10 @@ func (r Ring) find(id KeyID) (cipher.AEAD, bool) {
 	return nil, false
 }
 
-// Sealed reports whether a text is a sealed one, by its beginning.
+// Sealed reports whether a text is sealed, judging by its prefix.
 func Sealed(text string) bool { return strings.HasPrefix(text, Prefix) }
 
-// Current reports whether a text is sealed under the key that seals.
+// Current reports whether a text is sealed under the first key of the ring.
 func (r Ring) Current(text string) bool {
 	box, err := unpack(text)
 	return err == nil && r.Seals() && KeyID(box[1:header]) == r.keys[0].id
@@ -146,11 +146,11 @@ func (r Ring) Seal(plain, context string) string {
 	box[0] = version
 	copy(box[1:], k.id[:])
 	rand.Read(box[header:])
-	box = k.aead.Seal(box, box[header:], []byte(plain), bound(box[:header], context))
+	box = k.aead.Seal(box, box[header:], []byte(plain), additionalData(box[:header], context))
 	return Prefix + base64.RawURLEncoding.EncodeToString(box)
 }
 
-// Open opens what was sealed for the same context. The error is a MissingKey, or wraps
+// Open opens a text that was sealed for the same context. The error is a MissingKey or wraps
 // ErrBroken.
 func (r Ring) Open(text, context string) (string, error) {
 	box, err := unpack(text)
@@ -162,19 +162,19 @@ func (r Ring) Open(text, context string) (string, error) {
 	if !found {
 		return "", MissingKey{id}
 	}
-	plain, err := aead.Open(nil, box[header:header+nonceSize], box[header+nonceSize:], bound(box[:header], context))
+	plain, err := aead.Open(nil, box[header:header+nonceSize], box[header+nonceSize:], additionalData(box[:header], context))
 	if err != nil {
 		return "", ErrBroken
 	}
 	return string(plain), nil
 }
 
-// bound is what is authenticated along with the text.
-func bound(header []byte, context string) []byte {
+// additionalData returns what is authenticated along with the text.
+func additionalData(header []byte, context string) []byte {
 	return append(header[:len(header):len(header)], context...)
 }
 
-// unpack checks all that can be checked without a key.
+// unpack decodes a sealed text and checks what can be checked without a key.
 func unpack(text string) ([]byte, error) {
 	encoded, found := strings.CutPrefix(text, Prefix)
 	if !found {
@@ -182,10 +182,10 @@ func unpack(text string) ([]byte, error) {
 	}
 	box, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
 	if err != nil || len(box) < header+nonceSize+tagSize {
-		return nil, fmt.Errorf("%w: it is cut", ErrBroken)
+		return nil, fmt.Errorf("%w: it is truncated", ErrBroken)
 	}
 	if box[0] != version {
-		return nil, fmt.Errorf("%w: it is of version %d, and this Hookferry knows version %d", ErrBroken, box[0], version)
+		return nil, fmt.Errorf("%w: it has version %d, and this release supports only version %d", ErrBroken, box[0], version)
 	}
 	return box, nil
 }

@@ -49,7 +49,7 @@ func TestSealedTextsOpenWhereTheyWereSealedFor(t *testing.T) {
 	}
 }
 
-// TestVectors holds the format: what was sealed once must open for ever.
+// TestVectors fixes the format: what was sealed once must open forever.
 func TestVectors(t *testing.T) {
 	for _, v := range vectors {
 		if got, err := ring(t, v.key).Open(v.sealed, v.context); err != nil || got != v.plain {
@@ -95,7 +95,7 @@ func TestParseRing(t *testing.T) {
 	std := base64.StdEncoding.EncodeToString(keyA)
 	tests := []struct {
 		why, text string
-		keys      int // 0: it is refused
+		keys      int // 0: the text is refused
 	}{
 		{"base64, as openssl rand -base64 32 prints it", std, 1},
 		{"without its padding", strings.TrimRight(std, "="), 1},

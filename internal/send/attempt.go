@@ -8,40 +8,39 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// stage is how far an attempt has come.
+// stage is the progress of an attempt.
 type stage uint8
 
 const (
-	waiting    stage = iota // for a connection
-	resolving               // the host's name
-	connecting              // to peer
-	handshaking
-	sent      // to peer: a connection is there, and the request goes out on it
-	answering // the first byte has come
+	waiting     stage = iota // waiting for a connection
+	resolving                // resolving the host name
+	connecting               // connecting to peer
+	handshaking              // in the TLS handshake with peer
+	sent                     // connected to peer and sending the request
+	receiving                // the first byte of the response was received
 )
 
-// attempt watches one attempt on its way to an answer.
+// attempt observes one attempt.
 //
-// Some of its methods are called by goroutines of race, which tries several addresses
-// at a time, and may be so after Send has returned. That is why there is a
-// lock, and why an attempt is never used again for another.
+// Goroutines of race, which tries several addresses at a time, call some of its methods, even
+// after Send has returned. That is why it has a lock, and why an attempt is never reused.
 type attempt struct {
 	parent   context.Context // ends when the process must stop
 	began    time.Time
-	limit    time.Duration // of the whole exchange; no part of it has a limit of its own
-	deadline time.Time     // when it is over
-	proxied  bool          // what is dialled is a proxy, and nobody's peer
+	limit    time.Duration // the timeout of the whole exchange; no part of it has its own
+	deadline time.Time     // began + limit
+	proxied  bool          // connections go to a proxy, whose address is not the peer's
 
 	mu        sync.Mutex
 	stage     stage
 	peer      string
 	reused    bool
 	connected bool
-	tried     int // addresses
-	phase     struct{ dns, connect, tls, answer span }
+	tried     int // how many addresses were tried
+	phase     struct{ dns, connect, tls, response span }
 }
 
-// span is a phase; one that never began or never ended has no length.
+// span is a phase. If it never began or never ended, its length is 0.
 type span struct{ from, to time.Time }
 
 func (s span) length() time.Duration {
@@ -56,15 +55,14 @@ func newAttempt(parent context.Context, limit time.Duration) *attempt {
 	return &attempt{parent: parent, began: now, limit: limit, deadline: now.Add(limit)}
 }
 
-// waitAgain is when a kept connection turned out to be dead.
-func (a *attempt) waitAgain() {
+// retryConnection is called when an idle connection turned out to be dead.
+func (a *attempt) retryConnection() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stage, a.reused, a.peer = waiting, false, ""
 }
 
-// step notes where a dial stands on the way to a connection, unless the attempt has
-// one by now: then the dial is for others.
+// step records the progress of a dial. It does nothing once the attempt has a connection.
 func (a *attempt) step(now stage, note func(at time.Time)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -74,12 +72,12 @@ func (a *attempt) step(now stage, note func(at time.Time)) {
 	}
 }
 
-// report writes into the Outcome what was seen.
+// report writes the peer and the durations to the Outcome.
 func (a *attempt) report(o *event.Outcome) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	o.Peer = a.peer
-	o.Phases.FirstByte = a.phase.answer.length()
+	o.Phases.FirstByte = a.phase.response.length()
 	if !a.reused {
 		o.Phases.DNS, o.Phases.Connect, o.Phases.TLS = a.phase.dns.length(), a.phase.connect.length(), a.phase.tls.length()
 	}

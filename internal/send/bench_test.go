@@ -15,8 +15,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// cheapReceiver answers each request with an empty 200 at as little cost as can
-// be, so that the benchmarks measure the sender.
+// cheapReceiver responds to each request with an empty 200, as cheaply as possible, so that the
+// benchmarks measure the sender.
 func cheapReceiver(b *testing.B) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -83,8 +83,8 @@ func BenchmarkSend(b *testing.B) {
 	})
 }
 
-// BenchmarkBareClient is what Send is measured against: the plainest POST with
-// net/http, which parses the URL each time, signs nothing and watches nothing.
+// BenchmarkBareClient is the baseline for Send: the simplest POST with net/http, which parses the
+// URL each time, signs nothing and observes nothing.
 func BenchmarkBareClient(b *testing.B) {
 	url, body := cheapReceiver(b), string(kilobyte())
 	client := &http.Client{Timeout: DefaultTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 128}}
@@ -104,7 +104,7 @@ func BenchmarkBareClient(b *testing.B) {
 	})
 }
 
-// BenchmarkGuard judges one address, as each connection does.
+// BenchmarkGuard checks one address, as each connection does.
 func BenchmarkGuard(b *testing.B) {
 	g := NewGuard(Rules{Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}})
 	for _, text := range []string{"93.184.216.34", "2606:2800:220:1::1", "::ffff:93.184.216.34", "10.1.2.3", "fd00::1"} {

@@ -8,33 +8,32 @@ import (
 // blockedError is the guard's refusal of an address.
 type blockedError struct {
 	addr netip.Addr
-	rule *special   // nil: an operator denies it
-	via  netip.Addr // the IPv6 address that leads to addr, if one does
+	rule *special   // nil: the operator denies it
+	via  netip.Addr // the IPv6 address that embeds addr, if any
 }
 
-// Error is for whoever wrote the address, and for the operator. The advice is the
-// one address and not its range: it will be copied as it stands, and whoever wants
-// more can write more.
+// Error is the message for the author of the address and for the operator. It advises to
+// allow this one address and not its range, because people copy such advice as it is.
 func (e *blockedError) Error() string {
-	way := ""
+	via := ""
 	if e.via.IsValid() {
-		way = fmt.Sprintf("%v leads to %v: ", e.via, e.addr)
+		via = fmt.Sprintf("%v embeds %v: ", e.via, e.addr)
 	}
 	if e.rule == nil {
-		return fmt.Sprintf("%s%v is not called, because HOOKFERRY_DENY_TARGETS names it", way, e.addr)
+		return fmt.Sprintf("%s%v is blocked: it is listed in HOOKFERRY_DENY_TARGETS", via, e.addr)
 	}
-	return fmt.Sprintf("%s%v is %s (%s), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=%v",
-		way, e.addr, e.rule.what, e.rule.source, netip.PrefixFrom(e.addr, e.addr.BitLen()))
+	return fmt.Sprintf("%s%v is blocked: it is %s (%s); the operator can allow it with HOOKFERRY_ALLOW_TARGETS=%v",
+		via, e.addr, e.rule.what, e.rule.source, netip.PrefixFrom(e.addr, e.addr.BitLen()))
 }
 
-// behind says the same of an address that was found behind a name, for whoever may
-// read what became of a webhook. The rule is named and the address is not: by it
-// the operator's network could be mapped, one name after the other.
-func (e *blockedError) behind(name string) string {
-	words := "the name " + quote(name) + " leads to "
+// messageFor is the message about an address to which a name resolved. Readers of attempts see
+// it, so it contains the rule and not the address: otherwise they could map the operator's
+// network, one name after the other.
+func (e *blockedError) messageFor(name string) string {
+	words := "the name " + quote(name) + " is blocked: it resolves to "
 	if e.rule == nil {
-		return words + "an address that HOOKFERRY_DENY_TARGETS names, so it is not called; the log says which"
+		return words + "an address listed in HOOKFERRY_DENY_TARGETS; the log says which"
 	}
-	return fmt.Sprintf("%s%s (%s), which is not called; the log says which, and an operator may allow it with HOOKFERRY_ALLOW_TARGETS",
+	return fmt.Sprintf("%s%s (%s); the log says which, and the operator can allow it with HOOKFERRY_ALLOW_TARGETS",
 		words, e.rule.what, e.rule.source)
 }

@@ -13,15 +13,14 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// maxProxyHeader is how much is read of a proxy's answer, in bytes.
+// maxProxyHeader is how many bytes of a proxy's response are read at most.
 const maxProxyHeader = 16 << 10
 
-// tunnels opens connections through a proxy. The proxy may be called because it is
-// named in the settings: the guard is not asked about it, and lets nobody else call
-// its address.
+// tunnels opens connections through a proxy. The guard does not check the proxy's address,
+// because the operator has set it. As a target the same address may still be blocked.
 type tunnels struct {
 	addr    string
-	fields  event.Secret // the header of each CONNECT, after its Host
+	fields  event.Secret // the header fields of each CONNECT, after Host
 	lookups *lookups
 	dialer  *net.Dialer
 }
@@ -34,9 +33,9 @@ func newTunnels(p Proxy, userAgent string, lookups *lookups) *tunnels {
 	return t
 }
 
-// proxyError is what went wrong with the proxy, or with the target as the proxy
-// says. It wraps nothing: an error of the proxy's connection is not one of the
-// target's. What the proxy is called stays in the log.
+// proxyError is a failure of the proxy, or a failure of the target that the proxy reports. It
+// wraps nothing, because an error of the connection to the proxy is not one of the target's. The
+// proxy's address appears only in the log.
 type proxyError struct {
 	code   event.Code
 	words  string
@@ -45,15 +44,15 @@ type proxyError struct {
 
 func (e *proxyError) Error() string { return e.words }
 
-// hopeless reports whether it is the proxy, so that no other address would help.
+// hopeless reports whether the proxy itself failed, so that no other address would help.
 func (e *proxyError) hopeless() bool { return e.code == event.CodeNetwork }
 
-// open asks the proxy for a connection to the address, which nobody but the caller
-// has any bytes of.
+// open asks the proxy for a connection to the target. Nothing has been read from the connection
+// that it returns.
 func (t *tunnels) open(ctx context.Context, target string) (*net.TCPConn, error) {
 	tcp, err := t.dial(ctx)
 	if err != nil {
-		return nil, &proxyError{event.CodeNetwork, "the proxy of HOOKFERRY_PROXY can't be reached; the log says why", err.Error()}
+		return nil, &proxyError{event.CodeNetwork, "the proxy in HOOKFERRY_PROXY can't be reached; the log says why", err.Error()}
 	}
 	stop := context.AfterFunc(ctx, func() { tcp.SetDeadline(time.Unix(1, 0)) })
 	err = t.ask(tcp, target)
@@ -67,7 +66,7 @@ func (t *tunnels) open(ctx context.Context, target string) (*net.TCPConn, error)
 	return tcp, nil
 }
 
-// dial connects to the proxy, as dial does to a target.
+// dial connects to the proxy.
 func (t *tunnels) dial(ctx context.Context) (*net.TCPConn, error) {
 	from, err := t.lookups.addressesOf(t.addr)
 	if err != nil {
@@ -78,37 +77,37 @@ func (t *tunnels) dial(ctx context.Context) (*net.TCPConn, error) {
 	})
 }
 
-// ask sends the CONNECT (RFC 9110, section 9.3.6) and reads what the proxy answers.
+// ask sends the CONNECT request (RFC 9110, section 9.3.6) and reads the proxy's response.
 func (t *tunnels) ask(c net.Conn, target string) error {
 	request := "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n" + string(t.fields) + "\r\n"
 	if _, err := io.WriteString(c, request); err != nil {
-		return t.broken(err)
+		return t.unreadable(err)
 	}
 	r := bufio.NewReader(io.LimitReader(c, maxProxyHeader))
 	resp, err := http.ReadResponse(r, &http.Request{Method: http.MethodConnect})
 	if err != nil {
-		return t.broken(err)
+		return t.unreadable(err)
 	}
 	switch code := resp.StatusCode; {
 	case code == http.StatusProxyAuthRequired:
-		return &proxyError{event.CodeNetwork, "the proxy asks for other credentials than HOOKFERRY_PROXY holds: it " + answered(code), t.addr}
+		return &proxyError{event.CodeNetwork, "the proxy rejected the credentials in HOOKFERRY_PROXY: it " + responded(code), t.addr}
 	case code == http.StatusBadGateway, code == http.StatusServiceUnavailable, code == http.StatusGatewayTimeout:
-		return &proxyError{event.CodeUnreachable, "the proxy could not connect to " + target + ": it " + answered(code), t.addr}
+		return &proxyError{event.CodeUnreachable, "the proxy could not connect to " + target + ": it " + responded(code), t.addr}
 	case code < 200 || code > 299:
-		return &proxyError{event.CodeNetwork, "the proxy does not connect to " + target + ": it " + answered(code), t.addr}
-	case r.Buffered() > 0: // what it is part of would be read without its beginning
-		return &proxyError{event.CodeBadResponse, "something came through the proxy before anything was sent", t.addr}
+		return &proxyError{event.CodeNetwork, "the proxy does not connect to " + target + ": it " + responded(code), t.addr}
+	case r.Buffered() > 0: // the caller would miss these bytes
+		return &proxyError{event.CodeBadResponse, "data came through the proxy before anything was sent", t.addr}
 	}
 	return nil
 }
 
-// broken is for a proxy that gives no answer that could be read. What it is instead
-// is not repeated: it may hold what the proxy was sent.
-func (t *tunnels) broken(err error) error {
-	detail := t.addr + ": the answer is not HTTP/1.1, or its header is too long"
+// unreadable returns the error for a response of the proxy that can't be read. It does not
+// quote the response, which may contain what the proxy was sent.
+func (t *tunnels) unreadable(err error) error {
+	detail := t.addr + ": the response is not HTTP/1.1, or its header is too long"
 	var op *net.OpError
 	if errors.As(err, &op) || isEOF(err) {
 		detail = t.addr + ": " + err.Error()
 	}
-	return &proxyError{event.CodeNetwork, "the proxy gave no answer that could be read; the log says more", detail}
+	return &proxyError{event.CodeNetwork, "the proxy's response can't be read; the log says more", detail}
 }

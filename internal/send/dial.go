@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// dial opens a connection for an attempt, to one of the addresses of the name.
-func (s *Sender) dial(ctx context.Context, a *attempt, address string) (*conn, error) {
+// dial opens a connection for an attempt to one of the addresses of the host.
+func (s *Sender) dial(ctx context.Context, a *attempt, address string) (*tcpConn, error) {
 	from, err := s.lookups.addressesOf(address)
 	if err != nil {
 		return nil, err
@@ -21,19 +21,19 @@ func (s *Sender) dial(ctx context.Context, a *attempt, address string) (*conn, e
 	if s.proxy != nil {
 		open = s.tunnel
 	}
-	return race(ctx, from.next, func(ctx context.Context, addr netip.AddrPort) (*conn, error) {
+	return race(ctx, from.next, func(ctx context.Context, addr netip.AddrPort) (*tcpConn, error) {
 		return open(ctx, d, addr)
 	})
 }
 
-// direct dials the address itself.
-func (s *Sender) direct(ctx context.Context, d *dialing, addr netip.AddrPort) (*conn, error) {
+// direct dials the address without a proxy.
+func (s *Sender) direct(ctx context.Context, d *dialing, addr netip.AddrPort) (*tcpConn, error) {
 	tcp, err := dialTCP(context.WithValue(ctx, dialingKey{}, d), s.dialer, addr)
 	d.done(addr.String(), err)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{TCPConn: tcp, peer: tcp.RemoteAddr().String()}, nil
+	return &tcpConn{TCPConn: tcp, peer: tcp.RemoteAddr().String()}, nil
 }
 
 func dialTCP(ctx context.Context, dialer *net.Dialer, addr netip.AddrPort) (*net.TCPConn, error) {
@@ -44,12 +44,12 @@ func dialTCP(ctx context.Context, dialer *net.Dialer, addr netip.AddrPort) (*net
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		c.Close()
-		return nil, errors.New("the connection that was dialled is not one of TCP")
+		return nil, errors.New("the dialled connection is not a TCP connection")
 	}
 	return tcp, nil
 }
 
-// dialing is the dial for an attempt, which may try several addresses at a time.
+// dialing is the dial of one attempt, which may try several addresses at a time.
 type dialing struct {
 	attempt *attempt
 	guard   *Guard
@@ -57,20 +57,20 @@ type dialing struct {
 
 type dialingKey struct{}
 
-// control is for net.Dialer.ControlContext, which calls it with each address that
-// it is about to connect to.
+// control is a net.Dialer.ControlContext: the dialer calls it with each address to which it is
+// about to connect.
 func control(ctx context.Context, network, address string, _ syscall.RawConn) error {
 	d, ok := ctx.Value(dialingKey{}).(*dialing)
 	if !ok {
-		return errors.New("an address is dialled for an attempt, and there is none")
+		return errors.New("an address was dialled without an attempt")
 	}
 	return d.admit(network, address)
 }
 
-// admit says why an address may not be dialled; nil if it may, and is about to be. A
-// name may lead to addresses that are called and to others that are not: then the
-// former are, because half of an endpoint's record being wrong is no reason to lose
-// its webhooks, and nobody gains by it.
+// admit returns an error if the address may not be dialled. Otherwise it records that the dial
+// starts. A name may resolve to some addresses that are allowed and others that are blocked. The
+// allowed ones are dialled: one wrong DNS record is no reason to lose webhooks, and an attacker
+// gains nothing by it.
 func (d *dialing) admit(network, address string) error {
 	if err := d.guard.CheckDial(network, address); err != nil {
 		return err
@@ -79,12 +79,12 @@ func (d *dialing) admit(network, address string) error {
 	return nil
 }
 
-// done is how the dial of an address ended.
+// done records how the dial of an address ended.
 func (d *dialing) done(address string, err error) {
 	d.attempt.step(connecting, func(at time.Time) { d.attempt.connectDone(address, err, at) })
 }
 
-// resolve notes the look-up of the name.
+// resolve records the look-up of the name.
 func (a *attempt) resolve(began, ended time.Time) {
 	a.step(resolving, func(time.Time) { a.phase.dns = span{from: began, to: ended} })
 }
@@ -99,8 +99,8 @@ func (a *attempt) connectStart(address string, at time.Time) {
 	}
 }
 
-// connectDone keeps the end of the connection that was made, and not that of the
-// others, which are given up when it is.
+// connectDone records the end of a dial. Once a connection is made the other dials are
+// cancelled, and their end is not recorded.
 func (a *attempt) connectDone(address string, err error, at time.Time) {
 	if a.connected {
 		return

@@ -15,9 +15,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// nameServer answers DNS questions on loopback: with what answer gives for the
-// name, or with its response code where there are no addresses. Response code
-// -1 is silence.
+// nameServer responds to DNS queries on loopback. answer returns the addresses of a name, or the
+// response code if there are none. Response code -1 means silence.
 func nameServer(t testing.TB, answer func(name string) (addrs []netip.Addr, rcode int)) *lookups {
 	t.Helper()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -40,7 +39,7 @@ func nameServer(t testing.TB, answer func(name string) (addrs []netip.Addr, rcod
 	return asks(c.LocalAddr().String())
 }
 
-// asks makes look-ups at this name server alone.
+// asks makes all look-ups use this name server.
 func asks(address string) *lookups {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -87,8 +86,7 @@ func addrs(all ...string) (list []netip.Addr) {
 	return list
 }
 
-// only127 allows the address where tests listen, and nothing else that is not
-// public.
+// only127 allows loopback, where the tests listen, and no other address that is not public.
 func only127() *Guard {
 	return NewGuard(Rules{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
 }
@@ -96,7 +94,7 @@ func only127() *Guard {
 func TestNames(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
-	r := receive(t, answers(&n, okAnswer))
+	r := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(r.addr)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -115,10 +113,10 @@ func TestNames(t *testing.T) {
 		peer  string
 	}{
 		{"one that may be called", addrs("127.0.0.1"), 0, port, "", "", r.addr},
-		{"private", addrs("10.1.2.3"), 0, port, event.CodeBlocked, "the name x.example leads to a private address (RFC 1918), which is not called; the log says which, and an operator may allow it with HOOKFERRY_ALLOW_TARGETS", ""},
-		{"metadata", addrs("169.254.169.254"), 0, port, event.CodeBlocked, "the name x.example leads to a link-local address, where clouds keep their metadata (RFC 3927), which is not called", ""},
-		{"private in IPv6", addrs("fd00::1"), 0, port, event.CodeBlocked, "the name x.example leads to a private (unique local) address", ""},
-		{"one that carries a private one", addrs("2a00::5efe:10.1.2.3"), 0, port, event.CodeBlocked, "the name x.example leads to a private address (RFC 1918)", ""},
+		{"private", addrs("10.1.2.3"), 0, port, event.CodeBlocked, "the name x.example is blocked: it resolves to a private address (RFC 1918); the log says which, and the operator can allow it with HOOKFERRY_ALLOW_TARGETS", ""},
+		{"metadata", addrs("169.254.169.254"), 0, port, event.CodeBlocked, "the name x.example is blocked: it resolves to a link-local address, which clouds use for metadata (RFC 3927)", ""},
+		{"private in IPv6", addrs("fd00::1"), 0, port, event.CodeBlocked, "the name x.example is blocked: it resolves to a private (unique local) address", ""},
+		{"one that carries a private one", addrs("2a00::5efe:10.1.2.3"), 0, port, event.CodeBlocked, "the name x.example is blocked: it resolves to a private address (RFC 1918)", ""},
 		{"several, all private", addrs("10.1.2.3", "192.168.1.1", "fd00::1"), 0, port, event.CodeBlocked, "", ""},
 		{"private ones and one that may be called", addrs("10.1.2.3", "127.0.0.2", "fd00::1", "127.0.0.1"), 0, port, "", "", r.addr},
 		{"one that is refused, then one that does not listen", addrs("127.0.0.2", "127.0.0.1"), 0, closed, event.CodeConnectionRefused, "connection refused by 127.0.0.1:" + closed, "127.0.0.1:" + closed},
@@ -148,11 +146,11 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// A name that turned out well once is judged again when it is dialled again.
+// A name that was allowed once is checked again with each dial.
 func TestRebinding(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
-	r := receive(t, answers(&n, okAnswer))
+	r := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(r.addr)
 	var moved atomic.Bool
 	s := New(Options{Guard: only127()})
@@ -169,12 +167,12 @@ func TestRebinding(t *testing.T) {
 	}
 	moved.Store(true)
 	s.Close() // the kept connection still leads to where the name was
-	if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name x.example leads to a loopback address") || !strings.HasPrefix(o.Detail, "127.0.0.2 is a loopback address") {
+	if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name x.example is blocked: it resolves to a loopback address") || !strings.HasPrefix(o.Detail, "127.0.0.2 is blocked: it is a loopback address") {
 		t.Errorf("got %s: %q", o.Code, o.Error)
 	}
 }
 
-// Errors of the system that a test can't bring about on loopback.
+// System errors that a test can't cause on loopback.
 func TestFailureWords(t *testing.T) {
 	t.Parallel()
 	remote := &net.TCPAddr{IP: net.IPv4(203, 0, 113, 7), Port: 443}
@@ -189,19 +187,19 @@ func TestFailureWords(t *testing.T) {
 		{fail(syscall.ENETUNREACH), connecting, event.CodeUnreachable, "203.0.113.7:443 can't be reached: network is unreachable"},
 		{fail(syscall.EHOSTUNREACH), connecting, event.CodeUnreachable, "203.0.113.7:443 can't be reached: no route to host"},
 		{fail(syscall.ETIMEDOUT), connecting, event.CodeTimeout, "203.0.113.7:443 does not respond: connection timed out"},
-		{fail(syscall.EPIPE), sent, event.CodeConnectionReset, "203.0.113.7:443 cut the connection before it answered"},
+		{fail(syscall.EPIPE), sent, event.CodeConnectionReset, "203.0.113.7:443 reset the connection before it responded"},
 		{fail(syscall.EMFILE), connecting, event.CodeNetwork, "the connection to 203.0.113.7:443 failed: too many open files"},
 		{context.DeadlineExceeded, waiting, event.CodeTimeout, "could not connect to x.example within 60s"},
 		{errors.New("what\nnobody foresaw"), sent, event.CodeNetwork, `the connection failed: what\nnobody foresaw`},
 	}
 	for _, short := range []error{fail(syscall.EMFILE), &net.DNSError{Err: "dial udp 10.0.0.1:53: socket: too many open files", Name: "x.example"}} {
-		if !isShort(short) {
+		if !isOutOfResources(short) {
 			t.Errorf("%v is none of the endpoint's faults", short)
 		}
 	}
 	for _, tt := range tests {
-		if isShort(tt.err) != errors.Is(tt.err, syscall.EMFILE) {
-			t.Errorf("%v: taken for a shortage of this machine's: %v", tt.err, isShort(tt.err))
+		if isOutOfResources(tt.err) != errors.Is(tt.err, syscall.EMFILE) {
+			t.Errorf("%v: taken for a shortage of this machine's: %v", tt.err, isOutOfResources(tt.err))
 		}
 		a := newAttempt(t.Context(), time.Minute)
 		a.stage = tt.stage

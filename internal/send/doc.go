@@ -1,33 +1,30 @@
 // Package send makes one attempt: it turns a subscription and an event into an
-// HTTP request, signs it, sends it, and says in an event.Outcome how it ended.
+// HTTP request, signs it, sends it, and returns an event.Outcome that says how it ended.
 //
-// It also holds the guard, which decides which addresses may be called at all.
-// The guard judges the address that is about to be dialled, after every look-up
-// and before every connection, so a name that changes its mind changes nothing.
+// It also contains the guard, which decides which addresses may be called. The guard
+// checks the address that is about to be dialled, after every look-up and before every
+// connection, so a name that later resolves to another address can't bypass it.
 //
-// What it does not do: it keeps no queue, plans no retry, limits no rate, writes
-// nothing to a store and logs nothing. A webhook that fails is an Outcome with a
-// code and a sentence, never an error. No sentence holds a secret, the value of one
-// of the subscription's headers or the target URL: any may be confidential. What an
-// endpoint responds is its own affair, but of a redirect only the address without
-// its query is repeated, and of a response that is not HTTP nothing.
+// The package has no queue, plans no retry, limits no rate, writes nothing to a store and
+// logs nothing. A webhook that fails is an Outcome with a code and a message, never an
+// error. No message contains a secret, the value of one of the subscription's headers or
+// the target URL, because each may be confidential. Of a redirect, the message quotes the
+// Location without its query. Of a response that is not HTTP, it quotes nothing.
 //
-// A response's status line decides how an attempt has ended: HTTP and three digits, of which
-// 2xx is success. What follows it is read leniently and for 250 ms at most. An odd header, a
-// body that is cut or one without an end may cost the excerpt and the connection, and a line
-// in the log, but never the outcome. What counts as a status line is the table of
-// TestStatusLines.
+// The status line of the response decides the outcome: HTTP and three digits, of which 2xx is
+// success. What follows is read leniently and for at most 250 ms. An unusual header, or a body
+// that is truncated or endless, may cost the excerpt and the connection and is logged, but it
+// never changes the outcome. The table of TestStatusLines shows what counts as a status line.
 //
-// An attempt has one limit, its timeout, and no part of it has one of its own that would end
-// it sooner. Within it net.Resolver asks each name server in turn, for a second at first,
-// until one responds; a family of addresses that is late is not waited for (RFC 8305, section
-// 3); and addresses are dialled beside each other, 250 ms apart (section 5).
+// An attempt has one timeout. No part of it has a shorter one. Within it, net.Resolver asks the
+// name servers in turn, each for a second at first, until one responds. It does not wait for
+// the addresses of a late family (RFC 8305, section 3). Addresses are dialled in parallel,
+// started 250 ms apart (section 5).
 //
-// Start with Sender.Send in send.go, and go on to exchange.go, where a request goes out,
-// and response.go, where its response comes in; pool.go keeps the connections. The words of
-// an Outcome are made in answer.go (something came back) and failure.go (nothing did); the
-// guard's rules are the table in guardtable.go, and its ways are guard.go for addresses,
-// guardurl.go for texts and dial.go for connections. Those through a proxy are
-// proxy.go and connect.go. race.go reaches the live one of several addresses, and lookup.go,
-// question.go and nameserver.go find them.
+// Start with Sender.Send in send.go. Then read exchange.go, which sends the request, and
+// response.go, which reads the response. pool.go keeps idle connections. The messages of an
+// Outcome are in judge.go (there was a response) and failure.go (there was none). The guard's
+// rules are the table in guardtable.go; guard.go checks addresses, guardurl.go checks URLs and
+// dial.go checks connections. proxy.go and connect.go use a proxy. race.go connects to the first
+// of several addresses that responds; lookup.go, question.go and nameserver.go look them up.
 package send

@@ -16,29 +16,29 @@ import (
 )
 
 const (
-	// oneWrite is the size in bytes up to which a request is written at once: so much
-	// goes into the system's buffer of any connection, whether the receiver reads or not.
+	// oneWrite is the size in bytes up to which a request is written with one call. That much
+	// fits into the system's buffer of any connection, whether the endpoint reads or not.
 	oneWrite = 16 << 10
 
-	// lastWords is how long the end of a request may take that was answered before it
-	// was written. A receiver that has read all has let it end long before.
-	lastWords = 50 * time.Millisecond
+	// lateWrite is how long the rest of a request may take if the response came before it was
+	// written. If the endpoint reads all of the request, writing has ended by then.
+	lateWrite = 50 * time.Millisecond
 )
 
 var errEarly = errors.New("a response came before the request was sent")
 
-// exchange is one request and the reading of its answer. It is used again for others,
-// so that an attempt allocates little, and an idle connection holds no buffers.
+// exchange is one request and its response. It is reused, so that an attempt allocates little
+// and an idle connection has no buffers.
 type exchange struct {
 	head   []byte      // the request's header, and its payload too if that is small
-	rest   []byte      // the payload that is not
+	rest   []byte      // the payload if it is not in head
 	signed http.Header // the fields of the signature
 	from   net.Conn
-	in     *bufio.Reader // reads from, within these bounds:
+	in     *bufio.Reader // reads from the connection, within these bounds:
 
 	left     int // how many bytes may still be read
 	deadline time.Time
-	hurry    hurry
+	patience patience
 	header   header
 	limited  io.LimitedReader
 }
@@ -54,14 +54,14 @@ func (x *exchange) free() {
 	exchanges.Put(x)
 }
 
-// prepare writes the request, or says why it can't.
+// prepare builds the request in head and rest. problem says why it can't be built.
 func (x *exchange) prepare(t *target, c *event.Claimed, at time.Time) (problem string) {
 	ev := &c.Event
 	b := append(x.head[:0], t.head...)
 	body := ev.Payload
-	if t.of.Body == event.BodyData {
+	if t.source.Body == event.BodyData {
 		if body = ev.Data(); body == nil {
-			return "the event's payload holds no data"
+			return "the event's payload has no data"
 		}
 		b = appendField(b, headerEvent, ev.Type)
 		b = appendField(b, headerAttempt, strconv.Itoa(c.Delivery.Attempts+1))
@@ -97,22 +97,22 @@ func (x *exchange) prepare(t *target, c *event.Claimed, at time.Time) (problem s
 	return ""
 }
 
-// What a request says of its event if its body does not.
+// These headers describe the event if the body is its data alone.
 const (
 	headerEvent   = "webhook-event"   // the event's type
 	headerAttempt = "webhook-attempt" // the number of the attempt, 1 for the first
 )
 
-// The standard's names, spelled as the standard spells them. HTTP does not care about
-// case, but some endpoints do.
+// The header names of Standard Webhooks, spelled as in the standard. HTTP ignores letter case,
+// but some endpoints do not.
 const (
 	headerID        = "webhook-id"
 	headerTimestamp = "webhook-timestamp"
 	headerSignature = "webhook-signature"
 )
 
-// signedFields are the fields of the signature: the name as it goes out, and the key
-// that package webhook has for it.
+// signedFields are the fields of the signature: the name as it is sent, and the key that package
+// webhook uses for it.
 var signedFields = []struct{ name, key string }{
 	{headerID, webhook.HeaderID},
 	{headerTimestamp, webhook.HeaderTimestamp},
@@ -127,62 +127,62 @@ func appendField(b []byte, name, value string) []byte {
 	return append(b, "\r\n"...)
 }
 
-// exchange makes the exchange over a connection that was kept, or over a new one. A
-// receiver may close a kept one at the moment when a request goes out on it: when no
-// byte of an answer came, the request goes out once more, on a new one. A receiver
-// that did see both knows them by webhook-id.
+// exchange makes the exchange over an idle connection or a new one. An endpoint may close an
+// idle connection just when a request is sent on it. If no byte of a response was received, the
+// request is sent once more on a new connection. An endpoint that received both can tell by
+// webhook-id that they are the same.
 func (s *Sender) exchange(a *attempt, t *target, x *exchange, o *event.Outcome) error {
-	if w := s.pool.take(t.to); w != nil && !w.begin(a.parent, a.deadline) {
-		w.drop()
-	} else if w != nil {
-		a.use(w, true)
-		err := s.over(w, a, x, o)
+	if c := s.pool.take(t.origin); c != nil && !c.begin(a.parent, a.deadline) {
+		c.drop()
+	} else if c != nil {
+		a.use(c, true)
+		err := s.exchangeOn(c, a, x, o)
 		if err == nil || !a.mayRepeat(err) {
 			return err
 		}
-		a.waitAgain()
+		a.retryConnection()
 	}
-	w, err := s.open(a, t)
+	c, err := s.open(a, t)
 	if err != nil {
 		return err
 	}
-	a.use(w, false)
-	w.begin(a.parent, a.deadline)
-	return s.over(w, a, x, o)
+	a.use(c, false)
+	c.begin(a.parent, a.deadline)
+	return s.exchangeOn(c, a, x, o)
 }
 
-// over makes the exchange over this connection, and keeps it or closes it.
-func (s *Sender) over(w *wire, a *attempt, x *exchange, o *event.Outcome) error {
-	whole, err := x.run(w, a, o)
+// exchangeOn makes the exchange over a connection, then puts it into the pool or closes it.
+func (s *Sender) exchangeOn(c *conn, a *attempt, x *exchange, o *event.Outcome) error {
+	whole, err := x.run(c, a, o)
 	if whole && a.parent.Err() == nil {
-		s.pool.put(w)
+		s.pool.put(c)
 	} else {
-		w.drop()
+		c.drop()
 	}
 	return err
 }
 
-// run writes the request and reads the answer. whole means that all of both went
-// over the connection, and nothing besides.
-func (x *exchange) run(w *wire, a *attempt, o *event.Outcome) (whole bool, err error) {
-	x.from, x.left = w, maxHeaderSize
+// run writes the request and reads the response. whole reports whether both went over the
+// connection completely, and nothing else did.
+func (x *exchange) run(c *conn, a *attempt, o *event.Outcome) (whole bool, err error) {
+	x.from, x.left = c, maxHeaderSize
 	x.in.Reset(x)
 	if len(x.rest) == 0 {
-		unwritten := x.write(w, a)
+		unwritten := x.write(c, a)
 		whole, err = x.read(a, o)
 		if err != nil && unwritten != nil {
 			err = unwritten
 		}
 		return whole && unwritten == nil, err
 	}
-	// A receiver may answer without reading what is more than the buffers hold.
+	// The endpoint may respond without reading the request, and then writing may block.
 	written := make(chan error, 1)
-	go func() { written <- x.write(w, a) }()
+	go func() { written <- x.write(c, a) }()
 	whole, err = x.read(a, o)
 	if err != nil {
-		w.breakOff()
+		c.abort()
 	} else {
-		w.SetWriteDeadline(time.Now().Add(lastWords))
+		c.SetWriteDeadline(time.Now().Add(lateWrite))
 	}
 	if unwritten := <-written; unwritten != nil {
 		whole = false
@@ -190,10 +190,10 @@ func (x *exchange) run(w *wire, a *attempt, o *event.Outcome) (whole bool, err e
 	return whole, err
 }
 
-func (x *exchange) write(w *wire, a *attempt) error {
-	_, err := w.Write(x.head)
+func (x *exchange) write(c *conn, a *attempt) error {
+	_, err := c.Write(x.head)
 	if err == nil && len(x.rest) > 0 {
-		_, err = w.Write(x.rest)
+		_, err = c.Write(x.rest)
 	}
 	if err == nil {
 		a.wroteRequest()
@@ -201,27 +201,27 @@ func (x *exchange) write(w *wire, a *attempt) error {
 	return err
 }
 
-// mayRepeat reports whether a request may go out again that failed on a kept
-// connection.
+// mayRepeat reports whether a request that failed on an idle connection may be sent again.
 func (a *attempt) mayRepeat(err error) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.stage == sent && !isTimeout(err) && a.parent.Err() == nil
 }
 
-// wroteRequest may come after firstByte: a receiver can answer before it has read all.
+// wroteRequest may be called after firstByte, because an endpoint can respond before it has
+// read the whole request.
 func (a *attempt) wroteRequest() {
 	faultpoint.Reach("send: written")
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.stage == sent {
-		a.phase.answer.from = time.Now()
+		a.phase.response.from = time.Now()
 	}
 }
 
 func (a *attempt) firstByte() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.stage = answering
-	a.phase.answer.to = time.Now()
+	a.stage = receiving
+	a.phase.response.to = time.Now()
 }

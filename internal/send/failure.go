@@ -13,11 +13,11 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// fail writes into the Outcome what happened when no answer came: err is the
-// exchange's, and host that of the target URL.
+// fail writes to the Outcome why there was no response. err is the error of the exchange, and
+// host is the host of the target URL.
 func (a *attempt) fail(o *event.Outcome, host string, err error) {
 	o.Code, o.Error = a.failure(host, err)
-	o.Short = isShort(err)
+	o.Short = isOutOfResources(err)
 	var blocked *blockedError
 	if o.Code == event.CodeBlocked && errors.As(err, &blocked) && blocked.Error() != o.Error {
 		o.Detail = blocked.Error()
@@ -28,15 +28,15 @@ func (a *attempt) fail(o *event.Outcome, host string, err error) {
 	}
 }
 
-// failure is the code and the words.
+// failure returns the code and the message for an error of the exchange.
 func (a *attempt) failure(host string, err error) (event.Code, string) {
 	if a.parent.Err() != nil {
-		return event.CodeNetwork, "the attempt was broken off because the service stopped"
+		return event.CodeNetwork, "the attempt was aborted because the service stopped"
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f := failure{attempt: a, host: host, err: err, peer: a.peerOf(err)}
-	kinds := []func() (event.Code, string){f.blocked, f.proxy, f.dns, f.certificate, f.system, f.timeout, f.tls, f.closed, f.early, f.garbled}
+	kinds := []func() (event.Code, string){f.blocked, f.proxy, f.dns, f.certificate, f.system, f.timeout, f.tls, f.closed, f.early, f.notHTTP}
 	for _, explain := range kinds {
 		if code, words := explain(); code != "" {
 			return code, words
@@ -45,8 +45,8 @@ func (a *attempt) failure(host string, err error) (event.Code, string) {
 	return event.CodeNetwork, "the connection failed: " + quote(withoutAddresses(err))
 }
 
-// withoutAddresses is the text of an error, but not those of this machine and of a
-// proxy, which package net writes before it.
+// withoutAddresses returns the message of an error without the addresses of this machine and of
+// a proxy, which package net puts before it.
 func withoutAddresses(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {
@@ -55,9 +55,8 @@ func withoutAddresses(err error) string {
 	return err.Error()
 }
 
-// peerOf is the address that the error is about. Of several that were tried, it
-// need not be the last. One that the guard refused is nobody's peer, and the other
-// end of a proxied connection is the proxy.
+// peerOf returns the address that the error is about, which need not be the last one that was
+// tried. An address that the guard blocked or that belongs to the proxy is not a peer.
 func (a *attempt) peerOf(err error) string {
 	var blocked *blockedError
 	var op *net.OpError
@@ -67,8 +66,8 @@ func (a *attempt) peerOf(err error) string {
 	return a.peer
 }
 
-// failure is an error in the light of how far its attempt had come. Each of its
-// methods explains one kind, or returns no code.
+// failure is an error and the progress that its attempt had made. Each of its methods explains
+// one kind of error, or returns no code.
 type failure struct {
 	*attempt
 	host string
@@ -82,7 +81,7 @@ func (f failure) blocked() (event.Code, string) {
 		return "", ""
 	}
 	if _, err := netip.ParseAddr(f.host); err != nil {
-		return event.CodeBlocked, e.behind(f.host)
+		return event.CodeBlocked, e.messageFor(f.host)
 	}
 	return event.CodeBlocked, e.Error()
 }
@@ -107,8 +106,8 @@ func (f failure) dns() (event.Code, string) {
 		return event.CodeDNS, name + " within " + f.within()
 	case isDNS && !strings.Contains(e.Err, ":"):
 		return event.CodeDNS, name + ": " + quote(e.Err)
-	case isDNS: // an address of the operator's name server, or of this machine
-		return event.CodeDNS, name + ": the name server can't be asked"
+	case isDNS: // the message would contain the address of the name server or of this machine
+		return event.CodeDNS, name + ": the name server can't be reached"
 	}
 	return "", ""
 }
@@ -119,13 +118,13 @@ func (f failure) timeout() (event.Code, string) {
 	}
 	switch f.stage {
 	case waiting, resolving, connecting:
-		return event.CodeTimeout, "could not connect to " + f.whom() + f.others() + " within " + f.within()
+		return event.CodeTimeout, "could not connect to " + f.peerName() + f.others() + " within " + f.within()
 	case handshaking:
-		return event.CodeTimeout, "no TLS handshake with " + f.whom() + " within " + f.within()
-	case answering:
+		return event.CodeTimeout, "no TLS handshake with " + f.peerName() + " within " + f.within()
+	case receiving:
 		return event.CodeTimeout, "no complete status line within " + f.within()
 	}
-	return event.CodeTimeout, "no answer within " + f.within()
+	return event.CodeTimeout, "no response within " + f.within()
 }
 
 func isTimeout(err error) bool {
@@ -133,18 +132,18 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &e) && e.Timeout()
 }
 
-// within is the limit that was reached.
+// within returns the timeout that was reached.
 func (f failure) within() string { return seconds(f.limit) }
 
-// whom is the other end as far as it is known.
-func (f failure) whom() string {
+// peerName returns the peer's address, or the host if no address is known.
+func (f failure) peerName() string {
 	if f.peer != "" {
 		return f.peer
 	}
 	return quote(f.host)
 }
 
-// others are the other addresses that were tried.
+// others says how many other addresses were tried.
 func (f failure) others() string {
 	switch f.tried {
 	case 0, 1:
@@ -162,20 +161,20 @@ func (f failure) system() (event.Code, string) {
 	}
 	switch errno {
 	case syscall.ECONNREFUSED:
-		return event.CodeConnectionRefused, "connection refused by " + f.whom()
+		return event.CodeConnectionRefused, "connection refused by " + f.peerName()
 	case syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNABORTED:
-		return event.CodeConnectionReset, f.whom() + " cut the connection " + f.when()
+		return event.CodeConnectionReset, f.peerName() + " reset the connection " + f.when()
 	case syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EHOSTDOWN, syscall.EADDRNOTAVAIL:
-		return event.CodeUnreachable, f.whom() + " can't be reached: " + errno.Error()
-	case syscall.ETIMEDOUT: // the system has given up, long before our own limit or after keep-alive probes
-		return event.CodeTimeout, f.whom() + " does not respond: " + errno.Error()
+		return event.CodeUnreachable, f.peerName() + " can't be reached: " + errno.Error()
+	case syscall.ETIMEDOUT: // the system gave up before our timeout, or after keep-alive probes
+		return event.CodeTimeout, f.peerName() + " does not respond: " + errno.Error()
 	}
-	return event.CodeNetwork, "the connection to " + f.whom() + " failed: " + errno.Error()
+	return event.CodeNetwork, "the connection to " + f.peerName() + " failed: " + errno.Error()
 }
 
-// isShort reports whether this machine had no descriptor or memory left for a connection.
-// A look-up that failed so tells it in its text alone.
-func isShort(err error) bool {
+// isOutOfResources reports whether this machine had no descriptor or memory left for a
+// connection. If a look-up failed for this reason, only its message says so.
+func isOutOfResources(err error) bool {
 	var dns *net.DNSError
 	isDNS := errors.As(err, &dns)
 	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
@@ -186,20 +185,20 @@ func isShort(err error) bool {
 	return false
 }
 
-// when completes "… cut the connection" and "… hung up".
+// when completes "… reset the connection" and "… closed the connection".
 func (f failure) when() string {
 	switch f.stage {
 	case handshaking:
 		return "during the TLS handshake"
-	case answering:
+	case receiving:
 		return "before its status line was complete"
 	}
-	return "before it answered"
+	return "before it responded"
 }
 
 func (f failure) closed() (event.Code, string) {
 	if isEOF(f.err) {
-		return event.CodeConnectionClosed, f.whom() + " hung up " + f.when()
+		return event.CodeConnectionClosed, f.peerName() + " closed the connection " + f.when()
 	}
 	return "", ""
 }
@@ -208,31 +207,31 @@ func isEOF(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// early is for bytes that came on a new connection before the request went out on it.
+// early explains bytes that were received on a new connection before the request was sent.
 func (f failure) early() (event.Code, string) {
 	if errors.Is(f.err, errEarly) {
-		return event.CodeBadResponse, "answered before the request was sent"
+		return event.CodeBadResponse, "responded before the request was sent"
 	}
 	return "", ""
 }
 
-// garbled is for a response without a status line. What came instead is not repeated: it
-// may be the request itself, with all that is confidential in it.
-func (f failure) garbled() (event.Code, string) {
-	for _, g := range garbles {
-		if errors.Is(f.err, g.err) {
-			return event.CodeBadResponse, g.words
+// notHTTP explains a response without a status line. It does not quote the response, which may
+// be an echo of the request and its confidential parts.
+func (f failure) notHTTP() (event.Code, string) {
+	for _, e := range responseErrors {
+		if errors.Is(f.err, e.err) {
+			return event.CodeBadResponse, e.words
 		}
 	}
 	return "", ""
 }
 
-var garbles = []struct {
+var responseErrors = []struct {
 	err   error
 	words string
 }{
 	{errHeaderTooLong, "interim (1xx) responses are longer than 64 KiB"},
-	{errIsTLS, "answered TLS to an http request; should the target URL begin with https://?"},
-	{errIsHTTP2, "answered HTTP/2; webhooks are sent over HTTP/1.1, so let the endpoint speak that too"},
-	{errNotHTTP, "what came back is not HTTP/1.1"},
+	{errIsTLS, "responded with TLS to an http request; should the target URL begin with https://?"},
+	{errIsHTTP2, "responded with HTTP/2; webhooks are sent over HTTP/1.1, so the endpoint must support it too"},
+	{errNotHTTP, "the response is not HTTP/1.1"},
 }

@@ -10,27 +10,26 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Rules are what an operator says about targets.
+// Rules are the operator's settings for targets.
 type Rules struct {
 	Allow []netip.Prefix // networks that may be called although they are not public
-	Deny  []netip.Prefix // networks that are not called, public or allowed or not
+	Deny  []netip.Prefix // networks that are never called, even if they are public or in Allow
 
-	Ports        []event.PortRange // that are called; none means every port
+	Ports        []event.PortRange // the ports that may be called; empty means every port
 	RequireHTTPS bool
 }
 
-// Guard decides which targets may be called: those at public unicast addresses and
-// in the networks that an operator allows, without those that he denies. It is safe
-// for concurrent use.
+// Guard decides which targets may be called: public unicast addresses and the networks that the
+// operator allows, except for those that the operator denies. It is safe for concurrent use.
 type Guard struct{ rules Rules }
 
-// NewGuard makes a guard that keeps to these rules.
+// NewGuard returns a guard that applies the rules.
 func NewGuard(r Rules) *Guard {
 	r.Allow, r.Deny = networks(r.Allow), networks(r.Deny)
 	return &Guard{rules: r}
 }
 
-// networks makes prefixes fit to be compared with addresses.
+// networks normalizes prefixes so that they can be compared with addresses.
 func networks(all []netip.Prefix) []netip.Prefix {
 	list := make([]netip.Prefix, 0, len(all))
 	for _, p := range all {
@@ -45,22 +44,20 @@ func networks(all []netip.Prefix) []netip.Prefix {
 	return list
 }
 
-// Check says why an address may not be called; nil if it may. An address that
-// carries others is judged with each of them: to allow a translator is not to allow
-// all that lies behind it.
+// Check returns an error if an address may not be called. It also checks each IPv4 address that
+// an IPv6 address embeds, because allowing a translator does not allow every address behind it.
 func (g *Guard) Check(addr netip.Addr) error {
-	// A prefix contains no address that has a zone or is an IPv4-mapped one, so
-	// neither may be left on.
+	// No prefix contains an address with a zone or an IPv4-mapped address, so remove both.
 	addr = addr.WithZone("").Unmap()
 	if !addr.IsValid() {
-		return errors.New("no address was given, so none can be called")
+		return errors.New("the guard got no address to check")
 	}
 	blocked, known := g.judge(addr)
 	if blocked != nil {
 		return blocked
 	}
-	var room [maxEmbedded]netip.Addr
-	for _, inner := range embedded(room[:0], addr, known) {
+	var buf [maxEmbedded]netip.Addr
+	for _, inner := range embedded(buf[:0], addr, known) {
 		if blocked, _ := g.judge(inner); blocked != nil {
 			blocked.via = addr
 			return blocked
@@ -69,8 +66,8 @@ func (g *Guard) Check(addr netip.Addr) error {
 	return nil
 }
 
-// judge says why this very address may not be called; nil if it may. known is the
-// length of the allowed network that it is in, or -1.
+// judge checks this one address. blocked is nil if it may be called. known is the prefix length
+// of the allowed network that contains it, or -1.
 func (g *Guard) judge(addr netip.Addr) (blocked *blockedError, known int) {
 	if longest(g.rules.Deny, addr) >= 0 {
 		return &blockedError{addr: addr}, -1
@@ -84,7 +81,7 @@ func (g *Guard) judge(addr netip.Addr) (blocked *blockedError, known int) {
 	return nil, -1
 }
 
-// longest is the length of the narrowest network that holds the address, or -1.
+// longest returns the prefix length of the narrowest network that contains the address, or -1.
 func longest(networks []netip.Prefix, addr netip.Addr) int {
 	bits := -1
 	for _, p := range networks {
@@ -95,15 +92,15 @@ func longest(networks []netip.Prefix, addr netip.Addr) int {
 	return bits
 }
 
-// CheckDial says why a connection may not be made; nil if it may. It is asked about
-// each address that is about to be dialled, and refuses what it can't judge.
+// CheckDial returns an error if a connection may not be made. It is called with each address
+// that is about to be dialled, and blocks what it can't check.
 func (g *Guard) CheckDial(network, address string) error {
 	if network != "tcp4" && network != "tcp6" {
-		return fmt.Errorf("the guard can't judge a connection by %s, so it is not made", network)
+		return fmt.Errorf("the guard can't check a connection over %s, so it is blocked", network)
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return fmt.Errorf("the guard can't judge the address %q, so it is not called", address)
+		return fmt.Errorf("the guard can't check the address %q, so it is blocked", address)
 	}
 	if err := g.checkPort(port); err != nil {
 		return err
@@ -111,7 +108,7 @@ func (g *Guard) CheckDial(network, address string) error {
 	host, _, _ = strings.Cut(host, "%") // package net puts a zone on IPv4 addresses too
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		return fmt.Errorf("the guard can't judge the address %q, so it is not called", address)
+		return fmt.Errorf("the guard can't check the address %q, so it is blocked", address)
 	}
 	return g.Check(addr)
 }

@@ -13,8 +13,8 @@ func TestGuardTable(t *testing.T) {
 		addrs string // separated by blanks
 		rule  string // what the refusal must say; public if there is none
 	}{
-		// Each range by its ends, then the neighbours on both sides.
-		{"0.0.0.0", "0.0.0.0 is this machine, whichever address it has (RFC 1122)"},
+		// Both ends of each range, and then the neighbours on both sides.
+		{"0.0.0.0", "0.0.0.0 is blocked: it is an address of this machine (RFC 1122)"},
 		{"0.0.0.1 0.255.255.255", "this network (RFC 791)"},
 		{"1.0.0.0", public},
 		{"10.0.0.0 10.1.2.3 10.255.255.255", "a private address (RFC 1918)"},
@@ -25,7 +25,7 @@ func TestGuardTable(t *testing.T) {
 		{"126.255.255.255 128.0.0.0", public},
 		{"168.63.129.16", "Azure WireServer"},
 		{"168.63.129.15 168.63.129.17", public},
-		{"169.254.0.0 169.254.169.254 169.254.255.255", "a link-local address, where clouds keep their metadata (RFC 3927)"},
+		{"169.254.0.0 169.254.169.254 169.254.255.255", "a link-local address, which clouds use for metadata (RFC 3927)"},
 		{"169.253.255.255 169.255.0.0", public},
 		{"172.16.0.0 172.31.255.255", "a private address (RFC 1918)"},
 		{"172.15.255.255 172.32.0.0", public},
@@ -33,7 +33,7 @@ func TestGuardTable(t *testing.T) {
 		{"192.0.0.8", "dummy address (RFC 7600)"},
 		{"192.0.0.9", "port control (RFC 7723)"},
 		{"192.0.0.10", "TURN relays (RFC 8155)"},
-		{"192.0.0.170 192.0.0.171", "NAT64 (RFC 7050)"},
+		{"192.0.0.170 192.0.0.171", "an address for NAT64 discovery (RFC 7050)"},
 		{"192.0.0.11 192.0.0.169 192.0.0.172 192.0.0.192 192.0.0.255", "IETF protocols (RFC 6890)"},
 		{"191.255.255.255 192.0.1.0 192.0.1.255 192.0.3.0", public},
 		{"192.0.2.0 192.0.2.255", "documentation (RFC 5737)"},
@@ -103,12 +103,12 @@ func TestGuardTable(t *testing.T) {
 		{"ff00:: ff02::1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "multicast"},
 
 		// An ISATAP address may have any prefix.
-		{"2a00::5efe:10.1.2.3 2a00::200:5efe:10.1.2.3", "leads to 10.1.2.3: 10.1.2.3 is a private address (RFC 1918)"},
+		{"2a00::5efe:10.1.2.3 2a00::200:5efe:10.1.2.3", "embeds 10.1.2.3: 10.1.2.3 is blocked: it is a private address (RFC 1918)"},
 		{"2a00::5efe:8.8.8.8 2a00::200:5efe:8.8.8.8 2a00::400:5efe:10.1.2.3 2a00::5eff:10.1.2.3 2a00::1:5efe:10.1.2.3", public},
 
-		// Other clothes for the same address.
+		// Other spellings of the same address.
 		{"::ffff:10.1.2.3 ::ffff:192.168.0.1", "a private address (RFC 1918)"},
-		{"::ffff:127.0.0.1 ::ffff:127.0.0.1%lo", "127.0.0.1 is a loopback address"},
+		{"::ffff:127.0.0.1 ::ffff:127.0.0.1%lo", "127.0.0.1 is blocked: it is a loopback address"},
 		{"::ffff:8.8.8.8", public},
 		{"::1%lo", "a loopback address"},
 		{"fe80::1%eth0", "link-local"},
@@ -128,8 +128,8 @@ func TestGuardTable(t *testing.T) {
 	}
 }
 
-// The rows of IANA's two registries of special-purpose addresses, as of October
-// 2025, written down apart from the guard's table.
+// The rows of IANA's two registries of special-purpose addresses, as of October 2025, copied
+// independently of the guard's table.
 func TestEveryRowOfTheRegistriesIsRefused(t *testing.T) {
 	t.Parallel()
 	registries := `
@@ -154,8 +154,8 @@ func TestEveryRowOfTheRegistriesIsRefused(t *testing.T) {
 	}
 }
 
-// Every row of the table must be able to refuse: a narrow range that stands
-// behind the wide one it lies in would never be named.
+// Every row of the table must be able to match. A narrow range after the wide one that contains it
+// would never be named.
 func TestGuardTableHasNoDeadRows(t *testing.T) {
 	t.Parallel()
 	for _, table := range [][]special{specialIPv4, specialIPv6} {
@@ -186,8 +186,8 @@ func lastOf(p netip.Prefix) netip.Addr {
 func TestGuardWords(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ addr, words string }{
-		{"10.1.2.3", "10.1.2.3 is a private address (RFC 1918), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=10.1.2.3/32"},
-		{"fd00::1", "fd00::1 is a private (unique local) address (RFC 4193), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=fd00::1/128"},
+		{"10.1.2.3", "10.1.2.3 is blocked: it is a private address (RFC 1918); the operator can allow it with HOOKFERRY_ALLOW_TARGETS=10.1.2.3/32"},
+		{"fd00::1", "fd00::1 is blocked: it is a private (unique local) address (RFC 4193); the operator can allow it with HOOKFERRY_ALLOW_TARGETS=fd00::1/128"},
 	}
 	for _, tt := range tests {
 		if err := NewGuard(Rules{}).Check(netip.MustParseAddr(tt.addr)); err == nil || err.Error() != tt.words {
@@ -248,7 +248,7 @@ func TestGuardAllows(t *testing.T) {
 		}
 	}
 	err := NewGuard(Rules{Allow: []netip.Prefix{netip.MustParsePrefix("64:ff9b::/96")}}).Check(netip.MustParseAddr("64:ff9b::10.1.2.3"))
-	if want := "64:ff9b::a01:203 leads to 10.1.2.3: 10.1.2.3 is a private address"; err == nil || !strings.HasPrefix(err.Error(), want) {
+	if want := "64:ff9b::a01:203 embeds 10.1.2.3: 10.1.2.3 is blocked: it is a private address"; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -290,12 +290,12 @@ func TestGuardDenies(t *testing.T) {
 		}
 	}
 	err := NewGuard(Rules{Deny: prefixes("8.8.8.0/24")}).Check(netip.MustParseAddr("8.8.8.8"))
-	if want := "8.8.8.8 is not called, because HOOKFERRY_DENY_TARGETS names it"; err == nil || err.Error() != want {
+	if want := "8.8.8.8 is blocked: it is listed in HOOKFERRY_DENY_TARGETS"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
 
-// prefixes reads networks that are separated by blanks.
+// prefixes parses networks that are separated by spaces.
 func prefixes(text string) (list []netip.Prefix) {
 	for p := range strings.FieldsSeq(text) {
 		list = append(list, netip.MustParsePrefix(p))
@@ -303,7 +303,7 @@ func prefixes(text string) (list []netip.Prefix) {
 	return list
 }
 
-// FuzzGuard holds the guard to what can be said of addresses without its table.
+// FuzzGuard compares the guard with what can be said about addresses without its table.
 func FuzzGuard(f *testing.F) {
 	for _, seed := range []string{"8.8.8.8", "10.0.0.1", "2a00::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:808:808::1", "2a00::5efe:7f00:1", "::1"} {
 		f.Add(netip.MustParseAddr(seed).AsSlice())
@@ -333,7 +333,7 @@ func FuzzGuard(f *testing.F) {
 	})
 }
 
-// plainlyPublic is the rule in the coarse terms of the standard library and of the
+// plainlyPublic is a rough version of the rule, with the terms of the standard library and the
 // widest ranges.
 func plainlyPublic(addr netip.Addr) bool {
 	addr = addr.Unmap()

@@ -18,20 +18,20 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// What a name of the operator's network leads to is for the operator to know: his
-// log has it, and nothing that a caller reads.
+// Only the operator may learn to which address of the network a name resolves: it is in the log,
+// and in nothing that a caller reads.
 func TestRefusedAddressesBehindNamesAreKept(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ addr, rule, detail string }{
-		{"10.1.2.3", "a private address (RFC 1918)", "10.1.2.3 is a private address (RFC 1918), which is not called; an operator may allow it with HOOKFERRY_ALLOW_TARGETS=10.1.2.3/32"},
-		{"fd00:1234::1", "a private (unique local) address (RFC 4193)", "fd00:1234::1 is a private (unique local) address"},
-		{"2a00::5efe:10.1.2.3", "a private address (RFC 1918)", "2a00::5efe:a01:203 leads to 10.1.2.3: 10.1.2.3 is a private address"},
-		{"203.0.114.9", "an address that HOOKFERRY_DENY_TARGETS names", "203.0.114.9 is not called, because HOOKFERRY_DENY_TARGETS names it"},
+		{"10.1.2.3", "a private address (RFC 1918)", "10.1.2.3 is blocked: it is a private address (RFC 1918); the operator can allow it with HOOKFERRY_ALLOW_TARGETS=10.1.2.3/32"},
+		{"fd00:1234::1", "a private (unique local) address (RFC 4193)", "fd00:1234::1 is blocked: it is a private (unique local) address"},
+		{"2a00::5efe:10.1.2.3", "a private address (RFC 1918)", "2a00::5efe:a01:203 embeds 10.1.2.3: 10.1.2.3 is blocked: it is a private address"},
+		{"203.0.114.9", "an address listed in HOOKFERRY_DENY_TARGETS", "203.0.114.9 is blocked: it is listed in HOOKFERRY_DENY_TARGETS"},
 	} {
 		s := New(Options{Guard: NewGuard(Rules{Deny: prefixes("203.0.114.0/24")})})
 		s.lookups = nameServer(t, func(string) ([]netip.Addr, int) { return addrs(tt.addr), 0 })
 		o := s.Send(t.Context(), subscription("https://db.internal/"), event.Claimed{Event: someEvent()})
-		if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name db.internal leads to "+tt.rule) || !strings.HasPrefix(o.Detail, tt.detail) {
+		if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name db.internal is blocked: it resolves to "+tt.rule) || !strings.HasPrefix(o.Detail, tt.detail) {
 			t.Errorf("%s: %s: %q, and for the log %q", tt.addr, o.Code, o.Error, o.Detail)
 		}
 		if told := o.Error + o.Peer + string(o.Response); strings.Contains(told, tt.addr) || strings.Contains(told, "10.1.2.3") || o.Peer != "" {
@@ -39,14 +39,14 @@ func TestRefusedAddressesBehindNamesAreKept(t *testing.T) {
 		}
 		s.Close()
 	}
-	// An address that the caller wrote is no secret from him.
+	// If the caller wrote the address, it is no secret.
 	o := New(Options{}).Send(t.Context(), subscription("http://10.1.2.3/"), event.Claimed{Event: someEvent()})
-	if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "10.1.2.3 is a private address (RFC 1918)") || o.Detail != "" {
+	if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "10.1.2.3 is blocked: it is a private address (RFC 1918)") || o.Detail != "" {
 		t.Errorf("%s: %q, and for the log %q", o.Code, o.Error, o.Detail)
 	}
 }
 
-// The error of a name server that can't be asked holds its address.
+// If a name server can't be reached, the error contains its address.
 func TestTheNameServerIsNotNamed(t *testing.T) {
 	t.Parallel()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -58,12 +58,12 @@ func TestTheNameServerIsNotNamed(t *testing.T) {
 	defer s.Close()
 	s.lookups = asks(c.LocalAddr().String())
 	o := s.Send(t.Context(), subscription("http://x.example/"), event.Claimed{Event: someEvent()})
-	if o.Code != event.CodeDNS || o.Error != "the name x.example could not be resolved: the name server can't be asked" {
+	if o.Code != event.CodeDNS || o.Error != "the name x.example could not be resolved: the name server can't be reached" {
 		t.Errorf("%s: %q", o.Code, o.Error)
 	}
 }
 
-// A name with very many addresses does not make one attempt knock at all of them.
+// An attempt must not dial all addresses of a name that has very many.
 func TestOnlySomeAddressesOfANameAreTried(t *testing.T) {
 	t.Parallel()
 	var many []netip.Addr
@@ -99,8 +99,8 @@ func TestOnlySomeAddressesOfANameAreTried(t *testing.T) {
 	}
 }
 
-// Each of these spellings would reach this machine if nobody looked: the receiver
-// listens on all of its addresses, and must not hear a thing.
+// Without the guard, each of these spellings would reach this machine. The receiver listens on all
+// addresses and must not be called.
 func TestHiddenFormsReachNobody(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", ":0") // IPv4 and IPv6
@@ -121,7 +121,7 @@ func TestHiddenFormsReachNobody(t *testing.T) {
 	t.Cleanup(func() { l.Close() })
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 
-	// Behind any name is another form in which DNS may give this machine's address.
+	// Each name resolves to another form in which DNS may return this machine's address.
 	forms := addrs("127.0.0.1", "127.255.255.254", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "::ffff:0.0.0.0", "::127.0.0.1", "::ffff:0:127.0.0.1",
 		"64:ff9b::127.0.0.1", "64:ff9b:1::127.0.0.1", "64:ff9b:1:7f00:0:100::", "2002:7f00:1::", "2001:0:7f00:1::", "2001::80ff:fffe", "2a00::5efe:127.0.0.1", "2a00::200:5efe:127.0.0.1", "fe80::1", "fec0::1")
 	hosts := []string{
@@ -169,7 +169,7 @@ func TestTheDialIsGuardedWhateverTheSpelling(t *testing.T) {
 		"127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "[::ffff:7f00:1%lo]:1", "[::1%lo]:1",
 		"0.0.0.0:1", "[::]:1", "[64:ff9b::7f00:1]:1",
 	} {
-		// As Send would, past event.CheckTarget, which refuses some of these.
+		// As in Send, but without event.CheckTarget, which refuses some of these.
 		a := newAttempt(t.Context(), short)
 		_, err := s.open(a, &target{url: &url.URL{Scheme: "http", Host: host}, address: host})
 		var blocked *blockedError
@@ -179,9 +179,9 @@ func TestTheDialIsGuardedWhateverTheSpelling(t *testing.T) {
 	}
 }
 
-// FuzzTargets holds the whole way of a target, from its text over DNS to the dial, to
-// what can be said of addresses without the guard: whatever the spelling, a target
-// that is taken leads to public addresses alone, and one that is refused nowhere.
+// FuzzTargets compares the whole path of a target, from its text through DNS to the dial, with
+// what can be said about addresses without the guard: in whatever spelling, an accepted target
+// leads only to public addresses, and a refused one is never dialled.
 func FuzzTargets(f *testing.F) {
 	for _, seed := range []string{
 		"https://example.com/webhook", "http://127.1/", "http://0x7f.1:80/", "http://2130706433/", "http://017700000001/", "http://8.8.8.8/", "http://8.8.8.8./", "http://010.8.8.8/",

@@ -2,39 +2,38 @@ package send
 
 import "net/netip"
 
-// special is a range of addresses that is not called unless an operator allows it.
+// special is a range of addresses that is blocked unless the operator allows it.
 type special struct {
 	prefix netip.Prefix
-	what   string // completes "10.1.2.3 is …"
-	source string // the document that set the range apart
+	what   string // completes "it is …"
+	source string // the document that reserved the range
 }
 
 // specialIPv4 and specialIPv6 hold every row of RFC 6890 and of the registries that
 // continue it (IANA's IPv4 and IPv6 Special-Purpose Address Space, as of October
-// 2025), including the few that are globally reachable: no receiver of webhooks
-// lives in AS112, AMT or a protocol's anycast address. Added to them are multicast,
-// what clouds and older standards set apart, and every range that carries IPv4
-// addresses inside IPv6 ones, because a translator on the way may unpack them. One
-// row is not here: IPv4-mapped addresses (::ffff:0:0/96) are judged as the IPv4
-// addresses that they are.
+// 2025), including the few that are globally reachable, because no endpoint has an
+// AS112, AMT or protocol anycast address. They also hold multicast, the ranges that
+// clouds and older standards reserve, and every IPv6 range that embeds IPv4
+// addresses, because a translator on the way may extract them. One row is missing:
+// IPv4-mapped addresses (::ffff:0:0/96) are checked as IPv4 addresses.
 //
-// The first match names the rule, so a narrow range stands before the wide one
-// that it lies in.
+// The first match names the rule, so a narrow range precedes the wide one that
+// contains it.
 var specialIPv4 = []special{
-	rangeOf("0.0.0.0/32", "this machine, whichever address it has", "RFC 1122"),
+	rangeOf("0.0.0.0/32", "an address of this machine", "RFC 1122"),
 	rangeOf("0.0.0.0/8", "an address of this network", "RFC 791"),
 	rangeOf("10.0.0.0/8", "a private address", "RFC 1918"),
 	rangeOf("100.64.0.0/10", "a shared address of carrier-grade NAT", "RFC 6598"),
 	rangeOf("127.0.0.0/8", "a loopback address", "RFC 1122"),
 	rangeOf("168.63.129.16/32", "the address of a cloud's own services", "Azure WireServer"),
-	rangeOf("169.254.0.0/16", "a link-local address, where clouds keep their metadata", "RFC 3927"),
+	rangeOf("169.254.0.0/16", "a link-local address, which clouds use for metadata", "RFC 3927"),
 	rangeOf("172.16.0.0/12", "a private address", "RFC 1918"),
 	rangeOf("192.0.0.0/29", "an address between a network's own translators", "RFC 7335"),
 	rangeOf("192.0.0.8/32", "the dummy address", "RFC 7600"),
 	rangeOf("192.0.0.9/32", "the anycast address of port control", "RFC 7723"),
 	rangeOf("192.0.0.10/32", "the anycast address of TURN relays", "RFC 8155"),
-	rangeOf("192.0.0.170/32", "an address that tells of NAT64", "RFC 7050"),
-	rangeOf("192.0.0.171/32", "an address that tells of NAT64", "RFC 7050"),
+	rangeOf("192.0.0.170/32", "an address for NAT64 discovery", "RFC 7050"),
+	rangeOf("192.0.0.171/32", "an address for NAT64 discovery", "RFC 7050"),
 	rangeOf("192.0.0.0/24", "an address for IETF protocols", "RFC 6890"),
 	rangeOf("192.0.2.0/24", "an address for documentation", "RFC 5737"),
 	rangeOf("192.31.196.0/24", "an AS112 address", "RFC 7535"),
@@ -74,7 +73,7 @@ var specialIPv6 = []special{
 	rangeOf("2001:db8::/32", "an address for documentation", "RFC 3849"),
 	rangeOf("2002::/16", "a 6to4 address", "RFC 3056"),
 	rangeOf("2620:4f:8000::/48", "an AS112 address", "RFC 7534"),
-	rangeOf("3ffe::/16", "an address of the 6bone, which was switched off", "RFC 3701"),
+	rangeOf("3ffe::/16", "an address of the 6bone, which no longer exists", "RFC 3701"),
 	rangeOf("3fff::/20", "an address for documentation", "RFC 9637"),
 	rangeOf("5f00::/16", "a segment routing identifier", "RFC 9602"),
 	rangeOf("fc00::/7", "a private (unique local) address", "RFC 4193"),
@@ -83,15 +82,15 @@ var specialIPv6 = []special{
 	rangeOf("ff00::/8", "a multicast address", "RFC 4291"),
 }
 
-// globalUnicast is all of IPv6 that has been given out to be reached.
+// globalUnicast is the part of IPv6 that is allocated for global unicast.
 var globalUnicast = rangeOf("2000::/3", "an address outside of the global unicast range 2000::/3", "RFC 4291")
 
 func rangeOf(prefix, what, source string) special {
 	return special{netip.MustParsePrefix(prefix), what, source}
 }
 
-// classify finds why an address is not called; nil means that it is a public
-// unicast one. The address has no zone and is not an IPv4-mapped one.
+// classify returns why an address is blocked, or nil if it is a public unicast address. The
+// address must have no zone and must not be IPv4-mapped.
 func classify(addr netip.Addr) *special {
 	table := specialIPv4
 	if addr.Is6() {

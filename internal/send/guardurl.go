@@ -15,17 +15,17 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// CheckURL says why a target URL may not be called, as far as its text tells; nil
-// if it may. It is asked when a subscription is made, for a quick answer, and
-// before each delivery. It looks nothing up: a name that needs DNS passes, and the
-// dial decides. The form of the URL is for event.CheckTarget to judge.
+// CheckURL returns an error if the text of a target URL shows that it may not be called. It is
+// called when a subscription is created, to refuse it early, and before each attempt. It makes
+// no look-up: a name that needs DNS passes, and CheckDial decides. event.CheckTarget checks the
+// form of the URL.
 func (g *Guard) CheckURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return errors.New("it is not a URL, so its address can't be judged")
+		return errors.New("the guard can't check it, because it is not a URL")
 	}
 	if g.rules.RequireHTTPS && u.Scheme != "https" {
-		return fmt.Errorf("%s:// is not called, only https:// is, because HOOKFERRY_REQUIRE_HTTPS is set", u.Scheme)
+		return fmt.Errorf("%s:// is blocked, because HOOKFERRY_REQUIRE_HTTPS is set; use https://", u.Scheme)
 	}
 	if err := g.checkPort(cmp.Or(u.Port(), defaultPort(u.Scheme))); err != nil {
 		return err
@@ -37,16 +37,16 @@ func (g *Guard) CheckURL(raw string) error {
 	return g.checkHost(strings.ToLower(host))
 }
 
-// asciiHost is what a resolver makes of a host name: full-width digits and letters in
-// circles are those of ASCII to it (UTS 46). The API has converted a host before, so one
-// that is not ASCII came by another way, and is judged all the same.
+// asciiHost converts a host name to ASCII as a resolver does (UTS 46). For example, full-width
+// digits become ASCII digits. The API has already converted the host, but a host that came
+// another way must be checked too.
 func asciiHost(host string) (string, error) {
 	if strings.IndexFunc(host, func(c rune) bool { return c > 0x7e }) < 0 {
 		return host, nil
 	}
 	ascii, err := idna.Lookup.ToASCII(host)
 	if err != nil {
-		return "", fmt.Errorf("the guard can't judge the host name %s, so it is not called", quote(host))
+		return "", fmt.Errorf("the guard can't check the host name %s, so it is blocked", quote(host))
 	}
 	return ascii, nil
 }
@@ -61,16 +61,16 @@ func defaultPort(scheme string) string {
 func (g *Guard) checkPort(text string) error {
 	port, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return fmt.Errorf("the guard can't judge the port %q, so it is not called", text)
+		return fmt.Errorf("the guard can't check the port %q, so it is blocked", text)
 	}
 	if len(g.rules.Ports) == 0 || slices.ContainsFunc(g.rules.Ports, func(r event.PortRange) bool { return r.Contains(uint16(port)) }) {
 		return nil
 	}
-	var called []string
+	var allowed []string
 	for _, r := range g.rules.Ports {
-		called = append(called, r.String())
+		allowed = append(allowed, r.String())
 	}
-	return fmt.Errorf("port %d is not called; those of HOOKFERRY_TARGET_PORTS are: %s", port, strings.Join(called, ", "))
+	return fmt.Errorf("port %d is blocked; HOOKFERRY_TARGET_PORTS allows %s", port, strings.Join(allowed, ", "))
 }
 
 func (g *Guard) checkHost(host string) error {
@@ -85,12 +85,12 @@ func (g *Guard) checkHost(host string) error {
 		if err := g.Check(addr); err != nil {
 			return fmt.Errorf("%s is another spelling of %v: %w", host, addr, err)
 		}
-		return fmt.Errorf("%s is another spelling of %v, which not every resolver takes for it: write %v", host, addr, addr)
+		return fmt.Errorf("%s is another spelling of %v that not every resolver understands; write %v", host, addr, addr)
 	}
 	return nil
 }
 
-// checkLocalhost lets the name pass where any of its addresses is allowed.
+// checkLocalhost accepts the name if any of its addresses is allowed.
 func (g *Guard) checkLocalhost(host string) error {
 	err := g.Check(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	if err == nil || g.Check(netip.IPv6Loopback()) == nil {
@@ -99,9 +99,9 @@ func (g *Guard) checkLocalhost(host string) error {
 	return fmt.Errorf("%s is this machine: %w", host, err)
 }
 
-// looseIPv4 reads the spellings that some resolvers take for an IPv4 address,
-// as inet_aton does: one to four numbers, each decimal, octal (0177) or
-// hexadecimal (0x7f), the last of which fills all bytes that are left.
+// looseIPv4 parses the spellings of IPv4 addresses that inet_aton and some resolvers
+// accept: one to four numbers, each decimal, octal (0177) or hexadecimal (0x7f). The last
+// number fills all remaining bytes.
 func looseIPv4(host string) (netip.Addr, bool) {
 	parts := strings.Split(host, ".")
 	if len(parts) > 4 {
@@ -124,7 +124,7 @@ func looseIPv4(host string) (netip.Addr, bool) {
 
 func looseNumber(s string, bits int) (uint64, error) {
 	if digits, ok := strings.CutPrefix(s, "0x"); ok {
-		return strconv.ParseUint("0"+digits, 16, bits) // a bare 0x is 0 to browsers
+		return strconv.ParseUint("0"+digits, 16, bits) // browsers read a bare 0x as 0
 	}
 	if len(s) > 1 && s[0] == '0' {
 		return strconv.ParseUint(s, 8, bits)

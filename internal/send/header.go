@@ -6,21 +6,20 @@ import (
 	"strconv"
 )
 
-// header is what an attempt needs of a response's header.
+// header is the part of a response's header that an attempt needs.
 type header struct {
 	length     int64 // of the body; -1 if the header does not say
 	chunked    bool
-	endUnknown bool // what it says about the end of the body can't be right, or is not understood
+	endUnknown bool // what the header says about the end of the body is wrong or not understood
 	keepAlive  bool
 	closing    bool
 	location   string
 	retryAfter string
-	odd        string // what breaks the rules, "" if nothing does; then the connection is not used again
+	odd        string // the first violation of the rules, or ""; if set, the connection is not reused
 }
 
-// read reads the rest of the status line and the header, up to the empty line that ends
-// it. Nothing in it is an error, because the status line has decided: what is not
-// understood is passed over.
+// read reads the rest of the status line and the header, up to the empty line that ends it.
+// It ignores what it does not understand, because the status line has decided the outcome.
 func (h *header) read(in *bufio.Reader) error {
 	*h = header{length: -1}
 	for isStatus := true; ; {
@@ -28,7 +27,7 @@ func (h *header) read(in *bufio.Reader) error {
 		switch {
 		case err != nil:
 			return err
-		case isStatus: // perhaps with empty lines in front
+		case isStatus: // perhaps preceded by empty lines
 			isStatus = len(line) == 0
 			if bytes.IndexByte(line, '\r') >= 0 {
 				h.note("a control character")
@@ -41,12 +40,12 @@ func (h *header) read(in *bufio.Reader) error {
 	}
 }
 
-// readLine reads a line and cuts off its end. Of a line that does not fit into the buffer
-// it returns the beginning.
+// readLine reads a line and removes the line end. If the line does not fit into the buffer, it
+// returns the beginning.
 func readLine(in *bufio.Reader) ([]byte, error) {
 	line, err := in.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {
-		line = bytes.Clone(line) // reading on overwrites it
+		line = bytes.Clone(line) // the next read overwrites it
 		for err == bufio.ErrBufferFull {
 			_, err = in.ReadSlice('\n')
 		}
@@ -62,7 +61,7 @@ func (h *header) field(line []byte) {
 	if odd != "" {
 		h.note(odd)
 	}
-	switch { // by the length first, which tells most fields apart
+	switch { // isField compares the lengths first, which tells most fields apart
 	case isField(name, "Content-Length"):
 		h.setLength(value)
 	case isField(name, "Transfer-Encoding"):
@@ -78,8 +77,8 @@ func (h *header) field(line []byte) {
 	}
 }
 
-// cutField cuts a header field into its name and value. odd says which rule it breaks; a line
-// that is not a field has neither.
+// cutField splits a header field into its name and value. odd says which rule the line breaks. A
+// line that is not a field has no name and no value.
 func cutField(line []byte) (name, value []byte, odd string) {
 	name, value, found := bytes.Cut(line, []byte(":"))
 	if !found || !isToken(name) {
@@ -92,14 +91,14 @@ func cutField(line []byte) (name, value []byte, odd string) {
 	return name, value, ""
 }
 
-// note keeps the first thing that is odd.
+// note records a violation of the rules, if it is the first.
 func (h *header) note(what string) {
 	if h.odd == "" {
 		h.odd = what
 	}
 }
 
-// maxDigits is more than any length has, and less than what readLine cuts off.
+// maxDigits is more digits than any valid length has, and fewer than fit into readLine's buffer.
 const maxDigits = 20
 
 func (h *header) setLength(value []byte) {
@@ -132,7 +131,8 @@ func isField(name []byte, field string) bool {
 	return len(name) == len(field) && bytes.EqualFold(name, []byte(field))
 }
 
-// isToken reports whether a name holds nothing but what names may (RFC 9110, section 5.6.2).
+// isToken reports whether a name contains only characters that names may (RFC 9110, section
+// 5.6.2).
 func isToken(name []byte) bool {
 	for _, c := range name {
 		if c >= 0x80 || !tokens[c] {

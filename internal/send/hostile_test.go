@@ -18,9 +18,8 @@ import (
 	"github.com/hookferry/hookferry/internal/hostile"
 )
 
-// What one attempt may cost at a receiver that does its worst. The bounds are
-// generous: whoever breaks them reads or keeps what comes without end, and at once
-// is far beyond.
+// What one attempt with a hostile receiver may cost. The limits are generous: an attempt that read
+// or kept data without end would exceed them at once.
 const (
 	hostileTimeout = 300 * time.Millisecond // for the kinds that only a time-out ends
 	patientTimeout = 5 * time.Second        // for the others, which a busy machine must not cut short
@@ -29,7 +28,8 @@ const (
 	mostAllocated  = 8 << 20                // bytes in all, freed again or not, the receiver's own included
 )
 
-// verdict is how an attempt at a kind must end. ADDR in words is the receiver's address.
+// verdict is how an attempt with a kind of receiver must end. ADDR in words is the receiver's
+// address.
 type verdict struct {
 	kind     string
 	code     event.Code
@@ -40,13 +40,13 @@ type verdict struct {
 
 const (
 	floods    = "interim (1xx) responses are longer than 64 KiB"
-	notHTTP   = "what came back is not HTTP/1.1"
-	onlyHTTP2 = "answered HTTP/2; webhooks are sent over HTTP/1.1, so let the endpoint speak that too"
+	notHTTP   = "the response is not HTTP/1.1"
+	onlyHTTP2 = "responded with HTTP/2; webhooks are sent over HTTP/1.1, so the endpoint must support it too"
 )
 
 var verdicts = []verdict{
-	{"silent", event.CodeTimeout, "no answer within 300ms", "", "the time-out covers the whole exchange"},
-	{"tarpit", event.CodeTimeout, "no answer within 300ms", "", "writing the request is part of it"},
+	{"silent", event.CodeTimeout, "no response within 300ms", "", "the timeout covers the whole exchange"},
+	{"tarpit", event.CodeTimeout, "no response within 300ms", "", "writing the request is part of it"},
 	{"slow-headers", "", "", "", "the status has said that the webhook was taken, and a byte now and then wins no time"},
 	{"slow-body", "", "", "aa", "the status has said that the webhook was taken"},
 	{"endless-headers", "", "", "", "the status counts; a header is bounded"},
@@ -57,13 +57,13 @@ var verdicts = []verdict{
 	{"flood-100", event.CodeBadResponse, floods, "", "interim responses are no status, and share the header's bound"},
 	{"flood-103", event.CodeBadResponse, floods, "", "all of them"},
 
-	{"reset-accept", event.CodeConnectionReset, "ADDR cut the connection before it answered", "", "a reset is told from an end"},
-	{"reset-header", event.CodeConnectionReset, "ADDR cut the connection before it answered", "", "a reset is told from an end"},
-	{"reset-request", event.CodeConnectionReset, "ADDR cut the connection before it answered", "", "a reset is told from an end"},
+	{"reset-accept", event.CodeConnectionReset, "ADDR reset the connection before it responded", "", "a reset is told from an end"},
+	{"reset-header", event.CodeConnectionReset, "ADDR reset the connection before it responded", "", "a reset is told from an end"},
+	{"reset-request", event.CodeConnectionReset, "ADDR reset the connection before it responded", "", "a reset is told from an end"},
 	{"reset-answer", "", "", "", "the status counts"},
 	{"reset-body", "", "", "half", "the status counts"},
-	{"hang-up", event.CodeConnectionClosed, "ADDR hung up before it answered", "", "an end without an answer"},
-	{"half-close", event.CodeConnectionClosed, "ADDR hung up before it answered", "", "nothing can come any more, so there is nothing to wait for"},
+	{"hang-up", event.CodeConnectionClosed, "ADDR closed the connection before it responded", "", "an end without an answer"},
+	{"half-close", event.CodeConnectionClosed, "ADDR closed the connection before it responded", "", "nothing can come any more, so there is nothing to wait for"},
 	{"half-answer", "", "", "", "the status counts"},
 
 	{"length-long", "", "", "half", "the status counts"},
@@ -75,24 +75,24 @@ var verdicts = []verdict{
 	{"redirect-metadata", event.CodeRedirect, "redirect to http://169.254.169.254/latest/meta-data/ not followed", "", "no redirect is followed"},
 
 	{"early-answer", "", "", "ok", "it came after the connection was the attempt's"},
-	{"early-answer", event.CodeBadResponse, "answered before the request was sent", "", "it came before"},
+	{"early-answer", event.CodeBadResponse, "responded before the request was sent", "", "it came before"},
 	{"early-body", "", "", "ok", "a receiver need not read what it takes"},
 	{"garbage", event.CodeBadResponse, notHTTP, "", "what came is not repeated"},
 	{"control-header", "", "", "ok", "no field holds them, and the status counts"},
-	{"status-000", event.CodeBadResponse, "what came back has a status code that HTTP does not have", "", "below 100 nothing is defined"},
-	{"status-999", event.CodeStatus, "answered 999", "", "a status without a meaning is no success"},
-	{"status-101", event.CodeStatus, "answered 101 Switching Protocols", "", "nobody asked for it, and nothing of what follows is read"},
+	{"status-000", event.CodeBadResponse, "the response has a status code below 100, which HTTP does not define", "", "below 100 nothing is defined"},
+	{"status-999", event.CodeStatus, "responded with 999", "", "a status without a meaning is no success"},
+	{"status-101", event.CodeStatus, "responded with 101 Switching Protocols", "", "nobody asked for it, and nothing of what follows is read"},
 
 	{"h2-frames", event.CodeBadResponse, onlyHTTP2, "", "a server that expects HTTP/2 at once is known by its first frame"},
 	{"h2-only", event.CodeBadResponse, onlyHTTP2, "", "over TLS as well"},
 	{"tls-silent", event.CodeTimeout, "no TLS handshake with ADDR within 300ms", "", "the timeout covers it, too"},
-	{"tls-reset", event.CodeConnectionReset, "ADDR cut the connection during the TLS handshake", "", "a reset is told from an end"},
-	{"tls-plain", event.CodeTLS, "answered HTTP to an https request; should the target URL begin with http://?", "", "a port mistaken"},
-	{"tls-old", event.CodeTLS, "ADDR ended TLS: protocol version not supported; the endpoint must speak TLS 1.2 or later", "", "TLS 1.2 at least"},
-	{"tls-expired", event.CodeTLSExpired, "certificate expired on 2020-01-02", "", "the date is looked at before the signature"},
-	{"tls-not-yet-valid", event.CodeTLSExpired, "certificate is not valid before 2098-01-02", "", "either way"},
-	{"tls-self-signed", event.CodeTLSUntrusted, "certificate is not trusted: it is self-signed; if that is your own, add it with HOOKFERRY_TARGET_CA", "", "no authority vouches for it"},
-	{"tls-wrong-host", event.CodeTLSWrongHost, "certificate is for another.example, not for 127.0.0.1", "", "it belongs to somebody else"},
+	{"tls-reset", event.CodeConnectionReset, "ADDR reset the connection during the TLS handshake", "", "a reset is told from an end"},
+	{"tls-plain", event.CodeTLS, "responded with plain HTTP to an https request; should the target URL begin with http://?", "", "a port mistaken"},
+	{"tls-old", event.CodeTLS, "ADDR ended TLS: protocol version not supported; the endpoint must support TLS 1.2 or later", "", "TLS 1.2 at least"},
+	{"tls-expired", event.CodeTLSExpired, "the certificate expired on 2020-01-02", "", "the date is looked at before the signature"},
+	{"tls-not-yet-valid", event.CodeTLSExpired, "the certificate is not valid before 2098-01-02", "", "either way"},
+	{"tls-self-signed", event.CodeTLSUntrusted, "the certificate is not trusted: it is self-signed; if that is your own, add it to HOOKFERRY_TARGET_CA", "", "no authority vouches for it"},
+	{"tls-wrong-host", event.CodeTLSWrongHost, "the certificate is for another.example, not for 127.0.0.1", "", "it belongs to somebody else"},
 }
 
 func timeoutFor(kind string) time.Duration {
@@ -102,15 +102,14 @@ func timeoutFor(kind string) time.Duration {
 	return patientTimeout
 }
 
-// TestHostileReceivers does not run beside others, because it measures what is
-// allocated and which goroutines are left.
+// TestHostileReceivers is not parallel, because it measures allocations and remaining goroutines.
 func TestHostileReceivers(t *testing.T) {
 	log.SetOutput(io.Discard) // as in the command: net/http reports there what comes unasked
 	defer log.SetOutput(os.Stderr)
 	for _, k := range hostile.Kinds() {
 		t.Run(k.Name, func(t *testing.T) {
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-			bad, healthy := serve(t, k), receive(t, answer(okAnswer))
+			bad, healthy := serve(t, k), receive(t, respond(okResponse))
 			defer healthy.close()
 			defer bad.Close()
 			s := New(Options{Guard: allowLoopback(), Timeout: timeoutFor(k.Name)})
@@ -144,7 +143,7 @@ func serve(t *testing.T, k hostile.Kind) *hostile.Server {
 	return s
 }
 
-// attack makes one attempt and judges it.
+// attack makes one attempt and checks it.
 func attack(t *testing.T, s *Sender, bad *hostile.Server, kind string) {
 	t.Helper()
 	sub := subscription(bad.URL())
@@ -176,8 +175,8 @@ func (v verdict) matches(o event.Outcome, addr string) bool {
 		strings.HasPrefix(body, v.response) && (body == "") == (v.response == "")
 }
 
-// hasLetGo waits until the receiver sees no connection of ours. One that never reads
-// can't see that; there the goroutines of a connection would be left.
+// hasLetGo waits until the receiver has no connection of ours. A receiver that never reads can't
+// tell; for it, the goroutines of a connection would remain.
 func hasLetGo(t *testing.T, bad *hostile.Server, kind string) {
 	t.Helper()
 	if kind == "tarpit" || kind == "early-body" {
@@ -190,7 +189,7 @@ func hasLetGo(t *testing.T, bad *hostile.Server, kind string) {
 	}
 }
 
-// Each kind has a row, and each row a kind.
+// Each kind must have a row, and each row a kind.
 func TestEveryKindHasAVerdict(t *testing.T) {
 	t.Parallel()
 	var kinds, rows []string

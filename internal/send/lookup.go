@@ -11,39 +11,39 @@ import (
 	"time"
 )
 
-// maxAddresses is how many addresses of a name are tried. An endpoint has a few; a
-// name with hundreds would make each attempt knock at hundreds of doors.
+// maxAddresses is how many addresses of a name are tried at most. Endpoints have a few. Without
+// a limit, each attempt would connect to every address of a name with hundreds.
 const maxAddresses = 16
 
-// resolver is what is used of net.Resolver, which knows the system's ways: /etc/hosts, the
-// search list, the order of nsswitch.conf, the name servers.
+// resolver is the part of net.Resolver that is used. It applies the system's configuration:
+// /etc/hosts, the search list, the order in nsswitch.conf, the name servers.
 type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// lookups looks names up.
+// lookups looks up names.
 //
-// Addresses of both families are asked for by one call. By two, net.Resolver would go
-// through the search list for each family apart, and might find the addresses of two
-// different hosts.
+// One call asks for the addresses of both families. With two calls, net.Resolver would go through
+// the search list for each family separately, and might find the addresses of two different
+// hosts.
 type lookups struct {
-	first resolver // is content with one family when the other is late
-	whole resolver // waits for both
+	first resolver // does not wait for a late family
+	whole resolver // waits for both families
 }
 
-// addresses hands out the addresses of a name one by one.
+// addresses returns the addresses of a name one by one.
 type addresses struct {
 	lookups *lookups
 	host    string
 	port    uint16
-	watch   func(began, ended time.Time) // is told of the look-up, twice; may be nil
+	watch   func(began, ended time.Time) // called when the look-up begins and ends; may be nil
 	list    []netip.Addr
-	given   int
-	asked   bool
+	given   int  // how many of list were returned
+	asked   bool // the look-up was made
 	partial bool // one family may be missing
 }
 
-// addressesOf reads host:port.
+// addressesOf parses host:port.
 func (n *lookups) addressesOf(address string) (*addresses, error) {
 	host, text, err := net.SplitHostPort(address)
 	if err != nil {
@@ -60,16 +60,16 @@ func (n *lookups) addressesOf(address string) (*addresses, error) {
 	return a, nil
 }
 
-// next returns the next address. Once there are no more of those that came first, it looks
-// for the family that was late. io.EOF means that there are no more.
+// next returns the next address. After the last one it looks up the late family, if there was
+// one. It returns io.EOF if there are no more addresses.
 func (a *addresses) next(ctx context.Context) (netip.AddrPort, error) {
 	if !a.asked {
-		if err := a.look(ctx); err != nil {
+		if err := a.lookUp(ctx); err != nil {
 			return netip.AddrPort{}, err
 		}
 	}
 	if a.given == len(a.list) && a.partial {
-		a.lookForTheRest(ctx)
+		a.lookUpRest(ctx)
 	}
 	if a.given >= min(len(a.list), maxAddresses) {
 		return netip.AddrPort{}, io.EOF
@@ -78,19 +78,20 @@ func (a *addresses) next(ctx context.Context) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(a.list[a.given-1], a.port), nil
 }
 
-func (a *addresses) look(ctx context.Context) error {
+func (a *addresses) lookUp(ctx context.Context) error {
 	a.asked = true
 	began := time.Now()
-	a.tell(began, time.Time{})
+	a.notify(began, time.Time{})
 	found, partial, err := a.lookups.lookup(ctx, a.host)
-	a.tell(began, time.Now())
+	a.notify(began, time.Now())
 	a.list, a.partial = interleaved(found), partial
 	return err
 }
 
-func (a *addresses) lookForTheRest(ctx context.Context) {
+// lookUpRest adds the addresses of the late family.
+func (a *addresses) lookUpRest(ctx context.Context) {
 	a.partial = false
-	found, _ := a.lookups.whole.LookupNetIP(asking(ctx, newQuestion(ctx).patient()), "ip", a.host)
+	found, _ := a.lookups.whole.LookupNetIP(withQuestion(ctx, newQuestion(ctx).patient()), "ip", a.host)
 	for _, addr := range found {
 		if addr = addr.Unmap(); !slices.Contains(a.list, addr) {
 			a.list = append(a.list, addr)
@@ -98,18 +99,18 @@ func (a *addresses) lookForTheRest(ctx context.Context) {
 	}
 }
 
-func (a *addresses) tell(began, ended time.Time) {
+func (a *addresses) notify(began, ended time.Time) {
 	if a.watch != nil {
 		a.watch(began, ended)
 	}
 }
 
-// lookup looks a name up, over and over as long as no name server says anything and ctx
-// goes on. partial means that one of the families may be missing.
+// lookup looks up a name. It repeats the look-up until a name server responds or ctx ends.
+// partial means that one of the families may be missing.
 func (n *lookups) lookup(ctx context.Context, host string) (found []netip.Addr, partial bool, err error) {
 	for q := newQuestion(ctx); ; q = q.again() {
 		turn := time.NewTimer(q.turn)
-		found, err = n.first.LookupNetIP(asking(ctx, q), "ip", host)
+		found, err = n.first.LookupNetIP(withQuestion(ctx, q), "ip", host)
 		if err == nil && len(found) == 0 {
 			err = &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
 		}
@@ -117,7 +118,7 @@ func (n *lookups) lookup(ctx context.Context, host string) (found []netip.Addr, 
 			turn.Stop()
 			return found, q.isPartial(found), err
 		}
-		if !q.hasty { // a resolver that gives up at once is not asked in a loop
+		if !q.hasty { // do not spin if the resolver gives up at once
 			select {
 			case <-turn.C:
 			case <-ctx.Done():
@@ -128,14 +129,15 @@ func (n *lookups) lookup(ctx context.Context, host string) (found []netip.Addr, 
 	}
 }
 
-// isSilence reports whether no name server has said anything.
+// isSilence reports whether no name server has responded.
 func isSilence(err error) bool {
 	var e *net.DNSError
 	return errors.As(err, &e) && e.IsTimeout
 }
 
-// interleaved makes the families take turns, beginning with the one that the system prefers
-// (RFC 8305, section 4), so that one that leads nowhere costs one address and not all.
+// interleaved alternates between the families, beginning with the one that the system prefers
+// (RFC 8305, section 4). So a family that can't be reached delays a dial by one address, not by
+// all of its addresses.
 func interleaved(found []netip.Addr) []netip.Addr {
 	var families [2][]netip.Addr
 	for _, addr := range found {

@@ -9,33 +9,34 @@ import (
 	"time"
 )
 
-// nameServers is the way to the name servers, for net.Resolver. The resolver chooses whom
-// to ask, speaks with it and judges what comes back; here is decided for how long.
+// nameServers connects net.Resolver to the name servers. The resolver chooses the server, sends
+// the query and checks the answer. nameServers decides how long to wait for it.
 type nameServers struct {
 	dialer net.Dialer
 
 	mu     sync.Mutex
-	heard  map[string]time.Time // when a server last said anything
-	silent map[string]time.Time // until when a server is not asked in haste
+	heard  map[string]time.Time // when each server last responded
+	silent map[string]time.Time // until when hasty questions skip each server
 }
 
-// silentFor is how long a server that was silent is not asked in haste.
+// silentFor is how long hasty questions skip a server that did not respond.
 const silentFor = 30 * time.Second
 
-// errNoSuchName has the words of package net.
+// errNoSuchName has the message of package net.
 var errNoSuchName = errors.New("no such host")
 
-// newLookups looks names up as the system does.
+// newLookups returns lookups that use the system's configuration.
 func newLookups() *lookups {
 	s := &nameServers{heard: make(map[string]time.Time), silent: make(map[string]time.Time)}
-	// Two, because calls for one name are joined, and their patience differs. On systems
-	// whose own resolver is used instead of Go's, dial is not called.
+	// There are two resolvers because a resolver merges concurrent calls for one name, and the
+	// two kinds of calls do not wait equally long. If Go uses the system's own resolver, dial is
+	// not called.
 	return &lookups{first: &net.Resolver{Dial: s.dial}, whole: &net.Resolver{Dial: s.dial}}
 }
 
 func (s *nameServers) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	q, ok := ctx.Value(questionKey{}).(*question)
-	if !ok { // whose question it was has given up, and others have joined it
+	if !ok { // the call that began the look-up has ended, but others that were merged wait for it
 		return s.dialer.DialContext(ctx, network, address)
 	}
 	if q.hasty && s.isSilent(address) {
@@ -59,16 +60,16 @@ func (s *nameServers) isSilent(server string) bool {
 	return time.Now().Before(s.silent[server])
 }
 
-func (s *nameServers) speaks(server string) {
+func (s *nameServers) markResponsive(server string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.heard[server] = time.Now()
 	delete(s.silent, server)
 }
 
-// isQuiet notes that a server has not answered what it was asked at that time. One that
-// answers other questions is not silent: some pass over those for IPv6 alone.
-func (s *nameServers) isQuiet(server string, asked time.Time) {
+// markSilent records that a server has not answered a query sent at the given time. A server
+// that has answered others since is not silent: some ignore only queries for IPv6 addresses.
+func (s *nameServers) markSilent(server string, asked time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.heard[server].Before(asked) {
@@ -76,7 +77,7 @@ func (s *nameServers) isQuiet(server string, asked time.Time) {
 	}
 }
 
-// stream is a connection to a name server by TCP.
+// stream is a TCP connection to a name server.
 type stream struct {
 	net.Conn
 	turn time.Duration
@@ -93,8 +94,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// inquiry is one query by UDP. net.Resolver sets a deadline, writes once, and reads until
-// something has come that it takes for the answer.
+// inquiry is one query over UDP. net.Resolver sets a deadline, writes once, and reads until it
+// receives a valid answer.
 type inquiry struct {
 	*net.UDPConn
 	servers  *nameServers
@@ -103,7 +104,7 @@ type inquiry struct {
 	pair     *pair // of the question, guarded by its lock
 	id       [2]byte
 	asked    time.Time
-	until    time.Time // when its turn is over
+	until    time.Time // when its turn ends
 }
 
 func (i *inquiry) SetDeadline(t time.Time) error {
@@ -111,8 +112,8 @@ func (i *inquiry) SetDeadline(t time.Time) error {
 	return i.UDPConn.SetDeadline(i.until)
 }
 
-// hurry lets it read until then at most.
-func (i *inquiry) hurry(t time.Time) { i.UDPConn.SetReadDeadline(earlier(t, i.until)) }
+// limit makes reading end at t, or earlier if the turn ends earlier.
+func (i *inquiry) limit(t time.Time) { i.UDPConn.SetReadDeadline(earlier(t, i.until)) }
 
 func (i *inquiry) Write(query []byte) (int, error) {
 	i.asked = time.Now()
@@ -125,30 +126,31 @@ func (i *inquiry) Read(b []byte) (int, error) {
 	n, err := i.UDPConn.Read(b)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		if !time.Now().Before(i.until) {
-			i.servers.isQuiet(i.server, i.asked)
+			i.servers.markSilent(i.server, i.asked)
 		}
-		return n, i.question.giveUp(i)
+		return n, i.question.timeoutError(i)
 	}
 	if err == nil {
-		i.look(b[:n])
+		i.inspect(b[:n])
 	}
 	return n, err
 }
 
-// look looks at the header of what has come (RFC 1035, section 4.1.1). Whether it is the
-// answer at all is for net.Resolver to say: here it only makes the other question less urgent.
-func (i *inquiry) look(answer []byte) {
+// inspect reads the header of a received message (RFC 1035, section 4.1.1). net.Resolver decides
+// whether it is a valid answer. Here it only limits how long the query for the other family
+// waits.
+func (i *inquiry) inspect(answer []byte) {
 	const isAnswer, isCut, noError, noName = 0x80, 0x02, 0, 3
 	if len(answer) < 12 || [2]byte(answer[:2]) != i.id || answer[2]&isAnswer == 0 {
 		return
 	}
-	i.servers.speaks(i.server)
+	i.servers.markResponsive(i.server)
 	records := answer[6] != 0 || answer[7] != 0
 	switch code := answer[3] & 0xf; {
 	case code == noName:
-		i.question.hear(i, true)
+		i.question.answered(i, true)
 	case code == noError && records && answer[2]&isCut == 0:
-		i.question.hear(i, false)
+		i.question.answered(i, false)
 	}
 }
 

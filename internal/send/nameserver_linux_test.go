@@ -20,13 +20,13 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// What a name server makes of a question beside addresses and a response code.
+// The behaviours of a name server beside addresses and response codes.
 const (
 	unanswered = -1 // nothing comes back
 	truncated  = -2 // ask again by TCP
 )
 
-// behave is a name server: n counts the questions, from 1.
+// behave is the behaviour of a name server. n counts the queries, from 1.
 type behave func(n int, name string, kind uint16) (list []netip.Addr, rcode int)
 
 const kindA, kindAAAA = 1, 28
@@ -47,7 +47,7 @@ func isMute(int, string, uint16) ([]netip.Addr, int)  { return nil, unanswered }
 func isSick(int, string, uint16) ([]netip.Addr, int)  { return nil, 2 }
 func isLarge(int, string, uint16) ([]netip.Addr, int) { return nil, truncated }
 
-// without answers all but the questions for one family.
+// without responds to all queries except those for one family.
 func without(kind uint16) behave {
 	return func(n int, name string, k uint16) ([]netip.Addr, int) {
 		if k == kind {
@@ -57,7 +57,7 @@ func without(kind uint16) behave {
 	}
 }
 
-// onlyEvery drops all but each so-manyth question.
+// onlyEvery drops all queries except each nth one.
 func onlyEvery(nth int) behave {
 	return func(n int, name string, kind uint16) ([]netip.Addr, int) {
 		if n%nth != 0 {
@@ -67,7 +67,7 @@ func onlyEvery(nth int) behave {
 	}
 }
 
-// wildcard has an address of IPv6 for every name of a domain that is searched.
+// wildcard has an IPv6 address for every name of a search domain.
 func wildcard(n int, name string, kind uint16) ([]netip.Addr, int) {
 	if strings.HasSuffix(name, ".corp.test") {
 		return addrs("::1"), 0
@@ -106,15 +106,15 @@ var nameServerCases = []struct {
 	{"a silent one, then the proxy's name", []behave{isMute, knows}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", true},
 }
 
-// inNamespace names the case that a process is to try.
+// inNamespace is the variable that names the case for the child process.
 const inNamespace = "HOOKFERRY_TEST_NAMESERVERS"
 
-// notAllowed is the exit status of a process that may not make what the case needs.
+// notAllowed is the exit status of a process that may not create what the case needs.
 const notAllowed = 3
 
-// TestNameServers tries name servers of its own at port 53, of which a resolv.conf of its
-// own speaks. So each case runs in a process with its own network and mounts. Where such
-// may not be made it says so: TestLookups tries the same with a resolver of its own.
+// TestNameServers uses its own name servers on port 53 and its own resolv.conf, so each case runs
+// in a process with its own network and mounts. If these can't be created, the test says so:
+// TestLookups tests the same with its own resolver.
 func TestNameServers(t *testing.T) {
 	if name := os.Getenv(inNamespace); name != "" {
 		inside(t, name)
@@ -144,7 +144,7 @@ func TestNameServers(t *testing.T) {
 	}
 }
 
-// inside is the process with its own network.
+// inside runs in the process with its own network.
 func inside(t *testing.T, name string) {
 	for _, tt := range nameServerCases {
 		if tt.name != name {
@@ -189,7 +189,7 @@ func inside(t *testing.T, name string) {
 	t.Fatalf("there is no case %q", name)
 }
 
-// furnish gives this process, which has a network of its own, loopback and a resolv.conf.
+// furnish sets up loopback and a resolv.conf in a process with its own network.
 func furnish(t *testing.T, conf string) error {
 	file := filepath.Join(t.TempDir(), "resolv.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o644); err != nil {
@@ -204,7 +204,7 @@ func furnish(t *testing.T, conf string) error {
 	return loopbackUp()
 }
 
-// loopbackUp asks for it by netlink (rtnetlink(7)): loopback is interface 1.
+// loopbackUp brings interface 1, the loopback, up by netlink (rtnetlink(7)).
 func loopbackUp() error {
 	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW, syscall.NETLINK_ROUTE)
 	if err != nil {
@@ -234,7 +234,7 @@ func loopbackUp() error {
 	return nil
 }
 
-// serveNames is a name server, by UDP and by TCP.
+// serveNames runs a name server over UDP and TCP.
 func serveNames(t *testing.T, address string, b behave) {
 	t.Helper()
 	var n atomic.Int32

@@ -2,6 +2,6 @@
 
 package send
 
-// peek can't look at a connection here. A request that goes out on a dead one is
-// repeated on a new one all the same.
+// peek can't inspect a connection on this system. A request that fails on a dead connection is
+// repeated on a new one anyway.
 func peek(uintptr) state { return silent }

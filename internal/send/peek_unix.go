@@ -4,7 +4,7 @@ package send
 
 import "syscall"
 
-// peek looks at what has come over a connection.
+// peek reports what was received on a connection without reading it.
 func peek(fd uintptr) state {
 	var b [1]byte
 	n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
@@ -12,7 +12,7 @@ func peek(fd uintptr) state {
 	case err == syscall.EAGAIN:
 		return silent
 	case n > 0:
-		return spoken
+		return dataPending
 	}
 	return ended
 }

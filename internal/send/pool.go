@@ -6,112 +6,113 @@ import (
 	"time"
 )
 
-// Bounds of the connections that are kept.
+// The limits on idle connections.
 const (
-	idlePerHost = 128  // as many as a busy lane has requests in flight
+	idlePerHost = 128  // enough for the requests in flight of a busy lane
 	idleInAll   = 1024 // file descriptors are finite
 	idleTimeout = 50 * time.Second
 	sweepEvery  = 10 * time.Second
 )
 
-// pool keeps the connections that are idle. There is no limit on those in use: a
-// lane has its own.
+// pool keeps idle connections. It does not limit the connections in use; the lanes do.
 type pool struct {
 	mu     sync.Mutex
-	idle   map[string][]*wire // by the end they lead to, the one used last at the end
+	idle   map[string][]*conn // by origin, most recently used last
 	count  int
 	closed bool
-	timer  *time.Timer // of the next sweep; nil while there is nothing to sweep
+	timer  *time.Timer // of the next sweep; nil if no connection is idle
 }
 
-// take gives a connection to this end that was idle and is fit for use, or nil. The
-// one used last comes first, so that the others grow old when less is to do.
-func (p *pool) take(to string) *wire {
+// take removes an idle connection to the origin that is usable and returns it, or nil if there is
+// none. It prefers the most recently used one, so that the others expire when there is less to
+// do.
+func (p *pool) take(origin string) *conn {
 	for {
-		w := p.pop(to)
-		if w == nil || w.fit(time.Now()) {
-			return w
+		c := p.pop(origin)
+		if c == nil || c.isUsable(time.Now()) {
+			return c
 		}
-		w.retire()
+		c.retire()
 	}
 }
 
-func (p *pool) pop(to string) *wire {
+func (p *pool) pop(origin string) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := p.idle[to]
+	list := p.idle[origin]
 	if len(list) == 0 {
 		return nil
 	}
 	last := len(list) - 1
-	w := list[last]
+	c := list[last]
 	list[last] = nil
-	p.idle[to] = list[:last]
+	p.idle[origin] = list[:last]
 	p.count--
-	return w
+	return c
 }
 
-// put keeps a connection on which nothing is under way.
-func (p *pool) put(w *wire) {
-	w.idleSince = time.Now()
-	if over := p.keep(w); over != nil {
-		over.retire()
+// put adds an idle connection to the pool.
+func (p *pool) put(c *conn) {
+	c.idleSince = time.Now()
+	if excess := p.add(c); excess != nil {
+		excess.retire()
 	}
 }
 
-// keep returns the connection that is one too many, or nil.
-func (p *pool) keep(w *wire) (over *wire) {
+// add adds a connection. If that exceeds a limit, it returns a connection to close, which may be
+// c.
+func (p *pool) add(c *conn) (excess *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.idle[w.to]) >= idlePerHost {
-		return w
+	if p.closed || len(p.idle[c.origin]) >= idlePerHost {
+		return c
 	}
 	if p.count >= idleInAll {
-		over = p.any()
+		excess = p.evict()
 	}
 	if p.idle == nil {
-		p.idle = make(map[string][]*wire)
+		p.idle = make(map[string][]*conn)
 	}
-	p.idle[w.to] = append(p.idle[w.to], w)
+	p.idle[c.origin] = append(p.idle[c.origin], c)
 	p.count++
 	if p.timer == nil {
 		p.timer = time.AfterFunc(sweepEvery, p.sweep)
 	}
-	return over
+	return excess
 }
 
-// any takes out the oldest connection to some end: Go begins a map at a random place.
-func (p *pool) any() *wire {
-	for to, list := range p.idle {
+// evict removes the oldest connection to a random origin: Go iterates over maps in random order.
+func (p *pool) evict() *conn {
+	for origin, list := range p.idle {
 		if len(list) > 0 {
-			w := list[0]
-			p.idle[to] = slices.Delete(list, 0, 1)
+			c := list[0]
+			p.idle[origin] = slices.Delete(list, 0, 1)
 			p.count--
-			return w
+			return c
 		}
 	}
 	return nil
 }
 
-// sweep closes those that have been idle for too long and those that the other end
-// has closed, which nothing else would notice before they are needed.
+// sweep closes connections that have been idle for too long or that the endpoint has closed.
+// Otherwise the latter would be noticed only when they are needed.
 func (p *pool) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	for to, list := range p.idle {
-		fit := list[:0]
-		for _, w := range list {
-			if w.fit(now) {
-				fit = append(fit, w)
+	for origin, list := range p.idle {
+		usable := list[:0]
+		for _, c := range list {
+			if c.isUsable(now) {
+				usable = append(usable, c)
 			} else {
-				w.retire()
+				c.retire()
 			}
 		}
-		clear(list[len(fit):])
-		p.count -= len(list) - len(fit)
-		if p.idle[to] = fit; len(fit) == 0 {
-			delete(p.idle, to)
+		clear(list[len(usable):])
+		p.count -= len(list) - len(usable)
+		if p.idle[origin] = usable; len(usable) == 0 {
+			delete(p.idle, origin)
 		}
 	}
 	p.timer = nil
@@ -120,7 +121,7 @@ func (p *pool) sweep() {
 	}
 }
 
-// close closes those that are idle, and from now on each that becomes so.
+// close closes all idle connections, and from now on each connection that becomes idle.
 func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -129,8 +130,8 @@ func (p *pool) close() {
 		p.timer.Stop()
 	}
 	for _, list := range p.idle {
-		for _, w := range list {
-			w.retire()
+		for _, c := range list {
+			c.retire()
 		}
 	}
 	p.idle, p.count = nil, 0

@@ -14,14 +14,14 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// A kept connection that the receiver has closed, or on which it says something that
-// nobody asked for, is noticed before a request goes out on it.
+// An idle connection that the receiver has closed, or on which it has sent something, must be
+// noticed before a request is sent on it.
 func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string]func(net.Conn){
 		"closed":  func(c net.Conn) { c.Close() },
 		"reset":   func(c net.Conn) { c.(*net.TCPConn).SetLinger(0); c.Close() },
-		"unasked": func(c net.Conn) { io.WriteString(c, okAnswer); io.Copy(io.Discard, c) },
+		"unasked": func(c net.Conn) { io.WriteString(c, okResponse); io.Copy(io.Discard, c) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -31,7 +31,7 @@ func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
 				defer c.Close()
 				if request(c) != nil {
 					requests.Add(1)
-					io.WriteString(c, okAnswer)
+					io.WriteString(c, okResponse)
 					<-idle
 					after(c)
 				}
@@ -41,7 +41,7 @@ func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
 			kept := s.pool.idle["http://"+r.addr][0]
 			close(idle)
 			await.NoError(t, func() error {
-				if kept.fit(time.Now()) {
+				if kept.isUsable(time.Now()) {
 					return errors.New("the connection still looks fit for use")
 				}
 				return nil
@@ -56,7 +56,7 @@ func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
 	}
 }
 
-// More than the systems' buffers hold is written while the answer is awaited.
+// More than the system's buffers hold is written while waiting for the response.
 func TestALargePayloadMayBeAnsweredUnread(t *testing.T) {
 	t.Parallel()
 	for name, payload := range map[string]int{"small": 1 << 10, "about one write": oneWrite, "large": 32 << 20} {
@@ -85,7 +85,7 @@ func TestALargePayloadComesWholeAndKeepsItsConnection(t *testing.T) {
 				return
 			}
 			got.Add(req.ContentLength)
-			io.WriteString(c, okAnswer)
+			io.WriteString(c, okResponse)
 		}
 	})
 	s, sub, ev := newSender(t), subscription(r.url()), someEvent()
@@ -100,8 +100,8 @@ func TestALargePayloadComesWholeAndKeepsItsConnection(t *testing.T) {
 	}
 }
 
-// A process that must stop waits for no receiver, on a kept connection no more than on
-// a new one, and nothing goes out a second time for it.
+// A process that must stop waits for no receiver, neither on an idle connection nor on a new one,
+// and no request is sent a second time because of it.
 func TestAStopBreaksOffAKeptConnection(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
@@ -109,7 +109,7 @@ func TestAStopBreaksOffAKeptConnection(t *testing.T) {
 	r := receive(t, func(c net.Conn) {
 		request(c)
 		requests.Add(1)
-		io.WriteString(c, okAnswer)
+		io.WriteString(c, okResponse)
 		if request(c) != nil {
 			requests.Add(1)
 			close(second)
@@ -126,8 +126,8 @@ func TestAStopBreaksOffAKeptConnection(t *testing.T) {
 	}
 }
 
-// pooled makes a connection that is idle, and tells whether it is closed.
-func pooled(t *testing.T, to string) (w *wire, closed func() bool) {
+// pooled makes an idle connection. closed reports whether it is closed.
+func pooled(t *testing.T, to string) (w *conn, closed func() bool) {
 	t.Helper()
 	r := receive(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	c, err := net.Dial("tcp", r.addr)
@@ -135,7 +135,7 @@ func pooled(t *testing.T, to string) (w *wire, closed func() bool) {
 		t.Fatal(err)
 	}
 	tcp := c.(*net.TCPConn)
-	w = &wire{Conn: tcp, tcp: &conn{TCPConn: tcp}, to: to}
+	w = &conn{Conn: tcp, tcp: &tcpConn{TCPConn: tcp}, origin: to}
 	w.idle.look = func(fd uintptr) { w.idle.found = peek(fd) }
 	w.idle.raw, _ = tcp.SyscallConn()
 	return w, func() bool { return tcp.SetDeadline(time.Time{}) != nil }
@@ -147,16 +147,16 @@ func TestThePoolIsBounded(t *testing.T) {
 	defer p.close()
 	w, _ := pooled(t, "a")
 	for range idlePerHost {
-		p.keep(w)
+		p.add(w)
 	}
-	if over := p.keep(w); over != w {
+	if over := p.add(w); over != w {
 		t.Error("more are kept to one end than its share")
 	}
 	for p.count < idleInAll {
 		p.idle[string(rune(p.count))] = append(p.idle[string(rune(p.count))], w)
 		p.count++
 	}
-	if over := p.keep(&wire{to: "new"}); over == nil || p.count != idleInAll {
+	if over := p.add(&conn{origin: "new"}); over == nil || p.count != idleInAll {
 		t.Errorf("%v had to go, and %d are kept, want %d", over, p.count, idleInAll)
 	}
 	p.idle, p.count = nil, 0

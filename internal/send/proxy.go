@@ -8,16 +8,16 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Proxy is the way out of a network that has no other. Of what an HTTP proxy can do
-// only CONNECT is used, for http targets as well: it takes an address, where a
-// forwarded request would leave it to the proxy what a name leads to.
+// Proxy is the HTTP proxy through which connections are made. Only CONNECT is used, for http
+// targets too, because it takes an address: with forwarded requests the proxy would resolve the
+// name, and the guard could not check the address.
 type Proxy struct {
 	Addr     string // host:port; "" means no proxy
 	User     string
 	Password event.Secret
 }
 
-// login is the value of Proxy-Authorization, or "".
+// login returns the value of Proxy-Authorization, or "".
 func (p Proxy) login() event.Secret {
 	if p.User == "" && p.Password == "" {
 		return ""
@@ -25,10 +25,10 @@ func (p Proxy) login() event.Secret {
 	return event.Secret("Basic " + base64.StdEncoding.EncodeToString([]byte(p.User+":"+string(p.Password))))
 }
 
-// tunnel connects through the proxy. The name is resolved here, the guard judges each
-// address, and the proxy is told to connect to one that has passed: what it calls is
-// what was checked. TLS and the Host field go by the name.
-func (s *Sender) tunnel(ctx context.Context, d *dialing, target netip.AddrPort) (*conn, error) {
+// tunnel connects through the proxy. Names are resolved here, the guard checks each address, and
+// the proxy gets an address that has passed. So it connects to exactly what was checked. TLS and
+// the Host field use the name.
+func (s *Sender) tunnel(ctx context.Context, d *dialing, target netip.AddrPort) (*tcpConn, error) {
 	network := "tcp4"
 	if target.Addr().Is6() {
 		network = "tcp6"
@@ -41,5 +41,5 @@ func (s *Sender) tunnel(ctx context.Context, d *dialing, target netip.AddrPort) 
 	if err != nil {
 		return nil, err
 	}
-	return &conn{TCPConn: tcp, peer: target.String()}, nil
+	return &tcpConn{TCPConn: tcp, peer: target.String()}, nil
 }

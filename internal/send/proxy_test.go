@@ -17,8 +17,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// connectProxy is a real CONNECT proxy on the address given, which keeps what it was
-// asked. It connects to whatever it is told.
+// connectProxy is a real CONNECT proxy that records the requests. It connects to any target.
 type connectProxy struct {
 	*receiver
 	mu    sync.Mutex
@@ -64,8 +63,8 @@ func (p *connectProxy) targets() (list []string) {
 	return list
 }
 
-// through makes a sender that uses the proxy, calls 127.0.0.1 besides what is public,
-// and gets the answers of a name server.
+// through returns a sender that uses the proxy, may call 127.0.0.1 as well as public addresses,
+// and uses a test name server.
 func through(t *testing.T, proxy string, answer ...string) *Sender {
 	t.Helper()
 	s := New(Options{Guard: only127(), Proxy: Proxy{Addr: proxy, User: "ferry", Password: "t0p-secret"}})
@@ -122,12 +121,12 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// The guard judges the target and not the proxy: being the way out allows an address
-// to nobody, and what is not called is not asked for.
+// The guard checks the target, not the proxy. An address is not allowed as a target because it is
+// the proxy's, and for a blocked target the proxy is not asked.
 func TestTheGuardJudgesBehindTheProxy(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
-	r := receive(t, answers(&n, okAnswer))
+	r := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(r.addr)
 	p := newConnectProxy(t, "127.0.0.2")
 	tests := []struct {
@@ -161,12 +160,12 @@ func TestTheGuardJudgesBehindTheProxy(t *testing.T) {
 	}
 }
 
-// The proxy gets an address, so a name that leads elsewhere meanwhile changes
-// nothing, and is judged again for the next tunnel.
+// The proxy gets an address, so it does not matter if the name resolves to another one meanwhile.
+// The name is checked again for the next tunnel.
 func TestRebindingBehindTheProxy(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
-	r := receive(t, answers(&n, okAnswer))
+	r := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(r.addr)
 	p := newConnectProxy(t, "127.0.0.1")
 	s := through(t, p.addr)
@@ -190,7 +189,7 @@ func TestRebindingBehindTheProxy(t *testing.T) {
 func TestProxyTriesTheNextAddress(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
-	r := receive(t, answers(&n, okAnswer))
+	r := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(r.addr)
 	p := newConnectProxy(t, "127.0.0.1")
 	s := through(t, p.addr, "127.0.0.3", "127.0.0.1")
@@ -213,26 +212,26 @@ func TestProxiesInTrouble(t *testing.T) {
 		code   event.Code
 		words  string
 	}{
-		{"nobody", nil, event.CodeNetwork, "the proxy of HOOKFERRY_PROXY can't be reached; the log says why"},
-		{"credentials", answer("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), event.CodeNetwork, "the proxy asks for other credentials than HOOKFERRY_PROXY holds: it answered 407 Proxy Authentication Required"},
-		{"forbidden", answer("HTTP/1.1 403 Forbidden\r\n\r\n"), event.CodeNetwork, "the proxy does not connect to 127.0.0.1:1: it answered 403 Forbidden"},
-		{"unreachable", answer("HTTP/1.1 502 Bad Gateway\r\n\r\n"), event.CodeUnreachable, "the proxy could not connect to 127.0.0.1:1: it answered 502 Bad Gateway"},
-		{"a redirect", answer("HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\n\r\n"), event.CodeNetwork, "the proxy does not connect to 127.0.0.1:1: it answered 302 Found"},
-		{"another protocol", answer("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeNetwork, "the proxy gave no answer that could be read; the log says more"},
-		{"an endless header", answerForever("HTTP/1.1 200 OK\r\n", "X-A: "+strings.Repeat("a", 1000)+"\r\n"), event.CodeNetwork, "the proxy gave no answer that could be read; the log says more"},
-		{"hangs up", answerAndClose(""), event.CodeNetwork, "the proxy gave no answer that could be read; the log says more"},
-		{"reset", answerAndReset(""), event.CodeNetwork, "the proxy gave no answer that could be read; the log says more"},
-		{"silence", answer(""), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
-		{"half an answer", answer("HTTP/1.1 200 OK\r\n"), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
-		{"an answer that nobody asked for", answer("HTTP/1.1 200 OK\r\n\r\n" + okAnswer), event.CodeBadResponse, "something came through the proxy before anything was sent"},
+		{"nobody", nil, event.CodeNetwork, "the proxy in HOOKFERRY_PROXY can't be reached; the log says why"},
+		{"credentials", respond("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), event.CodeNetwork, "the proxy rejected the credentials in HOOKFERRY_PROXY: it responded with 407 Proxy Authentication Required"},
+		{"forbidden", respond("HTTP/1.1 403 Forbidden\r\n\r\n"), event.CodeNetwork, "the proxy does not connect to 127.0.0.1:1: it responded with 403 Forbidden"},
+		{"unreachable", respond("HTTP/1.1 502 Bad Gateway\r\n\r\n"), event.CodeUnreachable, "the proxy could not connect to 127.0.0.1:1: it responded with 502 Bad Gateway"},
+		{"a redirect", respond("HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\n\r\n"), event.CodeNetwork, "the proxy does not connect to 127.0.0.1:1: it responded with 302 Found"},
+		{"another protocol", respond("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
+		{"an endless header", respondForever("HTTP/1.1 200 OK\r\n", "X-A: "+strings.Repeat("a", 1000)+"\r\n"), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
+		{"hangs up", respondAndClose(""), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
+		{"reset", respondAndReset(""), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
+		{"silence", respond(""), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
+		{"half an answer", respond("HTTP/1.1 200 OK\r\n"), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
+		{"an answer that nobody asked for", respond("HTTP/1.1 200 OK\r\n\r\n" + okResponse), event.CodeBadResponse, "data came through the proxy before anything was sent"},
 		{"reset in the tunnel", func(c net.Conn) {
 			request(c)
 			io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
 			request(c)
 			c.(*net.TCPConn).SetLinger(0)
 			c.Close()
-		}, event.CodeConnectionReset, "127.0.0.1:1 cut the connection before it answered"},
-		{"silence in the tunnel", answer("HTTP/1.1 200 OK\r\n\r\n"), event.CodeTimeout, "no answer within 500ms"},
+		}, event.CodeConnectionReset, "127.0.0.1:1 reset the connection before it responded"},
+		{"silence in the tunnel", respond("HTTP/1.1 200 OK\r\n\r\n"), event.CodeTimeout, "no response within 500ms"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -255,14 +254,14 @@ func TestProxiesInTrouble(t *testing.T) {
 	}
 }
 
-// What the environment says of proxies is meant for others.
+// Proxy settings in the environment are ignored.
 func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
 	p := newConnectProxy(t, "127.0.0.1")
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"} {
 		t.Setenv(name, "http://"+p.addr)
 	}
 	var n atomic.Int32
-	r := receive(t, answers(&n, okAnswer))
+	r := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(r.addr)
 	s := New(Options{Guard: only127()})
 	defer s.Close()

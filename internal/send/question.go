@@ -11,13 +11,12 @@ import (
 )
 
 const (
-	// firstTurn is how long a name server may be silent before the next one is asked. It
-	// is far below the 5 s of resolv.conf, all of which would go by for each name of the
-	// search list.
+	// firstTurn is how long to wait for a name server before the next one is asked. It is much
+	// shorter than the 5 s of resolv.conf, which would pass for each name of the search list.
 	firstTurn = time.Second
 
 	// turns is how many turns fit into an attempt at least: resolv.conf has up to three
-	// servers, each is asked twice, and time is left to connect.
+	// servers, each is asked twice, and there must be time left to connect.
 	turns = 8
 
 	// familyDelay is how long the addresses of one family wait for those of the other
@@ -25,29 +24,29 @@ const (
 	familyDelay = 50 * time.Millisecond
 )
 
-// question is how a name is looked up: how patient net.Resolver's exchanges with name
-// servers are. It knows which questions about one name belong together, those for each family.
+// question is one look-up of a name. It says how long net.Resolver's queries to name servers
+// wait, and pairs the queries for the two address families of each name.
 type question struct {
-	turn  time.Duration // how long a server may be silent
-	delay time.Duration // how long one family waits for the other; 0 is without a limit
-	hasty bool          // servers that were silent lately are not asked
+	turn  time.Duration // how long to wait for a server
+	delay time.Duration // how long one family waits for the other; 0: no limit
+	hasty bool          // skip servers that were silent lately
 
 	mu    sync.Mutex
-	used  bool // it went to a name server, and not to a file or with somebody else's question
-	cut   bool // one family was not waited for
+	used  bool // a name server was asked; false if a file or a merged look-up had the answer
+	cut   bool // a late family was not waited for
 	pairs map[string]*pair
 }
 
-// pair is the questions about one name of the search list.
+// pair is the queries about one name of the search list.
 type pair struct {
-	known time.Time // when the first answer came that makes the other one dispensable
-	gone  bool      // it was that there is no such name
+	known time.Time // when the first answer came that limits the wait for the other
+	gone  bool      // that answer was that the name does not exist
 	open  []*inquiry
 }
 
 type questionKey struct{}
 
-func asking(ctx context.Context, q *question) context.Context {
+func withQuestion(ctx context.Context, q *question) context.Context {
 	return context.WithValue(ctx, questionKey{}, q)
 }
 
@@ -59,8 +58,8 @@ func newQuestion(ctx context.Context) *question {
 	return q
 }
 
-// again is the question after one that no server answered. It asks all of them, and waits
-// for each, and for the second family, longer.
+// again returns the question to ask after one that no server answered. It asks all servers, and
+// waits longer for each of them and for the second family.
 func (q *question) again() *question {
 	next := &question{turn: 2 * q.turn, delay: 2 * q.turn, pairs: make(map[string]*pair)}
 	if q.hasty {
@@ -69,7 +68,7 @@ func (q *question) again() *question {
 	return next
 }
 
-// patient waits for both families.
+// patient makes the question wait for both families and skip no server.
 func (q *question) patient() *question {
 	q.delay, q.hasty = 0, false
 	return q
@@ -87,7 +86,7 @@ func (q *question) isPartial(found []netip.Addr) bool {
 	return len(found) > 0 && (q.cut || !q.used)
 }
 
-// begin is when a question goes out.
+// begin records that a query is sent.
 func (q *question) begin(i *inquiry, name []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -100,12 +99,12 @@ func (q *question) begin(i *inquiry, name []byte) {
 	p.open = append(p.open, i)
 	i.pair = p
 	if !p.known.IsZero() && q.delay > 0 {
-		i.hurry(p.known.Add(q.delay))
+		i.limit(p.known.Add(q.delay))
 	}
 }
 
-// hear is when an answer has come. It bounds how long the other question waits.
-func (q *question) hear(from *inquiry, gone bool) {
+// answered records an answer. It limits how long the other query of the pair waits.
+func (q *question) answered(from *inquiry, gone bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.delay == 0 || !from.pair.known.IsZero() {
@@ -114,13 +113,13 @@ func (q *question) hear(from *inquiry, gone bool) {
 	from.pair.known, from.pair.gone = time.Now(), gone
 	for _, other := range from.pair.open {
 		if other != from {
-			other.hurry(from.pair.known.Add(q.delay))
+			other.limit(from.pair.known.Add(q.delay))
 		}
 	}
 }
 
-// giveUp says why a question is not waited for any longer.
-func (q *question) giveUp(i *inquiry) error {
+// timeoutError returns the error for a query whose deadline has passed.
+func (q *question) timeoutError(i *inquiry) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	switch {
@@ -133,7 +132,7 @@ func (q *question) giveUp(i *inquiry) error {
 	return os.ErrDeadlineExceeded
 }
 
-// end is when nothing waits for an answer any longer.
+// end records that a query is over.
 func (q *question) end(i *inquiry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -143,8 +142,8 @@ func (q *question) end(i *inquiry) {
 	i.pair.open = slices.DeleteFunc(i.pair.open, func(one *inquiry) bool { return one == i })
 }
 
-// nameIn is the name that a query asks for, as it is on the wire: labels up to an empty one
-// (RFC 1035, section 4.1.2).
+// nameIn returns the name that a query asks for, in wire format: labels up to an empty one (RFC
+// 1035, section 4.1.2).
 func nameIn(query []byte) []byte {
 	const header = 12
 	if len(query) < header {

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// maxQuote is how much is repeated of a text that a stranger wrote.
+// maxQuote is how many bytes of an endpoint's text a message quotes at most.
 const maxQuote = 200
 
-// quote makes a stranger's text fit for a sentence: short, and without anything
-// but visible ASCII and blanks.
+// quote makes an endpoint's text safe to put into a message: short, and only visible ASCII and
+// spaces.
 func quote(s string) string {
 	cut := ""
 	if len(s) > maxQuote {
@@ -20,7 +20,7 @@ func quote(s string) string {
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`) + cut
 }
 
-// seconds writes a time-out as operators do: 60s, where time.Duration says 1m0s.
+// seconds formats a timeout as operators write it: 60s instead of time.Duration's 1m0s.
 func seconds(d time.Duration) string {
 	if d < time.Second {
 		return d.String()

@@ -8,18 +8,18 @@ import (
 	"time"
 )
 
-// nextAfter is how long an address is tried before the next one is started beside it
+// nextAfter is how long an address is tried before the next one is tried in parallel
 // (RFC 8305, section 5, the connection attempt delay).
 const nextAfter = 250 * time.Millisecond
 
-// race connects to the first address that lets it. It starts one after the other: the next
-// when one has failed, or is silent for nextAfter; none is given up before ctx ends. What
-// has connected too late is closed. next ends with an error, which counts if no address
-// came before.
+// race dials addresses and returns the first connection that succeeds. It starts the next dial
+// when one fails, or after nextAfter. Earlier dials continue until one succeeds or ctx ends.
+// Connections that succeed too late are closed. next returns the next address. Its error ends the
+// list, and is the error of race if there was no address.
 func race[C io.Closer](ctx context.Context, next func(context.Context) (netip.AddrPort, error), dial func(context.Context, netip.AddrPort) (C, error)) (C, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &racing[C]{next: next, dial: dial, found: make(chan candidate, 1), ended: make(chan end[C])}
+	r := &racing[C]{next: next, dial: dial, found: make(chan candidate, 1), ended: make(chan result[C])}
 	defer func() {
 		if r.running > 0 {
 			go r.closeLate(r.running)
@@ -53,15 +53,15 @@ func race[C io.Closer](ctx context.Context, next func(context.Context) (netip.Ad
 	return none, r.verdict()
 }
 
-// racing is the state of a race. Its goroutines touch nothing but the channels.
+// racing is the state of a race. The goroutines that it starts use only the channels.
 type racing[C io.Closer] struct {
 	next    func(context.Context) (netip.AddrPort, error)
 	dial    func(context.Context, netip.AddrPort) (C, error)
 	found   chan candidate
-	ended   chan end[C]
+	ended   chan result[C]
 	asking  bool
 	running int
-	errs    []error // of each address, in the order in which they were started
+	errs    []error // of each dial, in the order in which they were started
 	last    error   // why there are no more addresses
 }
 
@@ -70,13 +70,13 @@ type candidate struct {
 	err  error
 }
 
-type end[C io.Closer] struct {
+type result[C io.Closer] struct {
 	place int
 	conn  C
 	err   error
 }
 
-// ask asks for the next address, which may take a look-up.
+// ask asks for the next address in a goroutine, because it may need a look-up.
 func (r *racing[C]) ask(ctx context.Context) {
 	if r.last == nil {
 		r.last = ctx.Err()
@@ -103,11 +103,11 @@ func (r *racing[C]) start(ctx context.Context, c candidate) {
 	r.running++
 	go func() {
 		conn, err := r.dial(ctx, c.addr)
-		r.ended <- end[C]{place, conn, err}
+		r.ended <- result[C]{place, conn, err}
 	}()
 }
 
-// closeLate closes what connects after another has won.
+// closeLate closes the connections that succeed after another has won.
 func (r *racing[C]) closeLate(running int) {
 	for range running {
 		if e := <-r.ended; e.err == nil {
@@ -116,9 +116,9 @@ func (r *racing[C]) closeLate(running int) {
 	}
 }
 
-// verdict is the error of the first address that the guard let pass: a name that has an
-// address which is refused and another that does not respond at present is not blocked
-// for good.
+// verdict returns the error of the first address that the guard did not block. If a name has one
+// blocked address and another that does not respond at present, it must not count as blocked,
+// because that would end the delivery.
 func (r *racing[C]) verdict() error {
 	if isHopeless(r.last) {
 		return r.last

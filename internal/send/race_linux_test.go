@@ -10,11 +10,11 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Of several addresses the live one is reached, and those that are dead cost a moment each.
+// Of several addresses the live one is reached. Each dead one costs only a moment.
 func TestADeadAddressBeforeALiveOne(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
-	live := receive(t, answers(&n, okAnswer))
+	live := receive(t, answers(&n, okResponse))
 	_, port, _ := net.SplitHostPort(live.addr)
 	mute(t, "127.0.0.8:"+port)
 	mute(t, "127.0.0.9:"+port)
@@ -34,8 +34,8 @@ func TestADeadAddressBeforeALiveOne(t *testing.T) {
 	}
 }
 
-// mute listens at an address, and lets nobody connect: what it keeps for those that have
-// connected is full, and the system passes over who comes after.
+// mute listens at an address but accepts no further connection: its queue is full, and the system
+// ignores new clients.
 func mute(t *testing.T, address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)

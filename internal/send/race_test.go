@@ -25,14 +25,14 @@ type dialled struct {
 
 func (d dialled) Close() error { d.closed(d.to); return nil }
 
-// way is what becomes of an address that is dialled: nothing, until the dial is broken off,
-// if after is 0.
+// way is what happens when an address is dialled. If after is 0, nothing happens until the dial is
+// cancelled.
 type way struct {
 	after time.Duration
 	err   error
 }
 
-// course is how a race went.
+// course is what happened in a race.
 type course struct {
 	mu      sync.Mutex
 	started []string // "2 at 250ms"
@@ -49,7 +49,7 @@ func number(n int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 443)
 }
 
-// runs holds a race over addresses 1, 2, 3, … in fake time.
+// runs runs a race over the addresses 1, 2, 3, … in fake time.
 func runs(t *testing.T, limit time.Duration, ways []way) (won byte, took time.Duration, c *course, err error) {
 	t.Helper()
 	c = &course{}
@@ -133,7 +133,7 @@ func TestRace(t *testing.T) {
 	}
 }
 
-// scripted is a resolver that answers as it is told, by the number of the call.
+// scripted is a resolver whose responses are scripted, by the number of the call.
 type scripted struct {
 	calls int
 	play  func(ctx context.Context, call int) ([]netip.Addr, error)
@@ -153,7 +153,7 @@ var (
 	misbehave = &net.DNSError{Err: "server misbehaving", IsTemporary: true}
 )
 
-// quiet is a resolver's call that ends without an answer, with ctx or after this time.
+// quiet is a resolver's call that ends without an answer, when ctx ends or after this time.
 func quietFor(ctx context.Context, d time.Duration) ([]netip.Addr, error) {
 	select {
 	case <-ctx.Done():

@@ -4,8 +4,8 @@ import "strings"
 
 const jsonType = "application/json"
 
-// validName and validValue hold to what net/http would refuse only when the
-// request is on its way (RFC 9110, sections 5.1 and 5.5).
+// validName and validValue check what net/http would refuse only while sending the request
+// (RFC 9110, sections 5.1 and 5.5).
 func validName(name string) bool {
 	const token = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
 	return name != "" && strings.Trim(name, token) == ""

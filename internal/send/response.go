@@ -16,21 +16,21 @@ import (
 const (
 	maxHeaderSize = 64 << 10 // bytes of a response's header, interim responses included
 
-	// maxBody is how much of a response's body is read. A connection whose response is
-	// longer is closed.
+	// maxBody is how many bytes of a response's body are read. If the body is longer, the
+	// connection is closed.
 	maxBody = 64 << 10
 
-	// settleTime is how long the rest of a response may take once its status line has
-	// settled the attempt. What has not come by then is not waited for.
+	// settleTime is how long to wait for the rest of a response once its status line has
+	// decided the outcome.
 	settleTime = 250 * time.Millisecond
 )
 
 var errHeaderTooLong = errors.New("the response's header is too long")
 
-// read writes the response into the Outcome. An error means that there was none: once a
-// status line has come, nothing that follows is an error.
+// read reads the response into the Outcome. An error means that there was no status line. After
+// the status line, nothing is an error.
 func (x *exchange) read(a *attempt, o *event.Outcome) (whole bool, err error) {
-	x.deadline, x.hurry = a.deadline, calm
+	x.deadline, x.patience = a.deadline, untilDeadline
 	if _, err := x.in.Peek(1); err != nil {
 		return false, err
 	}
@@ -51,12 +51,12 @@ func (x *exchange) read(a *attempt, o *event.Outcome) (whole bool, err error) {
 	}
 }
 
-// status waits for a status line and reads it. What was read is still there.
+// status waits for a status line and parses it. It leaves the line in the buffer.
 func (x *exchange) status() (statusLine, error) {
 	for want := 1; ; want = x.in.Buffered() + 1 {
 		_, err := x.in.Peek(want)
-		come, _ := x.in.Peek(x.in.Buffered())
-		line, problem := parseStatus(come, err == io.EOF)
+		received, _ := x.in.Peek(x.in.Buffered())
+		line, problem := parseStatus(received, err == io.EOF)
 		switch {
 		case problem == errMore && err == bufio.ErrBufferFull:
 			return line, errNotHTTP
@@ -68,15 +68,15 @@ func (x *exchange) status() (statusLine, error) {
 	}
 }
 
-// settle reads what follows the status line, for settleTime at most. whole means that all
-// of it has come, and that the connection is ready for another request.
+// settle reads what follows the status line, for at most settleTime. whole reports whether all
+// of it was received and the connection can be reused.
 func (x *exchange) settle(o *event.Outcome, line statusLine) (whole bool) {
-	x.hurry = settled
+	x.patience = settling
 	h := &x.header
 	err := h.read(x.in)
 	judge(o, line.code, h)
 	if err != nil {
-		o.Detail = "the response's header broke off after the status line"
+		o.Detail = "the response's header is incomplete"
 		return false
 	}
 	x.left = math.MaxInt // excerpt bounds the body
@@ -84,23 +84,23 @@ func (x *exchange) settle(o *event.Outcome, line statusLine) (whole bool) {
 	if h.odd != "" {
 		o.Detail = "the response's header has " + h.odd
 	}
-	lasts := line.http11 || line.http10 && h.keepAlive
-	return whole && lasts && !h.closing && h.odd == "" && x.in.Buffered() == 0
+	persistent := line.http11 || line.http10 && h.keepAlive
+	return whole && persistent && !h.closing && h.odd == "" && x.in.Buffered() == 0
 }
 
-// body reads the body and returns how it begins.
+// body reads the body and returns the beginning of it.
 func (x *exchange) body(code int) (kept []byte, whole bool) {
 	h := &x.header
 	switch {
-	case code < 200: // 101 has no body but a stream without end
+	case code < 200: // 101 has no body, but a stream of another protocol
 		return nil, false
 	case code == http.StatusNoContent, code == http.StatusNotModified:
 		return nil, true
-	case h.endUnknown, h.length < 0 && !h.chunked: // it ends with the connection
+	case h.endUnknown, h.length < 0 && !h.chunked: // the body ends with the connection
 		kept, _ = excerpt(x.in)
 		return kept, false
 	case h.chunked:
-		if h.length >= 0 { // which of the two is right, RFC 9112, section 6.3, says; who sends both may mean harm
+		if h.length >= 0 { // chunked wins (RFC 9112, section 6.3), but sending both may be an attack
 			h.note("both a length and a transfer encoding")
 		}
 		kept, whole = excerpt(httputil.NewChunkedReader(x.in))
@@ -113,8 +113,8 @@ func (x *exchange) body(code int) (kept []byte, whole bool) {
 	return kept, x.limited.N == 0
 }
 
-// trailer passes over the fields behind the last chunk. It reports whether all of them have
-// come, by the rules.
+// trailer skips the fields after the last chunk. It reports whether all of them were received and
+// follow the rules.
 func (x *exchange) trailer() bool {
 	x.left = maxHeaderSize
 	for {
@@ -132,22 +132,22 @@ func (x *exchange) trailer() bool {
 	}
 }
 
-// hurry is how long reading may wait.
-type hurry uint8
+// patience says how long a read may wait.
+type patience uint8
 
 const (
-	calm    hurry = iota // until the attempt's deadline
-	settled              // for settleTime, from the next time that it has to wait
-	hurried              // as long as is left of it
+	untilDeadline patience = iota // until the attempt's deadline
+	settling                      // settleTime, counted from the next read
+	deadlineSet                   // until the read deadline that settling has set
 )
 
-// Read is for in.
+// Read reads from the connection. It is the source of x.in.
 func (x *exchange) Read(b []byte) (int, error) {
 	if x.left <= 0 {
 		return 0, errHeaderTooLong
 	}
-	if x.hurry == settled { // most responses have come whole by now, and never get here
-		x.hurry = hurried
+	if x.patience == settling { // rarely reached: most responses are already in the buffer
+		x.patience = deadlineSet
 		if end := time.Now().Add(settleTime); end.Before(x.deadline) {
 			x.from.SetReadDeadline(end)
 		}

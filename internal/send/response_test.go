@@ -16,7 +16,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// outcome reads a response that is played to it, in fake time.
+// outcome reads a scripted response in fake time.
 func outcome(t *testing.T, limit time.Duration, play func(net.Conn)) (o event.Outcome, whole bool, took time.Duration, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -37,7 +37,7 @@ func outcome(t *testing.T, limit time.Duration, play func(net.Conn)) (o event.Ou
 	return o, whole, took, err
 }
 
-// says writes this, and closes the connection or keeps it open.
+// says writes this, and then closes the connection or keeps it open.
 func says(text string, closes bool) func(net.Conn) {
 	return func(c net.Conn) {
 		io.WriteString(c, text)
@@ -47,7 +47,7 @@ func says(text string, closes bool) func(net.Conn) {
 	}
 }
 
-// trickles writes one part at once and the others one by one, without end.
+// trickles writes the first part at once and the others one by one, without end.
 func trickles(first, then string) func(net.Conn) {
 	return func(c net.Conn) {
 		_, err := io.WriteString(c, first)
@@ -104,8 +104,8 @@ func TestTheStatusDecides(t *testing.T) {
 			want event.Outcome
 		}{
 			{"HTTP/1.1 200 OK\r\n", event.Outcome{StatusCode: 200}},
-			{"HTTP/1.1 404 Not Found\r\n", event.Outcome{StatusCode: 404, Code: event.CodeStatus, Error: "answered 404 Not Found"}},
-			{"HTTP/1.1 503 x\r\nRetry-After: 7\r\n", event.Outcome{StatusCode: 503, Code: event.CodeStatus, Error: "answered 503 Service Unavailable", RetryAfter: 7 * time.Second}},
+			{"HTTP/1.1 404 Not Found\r\n", event.Outcome{StatusCode: 404, Code: event.CodeStatus, Error: "responded with 404 Not Found"}},
+			{"HTTP/1.1 503 x\r\nRetry-After: 7\r\n", event.Outcome{StatusCode: 503, Code: event.CodeStatus, Error: "responded with 503 Service Unavailable", RetryAfter: 7 * time.Second}},
 		} {
 			for _, closes := range []bool{true, false} {
 				o, whole, took, err := outcome(t, time.Minute, says(status.line+tt.rest, closes))
@@ -213,8 +213,8 @@ func TestWhatIsKeptAndWhatIsNoted(t *testing.T) {
 		{ok + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nok", false, "the response's header has a Content-Length that contradicts itself"},
 		{ok + "Transfer-Encoding: identity\r\n\r\nok", false, "the response's header has a transfer encoding that is not understood"},
 		{ok + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false, "the response's header has both a length and a transfer encoding"},
-		{ok + "X-A: b", false, "the response's header broke off after the status line"},
-		{ok + "X-A: " + strings.Repeat("a", maxHeaderSize), false, "the response's header broke off after the status line"},
+		{ok + "X-A: b", false, "the response's header is incomplete"},
+		{ok + "X-A: " + strings.Repeat("a", maxHeaderSize), false, "the response's header is incomplete"},
 	}
 	for _, tt := range tests {
 		o, whole, _, err := outcome(t, time.Minute, says(tt.text, false))
@@ -299,7 +299,7 @@ func (o once) SetReadDeadline(time.Time) error { return nil }
 // connection is kept only if that would, too, at the same byte.
 func FuzzResponses(f *testing.F) {
 	for _, seed := range []string{
-		okAnswer, "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\nok", "HTTP/1.1 100 Continue\r\n\r\n" + okAnswer,
+		okResponse, "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.0 200 OK\r\n\r\nok", "HTTP/1.1 100 Continue\r\n\r\n" + okResponse,
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n", "HTTP/1.1 503 x\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n",
 		"HTTP/1.1 302 x\r\nLocation: /a\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
 		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\na", "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", "HTTP/1.1 101 x\r\n\r\n",

@@ -8,12 +8,11 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// retryAfter reads the value of a Retry-After header: whole seconds or an HTTP date.
-// Where it is neither, but holds a number of seconds (64.57, 5s, 60, 120), it is waited as
-// long as that says: an endpoint that asks for time means it. Of several values the
-// longest counts. A time that has come is the least that counts, a second: the header says that
-// the response is about the endpoint. What says nothing or is negative counts as nothing, 0; an
-// endpoint can't ask for more than event.MaxRetryAfter.
+// retryAfter parses the value of a Retry-After header: whole seconds or an HTTP date. It also
+// accepts other ways to write seconds (64.57, 5s, a list like 60, 120), because an endpoint that
+// asks for time means it. Of several values the longest counts. A date in the past counts as one
+// second, because the header still says that the response is about the endpoint. A value that is
+// negative or not understood counts as 0. The result is at most event.MaxRetryAfter.
 func retryAfter(value string, now time.Time) time.Duration {
 	value = strings.TrimSpace(value)
 	if at, err := http.ParseTime(value); err == nil {
@@ -26,8 +25,7 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return longest
 }
 
-// secondsOf reads a number of seconds, perhaps with its unit. A part of a second counts as
-// a whole one.
+// secondsOf parses a number of seconds, with or without a unit, and rounds it up.
 func secondsOf(text string) time.Duration {
 	text = strings.Trim(text, `"`)
 	for _, unit := range []string{"seconds", "second", "secs", "sec", "s"} {
@@ -48,8 +46,8 @@ func secondsOf(text string) time.Duration {
 	return min(time.Duration(max(seconds, 1))*time.Second, event.MaxRetryAfter)
 }
 
-// digits reads a number of digits alone, however long, and stops counting at
-// the most that may be asked for.
+// digits parses a number that consists of digits only. The number may be of any length; the
+// result is at most the number of seconds in event.MaxRetryAfter.
 func digits(s string) (n int64, ok bool) {
 	const most = int64(event.MaxRetryAfter / time.Second)
 	for i := range len(s) {

@@ -13,8 +13,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// answers makes a handler that answers the requests of a connection with these in
-// turn, and hangs up at the first that is empty, after it has read the request.
+// answers handles a connection by responding to its requests with these responses in turn. At the
+// first empty one it reads the request and closes the connection.
 func answers(requests *atomic.Int32, all ...string) func(net.Conn) {
 	return func(c net.Conn) {
 		defer c.Close()
@@ -36,7 +36,7 @@ func TestConnectionsAreKept(t *testing.T) {
 	t.Parallel()
 	bodies := map[string]string{
 		"nothing": "HTTP/1.1 204 No Content\r\n\r\n",
-		"a body":  okAnswer,
+		"a body":  okResponse,
 		"chunks":  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
 		"much":    "HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + strings.Repeat("a", maxBody),
 		"failure": "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno",
@@ -54,12 +54,12 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
-// A receiver may close a kept-alive connection at the moment when the next
-// request goes out on it. That is nobody's failure: the request is repeated.
+// A receiver may close a kept-alive connection just when the next request is sent on it. That is
+// not a failure: the request is repeated.
 func TestADeadKeptConnectionIsNotAFailure(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
-	r := receive(t, answers(&requests, okAnswer, ""))
+	r := receive(t, answers(&requests, okResponse, ""))
 	s, sub := newSender(t), subscription(r.url())
 	for i := range 2 {
 		if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); !o.Success() {
@@ -71,8 +71,8 @@ func TestADeadKeptConnectionIsNotAFailure(t *testing.T) {
 	}
 }
 
-// A new connection on which no answer comes is a failed attempt and no more: the
-// request is not repeated behind the back of the retry schedule.
+// If a new connection brings no response, the attempt has failed. The request is not repeated
+// without the retry schedule.
 func TestANewConnectionIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
@@ -82,11 +82,11 @@ func TestANewConnectionIsNotRepeated(t *testing.T) {
 	}
 }
 
-// Once a response has begun, the endpoint has taken a stand.
+// Once a response has begun, the request must not be repeated.
 func TestABegunAnswerIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
-	r := receive(t, answers(&requests, okAnswer, "HTTP/1.1 2", ""))
+	r := receive(t, answers(&requests, okResponse, "HTTP/1.1 2", ""))
 	s, sub := newSender(t), subscription(r.url())
 	sub.Timeout = short
 	s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})

@@ -12,17 +12,17 @@ import (
 	"github.com/hookferry/hookferry/internal/faultpoint"
 )
 
-// DefaultTimeout bounds an attempt where neither the options nor the
-// subscription say otherwise.
+// DefaultTimeout is the timeout of an attempt if neither the options nor the subscription set
+// one.
 const DefaultTimeout = 10 * time.Second
 
-// Options say how attempts are made.
+// Options configure a Sender.
 type Options struct {
 	UserAgent string         // "Hookferry" if empty
 	Timeout   time.Duration  // of the whole exchange; DefaultTimeout if it is not positive
-	Guard     *Guard         // nil allows public addresses alone
-	Proxy     Proxy          // the way out; the zero Proxy is none
-	Roots     *x509.CertPool // the certificate authorities that are trusted; nil: the system's
+	Guard     *Guard         // nil: only public addresses may be called
+	Proxy     Proxy          // the zero Proxy means no proxy
+	Roots     *x509.CertPool // the trusted certificate authorities; nil: the system's
 }
 
 // Sender makes attempts. It is safe for concurrent use; make one and share it.
@@ -32,13 +32,13 @@ type Sender struct {
 	dialer   *net.Dialer
 	proxy    *tunnels // nil without a proxy
 	tls      *tls.Config
-	sessions tls.ClientSessionCache // of TLS, to be resumed; as old as the roots that are trusted
+	sessions tls.ClientSessionCache
 	pool     pool
 	targets  targets
 	now      func() time.Time
 }
 
-// New makes a Sender.
+// New returns a Sender.
 func New(o Options) *Sender {
 	if o.Guard == nil {
 		o.Guard = NewGuard(Rules{})
@@ -48,8 +48,8 @@ func New(o Options) *Sender {
 		targets: targets{userAgent: cmp.Or(o.UserAgent, "Hookferry"), guard: o.Guard, byID: make(map[event.ID]*target)},
 		now:     time.Now,
 		tls:     newTLS(o.Roots),
-		// A Sender trusts the same roots all its life, so one cache is enough to keep what was
-		// trusted by others out of it.
+		// A session must not be resumed by a Sender that trusts other roots, so each Sender has
+		// its own cache.
 		sessions: tls.NewLRUClientSessionCache(maxSessions),
 		lookups:  newLookups(),
 		dialer:   &net.Dialer{ControlContext: control},
@@ -63,20 +63,18 @@ func New(o Options) *Sender {
 	return s
 }
 
-// newTLS asks for HTTP/1.1 alone. HTTP/2 would put all requests to an endpoint on one
-// connection, where one that stalls holds up the others, and costs more for each small
-// request than a pool of kept connections does.
+// newTLS offers only HTTP/1.1. HTTP/2 would send all requests to an endpoint over one connection,
+// where one that stalls delays the others, and each small request would cost more than with a
+// pool of idle connections.
 func newTLS(roots *x509.CertPool) *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, RootCAs: roots}
 }
 
-// Close closes the connections that are idle. Attempts under way go on.
+// Close closes the idle connections. Attempts under way continue.
 func (s *Sender) Close() { s.pool.close() }
 
-// Send makes one attempt. It never takes longer than the timeout, and no part
-// of it has a limit of its own. When ctx ends,
-// the attempt is broken off: that is for a process that must stop now, and the
-// Outcome says so.
+// Send makes one attempt. It never takes longer than the timeout. When ctx ends, the
+// attempt is aborted, and the Outcome says so: that is for a process that must stop now.
 func (s *Sender) Send(ctx context.Context, sub event.Subscription, c event.Claimed) event.Outcome {
 	o := event.Outcome{StartedAt: s.now()}
 	t := s.targets.get(&sub)
@@ -102,7 +100,7 @@ func (s *Sender) Send(ctx context.Context, sub event.Subscription, c event.Claim
 	return o
 }
 
-// limit is the timeout of an attempt for this subscription.
+// limit returns the timeout of an attempt for this subscription.
 func (s *Sender) limit(sub event.Subscription) time.Duration {
 	if sub.Timeout > 0 {
 		return sub.Timeout

@@ -21,9 +21,9 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+const okResponse = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-// record keeps the bytes of each request as they came, and answers 200.
+// record keeps the bytes of each request, and responds with 200.
 func record(t *testing.T, payload int) (*receiver, <-chan string) {
 	wire := make(chan string, 100)
 	r := receive(t, func(c net.Conn) {
@@ -38,13 +38,13 @@ func record(t *testing.T, payload int) (*receiver, <-chan string) {
 		body := make([]byte, payload)
 		io.ReadFull(c, body)
 		wire <- string(got) + string(body)
-		io.WriteString(c, okAnswer)
+		io.WriteString(c, okResponse)
 	})
 	return r, wire
 }
 
-// The bytes that a receiver gets are a promise. testdata/request.golden holds
-// them; ADDR in it stands for the receiver's address.
+// The bytes of a request are a promise to endpoints. They are in testdata/request.golden, in which
+// ADDR stands for the receiver's address.
 func TestRequestOnTheWire(t *testing.T) {
 	t.Parallel()
 	const oldSecret = "an older secret, as plain text"
@@ -77,7 +77,7 @@ func TestRequestOnTheWire(t *testing.T) {
 		t.Errorf("on the wire:\n%q\nwant:\n%q", got, want)
 	}
 
-	// The golden file's signatures, computed apart from the code that made them.
+	// The signatures of the golden file were computed by other code.
 	signed := id.String() + ".1767323045." + payload
 	for _, part := range []string{
 		"webhook-signature: v1," + b64(mac(key, signed)) + " v1," + b64(mac([]byte(oldSecret), signed)) + "\r\n",
@@ -160,8 +160,8 @@ func TestWithoutASecretNothingIsSigned(t *testing.T) {
 	}
 }
 
-// Names go out as they were typed, and those that are Hookferry's own are left out in
-// any case: they are refused when the subscription is made.
+// Header names are sent as they were typed. Reserved ones are dropped in any letter case:
+// subscriptions with them are refused.
 func TestHeadersOfTheSubscription(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -230,20 +230,20 @@ func TestStatuses(t *testing.T) {
 		{204, "", "", "", 0},
 		{299, "", "", "", 0},
 		{200, "60", "", "", 0}, // success needs no other time
-		{300, "", event.CodeRedirect, "answered 300 Multiple Choices, which is not followed", 0},
-		{304, "", event.CodeRedirect, "answered 304 Not Modified, which is not followed", 0},
-		{400, "", event.CodeStatus, "answered 400 Bad Request", 0},
-		{404, "60", event.CodeStatus, "answered 404 Not Found", 0},
-		{410, "", event.CodeGone, "answered 410 Gone", 0},
-		{429, "60", event.CodeStatus, "answered 429 Too Many Requests", time.Minute},
-		{429, "soon", event.CodeStatus, "answered 429 Too Many Requests", 0},
-		{500, "60", event.CodeStatus, "answered 500 Internal Server Error", 0},
-		{429, "0", event.CodeStatus, "answered 429 Too Many Requests", time.Second},
-		{502, "7", event.CodeStatus, "answered 502 Bad Gateway", 7 * time.Second},
-		{504, "7", event.CodeStatus, "answered 504 Gateway Timeout", 7 * time.Second},
-		{503, "9999999999", event.CodeStatus, "answered 503 Service Unavailable", event.MaxRetryAfter},
-		{599, "", event.CodeStatus, "answered 599", 0},
-		{999, "", event.CodeStatus, "answered 999", 0},
+		{300, "", event.CodeRedirect, "responded with 300 Multiple Choices; redirects are not followed", 0},
+		{304, "", event.CodeRedirect, "responded with 304 Not Modified; redirects are not followed", 0},
+		{400, "", event.CodeStatus, "responded with 400 Bad Request", 0},
+		{404, "60", event.CodeStatus, "responded with 404 Not Found", 0},
+		{410, "", event.CodeGone, "responded with 410 Gone", 0},
+		{429, "60", event.CodeStatus, "responded with 429 Too Many Requests", time.Minute},
+		{429, "soon", event.CodeStatus, "responded with 429 Too Many Requests", 0},
+		{500, "60", event.CodeStatus, "responded with 500 Internal Server Error", 0},
+		{429, "0", event.CodeStatus, "responded with 429 Too Many Requests", time.Second},
+		{502, "7", event.CodeStatus, "responded with 502 Bad Gateway", 7 * time.Second},
+		{504, "7", event.CodeStatus, "responded with 504 Gateway Timeout", 7 * time.Second},
+		{503, "9999999999", event.CodeStatus, "responded with 503 Service Unavailable", event.MaxRetryAfter},
+		{599, "", event.CodeStatus, "responded with 599", 0},
+		{999, "", event.CodeStatus, "responded with 999", 0},
 	}
 	s := newSender(t)
 	for _, tt := range tests {
@@ -285,11 +285,11 @@ func TestTargetsThatCannotBeCalled(t *testing.T) {
 	}{
 		{event.Subscription{TargetURL: "ftp://a.example/"}, someEvent(), "the target URL must begin with https:// or http://"},
 		{event.Subscription{TargetURL: "http://a.example:99999/"}, someEvent(), "the target URL has the port 99999"},
-		{event.Subscription{TargetURL: "http://u:confidential@a.example/"}, someEvent(), "the target URL must not hold a user name"},
-		{event.Subscription{TargetURL: target, Headers: map[string]string{"X-A": "a\r\nconfidential: b"}}, someEvent(), "the subscription's header X-A holds characters that can't be sent"},
-		{event.Subscription{TargetURL: target, Headers: map[string]string{"X A\n": "b"}}, someEvent(), `the subscription's header X A\n holds characters`},
-		{event.Subscription{TargetURL: target, Headers: map[string]string{"": "b"}}, someEvent(), "the subscription's header  holds characters"},
-		{event.Subscription{TargetURL: target, Secrets: []event.Secret{"whsec_confidential!"}}, someEvent(), "the subscription's secrets can't sign: webhook: bad secret: secret 1 of 1"},
+		{event.Subscription{TargetURL: "http://u:confidential@a.example/"}, someEvent(), "the target URL must not contain a user name"},
+		{event.Subscription{TargetURL: target, Headers: map[string]string{"X-A": "a\r\nconfidential: b"}}, someEvent(), "the subscription's header X-A contains characters that can't be sent"},
+		{event.Subscription{TargetURL: target, Headers: map[string]string{"X A\n": "b"}}, someEvent(), `the subscription's header X A\n contains characters`},
+		{event.Subscription{TargetURL: target, Headers: map[string]string{"": "b"}}, someEvent(), "the subscription's header  contains characters"},
+		{event.Subscription{TargetURL: target, Secrets: []event.Secret{"whsec_confidential!"}}, someEvent(), "the subscription's secrets can't be used to sign: webhook: bad secret: secret 1 of 1"},
 		{event.Subscription{TargetURL: target}, event.Event{ContentType: "a/b\r\nX: y"}, `the event's content type a/b\r\nX: y can't be sent as a header`},
 	}
 	s := newSender(t)
@@ -318,7 +318,7 @@ func TestTheProcessStops(t *testing.T) {
 		stop()
 	}()
 	o := newSender(t).Send(ctx, subscription(r.url()), event.Claimed{Event: someEvent()})
-	if o.Code != event.CodeNetwork || o.Error != "the attempt was broken off because the service stopped" {
+	if o.Code != event.CodeNetwork || o.Error != "the attempt was aborted because the service stopped" {
 		t.Errorf("got %s: %q", o.Code, o.Error)
 	}
 }
@@ -334,8 +334,8 @@ func TestOptionsHaveDefaults(t *testing.T) {
 	}
 }
 
-// The data alone goes out byte for byte, signed as it goes out; what the body does not say any
-// more stands in the header. testdata/request-data.golden holds the bytes.
+// The data alone is sent and signed byte for byte, and headers contain what the body does not say.
+// testdata/request-data.golden has the bytes.
 func TestDataOnTheWire(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -374,13 +374,13 @@ func TestDataOnTheWire(t *testing.T) {
 	}
 }
 
-// An event without data, which ingest never stores, ends its delivery with a reason.
+// An event without data, which ingest never stores, fails its delivery with a message.
 func TestNoDataIsSaid(t *testing.T) {
 	sub := subscription("http://127.0.0.1:1/")
 	sub.Body = event.BodyData
 	for _, payload := range []string{``, `{}`, `{"event":"a"}`, `[]`, `{"data"`, `{"event":{"data":1}}`} {
 		o := newSender(t).Send(t.Context(), sub, event.Claimed{Event: event.Event{ID: event.NewID(time.Now()), Payload: []byte(payload)}})
-		if o.Code != event.CodeBadTarget || !strings.Contains(o.Error, "holds no data") || !o.Final() {
+		if o.Code != event.CodeBadTarget || !strings.Contains(o.Error, "has no data") || !o.Final() {
 			t.Errorf("%q: %+v", payload, o)
 		}
 	}

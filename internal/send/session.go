@@ -2,28 +2,27 @@ package send
 
 import "crypto/tls"
 
-// maxSessions bounds the TLS sessions that are kept, to be resumed: as many as idle
-// connections, because what is kept of an endpoint that closes after each response is a
-// session instead. One takes some kilobytes, its certificates above all.
+// maxSessions is how many TLS sessions are cached at most. It equals the limit on idle
+// connections, because an endpoint that closes the connection after each response needs a
+// session instead. A session takes some kilobytes, mostly for its certificates.
 const maxSessions = idleInAll
 
-// session is the place of one endpoint among the sessions that are kept. A resumed
-// session saves both ends the certificate and its signature. crypto/tls would keep
-// sessions by the name of the server alone, and so offer one of a port to another,
-// which may be somebody else's.
+// session is the cache entry of one origin. Resuming a session saves both ends the certificate
+// and its signature. crypto/tls would key sessions by the server's name alone, and so offer a
+// session to another port, which may belong to somebody else.
 //
-// What is resumed is judged again by crypto/tls: that the certificate is for this host,
-// has not expired, and goes back to a root that is trusted now.
+// When a session is resumed, crypto/tls checks again that the certificate is for this host, has
+// not expired, and is signed by a trusted root.
 type session struct {
-	all tls.ClientSessionCache
-	to  string // the end that it leads to: scheme, host and port
+	all    tls.ClientSessionCache
+	origin string
 }
 
-// Get and Put are for crypto/tls, whose key is left alone.
-func (s session) Get(string) (*tls.ClientSessionState, bool) { return s.all.Get(s.to) }
+// Get returns the session of the origin. It ignores the key of crypto/tls.
+func (s session) Get(string) (*tls.ClientSessionState, bool) { return s.all.Get(s.origin) }
 
-func (s session) Put(_ string, state *tls.ClientSessionState) { s.all.Put(s.to, state) }
+// Put sets the session of the origin. It ignores the key of crypto/tls.
+func (s session) Put(_ string, state *tls.ClientSessionState) { s.all.Put(s.origin, state) }
 
-// forget is after a handshake that failed: if the session was to blame, the next one
-// goes without.
-func (s session) forget() { s.all.Put(s.to, nil) }
+// forget removes the session after a failed handshake, which it may have caused.
+func (s session) forget() { s.all.Put(s.origin, nil) }

@@ -12,8 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// closing is an https endpoint that closes after each response, and says of each
-// connection whether a session was resumed.
+// closing is an https endpoint that closes the connection after each response, and records whether
+// each connection has resumed a session.
 type closing struct {
 	*httptest.Server
 	resumed chan bool
@@ -33,7 +33,7 @@ func closingEndpoint(t *testing.T, config *tls.Config) closing {
 	return e
 }
 
-// sendTo makes one attempt, and returns whether it resumed a session.
+// sendTo makes one attempt and returns whether it resumed a session.
 func (e closing) sendTo(t *testing.T, s *Sender) bool {
 	t.Helper()
 	if o := s.Send(t.Context(), subscription(e.URL), event.Claimed{Event: someEvent()}); !o.Success() {
@@ -63,8 +63,8 @@ func TestTLSSessionsAreResumed(t *testing.T) {
 	}
 }
 
-// What is kept of one end is nothing to another, be it the same host: another port may
-// be somebody else's.
+// A session must not be offered to another port of the same host, which may belong to somebody
+// else.
 func TestTLSSessionsAreKeptApart(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -85,8 +85,8 @@ func TestTLSSessionsAreKeptApart(t *testing.T) {
 	}
 }
 
-// A session that was trusted by other roots is not resumed: neither by another Sender,
-// nor by this one.
+// A session that was established with other trusted roots must not be resumed, neither by another
+// Sender nor by this one.
 func TestTLSSessionsEndWithTheirRoots(t *testing.T) {
 	t.Parallel()
 	a, other := newAuthority(t), newAuthority(t)
@@ -105,7 +105,7 @@ func TestTLSSessionsEndWithTheirRoots(t *testing.T) {
 	}
 }
 
-// After a handshake that failed the next one goes without a session.
+// After a failed handshake the next one does not resume a session.
 func TestAFailedHandshakeForgetsItsSession(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -134,7 +134,7 @@ func TestAFailedHandshakeForgetsItsSession(t *testing.T) {
 func TestTLSSessionsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newSender(t)
-	place := func(i int) session { return session{all: s.sessions, to: fmt.Sprintf("https://%d.example:443", i)} }
+	place := func(i int) session { return session{all: s.sessions, origin: fmt.Sprintf("https://%d.example:443", i)} }
 	for i := range maxSessions + 10 {
 		place(i).Put("", &tls.ClientSessionState{})
 	}

@@ -5,30 +5,30 @@ import (
 	"errors"
 )
 
-// statusLine is what a status line says. The outcome of an attempt depends on it alone.
+// statusLine is a parsed status line. It alone decides the outcome of an attempt.
 type statusLine struct {
 	code   int
-	http11 bool // written as the standard has it, so that the connection may be used again
-	http10 bool // the same, if the header says so
+	http11 bool // exactly as the standard requires, so the connection may be reused
+	http10 bool // the same for HTTP/1.0, where the header must allow reuse
 }
 
 var (
 	errMore    = errors.New("the status line is not complete")
-	errNotHTTP = errors.New("what came back is not HTTP/1.1")
-	errIsTLS   = errors.New("TLS came back to an http request")
-	errIsHTTP2 = errors.New("HTTP/2 came back")
+	errNotHTTP = errors.New("the response is not HTTP/1.1")
+	errIsTLS   = errors.New("the response to an http request is TLS")
+	errIsHTTP2 = errors.New("the response is HTTP/2")
 )
 
 var protocol = []byte("HTTP/")
 
-// parseStatus reads the beginning of a response, as far as the character after the status
-// code: the reason phrase means nothing (RFC 9112, section 4), so nothing waits for it.
-// errMore asks for more bytes; ended says that there will be none.
+// parseStatus parses the beginning of a response, up to the character after the status code. It
+// does not wait for the reason phrase, which has no meaning (RFC 9112, section 4). It returns
+// errMore if it needs more bytes. ended says that there are no more.
 //
-// It accepts what can mean nothing else: empty lines before the status line, a name in
-// lower case, any version, several blanks or tabs, no reason phrase, a line that ends with
-// LF alone or with the connection. It refuses what may not be a status: no version, a code
-// that does not have three digits, text in front.
+// It accepts everything that can only be a status line: empty lines before it, a name in lower
+// case, any version, several spaces or tabs, no reason phrase, a line that ends with LF alone or
+// with the connection. It refuses what may be something else: no version, a code that does not
+// have three digits, text before the line.
 func parseStatus(b []byte, ended bool) (statusLine, error) {
 	rest := bytes.TrimLeft(b, "\r\n")
 	name := rest[:min(len(rest), len(protocol))]
@@ -56,22 +56,22 @@ func parseStatus(b []byte, ended bool) (statusLine, error) {
 	return s, nil
 }
 
-// interim reports whether another response follows (RFC 9110, section 15.2). 101 is final:
-// nothing was asked to change its protocol.
+// interim reports whether another response follows (RFC 9110, section 15.2). 101 is final,
+// because the request did not ask to switch protocols.
 func (s statusLine) interim() bool { return s.code >= 100 && s.code <= 199 && s.code != 101 }
 
-// foreign recognises what is sent instead of HTTP/1.1 by mistake.
+// foreign returns the error for a response that is not HTTP/1.1. It recognizes common mistakes.
 func foreign(b []byte) error {
 	switch {
-	case len(b) >= 2 && b[0] == 0x15 && b[1] == 3: // an alert
+	case len(b) >= 2 && b[0] == 0x15 && b[1] == 3: // a TLS alert
 		return errIsTLS
-	case len(b) >= 9 && bytes.Equal(b[3:9], []byte{4, 0, 0, 0, 0, 0}): // its first frame, SETTINGS
+	case len(b) >= 9 && bytes.Equal(b[3:9], []byte{4, 0, 0, 0, 0, 0}): // the first HTTP/2 frame, SETTINGS
 		return errIsHTTP2
 	}
 	return errNotHTTP
 }
 
-// cutRun cuts off the bytes at the beginning that are of a kind.
+// cutRun splits b after the leading bytes for which is returns true.
 func cutRun(b []byte, is func(byte) bool) (run, rest []byte) {
 	n := 0
 	for n < len(b) && is(b[n]) {

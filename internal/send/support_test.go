@@ -14,8 +14,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// short is a time-out that tests run into on purpose. None asserts how long
-// anything took.
+// short is a timeout that tests run into on purpose. No test asserts how long anything took.
 const short = 500 * time.Millisecond
 
 func allowLoopback() *Guard {
@@ -37,14 +36,14 @@ func someEvent() event.Event {
 	return event.Event{ID: event.NewID(time.Now()), Type: "user.created", Payload: []byte(`{"id":123}`)}
 }
 
-// send makes one attempt at the target with a sender of its own.
+// send makes one attempt at the target with a new sender.
 func send(t *testing.T, target string) event.Outcome {
 	t.Helper()
 	return newSender(t).Send(t.Context(), subscription(target), event.Claimed{Event: someEvent()})
 }
 
-// receiver is a listener whose connections are handled byte by byte. All are
-// closed when the test ends.
+// receiver is a listener that handles its connections byte by byte. All are closed when the test
+// ends.
 type receiver struct {
 	addr  string
 	close func() // and wait for the handlers; called again when the test ends
@@ -99,7 +98,7 @@ func (r *receiver) closeAll() {
 	}
 }
 
-// connections is how many were accepted so far.
+// connections returns how many were accepted so far.
 func (r *receiver) connections() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -108,7 +107,7 @@ func (r *receiver) connections() int {
 
 func (r *receiver) url() string { return "http://" + r.addr + "/webhook" }
 
-// request reads one request whole. It returns nil when the connection ends.
+// request reads one whole request. It returns nil when the connection ends.
 func request(c io.Reader) *http.Request {
 	r, err := http.ReadRequest(bufio.NewReader(c))
 	if err != nil {
@@ -118,9 +117,9 @@ func request(c io.Reader) *http.Request {
 	return r
 }
 
-// answer makes a handler that reads a request, writes this, and leaves the
+// respond makes a handler that reads a request, writes this, and leaves the
 // connection open until the other end closes it.
-func answer(bytes string) func(net.Conn) {
+func respond(bytes string) func(net.Conn) {
 	return func(c net.Conn) {
 		if request(c) == nil {
 			return
@@ -130,8 +129,8 @@ func answer(bytes string) func(net.Conn) {
 	}
 }
 
-// answerAndClose hangs up after it.
-func answerAndClose(bytes string) func(net.Conn) {
+// respondAndClose closes the connection after it.
+func respondAndClose(bytes string) func(net.Conn) {
 	return func(c net.Conn) {
 		request(c)
 		io.WriteString(c, bytes)
@@ -139,8 +138,8 @@ func answerAndClose(bytes string) func(net.Conn) {
 	}
 }
 
-// answerAndReset breaks the connection off after it.
-func answerAndReset(bytes string) func(net.Conn) {
+// respondAndReset resets the connection after it.
+func respondAndReset(bytes string) func(net.Conn) {
 	return func(c net.Conn) {
 		request(c)
 		io.WriteString(c, bytes)
@@ -149,8 +148,8 @@ func answerAndReset(bytes string) func(net.Conn) {
 	}
 }
 
-// answerForever writes the beginning once and the rest over and over.
-func answerForever(beginning, rest string) func(net.Conn) {
+// respondForever writes the beginning once and the rest repeatedly.
+func respondForever(beginning, rest string) func(net.Conn) {
 	return func(c net.Conn) {
 		request(c)
 		_, err := io.WriteString(c, beginning)
@@ -160,5 +159,5 @@ func answerForever(beginning, rest string) func(net.Conn) {
 	}
 }
 
-// quiet keeps what test servers have to say about bad clients out of the output.
+// quiet drops what test servers log about bad clients.
 var quiet = log.New(io.Discard, "", 0)

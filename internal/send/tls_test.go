@@ -40,7 +40,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-// sign makes a certificate with a key of its own; the first one signs itself.
+// sign makes a certificate with a new key. The first one signs itself.
 func (a *authority) sign(t *testing.T, template *x509.Certificate) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -128,13 +128,13 @@ func TestCertificates(t *testing.T) {
 		code  event.Code
 		words string
 	}{
-		{"expired", known.sign(t, expired), event.CodeTLSExpired, "certificate expired on 2020-01-02"},
-		{"not valid yet", known.sign(t, early), event.CodeTLSExpired, "certificate is not valid before 2098-01-02"},
-		{"wrong host", known.sign(t, named("a.example")), event.CodeTLSWrongHost, "certificate is for a.example, not for 127.0.0.1"},
-		{"many hosts", known.sign(t, named("a.example", "b.example", "c.example", "d.example", "e.example")), event.CodeTLSWrongHost, "certificate is for a.example, b.example, c.example and 2 more, not for 127.0.0.1"},
-		{"no host", known.sign(t, named()), event.CodeTLSWrongHost, "certificate is for no host at all, not for 127.0.0.1"},
-		{"unknown authority", unknown.sign(t, change(func(c *x509.Certificate) { c.DNSNames = nil })), event.CodeTLSUntrusted, "certificate is not trusted: it is signed by an unknown authority, CN=Test Authority; if that is your own, add it with HOOKFERRY_TARGET_CA, and if not, the endpoint may not send its intermediate certificates"},
-		{"self-signed", (&authority{cert: leaf()}).sign(t, leaf()), event.CodeTLSUntrusted, "certificate is not trusted: it is self-signed; if that is your own, add it with HOOKFERRY_TARGET_CA"},
+		{"expired", known.sign(t, expired), event.CodeTLSExpired, "the certificate expired on 2020-01-02"},
+		{"not valid yet", known.sign(t, early), event.CodeTLSExpired, "the certificate is not valid before 2098-01-02"},
+		{"wrong host", known.sign(t, named("a.example")), event.CodeTLSWrongHost, "the certificate is for a.example, not for 127.0.0.1"},
+		{"many hosts", known.sign(t, named("a.example", "b.example", "c.example", "d.example", "e.example")), event.CodeTLSWrongHost, "the certificate is for a.example, b.example, c.example and 2 more, not for 127.0.0.1"},
+		{"no host", known.sign(t, named()), event.CodeTLSWrongHost, "the certificate is for no host at all, not for 127.0.0.1"},
+		{"unknown authority", unknown.sign(t, change(func(c *x509.Certificate) { c.DNSNames = nil })), event.CodeTLSUntrusted, "the certificate is not trusted: it is signed by an unknown authority, CN=Test Authority; if that is your own, add it to HOOKFERRY_TARGET_CA; otherwise the endpoint may not send its intermediate certificates"},
+		{"self-signed", (&authority{cert: leaf()}).sign(t, leaf()), event.CodeTLSUntrusted, "the certificate is not trusted: it is self-signed; if that is your own, add it to HOOKFERRY_TARGET_CA"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -162,21 +162,21 @@ func TestHandshakes(t *testing.T) {
 		code   event.Code
 		words  string
 	}{
-		{"HTTP", answerNow("HTTP/1.1 400 Bad Request\r\n\r\n"), event.CodeTLS, "answered HTTP to an https request; should the target URL begin with http://?"},
-		{"another protocol", answerNow("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeTLS, "what came back is not TLS"},
-		{"silence", answerNow(""), event.CodeTimeout, "no TLS handshake with ADDR within 500ms"},
+		{"HTTP", respondNow("HTTP/1.1 400 Bad Request\r\n\r\n"), event.CodeTLS, "responded with plain HTTP to an https request; should the target URL begin with http://?"},
+		{"another protocol", respondNow("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeTLS, "the response is not TLS"},
+		{"silence", respondNow(""), event.CodeTimeout, "no TLS handshake with ADDR within 500ms"},
 		{"old version", func(c net.Conn) {
 			tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, Certificates: []tls.Certificate{a.sign(t, leaf())}}).Handshake()
-		}, event.CodeTLS, "ADDR ended TLS: protocol version not supported; the endpoint must speak TLS 1.2 or later"},
-		{"old version, chosen against the offer", answerNow("\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01" + strings.Repeat("r", 32) + "\x00\xc0\x13\x00"), event.CodeTLS, "the TLS handshake with ADDR failed: server selected unsupported protocol version 301; the endpoint must speak TLS 1.2 or later"},
+		}, event.CodeTLS, "ADDR ended TLS: protocol version not supported; the endpoint must support TLS 1.2 or later"},
+		{"old version, chosen against the offer", respondNow("\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01" + strings.Repeat("r", 32) + "\x00\xc0\x13\x00"), event.CodeTLS, "the TLS handshake with ADDR failed: server selected unsupported protocol version 301; the endpoint must support TLS 1.2 or later"},
 		{"RSA key exchange alone", func(c net.Conn) {
 			tls.Server(c, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}, Certificates: []tls.Certificate{a.sign(t, leaf())}}).Handshake()
-		}, event.CodeTLS, "ADDR ended TLS: handshake failure; an endpoint that knows RSA key exchange alone needs the service started with GODEBUG=tlsrsakex=1"},
-		{"a part that is too narrow", answerNow("\x15\x03\x03\x00\x02\x02\x32"), event.CodeTLS, "ADDR ended TLS: error decoding message; where a part of the way is too narrow for a long ClientHello, starting the service with GODEBUG=tlsmlkem=0"},
-		{"a fault of the endpoint's", answerNow("\x15\x03\x03\x00\x02\x02\x50"), event.CodeTLS, "ADDR ended TLS: internal error"},
-		{"bad record", answerNow("\x16\x03\x03\x00\x04\x02\x00\x00\x00"), event.CodeTLS, "ADDR ended TLS: "},
-		{"hangs up", func(c net.Conn) { c.Read(make([]byte, 16<<10)); c.Close() }, event.CodeConnectionClosed, "ADDR hung up during the TLS handshake"},
-		{"reset", func(c net.Conn) { c.Read(make([]byte, 16<<10)); c.(*net.TCPConn).SetLinger(0); c.Close() }, event.CodeConnectionReset, "ADDR cut the connection during the TLS handshake"},
+		}, event.CodeTLS, "ADDR ended TLS: handshake failure; if the endpoint supports only RSA key exchange, start the service with GODEBUG=tlsrsakex=1"},
+		{"a part that is too narrow", respondNow("\x15\x03\x03\x00\x02\x02\x32"), event.CodeTLS, "ADDR ended TLS: error decoding message; if something on the way can't handle a long ClientHello, start the service with GODEBUG=tlsmlkem=0"},
+		{"a fault of the endpoint's", respondNow("\x15\x03\x03\x00\x02\x02\x50"), event.CodeTLS, "ADDR ended TLS: internal error"},
+		{"bad record", respondNow("\x16\x03\x03\x00\x04\x02\x00\x00\x00"), event.CodeTLS, "ADDR ended TLS: "},
+		{"hangs up", func(c net.Conn) { c.Read(make([]byte, 16<<10)); c.Close() }, event.CodeConnectionClosed, "ADDR closed the connection during the TLS handshake"},
+		{"reset", func(c net.Conn) { c.Read(make([]byte, 16<<10)); c.(*net.TCPConn).SetLinger(0); c.Close() }, event.CodeConnectionReset, "ADDR reset the connection during the TLS handshake"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -192,8 +192,8 @@ func TestHandshakes(t *testing.T) {
 	}
 }
 
-// answerNow reads what comes first, which is no request, and answers.
-func answerNow(bytes string) func(net.Conn) {
+// respondNow reads the first bytes, which are not a request, and responds.
+func respondNow(bytes string) func(net.Conn) {
 	return func(c net.Conn) {
 		c.Read(make([]byte, 16<<10))
 		io.WriteString(c, bytes)

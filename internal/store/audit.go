@@ -8,40 +8,40 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// undone is for how long work may lie before an audit says so: longer than anything
-// that goes well takes.
-const undone = time.Minute
+// overdue is how late work must be before an audit reports it. Nothing takes that long if all is
+// well.
+const overdue = time.Minute
 
-// AuditedBefore is the time that what should have been done by now was due at.
-func AuditedBefore(now time.Time) time.Time { return now.Add(-undone) }
+// AuditedBefore returns the time before which due work should be done by now.
+func AuditedBefore(now time.Time) time.Time { return now.Add(-overdue) }
 
-// AuditStatement finds what breaks a rule. It returns ids, the oldest first.
+// AuditStatement finds the rows that break a rule. It returns their ids, oldest first.
 type AuditStatement struct {
 	Rule event.Rule
 	SQL  string
 }
 
-// Dialect is how a driver says what the rules are about.
+// Dialect holds the SQL expressions in which drivers differ.
 type Dialect struct {
-	Living     string // the subscription s is not deleted
-	Active     string // the subscription s is active
+	Living     string // true if the subscription s is not deleted
+	Active     string // true if the subscription s is active
 	Before     string // the time that AuditedBefore returns
 	Deliveries string // what to select deliveries from
-	EventOf    string // the event e is that of the delivery d
+	EventOf    string // true if the event e is that of the delivery d
 	Events     string // selects id, delivery_count and key of the events
-	Of         string // the column of Deliveries that holds their event's key
-	Kept       string // the smallest id of an event that has all its deliveries still
+	Of         string // the column of Deliveries with the key of their event
+	Kept       string // the smallest id of an event of which no delivery can have expired
 }
 
-// eventsShort finds events with fewer deliveries than they were accepted with (-1 is one, as
-// release 0.1.0 left it). Of older ones some may have expired, but not all.
+// eventsShort finds events with fewer deliveries than they were accepted with (-1 means one, as
+// release 0.1.0 stored it). Of older events, some deliveries may have expired, but not all.
 func eventsShort(in Dialect) string {
 	return fmt.Sprintf(`SELECT e.id FROM (%s) AS e LEFT JOIN (SELECT %s AS key, count(*) AS n FROM %s GROUP BY 1) AS d ON d.key = e.key
 		WHERE coalesce(d.n, 0) < CASE WHEN e.id < %s AND e.delivery_count <> 0 THEN 1 ELSE abs(e.delivery_count) END
 		ORDER BY 1 LIMIT %d`, in.Events, in.Of, in.Deliveries, in.Kept, event.FindingsMost)
 }
 
-// AuditStatements are the rules in the SQL that both dialects understand.
+// AuditStatements returns a statement for each rule, in SQL that both drivers understand.
 func AuditStatements(in Dialect) []AuditStatement {
 	deliveries := func(where string) string {
 		return fmt.Sprintf(`SELECT d.id FROM %s d WHERE %s ORDER BY d.id LIMIT %d`, in.Deliveries, where, event.FindingsMost)

@@ -10,11 +10,11 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// cachedSubscriptions bounds the cache. A subscription takes about a kilobyte.
+// cachedSubscriptions is the size of the cache. A subscription takes about a kilobyte.
 const cachedSubscriptions = 50_000
 
-// Fresh is a Cached that reads each subscription from the store behind. It is for readers to
-// whom the newest revision matters, and who read seldom.
+// Fresh is a Cached whose Subscription reads from the underlying store. It is for callers that
+// need the newest revision and read rarely.
 type Fresh struct{ *Cached }
 
 // Subscription is as in Subscriptions.
@@ -22,13 +22,13 @@ func (f Fresh) Subscription(ctx context.Context, id event.ID) (event.Subscriptio
 	return f.behind.Subscription(ctx, id)
 }
 
-// Cached answers Subscription from memory: every event needs its subscription
-// twice, and it hardly ever changes. What changes one through this Store is seen
-// at once.
+// Cached is a Store that reads subscriptions from memory, because every event needs its
+// subscription twice and subscriptions rarely change. A change made through this Store is
+// visible at once.
 //
-// It embeds the roles that neither read subscriptions nor change them, and passes them
-// on. Every method of Subscriptions and Queue is written out here, so that a new one does
-// not compile before it is decided what the cache means for it; so does a new role.
+// Cached embeds the roles that neither read nor change subscriptions. It writes out every method
+// of Subscriptions and Queue, so that a new method, or a new role, does not compile until
+// somebody has decided what caching means for it.
 type Cached struct {
 	Intake
 	Operations
@@ -36,18 +36,18 @@ type Cached struct {
 	Keys
 	Upkeep
 	behind  Store
-	changed func(event.ID) // tells other nodes of a change that was made here
+	changed func(event.ID) // tells other nodes about a change made here
 	cache   *otter.Cache[event.ID, event.Subscription]
-	load    otter.Loader[event.ID, event.Subscription] // from behind; made once, not for each read
-	// writes is how many changes are under way. As long as there is one, what is in
-	// the cache may be older than what is on disk.
+	load    otter.Loader[event.ID, event.Subscription] // from behind; allocated once, not for each read
+	// writes is how many changes are under way. While there are any, the cache may be older
+	// than the database.
 	writes atomic.Int64
 }
 
 var _ Store = (*Cached)(nil)
 
-// WithCache puts a cache before a store. If changed is not nil, it is called with each
-// subscription that is changed through the cache, and must not block.
+// WithCache puts a cache in front of a store. If changed is not nil, it is called with each
+// subscription that is changed through the cache. It must not block.
 func WithCache(s Store, changed func(event.ID)) (*Cached, error) {
 	cache, err := otter.New(&otter.Options[event.ID, event.Subscription]{MaximumSize: cachedSubscriptions})
 	if err != nil {
@@ -59,14 +59,13 @@ func WithCache(s Store, changed func(event.ID)) (*Cached, error) {
 	}, nil
 }
 
-// CreateSubscription is as in Subscriptions: the cache holds only subscriptions that
-// exist, so it can't hold this one.
+// CreateSubscription is as in Subscriptions. The cache contains only subscriptions that exist, so
+// it can't contain this one.
 func (c *Cached) CreateSubscription(ctx context.Context, s event.Subscription) error {
 	return c.behind.CreateSubscription(ctx, s)
 }
 
-// Subscription is as in Subscriptions. The maps and lists in it are shared: they
-// are not to be changed.
+// Subscription is as in Subscriptions. Its maps and slices are shared and must not be changed.
 func (c *Cached) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
 	if c.writes.Load() > 0 {
 		return c.behind.Subscription(ctx, id)
@@ -74,8 +73,8 @@ func (c *Cached) Subscription(ctx context.Context, id event.ID) (event.Subscript
 	return c.cache.Get(ctx, id, c.load)
 }
 
-// ListSubscriptions is as in Subscriptions. It reads past the cache: a page may hold
-// more subscriptions than fit it, and few of them are read often.
+// ListSubscriptions is as in Subscriptions. It does not use the cache, because listing all
+// subscriptions would fill the cache with ones that are rarely read.
 func (c *Cached) ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error) {
 	return c.behind.ListSubscriptions(ctx, before, limit)
 }
@@ -86,8 +85,8 @@ func (c *Cached) ReplaceSubscription(ctx context.Context, s event.Subscription) 
 	return c.behind.ReplaceSubscription(ctx, s)
 }
 
-// SwapSecrets is as in Subscriptions. The cache keeps its copy: whoever reads the
-// subscription sees the same secrets as before.
+// SwapSecrets is as in Subscriptions. The cache keeps its copy, because to readers the secrets
+// stay the same.
 func (c *Cached) SwapSecrets(ctx context.Context, from, to event.Subscription) (bool, error) {
 	return c.behind.SwapSecrets(ctx, from, to)
 }
@@ -110,13 +109,12 @@ func (c *Cached) DeleteSubscription(ctx context.Context, id event.ID, at time.Ti
 	return c.behind.DeleteSubscription(ctx, id, at, revision)
 }
 
-// Claim is as in Queue. It reads the gates of subscriptions, and those from the database.
+// Claim is as in Queue. It reads the gates of subscriptions from the database.
 func (c *Cached) Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error) {
 	return c.behind.Claim(ctx, r)
 }
 
-// Record is as in Queue. It changes the subscriptions that it disables, and those whose
-// health changes.
+// Record is as in Queue. It changes the subscriptions that it disables or whose health changes.
 func (c *Cached) Record(ctx context.Context, settlements []event.Settlement) error {
 	for i := range settlements {
 		if settlements[i].DisableReason != "" || settlements[i].Health.Kind != event.HealthUnchanged {
@@ -137,8 +135,8 @@ func (c *Cached) Release(ctx context.Context, leases []event.LeaseKey) error {
 }
 
 // Rescue is as in Queue.
-func (c *Cached) Rescue(ctx context.Context, now time.Time) (int, error) {
-	return c.behind.Rescue(ctx, now)
+func (c *Cached) Rescue(ctx context.Context, from, now time.Time) (int, error) {
+	return c.behind.Rescue(ctx, from, now)
 }
 
 // Unpark is as in Queue. It reads the gates of subscriptions from the database.
@@ -149,8 +147,8 @@ func (c *Cached) Unpark(ctx context.Context, now time.Time, limit int) (int, err
 // Close is as in Store.
 func (c *Cached) Close() error { return c.behind.Close() }
 
-// Forget makes the next read of a subscription go to the store, because another
-// node has changed it; a zero id, the next read of any.
+// Forget removes a subscription that another node has changed from the cache. With a zero id, it
+// removes all subscriptions.
 func (c *Cached) Forget(id event.ID) {
 	if id.IsZero() {
 		c.cache.InvalidateAll()
@@ -159,7 +157,7 @@ func (c *Cached) Forget(id event.ID) {
 	c.cache.Invalidate(id)
 }
 
-// writing begins a change, and returns what ends it.
+// writing begins a change. The caller calls end when the change is made.
 func (c *Cached) writing(id event.ID) (end func()) {
 	c.writes.Add(1)
 	return func() {

@@ -12,8 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// slow is a store of one subscription, whose first load hangs until it is let go,
-// with what it had read before.
+// slow is a store with one subscription, whose first load hangs until letGo, with what it had read
+// before.
 type slow struct {
 	store.Store
 	letGo chan struct{} // nil: nothing hangs
@@ -132,8 +132,8 @@ func TestWritesAreSeenAtOnce(t *testing.T) {
 	}
 }
 
-// Whoever learns of a write before it returns, as by a delivery's status, finds the
-// subscription as it is since.
+// A caller that learns of a write before it returns, for instance by a delivery's status, must
+// read the subscription as it is after the write.
 func TestWritesAreSeenBeforeTheyReturn(t *testing.T) {
 	for name, write := range writes {
 		s := &slow{sub: event.Subscription{ID: id, Description: "old"}}
@@ -153,8 +153,8 @@ func TestWritesAreSeenBeforeTheyReturn(t *testing.T) {
 	}
 }
 
-// A load that was under way during a write has read what was there before. It must
-// not be what is kept, nor what a read gets that began after the write.
+// A load that was under way during a write has read the old subscription. It must neither stay in
+// the cache nor be returned to a read that began after the write.
 func TestWritesDuringALoad(t *testing.T) {
 	for name, write := range writes {
 		synctest.Test(t, func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestWritesDuringALoad(t *testing.T) {
 	}
 }
 
-// The settlements of a delivery that succeeds say nothing about its subscription.
+// The settlement of a successful delivery does not change its subscription.
 func TestRecordKeepsWhatItDoesNotChange(t *testing.T) {
 	s := &slow{sub: event.Subscription{ID: id}}
 	c := cached(t, s)
@@ -217,7 +217,7 @@ func TestConcurrentReadsLoadOnce(t *testing.T) {
 				}
 			})
 		}
-		synctest.Wait() // all of them have asked
+		synctest.Wait() // all of them are waiting
 		close(s.letGo)
 		wg.Wait()
 		if s.loads != 1 {
@@ -226,7 +226,7 @@ func TestConcurrentReadsLoadOnce(t *testing.T) {
 	})
 }
 
-// Whoever hangs up while it loads for others too does not fail them.
+// If a caller is cancelled while its load serves others too, the others must not fail.
 func TestReaderThatGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &slow{sub: event.Subscription{ID: id, Description: "there"}, letGo: make(chan struct{})}

@@ -8,13 +8,13 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// RefusalLasts is how long a write that found the disk full speaks for the next one. It
-// must end by itself: a service that says it is full gets no events, and so would not find
-// out that there is free disk space again.
+// RefusalLasts is how long DiskSpace remembers that a write found the disk full. It is limited
+// because a service that reports a full disk gets no events, and would never find out that there
+// is free disk space again.
 const RefusalLasts = 10 * time.Second
 
-// DiskSpace remembers whether the last write of a driver found free disk space, so that a
-// question about the store's health needs no write. In the zero DiskSpace there is some.
+// DiskSpace remembers whether the last write of a driver found free disk space, so that a health
+// check needs no write. The zero DiskSpace has free disk space.
 type DiskSpace struct{ refused atomic.Pointer[refusal] }
 
 type refusal struct {
@@ -22,8 +22,8 @@ type refusal struct {
 	at  time.Time
 }
 
-// Wrote is told how a write that changed something ended. An error that is not about
-// disk space changes nothing.
+// Wrote records the result of a write that changed something. An error that is not about disk
+// space is ignored.
 func (d *DiskSpace) Wrote(err error) {
 	switch {
 	case errors.Is(err, event.ErrFull):
@@ -33,7 +33,7 @@ func (d *DiskSpace) Wrote(err error) {
 	}
 }
 
-// Err is why the last write found no free disk space, or nil.
+// Err returns the error of the last write if it found no free disk space, or nil.
 func (d *DiskSpace) Err() error {
 	if last := d.refused.Load(); last != nil && time.Since(last.at) < RefusalLasts {
 		return last.err

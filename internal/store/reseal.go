@@ -7,23 +7,23 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Resealed counts the subscriptions that a pass came by.
+// Resealed counts what Reseal did with the subscriptions.
 type Resealed struct {
-	Sealed  int            // sealed anew, under the key that seals
-	Current int            // were so already, or have nothing to seal, or there is no key to seal with
-	Changed int            // others kept changing them; the next pass finds them
-	Locked  map[string]int // could not be opened, by the reason
+	Sealed  int            // sealed again, under the current key
+	Current int            // already sealed under it, or nothing to seal, or there is no key
+	Changed int            // changed by others again and again; the next call finds them
+	Locked  map[string]int // could not be decrypted, by reason
 }
 
 const (
 	resealPage = 100
-	// resealTries is how often one that changes meanwhile is read again.
+	// resealTries is how often Reseal tries a subscription that others change meanwhile.
 	resealTries = 5
 )
 
-// Reseal goes through all subscriptions and seals those anew that are not sealed under
-// the first key, one small transaction each. The service may be running meanwhile, and
-// change them: a change is never overwritten. It may be broken off and repeated.
+// Reseal seals all subscriptions again that are not sealed under the first key, each in a small
+// transaction. Services may be running and change subscriptions meanwhile: Reseal never
+// overwrites a change. It may be interrupted and repeated.
 func (s *Sealed) Reseal(ctx context.Context) (Resealed, error) {
 	done := Resealed{Locked: map[string]int{}}
 	for before := (event.ID{}); ; {
@@ -40,7 +40,7 @@ func (s *Sealed) Reseal(ctx context.Context) (Resealed, error) {
 	}
 }
 
-// resealOne is given a subscription as the driver keeps it.
+// resealOne seals one subscription again. kept is the subscription as the driver returns it.
 func (s *Sealed) resealOne(ctx context.Context, kept event.Subscription, done *Resealed) error {
 	for range resealTries {
 		opened := s.open(kept)
@@ -66,7 +66,7 @@ func (s *Sealed) resealOne(ctx context.Context, kept event.Subscription, done *R
 			done.Sealed++
 			return nil
 		}
-		// It has changed since it was read, or it was read from a replica that lags.
+		// It was changed since it was read, or was read from a replica that lags.
 		kept, err = s.driver.Subscription(ctx, kept.ID)
 		if errors.Is(err, event.ErrNotFound) {
 			return nil
@@ -79,7 +79,7 @@ func (s *Sealed) resealOne(ctx context.Context, kept event.Subscription, done *R
 	return nil
 }
 
-// current reports whether there is nothing to seal anew.
+// current reports whether a subscription need not be sealed again.
 func (s *Sealed) current(kept event.Subscription) bool {
 	if !s.ring.Seals() {
 		return true

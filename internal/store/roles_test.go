@@ -7,8 +7,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// A decorator that embeds a role passes on the role's next method without a word. So it
-// must write out the methods of the roles that concern it.
+// A decorator that embeds a role silently passes on a method that is added to the role. So it must
+// write out the methods of the roles that concern it.
 func TestDecoratorsWriteOutWhatConcernsThem(t *testing.T) {
 	subscriptions, queue := reflect.TypeFor[store.Subscriptions](), reflect.TypeFor[store.Queue]()
 	for _, tt := range []struct {

@@ -13,14 +13,14 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// IsRefusal reports whether err says that a rule refused an operation. Then nothing was
-// written, and the database works.
+// IsRefusal reports whether err means that a rule refused an operation. In that case nothing was
+// written, and nothing is wrong with the database.
 func IsRefusal(err error) bool {
 	return errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrKeyReused) || errors.Is(err, event.ErrInactive) ||
 		errors.Is(err, event.ErrNotSettled) || errors.Is(err, event.ErrDelivered) || errors.Is(err, event.ErrChanged)
 }
 
-// PageEnd returns the id that all ids of a page are below: before, or the highest id if
+// PageEnd returns the exclusive upper bound of the ids on a page: before, or the highest id if
 // before is zero.
 func PageEnd(before event.ID) event.ID {
 	if !before.IsZero() {
@@ -33,8 +33,8 @@ func PageEnd(before event.ID) event.ID {
 	return highest
 }
 
-// FirstIDs returns the limit smallest of the ids of an event's deliveries, each once, or
-// ErrNotFound if there are none.
+// FirstIDs sorts the ids of an event's deliveries, removes duplicates, and returns the first
+// limit of them. It returns ErrNotFound if there are none.
 func FirstIDs(ids []event.ID, limit int, of event.ID) ([]event.ID, error) {
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("%w: deliveries of event %s", event.ErrNotFound, of)
@@ -44,8 +44,8 @@ func FirstIDs(ids []event.ID, limit int, of event.ID) ([]event.ID, error) {
 	return ids[:min(limit, len(ids))], nil
 }
 
-// JSON returns v as JSON text. It can't fail: drivers keep lists and maps of strings
-// and numbers as JSON.
+// JSON returns v as JSON text. It is only for lists and maps of strings and numbers, so it can't
+// fail.
 func JSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -54,8 +54,8 @@ func JSON(v any) string {
 	return string(b)
 }
 
-// Qualified returns a list of columns with the name of their table: of "id, code" and the
-// table a it returns "a.id, a.code".
+// Qualified puts the name of a table before each column: for "id, code" and the table a it
+// returns "a.id, a.code".
 func Qualified(table, columns string) string {
 	list := strings.Split(columns, ",")
 	for i, name := range list {
@@ -64,16 +64,16 @@ func Qualified(table, columns string) string {
 	return strings.Join(list, ", ")
 }
 
-// SubscriptionRow is a subscription as the columns of a driver hold it. S is what a
-// secret is in them: event.Secret and event.Headers write themselves as placeholders,
-// so that no log shows them.
+// SubscriptionRow is a subscription in the form of a driver's columns. S is the type of a secret
+// in them. The row needs its own fields for secrets and headers, because event.Secret and
+// event.Headers encode themselves as placeholders, so that no log shows them.
 type SubscriptionRow[S string | []byte] struct {
-	event.Subscription     // without what follows
+	event.Subscription     // its Secrets, Headers, Timeout, RetrySchedule and Settings are in the following fields
 	PlainSecrets       []S // never nil when it is written
 	PlainHeaders       map[string]string
 	TimeoutUS          int64   // microseconds
 	ScheduleUS         []int64 // microseconds; nil if the subscription has no schedule of its own
-	SettingsJSON       string  // the settings that have no column
+	SettingsJSON       string  // the settings without a column of their own
 }
 
 // EncodeSubscription returns the row to write.
@@ -94,8 +94,8 @@ func EncodeSubscription[S string | []byte](sub event.Subscription) SubscriptionR
 	return r
 }
 
-// Decode returns the subscription of a row that was read. A setting that this release does not
-// know is left out.
+// Decode returns the subscription of a row that was read. It ignores settings that this release
+// does not know.
 func (r *SubscriptionRow[S]) Decode() (event.Subscription, error) {
 	sub := r.Subscription
 	if err := json.Unmarshal([]byte(r.SettingsJSON), &sub.Settings); err != nil {
@@ -116,30 +116,29 @@ func (r *SubscriptionRow[S]) Decode() (event.Subscription, error) {
 	return sub, nil
 }
 
-// Column is one column of a row: its name, the value to write to it, and what reads it.
-// A driver lists the columns of a table once, in one function, and its statements are
-// made from that list.
+// Column is one column of a row: its name, the value to write, and the pointer to read into. A
+// driver lists the columns of a table in one function, and builds its statements from that list.
 type Column struct {
 	Name  string
 	Value any
 	Into  any
 }
 
-// Columns are the columns of a row in their order.
+// Columns are the columns of a row in order.
 type Columns []Column
 
-// Names returns the names, as INSERT and SELECT list them.
+// Names returns the names, separated by commas, for INSERT and SELECT.
 func (cs Columns) Names() string {
 	return cs.join(func(_ int, name string) string { return name })
 }
 
-// Parameters returns a parameter for each column, numbered from 1: with the mark "$", it
+// Parameters returns a parameter for each column, numbered from 1: for the mark "$" it
 // returns "$1, $2".
 func (cs Columns) Parameters(mark string) string {
 	return cs.join(func(n int, _ string) string { return mark + strconv.Itoa(n) })
 }
 
-// Assignments returns what UPDATE sets, with the parameters that Parameters returns.
+// Assignments returns the assignments of an UPDATE, with the parameters of Parameters.
 func (cs Columns) Assignments(mark string) string {
 	return cs.join(func(n int, name string) string { return name + " = " + mark + strconv.Itoa(n) })
 }
@@ -152,7 +151,7 @@ func (cs Columns) join(f func(n int, name string) string) string {
 	return strings.Join(list, ", ")
 }
 
-// Values returns what to write, followed by the values of further parameters.
+// Values returns the values to write, followed by the values of further parameters.
 func (cs Columns) Values(more ...any) []any {
 	list := make([]any, 0, len(cs)+len(more))
 	for _, c := range cs {
@@ -161,7 +160,7 @@ func (cs Columns) Values(more ...any) []any {
 	return append(list, more...)
 }
 
-// Into returns what reads the columns.
+// Into returns the pointers to read the columns into.
 func (cs Columns) Into() []any {
 	list := make([]any, len(cs))
 	for i, c := range cs {
@@ -170,13 +169,13 @@ func (cs Columns) Into() []any {
 	return list
 }
 
-// Without returns the columns that have none of the names.
+// Without returns the columns except for those with the given names.
 func (cs Columns) Without(names ...string) Columns {
 	return slices.DeleteFunc(slices.Clone(cs), func(c Column) bool { return slices.Contains(names, c.Name) })
 }
 
-// Replaced returns the columns of a subscription that ReplaceSubscription writes. The
-// secrets are among them unless they are nil.
+// Replaced returns the columns that ReplaceSubscription writes. The secrets are among them unless
+// they are nil.
 func (r *SubscriptionRow[S]) Replaced(all Columns) Columns {
 	replaced := all.Without("id", "created_at", "deleted_at", "revision", "paused_at", "paused_by", "paused_reason")
 	if r.Secrets == nil {

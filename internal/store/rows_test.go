@@ -23,7 +23,7 @@ func TestIsRefusal(t *testing.T) {
 		{"the subscription takes nothing", event.ErrInactive, true},
 		{"the delivery is still pending", event.ErrNotSettled, true},
 		{"the delivery was delivered", event.ErrDelivered, true},
-		{"the database is away", event.ErrUnavailable, false},
+		{"the database is unavailable", event.ErrUnavailable, false},
 		{"the disk is full", event.ErrFull, false},
 		{"anything else", errors.New("broken"), false},
 	} {
@@ -45,7 +45,7 @@ func TestPageEnd(t *testing.T) {
 	}
 }
 
-// What is written comes back, down to the difference between no list and an empty one.
+// What is written must come back, including the difference between no list and an empty one.
 func TestSubscriptionRow(t *testing.T) {
 	for reason, sub := range map[string]event.Subscription{
 		"nothing set":                {},
@@ -65,8 +65,8 @@ func TestSubscriptionRow(t *testing.T) {
 	}
 }
 
-// Secrets and headers write themselves as placeholders, so that no log shows them. A
-// row must not.
+// Secrets and headers encode themselves as placeholders, so that no log shows them. A row must
+// contain the real values.
 func TestSubscriptionRowHoldsSecretsPlainly(t *testing.T) {
 	row := store.EncodeSubscription[string](event.Subscription{Secrets: []event.Secret{"whsec_x"}, Headers: event.Headers{"X-Token": "y"}})
 	if got := store.JSON(row.PlainSecrets); got != `["whsec_x"]` {

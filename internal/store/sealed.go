@@ -12,18 +12,17 @@ import (
 	"github.com/hookferry/hookferry/internal/seal"
 )
 
-// Sealed seals what must not be read in the database, the secrets and the values of the
-// headers of subscriptions, on their way to a driver, and opens them on their way back:
-// the one place where that happens. It stands between a driver and the cache, which so
-// holds opened ones.
+// Sealed encrypts the secrets and header values of subscriptions before a driver writes them, and
+// decrypts them after it has read them. It is the only place where that happens. It is between a
+// driver and the cache, so the cache contains decrypted ones.
 //
-// Each is sealed for its subscription and its place in it: what is copied to another row
-// does not open there. What lies in the database unsealed is read as it is. What can't be
-// opened makes a subscription without secrets and headers, whose Sealed says why.
+// Each value is sealed for its subscription and its field, so it can't be decrypted in another row.
+// Values that are not sealed in the database are read as they are. If a value can't be decrypted,
+// the subscription is returned without secrets and headers, and its Sealed says why.
 //
-// It embeds the roles that hold no secrets, and passes them on. Every method of
-// Subscriptions is written out here, so that a new one does not compile before it is
-// decided what sealing means for it; so does a new role.
+// Sealed embeds the roles without secrets. It writes out every method of Subscriptions, so that a
+// new method, or a new role, does not compile until somebody has decided what sealing means for
+// it.
 type Sealed struct {
 	Intake
 	Queue
@@ -37,7 +36,7 @@ type Sealed struct {
 
 var _ Store = (*Sealed)(nil)
 
-// WithSeal puts the sealing before a store. A ring without keys seals nothing.
+// WithSeal returns a Sealed in front of a driver. A ring without keys seals nothing.
 func WithSeal(s Store, ring seal.Ring) *Sealed {
 	return &Sealed{Intake: s, Queue: s, Operations: s, History: s, Keys: s, Upkeep: s, driver: s, ring: ring}
 }
@@ -105,7 +104,7 @@ func (s *Sealed) ResumeSubscription(ctx context.Context, id event.ID, at time.Ti
 	return s.open(sub), err
 }
 
-// DeleteSubscription is as in Subscriptions: it wipes what is sealed, unread.
+// DeleteSubscription is as in Subscriptions. It erases the sealed values without decrypting them.
 func (s *Sealed) DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error {
 	return s.driver.DeleteSubscription(ctx, id, at, revision)
 }
@@ -113,13 +112,13 @@ func (s *Sealed) DeleteSubscription(ctx context.Context, id event.ID, at time.Ti
 // Close is as in Store.
 func (s *Sealed) Close() error { return s.driver.Close() }
 
-// forSecret and forHeader are the contexts that things are sealed for.
+// forSecret and forHeader return the contexts for which values are sealed.
 func forSecret(id event.ID) string              { return id.String() + "/secret" }
 func forHeader(id event.ID, name string) string { return id.String() + "/header/" + name }
 
 func (s *Sealed) seal(sub event.Subscription) (event.Subscription, error) {
 	if !s.ring.Seals() {
-		return sub, looksSealed(sub)
+		return sub, checkUnsealed(sub)
 	}
 	secrets, headers := slices.Clone(sub.Secrets), maps.Clone(sub.Headers)
 	for i, secret := range secrets {
@@ -132,9 +131,9 @@ func (s *Sealed) seal(sub event.Subscription) (event.Subscription, error) {
 	return sub, nil
 }
 
-// looksSealed refuses what would be taken for a sealed text when it is read back.
-func looksSealed(sub event.Subscription) error {
-	const message = "begins with " + seal.Prefix + ", which marks what Hookferry has sealed; choose another"
+// checkUnsealed returns an error for a value that would look sealed when it is read back.
+func checkUnsealed(sub event.Subscription) error {
+	const message = "begins with " + seal.Prefix + ", which is reserved for values that Hookferry has sealed; choose another value"
 	for _, secret := range sub.Secrets {
 		if seal.Sealed(string(secret)) {
 			return event.Invalid("secret", message)
@@ -173,9 +172,15 @@ func (s *Sealed) open(sub event.Subscription) event.Subscription {
 	return sub
 }
 
+// WhyLocked says why a ring can't open what is sealed in a subscription, as a driver keeps it; it is
+// "" if the ring can.
+func WhyLocked(kept event.Subscription, ring seal.Ring) string {
+	return (&Sealed{ring: ring}).open(kept).Sealed
+}
+
 func whySealed(err error) string {
 	if missing, ok := errors.AsType[seal.MissingKey](err); ok {
-		return fmt.Sprintf("its secrets are sealed with the master key %s, which HOOKFERRY_MASTER_KEY does not hold: add that key and restart, or replace the subscription with a new secret and all its headers", missing.ID)
+		return fmt.Sprintf("its secrets are sealed with the master key %s, which is missing in HOOKFERRY_MASTER_KEY: add that key and restart, or replace the subscription with a new secret and all its headers", missing.ID)
 	}
-	return fmt.Sprintf("its secrets can't be opened (%v): restore them from a backup, or replace the subscription with a new secret and all its headers", err)
+	return fmt.Sprintf("its secrets can't be decrypted (%v): restore them from a backup, or replace the subscription with a new secret and all its headers", err)
 }

@@ -63,7 +63,7 @@ func (v *vault) with(keys ...string) *store.Sealed {
 	return store.WithSeal(v.raw, ringOf(v.t, keys...))
 }
 
-// reads is what a node with these keys gets, in a word.
+// reads returns, in a word, what a node with these keys reads.
 func (v *vault) reads(keys ...string) string {
 	v.t.Helper()
 	got, err := v.with(keys...).Subscription(v.t.Context(), v.made.ID)
@@ -90,7 +90,7 @@ func (v *vault) reseal(keys ...string) store.Resealed {
 	return done
 }
 
-// inFiles reports whether a text is anywhere in the database's files.
+// inFiles reports whether a text is in any of the database's files.
 func (v *vault) inFiles(text string) bool {
 	v.t.Helper()
 	files, err := filepath.Glob(filepath.Join(v.dir, "*"))
@@ -187,7 +187,7 @@ func TestReseal(t *testing.T) {
 	}
 }
 
-// busy is a store where someone changes the subscription just before each swap.
+// busy is a store in which the subscription is changed just before each swap.
 type busy struct {
 	store.Store
 	before func(n int)

@@ -8,22 +8,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Handler answers with the metrics, in the format that the caller asks for. One
-// metric that can't be read does not take the others with it.
+// Handler serves the metrics in the format that the client asks for. A metric that can't be read
+// does not affect the others.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 }
 
-const adminIndex = `Hookferry, admin address. It asks for no key: keep it where only operators get.
+const adminIndex = `Hookferry, admin address. It needs no key, so only operators should be able to reach it.
 
-/metrics              metrics, for Prometheus
-/debug/pprof/         profiles, for go tool pprof
+/metrics              metrics for Prometheus
+/debug/pprof/         profiles for go tool pprof
 `
 
-// AdminHandler serves the admin address: the metrics and Go's profiles. It has
-// routes of its own; what net/http/pprof puts in http.DefaultServeMux is served
-// by nobody. A CPU profile takes as long as its reader asks for, so a server's
-// WriteTimeout must leave room for it.
+// AdminHandler serves the admin address: the metrics and Go's profiles. It has its own routes; what
+// net/http/pprof adds to http.DefaultServeMux is not served. A CPU profile takes as long as its
+// client asks for, so a server's WriteTimeout must allow for it.
 func AdminHandler(m *Metrics) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", serveIndex)
@@ -39,5 +38,5 @@ func AdminHandler(m *Metrics) http.Handler {
 func serveIndex(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	io.WriteString(w, adminIndex) // the caller may have hung up; nothing is lost
+	io.WriteString(w, adminIndex) // the client may be gone, which does no harm
 }

@@ -47,7 +47,7 @@ func TestAdminRoutes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if response.StatusCode != c.status || !strings.Contains(string(body), c.contains) {
-			t.Errorf("%s: %s %s answered %d %.200q, want %d and %q", c.reason, c.method, c.path, response.StatusCode, body, c.status, c.contains)
+			t.Errorf("%s: %s %s responded with %d %.200q, want %d and %q", c.reason, c.method, c.path, response.StatusCode, body, c.status, c.contains)
 		}
 	}
 }
@@ -58,6 +58,6 @@ func TestPrometheusGetsNativeHistograms(t *testing.T) {
 	answer := httptest.NewRecorder()
 	NewMetrics("test", nil).Handler().ServeHTTP(answer, request)
 	if got := answer.Header().Get("Content-Type"); answer.Code != 200 || !strings.HasPrefix(got, "application/vnd.google.protobuf") {
-		t.Errorf("answered %d as %q, want 200 and the format that native histograms need", answer.Code, got)
+		t.Errorf("responded with %d as %q, want 200 and the format that native histograms need", answer.Code, got)
 	}
 }

@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	depthFresh   = time.Second     // so long a reading serves everybody who scrapes
-	depthTimeout = 2 * time.Second // so long a scrape waits for the store
+	depthFresh   = time.Second     // how long all scrapes share one reading, at least
+	depthShare   = 20              // after a reading that took a second, they share it for so many
+	depthTimeout = 2 * time.Second // how long a scrape waits for the store
 )
 
-// depthReader asks for the queue's depth in its own goroutine, at most one at a
-// time, so that a store that hangs costs a scrape two seconds at most, and the
-// scrapes after it nothing.
+// depthReader reads the queue's depth in its own goroutine, at most one at a time. A store that
+// hangs delays a scrape by at most two seconds, and later scrapes not at all.
 type depthReader struct {
 	read func(context.Context) (event.Depth, error)
 
 	mu   sync.Mutex
 	last reading
-	// Of the read that is under way; done is nil if there is none.
+	// These belong to the read in flight. done is nil if there is none.
 	done     chan struct{}
 	deadline time.Time
 }
@@ -31,13 +31,13 @@ type depthReader struct {
 type reading struct {
 	depth event.Depth
 	err   error
-	at    time.Time
+	until time.Time // when it is no longer fresh
 }
 
-// get returns the depth, and whether the store told it in time.
+// get returns the depth, and whether the store returned it in time.
 func (r *depthReader) get() (event.Depth, bool) {
 	r.mu.Lock()
-	if !r.last.at.IsZero() && time.Since(r.last.at) < depthFresh {
+	if time.Now().Before(r.last.until) {
 		defer r.mu.Unlock()
 		return r.last.depth, r.last.err == nil
 	}
@@ -58,23 +58,25 @@ func (r *depthReader) get() (event.Depth, bool) {
 	}
 }
 
-// start begins a read; mu is held.
+// start begins a read. The caller holds mu.
 func (r *depthReader) start() {
 	done := make(chan struct{})
 	r.done, r.deadline = done, time.Now().Add(depthTimeout)
 	ctx, cancel := context.WithDeadline(context.Background(), r.deadline)
 	go func() {
 		defer cancel()
+		began := time.Now()
 		depth, err := r.read(ctx)
+		ended := time.Now()
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.last, r.done = reading{depth, err, time.Now()}, nil
+		r.last, r.done = reading{depth, err, ended.Add(max(depthFresh, depthShare*ended.Sub(began)))}, nil
 		close(done)
 	}()
 }
 
-// depthCollector shows what the reader read. While the store does not answer it
-// shows only that: an old number would hide the trouble.
+// depthCollector exports the depth. While the store does not respond, it exports only that, because
+// an old number would hide the problem.
 type depthCollector struct {
 	reader                              *depthReader
 	up, pending, leased, due, oldestDue *prometheus.Desc
@@ -86,22 +88,22 @@ func newDepthCollector(read func(context.Context) (event.Depth, error)) *depthCo
 	}
 	return &depthCollector{
 		reader:    &depthReader{read: read},
-		up:        desc("store_up", "1 if the store told what is pending when these metrics were read, 0 if it failed or took too long."),
-		pending:   desc("deliveries_pending", "Deliveries that are not settled."),
-		leased:    desc("deliveries_leased", "Pending deliveries that a node holds."),
-		due:       desc("deliveries_due", "Pending deliveries that are due and held by no node."),
-		oldestDue: desc("oldest_due_seconds", "For how long the oldest of the deliveries due has been so."),
+		up:        desc("store_up", "1 if the store could count the pending deliveries for this scrape, 0 if it failed or took too long."),
+		pending:   desc("deliveries_pending", "Deliveries that are pending."),
+		leased:    desc("deliveries_leased", "Pending deliveries that a node has claimed."),
+		due:       desc("deliveries_due", "Pending deliveries that are due and that no node has claimed."),
+		oldestDue: desc("oldest_due_seconds", "How long the oldest due delivery has been due."),
 	}
 }
 
-// Describe is part of prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (c *depthCollector) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.up, c.pending, c.leased, c.due, c.oldestDue} {
 		descs <- d
 	}
 }
 
-// Collect is part of prometheus.Collector.
+// Collect implements prometheus.Collector.
 func (c *depthCollector) Collect(metrics chan<- prometheus.Metric) {
 	show := func(d *prometheus.Desc, value float64) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value)

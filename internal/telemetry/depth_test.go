@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// shown scrapes and returns the depth's gauges; up is 0 or 1.
+// shown scrapes the metrics and returns the gauges of the depth. up is 0 or 1.
 func shown(t *testing.T, m *Metrics) (up float64, gauges map[string]float64) {
 	t.Helper()
 	families, err := m.registry.Gather()
@@ -98,7 +98,7 @@ func TestAHangingStoreHoldsNoScrape(t *testing.T) {
 		var reads atomic.Int32
 		m := NewMetrics("test", func(context.Context) (event.Depth, error) {
 			if reads.Add(1) == 1 {
-				<-release // the worst kind: it heeds no context
+				<-release // the worst case: it ignores its context
 			}
 			return event.Depth{Pending: 1}, nil
 		})
@@ -110,8 +110,8 @@ func TestAHangingStoreHoldsNoScrape(t *testing.T) {
 				t.Errorf("up is %v after %v, want %v after %v", up, took, wantUp, wantTook)
 			}
 		}
-		scrape(0, depthTimeout) // waits for its answer
-		scrape(0, 0)            // knows already that none comes
+		scrape(0, depthTimeout) // waits for the response
+		scrape(0, 0)            // knows that there is no response
 		if n := reads.Load(); n != 1 {
 			t.Errorf("%d reads wait for a store that hangs, want 1", n)
 		}

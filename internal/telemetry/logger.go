@@ -1,12 +1,10 @@
-// Package telemetry sets up what the service says about itself: the logger, the
-// metrics and the HTTP handler of the admin address. It is set-up only: what is
-// logged and measured is decided where it happens, and everything here is made
-// by a call, so that two services can run in one process.
+// Package telemetry sets up the logger, the metrics and the HTTP handler of the admin address. It
+// only sets up: each package decides what it logs and measures. It has no global state, so two
+// services can run in one process.
 //
-// It doesn't listen anywhere and doesn't know how anything is stored: the depth
-// of the queue is asked for through a function.
+// It opens no listener and does not know the store: it gets the queue's depth from a function.
 //
-// Start with NewLogger below, then Metrics in metrics.go.
+// Start with NewLogger below, then read Metrics in metrics.go.
 package telemetry
 
 import (
@@ -17,11 +15,10 @@ import (
 	"golang.org/x/term"
 )
 
-// NewLogger makes a logger that writes records of the level (debug, info, warn
-// or error, in any case) and above. The format is text, json, or auto: text for
-// a person at a terminal, JSON for whatever else collects it. A level or format
-// it doesn't know counts as info and auto: a log is no place to fail, and the
-// settings were checked before.
+// NewLogger returns a logger for records of the level (debug, info, warn or error, in any case) and
+// above. The format is text, json or auto: auto is text if w is a terminal, and JSON otherwise. An
+// unknown level or format counts as info or auto: the settings are already checked, and a logger
+// should not fail.
 func NewLogger(w io.Writer, level, format string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: parseLevel(level)}
 	if format == "text" || format != "json" && isTerminal(w) {

@@ -19,7 +19,7 @@ func noDepth(context.Context) (event.Depth, error) { return event.Depth{}, nil }
 
 var accepted = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// settlement is of an attempt that began 2 s after the acceptance and took 3 s.
+// settlement is an attempt that began 2 s after the acceptance and took 3 s.
 func settlement(number int, code event.Code, status event.Status) event.Settlement {
 	return event.Settlement{
 		Delivery: event.Delivery{Status: status, CreatedAt: accepted, SettledAt: accepted.Add(5 * time.Second)},
@@ -66,7 +66,7 @@ func TestTheOtherMethods(t *testing.T) {
 	m.Filtered()
 	m.Refused(429)
 	m.Refused(418)
-	m.Crowded()
+	m.ConnectionRefused()
 	m.InFlight(3)
 	m.InFlight(-1)
 	m.Commit(40, 2*time.Second)
@@ -90,8 +90,8 @@ func TestAClockSetBackCountsAsZero(t *testing.T) {
 	})
 }
 
-// checkSums compares every series of ours that isn't 0: a counter's or gauge's
-// value, a histogram's sum.
+// checkSums compares every non-zero series: the value of a counter or gauge, and the sum of a
+// histogram.
 func checkSums(t *testing.T, m *Metrics, want map[string]float64) {
 	t.Helper()
 	got := sums(t, m)
@@ -192,8 +192,8 @@ func TestHistogramsAreNativeAndClassic(t *testing.T) {
 	}
 }
 
-// TestEveryCodeIsALabel reads the codes where they are declared, so that one that
-// is added there can't be counted as "other" unnoticed.
+// TestEveryCodeIsALabel reads the codes where they are declared, so that a new code can't be
+// counted as "other" unnoticed.
 func TestEveryCodeIsALabel(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "../event/outcome.go", nil, 0)
 	if err != nil {
@@ -231,8 +231,7 @@ func TestTwoServicesInOneProcess(t *testing.T) {
 
 func TestCountingAllocatesNothing(t *testing.T) {
 	m := NewMetrics("test", nil)
-	// Buckets are made when something first falls into them; the second time
-	// round there is nothing left to make.
+	// Buckets are created by their first value, so the second round creates none.
 	countSpread(m)
 	if n := testing.AllocsPerRun(100, func() { countSpread(m) }); n != 0 {
 		t.Errorf("counting allocates %v times, want never", n)

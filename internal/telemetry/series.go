@@ -8,8 +8,8 @@ import (
 
 const namespace = "hookferry"
 
-// The classic buckets, in seconds. They serve whoever does not scrape native
-// histograms, which are kept beside them.
+// Classic buckets, in seconds, for a Prometheus that does not scrape native histograms. Each
+// histogram has both.
 var (
 	upToAMinute = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 	upToAnHour  = append(upToAMinute[:len(upToAMinute):len(upToAMinute)], 300, 900, 3600)
@@ -31,16 +31,16 @@ func histogram(r *prometheus.Registry, name, help string, buckets []float64) pro
 	return add(r, prometheus.NewHistogram(prometheus.HistogramOpts{
 		Namespace: namespace, Name: name, Help: help,
 		Buckets: buckets,
-		// Native buckets, each 10 % wider than the one before. The bounds keep
-		// the memory of a histogram at a few KiB whatever is observed.
+		// Native buckets, each 10 % wider than the previous one. The limits keep the memory of a
+		// histogram at a few KiB, whatever is observed.
 		NativeHistogramBucketFactor:     1.1,
 		NativeHistogramMaxBucketNumber:  160,
 		NativeHistogramMinResetDuration: time.Hour,
 	}))
 }
 
-// add registers the collector. Two with one name are a mistake in this package,
-// which the first start shows: hence a panic.
+// add registers the collector. It panics if two have the same name, which is a bug in this package
+// that any start reveals.
 func add[C prometheus.Collector](r *prometheus.Registry, c C) C {
 	r.MustRegister(c)
 	return c

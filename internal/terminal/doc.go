@@ -1,6 +1,6 @@
-// Package terminal writes lines for people: styled and redrawn where the output is a
-// terminal, plain where it is a file or a pipe. A stranger's text goes through Clean
-// before it is written, so that it can't take the terminal over.
+// Package terminal prints lines for people: styled and redrawn on a terminal, plain in a file or
+// pipe. Text from a stranger must go through Clean before it is printed, so that it can't control
+// the terminal.
 //
-// It knows nothing of webhooks. Start with Screen.
+// The package knows nothing about webhooks. Start with Screen.
 package terminal

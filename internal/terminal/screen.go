@@ -10,7 +10,7 @@ import (
 	"golang.org/x/term"
 )
 
-// Style is how a piece of text looks in a terminal: an ANSI code.
+// Style is the look of a text on a terminal: an ANSI code.
 type Style string
 
 // The styles.
@@ -24,10 +24,10 @@ const (
 	Blue   Style = "36"
 )
 
-// Of is text in this style.
+// Of returns text in this style.
 func (s Style) Of(text string) Span { return Span{text: text, style: s} }
 
-// Span is a piece of a line.
+// Span is a part of a line.
 type Span struct {
 	text  string
 	style Style
@@ -36,21 +36,21 @@ type Span struct {
 // Line is one line of output.
 type Line []Span
 
-// LineOf is a line of plain text.
+// LineOf returns a line of plain text.
 func LineOf(text string) Line { return Line{Plain.Of(text)} }
 
-// Screen writes lines to a terminal, or plain ones to anything else.
+// Screen prints lines, styled on a terminal and plain elsewhere.
 type Screen struct {
 	w          io.Writer
 	isTerminal bool
 	hasColour  bool
 	size       func() (width, height int)
-	drawn      int   // lines that the next draw replaces
-	failed     error // the first write that failed
+	drawn      int   // number of lines that the next Draw replaces
+	failed     error // the first error of a write
 }
 
-// NewScreen takes w for what it is: a terminal of a kind that can move its
-// cursor, or a file or pipe. NO_COLOR, where it is set, is honoured.
+// NewScreen returns a Screen for w. It uses styles and cursor movement if w is a terminal that
+// supports them. It honours NO_COLOR.
 func NewScreen(w io.Writer) *Screen {
 	s := &Screen{w: w}
 	file, ok := w.(*os.File)
@@ -69,13 +69,13 @@ func NewScreen(w io.Writer) *Screen {
 	return s
 }
 
-// IsTerminal reports whether it can draw.
+// IsTerminal reports whether Draw has an effect.
 func (s *Screen) IsTerminal() bool { return s.isTerminal }
 
-// Failed is why the first line that could not be printed was not, or nil.
+// Failed returns the error of the first write that failed, or nil.
 func (s *Screen) Failed() error { return s.failed }
 
-// Print writes lines that stay.
+// Print prints lines that stay.
 func (s *Screen) Print(lines ...Line) {
 	var b strings.Builder
 	for _, l := range lines {
@@ -86,9 +86,9 @@ func (s *Screen) Print(lines ...Line) {
 	}
 }
 
-// Draw replaces the lines that were drawn last. On what is no terminal it does
-// nothing. Lines are cut to the terminal's width, and are no more than it shows,
-// because what wraps or scrolls away could not be replaced.
+// Draw replaces the lines that were drawn last. It does nothing if the output is not a terminal. It
+// cuts the lines to the width and height of the terminal, because lines that wrap or scroll away
+// can't be replaced.
 func (s *Screen) Draw(lines []Line) {
 	if !s.isTerminal {
 		return
@@ -107,10 +107,10 @@ func (s *Screen) Draw(lines []Line) {
 	io.WriteString(s.w, b.String())
 }
 
-// Leave lets what was drawn last stay: the next draw comes below it.
+// Leave keeps the lines that were drawn last: the next Draw continues below them.
 func (s *Screen) Leave() { s.drawn = 0 }
 
-// render makes text of a line, cut to width characters if that is not 0.
+// render returns the text of a line, cut to width characters unless width is 0.
 func (s *Screen) render(l Line, width int) string {
 	var b strings.Builder
 	left := width

@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// FirstRunes is the beginning of s, at most n characters of it.
+// FirstRunes returns the first n characters of s.
 func FirstRunes(s string, n int) string {
 	for i := range s {
 		if n--; n < 0 {
@@ -22,9 +22,9 @@ func FirstRunes(s string, n int) string {
 	return s
 }
 
-// Clean makes a stranger's text fit for a terminal: what is neither visible nor a
-// blank is written as an escape, line ends too. So it can't move the cursor, set
-// the title, reverse the order of the text or hide anything.
+// Clean makes text from a stranger safe for a terminal. It writes everything that is neither
+// visible nor a space as an escape, including line ends, so that the text can't move the cursor,
+// set the title, reverse its direction, or hide anything.
 func Clean(s string) string {
 	if !strings.ContainsFunc(s, isUnfit) && utf8.ValidString(s) {
 		return s
@@ -49,8 +49,8 @@ func Clean(s string) string {
 
 func isUnfit(r rune) bool { return !unicode.IsPrint(r) }
 
-// CleanLines is Clean for text of several lines, which stay lines. A tab becomes
-// four blanks.
+// CleanLines is Clean for text of several lines, which it returns separately. A tab becomes four
+// spaces.
 func CleanLines(s string) []string {
 	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
 	for i, l := range lines {
@@ -59,7 +59,7 @@ func CleanLines(s string) []string {
 	return lines
 }
 
-// Shorten cuts text to at most n characters and says that it did.
+// Shorten cuts text to n characters, and then adds an ellipsis.
 func Shorten(s string, n int) string {
 	if short := FirstRunes(s, n); len(short) < len(s) {
 		return short + "…"
@@ -67,7 +67,7 @@ func Shorten(s string, n int) string {
 	return s
 }
 
-// Number is a count with its noun: "1 webhook", "3 webhooks".
+// Number returns a count with its noun: "1 webhook", "3 webhooks".
 func Number(n int, noun string) string {
 	if n != 1 {
 		noun += "s"
@@ -75,7 +75,7 @@ func Number(n int, noun string) string {
 	return fmt.Sprintf("%d %s", n, noun)
 }
 
-// Milliseconds writes a duration as people compare them: 0.8 ms, 12 ms, 1.2 s.
+// Milliseconds formats a duration for comparison by people: 0.8 ms, 12 ms, 1.2 s.
 func Milliseconds(d time.Duration) string {
 	ms := float64(d) / float64(time.Millisecond)
 	switch {
@@ -87,8 +87,8 @@ func Milliseconds(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", ms/1000)
 }
 
-// WriteJSONLine writes v as JSON in one line. Whatever is not visible is escaped,
-// as Clean does it for other text.
+// WriteJSONLine writes v as JSON on one line. It escapes everything that is not visible, as Clean
+// does in other text.
 func WriteJSONLine(w io.Writer, v any) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

@@ -38,7 +38,7 @@ func FuzzClean(f *testing.F) {
 		out := Clean(in)
 		for _, r := range out {
 			if !unicode.IsPrint(r) {
-				t.Fatalf("%q became %q, which holds %q", in, out, r)
+				t.Fatalf("%q became %q, which contains %q", in, out, r)
 			}
 		}
 		if !utf8.ValidString(out) {
@@ -71,7 +71,7 @@ func FuzzJSONLine(f *testing.F) {
 	})
 }
 
-// In a terminal, lines replace those before, and are cut so that none wraps.
+// On a terminal, lines replace the previous ones, and are cut so that none wraps.
 func TestScreenDraws(t *testing.T) {
 	var out bytes.Buffer
 	s := &Screen{w: &out, isTerminal: true, hasColour: true, size: func() (int, int) { return 11, 4 }}
@@ -87,7 +87,7 @@ func TestScreenDraws(t *testing.T) {
 	}
 }
 
-// In a file nothing is drawn, and nothing coloured.
+// In a file, nothing is drawn or coloured.
 func TestScreenOfAFile(t *testing.T) {
 	var out bytes.Buffer
 	s := NewScreen(&out)

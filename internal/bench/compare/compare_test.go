@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// script measures what it is told, and remembers which build was asked for.
+// script returns given measurements, and records which builds were measured.
 type script struct {
 	others []float64 // of each run in turn
 	asked  []build
@@ -43,14 +43,14 @@ func TestPairs(t *testing.T) {
 		if err != nil || busy != c.busy || !slices.Equal(s.asked, c.asked) {
 			t.Errorf("%s: %d busy, %v; it asked for %v; want %d and %v", c.why, busy, err, s.asked, c.busy, c.asked)
 		}
-		if want := "CPU a delivery 1.040, rate 0.980"; !strings.Contains(out.String(), want) {
+		if want := "CPU per delivery 1.040, rate 0.980"; !strings.Contains(out.String(), want) {
 			t.Errorf("%s: it prints\n%s\nwithout %q", c.why, out, want)
 		}
 	}
 }
 
-// The median is that of the ratios, not the ratio of the medians: the machine's pace changes
-// from pair to pair.
+// The median is that of the ratios, not the ratio of the medians, because the speed of the machine
+// changes from pair to pair.
 func TestMedianIsOfRatios(t *testing.T) {
 	pairs := []pair{
 		{result{cpu: 100}, result{cpu: 110}},

@@ -1,9 +1,9 @@
-// Command compare measures two builds of hookferry against each other by `hookferry bench`, on
-// SQLite and on a PostgreSQL that it starts itself: in pairs, one build right after the other,
-// because a shared machine is faster at one time than at another. What it says is the median of
-// the pairs' ratios. It is no part of what is shipped: `make compare` runs it.
+// Command compare compares two builds of hookferry with `hookferry bench`, on SQLite and on a
+// PostgreSQL that it starts itself. It runs them in pairs, one build right after the other, because
+// the speed of a shared machine varies, and reports the median of the pairs' ratios. It is not
+// shipped: `make compare` runs it.
 //
-// Start with compare, then pair.go.
+// Start with compare, then read pair.go.
 package main
 
 import (
@@ -30,15 +30,15 @@ func main() {
 func run(ctx context.Context, out io.Writer) error {
 	var m machine
 	var o options
-	flag.StringVar(&m.old, "old", "", "the hookferry to compare with")
-	flag.StringVar(&m.new, "new", "bin/hookferry", "the hookferry to compare; its bench measures both")
-	flag.StringVar(&m.duration, "duration", "5s", "how long each build is measured, each time")
-	flag.IntVar(&o.pairs, "runs", 9, "pairs on each store")
-	flag.IntVar(&o.repeats, "repeats", 3, "how often a pair is repeated at most because others used the machine")
-	flag.Float64Var(&o.quiet, "quiet", 0.10, "the share of the machine that others may use; 1 accepts every pair")
+	flag.StringVar(&m.old, "old", "", "the old hookferry")
+	flag.StringVar(&m.new, "new", "bin/hookferry", "the new hookferry, whose bench measures both")
+	flag.StringVar(&m.duration, "duration", "5s", "length of each measurement")
+	flag.IntVar(&o.pairs, "runs", 9, "number of pairs on each store")
+	flag.IntVar(&o.repeats, "repeats", 3, "how often to repeat a pair if other processes used the machine")
+	flag.Float64Var(&o.quiet, "quiet", 0.10, "the share of the machine that other processes may use; 1 accepts every pair")
 	flag.Parse()
 	if m.old == "" || o.pairs < 1 || o.repeats < 0 {
-		return fmt.Errorf("-old names a program, -runs is at least 1 and -repeats at least 0; they are %q, %d and %d", m.old, o.pairs, o.repeats)
+		return fmt.Errorf("-old must name a program, -runs must be at least 1 and -repeats at least 0; they are %q, %d and %d", m.old, o.pairs, o.repeats)
 	}
 	var err error
 	for _, program := range []*string{&m.old, &m.new} { // the bench starts them in another directory
@@ -63,20 +63,20 @@ func run(ctx context.Context, out io.Writer) error {
 		busy += n
 	}
 	if busy > 0 {
-		return fmt.Errorf("%d pairs were busy after %d repeats and count all the same: repeat this when nothing else runs on the machine", busy, o.repeats)
+		return fmt.Errorf("%d pairs were still busy after %d repeats, and are included: run this again when the machine is idle", busy, o.repeats)
 	}
 	return nil
 }
 
-// options says what is measured on a store.
+// options configure the comparison on a store.
 type options struct {
 	pairs   int
 	repeats int
-	quiet   float64 // the share of the machine that others may use
+	quiet   float64 // share of the machine that other processes may use
 }
 
-// compare measures the pairs and prints each of them, and then the medians of their ratios. It
-// returns how many were busy to the end. The build that goes first changes from pair to pair.
+// compare measures the pairs, and prints each pair and the median ratios. It returns how many pairs
+// stayed busy. The two builds take turns at going first.
 func compare(ctx context.Context, out io.Writer, o options, measure func(build) (result, error)) (busy int, err error) {
 	var pairs []pair
 	for i := range o.pairs {
@@ -101,7 +101,7 @@ func compare(ctx context.Context, out io.Writer, o options, measure func(build) 
 			break
 		}
 	}
-	fmt.Fprintf(out, "median of %d ratios: CPU a delivery %.3f, rate %.3f\n", len(pairs), median(pairs, pair.cpu), median(pairs, pair.rate))
+	fmt.Fprintf(out, "median of %d ratios: CPU per delivery %.3f, rate %.3f\n", len(pairs), median(pairs, pair.cpu), median(pairs, pair.rate))
 	return busy, nil
 }
 

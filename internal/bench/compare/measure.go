@@ -24,8 +24,9 @@ type machine struct {
 	postgres *pgtest.Server
 }
 
-// reaping is the time in which PostgreSQL notices that connections have ended. What their
-// processes used counts as its own only then; before, it would look like that of others.
+// reaping is how long PostgreSQL takes to notice that connections have ended. Only then does the
+// CPU time of their processes count as PostgreSQL's; before, it would look like that of other
+// processes.
 const reaping = time.Second
 
 func (m *machine) program(which build) string {
@@ -48,8 +49,8 @@ func (m *machine) onPostgres(ctx context.Context, program string) (result, error
 	return m.bench(ctx, program, []string{"DATABASE_URL=" + m.postgres.URL(database)}, "--pid", fmt.Sprintf("postgres=%d", m.postgres.Pid()))
 }
 
-// bench runs `hookferry bench` once. Whatever the bench, the service and PostgreSQL did not use
-// of the processors, others did.
+// bench runs `hookferry bench` once. CPU time that the bench, the service and PostgreSQL did not
+// use was used by other processes.
 func (m *machine) bench(ctx context.Context, program string, env []string, args ...string) (result, error) {
 	cmd := exec.CommandContext(ctx, m.new, append([]string{"bench", "--json", "--program", program, "--duration", m.duration}, args...)...)
 	cmd.Env = append(withoutStores(os.Environ()), append(env, "LOG_LEVEL=WARN")...)
@@ -70,27 +71,26 @@ func (m *machine) bench(ctx context.Context, program string, env []string, args 
 	}
 	f := report.Contestants[0].Runs[0]
 	if f.Lost > 0 || f.Delivered == 0 || f.CPU() == 0 {
-		return result{}, fmt.Errorf("hookferry bench of %s: %d delivered, %d lost, %.1f µs a delivery: nothing to compare", program, f.Delivered, f.Lost, f.CPU())
+		return result{}, fmt.Errorf("hookferry bench of %s: %d delivered, %d lost, %.1f µs per delivery: nothing to compare", program, f.Delivered, f.Lost, f.CPU())
 	}
 	return result{cpu: f.CPU(), rate: f.DeliveredRate, others: float64(others) / float64(took) / float64(runtime.NumCPU())}, nil
 }
 
-// withoutStores is the environment without what would have a service use another database.
+// withoutStores returns the environment without settings that select a database.
 func withoutStores(env []string) []string {
 	return slices.DeleteFunc(env, func(e string) bool {
 		return strings.HasPrefix(e, "DATABASE_") || strings.HasPrefix(e, "REDIS_URL=")
 	})
 }
 
-// busyTime is what all processes have used of the processors since the system started; 0 where
-// there is no /proc.
+// busyTime returns the CPU time of all processes since the system started, or 0 without /proc.
 func busyTime() time.Duration {
 	text, _ := os.ReadFile("/proc/stat")
 	return parseBusy(string(text))
 }
 
-// parseBusy adds up all states in the first line of /proc/stat but idle and iowait. Guests' time, which
-// comes last, is in that of users already.
+// parseBusy adds up all states in the first line of /proc/stat except idle and iowait. The time of
+// guests, which comes last, is already included in that of users.
 func parseBusy(text string) time.Duration {
 	line, _, _ := strings.Cut(text, "\n")
 	fields := strings.Fields(line)
@@ -101,5 +101,5 @@ func parseBusy(text string) time.Duration {
 			ticks += n
 		}
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond // USER_HZ is 100 everywhere
+	return time.Duration(ticks) * 10 * time.Millisecond // USER_HZ is 100 on all platforms
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// build is one of the two that are compared.
+// build is one of the two builds.
 type build int
 
 const (
@@ -15,9 +15,9 @@ const (
 
 // result is one run of a build.
 type result struct {
-	cpu    float64 // of the service and its database, for one delivery, in microseconds
-	rate   float64 // deliveries a second
-	others float64 // the share of the machine that other processes used meanwhile
+	cpu    float64 // CPU time of the service and its database per delivery, in microseconds
+	rate   float64 // deliveries per second
+	others float64 // share of the machine that other processes used
 }
 
 // pair is a run of each build, one right after the other.
@@ -41,15 +41,15 @@ func measurePair(newFirst bool, measure func(build) (result, error)) (pair, erro
 func (p pair) cpu() float64  { return p.new.cpu / p.old.cpu }
 func (p pair) rate() float64 { return p.new.rate / p.old.rate }
 
-// others is the larger share of the two runs: one that was disturbed is enough to spoil the ratio.
+// others returns the larger share of the two runs: one disturbed run is enough to spoil the ratio.
 func (p pair) others() float64 { return max(p.old.others, p.new.others) }
 
 func (p pair) String() string {
-	return fmt.Sprintf("%6.1f %6.1f µs a delivery %.3f   %6.0f %6.0f a second %.3f   others %3.0f %%",
+	return fmt.Sprintf("%6.1f %6.1f µs per delivery %.3f   %6.0f %6.0f per second %.3f   others %3.0f %%",
 		p.old.cpu, p.new.cpu, p.cpu(), p.old.rate, p.new.rate, p.rate(), 100*p.others())
 }
 
-// median is the value in the middle, or between the two in the middle.
+// median returns the median, which may be between two values.
 func median(pairs []pair, of func(pair) float64) float64 {
 	values := make([]float64, len(pairs))
 	for i, p := range pairs {

@@ -1,5 +1,5 @@
-// Package fill writes deliveries into a database as the service would have, so that a full
-// one can be measured. It is told which database, and opens none.
+// Package fill writes deliveries into a database as the service would, so that a full database can
+// be measured. It gets the database, and opens none.
 //
 // Start with Write.
 package fill
@@ -13,44 +13,44 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Store is a database that is filled; package store says what each method promises.
+// Store is the database to fill. Package store documents each method.
 type Store interface {
 	CreateSubscription(ctx context.Context, s event.Subscription) error
 	Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error)
 	Record(ctx context.Context, settlements []event.Settlement) error
 }
 
-// Filling is what Write writes into a database.
+// Filling describes what Write writes.
 type Filling struct {
-	Settled       int    // deliveries that were delivered, with an attempt each
-	Subscriptions int    // over which those are spread
-	Due           int    // deliveries that are due, of one further subscription
-	Target        string // where the subscriptions lead
+	Settled       int    // number of delivered deliveries, each with one attempt
+	Subscriptions int    // number of subscriptions that share them
+	Due           int    // number of due deliveries, all of one more subscription
+	Target        string // target URL of the subscriptions
 	Payload       func(n int) []byte
 }
 
-// fillers write at the same time, so that they share commits.
+// fillers is the number of concurrent writers, which share commits.
 const fillers = 512
 
-// atOnce is how many subscriptions have settled deliveries written in turn, before the next
-// ones have. With very many in turn, each attempt changes a page of its own in the index by
-// subscription, and filling becomes many times slower.
-const atOnce = 1000
+// batchSize is how many subscriptions get settled deliveries in turn, before the next batch does. With
+// very many in turn, each attempt changes a different page of the index by subscription, and
+// filling becomes many times slower.
+const batchSize = 1000
 
-// subscription is which one the n-th settled delivery is of.
+// subscription returns the index of the subscription of the n-th settled delivery.
 func (f *Filling) subscription(n int) int {
-	if f.Subscriptions <= atOnce {
+	if f.Subscriptions <= batchSize {
 		return n % f.Subscriptions
 	}
-	first := n / (max(1, f.Settled/f.Subscriptions) * atOnce) * atOnce
-	if first >= f.Subscriptions { // what does not divide evenly
+	first := n / (max(1, f.Settled/f.Subscriptions) * batchSize) * batchSize
+	if first >= f.Subscriptions { // the remainder of the division
 		return n % f.Subscriptions
 	}
-	return first + n%min(atOnce, f.Subscriptions-first)
+	return first + n%min(batchSize, f.Subscriptions-first)
 }
 
-// Write writes deliveries into a database. It returns the ids of some of the settled ones.
-func Write(ctx context.Context, s Store, f Filling) (some []string, err error) {
+// Write fills a database. It returns the ids of some of the settled deliveries.
+func Write(ctx context.Context, s Store, f Filling) (sampleIDs []string, err error) {
 	subs, err := fillSubscriptions(ctx, s, f)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func Write(ctx context.Context, s Store, f Filling) (some []string, err error) {
 		id, err := fillSettled(ctx, s, subs[f.subscription(n)])
 		if err == nil && n%few == 0 {
 			mu.Lock()
-			some = append(some, id.String())
+			sampleIDs = append(sampleIDs, id.String())
 			mu.Unlock()
 		}
 		return err
@@ -69,11 +69,10 @@ func Write(ctx context.Context, s Store, f Filling) (some []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return some, inParallel(f.Due, func(n int) error { return fillDue(ctx, s, subs[len(subs)-1], f.Payload(n)) })
+	return sampleIDs, inParallel(f.Due, func(n int) error { return fillDue(ctx, s, subs[len(subs)-1], f.Payload(n)) })
 }
 
-// inParallel calls do with each number below n, as many at a time as there are fillers, until
-// one fails.
+// inParallel calls do with each number below n, in fillers goroutines, until one call fails.
 func inParallel(n int, do func(n int) error) error {
 	var wg sync.WaitGroup
 	errs := make(chan error, fillers)
@@ -100,7 +99,8 @@ func inParallel(n int, do func(n int) error) error {
 	return <-errs
 }
 
-// fillSubscriptions makes those for the settled deliveries and one more, the last.
+// fillSubscriptions creates the subscriptions for the settled deliveries, and one for the due ones,
+// which is the last.
 func fillSubscriptions(ctx context.Context, s Store, f Filling) ([]event.ID, error) {
 	now := time.Now()
 	ids := make([]event.ID, f.Subscriptions+1)
@@ -110,7 +110,7 @@ func fillSubscriptions(ctx context.Context, s Store, f Filling) ([]event.ID, err
 	return ids, inParallel(len(ids), func(n int) error {
 		err := s.CreateSubscription(ctx, event.Subscription{ID: ids[n], TargetURL: f.Target, Active: true, CreatedAt: now, UpdatedAt: now})
 		if err != nil {
-			return fmt.Errorf("make a subscription: %w", err)
+			return fmt.Errorf("create a subscription: %w", err)
 		}
 		return nil
 	})

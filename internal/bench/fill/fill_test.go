@@ -12,12 +12,12 @@ import (
 
 func TestWriteSpreadsEvenly(t *testing.T) {
 	for _, f := range []Filling{
-		{Settled: 10, Subscriptions: 3},             // not to be divided evenly
+		{Settled: 10, Subscriptions: 3},             // does not divide evenly
 		{Settled: 3, Subscriptions: 10},             // fewer than subscriptions
 		{Settled: 50_000, Subscriptions: 1000},      // all in turn
-		{Settled: 500_000, Subscriptions: 5000},     // in blocks
-		{Settled: 15_000, Subscriptions: 1500},      // the last block is smaller
-		{Settled: 1_000_000, Subscriptions: 10_000}, // what the report fills with
+		{Settled: 500_000, Subscriptions: 5000},     // in batches
+		{Settled: 15_000, Subscriptions: 1500},      // the last batch is smaller
+		{Settled: 1_000_000, Subscriptions: 10_000}, // the size in the report
 	} {
 		counts := make([]int, f.Subscriptions)
 		for n := range f.Settled {
@@ -58,12 +58,12 @@ func TestWriteFillsADatabase(t *testing.T) {
 			t.Errorf("delivery %s: %+v, %v", text, d, err)
 		}
 	}
-	if len(some) != 30 { // one of a thousand, and each where there are fewer
+	if len(some) != 30 { // one in a thousand, or all if there are fewer
 		t.Errorf("%d ids are returned", len(some))
 	}
 }
 
-// full is a database that takes no event.
+// full is a database that accepts no events.
 type full struct{ Store }
 
 func (full) CreateSubscription(context.Context, event.Subscription) error { return nil }

@@ -8,9 +8,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// horizon measures PostgreSQL under full load while other sessions have old snapshots, so that
-// no vacuum may remove a dead row: one transaction that stays open, and four readers in turn.
-// All runs are on one database, because what they leave is what is measured.
+// horizon measures PostgreSQL under full load while other sessions hold old snapshots, so that
+// vacuum can't remove dead rows: first a transaction that stays open, then four readers in turn.
+// All runs use one database, because they measure what earlier runs leave behind.
 func horizon(ctx context.Context, t *table) (err error) {
 	names := []string{"free", "pinned", "pinned at last", "free again", "four long readers"}
 	for i, n := range names {
@@ -44,9 +44,8 @@ func horizon(ctx context.Context, t *table) (err error) {
 	return t.withSnapshots(ctx, 4, time.Minute, func() error { return run(4, fullLoad) })
 }
 
-// withSnapshots runs f while sessions hold snapshots of the database. Each takes a new one
-// after renew, unless that is 0; they do so one after the other, so that there is always an old
-// one.
+// withSnapshots runs f while sessions hold snapshots of the database. If renew is not 0, each takes
+// a new one after that time, in turn, so that there is always an old one.
 func (t *table) withSnapshots(ctx context.Context, sessions int, renew time.Duration, f func() error) error {
 	ctx, stop := context.WithCancel(ctx)
 	ended := make(chan error, sessions)

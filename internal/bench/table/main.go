@@ -1,8 +1,8 @@
-// Command table measures every row of docs/performance.md by `hookferry bench`, on SQLite and
-// on a PostgreSQL and a Redis that it starts itself, and writes the file with its plots and its
-// data. It is no part of what is shipped: `make bench` runs it.
+// Command table measures every row of docs/performance.md with `hookferry bench`, on SQLite and on
+// a PostgreSQL and a Redis that it starts itself. It writes the file with its plots and data. It is
+// not shipped: `make bench` runs it.
 //
-// Start with main, then rows.go for what is measured.
+// Start with main, then read rows.go for what is measured.
 package main
 
 import (
@@ -38,11 +38,11 @@ func run(ctx context.Context) error {
 	var out, only string
 	flag.StringVar(&t.program, "program", "bin/hookferry", "the hookferry to measure")
 	flag.StringVar(&out, "out", "docs", "directory of performance.md, its plots and performance.json")
-	flag.StringVar(&only, "rows", "", "groups of rows to measure, separated by commas; the others keep what performance.json has. Empty: all of "+strings.Join(groupNames(), ", "))
+	flag.StringVar(&only, "rows", "", "groups of rows to measure, separated by commas; the others keep their data in performance.json. Default: all of "+strings.Join(groupNames(), ", "))
 	flag.IntVar(&t.rounds, "rounds", 3, "interleaved rounds of the throughput rows")
-	flag.IntVar(&t.retained, "retained", 1_000_000, "settled deliveries for the row that wants many")
-	flag.IntVar(&t.backlog, "backlog", 1_000_000, "due deliveries for the row that drains them")
-	flag.DurationVar(&t.pinned, "pinned", 10*time.Minute, "how long a foreign transaction holds PostgreSQL's horizon")
+	flag.IntVar(&t.retained, "retained", 1_000_000, "number of settled deliveries for the rows with retained deliveries")
+	flag.IntVar(&t.backlog, "backlog", 1_000_000, "number of due deliveries for the rows that drain a backlog")
+	flag.DurationVar(&t.pinned, "pinned", 10*time.Minute, "how long another transaction holds PostgreSQL's vacuum back")
 	flag.Parse()
 	if err := t.load(out + "/performance.json"); err != nil {
 		return err
@@ -53,7 +53,7 @@ func run(ctx context.Context) error {
 	}
 	for _, name := range wanted {
 		if name != "none" && !slices.Contains(groupNames(), name) {
-			return fmt.Errorf("-rows names %q; there are %s, and none, which writes the report anew", name, strings.Join(groupNames(), ", "))
+			return fmt.Errorf("-rows contains %q; use %s, or none to only write the report again", name, strings.Join(groupNames(), ", "))
 		}
 	}
 	if only == "none" {
@@ -72,14 +72,14 @@ func run(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", g.name, err)
 		}
 		fmt.Fprintf(os.Stderr, "%s: measured in %v\n", g.name, time.Since(begun).Round(time.Second))
-		if err := t.save(out); err != nil { // what is measured stays, should the next group fail
+		if err := t.save(out); err != nil { // keeps what is measured, if the next group fails
 			return err
 		}
 	}
 	return nil
 }
 
-// table is what has been measured, by the name of a scenario.
+// table contains the measured data, by the name of a scenario.
 type table struct {
 	program           string
 	rounds            int
@@ -87,19 +87,19 @@ type table struct {
 	pinned            time.Duration
 
 	postgres *pgtest.Server
-	database string // "": one for each run
+	database string // if "", each run gets a new one
 	redis    *redistest.Server
 	results  map[string]*result
 }
 
-// result is all runs of one scenario.
+// result contains all runs of one scenario.
 type result struct {
 	Command string         `json:"command"`
 	Machine bench.Machine  `json:"machine"`
 	Runs    []bench.Report `json:"runs"`
 }
 
-// load reads what was measured before.
+// load reads earlier measurements.
 func (t *table) load(path string) error {
 	t.results = map[string]*result{}
 	text, err := os.ReadFile(path)
@@ -127,7 +127,7 @@ func (t *table) close() {
 	t.postgres.Remove()
 }
 
-// store is where a scenario keeps its deliveries.
+// store is the storage of a scenario.
 type store string
 
 const (
@@ -136,7 +136,7 @@ const (
 	onRedis    store = "PostgreSQL and Redis"
 )
 
-// bench runs `hookferry bench` once and adds it to the scenario.
+// bench runs `hookferry bench` once and adds the result to the scenario.
 func (t *table) bench(ctx context.Context, name string, on store, env []string, args ...string) error {
 	shown := strings.Join(append([]string{"hookferry bench"}, args...), " ")
 	for _, e := range slices.Backward(env) {
@@ -181,18 +181,18 @@ func (t *table) bench(ctx context.Context, name string, on store, env []string, 
 	s := t.results[name]
 	s.Command, s.Machine, s.Runs = shown, r.Machine, append(s.Runs, r)
 	m := r.Contestants[len(r.Contestants)-1].Median()
-	fmt.Fprintf(os.Stderr, "  %s: %.0f/s, %.1f µs, post to receiver %v / %v\n", name, m.DeliveredRate, m.CPU(), m.Arrival.P50, m.Arrival.P99)
+	fmt.Fprintf(os.Stderr, "  %s: %.0f/s, %.1f µs, POST to endpoint %v / %v\n", name, m.DeliveredRate, m.CPU(), m.Arrival.P50, m.Arrival.P99)
 	return nil
 }
 
-// forget drops what was measured before under these names.
+// forget removes earlier measurements with these names.
 func (t *table) forget(names ...string) {
 	for _, name := range names {
 		delete(t.results, name)
 	}
 }
 
-// of is the median of a scenario's runs of the service, or of the relay beside it.
+// of returns the median of a scenario's runs, for the service or the relay.
 func (t *table) of(name, contestant string) (bench.Figures, bool) {
 	r := t.results[name]
 	if r == nil {

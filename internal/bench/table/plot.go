@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// segment is a part of a bar, with the name of what it stands for.
+// segment is a named part of a strip.
 type segment struct {
 	name  string
 	value float64
@@ -24,7 +24,7 @@ var colours = map[string]string{
 	"p50": "#2f6fde", "p99": "#a9c6fa",
 }
 
-// cpuPlot is the CPU for one delivery, by process.
+// cpuPlot shows the CPU time per delivery, by process.
 func (t *table) cpuPlot() string {
 	var strips []strip
 	for _, s := range []struct{ name, who, shown string }{
@@ -44,10 +44,10 @@ func (t *table) cpuPlot() string {
 		}
 		strips = append(strips, bar)
 	}
-	return plot("CPU time for one delivery, µs", strips, func(v float64) string { return fmt.Sprintf("%.0f", v) })
+	return plot("CPU time per delivery, µs", strips, func(v float64) string { return fmt.Sprintf("%.0f", v) })
 }
 
-// latencyPlot is the median and, beyond it, the p99 of post to receiver.
+// latencyPlot shows the p50 and p99 from POST to endpoint.
 func (t *table) latencyPlot() string {
 	var strips []strip
 	for _, name := range []string{"lone", "2000/s", "half"} {
@@ -61,12 +61,12 @@ func (t *table) latencyPlot() string {
 			strips = append(strips, strip{shown + ", " + string(on), []segment{{"p50", p50}, {"p99", p99 - p50}}})
 		}
 	}
-	return plot("Post to receiver, commit to disk included: p50 and p99, ms", strips, func(v float64) string { return fmt.Sprintf("%.1f", v) })
+	return plot("POST to endpoint, including the commit to disk: p50 and p99, ms", strips, func(v float64) string { return fmt.Sprintf("%.1f", v) })
 }
 
 func inMillis(d time.Duration) float64 { return d.Seconds() * 1000 }
 
-// plot draws bars that lie, each of parts that follow on one another, with its sum behind it.
+// plot draws horizontal bars. Each consists of segments, with their sum at its end.
 func plot(title string, strips []strip, words func(float64) string) string {
 	const width, left, height, top = 760, 190, 30, 64
 	most := 0.0

@@ -8,13 +8,13 @@ import (
 	"github.com/hookferry/hookferry/internal/bench"
 )
 
-// group is rows that are measured together.
+// group is a set of rows that are measured together.
 type group struct {
 	name    string
 	measure func(ctx context.Context, t *table) error
 }
 
-// groups are all of them, in the order of the file.
+// groups are in the order of the file.
 var groups = []group{
 	{"throughput", throughput},
 	{"latency", latency},
@@ -36,14 +36,14 @@ func groupNames() []string {
 
 var stores = []store{onSQLite, onPostgres}
 
-// fullLoad is how long the full load lasts. PostgreSQL gathers statistics about a partition a
-// minute after it is first written to, and makes its plans anew; and what is accepted faster
-// than it is delivered piles up.
+// fullLoad is the duration of the full load. It is long because PostgreSQL gathers statistics about
+// a partition a minute after the first write, and then plans again, and because a backlog takes
+// time to build up.
 const fullLoad = "60s"
 
-// apart are the rows with the API and workers in processes of their own, and what PostgreSQL
-// may cost for a delivery, in microseconds.
-var apart = []struct {
+// separateNodes are the rows with the API and the workers in separate processes. most is the limit for
+// PostgreSQL's CPU time per delivery, in microseconds.
+var separateNodes = []struct {
 	name, words string
 	on          store
 	workers     string
@@ -57,7 +57,7 @@ var apart = []struct {
 
 func throughput(ctx context.Context, t *table) error {
 	t.forget("full SQLite", "full PostgreSQL")
-	for _, a := range apart {
+	for _, a := range separateNodes {
 		t.forget(a.name)
 	}
 	for range t.rounds {
@@ -67,7 +67,7 @@ func throughput(ctx context.Context, t *table) error {
 		if err := t.bench(ctx, "full PostgreSQL", onPostgres, nil, "--duration", fullLoad); err != nil {
 			return err
 		}
-		for _, a := range apart {
+		for _, a := range separateNodes {
 			if err := t.bench(ctx, a.name, a.on, nil, "--duration", fullLoad, "--workers", a.workers); err != nil {
 				return err
 			}
@@ -98,8 +98,7 @@ func latency(ctx context.Context, t *table) error {
 	return nil
 }
 
-// overload asks for more than the machine can do, by more connections than it has use for and
-// by a rate.
+// overload exceeds what the machine can do, with too many connections and with too high a rate.
 func overload(ctx context.Context, t *table) error {
 	for _, on := range stores {
 		t.forget("crowd "+string(on), "flood "+string(on))
@@ -118,7 +117,7 @@ func overload(ctx context.Context, t *table) error {
 	return nil
 }
 
-// isolation compares the healthy endpoints with and without bad ones beside them.
+// isolation compares the healthy endpoints with and without bad ones.
 func isolation(ctx context.Context, t *table) error {
 	for _, on := range stores {
 		for _, n := range []string{"nine", "nine and one hangs", "800", "800 and 200 bad"} {
@@ -144,7 +143,7 @@ func isolation(ctx context.Context, t *table) error {
 	return nil
 }
 
-// workers makes what a worker may have under way the limit, not the machine.
+// workers makes a worker's attempts in flight the limit, instead of the machine.
 func workers(ctx context.Context, t *table) error {
 	t.forget("one worker", "two workers")
 	args := []string{"--subscriptions", "40", "--slow", "39", "--slow-for", "50ms", "--rate", "1500", "--duration", "5s", "--warmup", "0s"}
@@ -181,19 +180,19 @@ func retained(ctx context.Context, t *table) error {
 	return nil
 }
 
-// bar is one row of the table: what is wanted, and what was found. A figure that is not
-// measured yet has no text.
-type bar struct {
+// criterion is one row of the table: the target and the result. The result is "" if it has not been
+// measured.
+type criterion struct {
 	what, wanted string
 	found        string
 	met          bool
 }
 
-// bars are all rows, from what has been measured.
-func (t *table) bars() []bar {
-	var all []bar
+// criteria returns all rows, from the measured data.
+func (t *table) criteria() []criterion {
+	var all []criterion
 	add := func(what, wanted string, of func() (string, bool), needs ...string) {
-		b := bar{what: what, wanted: wanted}
+		b := criterion{what: what, wanted: wanted}
 		for _, n := range needs {
 			if t.results[n] == nil {
 				all = append(all, b)
@@ -206,34 +205,34 @@ func (t *table) bars() []bar {
 	service := func(name string) bench.Figures { f, _ := t.of(name, "service"); return f }
 	relay := func() bench.Figures { f, _ := t.of("full SQLite", "relay"); return f }
 	against := func(name string, most, least float64) {
-		add(name[len("full "):]+": CPU a delivery", fmt.Sprintf("≤ %.1f × the relay's", most), func() (string, bool) {
+		add(name[len("full "):]+": CPU per delivery", fmt.Sprintf("≤ %.1f × the relay's", most), func() (string, bool) {
 			ratio := service(name).CPU() / relay().CPU()
-			return fmt.Sprintf("%.1f µs against %.1f µs: %.2f ×", service(name).CPU(), relay().CPU(), ratio), ratio <= most
+			return fmt.Sprintf("%.1f µs and %.1f µs: %.2f ×", service(name).CPU(), relay().CPU(), ratio), ratio <= most
 		}, name, "full SQLite")
-		add(name[len("full "):]+": delivered a second", fmt.Sprintf("≥ %.2f × the relay's", least), func() (string, bool) {
+		add(name[len("full "):]+": delivered per second", fmt.Sprintf("≥ %.2f × the relay's", least), func() (string, bool) {
 			ratio := service(name).DeliveredRate / relay().DeliveredRate
-			return fmt.Sprintf("%.0f against %.0f: %.2f ×", service(name).DeliveredRate, relay().DeliveredRate, ratio), ratio >= least
+			return fmt.Sprintf("%.0f and %.0f: %.2f ×", service(name).DeliveredRate, relay().DeliveredRate, ratio), ratio >= least
 		}, name, "full SQLite")
 	}
 	against("full SQLite", 1.2, 0.80)
 	against("full PostgreSQL", 1.8, 0.65)
-	for _, a := range apart {
-		add(a.words+": delivered a second", "≥ 0.9 × the single node's", func() (string, bool) {
+	for _, a := range separateNodes {
+		add(a.words+": delivered per second", "≥ 0.9 × the single node's", func() (string, bool) {
 			several, one := service(a.name), service("full PostgreSQL").DeliveredRate
-			return fmt.Sprintf("%.0f against %.0f: %.2f ×; %.0f accepted", several.DeliveredRate, one, several.DeliveredRate/one, several.AcceptedRate), several.DeliveredRate >= 0.9*one
+			return fmt.Sprintf("%.0f and %.0f: %.2f ×; %.0f accepted", several.DeliveredRate, one, several.DeliveredRate/one, several.AcceptedRate), several.DeliveredRate >= 0.9*one
 		}, a.name, "full PostgreSQL")
-		add("the same, 202 to receiver, p99", "≤ 1 s", func() (string, bool) {
+		add("the same, 202 to endpoint, p99", "≤ 1 s", func() (string, bool) {
 			q := service(a.name).Queued
-			return fmt.Sprintf("%s (most %s)", millis(q.P99), millis(q.Max)), q.P99 <= time.Second
+			return fmt.Sprintf("%s (max %s)", millis(q.P99), millis(q.Max)), q.P99 <= time.Second
 		}, a.name)
-		add("the same, PostgreSQL's CPU a delivery", fmt.Sprintf("≤ %.0f µs", a.most), func() (string, bool) {
+		add("the same, PostgreSQL's CPU per delivery", fmt.Sprintf("≤ %.0f µs", a.most), func() (string, bool) {
 			cost := used(service(a.name), "postgres").PerDelivery
 			return fmt.Sprintf("%.1f µs", cost), cost <= a.most
 		}, a.name)
 	}
-	all = append(all, bar{what: "Events posted in batches of 100", wanted: "≥ 1.5 × and 1.3 × the relay", found: "not in the product yet"})
+	all = append(all, criterion{what: "Events published in batches of 100", wanted: "≥ 1.5 × and 1.3 × the relay", found: "not implemented yet"})
 	for _, on := range stores {
-		add(string(on)+": post to receiver at 2,000/s, p50 · p99", "≤ 1 · ≤ 5 ms", func() (string, bool) {
+		add(string(on)+": POST to endpoint at 2,000/s, p50 · p99", "≤ 1 · ≤ 5 ms", func() (string, bool) {
 			l := service("2000/s " + string(on)).Arrival
 			return millis(l.P50) + " · " + millis(l.P99), l.P50 <= time.Millisecond && l.P99 <= 5*time.Millisecond
 		}, "2000/s "+string(on))
@@ -241,12 +240,12 @@ func (t *table) bars() []bar {
 			f := service("half " + string(on))
 			return fmt.Sprintf("%s · %s at %.0f/s", millis(f.Arrival.P50), millis(f.Arrival.P99), f.DeliveredRate), f.Arrival.P50 <= 3*time.Millisecond && f.Arrival.P99 <= 15*time.Millisecond
 		}, "half "+string(on))
-		add(string(on)+": a lone event, post to receiver, p50", "≤ a disk sync + 1 ms", func() (string, bool) {
+		add(string(on)+": a lone event, POST to endpoint, p50", "≤ a disk sync + 1 ms", func() (string, bool) {
 			f, sync := service("lone "+string(on)), t.results["lone "+string(on)].Machine.DiskSync
 			return fmt.Sprintf("%s; a sync is %s", millis(f.Arrival.P50), millis(sync)), f.Arrival.P50 <= sync+time.Millisecond
 		}, "lone "+string(on))
 		for _, load := range []struct{ name, words string }{{"crowd", "512 connections"}, {"flood", "1.5 × the full rate"}} {
-			add(fmt.Sprintf("%s: 202 to receiver under overload (%s), most", on, load.words), "≤ 1 s", func() (string, bool) {
+			add(fmt.Sprintf("%s: 202 to endpoint under overload (%s), max", on, load.words), "≤ 1 s", func() (string, bool) {
 				f := service(load.name + " " + string(on))
 				return fmt.Sprintf("%s (p99 %s); %d refused", millis(f.Queued.Max), millis(f.Queued.P99), f.Refused["429"]), f.Queued.Max <= time.Second
 			}, load.name+" "+string(on))
@@ -254,52 +253,58 @@ func (t *table) bars() []bar {
 		add(string(on)+": ten endpoints, one hangs, 500/s: p99 of the nine", "≤ 1.2 × without it", func() (string, bool) {
 			return compared(service("nine and one hangs "+string(on)), service("nine "+string(on)), 1.2)
 		}, "nine and one hangs "+string(on), "nine "+string(on))
-		add(string(on)+": 1,000 endpoints, 100 hang, 100 answer after 2 s: p99 of the others", "≤ 1.2 × without them", func() (string, bool) {
+		add(string(on)+": 1,000 endpoints, 100 hang, 100 respond after 2 s: p99 of the others", "≤ 1.2 × without them", func() (string, bool) {
 			bad := service("800 and 200 bad " + string(on))
 			text, met := compared(bad, service("800 "+string(on)), 1.2)
-			return fmt.Sprintf("%s; %d MB at most", text, bad.Used[0].Most>>20), met
+			return fmt.Sprintf("%s; max %d MB", text, bad.Used[0].Most>>20), met
 		}, "800 and 200 bad "+string(on), "800 "+string(on))
-		add(fmt.Sprintf("%s: backlog of %d drained", on, t.filled("backlog "+string(on)).Backlog), "≥ 0.7 × the live rate", func() (string, bool) {
+		add(fmt.Sprintf("%s: backlog of %d drained", on, t.filled("backlog "+string(on)).Backlog), "≥ 0.7 × the rate without a backlog", func() (string, bool) {
 			b, live := service("backlog "+string(on)), service("full "+string(on)).DeliveredRate
-			return fmt.Sprintf("%.0f/s: %.2f ×, %d MB at most", b.DeliveredRate, b.DeliveredRate/live, b.Used[0].Most>>20), b.DeliveredRate >= 0.7*live
+			return fmt.Sprintf("%.0f/s: %.2f ×, max %d MB", b.DeliveredRate, b.DeliveredRate/live, b.Used[0].Most>>20), b.DeliveredRate >= 0.7*live
 		}, "backlog "+string(on), "full "+string(on))
 		kept := t.filled("retained " + string(on))
-		add(fmt.Sprintf("%s: %d deliveries of %d subscriptions retained: delivered a second", on, kept.Retained, kept.Subscriptions), "≥ 0.9 × the empty rate", func() (string, bool) {
+		add(fmt.Sprintf("%s: %d retained deliveries of %d subscriptions: delivered per second", on, kept.Retained, kept.Subscriptions), "≥ 0.9 × the rate of an empty database", func() (string, bool) {
 			full, empty := service("retained "+string(on)).DeliveredRate, service("not retained "+string(on)).DeliveredRate
-			return fmt.Sprintf("%.0f against %.0f: %.2f ×", full, empty, full/empty), full >= 0.9*empty
+			return fmt.Sprintf("%.0f and %.0f: %.2f ×", full, empty, full/empty), full >= 0.9*empty
 		}, "retained "+string(on), "not retained "+string(on))
-		add(string(on)+": status queries beside that, p99", "≤ 10 ms", func() (string, bool) {
+		add(string(on)+": status queries at the same time, p99", "≤ 10 ms", func() (string, bool) {
 			f := service("retained " + string(on))
 			return fmt.Sprintf("%s of %d", millis(f.Query.P99), f.Queries), f.Query.P99 <= 10*time.Millisecond && f.QueriesFailed == 0
 		}, "retained "+string(on))
 	}
-	for _, h := range []struct{ name, words string }{
-		{"pinned", "a foreign transaction stays open for ten minutes"},
-		{"pinned at last", "in the minute after that, with the transaction still open"},
-		{"free again", "in the minute after it has ended"},
-		{"four long readers", "four readers with old snapshots"},
-	} {
-		add("PostgreSQL: "+h.words+": delivered a second · p99", "≥ 0.9 × · ≤ 2 × without", func() (string, bool) {
-			f, free := service("horizon: "+h.name), service("horizon: free")
-			rate, p99 := f.DeliveredRate/free.DeliveredRate, float64(f.Arrival.P99)/float64(free.Arrival.P99)
-			return fmt.Sprintf("%.0f against %.0f: %.2f × · %s against %s: %.2f ×", f.DeliveredRate, free.DeliveredRate, rate,
-				millis(f.Arrival.P99), millis(free.Arrival.P99), p99), rate >= 0.9 && p99 <= 2
-		}, "horizon: "+h.name, "horizon: free")
-	}
-	all = append(all, bar{what: "One event to 10,000 subscriptions", wanted: "one transaction ≤ 1 s", found: "not in the product yet"})
-	add("Memory, started · under full load (SQLite)", "≤ 30 · ≤ 100 MB", func() (string, bool) {
+	t.addHorizon(add)
+	all = append(all, criterion{what: "One event to 10,000 subscriptions", wanted: "one transaction ≤ 1 s", found: "not implemented yet"})
+	add("Memory, at start · under full load (SQLite)", "≤ 30 · ≤ 100 MB", func() (string, bool) {
 		f := service("full SQLite")
 		return fmt.Sprintf("%d · %d MB", f.Fresh>>20, f.Used[0].Most>>20), f.Fresh <= 30<<20 && f.Used[0].Most <= 100<<20
 	}, "full SQLite")
-	add("Start to first accepted event (SQLite, a new database)", "≤ 150 ms", func() (string, bool) {
+	add("Start to first accepted event (SQLite, new database)", "≤ 150 ms", func() (string, bool) {
 		f := service("full SQLite")
 		return millis(f.Started), f.Started <= 150*time.Millisecond
 	}, "full SQLite")
-	add("Two workers against one, where what they may have under way is the limit", "≥ 1.8 ×", func() (string, bool) {
+	add("Two workers compared with one, limited by their attempts in flight", "≥ 1.8 ×", func() (string, bool) {
 		one, two := service("one worker").DeliveredRate, service("two workers").DeliveredRate
-		return fmt.Sprintf("%.0f against %.0f: %.2f ×", two, one, two/one), two >= 1.8*one
+		return fmt.Sprintf("%.0f and %.0f: %.2f ×", two, one, two/one), two >= 1.8*one
 	}, "one worker", "two workers")
 	return all
+}
+
+// addHorizon adds the rows in which other sessions hold old snapshots of PostgreSQL.
+func (t *table) addHorizon(add func(what, wanted string, of func() (string, bool), needs ...string)) {
+	for _, h := range []struct{ name, words string }{
+		{"pinned", "another transaction stays open for ten minutes"},
+		{"pinned at last", "the minute after that, with the transaction still open"},
+		{"free again", "the minute after it has ended"},
+		{"four long readers", "four readers with old snapshots"},
+	} {
+		add("PostgreSQL, "+h.words+": delivered per second · p99", "≥ 0.9 × · ≤ 2 × without it", func() (string, bool) {
+			f, _ := t.of("horizon: "+h.name, "service")
+			free, _ := t.of("horizon: free", "service")
+			rate, p99 := f.DeliveredRate/free.DeliveredRate, float64(f.Arrival.P99)/float64(free.Arrival.P99)
+			return fmt.Sprintf("%.0f and %.0f: %.2f × · %s and %s: %.2f ×", f.DeliveredRate, free.DeliveredRate, rate,
+				millis(f.Arrival.P99), millis(free.Arrival.P99), p99), rate >= 0.9 && p99 <= 2
+		}, "horizon: "+h.name, "horizon: free")
+	}
 }
 
 func (t *table) filled(name string) bench.Fill {
@@ -309,10 +314,10 @@ func (t *table) filled(name string) bench.Fill {
 	return bench.Fill{}
 }
 
-// compared is the p99 of the healthy endpoints with bad ones beside them and without.
+// compared returns the p99 of the healthy endpoints with and without bad ones.
 func compared(with, without bench.Figures, most float64) (string, bool) {
 	ratio := float64(with.Arrival.P99) / float64(without.Arrival.P99)
-	return fmt.Sprintf("%s against %s: %.2f ×", millis(with.Arrival.P99), millis(without.Arrival.P99), ratio), ratio <= most
+	return fmt.Sprintf("%s and %s: %.2f ×", millis(with.Arrival.P99), millis(without.Arrival.P99), ratio), ratio <= most
 }
 
 func used(f bench.Figures, name string) bench.Used {

@@ -23,41 +23,41 @@ func measured(contestants ...bench.Contestant) *result {
 	return &result{Command: "hookferry bench", Runs: []bench.Report{{Contestants: contestants}}}
 }
 
-func row(t *testing.T, bars []bar, what string) bar {
+func row(t *testing.T, criteria []criterion, what string) criterion {
 	t.Helper()
-	for _, b := range bars {
+	for _, b := range criteria {
 		if b.what == what {
 			return b
 		}
 	}
 	t.Fatalf("there is no row %q", what)
-	return bar{}
+	return criterion{}
 }
 
-// A bar is met or not by the medians against the relay of the same runs.
-func TestBarsAreHeldAgainstTheRelay(t *testing.T) {
+// A target is met or not by the medians, compared with the relay of the same runs.
+func TestTargetsRelativeToTheRelay(t *testing.T) {
 	for _, test := range []struct {
 		cpu, rate        float64
 		cpuMet, rateMet  bool
 		cpuText, because string
 	}{
-		{48, 24_000, true, true, "48.0 µs against 40.0 µs: 1.20 ×", "exactly at the bar"},
-		{49, 23_000, false, false, "49.0 µs against 40.0 µs: 1.23 ×", "just beyond it"},
+		{48, 24_000, true, true, "48.0 µs and 40.0 µs: 1.20 ×", "exactly at the bar"},
+		{49, 23_000, false, false, "49.0 µs and 40.0 µs: 1.23 ×", "just beyond it"},
 	} {
 		tab := &table{results: map[string]*result{"full SQLite": measured(
 			bench.Contestant{Name: "relay", Runs: []bench.Figures{figures(30_000, 40)}},
 			bench.Contestant{Name: "service", Runs: []bench.Figures{figures(test.rate, test.cpu)}},
 		)}}
-		cpu, rate := row(t, tab.bars(), "SQLite: CPU a delivery"), row(t, tab.bars(), "SQLite: delivered a second")
+		cpu, rate := row(t, tab.criteria(), "SQLite: CPU per delivery"), row(t, tab.criteria(), "SQLite: delivered per second")
 		if cpu.met != test.cpuMet || rate.met != test.rateMet || cpu.found != test.cpuText {
 			t.Errorf("%s: %+v, %+v", test.because, cpu, rate)
 		}
 	}
 }
 
-// Nodes apart are held against the single node, the bound of what waits, and what PostgreSQL
-// may cost.
-func TestBarsOfNodesApart(t *testing.T) {
+// Separate nodes are compared with a single node, the latency limit, and the CPU limit of
+// PostgreSQL.
+func TestTargetsOfSeparateNodes(t *testing.T) {
 	several := func(rate, postgres float64, p99 time.Duration) bench.Figures {
 		f := figures(rate, 60)
 		f.Used = append(f.Used, bench.Used{Name: "postgres", PerDelivery: postgres})
@@ -77,19 +77,19 @@ func TestBarsOfNodesApart(t *testing.T) {
 			"full PostgreSQL":           measured(bench.Contestant{Name: "service", Runs: []bench.Figures{figures(10_000, 60)}}),
 			"full PostgreSQL and Redis": measured(bench.Contestant{Name: "service", Runs: []bench.Figures{test.figures}}),
 		}}
-		bars := tab.bars()
-		at := slices.IndexFunc(bars, func(b bar) bool { return b.what == apart[0].words+": delivered a second" })
-		if at < 0 || bars[at].met != test.rate || bars[at+1].met != test.latency || bars[at+2].met != test.costs {
-			t.Errorf("%s: %+v", test.because, bars[max(at, 0):][:3])
+		criteria := tab.criteria()
+		at := slices.IndexFunc(criteria, func(b criterion) bool { return b.what == separateNodes[0].words+": delivered per second" })
+		if at < 0 || criteria[at].met != test.rate || criteria[at+1].met != test.latency || criteria[at+2].met != test.costs {
+			t.Errorf("%s: %+v", test.because, criteria[max(at, 0):][:3])
 		}
 	}
 }
 
-// What has not been measured has a dash and no verdict, and nothing divides by it.
+// A row without a measurement has a dash and no verdict, and nothing divides by it.
 func TestRowsThatAreNotMeasured(t *testing.T) {
 	tab := &table{results: map[string]*result{}}
-	for _, b := range tab.bars() {
-		if b.met || b.found != "" && b.found != "not in the product yet" {
+	for _, b := range tab.criteria() {
+		if b.met || b.found != "" && b.found != "not implemented yet" {
 			t.Errorf("%+v", b)
 		}
 	}
@@ -98,7 +98,7 @@ func TestRowsThatAreNotMeasured(t *testing.T) {
 	}
 }
 
-// The median of three runs is the middle one, figure by figure, and losses are added up.
+// The median of three runs is the middle value of each figure, and losses are added up.
 func TestMedianOfRuns(t *testing.T) {
 	a, b, c := figures(1, 30), figures(3, 10), figures(2, 20)
 	a.Lost, c.Lost, b.Arrival.P99 = 1, 2, time.Second
@@ -112,7 +112,7 @@ func TestMedianOfRuns(t *testing.T) {
 	}
 }
 
-// The committed report must be what the committed data say, and its plots must be pictures.
+// The committed report must match the committed data, and its plots must be images.
 func TestReportFollowsFromItsData(t *testing.T) {
 	tab := &table{}
 	docs := filepath.Join("..", "..", "..", "docs")

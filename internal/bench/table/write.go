@@ -13,20 +13,20 @@ import (
 	"github.com/hookferry/hookferry/internal/bench"
 )
 
-const preface = `Measured by ` + "`make bench`" + `, which writes this file; a row that it has not measured yet has a dash. The data are in
-performance.json.
+const preface = "`make bench`" + ` measures and writes this file. A dash means that a row has not been measured yet. The data is in
+[performance.json](performance.json).
 
-Absolute figures hold for one machine and one hour. What can be compared is **CPU time for one delivery** and the **ratio to
-the relay** of the same run: net/http's server and client that take the same POST, sign it and post it on, and store nothing.
-Generator, receiver, service, database and relay share the same processors. The service runs as shipped, but for
-` + "`LOG_LEVEL=WARN`" + `, so that it does not write a line for each attempt; SQLite has ` + "`synchronous=FULL`" + `, PostgreSQL its
-defaults (` + "`fsync`, `synchronous_commit`" + `) with 64 MB of shared buffers. A post is counted from its first byte, or with a
-rate from when it was to be posted, and an arrival when the receiver has read it; the commit to disk is in between. CPU of
-PostgreSQL and Redis is that of all of their processes, and counts.
+Absolute figures hold for one machine and one hour. Compare the **CPU time per delivery** and the **ratio to the relay** of the
+same run. The relay is a server and client of net/http that accepts the same POST, signs and forwards it, and stores nothing.
+The load generator, the endpoints, the service, the database and the relay share the same CPUs. The service runs with its
+defaults, except for ` + "`LOG_LEVEL=WARN`" + `. SQLite runs with ` + "`synchronous=FULL`" + `, and PostgreSQL with its defaults
+(` + "`fsync`, `synchronous_commit`" + `) and 64 MB of shared buffers. A latency begins with the first byte of the POST, or with a
+rate, at the time for which the POST was scheduled. It ends when the endpoint has read the request, and so includes the commit
+to disk. CPU time includes all processes of PostgreSQL and Redis.
 
-Unless a row says otherwise: 64 connections that post as fast as they are answered, 1 KiB, one subscription; medians of the runs.
-Deliveries that are retained have payloads of 34 bytes and are written in turn for blocks of 1,000 subscriptions. Before
-the run PostgreSQL is told to do what it does by itself in time: vacuum, statistics, a checkpoint.
+Unless a row says otherwise, 64 connections publish events of 1 KiB to one subscription, each as soon as it gets a response.
+Figures are medians of the runs. Retained deliveries have payloads of 34 bytes, and are written in turn to 1,000 subscriptions
+at a time. Before such a run, PostgreSQL does a vacuum, statistics and a checkpoint, which it otherwise does some time later.
 
 `
 
@@ -49,7 +49,7 @@ func (t *table) save(dir string) error {
 	return nil
 }
 
-// headline is what a reader wants to know first, or "" if it is not measured yet.
+// headline returns the figures that most readers look for, or "" if they are not measured yet.
 func (t *table) headline() string {
 	relay, measured := t.of("full SQLite", "relay")
 	if !measured {
@@ -59,19 +59,18 @@ func (t *table) headline() string {
 	for _, on := range stores {
 		full, _ := t.of("full "+string(on), "service")
 		calm, _ := t.of("2000/s "+string(on), "service")
-		fmt.Fprintf(&b, "On %s one process delivers **%s events a second**, each committed to disk before it is accepted.\n", on, thousands(full.DeliveredRate))
-		fmt.Fprintf(&b, "At 2,000 a second an event reaches its endpoint %s after its POST began (median; 99 of 100 within %s).\n", millis(calm.Arrival.P50), millis(calm.Arrival.P99))
+		fmt.Fprintf(&b, "On %s, one process delivers **%s events per second**, and commits each to disk before it accepts it.\n", on, thousands(full.DeliveredRate))
+		fmt.Fprintf(&b, "At 2,000 per second, an event takes %s (p50) or %s (p99) from its POST to the endpoint.\n", millis(calm.Arrival.P50), millis(calm.Arrival.P99))
 	}
 	m := t.results["full SQLite"].Machine
-	fmt.Fprintf(&b, "That is on %d cores (%s) that load generator, endpoint and database share; a relay that stores nothing\ndelivers %s there.\n\n",
-		m.CPUs, m.CPU, thousands(relay.DeliveredRate))
+	fmt.Fprintf(&b, "The machine has %d CPUs (%s), which the load generator, the endpoints and the database share. On it, a relay that stores\nnothing delivers %s per second. A disk sync of 4 KiB takes %s.\n\n",
+		m.CPUs, m.CPU, thousands(relay.DeliveredRate), millis(m.DiskSync))
 	return b.String()
 }
 
-// thousands is a number with a comma, rounded to three figures.
+// thousands is a number with a comma.
 func thousands(n float64) string {
-	unit := math.Pow(10, max(0, math.Floor(math.Log10(max(n, 1)))-2))
-	whole := int(math.Round(n/unit) * unit)
+	whole := int(math.Round(n))
 	if whole < 1000 {
 		return fmt.Sprint(whole)
 	}
@@ -81,22 +80,22 @@ func thousands(n float64) string {
 func (t *table) text() string {
 	var b strings.Builder
 	b.WriteString("# Performance\n\n" + t.headline() + preface)
-	b.WriteString("## What was aimed at, and what was found\n\n| | wanted | found | |\n|---|---|---|---|\n")
-	for _, r := range t.bars() {
+	b.WriteString("## Targets and results\n\n| | target | result | |\n|---|---|---|---|\n")
+	for _, r := range t.criteria() {
 		verdict := ""
 		switch {
 		case r.found == "":
 			r.found = "–"
 		case r.met:
 			verdict = "met"
-		case !strings.HasPrefix(r.found, "not in"):
+		case !strings.HasPrefix(r.found, "not implemented"):
 			verdict = "**not met**"
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.what, r.wanted, r.found, verdict)
 	}
-	b.WriteString("\n![CPU time for one delivery](performance-cpu.svg)\n\n![Post to receiver](performance-latency.svg)\n\n## Each scenario\n\n")
-	b.WriteString("Rates are deliveries a second; latencies from the post to the receiver, p50 · p99 · most.\n\n")
-	b.WriteString("| scenario | runs | rate | latency | CPU a delivery | memory at most | lost · twice |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("\n![CPU time per delivery](performance-cpu.svg)\n\n![POST to endpoint](performance-latency.svg)\n\n## All scenarios\n\n")
+	b.WriteString("Rates are deliveries per second. Latencies are from the POST to the endpoint, p50 · p99 · max.\n\n")
+	b.WriteString("| scenario | runs | rate | latency | CPU per delivery | max memory | lost · duplicates |\n|---|---|---|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(t.results)) {
 		for _, who := range []string{"relay", "service"} {
 			f, ok := t.of(name, who)
@@ -113,16 +112,11 @@ func (t *table) text() string {
 				each(f, func(u bench.Used) string { return fmt.Sprintf("%d MB", u.Most>>20) }), f.Lost, f.Duplicates)
 		}
 	}
-	b.WriteString("\n## Commands\n\nEach prints the same figures for one run; `--json` has all of them.\n\n```\n")
+	b.WriteString("\n## Commands\n\nEach command prints the same figures for one run. `--json` prints all of them.\n\n```\n")
 	for _, name := range slices.Sorted(maps.Keys(t.results)) {
 		fmt.Fprintf(&b, "# %s, %s\n%s\n", name, t.results[name].Machine.Date.Format("2006-01-02"), t.results[name].Command)
 	}
 	b.WriteString("```\n")
-	for _, name := range slices.Sorted(maps.Keys(t.results)) {
-		m := t.results[name].Machine
-		fmt.Fprintf(&b, "\nThe machine: %s, %d CPUs (%s), where a disk sync of 4 KiB takes %s.\n", m.System, m.CPUs, m.CPU, millis(m.DiskSync))
-		break
-	}
 	return b.String()
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// Audit looks for rows that break a rule, as they stand at one moment, on the primary.
+// Audit looks for rows that break a rule, in one snapshot of the primary.
 func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()
@@ -47,17 +47,17 @@ func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding
 		return nil
 	})
 	if err != nil {
-		return nil, fail("examine what is kept", err)
+		return nil, fail("audit the database", err)
 	}
 	missing, err := s.partitionsMissing(ctx, now)
 	if missing > 0 {
 		findings = append(findings, event.Finding{Rule: event.RulePartitionsAreAhead, Found: missing})
 	}
-	return findings, fail("look for the partitions to come", err)
+	return findings, fail("look for missing partitions", err)
 }
 
-// partitionsMissing counts the windows, from the present one to the next but one, that
-// have no partition yet. Those after them are made when there is time.
+// partitionsMissing counts how many of the present window and the two after it have no
+// partition. Partitions of later windows may be created later.
 func (s *Store) partitionsMissing(ctx context.Context, now time.Time) (missing int, err error) {
 	there, err := s.partitions(ctx)
 	for i := range 3 {

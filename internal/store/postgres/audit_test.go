@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/storetest"
 )
 
-// damaged opens a store, and what runs statements on its database behind its back.
+// damaged opens a store, and returns a function that runs statements directly on its database.
 func damaged(t *testing.T) (*postgres.Store, func(string)) {
 	t.Helper()
 	url := server.Database(t, template)
@@ -33,7 +33,7 @@ func TestAuditFindsDamage(t *testing.T) {
 	storetest.Audit(t, func(t *testing.T) (store.Store, func(string)) { return damaged(t) })
 }
 
-// A day from now there are partitions; for the day after they are still to be made.
+// A day from now there are partitions. For the day after that they do not exist yet.
 func TestAuditFindsMissingPartitions(t *testing.T) {
 	s, exec := damaged(t)
 	now := time.Now()

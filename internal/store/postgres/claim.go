@@ -12,30 +12,30 @@ import (
 )
 
 const (
-	// walkMost is how many waiting subscriptions one fair claim looks at. The next
-	// one goes on where it stopped, so all get their turn.
-	walkMost = 1024
-	// fillRounds is how often a fair claim looks for more of those that have more.
+	// maxWalk is how many subscriptions with due deliveries one fair claim visits. The next
+	// claim continues where it stopped, so all get their turn.
+	maxWalk = 1024
+	// fillRounds is how often a fair claim looks for more deliveries of lanes that have more.
 	fillRounds = 4
 )
 
-// waiting is the due deliveries of one subscription that may be claimed.
-type waiting = event.Lane[candidate]
+// lane is the due deliveries of one subscription that may be claimed.
+type lane = event.Lane[candidate]
 
 type candidate struct {
 	id   event.ID
 	size int // of its payload
 }
 
-// claiming is one claim under way, in the database's time.
+// claiming is the state of one claim. Its times are in the database's time.
 type claiming struct {
 	db      querier
 	request *event.ClaimRequest
 	claim   event.Claim
-	until   map[event.ID]time.Time // the latest due time that the gate of a subscription lets pass, in the fair claim
+	until   map[event.ID]time.Time // in a fair claim, the latest due time that the gate of each subscription permits
 }
 
-// querier is a transaction, or the pool where a statement is one by itself.
+// querier is a transaction, or the pool if each statement is a transaction of its own.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
@@ -43,11 +43,12 @@ type querier interface {
 
 // Claim leases due deliveries fairly.
 //
-// Where all that is due fits the limit, it is taken as it is; a claim that finds
-// nothing, as most do, is one round trip. Otherwise the claim walks the subscriptions that wait, by an index that holds no others, and locks a
-// fair share of each, passing over what others have locked: a subscription with a
-// million due costs it no more than one with five, and nodes that claim at the
-// same moment get different ones.
+// If all due deliveries fit into the limit, it takes them all. A claim that finds nothing,
+// as most do, is one round trip. Otherwise it walks through the subscriptions with due
+// deliveries, using an index that contains nothing else, and locks a fair share of each,
+// skipping rows that others have locked. So a subscription with a million due deliveries
+// costs no more than one with five, and nodes that claim at the same moment get different
+// deliveries.
 func (s *Store) Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error) {
 	until := r.Until
 	r.Now, r.Until = s.clock.toDatabase(r.Now), s.clock.toDatabase(r.Until)
@@ -67,13 +68,13 @@ func (s *Store) claim(ctx context.Context, c *claiming) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	all := false
-	err := again(ctx, func() (err error) {
+	err := retry(ctx, func() (err error) {
 		c.db, c.claim = s.pool, event.Claim{}
-		var lanes []waiting
+		var lanes []lane
 		if lanes, all, err = c.allDue(ctx); err != nil || !all {
 			return err
 		}
-		return c.lease(ctx, c.pickInTurn(lanes)) // it looks once more whether they are free
+		return c.lease(ctx, c.pickInTurn(lanes)) // lease skips those that another node has leased meanwhile
 	})
 	if err != nil || all {
 		return err
@@ -91,8 +92,8 @@ func (s *Store) claim(ctx context.Context, c *claiming) error {
 	})
 }
 
-// The order by due time alone would do, were it not for two that are due at the
-// same moment.
+// dueAllSQL orders by subscription and id, too, to use the index for deliveries that are due at
+// the same moment.
 var dueAllSQL = `SELECT d.id, d.subscription_id, d.due_at,
 			(SELECT octet_length(e.payload) FROM events e WHERE e.id = d.event_id), ` + store.Qualified("g", gateNames) + `
 		FROM (SELECT id, subscription_id, event_id, due_at FROM deliveries
@@ -102,9 +103,9 @@ var dueAllSQL = `SELECT d.id, d.subscription_id, d.due_at,
 const nextDueSQL = `SELECT due_at FROM deliveries WHERE status = 0 AND lease_owner IS NULL AND due_at > $1
 		ORDER BY due_at, subscription_id, id LIMIT 1`
 
-// allDue finds all that is due, if that is within the limit, and what is due next. It parks
-// what waits for long.
-func (c *claiming) allDue(ctx context.Context) (lanes []waiting, all bool, err error) {
+// allDue finds all due deliveries, if they are within the limit, and the next due time. It parks
+// those whose gate is closed for long.
+func (c *claiming) allDue(ctx context.Context) (lanes []lane, all bool, err error) {
 	var found event.Lanes[candidate]
 	var parked ids
 	n := 0
@@ -151,8 +152,8 @@ func (c *claiming) allDue(ctx context.Context) (lanes []waiting, all bool, err e
 	return found.List, true, err
 }
 
-// walkSQL goes from one subscription that waits to the next, by one look into the
-// index each. It is not a join, so that no plan can make it one.
+// walkSQL goes from one subscription with due deliveries to the next, with one index look-up
+// for each. It uses subqueries, because PostgreSQL could plan a join in another way.
 var walkSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
 		SELECT (SELECT subscription_id FROM deliveries WHERE status = 0 AND lease_owner IS NULL
 			AND subscription_id > $1 AND subscription_id <= $2 ORDER BY subscription_id, due_at, id LIMIT 1), 1
@@ -166,15 +167,15 @@ var walkSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
 			AND d.subscription_id = walk.subscription_id ORDER BY d.due_at, d.id LIMIT 1), ` + store.Qualified("g", gateNames) + `
 	FROM walk LEFT JOIN LATERAL ` + gateOf("walk.subscription_id") + ` AS g ON true WHERE walk.subscription_id IS NOT NULL`
 
-// walkDue goes round the subscriptions that wait, from where the last walk
-// stopped, until it has seen as many with something due as may be claimed.
-func (s *Store) walkDue(ctx context.Context, c *claiming) (lanes []waiting, err error) {
+// walkDue walks through the subscriptions with due deliveries, from where the last walk stopped,
+// until it has found as many subscriptions as deliveries may be claimed.
+func (s *Store) walkDue(ctx context.Context, c *claiming) (lanes []lane, err error) {
 	s.mu.Lock()
 	start := s.cursor
 	s.mu.Unlock()
 	at, end := start, last
-	for seen := 0; seen < walkMost && len(lanes) < c.request.Limit; {
-		step := min(c.request.Limit-len(lanes), walkMost-seen)
+	for seen := 0; seen < maxWalk && len(lanes) < c.request.Limit; {
+		step := min(c.request.Limit-len(lanes), maxWalk-seen)
 		n, err := c.walk(ctx, &at, end, step, &lanes)
 		if err != nil {
 			return nil, err
@@ -183,24 +184,24 @@ func (s *Store) walkDue(ctx context.Context, c *claiming) (lanes []waiting, err 
 		if n == step {
 			continue
 		}
-		if end == start { // it came round
-			s.turnTo(at)
+		if end == start { // all were visited
+			s.moveCursor(at)
 			return lanes, nil
 		}
 		at, end = event.ID{}, start
 	}
 	c.claim.More = true
-	s.turnTo(at)
+	s.moveCursor(at)
 	return lanes, nil
 }
 
-func (s *Store) turnTo(at event.ID) {
+func (s *Store) moveCursor(at event.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cursor = at
 }
 
-func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step int, lanes *[]waiting) (n int, err error) {
+func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step int, lanes *[]lane) (n int, err error) {
 	rows, err := c.db.Query(ctx, walkSQL, uuid(*at), uuid(end), step)
 	if err != nil {
 		return 0, err
@@ -216,12 +217,12 @@ func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step in
 			return n, err
 		}
 		if first.IsZero() || first.After(r.Now) {
-			continue // another node was faster, or none of it is due
+			continue // another node was faster, or nothing is due
 		}
 		until := g.DueUntil(r.Now)
 		c.until[*at] = until
 		if !first.After(until) {
-			*lanes = append(*lanes, waiting{Subscription: *at, Capacity: r.CapacityFor(*at), More: true})
+			*lanes = append(*lanes, lane{Subscription: *at, Capacity: r.CapacityFor(*at), More: true})
 		}
 		switch {
 		case until.Equal(r.Now):
@@ -237,8 +238,8 @@ func (c *claiming) walk(ctx context.Context, at *event.ID, end event.ID, step in
 	return n, c.park(ctx, closed, closedUntil)
 }
 
-// park parks what is due of subscriptions whose gates are closed, but for what was due at the
-// times given or before.
+// park parks due deliveries of the closed subscriptions, except for those that were due by the
+// given times.
 func (c *claiming) park(ctx context.Context, closed ids, until times) error {
 	most := event.MaxParked - c.claim.Parked
 	if most <= 0 {
@@ -260,9 +261,9 @@ const shareSQL = `SELECT u.lane, d.id, (SELECT octet_length(e.payload) FROM even
 		WHERE status = 0 AND lease_owner IS NULL AND subscription_id = u.subscription_id AND due_at <= u.until
 		ORDER BY due_at, id OFFSET u.skip LIMIT u.most FOR UPDATE SKIP LOCKED) AS d`
 
-// lockShares locks as many deliveries as may be claimed: of each subscription an
-// equal share, and of those that have more another one, until there are enough.
-func (c *claiming) lockShares(ctx context.Context, lanes []waiting) error {
+// lockShares locks as many deliveries as may be claimed: an equal share of each subscription,
+// and then further shares of those that have more, until there are enough.
+func (c *claiming) lockShares(ctx context.Context, lanes []lane) error {
 	missing := c.request.Limit
 	for range fillRounds {
 		var open []int
@@ -284,7 +285,7 @@ func (c *claiming) lockShares(ctx context.Context, lanes []waiting) error {
 	return nil
 }
 
-func (c *claiming) lockShare(ctx context.Context, lanes []waiting, open []int, share int) (n int, err error) {
+func (c *claiming) lockShare(ctx context.Context, lanes []lane, open []int, share int) (n int, err error) {
 	lane, sub, skip, most, until := make(ints, len(open)), make(ids, len(open)), make(ints, len(open)), make(ints, len(open)), make(times, len(open))
 	seen := make(map[event.ID]bool)
 	for k, i := range open {
@@ -306,7 +307,7 @@ func (c *claiming) lockShare(ctx context.Context, lanes []waiting, open []int, s
 	var size *int
 	_, err = pgx.ForEachRow(rows, []any{&i, idTo(&id), &size}, func() error {
 		got[i]++
-		// What another node gave back meanwhile moves the rest on by one.
+		// If another node has released a delivery meanwhile, the same one may be found twice.
 		if !seen[id] && size != nil {
 			lanes[i].Due = append(lanes[i].Due, candidate{id, *size})
 			n++
@@ -319,8 +320,8 @@ func (c *claiming) lockShare(ctx context.Context, lanes []waiting, open []int, s
 	return n, err
 }
 
-// pickInTurn picks what is to be leased.
-func (c *claiming) pickInTurn(lanes []waiting) (picked []event.ID) {
+// pickInTurn chooses the deliveries to lease.
+func (c *claiming) pickInTurn(lanes []lane) (picked []event.ID) {
 	more, _ := event.TakeTurns(*c.request, lanes, func(d candidate) (int, error) {
 		picked = append(picked, d.id)
 		return d.size, nil
@@ -329,8 +330,8 @@ func (c *claiming) pickInTurn(lanes []waiting) (picked []event.ID) {
 	return picked
 }
 
-// leaseSQL names the partitions of one window, and leaves PostgreSQL no choice of how to go
-// through them: by the ids, and for each delivery by its event's id.
+// leaseSQL names the partitions of one window. It is written so that PostgreSQL can only look up
+// the deliveries by their ids, and the event of each by its id.
 const leaseSQL = `WITH held AS MATERIALIZED (
 		SELECT id FROM {deliveries}
 		WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED),
@@ -340,7 +341,7 @@ const leaseSQL = `WITH held AS MATERIALIZED (
 	SELECT d.*, e.* FROM leased d CROSS JOIN LATERAL (
 		SELECT type, content_type, payload, created_at, data_at, data_len FROM {events} WHERE id = d.event_id OFFSET 0) AS e`
 
-// lease leases what was picked, as far as nobody else was faster.
+// lease leases the chosen deliveries, except for those that another node has leased meanwhile.
 func (c *claiming) lease(ctx context.Context, picked []event.ID) error {
 	if len(picked) == 0 {
 		return nil
@@ -363,8 +364,8 @@ func (c *claiming) lease(ctx context.Context, picked []event.ID) error {
 	return nil
 }
 
-// byWindow splits ids by the window that they are of, in order. What is pending keeps the
-// partitions of its window.
+// byWindow groups ids by their window, in order. The partitions of these windows exist, because
+// pending deliveries keep them from being dropped.
 func byWindow(all []event.ID) (windows []ids) {
 	for rest := sorted(all); len(rest) > 0; {
 		start, n := windowOf(rest[0]), 1
@@ -376,7 +377,7 @@ func byWindow(all []event.ID) (windows []ids) {
 	return windows
 }
 
-// collect reads what was leased.
+// collect reads the leased deliveries.
 func (c *claiming) collect(rows pgx.Rows, claimed map[event.ID]event.Claimed) error {
 	for rows.Next() {
 		got := event.Claimed{Delivery: event.Delivery{LeaseOwner: c.request.Owner}}

@@ -11,45 +11,45 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// MaxClockOffset is how far this machine's clock may be from the database's when
-// the service starts. The store itself would put up with any difference. But what is
-// signed carries this machine's time, and receivers refuse a signature that is five
-// minutes off: every delivery would fail. Whoever starts a service is there to read
-// why; one that runs already goes on, whatever becomes of its clock.
+// MaxClockOffset is how far this machine's clock may differ from the database's when
+// the service starts. The store itself tolerates any difference. But signatures contain
+// this machine's time, and endpoints refuse a signature that is five minutes off, so
+// every delivery would fail. At the start, somebody is there to read the error; a running
+// service continues, whatever happens to its clock.
 const MaxClockOffset = 5 * time.Minute
 
 const (
-	// agree is the difference below which two clocks are taken as the same.
-	agree = time.Second
-	// measureEvery is the pause between two measurements, measureAgain that after
-	// one that failed.
+	// tolerance is the difference below which two clocks count as equal.
+	tolerance = time.Second
+	// measureEvery is the pause between two measurements, and measureAgain is the pause
+	// after one that failed.
 	measureEvery = 10 * time.Second
 	measureAgain = time.Second
-	// A round trip that is shorter than near says enough. Where it takes longer, the
-	// shortest of so many samples counts.
-	near    = 50 * time.Millisecond
-	samples = 3
+	// One sample is enough if its round trip is shorter than shortTrip. Otherwise the one
+	// with the shortest round trip counts, of at most this many samples.
+	shortTrip = 50 * time.Millisecond
+	samples   = 3
 )
 
-// A clock brings times from this machine's clock to the database's and back, so that
-// the nodes' clocks don't matter. What nodes compare with each other is kept in the
-// database's time: when a delivery is due, and when a lease ends. What only says
-// when something happened is kept as the node had it that did it: when a row was
-// made, when an attempt began, when a delivery settled, and the times in ids.
+// clock converts times between this machine's clock and the database's, so that the
+// nodes' clocks don't matter. Times that nodes compare are stored in the database's time:
+// when a delivery is due, and when a lease ends. Times that only say when something
+// happened are stored as the acting node's clock has them: when a row was made, when an
+// attempt began, when a delivery settled, and the times in ids.
 //
-// Where the clocks agree, to the second, times are left as they are. When it is the
-// database's clock that is set, nodes find out up to ten seconds apart, and may take
-// over from each other meanwhile: then attempts are made twice, and none is lost.
+// If the clocks differ by less than a second, times are not changed. If the database's
+// clock is set, nodes notice it up to ten seconds apart, and may take over deliveries
+// from each other meanwhile. Then some attempts are made twice, and none is lost.
 type clock struct {
 	local    localClock
 	reading  atomic.Pointer[reading]
-	doubtful chan struct{} // gets a value when the clock was set: measure it now
+	doubtful chan struct{} // receives a value when the clock was set and must be measured now
 	stop     context.CancelFunc
 	ended    chan struct{}
 }
 
-// localClock reads this machine's clock, and how long the program has run. The
-// second goes on evenly where the first is set.
+// localClock returns this machine's time, and how long the program has run. The second
+// is not affected when the machine's clock is set.
 type localClock func() (at time.Time, running time.Duration)
 
 func systemClock() localClock {
@@ -60,15 +60,15 @@ func systemClock() localClock {
 	}
 }
 
-// reading is what a measurement found.
+// reading is the result of a measurement.
 type reading struct {
 	at       time.Time
 	running  time.Duration
-	measured time.Duration // what is to be added to this machine's time to have the database's
-	used     time.Duration // what is added
+	measured time.Duration // how far the database's clock is ahead of this machine's
+	used     time.Duration // the offset in use
 }
 
-// startClock measures once, and from then on every now and then.
+// startClock measures the offset once, and then regularly in the background.
 func startClock(ctx context.Context, pool *pgxpool.Pool, o Options) (*clock, error) {
 	c := &clock{local: o.local, doubtful: make(chan struct{}, 1), ended: make(chan struct{})}
 	if c.local == nil {
@@ -78,19 +78,19 @@ func startClock(ctx context.Context, pool *pgxpool.Pool, o Options) (*clock, err
 		return nil, fail("compare this machine's clock with the database's", err)
 	}
 	if off, _ := c.offset(); off.Abs() > MaxClockOffset {
-		return nil, tooFar(off)
+		return nil, clockError(off)
 	}
 	ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
 	go c.run(ctx, pool, cmp.Or(o.measureEvery, measureEvery))
 	return c, nil
 }
 
-func tooFar(off time.Duration) error {
+func clockError(off time.Duration) error {
 	where := "behind"
 	if off < 0 {
 		where = "ahead of"
 	}
-	return fmt.Errorf("this machine's clock is %v %s the database's, and more than %v is refused: webhooks are signed with this machine's time, and receivers refuse a wrong one; set both clocks by NTP",
+	return fmt.Errorf("this machine's clock is %v %s the database's, and at most %v is allowed, because webhooks are signed with this machine's time and endpoints refuse a wrong time; synchronize both clocks with NTP",
 		off.Abs().Round(time.Second), where, MaxClockOffset)
 }
 
@@ -108,42 +108,42 @@ func (c *clock) run(ctx context.Context, pool *pgxpool.Pool, every time.Duration
 		}
 		turn.Stop()
 		pause, doubtful = every, c.doubtful
-		if c.measure(ctx, pool) != nil { // the calls that do the work say what is wrong
+		if c.measure(ctx, pool) != nil { // other calls report what is wrong with the database
 			pause, doubtful = measureAgain, nil
 		}
 	}
 }
 
-// close waits until nothing is being measured any more.
+// close stops the measurements.
 func (c *clock) close() {
 	c.stop()
 	<-c.ended
 }
 
-// offset is how far the database's clock is ahead of this machine's, and what of
-// that is made use of. Between two measurements, this machine's clock may be set: it
-// then differs from the time that has passed. At once that counts, because every
-// lease of the other nodes would seem to have ended.
+// offset returns how far the database's clock is ahead of this machine's, and the offset
+// to use. If this machine's clock was set since the last measurement, it differs from the
+// time that has passed. offset corrects for that at once, because otherwise all leases of
+// other nodes would seem to have run out.
 func (c *clock) offset() (measured, used time.Duration) {
 	r := c.reading.Load()
 	at, running := c.local()
 	set := at.Sub(r.at) - (running - r.running)
-	if set.Abs() < agree {
+	if set.Abs() < tolerance {
 		return r.measured, r.used
 	}
 	select {
-	case c.doubtful <- struct{}{}: // a machine that slept looks the same, until it is measured
+	case c.doubtful <- struct{}{}: // a machine that was suspended looks the same until it is measured
 	default:
 	}
 	measured = r.measured - set
 	return measured, usable(measured, r.used, 0)
 }
 
-// usable is the offset to use. It stays what it was unless that has become wrong,
-// so that a time reads the same from one measurement to the next. What the way to the
-// database took may be part of what was measured.
-func usable(measured, before, way time.Duration) time.Duration {
-	switch doubt := agree + way/2; {
+// usable returns the offset to use. It keeps the one before unless that is wrong now, so
+// that times convert the same from one measurement to the next. The measured offset may be
+// off by half of the round trip.
+func usable(measured, before, roundTrip time.Duration) time.Duration {
+	switch doubt := tolerance + roundTrip/2; {
 	case measured.Abs() < doubt:
 		return 0
 	case (measured - before).Abs() < doubt:
@@ -152,25 +152,25 @@ func usable(measured, before, way time.Duration) time.Duration {
 	return measured.Round(time.Millisecond)
 }
 
-// here is this machine's time.
-func (c *clock) here() time.Time {
+// localTime returns this machine's time.
+func (c *clock) localTime() time.Time {
 	at, _ := c.local()
 	return at
 }
 
-// toDatabase makes the database's time of this machine's.
+// toDatabase converts this machine's time to the database's.
 func (c *clock) toDatabase(t time.Time) time.Time {
 	_, used := c.offset()
 	return shift(t, used)
 }
 
-// toNode makes this machine's time of the database's.
+// toNode converts the database's time to this machine's.
 func (c *clock) toNode(t time.Time) time.Time {
 	_, used := c.offset()
 	return shift(t, -used)
 }
 
-// shift leaves a time alone that is not set.
+// shift adds to a time. It leaves a zero time as it is.
 func shift(t time.Time, by time.Duration) time.Time {
 	if t.IsZero() {
 		return t
@@ -178,7 +178,7 @@ func shift(t time.Time, by time.Duration) time.Time {
 	return t.Add(by)
 }
 
-// measure asks the database for the time.
+// measure measures the offset.
 func (c *clock) measure(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -188,16 +188,16 @@ func (c *clock) measure(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	defer conn.Release()
 	var best reading
-	way := time.Duration(-1)
+	roundTrip := time.Duration(-1)
 	for range samples {
 		r, took, err := c.sample(ctx, conn.Conn())
 		if err != nil {
 			return err
 		}
-		if way < 0 || took < way {
-			best, way = r, took
+		if roundTrip < 0 || took < roundTrip {
+			best, roundTrip = r, took
 		}
-		if way < near {
+		if roundTrip < shortTrip {
 			break
 		}
 	}
@@ -205,16 +205,17 @@ func (c *clock) measure(ctx context.Context, pool *pgxpool.Pool) error {
 	if last := c.reading.Load(); last != nil {
 		before = last.used
 	}
-	best.used = usable(best.measured, before, way)
+	best.used = usable(best.measured, before, roundTrip)
 	c.reading.Store(&best)
 	return nil
 }
 
-// sample takes the database's answer for the time in the middle of the round trip.
+// sample asks the database for its time, and assumes that it is the time in the middle of
+// the round trip.
 func (c *clock) sample(ctx context.Context, conn *pgx.Conn) (r reading, took time.Duration, err error) {
 	var us int64
 	r.at, r.running = c.local()
-	// The simple protocol has no other round trip before it, to prepare the statement.
+	// The simple protocol needs no extra round trip to prepare the statement.
 	err = conn.QueryRow(ctx, `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`, pgx.QueryExecModeSimpleProtocol).Scan(&us)
 	_, running := c.local()
 	took = running - r.running
@@ -222,9 +223,8 @@ func (c *clock) sample(ctx context.Context, conn *pgx.Conn) (r reading, took tim
 	return r, took, err
 }
 
-// ClockOffset is how far the database's clock is ahead of this machine's: what would
-// have to be added to this machine's time. It is negative where this machine is
-// ahead. The store allows for it; what is signed, and the times in ids, don't.
+// ClockOffset returns how far the database's clock is ahead of this machine's. It is negative
+// if this machine is ahead. The store corrects for it; signatures and the times in ids do not.
 func (s *Store) ClockOffset() time.Duration {
 	measured, _ := s.clock.offset()
 	return measured.Round(time.Millisecond)

@@ -16,7 +16,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// machine has a clock that can be set, and can sleep.
+// machine is a machine with a clock that can be set, and that can be suspended.
 type machine struct {
 	started       time.Time
 	ahead, asleep atomic.Int64
@@ -33,7 +33,7 @@ func (m *machine) clock() (time.Time, time.Duration) {
 	return now.Round(0).Add(time.Duration(m.ahead.Load())), now.Sub(m.started) - time.Duration(m.asleep.Load())
 }
 
-// node is a store on a machine of its own.
+// node is a store on its own machine.
 type node struct {
 	*postgres.Store
 	machine *machine
@@ -46,7 +46,7 @@ func openNode(t *testing.T, url, name string) node {
 	return node{open(t, postgres.Options{URL: url}.WithClock(m.clock)), m, name}
 }
 
-// now is the node's time, with the precision that the store keeps.
+// now returns the node's time, with the precision of the store.
 func (n node) now() time.Time {
 	at, _ := n.machine.clock()
 	return at.UTC().Truncate(time.Microsecond)
@@ -73,12 +73,12 @@ func (n node) claimOne(t *testing.T, in time.Duration) event.Delivery {
 
 func (n node) rescue(t *testing.T, in time.Duration, want int) {
 	t.Helper()
-	if got, err := n.Rescue(t.Context(), n.now().Add(in)); err != nil || got != want {
+	if got, err := n.Rescue(t.Context(), time.Time{}, n.now().Add(in)); err != nil || got != want {
 		t.Errorf("in %v, %s took over %d leases, %v; want %d", in, n.name, got, err, want)
 	}
 }
 
-// fail records an attempt that failed, and the retry in ten seconds.
+// fail records a failed attempt, whose retry is due in ten seconds.
 func (n node) fail(t *testing.T, d event.Delivery) event.Delivery {
 	t.Helper()
 	o := event.Outcome{StartedAt: n.now(), Code: event.CodeStatus, StatusCode: 500}
@@ -89,10 +89,10 @@ func (n node) fail(t *testing.T, d event.Delivery) event.Delivery {
 	return settlement.Delivery
 }
 
-// doubt is what a measurement may be off by, and what a test may take.
+// doubt is the error of a measurement, and the time that a test may take.
 const doubt = 5 * time.Second
 
-// nearly checks a time, to what a measurement may be off by.
+// nearly compares two times, allowing for the error of a measurement.
 func nearly(t *testing.T, what string, got, want time.Time) {
 	t.Helper()
 	if got.Sub(want).Abs() > doubt {
@@ -100,7 +100,7 @@ func nearly(t *testing.T, what string, got, want time.Time) {
 	}
 }
 
-// Two clocks that are two hours apart, both measured, and both only just set.
+// Two clocks differ by two hours, both measured, and both just set.
 func TestClocksOfNodesDoNotMatter(t *testing.T) {
 	t.Parallel()
 	for name, measure := range map[string]func(*testing.T, node){
@@ -177,8 +177,8 @@ func handOver(t *testing.T, one, other node, sub event.ID) {
 	deliver(t, other.Store, other.claimOne(t, doubt), other.now())
 }
 
-// A time must read as it was written, to the microsecond, however often the clock
-// is measured in between.
+// A time must be read as it was written, to the microsecond, however often the clock is measured
+// in between.
 func TestTimesComeBackWhereTheyWereWritten(t *testing.T) {
 	t.Parallel()
 	for _, ahead := range []time.Duration{0, 400 * time.Millisecond, -3 * time.Hour, 40*24*time.Hour + 123456789} {
@@ -208,7 +208,7 @@ func TestTimesComeBackWhereTheyWereWritten(t *testing.T) {
 	}
 }
 
-// A machine that slept has the right time, although less time has passed for it.
+// A machine that was suspended has the right time, although less time has passed for the program.
 func TestClockAfterASleep(t *testing.T) {
 	t.Parallel()
 	n := openNode(t, server.Database(t, template), "a")
@@ -229,7 +229,7 @@ func TestFarClocksAreRefusedAtStart(t *testing.T) {
 	url := server.Database(t, template)
 	for _, tt := range []struct {
 		ahead time.Duration
-		want  string // "": it starts
+		want  string // "": the store opens
 	}{
 		{3 * time.Hour, "3h0m0s ahead of the database's"},
 		{-10 * time.Minute, "10m0s behind the database's"},
@@ -254,8 +254,8 @@ func TestFarClocksAreRefusedAtStart(t *testing.T) {
 	}
 }
 
-// Retention goes by the database's clock: whoever leaps ahead by days must not
-// delete what the others keep. What it makes itself has ids of those days.
+// Retention uses the database's clock: a node whose clock leaps ahead by days must not delete what
+// the others keep. Its own ids are of those days.
 func TestClockThatLeapsDeletesNothing(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)
@@ -277,8 +277,8 @@ func TestClockThatLeapsDeletesNothing(t *testing.T) {
 	}
 }
 
-// Where the partition for a clock that is far off can't be made, nothing is stored
-// and the caller is told which it was.
+// If the partition for a clock that is far off can't be created, nothing is stored, and the error
+// says which partition it was.
 func TestWithoutAPartition(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)

@@ -10,48 +10,48 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// A column is a parameter that holds one value for each row of a batch: an array,
-// which unnest makes rows of. pgx can send slices itself, at the price of an
-// allocation for each element; a batch has some ten thousand.
+// column is a statement parameter with one value for each row of a batch: an array that
+// unnest turns into rows. pgx can send slices itself, but allocates for each element, and
+// a batch has some ten thousand elements.
 type column interface {
 	length() int
-	// size is about how many bytes all elements take, without their lengths.
+	// size estimates the size of all elements in bytes, without their lengths.
 	size() int
-	// append adds the length and the bytes of an element, as the protocol has them.
+	// append appends the length and the bytes of an element, in wire format.
 	append(buf []byte, i int) []byte
 }
 
 type (
-	ids    []event.ID
-	times  []time.Time
-	maybes []time.Time // a zero one is NULL
-	texts  []string
-	names  []string // an empty one is NULL
-	blobs  [][]byte // a nil one is NULL
-	shorts []int16
-	ints   []int32
-	longs  []int64
+	ids       []event.ID
+	times     []time.Time
+	nullTimes []time.Time // a zero time is NULL
+	texts     []string
+	nullTexts []string // an empty text is NULL
+	blobs     [][]byte // a nil slice is NULL
+	shorts    []int16
+	ints      []int32
+	longs     []int64
 )
 
-func (c ids) length() int    { return len(c) }
-func (c times) length() int  { return len(c) }
-func (c maybes) length() int { return len(c) }
-func (c texts) length() int  { return len(c) }
-func (c names) length() int  { return len(c) }
-func (c blobs) length() int  { return len(c) }
-func (c shorts) length() int { return len(c) }
-func (c ints) length() int   { return len(c) }
-func (c longs) length() int  { return len(c) }
+func (c ids) length() int       { return len(c) }
+func (c times) length() int     { return len(c) }
+func (c nullTimes) length() int { return len(c) }
+func (c texts) length() int     { return len(c) }
+func (c nullTexts) length() int { return len(c) }
+func (c blobs) length() int     { return len(c) }
+func (c shorts) length() int    { return len(c) }
+func (c ints) length() int      { return len(c) }
+func (c longs) length() int     { return len(c) }
 
-func (c ids) size() int    { return 16 * len(c) }
-func (c times) size() int  { return 8 * len(c) }
-func (c maybes) size() int { return 8 * len(c) }
-func (c shorts) size() int { return 2 * len(c) }
-func (c ints) size() int   { return 4 * len(c) }
-func (c longs) size() int  { return 8 * len(c) }
-func (c texts) size() int  { return lengths(c) }
-func (c names) size() int  { return lengths(c) }
-func (c blobs) size() int  { return lengths(c) }
+func (c ids) size() int       { return 16 * len(c) }
+func (c times) size() int     { return 8 * len(c) }
+func (c nullTimes) size() int { return 8 * len(c) }
+func (c shorts) size() int    { return 2 * len(c) }
+func (c ints) size() int      { return 4 * len(c) }
+func (c longs) size() int     { return 8 * len(c) }
+func (c texts) size() int     { return lengths(c) }
+func (c nullTexts) size() int { return lengths(c) }
+func (c blobs) size() int     { return lengths(c) }
 
 func lengths[T string | []byte](list []T) (sum int) {
 	for _, v := range list {
@@ -68,14 +68,14 @@ func (c ids) append(buf []byte, i int) []byte {
 	return append(big.AppendUint32(buf, 16), c[i][:]...)
 }
 
-// epoch is where PostgreSQL begins to count microseconds.
+// epoch is the time from which PostgreSQL counts microseconds.
 var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 
 func (c times) append(buf []byte, i int) []byte {
 	return big.AppendUint64(big.AppendUint32(buf, 8), uint64(c[i].UnixMicro()-epoch))
 }
 
-func (c maybes) append(buf []byte, i int) []byte {
+func (c nullTimes) append(buf []byte, i int) []byte {
 	if c[i].IsZero() {
 		return null(buf)
 	}
@@ -86,7 +86,7 @@ func (c texts) append(buf []byte, i int) []byte {
 	return append(big.AppendUint32(buf, uint32(len(c[i]))), c[i]...)
 }
 
-func (c names) append(buf []byte, i int) []byte {
+func (c nullTexts) append(buf []byte, i int) []byte {
 	if c[i] == "" {
 		return null(buf)
 	}
@@ -112,7 +112,7 @@ func (c longs) append(buf []byte, i int) []byte {
 	return big.AppendUint64(big.AppendUint32(buf, 8), uint64(c[i]))
 }
 
-// columnCodec sends columns, and leaves all else to pgx.
+// columnCodec encodes columns, and leaves other values to pgx.
 type columnCodec struct {
 	pgtype.Codec
 	element uint32
@@ -135,9 +135,9 @@ func (p columnPlan) Encode(value any, buf []byte) ([]byte, error) {
 		buf = big.AppendUint32(buf, 0)
 		return big.AppendUint32(buf, p.element), nil
 	}
-	buf = slices.Grow(buf, 20+4*n+c.size()) // payloads are large: growing by and by would copy them several times
+	buf = slices.Grow(buf, 20+4*n+c.size()) // payloads are large: growing step by step would copy them several times
 	buf = big.AppendUint32(buf, 1)          // dimensions
-	buf = big.AppendUint32(buf, 1)          // may hold NULL
+	buf = big.AppendUint32(buf, 1)          // may contain NULL
 	buf = big.AppendUint32(buf, p.element)
 	buf = big.AppendUint32(buf, uint32(n))
 	buf = big.AppendUint32(buf, 1) // the first index
@@ -147,7 +147,7 @@ func (p columnPlan) Encode(value any, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// registerColumns teaches a connection to send columns.
+// registerColumns makes a connection use columnCodec for arrays.
 func registerColumns(m *pgtype.Map) {
 	for _, c := range []struct {
 		name    string

@@ -40,20 +40,20 @@ func (r *rival) do(sql string, args ...any) {
 
 const touch = `UPDATE deliveries SET due_at = due_at WHERE id = $1::uuid`
 
-// awaitBlocked waits until a transaction of the store waits for a lock.
+// awaitBlocked waits until a transaction of the store is waiting for a lock.
 func (r *rival) awaitBlocked() {
 	r.t.Helper()
 	await.NoError(r.t, func() error {
 		if query[int](r.t, r.url, `SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name = 'hookferry' AND wait_event_type = 'Lock'`)[0] == 0 {
-			return errors.New("nobody waits for a lock")
+			return errors.New("no transaction waits for a lock")
 		}
 		return nil
 	})
 }
 
-// Two outcomes go into one transaction, in the order of their ids. The rival takes their
-// rows in the other order, and waits for longer than the store before it gives up.
+// Two outcomes are written in one transaction, in the order of their ids. The rival locks the same
+// rows in the other order, and waits longer than the store before it gives up.
 func TestDeadlocksAreRetried(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)
@@ -66,10 +66,10 @@ func TestDeadlocksAreRetried(t *testing.T) {
 	recorded := make(chan error, 1)
 	go func() { recorded <- s.Record(context.Background(), list) }()
 	r.awaitBlocked()
-	r.do(touch, a.String()) // the circle is closed; PostgreSQL ends the store's part in it
+	r.do(touch, a.String()) // now there is a deadlock, and PostgreSQL cancels the store's transaction
 	r.do(`COMMIT`)
 	wantRecorded(t, s, recorded, list)
-	await.NoError(t, func() error { // the server counts at its leisure
+	await.NoError(t, func() error { // the server counts with a delay
 		if n := query[int](t, url, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`)[0]; n == 0 {
 			return errors.New("there was no deadlock")
 		}
@@ -77,8 +77,8 @@ func TestDeadlocksAreRetried(t *testing.T) {
 	})
 }
 
-// Where an operator has made transactions stricter, they fail for what others changed
-// meanwhile, and are repeated.
+// If an operator has chosen a stricter isolation level, transactions fail because of concurrent
+// changes, and are repeated.
 func TestSerializationFailuresAreRetried(t *testing.T) {
 	t.Parallel()
 	for _, level := range []string{"repeatable read", "serializable"} {
@@ -125,8 +125,8 @@ func wantRecorded(t *testing.T, s *postgres.Store, recorded chan error, list []e
 	}
 }
 
-// Attempts that came late go into one transaction, which locks their deliveries in the order
-// of the ids, whatever the order of the attempts: so that it gets along with those who settle.
+// Stray attempts are written in one transaction that locks their deliveries in the order of the
+// ids, whatever the order of the attempts, so that it does not conflict with settlements.
 func TestStraysLockInOrder(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)

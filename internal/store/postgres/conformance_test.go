@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
-// server is the tests' PostgreSQL, template a database with our tables.
+// server is the PostgreSQL of the tests, and template is a database with our tables.
 var (
 	server   *pgtest.Server
 	template string
@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// open opens a fresh database.
+// open opens a new database.
 func open(t testing.TB, o postgres.Options) *postgres.Store {
 	t.Helper()
 	if o.URL == "" {

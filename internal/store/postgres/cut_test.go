@@ -14,8 +14,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store/postgres"
 )
 
-// cutter passes connections on to a server. While it is armed, it cuts the connection
-// on which a commit is under way.
+// cutter is a proxy in front of a server. While it is armed, it cuts the connection on which a
+// commit is under way.
 type cutter struct {
 	server string
 	armed  atomic.Int32
@@ -25,16 +25,16 @@ type cutter struct {
 const (
 	never int32 = iota
 	beforeCommit
-	afterCommit // the server has answered, and nobody hears it
+	afterCommit // the server has responded, and the client does not receive it
 )
 
-// committed is how the server says that something was inserted and no transaction is left
-// open: a CommandComplete and a ReadyForQuery.
+// committed is the server's response when something was inserted and no transaction is open: a
+// CommandComplete and a ReadyForQuery.
 func committed(answer []byte) bool {
 	return bytes.Contains(answer, []byte("INSERT 0 ")) && bytes.HasSuffix(answer, []byte("Z\x00\x00\x00\x05I"))
 }
 
-// insertion is a message with the event of the test, and what commits it in the same one.
+// insertion is a message that contains the test's event and the commit of it.
 func insertion(message []byte) bool { return bytes.Contains(message, []byte("insert-delivery")) }
 
 func (c *cutter) start(t *testing.T, database string) (cut string) {
@@ -75,7 +75,7 @@ func (c *cutter) serve(client net.Conn) {
 	c.pass(server, client, beforeCommit, insertion)
 }
 
-// pass copies until it comes to what it is to keep for itself.
+// pass copies until it comes to what it must not pass on.
 func (c *cutter) pass(to io.Writer, from io.Reader, when int32, what func([]byte) bool) {
 	buf := make([]byte, 64<<10)
 	for {
@@ -93,9 +93,9 @@ func (c *cutter) pass(to io.Writer, from io.Reader, when int32, what func([]byte
 	}
 }
 
-// The connection breaks during a commit, before the server has it or after it: the
-// caller can't know which. What it repeats under the same Idempotency-Key is one event
-// in either case; without a key a commit that was done is followed by another.
+// The connection breaks during a commit, before the server has it or after it. The caller can't
+// know which. If it repeats the call with the same Idempotency-Key, there is one event in both
+// cases. Without a key, a commit that was done is followed by a second one.
 func TestConnectionCutDuringACommit(t *testing.T) {
 	t.Parallel()
 	direct := server.Database(t, template)
@@ -135,7 +135,7 @@ func TestConnectionCutDuringACommit(t *testing.T) {
 	}
 }
 
-// An outcome whose commit was done and never confirmed is written again, and counts once.
+// An outcome whose commit was done but not confirmed is written again, and counts once.
 func TestRecordCutAfterItsCommit(t *testing.T) {
 	t.Parallel()
 	c := &cutter{}

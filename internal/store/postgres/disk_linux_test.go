@@ -17,13 +17,12 @@ import (
 	"github.com/hookferry/hookferry/internal/test/childproc"
 )
 
-// TestDiskFull fills the file system that the tables are on: a refusal that says so, at
-// once and to whoever asks how the store is, and everything that was taken is there when
-// there is room again.
+// TestDiskFull fills the file system of the tables. Writes and pings must fail with ErrFull at
+// once, and everything that was accepted must be there when there is free disk space again.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	dir := smallDisk(t)
-	if dir == "" { // where none can be mounted, the server's word for it must do
+	if dir == "" { // if none can be mounted, the server simulates the error
 		if err := postgres.Fail("write", &pgconn.PgError{Code: "53100"}); !errors.Is(err, event.ErrFull) {
 			t.Errorf("53100 is %v", err)
 		}
@@ -44,7 +43,7 @@ func TestDiskFull(t *testing.T) {
 		a := offer(sub.ID, time.Now())
 		a.Event.Payload = make([]byte, 64<<10)
 		for i := range a.Event.Payload {
-			a.Event.Payload[i] = byte(i * i >> 3 * len(taken)) // what PostgreSQL can't make small
+			a.Event.Payload[i] = byte(i * i >> 3 * len(taken)) // PostgreSQL can't compress this
 		}
 		if _, err = s.Accept(t.Context(), a); err == nil {
 			taken = append(taken, a.Deliveries[0].ID)
@@ -61,7 +60,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	await.NoError(t, func() error { _, err := s.Accept(t.Context(), offer(sub.ID, time.Now())); return err })
 	if err := s.Ping(t.Context()); err != nil {
-		t.Errorf("with room again: %v", err)
+		t.Errorf("with free disk space again: %v", err)
 	}
 	for _, id := range taken {
 		if _, err := s.Delivery(t.Context(), id); err != nil {
@@ -70,7 +69,7 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
-// smallDisk mounts one that PostgreSQL may write to; "" where it can't.
+// smallDisk mounts a small file system to which PostgreSQL may write, or returns "" if it can't.
 func smallDisk(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "hookferry-disk-")
 	if err != nil {

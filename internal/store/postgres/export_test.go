@@ -6,38 +6,37 @@ import (
 	"time"
 )
 
-// WithClock gives a store a clock of the test's own: the time, and how long the
-// machine has run. It is measured when it seems to have been set, and not every now
-// and then.
+// WithClock gives a store a clock of the test: the time, and how long the machine has run. It is
+// measured only when it seems to have been set, and not regularly.
 func (o Options) WithClock(local func() (time.Time, time.Duration)) Options {
 	o.local, o.measureEvery = local, time.Hour
 	return o
 }
 
-// MeasureClock measures at once what is measured every now and then.
+// MeasureClock measures the clock at once.
 func (s *Store) MeasureClock(ctx context.Context) error { return s.clock.measure(ctx, s.pool) }
 
-// UsableOffset is the rule of what is used of an offset that was measured.
+// UsableOffset computes the offset to use from a measured one.
 var UsableOffset = usable
 
 // NameTables replaces the placeholders of a statement with the names of partitions.
 var NameTables = nameTables
 
-// WritesIn are the statements of a commit whose ids are all of one moment's window, and
-// what the names of its partitions end in.
+// WritesIn returns the statements of a commit whose ids are all in the window of one moment, and
+// the suffix of its partitions.
 func WritesIn(at time.Time) (suffixed string, statements []string) {
 	in := writesIn(at.UTC().Truncate(window))
 	return suffix(in.of), []string{in.insert, in.settle, in.attempt}
 }
 
-// Fail is how an error of the driver's becomes one of the store's.
+// Fail converts an error of the driver to one of the store.
 var Fail = fail
 
 // MigrateHotTables is the migration that adds the columns and indexes of the partitioned
 // tables.
 var MigrateHotTables = migrateHotTables
 
-// NewIndexes returns the indexes that the migration makes, each with its table.
+// NewIndexes returns the indexes that the migration creates, each with its table.
 func NewIndexes() map[string]string {
 	tables := make(map[string]string)
 	for _, i := range newIndexes {
@@ -46,7 +45,7 @@ func NewIndexes() map[string]string {
 	return tables
 }
 
-// IndexPartition makes one of the migration's indexes on a partition.
+// IndexPartition creates one of the migration's indexes on a partition.
 func IndexPartition(ctx context.Context, db *sql.DB, index, partition string) error {
 	for _, i := range newIndexes {
 		if i.name == index {

@@ -12,18 +12,18 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// fail says what was tried. The error is ErrUnavailable unless a rule or the data
-// themselves are why it failed.
+// fail adds to an error what was tried. The result wraps ErrUnavailable unless a rule or the
+// data caused the error.
 func fail(what string, err error) error {
 	switch {
 	case err == nil, store.IsRefusal(err), errors.Is(err, event.ErrUnavailable):
 		return err
 	case isDataError(err):
 		return fmt.Errorf("%s: %w", what, err)
-	case sqlState(err) == "53100": // disk_full; 53200, 53300 and the like pass sooner
+	case sqlState(err) == "53100": // disk_full; unlike 53200 and 53300, it does not pass soon
 		return fmt.Errorf("%w: %s: %w", event.ErrFull, what, err)
 	}
-	return fmt.Errorf("%w: %s: %w", event.ErrUnavailable, what, inWords(err))
+	return fmt.Errorf("%w: %s: %w", event.ErrUnavailable, what, describe(err))
 }
 
 func sqlState(err error) string {
@@ -34,8 +34,8 @@ func sqlState(err error) string {
 	return ""
 }
 
-// isDataError reports whether the database refused the very row: the same would
-// happen again, and others in the transaction are not at fault.
+// isDataError reports whether the database refused a row because of its content. The same row
+// would be refused again, and other rows of the transaction are not at fault.
 func isDataError(err error) bool {
 	switch state := sqlState(err); {
 	case state == "":
@@ -46,16 +46,16 @@ func isDataError(err error) bool {
 	return false
 }
 
-// isNoPartition reports whether a row has an id of a time that has no partition, or
-// a statement names one that there is not.
+// isNoPartition reports whether a row belongs to a partition that does not exist, or a
+// statement names one.
 func isNoPartition(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "23514" && pg.ConstraintName == "" || pg.Code == "42P01")
 }
 
-// passes reports whether the same transaction may well succeed right now: it lost
-// against another one.
-func passes(err error) bool {
+// isTransient reports whether a transaction failed only because of a conflict with another one,
+// so that it may succeed if it is repeated.
+func isTransient(err error) bool {
 	state := sqlState(err)
 	return state == "40001" || state == deadlockDetected
 }
@@ -64,11 +64,11 @@ const deadlockDetected = "40P01"
 
 const tries = 5
 
-// again repeats what lost against other transactions.
-func again(ctx context.Context, f func() error) error {
+// retry calls f again while it fails because of conflicts with other transactions.
+func retry(ctx context.Context, f func() error) error {
 	var err error
 	for i := range tries {
-		if err = f(); !passes(err) {
+		if err = f(); !isTransient(err) {
 			return err
 		}
 		select {

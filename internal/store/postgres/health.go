@@ -11,23 +11,23 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// healthColumns are the columns of an endpoint's health, for reading one to h or for writing h.
-// Its times are compared by all nodes: they are kept in the database's time.
+// healthColumns returns the columns of an endpoint's health, to read into h or to write h. The
+// times are stored in the database's time, because all nodes compare them.
 func healthColumns(h *event.Health) store.Columns {
 	return store.Columns{
-		{Name: "failing", Value: h.Failing, Into: maybeTo[bool]{&h.Failing}},
-		{Name: "failing_since", Value: maybe(h.FailingSince), Into: timeTo{&h.FailingSince}},
-		{Name: "not_before", Value: maybe(h.NotBefore), Into: timeTo{&h.NotBefore}},
-		{Name: "refused_since", Value: maybe(h.RefusedSince), Into: timeTo{&h.RefusedSince}},
-		{Name: "refused_at", Value: maybe(h.RefusedAt), Into: timeTo{&h.RefusedAt}},
-		{Name: "refusals", Value: h.Refusals, Into: maybeTo[int]{&h.Refusals}},
-		{Name: "changed_at", Value: maybe(h.ChangedAt), Into: timeTo{&h.ChangedAt}},
+		{Name: "failing", Value: h.Failing, Into: nullTo[bool]{&h.Failing}},
+		{Name: "failing_since", Value: nullTime(h.FailingSince), Into: timeTo{&h.FailingSince}},
+		{Name: "not_before", Value: nullTime(h.NotBefore), Into: timeTo{&h.NotBefore}},
+		{Name: "refused_since", Value: nullTime(h.RefusedSince), Into: timeTo{&h.RefusedSince}},
+		{Name: "refused_at", Value: nullTime(h.RefusedAt), Into: timeTo{&h.RefusedAt}},
+		{Name: "refusals", Value: h.Refusals, Into: nullTo[int]{&h.Refusals}},
+		{Name: "changed_at", Value: nullTime(h.ChangedAt), Into: timeTo{&h.ChangedAt}},
 	}
 }
 
 var healthNames = healthColumns(&event.Health{}).Names()
 
-// healthIn brings all times of an endpoint's health from one clock to another.
+// healthIn converts all times of an endpoint's health.
 func healthIn(h event.Health, by func(time.Time) time.Time) event.Health {
 	for _, t := range []*time.Time{&h.FailingSince, &h.NotBefore, &h.RefusedSince, &h.RefusedAt, &h.ChangedAt} {
 		if !t.IsZero() {
@@ -37,19 +37,19 @@ func healthIn(h event.Health, by func(time.Time) time.Time) event.Health {
 	return h
 }
 
-// gateOf selects the gate of the subscription that the expression names. LIMIT keeps it from
-// becoming a join that reads all subscriptions.
+// gateOf selects the gate of the subscription with the id that the expression yields. LIMIT
+// prevents a plan that joins all subscriptions.
 func gateOf(subscription string) string {
 	return `(SELECT s.is_active AND s.deleted_at IS NULL AS active, s.paused_at IS NOT NULL AS paused, ` + store.Qualified("h", healthNames) + `
 		FROM subscriptions s LEFT JOIN subscription_health h ON h.subscription_id = s.id WHERE s.id = ` + subscription + ` LIMIT 1)`
 }
 
-// gateNames are the columns of gateOf, and gateTo reads them. Where there is no subscription
-// they are NULL, and the gate is closed.
+// gateNames are the columns of gateOf, and gateTo reads them. If there is no subscription, they
+// are NULL and the gate is closed.
 var gateNames = `active, paused, ` + healthNames
 
 func gateTo(g *event.Gate) []any {
-	return append([]any{maybeTo[bool]{&g.Active}, maybeTo[bool]{&g.Paused}}, healthColumns(&g.Health).Into()...)
+	return append([]any{nullTo[bool]{&g.Active}, nullTo[bool]{&g.Paused}}, healthColumns(&g.Health).Into()...)
 }
 
 const (
@@ -64,8 +64,8 @@ const (
 		ORDER BY due_at, id LIMIT $3 FOR UPDATE SKIP LOCKED))`
 )
 
-// changeHealth writes what an attempt says of the health of an endpoint. The caller holds the
-// lock of the subscription's row.
+// changeHealth applies a change of an endpoint's health. The caller has locked the subscription's
+// row.
 func (s *Store) changeHealth(ctx context.Context, tx pgx.Tx, subscription event.ID, c event.HealthChange) error {
 	var g event.Gate
 	err := tx.QueryRow(ctx, `SELECT `+gateNames+` FROM `+gateOf("$1")+` AS g`, uuid(subscription)).Scan(gateTo(&g)...)
@@ -96,8 +96,8 @@ var writeHealthSQL = func() string {
 		ON CONFLICT (subscription_id) DO UPDATE SET ` + columns.Assignments("$")
 }()
 
-// walkParkedSQL goes from one subscription that has parked deliveries to the next, by one look
-// into the index each, as walkSQL does.
+// walkParkedSQL goes from one subscription with parked deliveries to the next, with one index
+// look-up for each, as walkSQL does.
 var walkParkedSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
 		SELECT (SELECT subscription_id FROM deliveries WHERE status = 0 AND lease_owner = 'parked'
 			AND subscription_id > $1 ORDER BY subscription_id, due_at, id LIMIT 1), 1
@@ -108,11 +108,10 @@ var walkParkedSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
 	SELECT walk.subscription_id, ` + store.Qualified("g", gateNames) + `
 	FROM walk LEFT JOIN LATERAL ` + gateOf("walk.subscription_id") + ` AS g ON true WHERE walk.subscription_id IS NOT NULL`
 
-// unparkWalk is how many subscriptions one call of Unpark looks at. The next one goes on where
-// it stopped.
+// unparkWalk is how many subscriptions are read at once.
 const unparkWalk = 1024
 
-// Unpark goes round the subscriptions that have parked deliveries, from where the last call
+// Unpark walks through the subscriptions with parked deliveries, from where the last call
 // stopped.
 func (s *Store) Unpark(ctx context.Context, now time.Time, limit int) (sum int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
@@ -137,11 +136,11 @@ func (s *Store) Unpark(ctx context.Context, now time.Time, limit int) (sum int, 
 	return sum, fail("unpark deliveries", err)
 }
 
-// unparkFrom looks at the next subscriptions. It returns where to go on, which is zero at the
-// end.
+// unparkFrom unparks deliveries of the next subscriptions. It returns where to continue, or zero
+// at the end.
 func (s *Store) unparkFrom(ctx context.Context, at event.ID, now time.Time, limit int) (sum int, next event.ID, err error) {
 	var gates []parkedGate
-	err = again(ctx, func() (err error) {
+	err = retry(ctx, func() (err error) {
 		gates, err = s.walkParked(ctx, at)
 		return err
 	})
@@ -151,7 +150,7 @@ func (s *Store) unparkFrom(ctx context.Context, at event.ID, now time.Time, limi
 	for i := range gates {
 		until, n := gates[i].gate.Unparks(now, limit-sum)
 		if !until.IsZero() {
-			n, err = s.end(ctx, "unpark deliveries", unparkSQL, uuid(gates[i].subscription), until, n)
+			n, err = s.endLeases(ctx, "unpark deliveries", unparkSQL, uuid(gates[i].subscription), until, n)
 			sum += n
 		}
 		if err != nil || sum >= limit {
@@ -164,7 +163,7 @@ func (s *Store) unparkFrom(ctx context.Context, at event.ID, now time.Time, limi
 	return sum, gates[len(gates)-1].subscription, nil
 }
 
-// parkedGate is a subscription that has parked deliveries, and its gate.
+// parkedGate is a subscription with parked deliveries, and its gate.
 type parkedGate struct {
 	subscription event.ID
 	gate         event.Gate
@@ -187,11 +186,11 @@ func (s *Store) walkParked(ctx context.Context, at event.ID) ([]parkedGate, erro
 	return gates, rows.Err()
 }
 
-// unparkFirst makes the first parked deliveries of a subscription due that was just changed, if
-// they need not wait any more. The others follow with Unpark.
+// unparkFirst unparks the first deliveries of a subscription that was just changed, if its gate
+// permits them now. Unpark does the rest.
 func (s *Store) unparkFirst(ctx context.Context, tx pgx.Tx, sub *event.Subscription) error {
 	const most = 1000
-	until, n := sub.Gate().Unparks(s.clock.here(), most)
+	until, n := sub.Gate().Unparks(s.clock.localTime(), most)
 	if until.IsZero() {
 		return nil
 	}

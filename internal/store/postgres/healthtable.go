@@ -5,15 +5,14 @@ import (
 	"database/sql"
 )
 
-// This migration adds pauses, revisions and the health of endpoints. It runs beside nodes that
-// read and write the same tables, so each step waits for its lock as withLock does, and may be
-// repeated.
+// This migration adds pauses, revisions and the health of endpoints. Other nodes read and write
+// the same tables meanwhile, so each step uses withLock and may be repeated.
 const (
 	pauseAndHealthVersion = 4
 	pauseAndHealthName    = "0004_pause_and_health"
 )
 
-// parkedIndex holds deliveries that are due and wait for long; see event.ParkedOwner.
+// parkedIndex contains the parked deliveries; see event.ParkedOwner.
 var parkedIndex = partialIndex{"deliveries_parked", "deliveries", `(subscription_id, due_at, id) WHERE status = 0 AND lease_owner = 'parked'`}
 
 func migratePauseAndHealth(ctx context.Context, db *sql.DB) error {
@@ -24,8 +23,9 @@ func migratePauseAndHealth(ctx context.Context, db *sql.DB) error {
 			ADD COLUMN IF NOT EXISTS paused_by     text NOT NULL DEFAULT '',
 			ADD COLUMN IF NOT EXISTS paused_reason text NOT NULL DEFAULT ''`,
 		`CREATE INDEX IF NOT EXISTS subscriptions_paused ON subscriptions (paused_at) WHERE paused_at IS NOT NULL`,
-		// Whoever changes a subscription changes its revision, a node of an older release too.
-		// A pause changes none, nor does sealing the same secrets under another master key.
+		// Every change of a subscription increases its revision, even on a node of an older
+		// release. A pause does not, and neither does sealing the same secrets under another
+		// master key.
 		`CREATE OR REPLACE FUNCTION hookferry_raise_revision() RETURNS trigger LANGUAGE plpgsql AS $$
 			DECLARE
 				beside text[] := ARRAY['revision', 'updated_at', 'inactive_since', 'paused_at', 'paused_by', 'paused_reason'];
@@ -37,9 +37,8 @@ func migratePauseAndHealth(ctx context.Context, db *sql.DB) error {
 				RETURN NEW;
 			END $$`,
 		`CREATE OR REPLACE TRIGGER raise_revision BEFORE UPDATE ON subscriptions FOR EACH ROW EXECUTE FUNCTION hookferry_raise_revision()`,
-		// What attempts have shown of a subscription's endpoint; no row says that all is well.
-		// It is a table of its own, because it changes with attempts and not with what a
-		// caller sets.
+		// The health of a subscription's endpoint. No row means that it is healthy. It is a
+		// separate table because attempts change it, and not callers.
 		`CREATE TABLE IF NOT EXISTS subscription_health (
 			subscription_id uuid PRIMARY KEY,
 			failing         boolean NOT NULL,

@@ -13,8 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// attemptNames are the columns of an attempt, in the order in which attemptColumnsOf writes and
-// scanAttempt reads them.
+// attemptNames are the columns of an attempt, in the order of attemptColumnsOf and scanAttempt.
 const attemptNames = `delivery_id, id, subscription_id, started_at, duration_us, dns_us, connect_us, tls_us, first_byte_us,
 	attempt_number, status_code, peer, code, error, response`
 
@@ -31,8 +30,8 @@ var (
 	listReportsSQL = `SELECT a.*, e.type FROM (` + listAttemptsSQL + `) AS a JOIN events e ON e.id = a.event_id ORDER BY a.id DESC`
 )
 
-// Delivery reads a delivery with its attempts. One that a replica does not know
-// yet is looked for on the primary: it may have been accepted this moment.
+// Delivery reads a delivery with its attempts. If a replica does not have it yet, it is
+// read from the primary: it may have been accepted just now.
 func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -44,9 +43,8 @@ func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport
 	if err != nil {
 		return event.DeliveryReport{}, fail("read a delivery", err)
 	}
-	// People are told when it is due in this machine's time, which the rest of what
-	// this node says is in: the date of its answer, and all that it did itself. What
-	// another node did has that node's time.
+	// Callers expect this machine's time, like the Date header of the response. Times that
+	// another node has recorded are in that node's time.
 	r.Delivery.DueAt, r.Delivery.LeasedUntil = s.clock.toNode(r.Delivery.DueAt), s.clock.toNode(r.Delivery.LeasedUntil)
 	return r, nil
 }
@@ -55,7 +53,7 @@ func readDelivery(ctx context.Context, pool *pgxpool.Pool, id event.ID) (event.D
 	r := event.DeliveryReport{Delivery: event.Delivery{ID: id}}
 	d := &r.Delivery
 	b := &pgx.Batch{}
-	b.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`) // both as they were at one moment
+	b.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`) // one snapshot for both queries
 	b.Queue(deliverySQL, uuid(id)).QueryRow(func(row pgx.Row) error {
 		err := row.Scan(append(deliveryTo(d), &r.EventType)...)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -71,7 +69,7 @@ func readDelivery(ctx context.Context, pool *pgxpool.Pool, id event.ID) (event.D
 	return r, pool.SendBatch(ctx, b).Close()
 }
 
-// EventDeliveries looks at the range of ids that deliveries of the event have.
+// EventDeliveries searches the range of ids that deliveries of the event have.
 func (s *Store) EventDeliveries(ctx context.Context, id event.ID, limit int) ([]event.ID, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -146,8 +144,8 @@ const depthSQL = `WITH idle AS MATERIALIZED (SELECT id FROM subscriptions WHERE 
 		SELECT count(*) AS n, min(due_at) AS oldest FROM deliveries
 		WHERE status = 0 AND lease_owner = 'parked' AND subscription_id NOT IN (SELECT id FROM idle)) AS parked`
 
-// Depth counts what is pending. What waits for an inactive or a paused subscription is
-// pending and not due: no attempt of it may start.
+// Depth counts pending deliveries. Those of an inactive or paused subscription are not counted
+// as due, because no attempt may start.
 func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()
@@ -167,7 +165,7 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 		return nil
 	})
 	if err != nil {
-		return event.Depth{}, fail("count what is pending", err)
+		return event.Depth{}, fail("count pending deliveries", err)
 	}
 	return d, nil
 }
@@ -177,7 +175,7 @@ const waitingSQL = `SELECT subscription_id, sum(n)::bigint FROM (
 	UNION ALL SELECT subscription_id, count(*) FROM deliveries WHERE status = 0 AND lease_owner = 'parked' GROUP BY subscription_id) AS w
 	GROUP BY subscription_id`
 
-// Waiting counts by the indexes that hold nothing but what waits.
+// Waiting counts with the indexes that contain only pending deliveries.
 func (s *Store) Waiting(ctx context.Context, many int) (event.Waiting, error) {
 	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()
@@ -200,12 +198,12 @@ func (s *Store) Waiting(ctx context.Context, many int) (event.Waiting, error) {
 		return err
 	})
 	if err != nil {
-		return event.Waiting{}, fail("count what waits", err)
+		return event.Waiting{}, fail("count pending deliveries", err)
 	}
 	return w, nil
 }
 
-// Count counts all deliveries by status, on the primary: it is the account.
+// Count counts all deliveries by status, on the primary.
 func (s *Store) Count(ctx context.Context) (map[event.Status]int, error) {
 	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()
@@ -223,7 +221,7 @@ func (s *Store) Count(ctx context.Context) (map[event.Status]int, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fail("count the deliveries", err)
+		return nil, fail("count deliveries", err)
 	}
 	return counts, nil
 }

@@ -10,25 +10,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// This migration changes the tables that are large and in use, while nodes, older ones too,
-// write to them. So it runs in no transaction, takes a lock that others wait for only for
-// moments, and can be broken off anywhere and run again: each step looks whether it is done.
+// This migration changes large tables while nodes, even of an older release, write to them. So
+// it does not run in a transaction, holds locks only for moments, and may be interrupted
+// anywhere and run again: each step checks whether it is already done.
 //
-// A column with a constant default is added without writing to the rows. An index is created
-// on the parent alone, which makes it invalid, then on each partition CONCURRENTLY, and
-// attached; with the last one PostgreSQL makes the parent's valid.
+// A column with a constant default is added without rewriting the rows. An index is created on
+// the parent only, where it is invalid at first. Then it is created CONCURRENTLY on each
+// partition and attached. With the last one, PostgreSQL makes the parent's index valid.
 const (
 	hotTablesVersion = 3
 	hotTablesName    = "0003_several_deliveries_per_event"
-	// lockWait is how long one try waits for a lock. Everyone who comes later waits as long.
+	// lockWait is how long one try waits for a lock. Other statements queue behind it.
 	lockWait = "200ms"
-	// lockPause is the time between the first two tries, in which those who write catch up.
-	// It doubles, up to lockPauseMost: a transaction that has kept the lock for long may go on.
+	// lockPause is the time between the first two tries, in which other writers catch up.
+	// It doubles up to lockPauseMost, because a transaction that holds the lock may be long.
 	lockPause     = time.Second
 	lockPauseMost = 8 * time.Second
 )
 
-// newColumns are by table, in the order in which they are added.
+// newColumns are the new columns of each table, in the order in which they are added.
 var newColumns = [...]struct{ table, columns string }{
 	{"events", `
 		ADD COLUMN IF NOT EXISTS tenant_no       integer NOT NULL DEFAULT 0,     -- 0 is the tenant "default"
@@ -58,12 +58,12 @@ var newColumns = [...]struct{ table, columns string }{
 // partialIndex is an index of a partitioned table.
 type partialIndex struct{ name, table, on string }
 
-// of is the name of the index of a partition.
+// of returns the name of the index on a partition.
 func (i partialIndex) of(partition string) string {
 	return partition + strings.TrimPrefix(i.name, i.table)
 }
 
-// newIndexes hold nothing of an event of the default tenant whose deliveries succeed.
+// newIndexes contain no rows for an event of the default tenant whose deliveries succeed.
 var newIndexes = [...]partialIndex{
 	{"events_tenant", "events", `(tenant_no, id) WHERE tenant_no <> 0`},
 	{"events_without_deliveries", "events", `(id) WHERE delivery_count = 0`},
@@ -74,9 +74,9 @@ var newIndexes = [...]partialIndex{
 
 func migrateHotTables(ctx context.Context, db *sql.DB) error {
 	for _, sql := range []string{
-		// window is the beginning of a partition's time, at the time of the last change after its end.
+		// start is the beginning of a window, and at is the time of the last change after its end.
 		`CREATE TABLE IF NOT EXISTS window_touched (start timestamptz PRIMARY KEY, at timestamptz NOT NULL)`,
-		// settings is a JSON object with what has no column of its own.
+		// settings is a JSON object with the settings that have no column of their own.
 		`ALTER TABLE subscriptions ADD COLUMN IF NOT EXISTS settings text NOT NULL DEFAULT '{}'`,
 	} {
 		if err := withLock(ctx, db, sql); err != nil {
@@ -96,7 +96,7 @@ func migrateHotTables(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// create creates the index, and may be repeated.
+// create creates the index. It may be repeated.
 func (i partialIndex) create(ctx context.Context, db *sql.DB) error {
 	if err := withLock(ctx, db, fmt.Sprintf(`CREATE INDEX IF NOT EXISTS %s ON ONLY %s %s`, i.name, i.table, i.on)); err != nil {
 		return err
@@ -104,17 +104,16 @@ func (i partialIndex) create(ctx context.Context, db *sql.DB) error {
 	return i.onPartitions(ctx, db)
 }
 
-// prepareMigration prepares a connection for statements that may take long, whatever limits
-// the operator has set for the others. The server ends a transaction whose node has stopped
-// in the middle of it.
+// prepareMigration removes the operator's time limits from a connection, because migrations may
+// take long. It makes the server end the transaction of a node that has stopped responding.
 func prepareMigration(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = '10s'`)
 	return err
 }
 
-// withLock runs a statement that needs a lock which others hold at times, until it gets it.
-// The limit is sent along with the statement, which makes both one transaction: nothing is
-// locked while this node and the server talk.
+// withLock runs a statement that needs a lock which others hold at times. It repeats the
+// statement until it gets the lock. The limit and the statement are sent together, which makes
+// them one transaction, so no lock is held during a round trip.
 func withLock(ctx context.Context, db *sql.DB, statement string) error {
 	return untilFree(ctx, statement, func() error {
 		_, err := db.ExecContext(ctx, `SET LOCAL lock_timeout = '`+lockWait+`'; `+statement)
@@ -122,7 +121,7 @@ func withLock(ctx context.Context, db *sql.DB, statement string) error {
 	})
 }
 
-// untilFree repeats f, which runs the statement, as long as others are in its way.
+// untilFree calls f, which runs the statement, until it does not fail for lack of a lock.
 func untilFree(ctx context.Context, statement string, f func() error) error {
 	for pause := lockPause; ; pause = min(2*pause, lockPauseMost) {
 		err := f()
@@ -131,13 +130,14 @@ func untilFree(ctx context.Context, statement string, f func() error) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("others kept the lock that this needs, %.60s…: %w", strings.Join(strings.Fields(statement), " "), ctx.Err())
+			return fmt.Errorf("other transactions hold a lock that is needed for %.60s…: %w", strings.Join(strings.Fields(statement), " "), ctx.Err())
 		case <-time.After(pause):
 		}
 	}
 }
 
-// onPartitions indexes partitions until none is left without: others make new ones.
+// onPartitions creates the index on all partitions, including those that other nodes create
+// meanwhile.
 func (i partialIndex) onPartitions(ctx context.Context, db *sql.DB) error {
 	for {
 		var partition string
@@ -158,9 +158,9 @@ func (i partialIndex) onPartitions(ctx context.Context, db *sql.DB) error {
 	}
 }
 
-// onPartition indexes a partition. It may be repeated: an index that an earlier try has left
-// unfinished is invalid, and is built again. While a process that died still builds it, for
-// the server has not noticed, one of the two may be the victim of a deadlock.
+// onPartition creates the index on a partition. It may be repeated: an index that an earlier
+// try has left unfinished is invalid and is built again. If the server still builds it for a
+// process that died, one of the two may be cancelled because of a deadlock.
 func (i partialIndex) onPartition(ctx context.Context, db *sql.DB, partition string) error {
 	name := i.of(partition)
 	var invalid bool
@@ -179,8 +179,8 @@ func (i partialIndex) onPartition(ctx context.Context, db *sql.DB, partition str
 	return withLock(ctx, db, fmt.Sprintf(`ALTER INDEX %s ATTACH PARTITION %s`, i.name, name))
 }
 
-// validate has PostgreSQL look once more whether every partition has the index. It does so
-// by itself when one is attached, and not when the last one without is dropped instead.
+// validate makes PostgreSQL check whether every partition has the index. PostgreSQL does so by
+// itself when an index is attached, but not when the last partition without one is dropped.
 func (i partialIndex) validate(ctx context.Context, db *sql.DB) error {
 	var attached string
 	err := db.QueryRowContext(ctx, `SELECT coalesce(min(c.relname), '') FROM pg_inherits x JOIN pg_class c ON c.oid = x.inhrelid

@@ -7,20 +7,19 @@ import (
 	"fmt"
 )
 
-// insufficientPrivilege is what a role gets that may not do something.
+// insufficientPrivilege is the SQLSTATE for a role without permission.
 const insufficientPrivilege = "42501"
 
-// Identity names the database: the same from every node, whatever way it takes
-// there, and another for every other database. What nodes share outside of it, they
-// keep apart by this.
+// Identity returns a text that identifies the database. It is the same on every node,
+// however the node connects, and differs from that of every other database. It serves as
+// a namespace for data that nodes share outside of the database.
 //
-// It is made of the number that PostgreSQL gave itself when it was set up, which its
-// replicas have, too, and of the database's name and number within. Where the role
-// may not read the first, which every role may unless it was taken from it, the
-// other two must do, so nodes of one installation need roles with the same rights.
+// It consists of PostgreSQL's system identifier, which replicas share, and of the
+// database's name and OID. Every role may read the system identifier unless that right
+// was revoked; without it, only name and OID count. So the roles of all nodes must have
+// the same rights.
 //
-// A copy of the files, a restored snapshot too, has the same identity as what it is
-// a copy of: nothing in it tells them apart.
+// A copy of the database's files, such as a restored snapshot, has the same identity.
 func (s *Store) Identity(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -28,16 +27,16 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 	var number uint32
 	err := s.pool.QueryRow(ctx, `SELECT system_identifier::text FROM pg_control_system()`).Scan(&cluster)
 	if err != nil && sqlState(err) != insufficientPrivilege {
-		return "", fail("read which PostgreSQL this is", err)
+		return "", fail("read PostgreSQL's system identifier", err)
 	}
 	err = s.pool.QueryRow(ctx, `SELECT datname::text, oid FROM pg_database WHERE datname = current_database()`).Scan(&name, &number)
 	if err != nil {
-		return "", fail("read which database this is", err)
+		return "", fail("read the database's name", err)
 	}
 	return identity(cluster, name, number), nil
 }
 
-// identity is a number of 64 bits in hex: there are few databases to tell apart.
+// identity returns 64 bits in hex, which is enough for the few databases there are.
 func identity(cluster, name string, number uint32) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %d", cluster, name, number))
 	return hex.EncodeToString(sum[:8])

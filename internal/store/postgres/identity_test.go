@@ -59,7 +59,7 @@ func TestIdentityOfADatabase(t *testing.T) {
 	}
 }
 
-// name is the database's in a URL.
+// name returns the database's name in a URL.
 func name(url string) string {
 	_, path, _ := strings.Cut(strings.TrimPrefix(url, "postgres://"), "/")
 	name, _, _ := strings.Cut(path, "?")

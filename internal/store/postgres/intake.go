@@ -13,13 +13,13 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// deletionLock is held, shared, by every transaction that stores deliveries, for
-// as long as it takes. Whoever deletes a subscription waits for it once, after
-// which nobody can be under way who has not seen the deletion. It costs nothing,
-// where locking the subscriptions' rows would cost a write each.
+// deletionLock is an advisory lock. Every transaction that stores deliveries holds it in
+// shared mode. After the deletion of a subscription, the node waits for it once: then no
+// transaction is left that has not seen the deletion. The lock costs almost nothing, while
+// locking the subscriptions' rows would cost a write for each.
 const deletionLock = 0x686f6f6b_00000001
 
-// Accept keeps an event and its deliveries in one transaction.
+// Accept stores an event and its deliveries in one transaction.
 func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error) {
 	if err := a.Check(); err != nil {
 		return event.Receipt{}, err
@@ -31,9 +31,8 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 	return o.receipt, nil
 }
 
-// In braces stand the tables whose partition it names; see nameTables.
-// An event is stored with all its deliveries, or, if one of their subscriptions does not
-// exist any more, not at all.
+// insertSQL stores events and their deliveries. If a subscription of an event no longer exists,
+// nothing of that event is stored. nameTables replaces the tables in braces.
 const insertSQL = `WITH gone AS MATERIALIZED (
 		SELECT d.event_id FROM unnest($2::uuid[], $3::uuid[]) AS d (event_id, subscription_id)
 		WHERE NOT EXISTS (SELECT FROM subscriptions s WHERE s.id = d.subscription_id AND s.deleted_at IS NULL)),
@@ -49,8 +48,7 @@ const insertSQL = `WITH gone AS MATERIALIZED (
 		AS e (id, created_at, type, content_type, payload, delivery_count, data_at, data_len)
 	WHERE e.id NOT IN (SELECT event_id FROM gone)`
 
-// insert stores events and their deliveries. That some were left out shows in the number
-// of rows.
+// insert stores events and their deliveries. If some were refused, the number of rows is smaller.
 func (t *transaction) insert(fresh []*op) *pgx.QueuedQuery {
 	t.next.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, int64(deletionLock))
 	return t.next.Queue(t.in.insert, append(t.deliveryColumns(fresh), eventColumns(fresh)...)...)
@@ -62,7 +60,7 @@ func (t *transaction) deliveryColumns(fresh []*op) []any {
 		n += len(o.acceptance.Deliveries)
 	}
 	id, eventID, subscription := make(ids, 0, n), make(ids, 0, n), make(ids, 0, n)
-	due, created, until, owner := make(times, 0, n), make(times, 0, n), make(maybes, 0, n), make(names, 0, n)
+	due, created, until, owner := make(times, 0, n), make(times, 0, n), make(nullTimes, 0, n), make(nullTexts, 0, n)
 	for _, o := range fresh {
 		for i := range o.acceptance.Deliveries {
 			d := &o.acceptance.Deliveries[i]
@@ -94,7 +92,7 @@ func eventColumns(fresh []*op) []any {
 
 const storedSQL = `SELECT id FROM events WHERE id = ANY($1::uuid[])`
 
-// findRefused finds the acceptances that were left out.
+// findRefused finds the acceptances that were not stored.
 func (t *transaction) findRefused(ctx context.Context, batch []*op) error {
 	var all ids
 	for _, o := range batch {
@@ -135,18 +133,18 @@ func collectIDs(rows pgx.Rows) ([]event.ID, error) {
 	return list, err
 }
 
-// twins are acceptances of one batch under the same key: the first is stored, the
-// others get its receipt.
+// twins are acceptances of one batch with the same idempotency key. The first one is stored,
+// and the others get its receipt.
 type twins []twin
 
 type twin struct{ first, second *op }
 
-func (ts twins) answer() {
+func (ts twins) resolve() {
 	for _, t := range ts {
 		switch first := t.first; {
 		case errors.Is(first.err, event.ErrNotFound):
 			t.second.err = first.err
-		case first.keyHash != nil: // the key was another's before both
+		case first.keyHash != nil: // the key was used before both
 			t.second.replay(first.receipt, first.keyHash)
 		default:
 			t.second.replay(first.receipt, first.acceptance.BodyHash[:])
@@ -154,18 +152,18 @@ func (ts twins) answer() {
 	}
 }
 
-// replay answers an acceptance whose key was used before.
+// replay sets the result of an acceptance whose key was used before.
 func (o *op) replay(before event.Receipt, hash []byte) {
 	before.Replayed = true
 	o.receipt, o.keyHash = before, hash
 	if !bytes.Equal(hash, o.acceptance.BodyHash[:]) {
-		o.err = fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, before.Event)
+		o.err = fmt.Errorf("%w: it belongs to event %s", event.ErrKeyReused, before.Event)
 	}
 }
 
-// keys takes the idempotency keys of the batch. The unique key decides between
-// nodes: whoever comes second waits for the first one's commit, and then reads
-// what it says. All take them in one order, so that no two wait for each other.
+// keys writes the idempotency keys of the batch. The table's unique key decides between
+// nodes: the second one waits for the commit of the first one and then reads its result. All
+// nodes write keys in the same order, so that no two wait for each other.
 func (t *transaction) keys(ctx context.Context, batch []*op) (twins, error) {
 	first := make(map[string]*op)
 	var keyed []*op
@@ -175,7 +173,7 @@ func (t *transaction) keys(ctx context.Context, batch []*op) (twins, error) {
 			continue
 		}
 		if before := first[o.keyText()]; before != nil {
-			o.receipt.Replayed = true // not to be stored
+			o.receipt.Replayed = true // so that it is not stored
 			ts = append(ts, twin{before, o})
 			continue
 		}
@@ -192,7 +190,8 @@ func (t *transaction) keys(ctx context.Context, batch []*op) (twins, error) {
 	return ts, t.flush(ctx)
 }
 
-// keyText is the key along with its subscription, in the order of the table's key.
+// keyText returns the subscription and the idempotency key as one text, which sorts like the
+// table's primary key.
 func (o *op) keyText() string {
 	return string(o.acceptance.Deliveries[0].SubscriptionID[:]) + o.acceptance.IdempotencyKey
 }
@@ -223,7 +222,7 @@ func (t *transaction) takeKeys(keyed []*op, byKey map[string]*op) {
 		var key, hash []byte
 		_, err := pgx.ForEachRow(rows, []any{idTo(&sub), &key, &hash, idTo(&eventID), idTo(&delivery)}, func() error {
 			o := byKey[string(sub[:])+string(key)]
-			if delivery != o.acceptance.Deliveries[0].ID { // another's
+			if delivery != o.acceptance.Deliveries[0].ID { // the key was used before
 				o.replay(event.Receipt{Event: eventID, Deliveries: []event.ID{delivery}}, hash)
 			}
 			return nil

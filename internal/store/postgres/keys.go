@@ -16,16 +16,16 @@ const (
 	keyByHashSQL = `SELECT ` + keyColumns + ` FROM api_keys WHERE hash = $1`
 )
 
-// CreateKey keeps a new API key's hash.
+// CreateKey stores a new API key's hash.
 func (s *Store) CreateKey(ctx context.Context, k event.APIKey) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	_, err := s.pool.Exec(ctx, `INSERT INTO api_keys (`+keyColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		uuid(k.ID), clean(k.Name), clean(k.Prefix), k.Hash[:], string(k.Scope), k.CreatedAt, maybe(k.ExpiresAt), maybe(k.RevokedAt), maybe(k.UsedAt))
-	return fail("keep an API key", err)
+		uuid(k.ID), clean(k.Name), clean(k.Prefix), k.Hash[:], string(k.Scope), k.CreatedAt, nullTime(k.ExpiresAt), nullTime(k.RevokedAt), nullTime(k.UsedAt))
+	return fail("create an API key", err)
 }
 
-// KeyByHash finds a key, a revoked one too.
+// KeyByHash finds a key, even if it is revoked.
 func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -39,22 +39,22 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, err
 	return k, nil
 }
 
-// ListKeys reads all keys, the oldest first.
+// ListKeys reads all keys, oldest first.
 func (s *Store) ListKeys(ctx context.Context) ([]event.APIKey, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	rows, err := s.pool.Query(ctx, `SELECT `+keyColumns+` FROM api_keys ORDER BY id`)
 	if err != nil {
-		return nil, fail("list the API keys", err)
+		return nil, fail("list API keys", err)
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (event.APIKey, error) { return scanKey(row) })
 	if err != nil {
-		return nil, fail("list the API keys", err)
+		return nil, fail("list API keys", err)
 	}
 	return list, nil
 }
 
-// RevokeKey makes a key invalid for good.
+// RevokeKey revokes a key.
 func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -65,12 +65,12 @@ func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error 
 	return fail("revoke an API key", err)
 }
 
-// KeyUsed notes that a key was used.
+// KeyUsed records that a key was used.
 func (s *Store) KeyUsed(ctx context.Context, id event.ID, at time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	_, err := s.pool.Exec(ctx, `UPDATE api_keys SET used_at = $1 WHERE id = $2 AND (used_at IS NULL OR used_at < $1)`, at, uuid(id))
-	return fail("note that an API key was used", err)
+	return fail("record the use of an API key", err)
 }
 
 func scanKey(row pgx.Row) (event.APIKey, error) {

@@ -17,44 +17,44 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// The channels that nodes tell each other things on. What is said there may be
-// lost at any time: whoever listens looks for himself every now and then, too.
+// The channels on which nodes send each other hints. A hint may be lost at any time, so nodes
+// also poll.
 const (
-	dueChannel     = "hookferry_due"          // something is due and held by nobody
-	changedChannel = "hookferry_subscription" // the subscription whose id it says has changed
-	behindChannel  = "hookferry_behind"       // a node is behind with the subscription whose id it says, or, with a minus before it, is not any more
-	echoChannel    = "hookferry_echo"         // whoever said it wants to hear it
+	dueChannel     = "hookferry_due"          // deliveries are due that no node has leased
+	changedChannel = "hookferry_subscription" // the subscription with the id in the payload has changed
+	behindChannel  = "hookferry_behind"       // a node is behind with the subscription with the id in the payload; a minus before the id: no longer
+	echoChannel    = "hookferry_echo"         // the sender tests whether it receives
 )
 
 const (
-	// hintPause is the least time between two hints: a notification makes commits
-	// wait for each other, so it is not sent for every one of them.
+	// hintPause is the shortest time between two hints. A notification makes commits wait for
+	// each other, so not every commit sends one.
 	hintPause = 5 * time.Millisecond
-	// listenAlive is how often a node makes sure that it hears, listenEcho how long
-	// that may take.
+	// listenAlive is how often a node tests whether it receives hints, and listenEcho is how
+	// long the test may take.
 	listenAlive = 15 * time.Second
 	listenEcho  = time.Second
-	// listenPause is how long a lost connection is left alone, and deafTurns how many
-	// such pauses one through which nothing can be heard.
+	// listenPause is the time before a lost connection is made again. If a connection receives
+	// nothing, it is made again after deafPauses such pauses.
 	listenPause = time.Second
-	deafTurns   = 30
+	deafPauses  = 30
 )
 
-// errDeaf: a PgBouncer that pools transactions takes LISTEN, and gives what is then
-// said to nobody.
-var errDeaf = errors.New("the connection hears nothing: it goes through a pooler whose clients share connections")
+// errDeaf means that a connection accepts LISTEN but receives nothing, as through a PgBouncer
+// that pools transactions.
+var errDeaf = errors.New("the connection receives no notifications: it goes through a pooler whose clients share connections")
 
-// Listen passes on what nodes tell each other until ctx ends.
+// Listen calls h with the hints of all nodes until ctx ends.
 //
-// It connects again by itself. As long as it hears nothing, though the database
-// answers, it calls Due and Changed every second, Changed with a zero id, which means that
-// any may have changed: what is said meanwhile is lost, and a node must not go by an old
-// subscription for ever. It does so once more when it hears again.
+// It reconnects when necessary. While it receives nothing although the database responds, it
+// calls Due and Changed every second, Changed with a zero id, which means any subscription:
+// hints are lost meanwhile, and a node must not use an old subscription for long. It does so
+// once more when it receives hints again.
 func (s *Store) Listen(ctx context.Context, h store.Hints) error {
 	for ctx.Err() == nil {
 		turns := 1
 		if err := s.listenOnce(ctx, h); errors.Is(err, errDeaf) {
-			turns = deafTurns
+			turns = deafPauses
 		}
 		for ; turns > 0 && ctx.Err() == nil; turns-- {
 			select {
@@ -83,19 +83,19 @@ func (s *Store) listenOnce(ctx context.Context, h store.Hints) error {
 	h.Changed(event.ID{})
 	l := listener{conn: conn, hints: h, echo: rand.Text()}
 	for {
-		// Said on another connection: what this one says itself may come back even
-		// where nothing else does.
-		if err := say(ctx, s.pool, echoChannel, l.echo); err != nil {
+		// The echo is sent on another connection: through a pooler, a connection may receive
+		// its own notifications although it receives no others.
+		if err := notify(ctx, s.pool, echoChannel, l.echo); err != nil {
 			return err
 		}
-		heard, err := l.hear(ctx, listenEcho)
+		heard, err := l.receive(ctx, listenEcho)
 		if err != nil {
 			return err
 		}
 		if !heard {
 			return unlisten(ctx, conn)
 		}
-		if _, err := l.hear(ctx, listenAlive); err != nil {
+		if _, err := l.receive(ctx, listenAlive); err != nil {
 			return err
 		}
 	}
@@ -116,7 +116,7 @@ func listenOn(ctx context.Context, conn *pgx.Conn, channels ...string) error {
 	return nil
 }
 
-// unlisten leaves a pooler's connection as it was: it will be another client's.
+// unlisten resets a pooler's connection, which another client will use.
 func unlisten(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -131,8 +131,8 @@ type listener struct {
 	echo  string
 }
 
-// hear listens for a while, and at most until the echo comes.
-func (l *listener) hear(ctx context.Context, while time.Duration) (echo bool, err error) {
+// receive handles hints for a while, or until the echo is received.
+func (l *listener) receive(ctx context.Context, while time.Duration) (echo bool, err error) {
 	silence, cancel := context.WithTimeout(ctx, while)
 	defer cancel()
 	for {
@@ -167,14 +167,14 @@ func closeSoon(conn *pgx.Conn) {
 	_ = conn.Close(ctx)
 }
 
-// announceChange tells all nodes of a changed subscription, once it is committed.
+// announceChange tells all nodes that a subscription has changed. The hint is sent on commit.
 func announceChange(ctx context.Context, tx pgx.Tx, id event.ID) error {
 	_, err := tx.Exec(ctx, `SELECT pg_notify($1, $2)`, changedChannel, id.String())
 	return err
 }
 
-// hints tells all nodes what this one has to say, many things at once and none before what
-// it is about is committed. A hint that fails is no loss: whoever listens looks by himself.
+// hints sends this node's hints to all nodes, several at a time and not before the commit that
+// they are about. If sending fails, nothing is lost, because nodes also poll.
 type hints struct {
 	pool  *pgxpool.Pool
 	wake  chan struct{}
@@ -184,7 +184,7 @@ type hints struct {
 
 	mu     sync.Mutex
 	due    bool
-	behind map[event.ID]bool // with what this node is behind, or no longer is; only what is to be said
+	behind map[event.ID]bool // the hints to send: whether this node is behind with each subscription
 }
 
 func startHints(pool *pgxpool.Pool) *hints {
@@ -193,9 +193,9 @@ func startHints(pool *pgxpool.Pool) *hints {
 	return h
 }
 
-// hintDue never blocks.
-func (h *hints) hintDue(really bool) {
-	if really {
+// hintDue sends the hint that deliveries are due, if condition is true. It never blocks.
+func (h *hints) hintDue(condition bool) {
+	if condition {
 		h.hint(func() { h.due = true })
 	}
 }
@@ -205,14 +205,14 @@ func (s *Store) TellBehind(subscription event.ID, is bool) {
 	s.hints.hint(func() { s.hints.behind[subscription] = is })
 }
 
-// hint notes what is to be said.
+// hint records a hint to send.
 func (h *hints) hint(note func()) {
 	h.mu.Lock()
 	note()
 	h.mu.Unlock()
 	select {
 	case h.wake <- struct{}{}:
-	default: // it will be said along with what is to be said already
+	default: // it is sent along with the hints that are already waiting
 	}
 }
 
@@ -233,17 +233,17 @@ func (h *hints) run() {
 	}
 }
 
-// send says what there is to say.
+// send sends the recorded hints.
 func (h *hints) send() {
 	h.mu.Lock()
 	due, behind := h.due, h.behind
 	h.due, h.behind = false, map[event.ID]bool{}
 	h.mu.Unlock()
 	if due {
-		_ = say(context.Background(), h.pool, dueChannel, "")
+		_ = notify(context.Background(), h.pool, dueChannel, "")
 	}
 	if len(behind) > 0 {
-		_ = say(context.Background(), h.pool, behindChannel, payloadsOf(behind)...)
+		_ = notify(context.Background(), h.pool, behindChannel, payloadsOf(behind)...)
 	}
 }
 
@@ -258,8 +258,8 @@ func payloadsOf(behind map[event.ID]bool) (list []string) {
 	return list
 }
 
-// say doesn't wait for the disk: there is nothing to keep.
-func say(ctx context.Context, pool *pgxpool.Pool, channel string, what ...string) error {
+// notify sends notifications. It does not wait for the disk, because nothing is stored.
+func notify(ctx context.Context, pool *pgxpool.Pool, channel string, what ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	_, err := pool.Exec(ctx, `SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, w) FROM unnest($2::text[]) AS w`, channel, texts(what))

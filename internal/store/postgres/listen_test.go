@@ -31,7 +31,7 @@ type heard struct {
 	behind  []behind
 }
 
-// behind is a hint that a node is behind with a subscription, or is not any more.
+// behind is a hint that a node is behind with a subscription, or no longer is.
 type behind struct {
 	subscription event.ID
 	is           bool
@@ -87,7 +87,7 @@ func (h *heard) awaitChange(t *testing.T, what string, id event.ID) {
 	})
 }
 
-// awaitBehind waits until the last that was heard is what is wanted.
+// awaitBehind waits until the last hint is the wanted one.
 func (h *heard) awaitBehind(t *testing.T, want behind) {
 	t.Helper()
 	await.NoError(t, func() error {
@@ -111,7 +111,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	sub := subscribed(t, here)
 	h.awaitChange(t, "a new subscription", sub.ID)
 	d := accept(t, here, offer(sub.ID, now))
-	h.awaitDue(t, "an event that nobody holds")
+	h.awaitDue(t, "an event that is not leased")
 	if _, err := here.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now, Limit: 1, Capacity: 1}); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	a := offer(sub.ID, now)
 	a.Deliveries[0].LeaseOwner, a.Deliveries[0].LeasedUntil = "a", now
 	accept(t, here, a)
-	if n, err := here.Rescue(t.Context(), now.Add(time.Minute)); err != nil || n != 1 {
+	if n, err := here.Rescue(t.Context(), time.Time{}, now.Add(time.Minute)); err != nil || n != 1 {
 		t.Fatalf("rescued %d, %v", n, err)
 	}
 	h.awaitDue(t, "a rescued delivery")
@@ -154,10 +154,10 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	})
 }
 
-// pooler passes connections on to a server, but for LISTEN.
+// pooler is a proxy in front of a server that treats LISTEN like a pooler.
 type pooler struct {
 	server  string
-	deaf    bool // takes LISTEN and lets nothing be heard, as PgBouncer does; else it refuses
+	deaf    bool // accepts LISTEN but passes no notification on, as PgBouncer does; otherwise it refuses LISTEN
 	listens atomic.Int64
 }
 
@@ -209,14 +209,14 @@ func (p *pooler) serve(client net.Conn) {
 				return
 			}
 		}
-		said = bytes.ReplaceAll(said, []byte("LISTEN hookferry"), []byte("NOTIFY hookferry")) // of the same length
+		said = bytes.ReplaceAll(said, []byte("LISTEN hookferry"), []byte("NOTIFY hookferry")) // a replacement of the same length
 		if _, err := server.Write(said); err != nil {
 			return
 		}
 	}
 }
 
-// Behind a pooler through which nothing is heard, a node looks for itself every second.
+// Behind a pooler that passes no notifications on, a node polls every second.
 func TestWithoutListen(t *testing.T) {
 	t.Parallel()
 	for name, deaf := range map[string]bool{"LISTEN is refused": false, "LISTEN is taken": true} {
@@ -237,7 +237,7 @@ func TestWithoutListen(t *testing.T) {
 			for range turns {
 				d := accept(t, here, offer(subscribed(t, here).ID, time.Now()))
 				h.take()
-				h.awaitDue(t, "an event that nobody holds")
+				h.awaitDue(t, "an event that is not leased")
 				h.awaitChange(t, "all may have changed", event.ID{})
 				now := time.Now()
 				claim, err := there.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now.Add(time.Minute), Limit: 1, Capacity: 1})
@@ -252,7 +252,7 @@ func TestWithoutListen(t *testing.T) {
 	}
 }
 
-// A replica that lags behind is another database that has less.
+// A replica that lags behind is simulated by another database with less in it.
 func TestReadsGoToTheReplica(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)

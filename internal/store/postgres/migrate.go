@@ -16,7 +16,7 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrations returns the migrations that a database still needs, without making them.
+// Migrations returns the migrations that a database still needs. It does not run them.
 func Migrations(ctx context.Context, url string) ([]string, error) {
 	db, p, err := provider(url)
 	if err != nil {
@@ -31,7 +31,7 @@ func Migrations(ctx context.Context, url string) ([]string, error) {
 	for _, source := range p.ListSources() {
 		names = append(names, nameOf(source))
 	}
-	if !exists { // asking goose would make its table
+	if !exists { // asking goose would create its table
 		return names, nil
 	}
 	status, err := p.Status(ctx)
@@ -47,7 +47,7 @@ func Migrations(ctx context.Context, url string) ([]string, error) {
 	return names, nil
 }
 
-// goMigrations are those that are functions.
+// goMigrations returns the migrations that are Go functions.
 func goMigrations() []*goose.Migration {
 	return []*goose.Migration{
 		goose.NewGoMigration(hotTablesVersion, &goose.GoFunc{RunDB: migrateHotTables}, nil),
@@ -55,7 +55,7 @@ func goMigrations() []*goose.Migration {
 	}
 }
 
-// nameOf is a migration's file, or what this package calls one that is a function.
+// nameOf returns the file name of a migration, or the name of one that is a Go function.
 func nameOf(s *goose.Source) string {
 	switch s.Version {
 	case hotTablesVersion:
@@ -66,8 +66,8 @@ func nameOf(s *goose.Source) string {
 	return filepath.Base(s.Path)
 }
 
-// migrate makes what is missing, each migration of the directory in a transaction, under a
-// lock that makes other nodes wait.
+// migrate runs the missing migrations, each SQL file in a transaction. A lock makes other nodes
+// wait.
 func migrate(ctx context.Context, url string) error {
 	db, p, err := provider(url)
 	if err != nil {
@@ -75,7 +75,7 @@ func migrate(ctx context.Context, url string) error {
 	}
 	defer db.Close()
 	if _, err := p.Up(ctx); err != nil {
-		return fail("bring the tables up to date", err)
+		return fail("migrate the tables", err)
 	}
 	return nil
 }
@@ -89,7 +89,7 @@ func provider(url string) (*sql.DB, *goose.Provider, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// Tried once a second, for five minutes at most.
+	// It tries once a second for up to five minutes.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300), lock.WithUnlockTimeout(1, 10))
 	if err != nil {
 		return nil, nil, err

@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/postgres"
 )
 
-// A key from before there were scopes may do everything, as before, and does not end.
+// A key from before there were scopes may do everything, as before, and does not expire.
 func TestKeysFromBeforeScopesAreForAdmins(t *testing.T) {
 	url := server.Database(t, template)
 	db, err := pgx.Connect(t.Context(), url)

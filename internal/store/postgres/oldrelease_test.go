@@ -13,8 +13,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store/postgres"
 )
 
-// The statements of release 0.1.0, word for word. Its nodes run them beside the new ones on
-// the same tables. In braces stand the tables whose partition it named.
+// The statements of release 0.1.0, word for word. Its nodes run them on the same tables as the
+// present release. The names in braces are tables whose partition it named.
 const (
 	oldLockSQL   = `SELECT pg_advisory_xact_lock_shared($1)`
 	oldInsertSQL = `WITH stored AS (
@@ -56,7 +56,7 @@ const (
 	oldDeletionKey = int64(0x686f6f6b_00000001)
 )
 
-// oldNode is a node of release 0.1.0, as the database sees it.
+// oldNode behaves like a node of release 0.1.0, as far as the database can tell.
 type oldNode struct{ pool *pgxpool.Pool }
 
 func startOldNode(t testing.TB, url string) oldNode {
@@ -69,14 +69,15 @@ func startOldNode(t testing.TB, url string) oldNode {
 	return oldNode{pool}
 }
 
-// oldOffer is an event with a delivery, whose id release 0.1.0 made apart from the event's.
+// oldOffer is an event with a delivery whose id is independent of the event's, as in release
+// 0.1.0.
 func oldOffer(sub event.ID, at time.Time) event.Acceptance {
 	a := offer(sub, at)
 	a.Deliveries[0].ID = event.NewID(at)
 	return a
 }
 
-// inPartition names the partition of an id in a statement.
+// inPartition replaces the table in a statement by the partition of an id.
 func inPartition(sql string, id event.ID) string {
 	suffix, _ := postgres.WritesIn(id.Time())
 	return strings.NewReplacer("{events}", "events"+suffix, "{deliveries}", "deliveries"+suffix, "{delivery_attempts}", "delivery_attempts"+suffix).Replace(sql)
@@ -102,8 +103,7 @@ func (o oldNode) accept(ctx context.Context, a event.Acceptance) error {
 
 func list[T any](v T) []T { return []T{v} }
 
-// claim leases up to limit deliveries that are due, and returns them as far as a settlement
-// needs them.
+// claim leases up to limit due deliveries, and returns the parts of them that a settlement needs.
 func (o oldNode) claim(ctx context.Context, owner string, limit int) (claimed []event.Delivery, err error) {
 	now := time.Now()
 	rows, err := o.pool.Query(ctx, oldDueSQL, now, limit)
@@ -151,14 +151,14 @@ func (o oldNode) settle(ctx context.Context, s event.Settlement) error {
 	})
 }
 
-// expire deletes what was made before floor and settled before then, row by row.
+// expire deletes, row by row, what was accepted before floor and settled before then.
 func (o oldNode) expire(ctx context.Context, floor event.ID, before time.Time) (int, error) {
 	tag, err := o.pool.Exec(ctx, oldExpireSQL, [16]byte(floor), before, 1000)
 	return int(tag.RowsAffected()), err
 }
 
-// TestReleaseBesideUs has a node of release 0.1.0 and one of today work on one database: each
-// delivers what the other accepted, and deletes what the other left.
+// TestReleaseBesideUs runs a node of release 0.1.0 and one of this release on one database. Each
+// delivers what the other has accepted, and deletes what the other has left.
 func TestReleaseBesideUs(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -203,13 +203,13 @@ func TestReleaseBesideUs(t *testing.T) {
 	}
 }
 
-// worker is what a node of either release does with what is due.
+// worker is what a node of either release does with due deliveries.
 type worker interface {
 	claim(ctx context.Context, owner string, limit int) ([]event.Delivery, error)
 	settle(ctx context.Context, s event.Settlement) error
 }
 
-// newNode is a node of today.
+// newNode is a node of this release.
 type newNode struct{ *postgres.Store }
 
 func (n newNode) claim(ctx context.Context, owner string, limit int) (claimed []event.Delivery, err error) {
@@ -225,7 +225,7 @@ func (n newNode) settle(ctx context.Context, s event.Settlement) error {
 	return n.Record(ctx, []event.Settlement{s})
 }
 
-// attempt claims the one delivery that is due and settles it. A retry is due at once.
+// attempt claims the only due delivery and settles it. A retry is due at once.
 func attempt(t *testing.T, n worker, o event.Outcome) {
 	t.Helper()
 	claimed, err := n.claim(t.Context(), "a", 10)

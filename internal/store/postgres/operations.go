@@ -14,7 +14,7 @@ import (
 const (
 	isActiveSQL     = `SELECT is_active AND deleted_at IS NULL FROM subscriptions WHERE id = $1`
 	lockDeliverySQL = `SELECT ` + deliveryColumns + ` FROM deliveries d WHERE d.id = $1 FOR NO KEY UPDATE`
-	// lockDeliveriesSQL locks in the order in which settleSQL does.
+	// lockDeliveriesSQL locks rows in the same order as settleSQL.
 	lockDeliveriesSQL = `SELECT FROM deliveries WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`
 	writeDeliverySQL  = `UPDATE deliveries SET status = $2, attempts = $3, due_at = $4, lease_owner = $5, leased_until = $6,
 		settled_at = $7, delivered_at = $8, round = $9, round_from = $10, stray = $11 WHERE id = $1`
@@ -46,8 +46,8 @@ func (s *Store) Cancel(ctx context.Context, id event.ID, at time.Time) (event.De
 	})
 }
 
-// move writes what rule makes of a delivery's row. It holds the lock of what stores
-// deliveries, so that a deletion of the subscription at this moment waits for it.
+// move applies rule to a delivery's row and writes the result. It holds deletionLock, so that a
+// concurrent deletion of the subscription waits for it.
 func (s *Store) move(ctx context.Context, what string, id event.ID, rule func(pgx.Tx, event.Delivery) (event.Delivery, error)) (after event.Delivery, err error) {
 	err = s.inTx(ctx, quick, what, func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock_shared($1)`, int64(deletionLock)); err != nil {
@@ -82,7 +82,7 @@ func deliveryTo(d *event.Delivery) []any {
 	}
 }
 
-// lockDelivery reads a delivery's row, in this node's time, and keeps others from changing it.
+// lockDelivery locks and reads a delivery's row. Its times are converted to this node's time.
 func (s *Store) lockDelivery(ctx context.Context, tx pgx.Tx, id event.ID) (event.Delivery, error) {
 	d := event.Delivery{ID: id}
 	err := tx.QueryRow(ctx, lockDeliverySQL, uuid(id)).Scan(deliveryTo(&d)...)
@@ -93,25 +93,25 @@ func (s *Store) lockDelivery(ctx context.Context, tx pgx.Tx, id event.ID) (event
 	return d, err
 }
 
-// writeDelivery writes a row that is locked. In a partition whose time is over, that is
-// noted for the node that drops partitions.
+// writeDelivery writes a locked row. If the row's window is over, it records that the window was
+// changed, so that no node drops its partitions too early.
 func (s *Store) writeDelivery(ctx context.Context, tx pgx.Tx, d event.Delivery) error {
 	owner := &d.LeaseOwner
 	if d.LeaseOwner == "" {
 		owner = nil
 	}
 	_, err := tx.Exec(ctx, writeDeliverySQL,
-		uuid(d.ID), int16(d.Status), d.Attempts, s.clock.toDatabase(d.DueAt), owner, maybe(s.clock.toDatabase(d.LeasedUntil)),
-		maybe(d.SettledAt), maybe(d.DeliveredAt), d.Round, d.RoundFrom, d.Stray)
+		uuid(d.ID), int16(d.Status), d.Attempts, s.clock.toDatabase(d.DueAt), owner, nullTime(s.clock.toDatabase(d.LeasedUntil)),
+		nullTime(d.SettledAt), nullTime(d.DeliveredAt), d.Round, d.RoundFrom, d.Stray)
 	if err != nil {
 		return err
 	}
-	return touchWindow(ctx, tx, windowOf(d.ID), s.clock.toDatabase(s.clock.here()))
+	return touchWindow(ctx, tx, windowOf(d.ID), s.clock.toDatabase(s.clock.localTime()))
 }
 
-// touchWindow notes that a row of a window changed after the window's time. The window is
-// kept for the retention from then on. Each touch has a time of its own, by which others see
-// that there was one, whatever this node's clock says.
+// touchWindow records that a row of a window has changed after the window's end. From then on the
+// window is kept for the retention. Each touch increases the recorded time, so that other nodes
+// notice it, whatever this node's clock says.
 func touchWindow(ctx context.Context, tx pgx.Tx, start, now time.Time) error {
 	if now.Before(start.Add(window)) {
 		return nil

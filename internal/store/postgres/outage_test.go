@@ -15,7 +15,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
-// own starts a server for one test, which may do to it what it likes.
+// own starts a server for one test, which may do anything to it.
 func own(t *testing.T, settings ...string) (*pgtest.Server, *postgres.Store) {
 	t.Helper()
 	server, err := pgtest.Start(settings...)
@@ -26,9 +26,9 @@ func own(t *testing.T, settings ...string) (*pgtest.Server, *postgres.Store) {
 	return server, open(t, postgres.Options{URL: server.URL("postgres")})
 }
 
-// TestNothingAcknowledgedIsLostByKills kills every process of the server under load.
-// What was accepted and recorded must be there when it is back, which the store
-// must notice by itself.
+// TestNothingAcknowledgedIsLostByKills kills every process of the server under load. What was
+// accepted and recorded must be there when the server is back, and the store must reconnect by
+// itself.
 func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 	server, s := own(t, "fsync=on")
 	sub := subscribed(t, s)
@@ -92,8 +92,8 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 	}
 }
 
-// A server that is gone refuses connections; one that has stopped in the middle
-// answers nothing at all. Either must be told within five seconds.
+// A server that has ended refuses connections. One that is frozen does not respond at all. In both
+// cases calls must fail within five seconds.
 func TestUnavailableIsToldSoon(t *testing.T) {
 	server, s := own(t)
 	sub := subscribed(t, s)
@@ -200,7 +200,7 @@ func TestTenNodesStartAtOnce(t *testing.T) {
 	}
 }
 
-// PgBouncer, in transaction mode, can't keep prepared statements of a session.
+// PgBouncer in transaction mode can't keep the prepared statements of a session.
 func TestWithoutPreparedStatements(t *testing.T) {
 	t.Parallel()
 	s := open(t, postgres.Options{URL: server.Database(t, template) + "&default_query_exec_mode=cache_describe"})

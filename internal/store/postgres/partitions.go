@@ -12,38 +12,37 @@ import (
 )
 
 const (
-	// window is the time that one partition holds the ids of. It can't be changed
-	// for tables that are there: partitions may not overlap.
+	// window is the time of the ids in one partition. It can't be changed for existing
+	// tables, because partitions must not overlap.
 	window = 6 * time.Hour
-	// ahead is how many windows after the present have partitions.
+	// ahead is how many windows after the present one have partitions.
 	ahead = 4
-	// ddlLock is held by whoever makes or drops partitions.
+	// ddlLock is the advisory lock for creating and dropping partitions.
 	ddlLock = 0x686f6f6b_00000002
 )
 
-// parents are the partitioned tables. Partitions of one window go together: an
-// event has the same time in its id as its delivery.
+// parents are the partitioned tables. The partitions of one window belong together,
+// because an event and its deliveries have the same time in their ids.
 var parents = [...]string{"events", "deliveries", "delivery_attempts"}
 
-// windowOf is the beginning of the window that holds an id.
+// windowOf returns the beginning of the window that contains an id.
 func windowOf(id event.ID) time.Time { return id.Time().UTC().Truncate(window) }
 
-// suffix names the partitions of a window.
+// suffix returns the suffix of the names of a window's partitions.
 func suffix(start time.Time) string { return start.Format("_p20060102_15") }
 
-// EnsurePartitions makes the partitions of the present and of the time to come.
+// EnsurePartitions creates the partitions of the present and of the next windows.
 func (s *Store) EnsurePartitions(ctx context.Context, now time.Time) error {
 	windows := make(map[time.Time]bool)
 	for i := -1; i <= ahead; i++ {
 		windows[now.UTC().Truncate(window).Add(time.Duration(i)*window)] = true
 	}
-	return fail("make partitions", s.ensureWindows(ctx, windows))
+	return fail("create partitions", s.ensureWindows(ctx, windows))
 }
 
-// windowsOf are those that a batch needs. Only a clock that is far off, by more than
-// a day ahead or six hours behind, needs one that was not made ahead, and gets it all
-// the same. Where that fails, the batch does: it is not stored, and its callers are
-// told so.
+// windowsOf returns the windows that a batch needs. EnsurePartitions creates them in advance,
+// unless a clock is more than a day ahead or six hours behind. In that case they are created
+// for the batch. If that fails, the batch is not stored and its callers get the error.
 func windowsOf(batch []*op) map[time.Time]bool {
 	windows := make(map[time.Time]bool)
 	for _, o := range batch {
@@ -57,15 +56,15 @@ func windowsOf(batch []*op) map[time.Time]bool {
 	return windows
 }
 
-// writes are the statements of a commit. Those of a window name its partitions: if a
-// statement names the table, PostgreSQL locks and prepares all its partitions each time,
-// which costs more the longer events are kept.
+// writes are the statements of a commit. Those for one window name its partitions. If a
+// statement names a table, PostgreSQL locks and prepares all of its partitions each time, and
+// the longer the retention, the more partitions there are.
 type writes struct {
-	of                      time.Time // the window; zero is any
-	insert, settle, attempt string    // attempt for one whose delivery is written apart
+	of                      time.Time // the window; zero means any
+	insert, settle, attempt string    // attempt writes only an attempt, without its delivery
 }
 
-// everywhere are the statements that name the tables themselves, for any window.
+// everywhere are the statements that name the tables, for any window.
 var everywhere = writesWith("")
 
 func writesIn(start time.Time) *writes {
@@ -85,7 +84,7 @@ func writesWith(suffix string) writes {
 // nameTables replaces the placeholders of a statement, such as {deliveries}, with the
 // names of the partitions that end in suffix, or of the tables if suffix is empty. It
 // panics if the statement has no placeholder, or one that stands for no partitioned
-// table. That is a mistake in the program, and everywhere finds it at every start.
+// table. That would be a bug, which the variable everywhere reveals at every start.
 func nameTables(sql, suffix string) string {
 	named := sql
 	for _, parent := range parents {
@@ -100,7 +99,7 @@ func nameTables(sql, suffix string) string {
 	return named
 }
 
-// writesFor are the statements for a batch. Nearly all have ids of one window.
+// writesFor returns the statements for a batch. Nearly all batches have ids of one window.
 func (w *writer) writesFor(batch []*op) writes {
 	windows := windowsOf(batch)
 	if len(windows) != 1 {
@@ -126,13 +125,13 @@ func (s *Store) ensureWindows(ctx context.Context, windows map[time.Time]bool) e
 	for start := range windows {
 		err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return makePartitions(ctx, tx, start) })
 		if err != nil {
-			return fmt.Errorf("make the partitions for ids of %s: %w", start.Format(time.DateTime), err)
+			return fmt.Errorf("create the partitions for ids of %s: %w", start.Format(time.DateTime), err)
 		}
 	}
 	return nil
 }
 
-// partitions are the windows that have partitions, the oldest first.
+// partitions returns the windows that have partitions, oldest first.
 func (s *Store) partitions(ctx context.Context) ([]time.Time, error) {
 	rows, err := s.pool.Query(ctx, `SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 		WHERE i.inhparent = 'deliveries'::regclass ORDER BY 1`)
@@ -153,8 +152,8 @@ func (s *Store) partitions(ctx context.Context) ([]time.Time, error) {
 	return windows, nil
 }
 
-// makePartitions attaches tables instead of creating partitions: that doesn't lock
-// out those who write.
+// makePartitions creates the partitions of a window. It creates tables and attaches them,
+// because creating a partition directly would block writers.
 func makePartitions(ctx context.Context, tx pgx.Tx, start time.Time) error {
 	if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(ddlLock)); err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 
 func TestNameTables(t *testing.T) {
 	for _, tt := range []struct {
-		name, sql, suffix, want string // want is empty if the statement is refused
+		name, sql, suffix, want string // want is "" if the statement is refused
 	}{
 		{"a partition", "INSERT INTO {events} (id)", "_p1", "INSERT INTO events_p1 (id)"},
 		{"the table itself", "INSERT INTO {events} (id)", "", "INSERT INTO events (id)"},
@@ -40,11 +40,11 @@ func TestNameTables(t *testing.T) {
 	}
 }
 
-// partitioned matches the name of a partitioned table, and with it what follows.
+// partitioned matches the name of a partitioned table and what follows it.
 var partitioned = regexp.MustCompile(`\b(?:events|deliveries|delivery_attempts)(\w*)`)
 
-// A statement that names a table by itself would still be right, and slower with every
-// partition more. So this looks at each name in it.
+// A statement that names a table would still be right, but slower with each additional partition.
+// So this test checks each name in it.
 func TestWritesNameOnlyTheirPartition(t *testing.T) {
 	suffix, statements := postgres.WritesIn(time.Now())
 	for _, sql := range statements {
@@ -56,8 +56,8 @@ func TestWritesNameOnlyTheirPartition(t *testing.T) {
 	}
 }
 
-// The parents and all other partitions are locked against writing. A commit that went
-// through one of them, or only prepared it, would wait, and fail.
+// The tables and all other partitions are locked against writing. A commit that used one of them,
+// or only prepared a statement on it, would wait and fail.
 func TestCommitTouchesOnlyItsPartition(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)
@@ -85,8 +85,8 @@ func TestCommitTouchesOnlyItsPartition(t *testing.T) {
 	deliver(t, s, d, at)
 }
 
-// lock locks tables against writing until the test ends. Reading what a table is, which
-// a session does once for the parent of its partition, goes on.
+// lock locks tables against writing until the test ends. Reading a table's definition, which a
+// session does once for the table of its partition, is still possible.
 func lock(t *testing.T, url string, tables []string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)

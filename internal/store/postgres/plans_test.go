@@ -20,9 +20,8 @@ import (
 // planRows is how many deliveries the plans are made for; a quick run of the tests makes a tenth.
 const planRows = 1_000_000
 
-// TestPlans checks that every statement that runs often finds its rows by an
-// index, with a million deliveries and 20,000 subscriptions, of which each has
-// something to wait for.
+// TestPlans checks that every frequent statement finds its rows by an index, with a million
+// deliveries and 20,000 subscriptions, each with pending deliveries.
 func TestPlans(t *testing.T) {
 	server, err := pgtest.Start()
 	if err != nil {
@@ -53,19 +52,19 @@ func TestPlans(t *testing.T) {
 	for _, tt := range []struct {
 		name, sql string
 		args      []any
-		uses      []string // indexes, each of which must be in the plan
+		uses      []string // indexes that must be in the plan
 	}{
-		{"store new events", everywhere.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), some, ts, xs, xs, bs, is, is, is}, []string{"subscriptions_pkey"}},
+		{"store new events", everywhere.insert, []any{some, some, some, ts, ts, nullTimes(ts), nullTexts(xs), some, ts, xs, xs, bs, is, is, is}, []string{"subscriptions_pkey"}},
 		{"take keys", takeKeysSQL, []any{some, bs, bs, some, some, ts}, []string{"subscriptions_pkey"}},
 		{"read keys", readKeysSQL, []any{some, bs}, []string{"idempotency_keys_pkey"}},
-		{"store new events of a window", here.insert, []any{some, some, some, ts, ts, maybes(ts), names(xs), some, ts, xs, xs, bs, is, is, is}, []string{"subscriptions_pkey"}},
-		{"settle in a window", here.settle, append(attempt, make(shorts, n), ts, maybes(ts), is, is), []string{"pkey"}},
+		{"store new events of a window", here.insert, []any{some, some, some, ts, ts, nullTimes(ts), nullTexts(xs), some, ts, xs, xs, bs, is, is, is}, []string{"subscriptions_pkey"}},
+		{"settle in a window", here.settle, append(attempt, make(shorts, n), ts, nullTimes(ts), is, is), []string{"pkey"}},
 		{"insert attempts in a window", here.attempt, attempt, nil},
-		{"settle", everywhere.settle, append(attempt, make(shorts, n), ts, maybes(ts), is, is), []string{"pkey"}},
+		{"settle", everywhere.settle, append(attempt, make(shorts, n), ts, nullTimes(ts), is, is), []string{"pkey"}},
 		{"insert attempts", everywhere.attempt, attempt, nil},
 		{"renew", renewSQL, []any{some, xs, now}, []string{"pkey"}},
 		{"release", releaseSQL, []any{some, xs}, []string{"pkey"}},
-		{"rescue", rescueSQL, []any{now, rescueMost}, []string{"leased_until_idx", "pkey"}},
+		{"rescue", rescueSQL, []any{now.Add(-time.Minute), now, maxRescue}, []string{"leased_until_idx", "pkey"}},
 		{"all that is due", dueAllSQL, []any{now, 100}, []string{"due_at_subscription_id_id_idx", "subscriptions_pkey"}},
 		{"what is due next", nextDueSQL, []any{now}, []string{"due_at_subscription_id_id_idx"}},
 		{"walk", walkSQL, []any{uuid(event.ID{}), uuid(last), 100}, []string{"subscription_id_due_at_id_idx", "subscriptions_pkey"}},
@@ -126,16 +125,15 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// scans are what no plan may have: a table that grows, read from its beginning.
+// scans are steps that no plan may have: sequential scans of a table that grows.
 var scans = regexp.MustCompile(`Seq Scan on (events|deliveries|delivery_attempts|subscriptions|idempotency_keys)\w*`)
 
-// eachOfAll is a step that looks for each id among all, or compares each with each: for a
-// batch of 256 that is 65,536 times; or one that goes through a whole table.
+// eachOfAll matches a step that searches all rows for each id, or compares each with each, which
+// for a batch of 256 takes 65,536 steps, or that reads a whole table.
 var eachOfAll = regexp.MustCompile(`\(id = \w+\.id\) AND \(id = ANY|Join Filter: .*\bid = |Index Scan using \w+pkey on [^\n]*\n\s*(->|Filter)`)
 
-// TestPlansOfBatches checks that statements about many deliveries take as long for each as
-// they take for one, however full the partition was, or was thought to be, when their plan
-// was made.
+// TestPlansOfBatches checks that statements about many deliveries take as long for each of them as
+// for a single one, however full the partition was, or seemed to be, when their plan was made.
 func TestPlansOfBatches(t *testing.T) {
 	server, err := pgtest.Start()
 	if err != nil {
@@ -150,7 +148,7 @@ func TestPlansOfBatches(t *testing.T) {
 	id := event.NewID(time.Now())
 	here := writesIn(windowOf(id))
 	some := ids{id}
-	settlement := append(attemptColumnsOf([]*event.Settlement{{}}), shorts{1}, times{{}}, maybes{{}}, ints{0}, ints{0})
+	settlement := append(attemptColumnsOf([]*event.Settlement{{}}), shorts{1}, times{{}}, nullTimes{{}}, ints{0}, ints{0})
 	for _, more := range []int{0, 100, 3_000, 30_000} {
 		if _, err := s.pool.Exec(t.Context(), `INSERT INTO deliveries (id, event_id, subscription_id, due_at, created_at, attempts, status)
 			SELECT overlay($1::text PLACING substr(gen_random_uuid()::text, 15) FROM 15)::uuid, $2, $2, now(), now(), least(1, n % 1000), least(1, n % 1000) FROM generate_series(1, $3) n`, id.String(), uuid(id), more); err != nil {
@@ -178,14 +176,14 @@ func TestPlansOfBatches(t *testing.T) {
 	}
 }
 
-// actual is how many rows a step of a plan came to, or threw away. With 50,000 that
-// wait and 1,000 that are leased, no more than those that are leased is right.
+// actual returns how many rows a step of a plan has read or removed. With 50,000 waiting and 1,000
+// leased deliveries, it must be at most the number of those leased.
 var actual = regexp.MustCompile(`(?:actual rows=|Removed by Filter: )(\d+)`)
 
 const mostRows = 1000
 
-// explain runs a statement as the store's sessions do and returns the plan that
-// was used: asking for it with EXPLAIN would plan for the very values instead.
+// explain runs a statement as the store's sessions do and returns the plan that was used. EXPLAIN
+// would plan for the given values instead.
 func explain(t *testing.T, s *Store, sql string, args []any) string {
 	t.Helper()
 	cfg := s.pool.Config().ConnConfig
@@ -216,12 +214,12 @@ func explain(t *testing.T, s *Store, sql string, args []any) string {
 	if _, err := tx.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
-	_ = tx.Rollback(t.Context()) // ends the statement, which is when its plan is told
+	_ = tx.Rollback(t.Context()) // ends the statement, after which its plan is logged
 	return plan.String()
 }
 
-// fill makes what three days leave behind: settled deliveries over many partitions,
-// a few in hundred waiting, a few leased.
+// fill makes the data of three days: settled deliveries in many partitions, a few in a hundred
+// pending, a few leased.
 func fill(t *testing.T, s *Store) {
 	t.Helper()
 	ctx := t.Context()

@@ -1,17 +1,17 @@
-// Package postgres is the store on PostgreSQL 15 or later: as many nodes as you
-// like on one database.
+// Package postgres is the driver for PostgreSQL 15 or later. Any number of nodes can
+// share one database.
 //
-// New events and settled deliveries, which is nearly all there is to write, go
-// through a few writers (writer.go), each with a connection of its own: what has
-// queued up during one commit goes into the next, by arrays instead of rows.
-// Everything else is a statement or a short transaction on a second pool, so that
-// a long list never stands in the way of new events. A commit that returned is on
-// disk: a connection with synchronous_commit=off is refused.
+// New events and settled deliveries are nearly all there is to write. They go through a
+// few writers (writer.go), each with its own connection. Everything that has queued up
+// during one commit goes into the next one, as arrays instead of rows. All other calls
+// are single statements or short transactions on a second pool, so that a long list never
+// delays new events. A commit that has returned is on disk: a connection with
+// synchronous_commit=off is refused.
 //
-// Deliveries are claimed with SKIP LOCKED and held by leases; nobody leads, and a
-// node that dies is missed by nobody for longer than its leases last. The nodes'
-// clocks need not agree (clock.go). What nodes tell each other (listen.go) are hints
-// only.
+// Nodes claim deliveries with SKIP LOCKED and hold leases on them. There is no leader:
+// when a node dies, other nodes take over its deliveries once its leases have run out. The
+// nodes' clocks need not agree (clock.go). The notifications between nodes are only hints
+// (listen.go).
 //
 // Start with Open, then writer.go.
 package postgres
@@ -33,42 +33,43 @@ import (
 )
 
 const (
-	// quick is how long a call may take that a request waits for, slow one of
-	// those that clean up or count. Both are bounded, because a database that has
-	// gone silent would hold them for ever.
+	// quick is the time limit of calls that a request waits for, and slow is that of
+	// calls that clean up or count. Without limits, a database that does not respond
+	// would block them forever.
 	quick = 4 * time.Second
 	slow  = time.Minute
 
 	connectTimeout = 3 * time.Second
 )
 
-// Options says how the database is reached.
+// Options configure the driver.
 type Options struct {
-	// URL is postgres://user:password@host/database, with whatever pgx understands:
-	// several hosts with target_session_attrs=read-write, sslmode,
-	// default_query_exec_mode=cache_describe behind a PgBouncer that pools
-	// transactions and keeps no prepared statements.
+	// URL is postgres://user:password@host/database, with any option of pgx, such as
+	// several hosts with target_session_attrs=read-write, sslmode, or
+	// default_query_exec_mode=cache_describe for a PgBouncer that pools transactions
+	// and keeps no prepared statements.
 	URL string
-	// ReadURL, if set, is a replica for status and list queries. When it does not
-	// answer, the primary does.
+	// ReadURL, if set, is a replica for status and list queries. If it does not
+	// respond, the primary is used.
 	ReadURL string
-	// Existing leaves tables and partitions as they are: for a command that looks.
+	// Existing leaves tables and partitions as they are. It is for commands that only
+	// read.
 	Existing bool
-	// Writers is how many connections write new events and outcomes, MaxConns how
-	// many there are for the rest. 0 is a good number.
+	// Writers is how many connections write new events and outcomes, and MaxConns is
+	// how many there are for everything else. 0 means the default.
 	Writers  int
 	MaxConns int
-	// OnCommit, if set, is told of each commit of the writers: how many rows it
-	// wrote and how long it took. It is called by several goroutines.
+	// OnCommit, if set, is called after each commit of the writers with the number of
+	// rows and the duration. Several goroutines call it.
 	OnCommit func(rows int, took time.Duration)
 
-	local        localClock    // a test's own; nil is the machine's
-	measureEvery time.Duration // 0 is every ten seconds
+	local        localClock    // set by tests; nil means the machine's clock
+	measureEvery time.Duration // 0 means every ten seconds
 }
 
 // Store is the PostgreSQL driver.
 type Store struct {
-	pool      *pgxpool.Pool // everything that no writer does
+	pool      *pgxpool.Pool // for everything except the writers
 	clock     *clock
 	writer    *writer
 	replica   *replica
@@ -77,12 +78,12 @@ type Store struct {
 	listen    *pgx.ConnConfig
 
 	mu           sync.Mutex
-	cursor       event.ID                    // where the next fair claim goes on
-	unparkCursor event.ID                    // where the next Unpark goes on
-	settled      map[time.Time]settledWindow // by its beginning; see retention.go
+	cursor       event.ID                    // where the next fair claim continues
+	unparkCursor event.ID                    // where the next Unpark continues
+	settled      map[time.Time]settledWindow // by the beginning of the window; see retention.go
 }
 
-// It is a store, and has all the powers beside.
+// Store implements all optional interfaces of a driver.
 var (
 	_ store.Store    = (*Store)(nil)
 	_ store.Listener = (*Store)(nil)
@@ -90,11 +91,11 @@ var (
 	_ store.Identity = (*Store)(nil)
 )
 
-// Open connects, brings the tables up to date and makes the partitions of these
-// days, unless it is told to leave them. Any number of nodes may do so at once.
+// Open connects, migrates the tables and creates partitions, unless o.Existing is set. Any
+// number of nodes may do so at once.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s := &Store{settled: make(map[time.Time]settledWindow)}
-	rand.Read(s.cursor[:]) // so that nodes which start together don't go round together
+	rand.Read(s.cursor[:]) // so that nodes that start together don't walk in step
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -110,7 +111,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		if err := migrate(ctx, o.URL); err != nil {
 			return nil, err
 		}
-		if err := s.EnsurePartitions(ctx, s.clock.here()); err != nil {
+		if err := s.EnsurePartitions(ctx, s.clock.localTime()); err != nil {
 			return nil, err
 		}
 	}
@@ -118,7 +119,7 @@ func Open(ctx context.Context, o Options) (_ *Store, err error) {
 		return nil, err
 	}
 	s.listen = s.pool.Config().ConnConfig
-	s.listen.OnNotification = nil // it waits for them
+	s.listen.OnNotification = nil // the listener waits for notifications
 	writes, err := openPool(ctx, o.URL, orElse(o.Writers, 4))
 	if err != nil {
 		return nil, err
@@ -141,8 +142,8 @@ func openPool(ctx context.Context, url string, size int) (*pgxpool.Pool, error) 
 		return nil, err
 	}
 	cfg.AfterConnect = prepareSession
-	// What a pooler's connection hears because another client once listened there
-	// would pile up.
+	// Drop notifications that a pooler's connection receives because another client once
+	// listened on it. They would accumulate.
 	cfg.ConnConfig.OnNotification = func(*pgconn.PgConn, *pgconn.Notification) {}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -155,12 +156,12 @@ func openPool(ctx context.Context, url string, size int) (*pgxpool.Pool, error) 
 	return pool, nil
 }
 
-// poolConfig reads an address. What the driver says of one that it does not understand is not
-// repeated: it may hold a piece of the password.
+// poolConfig parses an address. Its error does not quote that of pgx, which may contain a part of
+// the password.
 func poolConfig(url string, size int) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, addressFault(err)
+		return nil, addressError(err)
 	}
 	switch cfg.ConnConfig.DefaultQueryExecMode {
 	case pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol:
@@ -176,13 +177,12 @@ func poolConfig(url string, size int) (*pgxpool.Config, error) {
 	return cfg, nil
 }
 
-// prepareSession refuses a session that would not be durable, pins what it found
-// against a later change, and has the server end transactions of a node that has
-// stopped in the middle of one: others may wait for it. Plans don't depend on
-// values, so that what the tests saw is what runs; and they never read a table from
-// its beginning, nor all that is due to sort it: the partition that is empty when the
-// plan is made is the one that everything goes into a day later, and what the first
-// hundred need is in the order of an index.
+// prepareSession refuses a session whose commits are not durable, and fixes the setting
+// for the session. It makes the server end the transaction of a node that has stopped
+// responding, because others may wait for it. It makes plans independent of values, so
+// that production uses the plans that were tested. It disables sequential scans and
+// sorts: a partition that is empty when a plan is made may be the largest a day later,
+// and every statement that needs an order has an index for it.
 func prepareSession(ctx context.Context, conn *pgx.Conn) error {
 	registerColumns(conn.TypeMap())
 	var sync string
@@ -203,13 +203,13 @@ func prepareSession(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// errNeedsTypes: without the server's word on the types, a list of absent values
-// would be sent as one of empty ones.
-var errNeedsTypes = errors.New("default_query_exec_mode=exec and simple_protocol can't be used: behind a PgBouncer that keeps no prepared statements, use cache_describe")
+// errNeedsTypes refuses modes in which pgx does not ask the server for parameter types. In
+// those modes it would send NULLs in arrays as empty values.
+var errNeedsTypes = errors.New("default_query_exec_mode=exec and simple_protocol can't be used: for a PgBouncer that keeps no prepared statements, use cache_describe")
 
-var errNotDurable = errors.New("synchronous_commit is off: PostgreSQL would lose acknowledged events in a crash; set it to on (ALTER ROLE or ALTER DATABASE … SET synchronous_commit = on, or postgresql.conf)")
+var errNotDurable = errors.New("synchronous_commit is off, so PostgreSQL could lose accepted events in a crash; set it to on (ALTER ROLE or ALTER DATABASE … SET synchronous_commit = on, or postgresql.conf)")
 
-// Close writes what was asked for before, and ends the connections.
+// Close completes the writes that are queued, and closes the connections.
 func (s *Store) Close() error {
 	if s.writer != nil {
 		s.writer.stop()
@@ -229,18 +229,18 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// Ping makes sure that the database answers, is not one that can only be read, and that
-// the last commit found room.
+// Ping checks that the database responds and is not read-only, and that the last commit found
+// free disk space.
 func (s *Store) Ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	var readOnly bool
 	err := s.pool.QueryRow(ctx, `SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean`).Scan(&readOnly)
 	if err != nil {
-		return fail("ask the database for a sign of life", err)
+		return fail("ping the database", err)
 	}
 	if readOnly {
-		return fmt.Errorf("%w: the database can only be read: it is a replica, or set so", event.ErrUnavailable)
+		return fmt.Errorf("%w: the database is read-only: it is a replica, or default_transaction_read_only is set", event.ErrUnavailable)
 	}
 	return s.diskSpace.Err()
 }

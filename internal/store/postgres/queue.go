@@ -12,8 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Record writes settlements. The fence is in the statement: what does not pass it is
-// written afterwards, by recordStrays.
+// Record writes settlements. The statement contains the fence. Settlements that do not pass it
+// are written afterwards, by recordStrays.
 func (s *Store) Record(ctx context.Context, settlements []event.Settlement) error {
 	if len(settlements) == 0 {
 		return nil
@@ -34,23 +34,23 @@ func (s *Store) Record(ctx context.Context, settlements []event.Settlement) erro
 	return nil
 }
 
-// changesMore reports whether a settlement changes more than what settleSQL writes.
+// changesMore reports whether a settlement changes more than settleSQL writes.
 func changesMore(s event.Settlement) bool {
 	return s.DisableReason != "" || s.Health.Kind != event.HealthUnchanged || s.Attempt.Outcome.Refused()
 }
 
-// Statements that know their rows by id say "status < 1" instead of "status = 0", so
-// that no plan can take a way through the partial indexes instead of by the ids; and
-// they name all ids once more for the table itself, so that partitions without any
-// are not looked into.
+// Statements that find their rows by id use "status < 1" instead of "status = 0", so that
+// no plan can use the partial indexes instead of the ids. They repeat all ids as a condition
+// on the table, so that partitions without any of them are not searched.
 //
-// manyRows beside an unnest has PostgreSQL expect that there are many rows, where it would
-// expect ten: for ten it compares each with each, or looks for each among all, which for 256
-// is 65,536 times. It is one row.
+// manyRows, joined to an unnest, makes PostgreSQL expect many rows. It would expect ten, and
+// for ten rows it may choose a nested loop, which for 256 rows takes 65,536 steps. manyRows
+// yields one row.
 const manyRows = `CROSS JOIN generate_series(1, least(1, cardinality($1::uuid[]))) OFFSET 0`
 
-// settleSQL writes what passes the fence, and its attempts. A delivery that had a stray
-// since it was claimed does not pass here either: its attempt needs another number.
+// settleSQL writes the settlements that pass the fence, and their attempts. If a stray was
+// recorded for the delivery since it was claimed, the settlement does not pass either, because
+// its attempt needs another number.
 const settleSQL = `WITH passed AS (
 		UPDATE {deliveries} d SET status = u.status, attempts = u.attempts, due_at = u.due_at,
 			lease_owner = NULL, leased_until = NULL, settled_at = u.settled_at
@@ -68,9 +68,9 @@ const (
 	attemptSQL = `INSERT INTO {delivery_attempts} (` + attemptNames + `) SELECT * FROM ` + attemptArrays
 )
 
-// settle queues settlements. Those of one delivery go one after the other; all
-// else goes together, in the order of the ids, so that no two transactions wait
-// for each other.
+// settle queues settlements. Those of one delivery are written one after the other. All
+// others are written together, in the order of the ids, so that no two transactions wait for
+// each other.
 func (t *transaction) settle(all []*event.Settlement) {
 	for len(all) > 0 {
 		var later []*event.Settlement
@@ -93,7 +93,7 @@ func (t *transaction) settle(all []*event.Settlement) {
 
 func (t *transaction) settleTogether(list []*event.Settlement) {
 	n := len(list)
-	status, due, settled, round, stray := make(shorts, n), make(times, n), make(maybes, n), make(ints, n), make(ints, n)
+	status, due, settled, round, stray := make(shorts, n), make(times, n), make(nullTimes, n), make(ints, n), make(ints, n)
 	for i, s := range list {
 		d := &s.Delivery
 		status[i], due[i], settled[i] = int16(d.Status), t.clock.toDatabase(d.DueAt), d.SettledAt
@@ -125,8 +125,8 @@ func attemptColumnsOf(list []*event.Settlement) []any {
 	}
 }
 
-// recordChanging writes settlements that change their subscription, or its endpoint's health,
-// which are few: each by itself, in one transaction that locks the subscriptions first, as a
+// recordChanging writes settlements that change their subscription or its endpoint's health. They
+// are few. It writes them one by one, in one transaction that locks the subscriptions first, as a
 // deletion does.
 func (s *Store) recordChanging(ctx context.Context, settlements []event.Settlement) error {
 	var subscriptions []event.ID
@@ -134,7 +134,7 @@ func (s *Store) recordChanging(ctx context.Context, settlements []event.Settleme
 		subscriptions = append(subscriptions, settlements[i].Attempt.SubscriptionID)
 	}
 	if err := s.ensureWindows(ctx, windowsOf([]*op{{settlements: settlements}})); err != nil {
-		return fail("make partitions", err)
+		return fail("create partitions", err)
 	}
 	return s.inTx(ctx, quick, "record attempts", func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT FROM subscriptions WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`, sorted(subscriptions)); err != nil {
@@ -144,9 +144,9 @@ func (s *Store) recordChanging(ctx context.Context, settlements []event.Settleme
 	})
 }
 
-// recordEach writes settlements one by one, those of one delivery in their order. It locks
-// all deliveries first, in the order of their ids as settle does, and touches windows only
-// then, as an operator's move does: so no two transactions wait for each other.
+// recordEach writes settlements one by one, those of one delivery in their order. So that no two
+// transactions wait for each other, it first locks all deliveries in the order of their ids, as
+// settle does, and touches windows after that, as move does.
 func (s *Store) recordEach(ctx context.Context, tx pgx.Tx, settlements []event.Settlement) error {
 	deliveries := make([]event.ID, len(settlements))
 	for i := range settlements {
@@ -208,14 +208,13 @@ const recordedSQL = `SELECT EXISTS (SELECT FROM delivery_attempts WHERE delivery
 const unrecordedSQL = `SELECT u.n FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS u (delivery_id, id, n)
 	WHERE NOT EXISTS (SELECT FROM delivery_attempts a WHERE a.delivery_id = u.delivery_id AND a.id = u.id) ORDER BY u.n`
 
-// recordStrays writes those of the settlements whose attempts are not on record, each by
-// itself.
+// recordStrays writes those settlements whose attempts are not on record yet, one by one.
 func (s *Store) recordStrays(ctx context.Context, list []event.Settlement) error {
 	delivery, id := make(ids, len(list)), make(ids, len(list))
 	for i := range list {
 		delivery[i], id[i] = list[i].Attempt.DeliveryID, list[i].Attempt.ID
 	}
-	return s.inTx(ctx, quick, "record attempts that came late", func(ctx context.Context, tx pgx.Tx) error {
+	return s.inTx(ctx, quick, "record stray attempts", func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, unrecordedSQL, delivery, id)
 		if err != nil {
 			return err
@@ -232,8 +231,8 @@ func (s *Store) recordStrays(ctx context.Context, list []event.Settlement) error
 	})
 }
 
-// renewSQL and releaseSQL change those of the given leases that have not ended: a delivery
-// without a lease has no owner, and a later lease has another one.
+// renewSQL and releaseSQL change those of the given leases that still exist: a delivery without a
+// lease has no owner, and a later lease has another one.
 const (
 	renewSQL = `UPDATE deliveries d SET leased_until = $3 FROM (SELECT u.* FROM unnest($1::uuid[], $2::text[]) AS u (id, owner) ` + manyRows + `) AS u
 		WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1 AND d.lease_owner = u.owner RETURNING d.id, d.lease_owner`
@@ -241,7 +240,7 @@ const (
 		WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1 AND d.lease_owner = u.owner`
 )
 
-// Renew moves the end of leases.
+// Renew extends leases.
 func (s *Store) Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error) {
 	if len(leases) == 0 {
 		return nil, nil
@@ -250,7 +249,7 @@ func (s *Store) Renew(ctx context.Context, leases []event.LeaseKey, until time.T
 	defer cancel()
 	id, owner := leaseColumnsOf(leases)
 	var renewed map[event.LeaseKey]bool
-	err = again(ctx, func() error {
+	err = retry(ctx, func() error {
 		rows, err := s.pool.Query(ctx, renewSQL, id, owner, s.clock.toDatabase(until))
 		if err != nil {
 			return err
@@ -291,40 +290,42 @@ func (s *Store) Release(ctx context.Context, leases []event.LeaseKey) error {
 		return nil
 	}
 	id, owner := leaseColumnsOf(leases)
-	released, err := s.end(ctx, "release leases", releaseSQL, id, owner)
+	released, err := s.endLeases(ctx, "release leases", releaseSQL, id, owner)
 	s.hints.hintDue(released > 0)
 	return err
 }
 
-// rescueMost is how many leases one statement ends.
-const rescueMost = 5000
+// maxRescue is how many leases one statement ends at most.
+const maxRescue = 5000
 
 const rescueSQL = `WITH ended AS MATERIALIZED (
-		SELECT id FROM deliveries WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until < $1
-		LIMIT $2 FOR UPDATE SKIP LOCKED)
+		SELECT id FROM deliveries WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until >= $1 AND leased_until < $2
+		LIMIT $3 FOR UPDATE SKIP LOCKED)
 	UPDATE deliveries SET lease_owner = NULL, leased_until = NULL WHERE id = ANY(ARRAY(SELECT id FROM ended))`
 
-// Rescue ends leases that ran out. One that is being settled at this moment is
-// passed over.
-func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
+// Rescue ends leases that ran out. It skips deliveries that are being settled at this moment.
+func (s *Store) Rescue(ctx context.Context, from, now time.Time) (int, error) {
+	if !from.IsZero() {
+		from = s.clock.toDatabase(from)
+	}
 	now = s.clock.toDatabase(now)
 	sum := 0
 	for {
-		ended, err := s.end(ctx, "end leases that ran out", rescueSQL, now, rescueMost)
+		ended, err := s.endLeases(ctx, "end leases that ran out", rescueSQL, from, now, maxRescue)
 		sum += ended
-		if err != nil || ended < rescueMost {
+		if err != nil || ended < maxRescue {
 			s.hints.hintDue(sum > 0)
 			return sum, err
 		}
 	}
 }
 
-// end ends leases and returns how many.
-func (s *Store) end(ctx context.Context, what, sql string, args ...any) (int, error) {
+// endLeases runs a statement that ends leases, and returns their number.
+func (s *Store) endLeases(ctx context.Context, what, sql string, args ...any) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
 	var ended int
-	err := again(ctx, func() error {
+	err := retry(ctx, func() error {
 		tag, err := s.pool.Exec(ctx, sql, args...)
 		ended = int(tag.RowsAffected())
 		return err
@@ -336,11 +337,11 @@ func sorted(list []event.ID) ids {
 	return slices.SortedFunc(slices.Values(list), func(a, b event.ID) int { return slices.Compare(a[:], b[:]) })
 }
 
-// inTx runs f in a transaction, again if it lost against another one.
+// inTx runs f in a transaction, and repeats it after a conflict with another one.
 func (s *Store) inTx(ctx context.Context, limit time.Duration, what string, f func(context.Context, pgx.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return fail(what, again(ctx, func() error {
+	return fail(what, retry(ctx, func() error {
 		return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return f(ctx, tx) })
 	}))
 }

@@ -12,17 +12,17 @@ import (
 	"github.com/hookferry/hookferry/internal/test/release010"
 )
 
-// TestDatabaseOfRelease010 opens what release 0.1.0 left when it was killed under load:
-// nothing that it acknowledged is missing.
+// TestDatabaseOfRelease010 opens what release 0.1.0 left when it was killed under load. Nothing
+// that it acknowledged may be missing.
 func TestDatabaseOfRelease010(t *testing.T) {
 	url, content := release010.PostgreSQL(t, server)
 	content.Check(t, open(t, postgres.Options{URL: url}))
 	content.CheckPayloads(t, payloads(t, url))
 }
 
-// TestWorkOfRelease010GoesOn works on where release 0.1.0 was killed: leases of the process
-// that died end, what is due is delivered, what has failed is resent, and what has settled
-// expires with its event.
+// TestWorkOfRelease010GoesOn continues where release 0.1.0 was killed: leases of the dead process
+// end, due deliveries are delivered, failed ones are resent, and settled ones expire with their
+// events.
 func TestWorkOfRelease010GoesOn(t *testing.T) {
 	t.Parallel()
 	url, content := release010.PostgreSQL(t, server)
@@ -36,7 +36,7 @@ func TestWorkOfRelease010GoesOn(t *testing.T) {
 	if n := query[int](t, url, `SELECT count(*) FROM events WHERE delivery_count = -1`)[0]; n != content.Rows["events"] {
 		t.Errorf("%d events say that they are of 0.1.0, want all %d", n, content.Rows["events"])
 	}
-	if n, err := s.Rescue(t.Context(), now); err != nil || n != content.Leased {
+	if n, err := s.Rescue(t.Context(), time.Time{}, now); err != nil || n != content.Leased {
 		t.Errorf("%d leases of the process that died were ended, %v; want %d", n, err, content.Leased)
 	}
 	deliverAll(t, s, now, pending["active"])
@@ -64,7 +64,7 @@ func TestWorkOfRelease010GoesOn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// What waited for an inactive subscription was cancelled just now.
+	// Deliveries of an inactive subscription were cancelled just now.
 	for _, table := range []string{"deliveries", "events"} {
 		if n := query[int](t, url, `SELECT count(*) FROM `+table)[0]; n != pending["inactive"] {
 			t.Errorf("%d rows of %s are left, want %d", n, table, pending["inactive"])

@@ -12,19 +12,19 @@ import (
 )
 
 const (
-	// replicaTime is how long a replica may take before the primary is asked,
-	// replicaPause how long one that failed is left alone.
+	// replicaTime is how long to wait for the replica before using the primary, and
+	// replicaPause is how long a replica that failed is not used.
 	replicaTime  = 1500 * time.Millisecond
 	replicaPause = 5 * time.Second
 )
 
-// replica answers status and list queries. It may lag behind.
+// replica serves status and list queries. It may lag behind.
 type replica struct {
 	pool  *pgxpool.Pool
-	until atomic.Int64 // not to be asked before, in Unix nanoseconds
+	until atomic.Int64 // not to be used before this time, in Unix nanoseconds
 }
 
-// openReplica does not connect: the service starts without its replica, too.
+// openReplica does not connect, because the service must start even if its replica is down.
 func openReplica(ctx context.Context, url string) (*replica, error) {
 	if url == "" {
 		return nil, nil
@@ -53,8 +53,8 @@ func (r *replica) try(ctx context.Context, f func(context.Context, *pgxpool.Pool
 	return f(ctx, r.pool)
 }
 
-// read asks the replica, and the primary where there is none, where it fails, and
-// where it has not seen yet what was asked for.
+// read runs f on the replica. It uses the primary if there is no replica, the replica fails, or
+// it does not have the requested row yet.
 func (s *Store) read(ctx context.Context, f func(context.Context, *pgxpool.Pool) error) error {
 	if s.replica.usable() {
 		err := s.replica.try(ctx, f)

@@ -11,29 +11,28 @@ import (
 )
 
 const (
-	// lateness is how far nodes' clocks may be behind the database's: a window that
-	// ended less long ago may still get ids of its time. Where one is further behind,
-	// that costs work and no more: what is pending is seen before anything is dropped,
-	// and a window that is missed is made again.
+	// lateness is how far a node's clock may be behind the database's, so that new ids
+	// still belong to a window that is over. If a clock is further behind, that costs only
+	// work: pending deliveries are noticed before a window is dropped, and a missing window
+	// is created again.
 	lateness = time.Hour
-	// stays is how long after its time a window is dropped as a whole or not at
-	// all. After that, what is pending in it may go on for long, and the rest is
-	// deleted row by row.
-	stays = 24 * time.Hour
+	// wholeFor is how long after its end a window is only dropped as a whole. After that,
+	// deliveries in it may stay pending for long, so settled ones are deleted row by row.
+	wholeFor = 24 * time.Hour
 	// scanTime is how long it may take to read a whole window.
 	scanTime = 10 * time.Minute
 )
 
-// settledWindow is what is known of a window that held nothing pending. It is true as long
-// as the window was not touched again: what is settled only changes by what touches it.
+// settledWindow is what is known about a window without pending deliveries. It is valid until
+// the window is touched again, because every change to a settled delivery touches it.
 type settledWindow struct {
 	rows    int
-	latest  time.Time // when the last of them settled
-	touched time.Time // as window_touched had it before; zero is never
+	latest  time.Time // when the last delivery settled
+	touched time.Time // the time in window_touched when the window was read; zero: none
 }
 
-// dropPartitions drops the oldest window in which everything has settled before
-// the time given, and returns how many deliveries that were.
+// dropPartitions drops the oldest window in which everything has settled before the given
+// time, and returns the number of deliveries.
 func (s *Store) dropPartitions(ctx context.Context, before time.Time) (int, error) {
 	windows, err := s.partitions(ctx)
 	if err != nil {
@@ -43,11 +42,11 @@ func (s *Store) dropPartitions(ctx context.Context, before time.Time) (int, erro
 	if err != nil {
 		return 0, err
 	}
-	now := s.clock.toDatabase(s.clock.here())
+	now := s.clock.toDatabase(s.clock.localTime())
 	for _, start := range windows {
 		end := start.Add(window)
 		if end.After(before) || end.After(now.Add(-lateness)) {
-			return 0, nil // the rest is younger
+			return 0, nil // the others are younger
 		}
 		found, ok, err := s.settledWindow(ctx, start, touched[start])
 		if err != nil {
@@ -67,7 +66,7 @@ func (s *Store) dropPartitions(ctx context.Context, before time.Time) (int, erro
 	return 0, nil
 }
 
-// touchedWindows reads when rows of windows changed last after the windows' time.
+// touchedWindows reads when each window was last touched; see touchWindow.
 func (s *Store) touchedWindows(ctx context.Context) (map[time.Time]time.Time, error) {
 	rows, err := s.pool.Query(ctx, `SELECT start, at FROM window_touched`)
 	if err != nil {
@@ -82,8 +81,8 @@ func (s *Store) touchedWindows(ctx context.Context) (map[time.Time]time.Time, er
 	return touched, err
 }
 
-// settledWindow reads a window if nothing in it is pending. It takes a scan, and another one
-// when the window was touched since.
+// settledWindow examines a window. It returns false if a delivery in it is pending. It scans the
+// window once, and again only if the window was touched since.
 func (s *Store) settledWindow(ctx context.Context, start, touched time.Time) (settledWindow, bool, error) {
 	s.mu.Lock()
 	found, ok := s.settled[start]
@@ -114,7 +113,7 @@ func (s *Store) settledWindow(ctx context.Context, start, touched time.Time) (se
 	return found, true, nil
 }
 
-// scan runs f where tables may be read from their beginning.
+// scan runs f in a transaction that may use sequential scans.
 func (s *Store) scan(ctx context.Context, f func(pgx.Tx) error) error {
 	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL enable_seqscan = on`); err != nil {
@@ -129,14 +128,15 @@ const (
 	lockNotAvailable = "55P03"
 )
 
-// pendingIn asks for what is pending by the two indexes that hold nothing else.
+// pendingIn returns a query for whether a window has pending deliveries. It uses the two indexes
+// that contain only pending deliveries.
 func pendingIn(start time.Time) string {
 	table := "deliveries" + suffix(start)
 	return `SELECT EXISTS (SELECT FROM ` + table + ` WHERE status = 0 AND lease_owner IS NULL)
 		OR EXISTS (SELECT FROM ` + table + ` WHERE status = 0 AND lease_owner IS NOT NULL)`
 }
 
-// dropWindow drops a window, unless something in it has changed since the time given.
+// dropWindow drops a window unless it was touched since the given time.
 func (s *Store) dropWindow(ctx context.Context, start, before time.Time) (dropped bool, err error) {
 	err = s.inTx(ctx, quick, "drop a partition", func(ctx context.Context, tx pgx.Tx) error {
 		dropped, err = dropInTx(ctx, tx, start, before)
@@ -148,14 +148,15 @@ func (s *Store) dropWindow(ctx context.Context, start, before time.Time) (droppe
 		delete(s.settled, start)
 	}
 	if sqlState(err) == lockNotAvailable {
-		err = fmt.Errorf("%w: somebody has been reading the partition of %s for long: %w", event.ErrUnavailable, start.Format(time.DateTime), err)
+		err = fmt.Errorf("%w: a long transaction is reading the partition of %s: %w", event.ErrUnavailable, start.Format(time.DateTime), err)
 	}
 	return dropped, err
 }
 
 const wasTouchedSQL = `SELECT EXISTS (SELECT FROM window_touched WHERE start = $1 AND at >= $2)`
 
-// dropInTx gives up soon where it has to wait for a lock: everybody waits behind it.
+// dropInTx drops a window. It does not wait long for a lock, because all other statements queue
+// behind it.
 func dropInTx(ctx context.Context, tx pgx.Tx, start, before time.Time) (bool, error) {
 	b := &pgx.Batch{}
 	b.Queue(`SET LOCAL lock_timeout = '100ms'`)

@@ -13,7 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/postgres"
 )
 
-// query runs a statement beside the store and returns its only column.
+// query runs a statement directly on the database and returns its only column.
 func query[T any](t testing.TB, url, sql string, args ...any) []T {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -37,7 +37,7 @@ func partitionsOf(t testing.TB, url, table string) []string {
 		WHERE inhparent = $1::text::regclass ORDER BY 1`, table)
 }
 
-// subscribed is a subscription in the store.
+// subscribed returns a subscription in the store.
 func subscribed(t testing.TB, s *postgres.Store) event.Subscription {
 	t.Helper()
 	now := time.Now()
@@ -72,7 +72,7 @@ func deliver(t testing.TB, s *postgres.Store, d event.Delivery, at time.Time) {
 	}
 }
 
-// Clocks that are far off make ids of times that have no partition.
+// Clocks that are far off make ids of times without partitions.
 func TestAnyClockIsTakenIn(t *testing.T) {
 	t.Parallel()
 	s := open(t, postgres.Options{})
@@ -108,7 +108,7 @@ func TestPartitionsAreMadeAhead(t *testing.T) {
 	}
 }
 
-// expireAll runs Expire to its end.
+// expireAll calls Expire until it returns 0.
 func expireAll(t *testing.T, s *postgres.Store, keep time.Duration) int {
 	t.Helper()
 	sum := 0
@@ -184,7 +184,7 @@ func TestRetentionDropsWholePartitions(t *testing.T) {
 	}
 }
 
-// hold runs a statement in a transaction that stays open until release.
+// hold runs a statement in a transaction that stays open until release is called.
 func hold(t *testing.T, url, sql string) (release func()) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
@@ -203,7 +203,7 @@ func hold(t *testing.T, url, sql string) (release func()) {
 	}
 }
 
-// A reader that takes its time must not make new events wait for the dropping.
+// A slow reader must not make new events wait for the dropping of a partition.
 func TestDroppingWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)

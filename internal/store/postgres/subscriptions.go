@@ -17,8 +17,7 @@ import (
 
 type subscriptionRow = store.SubscriptionRow[[]byte]
 
-// subscriptionColumns are the columns of a subscription, for reading one to r or for
-// writing r.
+// subscriptionColumns returns the columns of a subscription, to read into r or to write r.
 func subscriptionColumns(r *subscriptionRow) store.Columns {
 	return store.Columns{
 		{Name: "id", Value: uuid(r.ID), Into: idTo(&r.ID)},
@@ -37,9 +36,9 @@ func subscriptionColumns(r *subscriptionRow) store.Columns {
 		{Name: "settings", Value: r.SettingsJSON, Into: &r.SettingsJSON},
 		{Name: "created_at", Value: r.CreatedAt, Into: timeTo{&r.CreatedAt}},
 		{Name: "updated_at", Value: r.UpdatedAt, Into: timeTo{&r.UpdatedAt}},
-		{Name: "deleted_at", Value: maybe(r.DeletedAt), Into: timeTo{&r.DeletedAt}},
+		{Name: "deleted_at", Value: nullTime(r.DeletedAt), Into: timeTo{&r.DeletedAt}},
 		{Name: "revision", Value: r.Revision, Into: &r.Revision},
-		{Name: "paused_at", Value: maybe(r.PausedAt), Into: timeTo{&r.PausedAt}},
+		{Name: "paused_at", Value: nullTime(r.PausedAt), Into: timeTo{&r.PausedAt}},
 		{Name: "paused_by", Value: clean(r.PausedBy), Into: &r.PausedBy},
 		{Name: "paused_reason", Value: clean(r.PausedReason), Into: &r.PausedReason},
 	}
@@ -55,7 +54,7 @@ var (
 	lockSubscriptionSQL = `SELECT revision FROM subscriptions WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE`
 )
 
-// CreateSubscription keeps a new subscription.
+// CreateSubscription stores a new subscription.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
 	r := store.EncodeSubscription[[]byte](sub)
 	r.Revision = 1
@@ -65,11 +64,12 @@ func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) 
 		if err != nil {
 			return err
 		}
-		return announceChange(ctx, tx, sub.ID) // a node may remember that there was none
+		return announceChange(ctx, tx, sub.ID) // a node may have cached that it does not exist
 	})
 }
 
-// Subscription reads one, a deleted one too, from the primary: ingest goes by it.
+// Subscription reads a subscription, even a deleted one. It reads from the primary, because
+// ingest relies on it.
 func (s *Store) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -77,7 +77,7 @@ func (s *Store) Subscription(ctx context.Context, id event.ID) (event.Subscripti
 	return sub, fail("read a subscription", err)
 }
 
-// ListSubscriptions reads a page of those that exist, newest first.
+// ListSubscriptions reads a page of the subscriptions that are not deleted, newest first.
 func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error) {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -96,7 +96,7 @@ func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit in
 	return list, nil
 }
 
-// ReplaceSubscription writes what a caller may set.
+// ReplaceSubscription writes everything that a caller may set.
 func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription) (event.Subscription, error) {
 	var after event.Subscription
 	r := store.EncodeSubscription[[]byte](sub)
@@ -108,11 +108,11 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 	return after, err
 }
 
-// changeSubscription runs a statement that changes one subscription, if it has the revision or
-// that is 0, and reads it to after.
+// changeSubscription runs a statement that changes one subscription, and reads the result into
+// after. If revision is not 0, the subscription must have that revision.
 func (s *Store) changeSubscription(ctx context.Context, what string, id event.ID, revision int64, after *event.Subscription, sql string, args ...any) error {
 	err := s.inTx(ctx, quick, what, func(ctx context.Context, tx pgx.Tx) (err error) {
-		if err := mustBe(ctx, tx, id, revision); err != nil {
+		if err := lockSubscription(ctx, tx, id, revision); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, sql, args...); err != nil {
@@ -126,13 +126,13 @@ func (s *Store) changeSubscription(ctx context.Context, what string, id event.ID
 		}
 		return announceChange(ctx, tx, id)
 	})
-	s.hints.hintDue(err == nil && after.Active) // what waited for it may be due
+	s.hints.hintDue(err == nil && after.Active) // deliveries that waited may be due
 	return err
 }
 
-// mustBe locks a subscription. It refuses one that is deleted, or has another revision than the
-// caller says.
-func mustBe(ctx context.Context, tx pgx.Tx, id event.ID, revision int64) error {
+// lockSubscription locks a subscription. It returns an error if the subscription is deleted, or
+// if revision is not 0 and the subscription has another one.
+func lockSubscription(ctx context.Context, tx pgx.Tx, id event.ID, revision int64) error {
 	var now int64
 	err := tx.QueryRow(ctx, lockSubscriptionSQL, uuid(id)).Scan(&now)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -144,7 +144,7 @@ func mustBe(ctx context.Context, tx pgx.Tx, id event.ID, revision int64) error {
 	return err
 }
 
-// PauseSubscription makes its deliveries wait.
+// PauseSubscription makes the deliveries of a subscription wait.
 func (s *Store) PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (after event.Subscription, err error) {
 	err = s.changeSubscription(ctx, "pause a subscription", id, 0, &after, `UPDATE subscriptions SET paused_at = coalesce(paused_at, $1),
 		paused_by = $2, paused_reason = $3 WHERE id = $4`, p.At, clean(p.By), clean(p.Reason), uuid(id))
@@ -158,12 +158,12 @@ func (s *Store) ResumeSubscription(ctx context.Context, id event.ID, _ time.Time
 	return after, err
 }
 
-// SwapSecrets writes secrets and headers, if they are still what they were.
+// SwapSecrets replaces secrets and headers if they are still those of from.
 func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (swapped bool, err error) {
 	r := store.EncodeSubscription[[]byte](to)
 	err = s.inTx(ctx, quick, "swap a subscription's secrets", func(ctx context.Context, tx pgx.Tx) error {
 		swapped = false
-		err := mustBe(ctx, tx, from.ID, 0)
+		err := lockSubscription(ctx, tx, from.ID, 0)
 		if errors.Is(err, event.ErrNotFound) {
 			return nil
 		}
@@ -188,11 +188,11 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 const cancelSQL = `UPDATE deliveries SET status = 3, settled_at = $1, lease_owner = NULL, leased_until = NULL
 	WHERE subscription_id = $2 AND status = 0 AND lease_owner IS `
 
-// DeleteSubscription marks it deleted and cancels what is pending. What others are
-// about to store at this moment is cancelled as soon as it is there.
+// DeleteSubscription marks a subscription as deleted and cancels its pending deliveries.
+// Deliveries that other transactions store at this moment are cancelled afterwards.
 func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error {
 	cancelPending := func(ctx context.Context, tx pgx.Tx) error {
-		for _, rows := range []string{"NULL", "NOT NULL"} { // a partial index each
+		for _, rows := range []string{"NULL", "NOT NULL"} { // each has its partial index
 			if _, err := tx.Exec(ctx, cancelSQL+rows, at, uuid(id)); err != nil {
 				return err
 			}
@@ -200,7 +200,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Tim
 		return nil
 	}
 	err := s.inTx(ctx, slow, "delete a subscription", func(ctx context.Context, tx pgx.Tx) error {
-		if err := mustBe(ctx, tx, id, revision); err != nil {
+		if err := lockSubscription(ctx, tx, id, revision); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `UPDATE subscriptions SET deleted_at = $1, updated_at = $1, is_active = false,
@@ -216,18 +216,18 @@ func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Tim
 	if err != nil {
 		return err
 	}
-	// It is deleted, whatever comes now. Should the rest fail, what was stored at the
-	// same moment stays pending, is never claimed, and expires.
+	// The subscription is deleted. If the rest fails, deliveries that were stored at the same
+	// moment stay pending, are never claimed, and expire.
 	if s.awaitIntake(ctx) == nil {
-		_ = s.inTx(ctx, slow, "cancel what came in meanwhile", cancelPending)
+		_ = s.inTx(ctx, slow, "cancel deliveries stored meanwhile", cancelPending)
 	}
 	return nil
 }
 
-// awaitIntake returns when everything that was being stored when it was called is
-// stored. It gives up soon: new events wait behind it.
+// awaitIntake waits until all transactions that store deliveries now have ended. It does not
+// wait long, because new events queue behind it.
 func (s *Store) awaitIntake(ctx context.Context) error {
-	return s.inTx(ctx, quick, "wait for what is being stored", func(ctx context.Context, tx pgx.Tx) error {
+	return s.inTx(ctx, quick, "wait for deliveries that are being stored", func(ctx context.Context, tx pgx.Tx) error {
 		b := &pgx.Batch{}
 		b.Queue(`SET LOCAL lock_timeout = '500ms'`)
 		b.Queue(`SELECT pg_advisory_xact_lock($1)`, int64(deletionLock))
@@ -235,7 +235,7 @@ func (s *Store) awaitIntake(ctx context.Context) error {
 	})
 }
 
-// rowQuerier is the pool, or a transaction.
+// rowQuerier is the pool or a transaction.
 type rowQuerier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
@@ -268,7 +268,7 @@ func patterns(list []string) texts {
 	return cleaned
 }
 
-// schedule is the column of a retry schedule.
+// schedule returns the value of a retry schedule's column.
 func schedule(us []int64) any {
 	if us == nil {
 		return nil

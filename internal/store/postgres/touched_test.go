@@ -12,8 +12,8 @@ import (
 
 const retention = 72 * time.Hour
 
-// oldWindow is a partition of ten days ago in which one delivery settled an hour within the
-// retention, and two nodes that have both seen that nothing in it is pending.
+// oldWindow is a partition of ten days ago in which one delivery settled an hour less than the
+// retention ago, and two nodes that have both noticed that nothing in it is pending.
 type oldWindow struct {
 	t        *testing.T
 	url      string
@@ -50,7 +50,7 @@ func (w oldWindow) kept() bool {
 	return slices.Contains(partitionsOf(w.t, w.url, "deliveries"), "deliveries"+suffix)
 }
 
-// resend has node two make the delivery due again.
+// resend makes the delivery due again on node two.
 func (w oldWindow) resend() event.Delivery {
 	w.t.Helper()
 	d, err := w.two.Resend(w.t.Context(), w.claimed.ID, w.now, true)
@@ -60,7 +60,7 @@ func (w oldWindow) resend() event.Delivery {
 	return d
 }
 
-// settledAgain is when a delivery that was resent settles: its retries took two hours.
+// settledAgain is when a resent delivery settles, after two hours of retries.
 func (w oldWindow) settledAgain() time.Time { return w.now.Add(2 * time.Hour) }
 
 func TestTouchedWindowIsKept(t *testing.T) {
@@ -69,9 +69,9 @@ func TestTouchedWindowIsKept(t *testing.T) {
 	for _, tt := range []struct {
 		reason string
 		change func(oldWindow)
-		kept   time.Duration // the window is kept for what is older than now and this
-		there  bool          // the delivery is, too; it expires by when it settled
-		gone   time.Duration // the window is dropped for what is older than now and this
+		kept   time.Duration // the window is kept when everything before now minus this expires
+		there  bool          // whether the delivery is kept, too; it expires by when it settled
+		gone   time.Duration // the window is dropped when everything before now minus this expires
 	}{
 		{"nothing has changed", func(oldWindow) {}, -retention, true, 2*time.Hour - retention},
 		{"it was resent by another node, and settled", resent, 2*time.Hour - retention, true, 3 * time.Hour},
@@ -109,8 +109,8 @@ func TestTouchedWindowIsKept(t *testing.T) {
 	}
 }
 
-// Whoever drops a window gives way to an operator who is changing a row of it, and then sees
-// what has changed.
+// A node that drops a window waits for an operator who is changing a row of it, and then notices
+// the change.
 func TestDroppingGivesWayToAResend(t *testing.T) {
 	t.Parallel()
 	w := newOldWindow(t)

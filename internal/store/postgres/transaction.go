@@ -11,17 +11,17 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// transaction is a batch on its way to the disk. Its statements are sent together in one
-// round trip, which makes them one transaction without a word about it: it is committed
-// where the trip ends. Idempotency keys need a trip more, and with it BEGIN and COMMIT.
+// transaction writes one batch. Its statements are sent together in one round trip, which
+// makes them an implicit transaction that commits at the end of the trip. Idempotency keys
+// need another round trip, and therefore BEGIN and COMMIT.
 type transaction struct {
 	conn   *pgx.Conn
 	clock  *clock
-	next   *pgx.Batch // what is not sent yet
-	in     writes     // its statements
-	begun  bool       // by BEGIN
-	stored int        // deliveries that were stored as due and held by nobody
-	strays bool       // some settlements did not pass the fence, and are not written
+	next   *pgx.Batch // the statements that are not sent yet
+	in     writes     // the statements to use
+	begun  bool       // BEGIN was sent
+	stored int        // how many deliveries were stored as due and unclaimed
+	strays bool       // some settlements did not pass the fence and were not written
 }
 
 func (t *transaction) write(ctx context.Context, batch []*op) error {
@@ -44,11 +44,11 @@ func (t *transaction) write(ctx context.Context, batch []*op) error {
 			return err
 		}
 	}
-	twins.answer()
+	twins.resolve()
 	return nil
 }
 
-// send writes what is left to be written, and commits. missing says that some
+// send writes the new acceptances and the settlements, and commits. missing means that some
 // acceptances were refused.
 func (t *transaction) send(ctx context.Context, batch []*op) (missing bool, err error) {
 	var fresh []*op
@@ -71,7 +71,7 @@ func (t *transaction) send(ctx context.Context, batch []*op) (missing bool, err 
 	if t.begun {
 		t.next.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
 			if tag.String() != "COMMIT" {
-				return fmt.Errorf("the database answered COMMIT with %s", tag)
+				return fmt.Errorf("the database responded to COMMIT with %s", tag)
 			}
 			return nil
 		})
@@ -79,14 +79,14 @@ func (t *transaction) send(ctx context.Context, batch []*op) (missing bool, err 
 	return missing, t.flush(ctx)
 }
 
-// flush sends what is queued and reads the answers.
+// flush sends the queued statements and reads the results.
 func (t *transaction) flush(ctx context.Context) error {
 	b := t.next
 	t.next = &pgx.Batch{}
 	return t.conn.SendBatch(ctx, b).Close()
 }
 
-// rollback leaves the connection usable; if it is not, the pool drops it.
+// rollback makes the connection usable again, or closes it, so that the pool drops it.
 func (t *transaction) rollback(ctx context.Context) {
 	if t.conn.IsClosed() || t.conn.PgConn().TxStatus() == 'I' {
 		return

@@ -33,8 +33,8 @@ const (
 	runsSQL   = `SELECT count(*) FROM goose_db_version WHERE version_id = 3`
 )
 
-// checkUpToDate fails the test unless a database has the tables that a new one has, every
-// index on every partition, and no index that is of no use.
+// checkUpToDate fails the test unless a database has the tables of a new one, every index on every
+// partition, and no useless index.
 func checkUpToDate(t *testing.T, url string) {
 	t.Helper()
 	if diff := cmp.Diff(query[string](t, server.URL(template), columnsSQL), query[string](t, url, columnsSQL)); diff != "" {
@@ -56,8 +56,8 @@ func checkUpToDate(t *testing.T, url string) {
 	}
 }
 
-// stepper is told of each statement on a connection, and breaks the migration off after the
-// first that it has not seen before.
+// stepper is called with each statement on a connection, and interrupts the migration after the
+// first statement that it has not seen before.
 type stepper struct {
 	seen map[string]bool
 	stop context.CancelFunc
@@ -77,8 +77,8 @@ func (s *stepper) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndDat
 	}
 }
 
-// step runs the migration until it has got one statement further than ever before, and
-// reports whether it ended.
+// step runs the migration until it is one statement further than ever before, and reports whether
+// it was completed.
 func (s *stepper) step(t *testing.T, url string) (ended bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -91,8 +91,8 @@ func (s *stepper) step(t *testing.T, url string) (ended bool) {
 	return err == nil
 }
 
-// Each run of the migration is broken off one statement later than the run before, and the
-// last one by nothing. So every state between two statements is one that a run begins with.
+// Each run of the migration is interrupted one statement later than the run before, and the last
+// one is not. So every state between two statements is the beginning of a run.
 func TestMigrationGoesOnAfterEachStatement(t *testing.T) {
 	t.Parallel()
 	url, content := release010.PostgreSQL(t, server)
@@ -111,8 +111,8 @@ func TestMigrationGoesOnAfterEachStatement(t *testing.T) {
 	checkUpToDate(t, url)
 }
 
-// buildFailed is what the migration does first to deliveries_failed, up to the partition that is
-// named last.
+// buildFailed is the first thing that the migration does to deliveries_failed, up to the last of
+// these partitions.
 func buildFailed(t *testing.T, url string, partitions []string) {
 	t.Helper()
 	query[string](t, url, `CREATE INDEX deliveries_failed ON ONLY deliveries (id) WHERE status = 2`)
@@ -122,8 +122,8 @@ func buildFailed(t *testing.T, url string, partitions []string) {
 	}
 }
 
-// PostgreSQL makes the index of the table valid when the last partition's is attached. If
-// that partition is dropped instead, somebody has to have it look.
+// PostgreSQL makes the table's index valid when the last partition's index is attached. If that
+// partition is dropped instead, the migration must make PostgreSQL check again.
 func TestMigrationAfterTheLastPartitionIsDropped(t *testing.T) {
 	t.Parallel()
 	url, _ := release010.PostgreSQL(t, server)
@@ -134,7 +134,7 @@ func TestMigrationAfterTheLastPartitionIsDropped(t *testing.T) {
 	if query[bool](t, url, validSQL, "deliveries_failed")[0] {
 		t.Fatal("the index is valid already, so this test shows nothing")
 	}
-	if err := postgres.MigrateHotTables(t.Context(), connect(t, url, nil)); err != nil { // Open would make the partition again
+	if err := postgres.MigrateHotTables(t.Context(), connect(t, url, nil)); err != nil { // Open would create the partition again
 		t.Fatal(err)
 	}
 	if !query[bool](t, url, validSQL, "deliveries_failed")[0] {
@@ -142,7 +142,7 @@ func TestMigrationAfterTheLastPartitionIsDropped(t *testing.T) {
 	}
 }
 
-// Nodes of release 0.1.0 go on making partitions ahead, as copies of the table as it is.
+// Nodes of release 0.1.0 keep creating partitions, as copies of the table as it is.
 func TestMigrationMeetsNewPartitions(t *testing.T) {
 	t.Parallel()
 	url, _ := release010.PostgreSQL(t, server)
@@ -173,7 +173,7 @@ const buildingSQL = `SELECT count(*) FROM pg_stat_activity
 const cancelBuildSQL = `SELECT pg_cancel_backend(pid) FROM pg_stat_activity
 	WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONCURRENTLY%'`
 
-// awaitBuilding waits until somebody builds an index and waits for others to end.
+// awaitBuilding waits until an index is being built and waits for other transactions.
 func awaitBuilding(t *testing.T, url string) {
 	t.Helper()
 	await.NoError(t, func() error {
@@ -184,8 +184,8 @@ func awaitBuilding(t *testing.T, url string) {
 	})
 }
 
-// A build waits for whoever has an older snapshot, and leaves an index that is not valid when
-// it is broken off meanwhile.
+// Building an index waits for all transactions with an older snapshot. If it is interrupted
+// meanwhile, it leaves an invalid index.
 func TestMigrationReplacesAnInvalidIndex(t *testing.T) {
 	t.Parallel()
 	url, content := release010.PostgreSQL(t, server)
@@ -206,14 +206,14 @@ func TestMigrationReplacesAnInvalidIndex(t *testing.T) {
 	checkUpToDate(t, url)
 }
 
-// A process may die while the server builds an index for it, which the server does not notice
-// before the end. The next process finds an index that is not valid yet.
+// A process may die while the server builds an index for it, and the server does not notice before
+// the end. The next process finds an index that is not valid yet.
 func TestMigrationBesideABuildOfADeadProcess(t *testing.T) {
 	t.Parallel()
 	url, _ := release010.PostgreSQL(t, server)
 	partition := partitionsOf(t, url, "deliveries")[0]
 	buildFailed(t, url, nil)
-	release := hold(t, url, `LOCK TABLE ONLY `+partition+` IN ROW EXCLUSIVE MODE`) // as whoever writes to it
+	release := hold(t, url, `LOCK TABLE ONLY `+partition+` IN ROW EXCLUSIVE MODE`) // as a writer does
 	built := startBuild(t, url, partition)
 	awaitBuilding(t, url)
 	db := connect(t, url, nil)
@@ -226,7 +226,7 @@ func TestMigrationBesideABuildOfADeadProcess(t *testing.T) {
 		return nil
 	})
 	release()
-	<-built // PostgreSQL may end either of the two
+	<-built // PostgreSQL may cancel either of the two
 	if err := <-indexed; err != nil {
 		t.Errorf("index the partition: %v", err)
 	}
@@ -238,7 +238,7 @@ func TestMigrationBesideABuildOfADeadProcess(t *testing.T) {
 const droppingSQL = `SELECT count(*) FROM pg_stat_activity
 	WHERE datname = current_database() AND query LIKE 'DROP INDEX CONCURRENTLY%' AND wait_event_type = 'Lock'`
 
-// connect is a connection of the migration's kind.
+// connect returns a connection like the migration's.
 func connect(t *testing.T, url string, tracer pgx.QueryTracer) *sql.DB {
 	t.Helper()
 	cfg, err := pgx.ParseConfig(url)
@@ -266,7 +266,7 @@ func startBuild(t *testing.T, url, partition string) <-chan error {
 	return built
 }
 
-// All nodes of a new release may start at once. One makes the migration, the others wait.
+// All nodes of a new release may start at once. One runs the migration, and the others wait.
 func TestNodesUpgradeAtOnce(t *testing.T) {
 	t.Parallel()
 	url, content := release010.PostgreSQL(t, server)

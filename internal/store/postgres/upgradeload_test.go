@@ -17,8 +17,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/release010"
 )
 
-// fillSQL makes settled deliveries, with their events and attempts, over all partitions that
-// release 0.1.0 has left.
+// fillSQL makes settled deliveries with their events and attempts, in all partitions that release
+// 0.1.0 has left.
 const fillSQL = `
 	CREATE FUNCTION pg_temp.id(ms bigint, n bigint) RETURNS uuid LANGUAGE sql AS
 		$$ SELECT (lpad(to_hex(ms), 12, '0') || '7000a000' || lpad(to_hex(n), 12, '0'))::uuid $$;
@@ -29,11 +29,10 @@ const fillSQL = `
 	INSERT INTO deliveries SELECT id, id, '%[4]s', at, at, NULL, at, 1, CASE WHEN n %% 50 = 0 THEN 2 ELSE 1 END, NULL FROM made;
 	INSERT INTO delivery_attempts SELECT id, id, '%[4]s', at, 1, 0, 0, 0, 0, 1, 200, '', '', '', 'ok' FROM made`
 
-// TestUpgradeUnderLoad migrates a database while nodes of release 0.1.0 accept and deliver,
-// and while somebody reads all tables in one long transaction, for whom columns wait.
-//
-// HOOKFERRY_TEST_UPGRADE sets how many deliveries there are before, and makes the reader stay
-// for a minute; the default is a short turn.
+// TestUpgradeUnderLoad migrates a database while nodes of release 0.1.0 accept and deliver, and
+// while one long transaction reads all tables, for which adding columns must wait.
+// HOOKFERRY_TEST_UPGRADE sets how many deliveries there are before, and makes the reader stay for
+// a minute. The default is a short run.
 func TestUpgradeUnderLoad(t *testing.T) {
 	t.Parallel()
 	rows, reading := 50_000, 3*time.Second
@@ -61,7 +60,7 @@ func TestUpgradeUnderLoad(t *testing.T) {
 		s, err = postgres.Open(t.Context(), postgres.Options{URL: url})
 		opened <- err
 	}()
-	time.Sleep(reading) // how long the reader stays is what is tested
+	time.Sleep(reading) // the time that the reader stays is what is tested
 	select {
 	case err := <-opened:
 		t.Errorf("the migration did not wait for the reader: %v", err)
@@ -106,7 +105,7 @@ func fillOld(t *testing.T, url string, sub event.ID, rows int) {
 type flood struct {
 	old  oldNode
 	sub  event.ID
-	at   time.Time // what the ids say
+	at   time.Time // the time of the ids
 	stop chan struct{}
 	once sync.Once // closes stop
 	wg   sync.WaitGroup
@@ -132,7 +131,7 @@ func (f *flood) end() {
 	f.wg.Wait()
 }
 
-// run accepts one event after the other, and delivers every second one.
+// run accepts one event after another and delivers every second one.
 func (f *flood) run(t *testing.T) {
 	for n := 0; ; n++ {
 		select {
@@ -174,7 +173,7 @@ func (f *flood) one(deliver bool) error {
 	return nil
 }
 
-// check fails the test unless a store sees all that was accepted: as delivered, or as due.
+// check fails the test unless a store has everything that was accepted, as delivered or as due.
 func (f *flood) check(t *testing.T, s *postgres.Store, now time.Time) {
 	t.Helper()
 	due := map[event.ID]bool{}

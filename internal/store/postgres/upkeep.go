@@ -13,16 +13,15 @@ import (
 // keysAtOnce is how many idempotency keys one step deletes.
 const keysAtOnce = 5000
 
-// Expire makes the partitions of the days to come, and then deletes a step of what
-// is old: first whole partitions, which costs next to nothing, then single rows of
-// those that must stay for others' sake.
+// Expire creates the next partitions, and then makes one step of deleting. First it drops
+// whole partitions, which costs almost nothing. Then it deletes single rows of partitions
+// that must stay because of other rows.
 //
-// What is old is old by the database's clock: a node whose clock has leapt ahead by
-// days must not delete what the others keep. The times that this is compared with
-// are those of the nodes that wrote them, in ids and in settled_at, and so is the
-// time at which something is cancelled: each is off by no more than that node was.
+// Ages are by the database's clock: a node whose clock has leapt ahead by days must not
+// delete what other nodes keep. The times in ids and in settled_at are by the clocks of
+// the nodes that wrote them.
 func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (int, error) {
-	if err := s.EnsurePartitions(ctx, s.clock.here()); err != nil {
+	if err := s.EnsurePartitions(ctx, s.clock.localTime()); err != nil {
 		return 0, err
 	}
 	before = s.clock.toDatabase(before)
@@ -30,7 +29,7 @@ func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (i
 		return n, fail("drop old partitions", err)
 	}
 	var n int
-	err := s.inTx(ctx, slow, "delete what is old", func(ctx context.Context, tx pgx.Tx) (err error) {
+	err := s.inTx(ctx, slow, "delete expired deliveries", func(ctx context.Context, tx pgx.Tx) (err error) {
 		if n, err = expireDeliveries(ctx, tx, before, limit); err != nil || n > 0 {
 			return err
 		}
@@ -40,13 +39,13 @@ func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (i
 	if err != nil || n > 0 {
 		return n, err
 	}
-	return 0, fail("delete old keys and subscriptions", s.expireRest(ctx, before))
+	return 0, fail("delete expired idempotency keys and subscriptions", s.expireRest(ctx, before))
 }
 
 const (
 	oldSQL = `SELECT id, event_id FROM deliveries WHERE id < $1 AND status <> 0 AND settled_at < $2 ORDER BY id LIMIT $3`
-	// An event goes when it has no delivery left, which is looked for in the range of the ids
-	// that are derived from its own. Deliveries of release 0.1.0 have any id of its millisecond.
+	// An event is deleted when no delivery is left in the range of ids that are derived from
+	// its own. Deliveries of release 0.1.0 have any id of the event's millisecond.
 	bareEventsSQL = `DELETE FROM events e USING unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[])
 			AS u (id, first, last, earliest, latest)
 		WHERE e.id = ANY($1::uuid[]) AND e.id = u.id AND NOT EXISTS (SELECT FROM deliveries d
@@ -56,9 +55,9 @@ const (
 )
 
 func expireDeliveries(ctx context.Context, tx pgx.Tx, before time.Time, limit int) (int, error) {
-	// What settled before then was made before then, and what was made shortly before
-	// goes with its partition.
-	floor := event.FloorID(before.Add(-stays))
+	// A delivery that settled before then was also accepted before then. Those accepted less
+	// than wholeFor earlier are dropped with their partition.
+	floor := event.FloorID(before.Add(-wholeFor))
 	rows, err := tx.Query(ctx, oldSQL, uuid(floor), before, limit)
 	if err != nil {
 		return 0, err
@@ -83,7 +82,7 @@ func expireDeliveries(ctx context.Context, tx pgx.Tx, before time.Time, limit in
 	return len(old), tx.SendBatch(ctx, b).Close()
 }
 
-// rangesOf returns events, each once, and the bounds of their deliveries' ids.
+// rangesOf returns the distinct events and the bounds of their deliveries' ids.
 func rangesOf(of ids) []any {
 	of = slices.Compact(sorted(of))
 	n := len(of)
@@ -95,8 +94,8 @@ func rangesOf(of ids) []any {
 	return []any{of, first, last, earliest, latest}
 }
 
-// forgottenSQL settles deliveries of the subscriptions for which the condition is true, without
-// a lease or parked: an index each.
+// forgottenSQL cancels deliveries of the subscriptions for which the condition is true. lease
+// selects unleased or parked deliveries; each kind has its index.
 func forgottenSQL(condition, lease string) string {
 	return `UPDATE deliveries SET status = 3, settled_at = $1, lease_owner = NULL, leased_until = NULL WHERE id = ANY(ARRAY(
 		SELECT d.id FROM subscriptions s CROSS JOIN LATERAL (
@@ -119,8 +118,8 @@ var forgottenSQLs = []string{
 	forgottenSQL(pausedForLong, isParked),
 }
 
-// cancelForgotten settles what has waited for an inactive or a paused subscription for longer
-// than anything is kept.
+// cancelForgotten cancels deliveries that have waited for an inactive or paused subscription for
+// longer than the retention.
 func cancelForgotten(ctx context.Context, tx pgx.Tx, before, now time.Time, limit int) (int, error) {
 	floor := event.FloorID(before)
 	for _, sql := range forgottenSQLs {
@@ -132,8 +131,7 @@ func cancelForgotten(ctx context.Context, tx pgx.Tx, before, now time.Time, limi
 	return 0, nil
 }
 
-// expireRest deletes keys that no caller can expect to hold any more, and deleted
-// subscriptions of which nothing is left, which are few.
+// expireRest deletes expired idempotency keys, and deleted subscriptions without history.
 func (s *Store) expireRest(ctx context.Context, before time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()

@@ -12,18 +12,18 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// uuid and maybe turn ids and times into what pgx sends.
+// uuid and nullTime convert ids and times for pgx. A zero time is NULL.
 func uuid(id event.ID) [16]byte { return id }
 
-func maybe(t time.Time) *time.Time {
+func nullTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}
 	return &t
 }
 
-// clean makes text that PostgreSQL takes: UTF-8 without NUL. What comes from a
-// receiver or the network may be anything.
+// clean makes a text that PostgreSQL accepts: UTF-8 without NUL. Texts from endpoints and the
+// network may contain anything.
 func clean(s string) string {
 	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
 		return s
@@ -31,47 +31,48 @@ func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
 }
 
-// micros of a phase fit a column of four bytes, which is half an hour.
+// micros returns the microseconds of a phase, limited to a column of four bytes, which is half an
+// hour.
 func micros(d time.Duration) int32 {
 	return int32(min(max(d.Microseconds(), 0), math.MaxInt32))
 }
 
 func duration(us int32) time.Duration { return time.Duration(us) * time.Microsecond }
 
-// last is the largest id there can be.
+// last is the largest possible id.
 var last = store.PageEnd(event.ID{})
 
-// cursor is what the ids of a page are below.
+// cursor returns the exclusive upper bound of the ids on a page.
 func cursor(before event.ID) [16]byte {
 	return store.PageEnd(before)
 }
 
-// Columns are read with these: an id, and a time in UTC that may be NULL.
-
+// idTo reads an id.
 func idTo(id *event.ID) *[16]byte { return (*[16]byte)(id) }
 
-// maybeTo reads a column that may be NULL, which leaves the value as it is.
-type maybeTo[T bool | int] struct{ v *T }
+// nullTo reads a column that may be NULL. NULL leaves the value unchanged.
+type nullTo[T bool | int] struct{ v *T }
 
-// ScanBool is called by pgx.
-func (m maybeTo[T]) ScanBool(v pgtype.Bool) error {
+// ScanBool implements pgtype.BoolScanner.
+func (m nullTo[T]) ScanBool(v pgtype.Bool) error {
 	if b, ok := any(m.v).(*bool); ok && v.Valid {
 		*b = v.Bool
 	}
 	return nil
 }
 
-// ScanInt64 is called by pgx.
-func (m maybeTo[T]) ScanInt64(v pgtype.Int8) error {
+// ScanInt64 implements pgtype.Int64Scanner.
+func (m nullTo[T]) ScanInt64(v pgtype.Int8) error {
 	if n, ok := any(m.v).(*int); ok && v.Valid {
 		*n = int(v.Int64)
 	}
 	return nil
 }
 
+// timeTo reads a time in UTC. NULL leaves the value unchanged.
 type timeTo struct{ t *time.Time }
 
-// ScanTimestamptz is called by pgx.
+// ScanTimestamptz implements pgtype.TimestamptzScanner.
 func (s timeTo) ScanTimestamptz(v pgtype.Timestamptz) error {
 	if v.Valid {
 		*s.t = v.Time.UTC()

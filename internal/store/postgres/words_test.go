@@ -12,18 +12,18 @@ import (
 	"github.com/hookferry/hookferry/internal/store/postgres"
 )
 
-// TestAddressesThatTheDriverRefuses: its own text would repeat pieces of the password.
+// TestAddressesThatTheDriverRefuses checks that errors do not contain parts of the password.
 func TestAddressesThatTheDriverRefuses(t *testing.T) {
 	for _, tt := range []struct{ why, url, want string }{
-		{"characters of a password that end it", "postgres://u:p@SEKRET#w%rd@127.0.0.1:1/x", "percent-encode in the password"},
-		{"a mode that there is not", "postgres://u:SEKRET@h/x?sslmode=SEKRET", "disable, allow, prefer"},
+		{"characters of a password that end it", "postgres://u:p@SEKRET#w%rd@127.0.0.1:1/x", "in the password write"},
+		{"a mode that does not exist", "postgres://u:SEKRET@h/x?sslmode=SEKRET", "disable, allow, prefer"},
 		{"no number", "postgres://u:SEKRET@h/x?connect_timeout=SEKRET", "number of seconds"},
 		{"no attribute", "postgres://u:SEKRET@h/x?target_session_attrs=SEKRET", "read-write"},
-		{"no port", "postgres://u:SEKRET@h:99999/x", "a port is a number"},
+		{"no port", "postgres://u:SEKRET@h:99999/x", "a port must be a number"},
 		{"no file", "postgres://u:SEKRET@h/x?sslmode=verify-full&sslrootcert=/SEKRET", "can't be read: it does not exist"},
-		{"half a certificate", "postgres://u:SEKRET@h/x?sslmode=require&sslcert=/SEKRET", "belong together"},
-		{"keywords", "host=h password='SEKRET", "percent-encode in the password"},
-		{"a pool of SEKRET", "postgres://u:SEKRET@h/x?pool_max_conns=SEKRET", "look at its options"},
+		{"half a certificate", "postgres://u:SEKRET@h/x?sslmode=require&sslcert=/SEKRET", "must be set together"},
+		{"keywords", "host=h password='SEKRET", "in the password write"},
+		{"a pool of SEKRET", "postgres://u:SEKRET@h/x?pool_max_conns=SEKRET", "check its options"},
 		{"a file that is no certificate", "postgres://u:SEKRET@h/x?sslmode=verify-full&sslrootcert=/dev/null", "PEM file"},
 	} {
 		_, err := postgres.Open(t.Context(), postgres.Options{URL: tt.url})
@@ -33,7 +33,7 @@ func TestAddressesThatTheDriverRefuses(t *testing.T) {
 	}
 }
 
-// TestConnectionsThatFail: neither the user nor Go's words are in what is said.
+// TestConnectionsThatFail checks that errors contain neither the user nor Go's messages.
 func TestConnectionsThatFail(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -49,16 +49,16 @@ func TestConnectionsThatFail(t *testing.T) {
 			c.Close()
 		}
 	}()
-	role := server.URL("postgres") // as it is, whoever asks is let in
+	role := server.URL("postgres") // it accepts every login
 	at := role[strings.Index(role, "@")+1:]
 	for _, tt := range []struct{ why, url, want string }{
 		{"nothing listens", "postgres://SEKRET:SEKRET@127.0.0.1:1/SEKRET", "PostgreSQL at 127.0.0.1:1: nothing listens there"},
 		{"two hosts", "postgres://SEKRET:SEKRET@127.0.0.1:1,127.0.0.1:2/SEKRET", "PostgreSQL at 127.0.0.1:1 and 127.0.0.1:2: nothing listens there"},
-		{"a name that there is not", "postgres://SEKRET:SEKRET@nohost.invalid/SEKRET", "nohost.invalid:5432: "},
+		{"a name that does not exist", "postgres://SEKRET:SEKRET@nohost.invalid/SEKRET", "nohost.invalid:5432: "},
 		{"no PostgreSQL", "postgres://SEKRET:SEKRET@" + l.Addr().String() + "/SEKRET?sslmode=disable", "closed"},
-		{"no such role", "postgres://SEKRET:SEKRET@" + at, "that user name"},
+		{"no such role", "postgres://SEKRET:SEKRET@" + at, "does not allow this user"},
 		{"no such database", strings.Replace(role, "/postgres?", "/SEKRET?", 1), "it has no database of that name"},
-		{"no TLS", strings.Replace(role, "sslmode=disable", "sslmode=require", 1), "it does not speak TLS"},
+		{"no TLS", strings.Replace(role, "sslmode=disable", "sslmode=require", 1), "it does not support TLS"},
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		_, err := postgres.Open(ctx, postgres.Options{URL: tt.url})

@@ -15,63 +15,62 @@ import (
 )
 
 const (
-	// commitRows bounds one commit, commitBytes the payloads in it.
+	// commitRows and commitBytes limit the rows and the payloads of one commit.
 	commitRows  = 256
 	commitBytes = 8 << 20
-	// queueTime is how long an operation waits for its turn, commitTime how long a
-	// commit may take. A request is answered before their sum is over, whatever the
-	// database does.
+	// queueTime is how long an operation waits for its turn, and commitTime is how long a
+	// commit may take. So a request gets its response within the sum of both, whatever
+	// the database does.
 	queueTime  = 1500 * time.Millisecond
 	commitTime = 3 * time.Second
 )
 
-// errClosed is what a call gets that comes after Close.
+// errClosed is the error of a call after Close.
 var errClosed = fmt.Errorf("%w: the database is closed", event.ErrUnavailable)
 
-// errBusy is what a call gets whose turn did not come.
-var errBusy = fmt.Errorf("%w: the writers of the database had no turn for it within %v: it is away, or too slow", event.ErrUnavailable, queueTime)
+// errBusy is the error of an operation that got no turn.
+var errBusy = fmt.Errorf("%w: the database's writers were busy for %v: the database is unreachable or too slow", event.ErrUnavailable, queueTime)
 
-// op is one thing to be written: an acceptance, or settlements.
+// op is one operation to write: an acceptance or settlements.
 type op struct {
 	acceptance  event.Acceptance
 	receipt     event.Receipt
-	keyHash     []byte             // the body's hash that its idempotency key stood for before; nil if it was free
-	settlements []event.Settlement // nil: it is an acceptance
-	strays      bool               // some of the settlements of its commit are still to be written, maybe its own
+	keyHash     []byte             // the body hash that its idempotency key had before; nil if the key was new
+	settlements []event.Settlement // nil for an acceptance
+	strays      bool               // some settlements of its commit, maybe its own, are not written yet
 	state       atomic.Int32
 	err         error
-	done        chan struct{} // gets a value once the transaction is on disk, or has failed
+	done        chan struct{} // receives a value once the transaction is on disk or has failed
 }
 
-// The states of an op. One that waits can be withdrawn by its caller, one that is
-// taken can't.
+// The states of an op. The caller can withdraw an op that is waiting, but not one that is taken.
 const (
-	waits int32 = iota
+	waiting int32 = iota
 	taken
 	withdrawn
 )
 
 func (o *op) rows() int { return max(1, len(o.settlements), len(o.acceptance.Deliveries)) }
 
-// fresh reports whether it is an acceptance that is still to be stored.
+// fresh reports whether the op is an acceptance that is still to be stored.
 func (o *op) fresh() bool {
 	return o.settlements == nil && o.err == nil && !o.receipt.Replayed
 }
 
-// writer puts what was asked for into commits. There is no timer and no fixed
-// batch: while one commit is under way, the next one's operations queue up. A
-// second commit runs beside the first only when a full batch has queued up,
-// because few large commits cost much less than many small ones.
+// writer groups operations into commits. There is no timer and no fixed batch size:
+// while one commit is under way, operations queue up for the next one. A second commit
+// runs in parallel only if a full batch has queued up, because few large commits cost
+// much less than many small ones.
 type writer struct {
 	pool     *pgxpool.Pool
 	store    *Store
 	ops      chan *op
-	ended    chan struct{} // gets a value for each commit that has ended
-	quit     chan struct{} // closed by stop: no more operations
+	ended    chan struct{} // receives a value for each commit that has ended
+	quit     chan struct{} // closed by stop: no more operations are accepted
 	stopOnce sync.Once
-	finished chan struct{} // closed when all is written
+	finished chan struct{} // closed when everything is written
 	onCommit func(rows int, took time.Duration)
-	latest   atomic.Pointer[writes] // for the window that the last commit was of
+	latest   atomic.Pointer[writes] // the statements of the last commit
 }
 
 func startWriter(pool *pgxpool.Pool, s *Store, onCommit func(int, time.Duration)) *writer {
@@ -83,8 +82,8 @@ func startWriter(pool *pgxpool.Pool, s *Store, onCommit func(int, time.Duration)
 	return w
 }
 
-// write queues an operation and returns when it is on disk. While it waits for its
-// turn, it can be withdrawn; then nothing of it was done.
+// write queues an operation and returns when it is on disk. If ctx ends or queueTime has passed
+// before its turn comes, the operation is withdrawn and has changed nothing.
 func (w *writer) write(ctx context.Context, o *op) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -117,14 +116,14 @@ func (w *writer) write(ctx context.Context, o *op) error {
 		case <-turn.C:
 			err = errBusy
 		case <-w.finished:
-			select { // it may have been the last one done
+			select { // it may have been in the last commit
 			case <-o.done:
 				return o.err
 			default:
 				return errClosed
 			}
 		}
-		if o.state.CompareAndSwap(waits, withdrawn) {
+		if o.state.CompareAndSwap(waiting, withdrawn) {
 			return err
 		}
 	}
@@ -136,7 +135,7 @@ func (w *writer) stop() {
 	w.pool.Close()
 }
 
-// run gathers what queues up and starts commits, at most so many at once.
+// run gathers operations and starts commits, at most this many at once.
 func (w *writer) run(most int) {
 	defer close(w.finished)
 	var b batch
@@ -167,7 +166,7 @@ func (w *writer) run(most int) {
 	}
 }
 
-// gather adds what has queued up.
+// gather adds the queued operations to a batch.
 func (w *writer) gather(b *batch) {
 	for !b.full() {
 		select {
@@ -179,7 +178,7 @@ func (w *writer) gather(b *batch) {
 	}
 }
 
-// batch is what goes into one commit.
+// batch is the operations of one commit.
 type batch struct {
 	ops         []*op
 	rows, bytes int
@@ -193,17 +192,17 @@ func (b *batch) add(o *op) {
 
 func (b *batch) full() bool { return b.rows >= commitRows || b.bytes >= commitBytes }
 
-// commitAll commits those whose callers still wait.
+// commitAll commits the operations that were not withdrawn.
 func (w *writer) commitAll(ops []*op) {
-	ops = slices.DeleteFunc(ops, func(o *op) bool { return !o.state.CompareAndSwap(waits, taken) })
+	ops = slices.DeleteFunc(ops, func(o *op) bool { return !o.state.CompareAndSwap(waiting, taken) })
 	if len(ops) > 0 {
 		w.commit(ops)
 	}
 	w.ended <- struct{}{}
 }
 
-// commit does a batch in one transaction. If the database refuses a row, each
-// operation gets a transaction of its own, so that only the one at fault fails.
+// commit writes a batch in one transaction. If the database refuses a row, each operation
+// gets its own transaction, so that only the one at fault fails.
 func (w *writer) commit(batch []*op) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), commitTime)
@@ -239,11 +238,12 @@ func (w *writer) commit(batch []*op) {
 	w.recordStrays(ctx, strays)
 }
 
-// transact returns an error if nothing of the batch is done. An operation that
-// was refused by a rule has its error in itself.
+// transact writes a batch, and creates partitions if they are missing. If it returns an
+// error, nothing was written. The error of an operation that a rule refused is in the
+// operation.
 func (w *writer) transact(ctx context.Context, batch []*op) error {
 	madePartitions := false
-	return again(ctx, func() error {
+	return retry(ctx, func() error {
 		err := w.try(ctx, batch)
 		if isNoPartition(err) && !madePartitions {
 			madePartitions = true
@@ -274,8 +274,9 @@ func (w *writer) try(ctx context.Context, batch []*op) error {
 	return nil
 }
 
-// recordStrays is rare: a lease was lost, or an operator cancelled or resent what was under
-// way. The rest of the batch is on disk, and its publishers have their responses.
+// recordStrays writes the settlements that did not pass the fence. That is rare: a lease was
+// lost, or an operator cancelled or resent a delivery during an attempt. The rest of the batch
+// is already on disk, and its publishers have their responses.
 func (w *writer) recordStrays(ctx context.Context, ops []*op) {
 	for _, o := range ops {
 		o.err = w.store.recordStrays(ctx, o.settlements)

@@ -9,8 +9,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
-// One batch holds an event that the database refuses, one of a subscription that is
-// gone, twins, and one that must get through all of them.
+// One batch has an event that the database refuses, one of a deleted subscription, two with the
+// same key, and one that must be stored in spite of them.
 func TestOneBadRowFailsAlone(t *testing.T) {
 	server, err := pgtest.Start()
 	if err != nil {

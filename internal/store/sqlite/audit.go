@@ -18,7 +18,7 @@ func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding
 	if err != nil {
 		return nil, unavailable("examine what is kept", err)
 	}
-	defer func() { _ = tx.Rollback() }() // it only reads
+	defer func() { _ = tx.Rollback() }() // the transaction only reads
 	var findings []event.Finding
 	sound, err := soundness(ctx, tx)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding
 	return findings, nil
 }
 
-// rules are those that SQL can tell of.
+// rules returns the statements for the rules that SQL can check.
 func rules(now, kept time.Time) []store.AuditStatement {
 	return store.AuditStatements(store.Dialect{
 		Living: "s.deleted_at = 0", Active: "s.is_active = 1", Before: fmt.Sprint(micros(store.AuditedBefore(now))),
@@ -58,22 +58,22 @@ func rules(now, kept time.Time) []store.AuditStatement {
 	})
 }
 
-// soundness has SQLite read every page, and compare every index with its table. It can't know what
-// the bytes of a payload should be.
+// soundness makes SQLite read every page and compare every index with its table. SQLite can't know
+// what the bytes of a payload should be.
 func soundness(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
 	f := event.Finding{Rule: event.RuleDatabaseIsSound}
 	faults, err := integrityCheck(ctx, tx)
 	switch {
-	case rawsqlite.IsDamaged(err): // by so much that the check can't go on
+	case rawsqlite.IsDamaged(err): // so badly that the check can't continue
 		faults = append(faults, err.Error())
 	case err != nil || len(faults) == 1 && faults[0] == "ok":
 		return f, err
 	}
-	f.Found, f.Detail = len(faults), strings.Join(strings.Fields(faults[0]), " ") // it has lines
+	f.Found, f.Detail = len(faults), strings.Join(strings.Fields(faults[0]), " ") // it may have several lines
 	return f, nil
 }
 
-// integrityCheck returns what SQLite finds: "ok" alone, or faults.
+// integrityCheck returns what SQLite finds: either "ok" or faults.
 func integrityCheck(ctx context.Context, tx *sql.Tx) (found []string, err error) {
 	rows, err := tx.QueryContext(ctx, fmt.Sprintf("PRAGMA integrity_check(%d)", event.FindingsMost))
 	if err != nil {

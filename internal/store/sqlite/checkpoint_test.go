@@ -9,7 +9,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// filling is a store that takes large events, and how long its log is.
+// filling is a store for large events, and the length of its log.
 type filling struct {
 	t   *testing.T
 	s   *Store
@@ -31,7 +31,7 @@ func newFilling(t *testing.T) filling {
 	return filling{t, s, sub.ID}
 }
 
-// megabyte has an event of so much accepted, and returns the log's length.
+// megabyte accepts an event of one megabyte and returns the length of the log.
 func (f filling) megabyte() (log int64) {
 	f.t.Helper()
 	now := time.Now()
@@ -46,7 +46,7 @@ func (f filling) megabyte() (log int64) {
 	return log
 }
 
-// beginsAnew writes until the log has begun anew, at most so many megabytes.
+// beginsAnew writes until the log has started again, at most that many megabytes.
 func (f filling) beginsAnew(most int) {
 	f.t.Helper()
 	longest := int64(0)
@@ -57,10 +57,10 @@ func (f filling) beginsAnew(most int) {
 		}
 		longest = log
 	}
-	f.t.Fatalf("the log has grown to %d bytes and has not begun anew", longest)
+	f.t.Fatalf("the log has grown to %d bytes and has not started again", longest)
 }
 
-// The log is written back beside the writer, and begins anew as often as it is long.
+// The log is written back concurrently with the writer, and starts again each time it is full.
 func TestTheLogBeginsAnew(t *testing.T) {
 	f := newFilling(t)
 	for range 3 {
@@ -68,7 +68,7 @@ func TestTheLogBeginsAnew(t *testing.T) {
 	}
 }
 
-// Whoever reads for long keeps the log from beginning anew, and no longer than that.
+// A long read keeps the log from starting again, but only until it ends.
 func TestTheLogWaitsForReads(t *testing.T) {
 	f := newFilling(t)
 	f.megabyte()
@@ -90,7 +90,7 @@ func TestTheLogWaitsForReads(t *testing.T) {
 	for log := int64(0); log < rawsqlite.DefaultLogSize*3/2; {
 		before := log
 		if log = f.megabyte(); log < before {
-			t.Fatalf("the log has begun anew at %d bytes, though it is read", before)
+			t.Fatalf("the log has started again at %d bytes, though it is read", before)
 		}
 	}
 	if n := count(); n != 1 {

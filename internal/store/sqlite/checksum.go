@@ -13,16 +13,15 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// SQLite's pages have no checksums, so a bit that flips on the disk in a value which is kept
-// once, such as a payload or a URL, would be used as if it were right. Each event has a
-// checksum of what of it is delivered, which is compared before an event is claimed from the
-// database. Each subscription has one of its whole row, which is compared when it is read. An
-// audit compares all.
+// SQLite's pages have no checksums, so SQLite does not notice when the disk flips a bit in a
+// payload or a URL. Therefore each event has a checksum of everything that is delivered, which is
+// checked when a delivery of the event is claimed. Each subscription has a checksum of its whole
+// row, which is checked when the row is read. An audit checks all of them.
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// checksum is the CRC-32C of what of an event is delivered, with one bit more, so that 0 can
-// say that there is none. head is memory to work with.
+// checksum returns the CRC-32C of everything of an event that is delivered. One more bit is set,
+// so that 0 can mean that there is no checksum. head is a buffer; checksum returns it for reuse.
 func checksum(e *event.Event, head []byte) (sum int64, memory []byte) {
 	head = append(head[:0], e.ID[:]...)
 	head = append(append(head, e.Type...), 0)
@@ -32,14 +31,14 @@ func checksum(e *event.Event, head []byte) (sum int64, memory []byte) {
 	return int64(crc) | 1<<32, head
 }
 
-// isIntact reports whether an event is as it was stored. Those that release 0.1.0 stored have
-// no checksum.
+// isIntact reports whether an event matches its checksum. Events that release 0.1.0 stored have
+// none and count as intact.
 func isIntact(e *event.Event, kept int64) bool {
 	now, _ := checksum(e, nil)
 	return kept == 0 || kept == now
 }
 
-// failDamaged settles a delivery whose event is not as it was stored: it is not delivered.
+// failDamaged settles a delivery as failed because its event does not match its checksum.
 func (w *writer) failDamaged(d event.Delivery, r *event.ClaimRequest) error {
 	s := event.Settle(d, event.Outcome{
 		StartedAt: r.Now, Code: event.CodeDamaged,
@@ -48,7 +47,7 @@ func (w *writer) failDamaged(d event.Delivery, r *event.ClaimRequest) error {
 	return w.record(&s)
 }
 
-// intactEvents compares all events that have a checksum with it.
+// intactEvents compares all events with their checksums.
 func intactEvents(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
 	f := event.Finding{Rule: event.RuleEventIsIntact}
 	rows, err := tx.QueryContext(ctx, `SELECT id, type, content_type, payload, data_at, data_len, checksum FROM events WHERE checksum <> 0 ORDER BY seq`)
@@ -74,7 +73,8 @@ func intactEvents(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
 	return f, rows.Err()
 }
 
-// subscriptionText is the row of a subscription as one text, by SQL: what its checksum is of.
+// subscriptionText is an SQL expression for the row of a subscription as one text. The checksum
+// is computed over this text.
 var subscriptionText = func() string {
 	names := append(strings.Split(subscriptionColumns(&subscriptionRow{}).Names(), ", "), "inactive_since")
 	return "quote(" + strings.Join(names, ") || quote(") + ")"
@@ -84,7 +84,7 @@ func checksumOfText(text string) int64 {
 	return int64(crc32.Checksum([]byte(text), castagnoli)) | 1<<32
 }
 
-// damaged is why the deliveries of a subscription wait whose row the disk has changed.
+// damaged is the reason why the deliveries of a subscription with a damaged row wait.
 const damaged = "its row in the database is not as it was written: the disk has changed it; restore a backup, or replace the subscription with a new secret and all its headers"
 
 // sumSubscription writes the checksum of a row that was just written.
@@ -97,7 +97,8 @@ func (w *writer) sumSubscription(id event.ID) error {
 	return err
 }
 
-// disableSubscription makes a subscription inactive. If its row is damaged, it stays so.
+// disableSubscription makes a subscription inactive. If its row is damaged, it does not update the
+// checksum, so that the damage stays visible.
 func (w *writer) disableSubscription(id event.ID, reason string, at time.Time) error {
 	var text string
 	var kept int64

@@ -64,7 +64,7 @@ func TestAnEventThatTheDiskHasChangedIsNotSent(t *testing.T) {
 	}
 }
 
-// flipLast flips a bit of the last byte of the last place in a file that holds the text.
+// flipLast flips a bit in the last byte of the last occurrence of the text in a file.
 func flipLast(t *testing.T, path, text string) {
 	t.Helper()
 	file, err := os.ReadFile(path)
@@ -81,7 +81,7 @@ func flipLast(t *testing.T, path, text string) {
 	}
 }
 
-// A bit flips on the disk, in each kind of value that says where and how deliveries go.
+// A bit flips on the disk, in each kind of value that says where and how to deliver.
 func TestASubscriptionThatTheDiskHasChangedIsHeldBack(t *testing.T) {
 	t.Parallel()
 	for what, text := range map[string]string{
@@ -123,7 +123,7 @@ func TestASubscriptionThatTheDiskHasChangedIsHeldBack(t *testing.T) {
 				t.Errorf("%+v, %v; want it held back, with a reason", got, err)
 			}
 			if swapped, err := s.SwapSecrets(t.Context(), got, sub); swapped || err != nil {
-				t.Errorf("its secrets were written anew, which would make it look intact: %v", err)
+				t.Errorf("its secrets were written again, which would make it look intact: %v", err)
 			}
 			if list, err := s.ListSubscriptions(t.Context(), event.ID{}, 10); err != nil || len(list) != 2 {
 				t.Errorf("the list has %d subscriptions, %v; want both", len(list), err)
@@ -142,7 +142,7 @@ func TestASubscriptionThatTheDiskHasChangedIsHeldBack(t *testing.T) {
 	}
 }
 
-// Each way to write a subscription leaves its checksum right.
+// Each way to write a subscription must leave a right checksum.
 func TestEveryWriteOfASubscriptionIsSummed(t *testing.T) {
 	t.Parallel()
 	s := reopen(t, filepath.Join(t.TempDir(), "hookferry.db"))

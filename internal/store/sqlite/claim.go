@@ -12,11 +12,11 @@ import (
 )
 
 const (
-	// walkMost is how many waiting subscriptions one fair claim looks at. The next
-	// one goes on where it stopped, so all get their turn.
+	// walkMost is how many subscriptions with due deliveries one fair claim visits. The
+	// next claim continues where it stopped, so all get their turn.
 	walkMost = 1024
-	// walkFirst is how many deliveries of each it looks at before it knows whether
-	// there is capacity for more.
+	// walkFirst is how many deliveries of each subscription the walk reads. fill reads
+	// more if there is capacity for them.
 	walkFirst = 4
 )
 
@@ -25,9 +25,9 @@ type waiting = event.Lane[event.ID]
 
 // Claim leases due deliveries fairly.
 //
-// Where all that is due fits the limit, it is taken as it is. Otherwise the
-// claim walks the subscriptions that wait, by an index that holds no others, and
-// takes one delivery of each in turn: a subscription with a million due costs it
+// If all due deliveries fit into the limit, it takes them all. Otherwise it walks through
+// the subscriptions with due deliveries, using an index that contains nothing else, and
+// takes one delivery of each in turn. So a subscription with a million due deliveries costs
 // no more than one with five.
 func (s *Store) Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error) {
 	var c event.Claim
@@ -71,13 +71,13 @@ func (s *Store) claim(w *writer, r *event.ClaimRequest, c *event.Claim) error {
 	return nil
 }
 
-// dueDelivery is one that is due and without a lease.
+// dueDelivery is a due delivery without a lease.
 type dueDelivery struct {
 	id, subscription event.ID
 	at               time.Time
 }
 
-// allDue finds all that is due, if that is within the limit.
+// allDue finds all due deliveries, if they are within the limit.
 func (w *writer) allDue(r *event.ClaimRequest, c *event.Claim) (lanes []waiting, all bool, err error) {
 	rows := w.stmts.dueAll.Query(rawsqlite.Int(micros(r.Now)), rawsqlite.Int(int64(r.Limit)+1))
 	defer rows.Close()
@@ -96,7 +96,8 @@ func (w *writer) allDue(r *event.ClaimRequest, c *event.Claim) (lanes []waiting,
 	return lanes, true, err
 }
 
-// letPass returns the lanes of what the gates let pass, and parks the rest that waits for long.
+// letPass returns the lanes of the deliveries that the gates permit. It parks those whose gate is
+// closed for long.
 func (w *writer) letPass(due []dueDelivery, r *event.ClaimRequest, c *event.Claim) ([]waiting, error) {
 	var lanes event.Lanes[event.ID]
 	gates := map[event.ID]event.Gate{}
@@ -124,9 +125,9 @@ func (w *writer) letPass(due []dueDelivery, r *event.ClaimRequest, c *event.Clai
 	return lanes.List, w.park(parked)
 }
 
-// walkDue goes round the subscriptions that wait, from where the last walk
-// stopped, until it has seen as many with something due as may be claimed. more
-// says that it did not come round.
+// walkDue walks through the subscriptions with due deliveries, from where the last walk
+// stopped, until it has found as many subscriptions as deliveries may be claimed. more means
+// that it did not visit all of them.
 func (s *Store) walkDue(w *writer, r *event.ClaimRequest, c *event.Claim) (lanes []waiting, more bool, err error) {
 	at, start, wrapped := s.cursor, s.cursor, false
 	more = true
@@ -161,8 +162,8 @@ func (s *Store) walkDue(w *writer, r *event.ClaimRequest, c *event.Claim) (lanes
 	return lanes, more, w.fill(lanes, r, until)
 }
 
-// dueOf finds the first that are due of a subscription, as its gate lets them pass, and notes
-// in until up to which due time that is. It parks the others if they wait for long.
+// dueOf finds the first due deliveries of a subscription that its gate permits, and sets until to
+// the latest due time that the gate permits. It parks the others if the gate is closed for long.
 func (w *writer) dueOf(sub event.ID, r *event.ClaimRequest, c *event.Claim, until map[event.ID]time.Time) (waiting, error) {
 	lane := waiting{Subscription: sub, Capacity: r.CapacityFor(sub)}
 	g, err := w.gate(sub)
@@ -180,7 +181,7 @@ func (w *writer) dueOf(sub event.ID, r *event.ClaimRequest, c *event.Claim, unti
 	return lane, err
 }
 
-// parkOf parks what is due of a subscription and may not pass its gate.
+// parkOf parks the due deliveries of a subscription that its gate does not permit.
 func (w *writer) parkOf(sub event.ID, g event.Gate, r *event.ClaimRequest, c *event.Claim) error {
 	if !g.Parks(r.Until) {
 		c.MayBeDue(g.Health.NotBefore)
@@ -192,8 +193,7 @@ func (w *writer) parkOf(sub event.ID, g event.Gate, r *event.ClaimRequest, c *ev
 	return err
 }
 
-// fill looks for more of the subscriptions that have more, if the first look did
-// not find enough.
+// fill adds more deliveries to the lanes that have more, if the walk did not find enough.
 func (w *writer) fill(lanes []waiting, r *event.ClaimRequest, until map[event.ID]time.Time) error {
 	missing := r.Limit
 	for i := range lanes {
@@ -214,8 +214,8 @@ func (w *writer) fill(lanes []waiting, r *event.ClaimRequest, until map[event.ID
 	return nil
 }
 
-// appendDue appends what is due at the time given or before. It looks for one more than it may
-// take, to know whether there is more.
+// appendDue adds to a lane at most most deliveries that were due by the given time. It reads one
+// more to know whether there are more.
 func (w *writer) appendDue(lane *waiting, until time.Time, most int) error {
 	rows := w.stmts.dueOf.Query(rawsqlite.Blob(lane.Subscription[:]), rawsqlite.Int(micros(until)), rawsqlite.Int(int64(most)+1), rawsqlite.Int(int64(len(lane.Due))))
 	defer rows.Close()

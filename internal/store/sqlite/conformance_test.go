@@ -22,7 +22,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// TestConformanceSealed holds the sealing before a driver to the same contract.
+// TestConformanceSealed tests a driver behind store.Sealed with the same suite.
 func TestConformanceSealed(t *testing.T) {
 	ring, err := seal.ParseRing(strings.Repeat("5e", 32))
 	if err != nil {

@@ -23,24 +23,24 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// Before Open migrates a file that has Hookferry's tables, it copies it, log and all: that copy
-// is the way back to the release before. It is written under a temporary name, synced and then
-// renamed, so a file with the name of a copy is a whole one.
+// Before Open migrates a file that has Hookferry's tables, it copies the file including its log.
+// The copy is the way back to the previous release. It is written under a temporary name, synced
+// and then renamed, so a file with the name of a copy is always complete.
 //
-// A start that was broken off may leave a copy behind. If it has fewer migrations than the file,
-// it is the state before the first of them, and is kept: a copy of what is there now would be no
-// way back. If it has as many, it is kept if it is the same byte for byte. Otherwise it is of an
-// earlier upgrade, which was undone, and the file has changed since: a new copy replaces it.
+// An interrupted start may leave a copy behind. If the copy has fewer migrations than the file, it
+// is the state before the upgrade and is kept, because a new copy would not be a way back. If it
+// has as many migrations, it is kept if it equals the file byte for byte. Otherwise it is the copy
+// of an earlier upgrade that was undone, and the file has changed since: a new copy replaces it.
 
-// upgrade is what Open has to do before it can use a file.
+// upgrade says what Open has to do before it can use a file.
 type upgrade struct {
 	version int64 // of the tables: the last migration that the file has
-	size    int64 // of the file, with what is in its log
+	size    int64 // of the file, with the content of its log
 	copy    string
 }
 
-// CopyPath returns where Open will copy the file before it migrates it, or "" if it needs no
-// copy: the file is new, or up to date.
+// CopyPath returns where Open will copy the file before it migrates it, or "" if it makes no copy
+// because the file is new or up to date.
 func CopyPath(ctx context.Context, path, release string) (to string, err error) {
 	err = look(path, func(db *sql.DB) error {
 		u, err := examine(ctx, db, path, release)
@@ -50,7 +50,7 @@ func CopyPath(ctx context.Context, path, release string) (to string, err error) 
 	return to, err
 }
 
-// examine looks at the tables of a file, and changes nothing.
+// examine reads the state of a file's tables. It changes nothing.
 func examine(ctx context.Context, db *sql.DB, path, release string) (u upgrade, err error) {
 	if u.version, err = tablesVersion(ctx, db); err != nil {
 		return u, fmt.Errorf("read which migrations %s has: %w", path, err)
@@ -64,8 +64,8 @@ func examine(ctx context.Context, db *sql.DB, path, release string) (u upgrade, 
 	return u, err
 }
 
-// tablesVersion returns the last migration that a database has, 0 if it has no tables of
-// Hookferry's.
+// tablesVersion returns the last migration that a database has, or 0 if it has none of Hookferry's
+// tables.
 func tablesVersion(ctx context.Context, db *sql.DB) (version int64, err error) {
 	var known bool
 	err = db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'goose_db_version')`).Scan(&known)
@@ -90,11 +90,12 @@ func firstMissing(version int64) (int64, error) {
 	return 0, nil
 }
 
-// keepCopy copies a file that is about to be migrated. It must be called before this process has
-// a connection to it: closing a file that was read gives up SQLite's locks on it.
+// keepCopy copies a file that is about to be migrated. It must be called before this process has a
+// connection to the file, because closing a file releases all locks of the process on it,
+// including SQLite's.
 func keepCopy(ctx context.Context, path string, o Options) error {
 	u := upgrade{}
-	if err := withPool(path, func(db *sql.DB) (err error) { // its end writes the log back
+	if err := withPool(path, func(db *sql.DB) (err error) { // closing the pool writes the log back
 		u, err = examine(ctx, db, path, o.Release)
 		return err
 	}); err != nil || u.copy == "" {
@@ -110,7 +111,7 @@ func keepCopy(ctx context.Context, path string, o Options) error {
 	return u.make(ctx, path)
 }
 
-// isKept reports whether a copy is there that must stay.
+// isKept reports whether there is a copy that must be kept.
 func (u *upgrade) isKept(ctx context.Context, path string) (bool, error) {
 	if _, err := os.Stat(u.copy); errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -129,7 +130,8 @@ func (u *upgrade) isKept(ctx context.Context, path string) (bool, error) {
 	return same, nil
 }
 
-// versionOfCopy reads a file without a trace: as one that no program changes, without a log.
+// versionOfCopy reads the version of a copy. It opens the file as immutable and without a log, so
+// that it leaves no other files behind.
 func versionOfCopy(ctx context.Context, path string) (int64, error) {
 	db, err := sql.Open("sqlite", dsn(path, url.Values{"immutable": {"1"}}))
 	if err != nil {
@@ -139,12 +141,12 @@ func versionOfCopy(ctx context.Context, path string) (int64, error) {
 	return tablesVersion(ctx, db)
 }
 
-// sameContent reports whether two databases without a log are the same but for their headers,
-// in which SQLite counts what was written to each.
+// sameContent reports whether two databases without a log are equal, except for the counters in
+// their headers, which SQLite changes with each write.
 func sameContent(path, other string) (bool, error) {
 	const header = 100
 	if log, err := os.Stat(path + "-wal"); err == nil && log.Size() > 0 {
-		return false, nil // another program has it open
+		return false, nil // another program has the file open
 	}
 	a, err := os.Open(path)
 	if err != nil {
@@ -164,7 +166,7 @@ func sameContent(path, other string) (bool, error) {
 	return equal(a, b)
 }
 
-// equal reports whether two readers return the same.
+// equal reports whether two readers return the same bytes.
 func equal(a, b io.Reader) (bool, error) {
 	const piece = 1 << 20
 	ours, theirs := bufio.NewReaderSize(a, piece), bufio.NewReaderSize(b, piece)
@@ -182,14 +184,14 @@ func equal(a, b io.Reader) (bool, error) {
 		if len(x) < piece {
 			return true, nil
 		}
-		_, _ = ours.Discard(piece) // what was peeked at is there
+		_, _ = ours.Discard(piece) // can't fail after Peek
 		_, _ = theirs.Discard(piece)
 	}
 }
 
-// make makes the copy, or leaves nothing.
+// make makes the copy. If it fails, it leaves nothing behind.
 func (u *upgrade) make(ctx context.Context, path string) (err error) {
-	temporary := path + ".copying" // the same for each release, so that what a killed start left is found
+	temporary := path + ".copying" // the same for each release, so that the remains of a killed start are found
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove what an earlier start has copied of %s: %w", path, err)
 	}
@@ -200,7 +202,7 @@ func (u *upgrade) make(ctx context.Context, path string) (err error) {
 		if err == nil {
 			return
 		}
-		_ = os.Remove(temporary) // the next start does it, if this can't
+		_ = os.Remove(temporary) // if this fails, the next start does it
 		if rawsqlite.IsFull(err) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			err = u.noRoom(path, err)
 		}
@@ -219,11 +221,12 @@ func (u *upgrade) make(ctx context.Context, path string) (err error) {
 	return nil
 }
 
-// needed is how much disk space the copy needs, and the migrations after it. What those write
-// is small beside the file: columns are added without a write to the rows.
+// needed returns how much disk space the copy and the migrations need. The migrations write little
+// compared to the file, because columns are added without rewriting the rows.
 func (u *upgrade) needed() int64 { return u.size + u.size/16 }
 
-// noRoom says what is missing. It hides its cause from whatToDo, which would say it again.
+// noRoom returns the error for missing disk space. It does not wrap its cause, because whatToDo
+// would add its advice again.
 func (u *upgrade) noRoom(path string, cause error) error {
 	dir, free := filepath.Dir(path), "too little is"
 	if n, known := freeSpace(dir); known {
@@ -237,17 +240,17 @@ func (u *upgrade) noRoom(path string, cause error) error {
 	return err
 }
 
-// megabytes rounds up: who makes so much room has enough.
+// megabytes formats a size. It rounds up, so that the stated disk space is enough.
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64((n+99_999)/100_000)/10) }
 
-// backUp copies a database, with what is in its log, into an empty file.
+// backUp copies a database, with the content of its log, into an empty file.
 func backUp(ctx context.Context, db *sql.DB, to string) error {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	// Without a transaction the copy would begin again whenever another program writes.
+	// Without a transaction, the copy would start again whenever another program writes.
 	if _, err := conn.ExecContext(ctx, `BEGIN; SELECT 1 FROM sqlite_master`); err != nil {
 		return err
 	}
@@ -258,7 +261,7 @@ func backUp(ctx context.Context, db *sql.DB, to string) error {
 		if !ok {
 			return fmt.Errorf("the driver, a %T, makes no backups", driver)
 		}
-		// The file is synced when it is whole, and is worth nothing before.
+		// The file is synced once it is complete. An incomplete one is useless anyway.
 		backup, err := source.NewBackup(dsn(to, url.Values{"_pragma": {"journal_mode(OFF)", "synchronous(OFF)"}}))
 		if err != nil {
 			return err
@@ -267,7 +270,7 @@ func backUp(ctx context.Context, db *sql.DB, to string) error {
 	}), rollBack(conn))
 }
 
-// copyPages copies some pages at a time, so that a signal to end is heard.
+// copyPages copies some pages at a time, so that the end of ctx is noticed.
 func copyPages(ctx context.Context, backup *sqlite.Backup) error {
 	const pages = 1024
 	for more, err := true, error(nil); more; {
@@ -287,7 +290,7 @@ func rollBack(conn *sql.Conn) error {
 	return err
 }
 
-// replace gives a file another name, on disk too.
+// replace renames a file and syncs the change to the disk.
 func replace(from, to string) error {
 	f, err := os.OpenFile(from, os.O_RDWR, 0)
 	if err != nil {
@@ -303,7 +306,7 @@ func replace(from, to string) error {
 }
 
 func syncDirectory(path string) error {
-	if runtime.GOOS == "windows" { // it has no such thing
+	if runtime.GOOS == "windows" { // it can't sync directories
 		return nil
 	}
 	d, err := os.Open(path)

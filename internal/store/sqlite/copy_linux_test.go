@@ -11,8 +11,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/release010"
 )
 
-// smallDisk moves a database to a file system of its own with so many KiB, or returns false where
-// none can be mounted.
+// smallDisk moves a database to a new file system of that many KiB, or returns false if none can
+// be mounted.
 func smallDisk(t *testing.T, path string, size int) (moved string, mounted bool) {
 	t.Helper()
 	dir := t.TempDir()
@@ -34,7 +34,8 @@ func smallDisk(t *testing.T, path string, size int) (moved string, mounted bool)
 	return moved, true
 }
 
-// With too little disk space for the copy nothing is changed, and the sentence says what is missing.
+// If there is too little disk space for the copy, nothing is changed, and the error says how much
+// is missing.
 func TestTooLittleSpaceForTheCopy(t *testing.T) {
 	t.Parallel()
 	path, content := writtenBack(t)
@@ -66,7 +67,7 @@ func TestTooLittleSpaceForTheCopy(t *testing.T) {
 	wantUpgraded(t, path, content)
 }
 
-// The copy is there from a start before, and there is too little disk space for the migration.
+// The copy exists from an earlier start, and there is too little disk space for the migration.
 func TestTooLittleSpaceForTheMigration(t *testing.T) {
 	t.Parallel()
 	path, content := writtenBack(t)
@@ -86,8 +87,8 @@ func TestTooLittleSpaceForTheMigration(t *testing.T) {
 	wantUpgraded(t, path, content)
 }
 
-// writtenBack is the database that release 0.1.0 left, beside a copy of it. Its log, which would
-// make room when it is written back, is in it.
+// writtenBack is the database that release 0.1.0 left, next to a copy of it. Its log is already
+// written back, because writing it back would free disk space.
 func writtenBack(t *testing.T) (path string, content release010.Content) {
 	t.Helper()
 	path, content = release010.SQLite(t)
@@ -100,7 +101,7 @@ func writtenBack(t *testing.T) (path string, content release010.Content) {
 	return path, content
 }
 
-// diskFor is how many KiB a file and its log take.
+// diskFor returns how many KiB a file and its log take.
 func diskFor(t *testing.T, path string) int {
 	t.Helper()
 	size := len(read(t, path))
@@ -110,7 +111,7 @@ func diskFor(t *testing.T, path string) int {
 	return size / 1024
 }
 
-// wantOldStateWithLog is wantOldState for a file with its log, looked at in another place.
+// wantOldStateWithLog is wantOldState for a file with a log, examined in another place.
 func wantOldStateWithLog(t *testing.T, path string, content release010.Content) {
 	t.Helper()
 	elsewhere := filepath.Join(t.TempDir(), "hookferry.db")

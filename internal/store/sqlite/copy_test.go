@@ -27,8 +27,8 @@ func upgrade(path string) (*sqlite.Store, error) {
 	return sqlite.Open(context.Background(), path, sqlite.Options{Release: "0.2.0"})
 }
 
-// wantUpgraded fails the test unless the file comes up to date with all that is in it, beside a
-// copy of what it was.
+// wantUpgraded fails the test unless the file is migrated with all of its content, and there is a
+// copy of what it was before.
 func wantUpgraded(t *testing.T, path string, content release010.Content) {
 	t.Helper()
 	s, err := upgrade(path)
@@ -44,7 +44,7 @@ func wantUpgraded(t *testing.T, path string, content release010.Content) {
 	wantNone(t, path+".copying")
 }
 
-// wantOldState fails the test unless a file is whole, private, and what release 0.1.0 left.
+// wantOldState fails the test unless a file is complete, private, and what release 0.1.0 left.
 func wantOldState(t *testing.T, path string, content release010.Content) {
 	t.Helper()
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
@@ -107,7 +107,7 @@ func TestUpgradeKeepsACopy(t *testing.T) {
 	}
 }
 
-// Without a release the copy is named after the first migration that is missing.
+// Without a release, the copy is named after the first missing migration.
 func TestCopyWithoutARelease(t *testing.T) {
 	t.Parallel()
 	path := old(t, 2)
@@ -130,7 +130,7 @@ func TestNothingIsCopiedWithoutNeed(t *testing.T) {
 	}
 }
 
-// What a start that was broken off has left, and what becomes of it.
+// What an interrupted start may leave, and what happens to it.
 func TestUpgradeAfterABrokenOne(t *testing.T) {
 	t.Parallel()
 	for why, leave := range map[string]func(t *testing.T, path string){
@@ -159,7 +159,7 @@ func TestUpgradeAfterABrokenOne(t *testing.T) {
 	}
 }
 
-// A copy of the same state is neither made again nor touched.
+// A copy of the same state is neither made again nor changed.
 func TestSameCopyIsKept(t *testing.T) {
 	t.Parallel()
 	path := old(t, 3)
@@ -178,8 +178,8 @@ func TestSameCopyIsKept(t *testing.T) {
 	}
 }
 
-// A start that was broken off between two migrations left the copy of what was before the first:
-// that is the way back, and not what is there now.
+// A start that was interrupted between two migrations has left the copy of the state before the
+// first. That copy is the way back, and not the present state.
 func TestCopyFromBeforeTheFirstMigrationIsKept(t *testing.T) {
 	t.Parallel()
 	path := old(t, 2)
@@ -196,7 +196,7 @@ func TestCopyFromBeforeTheFirstMigrationIsKept(t *testing.T) {
 	}
 }
 
-// What is in the way of a copy and is none stops the start.
+// If there is something else at the path of the copy, the start fails.
 func TestWhatIsNoCopyIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	path := old(t, 3)
@@ -209,7 +209,7 @@ func TestWhatIsNoCopyIsNotReplaced(t *testing.T) {
 	}
 }
 
-// The migration may die at any of its statements, with what it wrote in the log already.
+// The process may die at any statement of the migration, with what it wrote already in the log.
 func TestUpgradeBrokenOffAtEachStatement(t *testing.T) {
 	t.Parallel()
 	text := string(read(t, "migrations/0004_several_deliveries_per_event.sql"))

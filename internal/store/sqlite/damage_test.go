@@ -17,8 +17,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
-// crashed is a store's files as a kill would leave them, with the length of the log
-// after each acceptance that returned.
+// crashed is a store's files as a kill would leave them, with the length of the log after each
+// acceptance.
 type crashed struct {
 	dir      string
 	accepted []event.ID
@@ -77,7 +77,7 @@ func (c crashed) put(t *testing.T, name string, b []byte) {
 	}
 }
 
-// copy is the same files in another place.
+// copy copies the files to another place.
 func (c crashed) copy(t *testing.T) crashed {
 	t.Helper()
 	from := c.dir
@@ -92,16 +92,15 @@ func (c crashed) open() (*sqlite.Store, error) {
 	return sqlite.Open(context.Background(), filepath.Join(c.dir, "hookferry.db"), sqlite.Options{})
 }
 
-// A process that dies in the middle of a commit, and a machine that loses its power
-// there, leave the end of the log torn: short, or with something else in its place. What
-// was acknowledged before is there.
+// A process that dies during a commit, or a machine that loses its power, leaves the end of the
+// log torn: truncated, or with other content. What was acknowledged before must be there.
 func TestTornLog(t *testing.T) {
 	t.Parallel()
 	c := crash(t, 12)
 	log := read(t, filepath.Join(c.dir, "hookferry.db-wal"))
 	for range 60 {
-		last := rand.IntN(len(c.accepted))                                       // the one that was acknowledged last
-		from, to := c.logAfter[last], c.logAfter[min(last+1, len(c.accepted)-1)] // of the commit that is torn
+		last := rand.IntN(len(c.accepted))                                       // the last one that was acknowledged
+		from, to := c.logAfter[last], c.logAfter[min(last+1, len(c.accepted)-1)] // the torn commit
 		at := from + rand.Int64N(max(1, to-from))
 		for why, torn := range map[string][]byte{
 			"short":                                log[:at],
@@ -133,8 +132,7 @@ func noise(n int) []byte {
 	return b
 }
 
-// What is damaged in a way that no crash can leave is not opened as if it were whole:
-// the error says what is wrong and what to do.
+// Damage that no crash can cause must be refused. The error says what is wrong and what to do.
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
 	c := crash(t, 12)
@@ -160,7 +158,7 @@ func TestDamagedFiles(t *testing.T) {
 		}
 	}
 
-	// With its log written back, the database is all there is.
+	// The log is written back, so the database file has everything.
 	database := c.closed(t)
 	for why, damaged := range map[string][]byte{
 		"another file is in its place":  noise(1 << 16),
@@ -179,7 +177,7 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
-// closed is a store's database with its log written back.
+// closed returns a store's database with its log written back.
 func (c crashed) closed(t *testing.T) []byte {
 	t.Helper()
 	s, err := c.open()
@@ -191,7 +189,7 @@ func (c crashed) closed(t *testing.T) []byte {
 }
 
 // finds reports whether a damaged database is refused at the start, or an audit finds that it is
-// not sound. Then serve looks at what the store serves.
+// not sound. Then serve checks what the store serves.
 func (c crashed) finds(t *testing.T, database []byte, serve func(*sqlite.Store)) bool {
 	t.Helper()
 	one := c.copy(t)
@@ -209,15 +207,15 @@ func (c crashed) finds(t *testing.T, database []byte, serve func(*sqlite.Store))
 	return slices.ContainsFunc(findings, func(f event.Finding) bool { return f.Rule == event.RuleDatabaseIsSound && f.Detail != "" })
 }
 
-// flip is a copy of b with one bit turned.
+// flip returns a copy of b with one bit flipped.
 func flip(b []byte, at int, bit byte) []byte {
 	b = slices.Clone(b)
 	b[at] ^= bit
 	return b
 }
 
-// A bit that turns in what SQLite builds its tables from is found, on every page, and what can't be
-// read because of it is an error, not an answer.
+// A flipped bit in SQLite's own structures is found on every page, and what can't be read because
+// of it is an error and not a result.
 func TestAFlippedBitInAnyPageIsFound(t *testing.T) {
 	t.Parallel()
 	const page = 4096
@@ -231,9 +229,9 @@ func TestAFlippedBitInAnyPageIsFound(t *testing.T) {
 		}
 	}
 	for at := 0; at < len(database); at += page {
-		first := at // of a table's page its type, of an overflow page the next one's number
+		first := at // the type of a table's page, or the number of the next overflow page
 		if at == 0 {
-			first = 100 // behind the database's header
+			first = 100 // after the database's header
 		}
 		if !c.finds(t, flip(database, first, 0x80), serve) {
 			t.Errorf("page %d of %d: a flipped bit in its first byte is not found", at/page+1, len(database)/page)
@@ -241,8 +239,8 @@ func TestAFlippedBitInAnyPageIsFound(t *testing.T) {
 	}
 }
 
-// A bit that turns in a value is found if the value is kept twice: in a table and in its indexes.
-// What is kept once, such as a payload, has nothing that could tell.
+// A flipped bit in a value is found if the value is stored twice, in a table and in its indexes.
+// For a value that is stored once, such as a payload, SQLite can't tell.
 func TestAFlippedBitInAnIndexIsFound(t *testing.T) {
 	t.Parallel()
 	c := crash(t, 4)
@@ -263,7 +261,7 @@ func TestAFlippedBitInAnIndexIsFound(t *testing.T) {
 	}
 }
 
-// Another program that holds a lock, as a shell with an open transaction does.
+// Another program holds a lock, as a shell with an open transaction does.
 func TestLockedByAnother(t *testing.T) {
 	t.Parallel()
 	c := crash(t, 1)
@@ -289,7 +287,7 @@ func TestLockedByAnother(t *testing.T) {
 	s.Close()
 }
 
-// SQLite's own word for a full disk, and that it passes.
+// SQLite's own error for a full disk, and recovery from it.
 func TestFullIsToldAndPasses(t *testing.T) {
 	t.Parallel()
 	c := crash(t, 1)
@@ -298,7 +296,7 @@ func TestFullIsToldAndPasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if err := s.LimitPages(t.Context(), 1); err != nil { // as many as there are
+	if err := s.LimitPages(t.Context(), 1); err != nil { // the present number of pages
 		t.Fatal(err)
 	}
 	now := time.Now()
@@ -311,17 +309,17 @@ func TestFullIsToldAndPasses(t *testing.T) {
 		}
 	}
 	if !errors.Is(full, event.ErrFull) || !errors.Is(full, event.ErrUnavailable) {
-		t.Fatalf("got %v, want that there is no room", full)
+		t.Fatalf("got %v, want ErrFull", full)
 	}
 	if err := s.LimitPages(t.Context(), 1<<30); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.CreateSubscription(t.Context(), sub); err != nil {
-		t.Errorf("with room again: %v", err)
+		t.Errorf("with free disk space again: %v", err)
 	}
 }
 
-// Looking at the migrations of a file leaves a damaged log as it is, for Open to refuse.
+// Listing the migrations of a file leaves a damaged log as it is, so that Open refuses it.
 func TestMigrationsRefuseADamagedLog(t *testing.T) {
 	t.Parallel()
 	c := crash(t, 12)

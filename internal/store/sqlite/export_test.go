@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// LimitPages has SQLite make the file no longer than so many pages, or than it is.
+// LimitPages makes SQLite limit the file to that many pages, or to its present size.
 func (s *Store) LimitPages(ctx context.Context, most int) error {
 	return s.write(ctx, 0, func(w *writer) error {
 		var now int

@@ -10,7 +10,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// unavailable says what was tried. An error that is about room is ErrFull.
+// unavailable adds to an error what was tried. The result wraps ErrUnavailable, or ErrFull if
+// there was no free disk space.
 func unavailable(what string, err error) error {
 	switch {
 	case errors.Is(err, event.ErrUnavailable):
@@ -21,8 +22,8 @@ func unavailable(what string, err error) error {
 	return fmt.Errorf("%w: %s: %w", event.ErrUnavailable, what, err)
 }
 
-// whatToDo adds to an error of Open what its reader can do about it, where SQLite's
-// words alone don't say.
+// whatToDo adds to an error of Open what the operator can do about it, if SQLite's message
+// does not say so.
 func whatToDo(path string, err error) error {
 	switch {
 	case err == nil:

@@ -2,5 +2,5 @@
 
 package sqlite
 
-// freeSpace does not know here: a write will show.
+// freeSpace can't tell on this system. A write will fail instead.
 func freeSpace(string) (n int64, known bool) { return 0, false }

@@ -4,7 +4,7 @@ package sqlite
 
 import "syscall"
 
-// freeSpace returns how many bytes may still be written to the file system that holds dir.
+// freeSpace returns how many bytes can still be written to the file system of dir.
 func freeSpace(dir string) (n int64, known bool) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {

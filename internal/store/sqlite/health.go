@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// healthColumns are the columns of an endpoint's health, for reading one to h or for writing h.
+// healthColumns returns the columns of an endpoint's health, to read into h or to write h.
 func healthColumns(h *event.Health) store.Columns {
 	return store.Columns{
 		{Name: "failing", Value: h.Failing, Into: &h.Failing},
@@ -31,8 +31,8 @@ var selectedHealth = `coalesce(` + strings.Join(strings.Split(healthColumns(&eve
 // withHealth joins a subscription with its health.
 const withHealth = `subscriptions LEFT JOIN subscription_health ON subscription_id = id`
 
-// gate reads the gate of a subscription as the transaction under way has it. One that does not
-// exist has the zero gate, which is closed.
+// gate reads the gate of a subscription in the current transaction. If the subscription does not
+// exist, it returns the zero gate, which is closed.
 func (w *writer) gate(subscription event.ID) (g event.Gate, err error) {
 	row := w.stmts.gate.Row(rawsqlite.Blob(subscription[:]))
 	err = row.Scan(append([]any{&g.Active, &g.Paused}, healthColumns(&g.Health).Into()...)...)
@@ -42,7 +42,7 @@ func (w *writer) gate(subscription event.ID) (g event.Gate, err error) {
 	return g, err
 }
 
-// changeHealth writes what an attempt says of the health of an endpoint.
+// changeHealth applies a change of an endpoint's health.
 func (w *writer) changeHealth(subscription event.ID, c event.HealthChange) error {
 	if err := w.mustLive(subscription); errors.Is(err, event.ErrNotFound) {
 		return nil
@@ -62,7 +62,7 @@ func (w *writer) changeHealth(subscription event.ID, c event.HealthChange) error
 	return err
 }
 
-// park parks deliveries that are due and without a lease.
+// park parks due deliveries without a lease.
 func (w *writer) park(ids []event.ID) error {
 	for i := range ids {
 		if _, err := w.stmts.lease.Exec(rawsqlite.Text(event.ParkedOwner), rawsqlite.Int(micros(event.ParkedUntil)), rawsqlite.Blob(ids[i][:])); err != nil {
@@ -72,7 +72,7 @@ func (w *writer) park(ids []event.ID) error {
 	return nil
 }
 
-// unpark makes parked deliveries of one subscription due again, as its gate lets them pass.
+// unpark makes parked deliveries of one subscription due again that its gate permits.
 func (w *writer) unpark(subscription event.ID, now time.Time, limit int) (int64, error) {
 	g, err := w.gate(subscription)
 	if err != nil {
@@ -87,11 +87,11 @@ func (w *writer) unpark(subscription event.ID, now time.Time, limit int) (int64,
 		subscription[:], micros(until), n)
 }
 
-// unparkWalk is how many subscriptions one call of Unpark looks at. The next one goes on where
-// it stopped.
+// unparkWalk is how many subscriptions one call of Unpark visits. The next call continues where it
+// stopped.
 const unparkWalk = 1024
 
-// Unpark goes round the subscriptions that have parked deliveries.
+// Unpark walks through the subscriptions with parked deliveries.
 func (s *Store) Unpark(ctx context.Context, now time.Time, limit int) (int, error) {
 	return s.update(ctx, func(w *writer) (sum int64, err error) {
 		wrapped := s.unparkCursor.IsZero()

@@ -12,21 +12,20 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// attemptNames are the columns of an attempt, in the order in which record writes and
-// scanAttempt reads them.
+// attemptNames are the columns of an attempt, in the order of record and scanAttempt.
 const attemptNames = `delivery_id, id, subscription_id, attempt_number, started_at, duration_us, dns_us, connect_us,
 	tls_us, first_byte_us, peer, status_code, code, error, response`
 
 var attemptColumns = store.Qualified("a", attemptNames)
 
-// Delivery reads a delivery with its attempts, both as they were at one moment.
+// Delivery reads a delivery with its attempts, in one snapshot.
 func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport, error) {
-	seq, implicit := s.writer.implicit.eventSeq(id) // before the look into the database: it may be written in between
+	seq, implicit := s.writer.implicit.eventSeq(id) // before reading the database, because the row may be written in between
 	tx, err := s.reads.BeginTx(ctx, nil)
 	if err != nil {
 		return event.DeliveryReport{}, unavailable("read a delivery", err)
 	}
-	defer tx.Rollback() // there is nothing to commit
+	defer tx.Rollback() // the transaction only reads
 	r := event.DeliveryReport{Delivery: event.Delivery{ID: id}}
 	d := &r.Delivery
 	from, args := "deliveries d", []any{id[:]}
@@ -51,16 +50,16 @@ func (s *Store) Delivery(ctx context.Context, id event.ID) (event.DeliveryReport
 	return r, err
 }
 
-// eventDeliveriesSQL names the event by its id, because two events may share a range of ids.
+// eventDeliveriesSQL compares the event's id, because two events may share a range of ids.
 const eventDeliveriesSQL = `SELECT d.id FROM deliveries d JOIN events e ON e.seq = d.event_seq
 	WHERE d.id BETWEEN ?1 AND ?2 AND e.id = ?3 ORDER BY d.id LIMIT ?4`
 
-// EventDeliveries looks at the range of ids that deliveries of the event have, and at the
-// implicit rows in that range.
+// EventDeliveries searches the range of ids that deliveries of the event have, in the database and
+// among the implicit rows.
 func (s *Store) EventDeliveries(ctx context.Context, id event.ID, limit int) ([]event.ID, error) {
 	first, last := id.Deliveries()
 	var found []event.ID
-	for _, one := range s.writer.implicit.between(first, last) { // before the look into the database: it may be written in between
+	for _, one := range s.writer.implicit.between(first, last) { // before reading the database, because rows may be written in between
 		r, err := s.Delivery(ctx, one)
 		if err != nil && !errors.Is(err, event.ErrNotFound) {
 			return nil, err
@@ -121,8 +120,8 @@ func scanAttempt(rows *sql.Rows, more ...any) (event.Attempt, error) {
 	return a, err
 }
 
-// Depth counts what is pending. What waits for an inactive or a paused subscription is
-// pending and not due: no attempt of it may start.
+// Depth counts pending deliveries. Those of an inactive or paused subscription are not counted
+// as due, because no attempt may start.
 func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	var d event.Depth
 	var waiting, parked, parkedDue int
@@ -153,7 +152,7 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 	return d, nil
 }
 
-// Waiting counts by the indexes of what waits, which hold the subscriptions in order.
+// Waiting counts with the indexes that contain only pending deliveries, ordered by subscription.
 func (s *Store) Waiting(ctx context.Context, many int) (event.Waiting, error) {
 	const what = "count what waits"
 	rows, err := s.reads.QueryContext(ctx, `SELECT subscription_id, sum(n) FROM (

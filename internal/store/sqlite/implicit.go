@@ -10,20 +10,22 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// The only delivery of an event, if it is stored as already leased, has an implicit row: its
-// event's row says all there is to say (the view all_deliveries has both kinds). It gets a row
-// of its own when its first attempt has ended, and so is written once instead of twice. Whatever
-// else concerns it asks ensureRow for one first.
+// If an event has only one delivery, and that is stored as already leased, the delivery has an
+// implicit row: the row of the event contains all its data. (The view all_deliveries has both
+// kinds of rows.) The delivery gets a row of its own when its first attempt ends, so most
+// deliveries are written once instead of twice. Code that changes the delivery in another way
+// calls ensureRow first, which writes the row.
 //
-// The tables call a delivery with a row of its own filed, and one with an implicit row unfiled.
+// In the tables' names, a delivery with its own row is filed, and one with an implicit row is
+// unfiled.
 //
-// Which rows are implicit is remembered here, because finding them in the database means
-// looking through the events of the last seconds. After a crash Open does just that.
+// implicitRows holds the implicit rows in memory, because finding them in the database means to
+// read the events of the last seconds. Open does that after a crash.
 type implicitRows struct {
 	mu   sync.Mutex
 	byID map[event.ID]implicitRow
-	// What the transaction under way changes. Readers see a row that it writes as implicit
-	// until it is on disk; then they find the row.
+	// The changes of the current transaction. To readers, a row that it writes stays implicit
+	// until the transaction is on disk.
 	added, written []event.ID
 }
 
@@ -33,10 +35,10 @@ type implicitRow struct {
 	createdAt    time.Time
 	owner        string
 	until        time.Time
-	written      bool // by the transaction under way
+	written      bool // by the current transaction
 }
 
-// get is for the writer: it returns what the transaction under way would find.
+// get returns an implicit row as the current transaction sees it. It is for the writer.
 func (i *implicitRows) get(id event.ID) (implicitRow, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -44,7 +46,7 @@ func (i *implicitRows) get(id event.ID) (implicitRow, bool) {
 	return r, found && !r.written
 }
 
-// eventSeq is for readers: the event of a delivery whose row may be implicit.
+// eventSeq returns the event of a delivery whose row may be implicit. It is for readers.
 func (i *implicitRows) eventSeq(id event.ID) (int64, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -59,7 +61,7 @@ func (i *implicitRows) add(id event.ID, r implicitRow) {
 	i.added = append(i.added, id)
 }
 
-// setWritten notes that the transaction under way writes the row.
+// setWritten records that the current transaction writes the row.
 func (i *implicitRows) setWritten(id event.ID, r implicitRow) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -68,7 +70,7 @@ func (i *implicitRows) setWritten(id event.ID, r implicitRow) {
 	i.written = append(i.written, id)
 }
 
-// committed and rolledBack end the transaction under way.
+// committed and rolledBack end the current transaction.
 func (i *implicitRows) committed() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -92,8 +94,8 @@ func (i *implicitRows) rolledBack() {
 	i.added, i.written = i.added[:0], i.written[:0]
 }
 
-// matching returns the ids of the deliveries for whose implicit rows match is true, in order: so
-// their rows are written side by side, and the same each time.
+// matching returns the ids of the deliveries whose implicit rows match, in order, so that their
+// rows are written next to each other and always in the same order.
 func (i *implicitRows) matching(match func(implicitRow) bool) (ids []event.ID) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -106,7 +108,8 @@ func (i *implicitRows) matching(match func(implicitRow) bool) (ids []event.ID) {
 	return ids
 }
 
-// between is for readers: the deliveries with ids from first to last whose rows may be implicit.
+// between returns the deliveries with ids from first to last whose rows may be implicit. It is for
+// readers.
 func (i *implicitRows) between(first, last event.ID) (ids []event.ID) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -118,15 +121,16 @@ func (i *implicitRows) between(first, last event.ID) (ids []event.ID) {
 	return ids
 }
 
-// count is how many there are, as far as is on disk or about to be.
+// count returns the number of implicit rows, including those that the current transaction adds or
+// writes.
 func (i *implicitRows) count() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return len(i.byID)
 }
 
-// firstSeq is the event of the oldest implicit row, also if the transaction under way writes
-// it, or else next.
+// firstSeq returns the event of the oldest implicit row, even if the current transaction writes
+// that row, or next if there is no implicit row.
 func (i *implicitRows) firstSeq(next int64) int64 {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -136,7 +140,7 @@ func (i *implicitRows) firstSeq(next int64) int64 {
 	return next
 }
 
-// ensureRow writes the row of a delivery whose row is implicit, as it is.
+// ensureRow writes the row of a delivery if it is implicit. It does not change the delivery.
 func (w *writer) ensureRow(id event.ID) error {
 	r, implicit := w.implicit.get(id)
 	if !implicit {
@@ -147,7 +151,7 @@ func (w *writer) ensureRow(id event.ID) error {
 	})
 }
 
-// ensureRows does the same for all for which match is true.
+// ensureRows calls ensureRow for all implicit rows that match.
 func (w *writer) ensureRows(match func(implicitRow) bool) error {
 	for _, id := range w.implicit.matching(match) {
 		if err := w.ensureRow(id); err != nil {
@@ -157,7 +161,7 @@ func (w *writer) ensureRows(match func(implicitRow) bool) error {
 	return nil
 }
 
-// writeImplicit writes the row of a delivery whose row is implicit, as d says.
+// writeImplicit writes the row of a delivery whose row is implicit, with the values of d.
 func (w *writer) writeImplicit(r implicitRow, d *event.Delivery) error {
 	if err := w.insertRow(r.seq, d); err != nil {
 		return err
@@ -173,8 +177,7 @@ func (w *writer) insertRow(eventSeq int64, d *event.Delivery) error {
 		rawsqlite.Int(micros(d.LeasedUntil)), rawsqlite.Int(micros(d.CreatedAt)), rawsqlite.Int(micros(d.SettledAt)))
 }
 
-// noteFiled writes down up to which event no row is implicit, if that is further than is
-// written.
+// noteFiled writes up to which event there are no implicit rows, if that has increased.
 func (w *writer) noteFiled() error {
 	first := w.implicit.firstSeq(w.nextSeq)
 	if first <= w.filedTo {
@@ -183,12 +186,12 @@ func (w *writer) noteFiled() error {
 	if _, err := w.stmts.noteFiled.Exec(rawsqlite.Int(first)); err != nil {
 		return err
 	}
-	w.filedTo = first // if the transaction fails, it is written the next time it is further
+	w.filedTo = first // if the transaction fails, a later value is written the next time
 	return nil
 }
 
-// writeOrphans writes a row, due now, for each delivery that a dead process left with an
-// implicit one, and reads where this process goes on.
+// writeOrphans inserts a row, due now, for each delivery that a dead process has left with an
+// implicit row. It also reads the number of the next event.
 func (w *writer) writeOrphans() error {
 	if _, err := w.conn.Exec(`INSERT INTO deliveries (id, event_seq, subscription_id, status, attempts, due_at,
 		lease_owner, leased_until, created_at, settled_at)

@@ -7,7 +7,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// What a transaction changes is as before when it is undone, and gone when it is on disk.
+// A change of a transaction is undone by a rollback, and a written row is no longer implicit after
+// the commit.
 func TestImplicitRowsFollowTheTransaction(t *testing.T) {
 	id := event.NewID(time.Now())
 	add := func(i *implicitRows) { i.add(id, implicitRow{seq: 7}) }

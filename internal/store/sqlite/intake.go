@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// Accept keeps an event and its deliveries in one transaction.
+// Accept stores an event and its deliveries in one transaction.
 func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, error) {
 	if err := a.Check(); err != nil {
 		return event.Receipt{}, err
@@ -29,7 +29,7 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 		}
 		return w.insert(&a)
 	})
-	if err != nil || !receipt.Replayed { // a replay has written nothing
+	if err != nil || !receipt.Replayed { // a replay writes nothing
 		s.diskSpace.Wrote(err)
 	}
 	if err != nil {
@@ -38,8 +38,8 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 	return receipt, nil
 }
 
-// receiptFor looks for an earlier acceptance under the same key. The writer is
-// the only one that makes keys, so none can come in between.
+// receiptFor looks for an earlier acceptance with the same key. Only the writer creates
+// keys, so no other can be created in between.
 func (w *writer) receiptFor(a *event.Acceptance) (event.Receipt, error) {
 	var hash []byte
 	var delivery event.ID
@@ -62,7 +62,7 @@ func (w *writer) insert(a *event.Acceptance) error {
 	if w.nextSeq == 0 {
 		return errBeside
 	}
-	for i := range a.Deliveries { // first, because a refusal must leave nothing
+	for i := range a.Deliveries { // first, because a refusal must leave nothing behind
 		if err := w.mustLive(a.Deliveries[i].SubscriptionID); err != nil {
 			return err
 		}
@@ -95,8 +95,8 @@ func (w *writer) insert(a *event.Acceptance) error {
 	return err
 }
 
-// insertEvent writes an event, and with it its only delivery, which is zero if it has several
-// or none.
+// insertEvent writes an event, and the data of its only delivery. only is zero if the event has
+// several deliveries or none.
 func (w *writer) insertEvent(seq int64, a *event.Acceptance, only *event.Delivery) error {
 	e := &a.Event
 	var sum int64
@@ -107,20 +107,21 @@ func (w *writer) insertEvent(seq int64, a *event.Acceptance, only *event.Deliver
 		rawsqlite.Int(int64(e.DataAt)), rawsqlite.Int(int64(e.DataLen)), rawsqlite.Int(sum))
 }
 
-// errBeside is a mistake of this program's: who opens the file beside its holder takes nothing in.
+// errBeside is a bug in this program: a process that opens the file with Shared must not accept
+// events.
 var errBeside = errors.New("the database was opened beside the process that takes events")
 
-// isImplicit reports whether the event's row says all about its only delivery.
+// isImplicit reports whether the event's row contains all data of its only delivery.
 func isImplicit(only *event.Delivery, eventAt time.Time) bool {
 	return only.LeaseOwner != "" && only.Status == event.Pending && only.Attempts == 0 &&
 		only.DueAt.Equal(only.CreatedAt) && only.CreatedAt.Equal(eventAt)
 }
 
-// mostLiving bounds how many subscriptions the writer remembers as not deleted.
+// mostLiving is how many subscriptions the writer remembers as not deleted.
 const mostLiving = 100_000
 
-// mustLive refuses what is for a subscription that is deleted, or never was: a deletion may
-// have come in between. The writer is the only one that deletes.
+// mustLive returns an error if a subscription does not exist or is deleted, which may have happened
+// since ingest has read it. Only the writer deletes subscriptions.
 func (w *writer) mustLive(subscription event.ID) error {
 	if w.living[subscription] {
 		return nil

@@ -12,7 +12,7 @@ import (
 
 const keyColumns = `id, name, prefix, hash, scope, created_at, expires_at, revoked_at, used_at`
 
-// CreateKey keeps a new API key's hash.
+// CreateKey stores a new API key's hash.
 func (s *Store) CreateKey(ctx context.Context, k event.APIKey) error {
 	return s.write(ctx, 1, func(w *writer) error {
 		_, err := w.conn.Exec(`INSERT INTO api_keys (`+keyColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -21,7 +21,7 @@ func (s *Store) CreateKey(ctx context.Context, k event.APIKey) error {
 	})
 }
 
-// KeyByHash finds a key, a revoked one too.
+// KeyByHash finds a key, even if it is revoked.
 func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error) {
 	k, err := scanKey(s.reads.QueryRowContext(ctx, `SELECT `+keyColumns+` FROM api_keys WHERE hash = ?`, hash[:]))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -33,7 +33,7 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, err
 	return k, nil
 }
 
-// ListKeys reads all keys, the oldest first.
+// ListKeys reads all keys, oldest first.
 func (s *Store) ListKeys(ctx context.Context) ([]event.APIKey, error) {
 	rows, err := s.reads.QueryContext(ctx, `SELECT `+keyColumns+` FROM api_keys ORDER BY id`)
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Store) ListKeys(ctx context.Context) ([]event.APIKey, error) {
 	return collect("list the API keys", rows, func() (event.APIKey, error) { return scanKey(rows) })
 }
 
-// RevokeKey makes a key invalid for good.
+// RevokeKey revokes a key.
 func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error {
 	return s.write(ctx, 1, func(w *writer) error {
 		n, err := w.conn.Exec(`UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at = 0`, micros(at), id[:])
@@ -53,7 +53,7 @@ func (s *Store) RevokeKey(ctx context.Context, id event.ID, at time.Time) error 
 	})
 }
 
-// KeyUsed notes that a key was used.
+// KeyUsed records that a key was used.
 func (s *Store) KeyUsed(ctx context.Context, id event.ID, at time.Time) error {
 	return s.write(ctx, 1, func(w *writer) error {
 		_, err := w.conn.Exec(`UPDATE api_keys SET used_at = ? WHERE id = ? AND used_at < ?`, micros(at), id[:], micros(at))

@@ -11,7 +11,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
-// killed returns a database with the files of one that is open, as a kill leaves them now.
+// killed returns a database with the present files of one that is open, as a kill would leave
+// them.
 func killed(t *testing.T, path string) (copied string) {
 	t.Helper()
 	copied = filepath.Join(t.TempDir(), "hookferry.db")
@@ -21,7 +22,8 @@ func killed(t *testing.T, path string) (copied string) {
 	return copied
 }
 
-// acceptAllKinds accepts events with 0, 1 and 5 deliveries, leased and due, and returns the deliveries.
+// acceptAllKinds accepts events with 0, 1 and 5 deliveries, leased and due, and returns the
+// deliveries.
 func acceptAllKinds(t *testing.T, s *sqlite.Store, subs []event.ID, now time.Time) (ids []event.ID) {
 	t.Helper()
 	for _, n := range []int{0, 1, 5} {
@@ -56,8 +58,8 @@ func createSubscriptions(t *testing.T, s *sqlite.Store, n int, now time.Time) (i
 	return ids
 }
 
-// A process that is killed leaves each delivery once, whether its event has none, one or several,
-// and whether the note of what is filed was written after it, before it or in between.
+// A process that is killed leaves each delivery once, whether its event has no, one or several
+// deliveries, and whether the table filed was written before it, after it or in between.
 func TestKilledWithEventsOfSeveralDeliveries(t *testing.T) {
 	t.Parallel()
 	for why, rescues := range map[string][]bool{
@@ -73,11 +75,11 @@ func TestKilledWithEventsOfSeveralDeliveries(t *testing.T) {
 			s := reopen(t, path)
 			subs := createSubscriptions(t, s, 5, now)
 			var ids []event.ID
-			for range 2 { // lives
+			for range 2 { // two processes, one after the other
 				for _, rescue := range rescues {
 					ids = append(ids, acceptAllKinds(t, s, subs, now)...)
 					if rescue {
-						if _, err := s.Rescue(t.Context(), now); err != nil {
+						if _, err := s.Rescue(t.Context(), time.Time{}, now); err != nil {
 							t.Fatal(err)
 						}
 					}
@@ -91,8 +93,8 @@ func TestKilledWithEventsOfSeveralDeliveries(t *testing.T) {
 	}
 }
 
-// wantNote fails the test unless the note of what is filed is as far as it may be: at the first
-// event with an implicit row if one was there, and past those that had their rows at once.
+// wantNote fails the test unless the value in the table filed is as high as possible: the first
+// event with an implicit row if there is one, and after all events that had their rows at once.
 func wantNote(t *testing.T, path string, rescues []bool) {
 	t.Helper()
 	var noted, first int64
@@ -106,7 +108,7 @@ func wantNote(t *testing.T, path string, rescues []bool) {
 	}
 }
 
-// wantDue fails the test unless exactly these deliveries are there, each due and held by nobody.
+// wantDue fails the test unless there are exactly these deliveries, each due and not leased.
 func wantDue(t *testing.T, s *sqlite.Store, ids []event.ID, now time.Time) {
 	t.Helper()
 	counts, err := s.Count(t.Context())
@@ -128,7 +130,7 @@ func wantDue(t *testing.T, s *sqlite.Store, ids []event.ID, now time.Time) {
 	}
 }
 
-// The note passes over events that have no implicit row.
+// The value in the table filed skips events without implicit rows.
 func TestNoteOfWhatIsFiledPassesOverRows(t *testing.T) {
 	t.Parallel()
 	now := time.Now().UTC().Truncate(time.Microsecond)
@@ -143,7 +145,7 @@ func TestNoteOfWhatIsFiledPassesOverRows(t *testing.T) {
 	if err := s.Release(t.Context(), leases); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Rescue(t.Context(), now); err != nil {
+	if _, err := s.Rescue(t.Context(), time.Time{}, now); err != nil {
 		t.Fatal(err)
 	}
 	var noted, last int64

@@ -47,7 +47,7 @@ func reopen(t *testing.T, path string) *sqlite.Store {
 	return s
 }
 
-// A key from before there were scopes may do everything, as before, and does not end.
+// A key from before there were scopes may do everything, as before, and does not expire.
 func TestKeysFromBeforeScopesAreForAdmins(t *testing.T) {
 	hash := sha256.Sum256([]byte("old"))
 	s := reopen(t, old(t, 1, statement{"INSERT INTO api_keys VALUES (zeroblob(16), 'old', 'hf_', ?, 1, 0)", []any{hash[:]}}))
@@ -57,8 +57,8 @@ func TestKeysFromBeforeScopesAreForAdmins(t *testing.T) {
 	}
 }
 
-// What is kept from when each delivery had a row from the start stays as it was, but for the
-// leases, whose holder is no more.
+// Data from the time when each delivery had its own row from the start stays as it was, except for
+// the leases, whose process has ended.
 func TestDeliveriesOfOldTablesAreKept(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	us := now.UnixMicro()
@@ -96,7 +96,7 @@ func TestDeliveriesOfOldTablesAreKept(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Delivery.LeasedUntil = time.Time{} // of no meaning without an owner
+		r.Delivery.LeasedUntil = time.Time{} // it means nothing without an owner
 		if diff := cmp.Diff(d, r.Delivery); diff != "" {
 			t.Error(diff)
 		}
@@ -112,7 +112,8 @@ func TestDeliveriesOfOldTablesAreKept(t *testing.T) {
 	}
 }
 
-// Who opens the file beside its holder takes no events: their numbers are the holder's.
+// A process that opens the file with Shared accepts no events, because only the other process
+// knows their next number.
 func TestNoEventIsTakenBesideTheHolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hookferry.db")
 	reopen(t, path)
@@ -126,8 +127,8 @@ func TestNoEventIsTakenBesideTheHolder(t *testing.T) {
 	}
 }
 
-// A process that dies leaves deliveries behind that have no row of their own. The next one
-// finds them due, and what is written after does not get into their way.
+// A process that dies leaves deliveries without their own rows. The next process finds them due,
+// and what is written afterwards does not conflict with them.
 func TestUnfiledDeliveriesAreFiledByTheNextProcess(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hookferry.db")
 	s := reopen(t, path)
@@ -145,9 +146,9 @@ func TestUnfiledDeliveriesAreFiledByTheNextProcess(t *testing.T) {
 		}
 		return d
 	}
-	rescue := func() { // which notes what is filed
+	rescue := func() { // which writes the table filed
 		t.Helper()
-		if _, err := s.Rescue(t.Context(), now); err != nil {
+		if _, err := s.Rescue(t.Context(), time.Time{}, now); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -163,7 +164,7 @@ func TestUnfiledDeliveriesAreFiledByTheNextProcess(t *testing.T) {
 	if err := s.Record(t.Context(), []event.Settlement{event.Settle(later, event.Outcome{StartedAt: now, StatusCode: 200}, nil, now, 0)}); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second finds nothing that is left over
+	for range 2 { // the second one finds nothing left over
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -32,7 +32,7 @@ func (s *Store) Cancel(ctx context.Context, id event.ID, at time.Time) (event.De
 	})
 }
 
-// move writes what rule makes of a delivery's row.
+// move applies rule to a delivery's row and writes the result.
 func (s *Store) move(ctx context.Context, id event.ID, rule func(*writer, event.Delivery) (event.Delivery, error)) (after event.Delivery, err error) {
 	err = s.write(ctx, 1, func(w *writer) error {
 		row, err := w.row(id)
@@ -67,8 +67,7 @@ func deliveryInto(d *event.Delivery) []any {
 	}
 }
 
-// row reads a delivery as the transaction under way has it. From then on it has a row of its
-// own.
+// row reads a delivery in the current transaction. If its row is implicit, it writes the row first.
 func (w *writer) row(id event.ID) (event.Delivery, error) {
 	d := event.Delivery{ID: id}
 	if err := w.ensureRow(id); err != nil {
@@ -82,7 +81,7 @@ func (w *writer) row(id event.ID) (event.Delivery, error) {
 	return d, err
 }
 
-// update writes what may change of a delivery that has a row of its own.
+// update writes the columns that may change of a delivery that has its own row.
 func (w *writer) update(d *event.Delivery) error {
 	_, err := w.conn.Exec(`UPDATE deliveries SET status = ?, attempts = ?, due_at = ?, lease_owner = ?, leased_until = ?,
 		settled_at = ?, delivered_at = ?, round = ?, round_from = ?, stray = ? WHERE id = ?`,

@@ -19,7 +19,7 @@ func openSQL(t *testing.T, path string) *sql.DB {
 	return db
 }
 
-// What asks for few rows of a large table finds them by an index that holds no others.
+// Statements that need few rows of a large table find them by an index that contains no others.
 func TestPlansUseThePartialIndexes(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "hookferry.db")

@@ -51,11 +51,11 @@ func (w *writer) record(s *event.Settlement) error {
 	return w.disableSubscription(a.SubscriptionID, s.DisableReason, o.StartedAt)
 }
 
-// settle writes how a delivery stands after an attempt, and returns the attempt's number, or 0
-// if it is on record already or its delivery does not exist any more.
+// settle writes the state of a delivery after an attempt. It returns the attempt's number, or 0 if
+// the attempt is already on record or its delivery no longer exists.
 func (w *writer) settle(s *event.Settlement) (number int, err error) {
 	d := &s.Delivery
-	if d.RoundFrom > 0 { // an implicit row has none
+	if d.RoundFrom > 0 { // it is 0 in an implicit row
 		if err := w.ensureRow(d.ID); err != nil {
 			return 0, err
 		}
@@ -73,7 +73,7 @@ func (w *writer) settle(s *event.Settlement) (number int, err error) {
 	return w.settleSlowly(s)
 }
 
-// settleSlowly writes what does not pass the fence as it stands in the statement.
+// settleSlowly writes a settlement that does not pass the fence in the statement.
 func (w *writer) settleSlowly(s *event.Settlement) (number int, err error) {
 	row, err := w.row(s.Delivery.ID)
 	if errors.Is(err, event.ErrNotFound) {
@@ -91,7 +91,7 @@ func (w *writer) settleSlowly(s *event.Settlement) (number int, err error) {
 	return after.Attempts, w.update(&after)
 }
 
-// Renew moves the end of leases.
+// Renew extends leases.
 func (s *Store) Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error) {
 	err = s.write(ctx, len(leases), func(w *writer) error {
 		lost = lost[:0]
@@ -130,21 +130,21 @@ func (s *Store) Release(ctx context.Context, leases []event.LeaseKey) error {
 }
 
 // Rescue ends leases that ran out.
-func (s *Store) Rescue(ctx context.Context, now time.Time) (int, error) {
+func (s *Store) Rescue(ctx context.Context, from, now time.Time) (int, error) {
 	return s.update(ctx, func(w *writer) (int64, error) {
-		if err := w.ensureRows(func(r implicitRow) bool { return r.until.Before(now) }); err != nil {
+		if err := w.ensureRows(func(r implicitRow) bool { return r.until.Before(now) && !r.until.Before(from) }); err != nil {
 			return 0, err
 		}
-		n, err := w.stmts.rescue.Exec(rawsqlite.Int(micros(now)))
+		n, err := w.stmts.rescue.Exec(rawsqlite.Int(micros(from)), rawsqlite.Int(micros(now)))
 		if err != nil {
 			return 0, err
 		}
-		return n, w.noteFiled() // here, because this is called now and then
+		return n, w.noteFiled() // here, because Rescue is called regularly
 	})
 }
 
-// takeOver ends all leases: only a process that had the file can have taken them, and it has ended. What is
-// parked stays so.
+// takeOver ends all leases, because the process that had them has ended. Parked deliveries stay
+// parked.
 func (s *Store) takeOver(ctx context.Context) error {
 	return s.write(ctx, 1, func(w *writer) error {
 		if _, err := w.stmts.endAll.Exec(); err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// A resend that is refused has looked at the delivery, and so given it a row of its own: its
-// state and its lease are what they were, and its attempt is recorded as any other.
+// A refused resend has read the delivery, and therefore written its row. State and lease of the
+// delivery must be as before, and its attempt must be recorded like any other.
 func TestRefusedResendChangesNothing(t *testing.T) {
 	t.Parallel()
 	now := time.Now().UTC().Truncate(time.Microsecond)
@@ -31,7 +31,7 @@ func TestRefusedResendChangesNothing(t *testing.T) {
 		t.Error(diff, err)
 	}
 	outcome := event.Settle(d, event.Outcome{StartedAt: now, StatusCode: 200}, nil, now, 0)
-	if err := s.Record(t.Context(), []event.Settlement{outcome, outcome}); err != nil { // twice, as a worker that heard no reply does
+	if err := s.Record(t.Context(), []event.Settlement{outcome, outcome}); err != nil { // twice, as a worker does that got no result
 		t.Fatal(err)
 	}
 	r, err = s.Delivery(t.Context(), d.ID)
@@ -40,7 +40,7 @@ func TestRefusedResendChangesNothing(t *testing.T) {
 	}
 }
 
-// An attempt of a delivery that expired meanwhile is not recorded, and brings nothing back.
+// An attempt of a delivery that has expired meanwhile is not recorded, and restores nothing.
 func TestRecordOfAnExpiredDelivery(t *testing.T) {
 	t.Parallel()
 	now := time.Now().UTC().Truncate(time.Microsecond)

@@ -8,8 +8,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/release010"
 )
 
-// TestDatabaseOfRelease010 opens what release 0.1.0 left when it was killed under load:
-// nothing that it acknowledged is missing.
+// TestDatabaseOfRelease010 opens what release 0.1.0 left when it was killed under load. Nothing
+// that it acknowledged may be missing.
 func TestDatabaseOfRelease010(t *testing.T) {
 	path, content := release010.SQLite(t)
 	if content.Unfiled == 0 {
@@ -23,8 +23,8 @@ func TestDatabaseOfRelease010(t *testing.T) {
 	content.CheckPayloads(t, payloads(t, path))
 }
 
-// The log holds what came since the last checkpoint, unfiled deliveries too: without it, the
-// test above would look at a database that was closed in peace.
+// The log must contain everything since the last checkpoint, including unfiled deliveries.
+// Otherwise the test above would open a database that was closed properly.
 func TestDatabaseOfRelease010IsAsTheCrashLeftIt(t *testing.T) {
 	path, content := release010.SQLite(t)
 	db, err := sql.Open("sqlite", path)

@@ -1,17 +1,16 @@
-// Package sqlite is the store on an embedded SQLite file: no server, one process.
+// Package sqlite is the driver for an embedded SQLite database. It needs no server and
+// serves one process.
 //
-// Everything that changes the file goes through one writer (writer.go), which
-// puts what has queued up during one commit into the next: new events, settled
-// deliveries and all else share transactions. Reads have connections of their
-// own and never wait for the writer. The file is opened with synchronous=FULL: a
-// commit that returned is on disk.
+// All changes go through one writer (writer.go). Everything that has queued up during one
+// commit goes into the next one, so new events, settled deliveries and all other changes
+// share transactions. Reads have their own connections and never wait for the writer. The
+// file is opened with synchronous=FULL, so a commit that has returned is on disk.
 //
-// One process holds the file, by a lock beside it. Leases are kept all the same,
-// because the dispatcher works by them; those found at Open belong to a process
-// that is no more and are ended.
+// A lock file ensures that only one process uses the database. The dispatcher still needs
+// leases. Those that Open finds belong to a process that has ended, so Open ends them.
 //
-// The only delivery of an event, if it is stored as claimed, has no row of its own until its
-// first attempt has ended (implicit.go).
+// If an event's only delivery is stored as claimed, it gets its own row only when its first
+// attempt ends (implicit.go).
 //
 // Start with Open, then writer.go.
 package sqlite
@@ -41,22 +40,24 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// readers is how many reads run at once. More would only fight for the cores.
+// readers is how many reads run at once. More would only compete for the cores.
 const readers = 4
 
-// Options says how the file is opened.
+// Options configure the driver.
 type Options struct {
-	// Shared opens the file beside a process that holds it, for short commands such
-	// as making an API key. It ends no leases.
+	// Shared opens the file although another process may use it. It is for short commands
+	// such as creating an API key. It ends no leases.
 	Shared bool
-	// Release names the copy that is made before this release migrates a file: PATH.before-RELEASE.
-	// Without it, the copy has the number of the first migration that the file needs.
+	// Release is part of the name of the copy that is made before a file is migrated,
+	// PATH.before-RELEASE. Without it, the name has the number of the first missing migration.
 	Release string
-	// OnCopy, if set, is told when that copy begins, which takes its time: where to, and how many bytes.
+	// OnCopy, if set, is called before that copy is made, which may take long, with its path
+	// and its size in bytes.
 	OnCopy func(to string, size int64)
-	// OnCommit, if set, is told of each commit: how many rows it wrote and how long it took.
+	// OnCommit, if set, is called after each commit with the number of rows and the duration.
 	OnCommit func(rows int, took time.Duration)
-	// LogSize is the size in bytes at which the log is written back, if not rawsqlite.DefaultLogSize.
+	// LogSize is the size in bytes at which the log is written back. 0 means
+	// rawsqlite.DefaultLogSize.
 	LogSize int64
 }
 
@@ -67,15 +68,15 @@ type Store struct {
 	reads     *sql.DB
 	writer    *writer
 	diskSpace store.DiskSpace
-	cursor    event.ID // where the next fair claim goes on; only the writer touches it
-	// unparkCursor is where the next Unpark goes on; only the writer touches it.
+	cursor    event.ID // where the next fair claim continues; only the writer uses it
+	// unparkCursor is where the next Unpark continues; only the writer uses it.
 	unparkCursor event.ID
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens the file, which it makes if there is none, along with its directory,
-// and brings its tables up to date.
+// Open opens the file and migrates its tables. It creates the file and its directory if they
+// do not exist.
 func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the directory of the database: %w", err)
@@ -102,8 +103,8 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 			return nil, err
 		}
 	}
-	// It syncs the file's size and data, and not its time of change, which is of no use here and
-	// costs a commit of the file system's own. Some systems have no such call: fsync is as good.
+	// Fdatasync syncs the data and the size of the file, but not its modification time, which is
+	// not needed here and costs an extra commit of the file system. Systems without it use fsync.
 	sqlite.Fdatasync(true)
 	if s.reads, err = openPool(path, readers, "deferred", "query_only(1)"); err != nil {
 		return nil, err
@@ -129,8 +130,8 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	return s, nil
 }
 
-// keepPrivate makes the file readable by its owner alone before SQLite makes it
-// for all: payloads and secrets are in it.
+// keepPrivate creates the file so that only its owner can read it, before SQLite creates it
+// with weaker permissions. It contains payloads and secrets.
 func keepPrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -139,9 +140,9 @@ func keepPrivate(path string) error {
 	return f.Close()
 }
 
-// openPool opens connections whose transactions begin as begin says: one that is to
-// write must lock at once, because SQLite refuses to turn a reader into a writer. They look at each
-// page that they read for damage, a little closer than SQLite does by itself.
+// openPool opens connections. begin is the mode of their transactions: one that will write must
+// lock at once, because SQLite may refuse to turn a reader into a writer. With cell_size_check,
+// SQLite checks each page that it reads more closely for damage.
 func openPool(path string, size int, begin string, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{"_txlock": {begin}, "_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "cell_size_check(1)"}, pragmas...)}
 	db, err := sql.Open("sqlite", dsn(path, q))
@@ -153,12 +154,12 @@ func openPool(path string, size int, begin string, pragmas ...string) (*sql.DB, 
 	return db, nil
 }
 
-// dsn names a file to the driver.
+// dsn returns the data source name of a file.
 func dsn(path string, q url.Values) string {
 	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
 
-// withPool has use work with a connection that is then closed.
+// withPool calls use with a connection and closes it afterwards.
 func withPool(path string, use func(*sql.DB) error, pragmas ...string) error {
 	db, err := openPool(path, 1, "deferred", pragmas...)
 	if err != nil {
@@ -167,8 +168,8 @@ func withPool(path string, use func(*sql.DB) error, pragmas ...string) error {
 	return errors.Join(use(db), db.Close())
 }
 
-// look has use read a file that is not opened otherwise, which may be another program's: nothing
-// is written to it. One that does not exist or holds nothing is an empty database.
+// look calls use with a read-only connection to a file that this process has not opened and that
+// may belong to another program. A missing or empty file is read as an empty database.
 func look(path string, use func(*sql.DB) error) error {
 	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0 {
 		return withPool(":memory:", use)
@@ -179,7 +180,7 @@ func look(path string, use func(*sql.DB) error) error {
 		return fmt.Errorf("lock %s.lock: %w", path, err)
 	}
 	defer lock.Unlock()
-	if alone { // SQLite would leave out what is behind a damage, and then remove the log
+	if alone { // SQLite would ignore everything after a damaged frame, and then remove the log
 		if err := rawsqlite.CheckLog(path); err != nil {
 			return err
 		}
@@ -191,14 +192,14 @@ func look(path string, use func(*sql.DB) error) error {
 	return whatToDo(path, errors.Join(use(db), db.Close()))
 }
 
-// Migrations returns the migrations that a file still needs, without making them.
+// Migrations returns the migrations that a file still needs. It does not run them.
 func Migrations(ctx context.Context, path string) (names []string, err error) {
 	err = look(path, func(db *sql.DB) error {
 		p, err := provider(db)
 		if err != nil {
 			return err
 		}
-		version, err := tablesVersion(ctx, db) // and not goose, which would make its table
+		version, err := tablesVersion(ctx, db) // asking goose would create its table
 		if err != nil {
 			return fmt.Errorf("read which migrations %s has: %w", path, err)
 		}
@@ -225,7 +226,7 @@ func migrate(ctx context.Context, path string) error {
 	if _, err = p.Up(ctx); err == nil {
 		return nil
 	}
-	// The library takes a table of versions that it can't read for one that is missing.
+	// goose takes a version table that it can't read for a missing one.
 	if read := db.QueryRowContext(ctx, "SELECT count(*) FROM goose_db_version").Scan(new(int)); rawsqlite.IsDamaged(read) {
 		return errors.Join(read, err)
 	}
@@ -240,11 +241,11 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 	return goose.NewProvider(goose.DialectSQLite3, db, dir)
 }
 
-// Close writes what was asked for before, and lets go of the file.
+// Close completes the writes that are queued, and closes the file.
 func (s *Store) Close() error {
 	var errs []error
 	if s.writer != nil {
-		if !s.shared { // so that the next process has less to look through; it finds out by itself, too
+		if !s.shared { // so that the next process has to read fewer events
 			_ = s.write(context.Background(), 0, (*writer).noteFiled)
 		}
 		s.writer.stop()
@@ -252,14 +253,14 @@ func (s *Store) Close() error {
 	if s.reads != nil {
 		errs = append(errs, s.reads.Close())
 	}
-	if s.writer != nil { // the last one writes the log back and removes it
+	if s.writer != nil { // the last connection that closes writes the log back and removes it
 		errs = append(errs, s.writer.close())
 	}
 	return errors.Join(append(errs, s.lock.Unlock())...)
 }
 
-// Ping makes sure that the file can be read and written, and that the last write
-// found room.
+// Ping checks that the database can be read, that the writer responds, and that the last write
+// found free disk space.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.diskSpace.Err(); err != nil {
 		return err
@@ -267,7 +268,7 @@ func (s *Store) Ping(ctx context.Context) error {
 	if err := s.reads.PingContext(ctx); err != nil {
 		return unavailable("read the database", err)
 	}
-	written := make(chan error, 1) // a disk that hangs would hold up the caller
+	written := make(chan error, 1) // a disk that hangs must not block the caller
 	go func() { written <- s.write(ctx, 0, func(*writer) error { return nil }) }()
 	select {
 	case err := <-written:

@@ -2,8 +2,8 @@ package sqlite
 
 import "github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 
-// statements are the writer's own, prepared once on its connection. What is needed seldom is
-// prepared where it is.
+// statements are the writer's statements, prepared once on its connection. Those that are rarely
+// needed are prepared where they are used.
 type statements struct {
 	insertEvent, insertDelivery *rawsqlite.Insert
 	insertAttempt               *rawsqlite.Insert
@@ -53,7 +53,7 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 		{&s.renew, `UPDATE deliveries SET leased_until = ? WHERE id = ? AND status = 0 AND lease_owner = ?`},
 		{&s.release, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE id = ? AND status = 0 AND lease_owner = ?`},
 		{&s.rescue, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0
-			WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until < ?`},
+			WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until >= ? AND leased_until < ?`},
 		{&s.endAll, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE status = 0 AND lease_owner IS NOT NULL AND lease_owner <> 'parked'`},
 		{&s.noteFiled, `UPDATE filed SET seq = ?`},
 		{&s.findKey, `SELECT body_hash, event_id, delivery_id FROM idempotency_keys WHERE subscription_id = ? AND key = ?`},

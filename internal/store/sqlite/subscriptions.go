@@ -15,8 +15,7 @@ import (
 
 type subscriptionRow = store.SubscriptionRow[string]
 
-// subscriptionColumns are the columns of a subscription, for reading one to r or for
-// writing r.
+// subscriptionColumns returns the columns of a subscription, to read into r or to write r.
 func subscriptionColumns(r *subscriptionRow) store.Columns {
 	return store.Columns{
 		{Name: "id", Value: r.ID[:], Into: idScan{&r.ID}},
@@ -43,11 +42,11 @@ func subscriptionColumns(r *subscriptionRow) store.Columns {
 	}
 }
 
-// selectSubscriptions is how a statement begins that reads subscriptions.
+// selectSubscriptions is the beginning of a statement that reads subscriptions.
 var selectSubscriptions = `SELECT ` + subscriptionText + `, checksum, ` + subscriptionColumns(&subscriptionRow{}).Names() +
 	`, ` + selectedHealth + ` FROM ` + withHealth + ` `
 
-// CreateSubscription keeps a new subscription.
+// CreateSubscription stores a new subscription.
 func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) error {
 	r := store.EncodeSubscription[string](sub)
 	r.Revision = 1
@@ -61,12 +60,12 @@ func (s *Store) CreateSubscription(ctx context.Context, sub event.Subscription) 
 	})
 }
 
-// Subscription reads one, a deleted one too.
+// Subscription reads a subscription, even a deleted one.
 func (s *Store) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
 	return readSubscription(s.reads.QueryRowContext(ctx, selectSubscriptions+`WHERE id = ?`, id[:]), id)
 }
 
-// ListSubscriptions reads a page of those that exist, newest first.
+// ListSubscriptions reads a page of the subscriptions that are not deleted, newest first.
 func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit int) ([]event.Subscription, error) {
 	rows, err := s.reads.QueryContext(ctx, selectSubscriptions+`WHERE deleted_at = 0 AND id < ? ORDER BY id DESC LIMIT ?`, cursor(before), limit)
 	if err != nil {
@@ -75,7 +74,7 @@ func (s *Store) ListSubscriptions(ctx context.Context, before event.ID, limit in
 	return collect("list subscriptions", rows, func() (event.Subscription, error) { return scanSubscription(rows) })
 }
 
-// ReplaceSubscription writes what a caller may set.
+// ReplaceSubscription writes everything that a caller may set.
 func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription) (event.Subscription, error) {
 	var after event.Subscription
 	r := store.EncodeSubscription[string](sub)
@@ -96,8 +95,8 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 	return after, err
 }
 
-// mustBe refuses a change of a subscription that is deleted, or has another revision than the
-// caller says.
+// mustBe returns an error if a subscription is deleted, or if revision is not 0 and the
+// subscription has another one.
 func (w *writer) mustBe(id event.ID, revision int64) error {
 	var now int64
 	err := w.conn.Row(`SELECT revision FROM subscriptions WHERE id = ? AND deleted_at = 0`, id[:]).Scan(&now)
@@ -110,12 +109,12 @@ func (w *writer) mustBe(id event.ID, revision int64) error {
 	return err
 }
 
-// unparkAtOnce is how many parked deliveries become due with the change that lets them. The
-// others follow with Unpark.
+// unparkAtOnce is how many deliveries are unparked by the change that permits them. Unpark does
+// the rest.
 const unparkAtOnce = 1000
 
-// changed writes the checksum of a subscription that was just written, makes the first of its
-// parked deliveries due if they need not wait any more, and returns the subscription.
+// changed completes a change of a subscription: it writes the checksum, unparks the first
+// deliveries if the gate permits them now, and returns the subscription.
 func (w *writer) changed(id event.ID, now time.Time) (event.Subscription, error) {
 	if err := w.sumSubscription(id); err != nil {
 		return event.Subscription{}, err
@@ -126,7 +125,7 @@ func (w *writer) changed(id event.ID, now time.Time) (event.Subscription, error)
 	return readSubscription(w.conn.Row(selectSubscriptions+`WHERE id = ?`, id[:]), id)
 }
 
-// PauseSubscription makes its deliveries wait.
+// PauseSubscription makes the deliveries of a subscription wait.
 func (s *Store) PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (after event.Subscription, err error) {
 	err = s.write(ctx, 1, func(w *writer) error {
 		if err := w.mustBe(id, 0); err != nil {
@@ -159,7 +158,7 @@ func (s *Store) ResumeSubscription(ctx context.Context, id event.ID, at time.Tim
 	return after, err
 }
 
-// SwapSecrets writes secrets and headers, if they are still what they were.
+// SwapSecrets replaces secrets and headers if they are still those of from.
 func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (swapped bool, err error) {
 	r := store.EncodeSubscription[string](to)
 	err = s.write(ctx, 1, func(w *writer) error {
@@ -182,7 +181,7 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 	return swapped && err == nil, err
 }
 
-// DeleteSubscription marks it deleted and cancels what is pending.
+// DeleteSubscription marks a subscription as deleted and cancels its pending deliveries.
 func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Time, revision int64) error {
 	return s.write(ctx, 1, func(w *writer) error {
 		if err := w.mustBe(id, revision); err != nil {
@@ -200,7 +199,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Tim
 		if err := w.ensureRows(func(r implicitRow) bool { return r.subscription == id }); err != nil {
 			return err
 		}
-		for _, rows := range []string{"lease_owner IS NULL", "lease_owner IS NOT NULL"} { // a partial index each
+		for _, rows := range []string{"lease_owner IS NULL", "lease_owner IS NOT NULL"} { // each has its partial index
 			if _, err := w.conn.Exec(`UPDATE deliveries
 				SET status = 3, settled_at = ?, lease_owner = NULL, leased_until = 0
 				WHERE subscription_id = ? AND status = 0 AND `+rows, micros(at), id[:]); err != nil {
@@ -228,7 +227,7 @@ func scanSubscription(row scanner) (event.Subscription, error) {
 	var kept int64
 	err := row.Scan(append(append([]any{&text, &kept}, subscriptionColumns(&r).Into()...), healthColumns(&r.Health).Into()...)...)
 	if kept != 0 && kept != checksumOfText(text) {
-		// What stands there may be anything. It takes nothing in and nothing is sent by it.
+		// The damaged values may be anything. No event is accepted and no request is sent with them.
 		sub := r.Subscription
 		sub.Sealed, sub.RequireSignature = damaged, true
 		return sub, nil
@@ -239,7 +238,7 @@ func scanSubscription(row scanner) (event.Subscription, error) {
 	return r.Decode()
 }
 
-// schedule is the column of a retry schedule.
+// schedule returns the value of a retry schedule's column.
 func schedule(us []int64) any {
 	if us == nil {
 		return nil

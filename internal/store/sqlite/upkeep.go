@@ -8,7 +8,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// Expire deletes a step of what is old.
+// Expire makes one step of deleting what has expired.
 func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (int, error) {
 	return s.update(ctx, func(w *writer) (int64, error) {
 		n, err := w.expireDeliveries(before, limit)
@@ -23,7 +23,7 @@ func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (i
 }
 
 func (w *writer) expireDeliveries(before time.Time, limit int) (int64, error) {
-	floor := event.FloorID(before) // what settled before then was made before then
+	floor := event.FloorID(before) // a delivery that settled before then was also accepted before then
 	old, err := w.settledBefore(floor, before, limit)
 	if err != nil {
 		return 0, err
@@ -39,7 +39,7 @@ func (w *writer) expireDeliveries(before time.Time, limit int) (int64, error) {
 	return w.conn.Exec(`DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE delivery_count = 0 AND id < ? ORDER BY id LIMIT ?)`, floor[:], limit)
 }
 
-// expire deletes a delivery, and its event if that has no other.
+// expire deletes a delivery, and its event if it has no other delivery.
 func (w *writer) expire(d settled) error {
 	first, last := d.id.Deliveries()
 	earliest, latest := event.FloorID(d.id.Time()), event.FloorID(d.id.Time().Add(time.Millisecond))
@@ -58,13 +58,13 @@ func (w *writer) expire(d settled) error {
 	return nil
 }
 
-// deleteEmptyEvent looks for another delivery in the range of the ids that are derived from the
-// event's. Deliveries of release 0.1.0 have any id of its millisecond.
+// deleteEmptyEvent deletes an event if there is no other delivery in the range of ids that are
+// derived from its own. Deliveries of release 0.1.0 have any id of the event's millisecond.
 const deleteEmptyEvent = `DELETE FROM events AS e WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM deliveries d
 	WHERE d.id >= CASE WHEN e.delivery_count < 0 THEN ?4 ELSE ?2 END
 	AND d.id <= CASE WHEN e.delivery_count < 0 THEN ?5 ELSE ?3 END AND d.event_seq = ?1)`
 
-// settled is a delivery and its event.
+// settled is a settled delivery and its event.
 type settled struct {
 	id  event.ID
 	seq int64
@@ -87,11 +87,11 @@ func (w *writer) settledBefore(floor event.ID, before time.Time, limit int) (lis
 	return list, rows.Err()
 }
 
-// cancelForgotten settles what has waited for an inactive or a paused subscription for longer
-// than anything is kept.
+// cancelForgotten cancels deliveries that have waited for an inactive or paused subscription for
+// longer than the retention.
 func (w *writer) cancelForgotten(before, now time.Time, limit int) (n int64, err error) {
 	floor := event.FloorID(before)
-	for _, rows := range []string{"lease_owner IS NULL", "lease_owner = 'parked'"} { // a partial index each
+	for _, rows := range []string{"lease_owner IS NULL", "lease_owner = 'parked'"} { // each has its partial index
 		n, err = w.conn.Exec(`UPDATE deliveries SET status = 3, settled_at = ?1, lease_owner = NULL, leased_until = 0 WHERE id IN (
 			SELECT d.id FROM subscriptions s JOIN deliveries d ON d.subscription_id = s.id
 			WHERE (s.is_active = 0 AND s.inactive_since < ?2 OR s.paused_at > 0 AND s.paused_at < ?2)
@@ -104,8 +104,8 @@ func (w *writer) cancelForgotten(before, now time.Time, limit int) (n int64, err
 	return 0, nil
 }
 
-// expireRest deletes keys that no caller can expect to hold any more, and deleted
-// subscriptions of which nothing is left. Both are few.
+// expireRest deletes expired idempotency keys, and deleted subscriptions without history. Both are
+// few.
 func (w *writer) expireRest(before time.Time) error {
 	for _, query := range []string{
 		`DELETE FROM idempotency_keys WHERE created_at < ?`,
@@ -120,7 +120,7 @@ func (w *writer) expireRest(before time.Time) error {
 	return err
 }
 
-// update is a write that counts the rows it changed.
+// update is like write, for an f that returns how many rows it has changed.
 func (s *Store) update(ctx context.Context, f func(*writer) (int64, error)) (int, error) {
 	var n int64
 	err := s.write(ctx, 1, func(w *writer) (err error) {

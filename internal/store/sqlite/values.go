@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// micros and fromMicros turn times into what the columns hold, and back.
+// micros and fromMicros convert times to the values of columns, and back.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -59,7 +59,7 @@ func (s statusScan) Scan(src any) error {
 	return nil
 }
 
-// jsonScan reads a list or map that is kept as JSON text; NULL leaves it nil.
+// jsonScan reads a list or map that is stored as JSON text. NULL leaves it nil.
 type jsonScan struct{ to any }
 
 func (s jsonScan) Scan(src any) error {
@@ -74,7 +74,7 @@ func (s jsonScan) Scan(src any) error {
 	return fmt.Errorf("a column holds %T, not JSON", src)
 }
 
-// cursor is what the ids of a page are below.
+// cursor returns the exclusive upper bound of the ids on a page.
 func cursor(before event.ID) []byte {
 	end := store.PageEnd(before)
 	return end[:]
@@ -83,7 +83,7 @@ func cursor(before event.ID) []byte {
 // scanner is a row, of database/sql or the writer's connection.
 type scanner interface{ Scan(into ...any) error }
 
-// collect reads all rows, each with scan, and closes them. what names it in an error.
+// collect reads all rows, each with scan, and closes them. what describes the query in an error.
 func collect[T any](what string, rows *sql.Rows, scan func() (T, error)) ([]T, error) {
 	defer rows.Close()
 	list := []T{}

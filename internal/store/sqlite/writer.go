@@ -15,30 +15,30 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// commitRows bounds one commit. A commit of so many rows takes some 5 ms, which
-// is then the longest that a new request waits for the one before it.
+// commitRows limits the rows of one commit. A commit of that many rows takes some 5 ms,
+// so a new request waits at most that long for the previous commit.
 const commitRows = 512
 
-// errClosed is what a call gets that comes after Close.
+// errClosed is the error of a call after Close.
 var errClosed = fmt.Errorf("%w: the database is closed", event.ErrUnavailable)
 
-// op is one thing to be done inside a transaction. run must change nothing when
-// it returns one of package event's errors: the transaction goes on without it.
+// op is one operation inside a transaction. If run returns one of package event's errors, it
+// must have changed nothing, because the transaction continues without it.
 type op struct {
 	rows int
 	run  func(*writer) error
 	err  error
-	done chan error // gets err once the transaction is on disk, or has failed
+	done chan error // receives err once the transaction is on disk or has failed
 }
 
-// writer is the only one that writes. It has no timer and no fixed batch: while
-// one commit is under way, the next one's operations queue up.
+// writer makes all changes to the database. It has no timer and no fixed batch size: while
+// one commit is under way, operations queue up for the next one.
 type writer struct {
 	conn     *rawsqlite.Conn
 	stmts    statements
 	ops      chan *op
 	spare    sync.Pool     // of *op
-	quit     chan struct{} // closed by stop: no more operations
+	quit     chan struct{} // closed by stop: no more operations are accepted
 	finished chan struct{} // closed when the loop has ended
 	stopOnce sync.Once
 	closing  sync.Once
@@ -47,11 +47,11 @@ type writer struct {
 	log         *rawsqlite.LogBuffer
 	checkpoints *rawsqlite.Checkpointer
 
-	living   map[event.ID]bool // subscriptions that are not deleted, as far as they were looked for
+	living   map[event.ID]bool // subscriptions that are known not to be deleted
 	implicit *implicitRows
 	nextSeq  int64  // of the next event
-	head     []byte // what checksum works with
-	filedTo  int64  // what the table filed says, at most
+	head     []byte // a buffer for checksum
+	filedTo  int64  // the value in the table filed, or a later one
 }
 
 func startWriter(path string, o Options) (_ *writer, err error) {
@@ -81,8 +81,8 @@ func startWriter(path string, o Options) (_ *writer, err error) {
 	return w, nil
 }
 
-// assertDurable reads back what the promise "a commit that returned is on disk"
-// rests on, because SQLite ignores a pragma that it can't follow.
+// assertDurable reads back the settings that make a commit durable, because SQLite silently
+// ignores a pragma that it can't apply.
 func (w *writer) assertDurable() error {
 	var sync int
 	var mode string
@@ -98,8 +98,8 @@ func (w *writer) assertDurable() error {
 	return nil
 }
 
-// write has f run inside a transaction and returns when that is on disk. Once f
-// is queued, ctx is not looked at any more: the outcome would be unknown.
+// write runs f inside a transaction and returns when the transaction is on disk. Once f is
+// queued, the end of ctx is ignored, because the outcome would be unknown.
 func (s *Store) write(ctx context.Context, rows int, f func(*writer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (s *Store) write(ctx context.Context, rows int, f func(*writer) error) erro
 		w.spare.Put(o)
 		return err
 	case <-w.finished:
-		select { // it may have been the last one done
+		select { // it may have been in the last commit
 		case err := <-o.done:
 			return err
 		default:
@@ -138,7 +138,7 @@ func (w *writer) stop() {
 	<-w.finished
 }
 
-// close lets go of the file, after stop.
+// close closes the file. It is called after stop.
 func (w *writer) close() (err error) {
 	w.closing.Do(func() {
 		w.checkpoints.Stop()
@@ -156,7 +156,7 @@ func (w *writer) loop() {
 		case o := <-w.ops:
 			for n := -1; len(w.ops) > n; {
 				n = len(w.ops)
-				runtime.Gosched() // those whom the last commit has woken may have more for this one
+				runtime.Gosched() // callers that the last commit has woken may add operations to this one
 			}
 			batch = w.gather(append(batch, o))
 		case <-w.quit:
@@ -169,7 +169,7 @@ func (w *writer) loop() {
 	}
 }
 
-// gather adds what has queued up.
+// gather adds the queued operations to a batch.
 func (w *writer) gather(batch []*op) []*op {
 	rows := 0
 	for _, o := range batch {
@@ -187,8 +187,8 @@ func (w *writer) gather(batch []*op) []*op {
 	return batch
 }
 
-// commit does a batch in one transaction. If that fails, each operation gets a
-// transaction of its own, so that only the one at fault fails.
+// commit writes a batch in one transaction. If that fails, each operation gets its own
+// transaction, so that only the one at fault fails.
 func (w *writer) commit(batch []*op) {
 	start := time.Now()
 	err := w.transact(batch)
@@ -218,8 +218,8 @@ func (w *writer) commit(batch []*op) {
 	w.checkpoints.AfterCommit(w.conn, w.log.Size())
 }
 
-// transact returns an error if nothing of the batch is done. An operation that
-// was refused by a rule has its error in itself.
+// transact runs a batch in one transaction. If it returns an error, nothing was written. The
+// error of an operation that a rule refused is in the operation.
 func (w *writer) transact(batch []*op) error {
 	if _, err := w.stmts.begin.Exec(); err != nil {
 		return unavailable("begin a transaction", err)
@@ -242,7 +242,7 @@ func (w *writer) transact(batch []*op) error {
 
 func (w *writer) rollBack() {
 	w.conn.DiscardInserts()
-	w.stmts.rollback.Exec() // fails if SQLite has rolled back by itself, which is as well
+	w.stmts.rollback.Exec() // fails if SQLite has already rolled back by itself
 	w.implicit.rolledBack()
-	clear(w.living) // one may have been made in what is undone
+	clear(w.living) // one may have been created by the transaction
 }

@@ -9,10 +9,10 @@ import (
 )
 
 var auditCases = []testCase{
-	{"an audit of what is sound finds nothing", auditSound},
-	{"an audit finds leases that nobody ends", auditLease},
-	{"an audit finds what is due and nobody claims", auditDue},
-	{"an audit passes over what waits for an inactive subscription", auditInactive},
+	{"an audit of a sound store finds nothing", auditSound},
+	{"an audit finds leases that ran out and were not ended", auditLease},
+	{"an audit finds due deliveries that are not claimed", auditDue},
+	{"an audit ignores deliveries of an inactive subscription", auditInactive},
 }
 
 func (r rig) audit(now time.Time) []event.Finding {
@@ -49,8 +49,8 @@ func auditInactive(r rig) {
 	same(r.t, "findings", r.audit(r.now.Add(time.Hour)), []event.Finding(nil))
 }
 
-// Audit damages stores and wants each damage found. open gives a fresh store, and what
-// runs a statement on its database behind its back.
+// Audit damages stores and checks that an audit finds each damage. open returns a new store
+// and a function that runs a statement directly on its database.
 func Audit(t *testing.T, open func(t *testing.T) (s store.Store, exec func(sql string))) {
 	for _, damage := range []struct {
 		sql  string
@@ -69,7 +69,7 @@ func Audit(t *testing.T, open func(t *testing.T) (s store.Store, exec func(sql s
 			made := r.accept(sub.ID)
 			r.record(settle(r.claimOne(), r.tick(), success()))
 			waits := r.accept(sub.ID, due(r.now.Add(time.Hour)))
-			_, err := s.Rescue(t.Context(), r.now) // a driver may hold now that all is as it should be
+			_, err := s.Rescue(t.Context(), time.Time{}, r.now) // a driver may assume now that nothing is left to do
 			r.must("rescue", err)
 			same(t, "findings before", r.audit(r.now), []event.Finding(nil))
 			exec(damage.sql)

@@ -11,8 +11,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/childproc"
 )
 
-// Cycle measures what one delivery costs a store: its event and itself stored as
-// already claimed, then its outcome recorded. 64 callers share the commits, as 64
+// Cycle measures the cost of one delivery in a store: it accepts an event whose delivery is
+// already claimed, and then records the outcome. 64 callers share the commits, as 64
 // connections would.
 func Cycle(b *testing.B, s store.Store) {
 	ctx := b.Context()

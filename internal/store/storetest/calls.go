@@ -8,14 +8,14 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// call is one use of one method of the contract.
+// call is a call of one method of the contract.
 type call struct {
 	name string
 	do   func(ctx context.Context) error
 }
 
-// calls uses every method once, on a subscription and a delivery that exist. The
-// one that is accepted is the offer, and deleting comes last.
+// calls returns a call of every method, on a subscription and a delivery that exist.
+// Accept stores the offer, and DeleteSubscription comes last.
 func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Acceptance) []call {
 	k := event.APIKey{ID: event.NewID(r.now), Name: "key", CreatedAt: r.now}
 	ignore := func(_ any, err error) error { return err }
@@ -30,7 +30,7 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 			return r.s.Release(ctx, []event.LeaseKey{{Delivery: held.ID, Owner: "node-z"}})
 		}},
 		{"Unpark", func(ctx context.Context) error { return ignore(r.s.Unpark(ctx, r.now, 10)) }},
-		{"Rescue", func(ctx context.Context) error { return ignore(r.s.Rescue(ctx, r.now)) }},
+		{"Rescue", func(ctx context.Context) error { return ignore(r.s.Rescue(ctx, time.Time{}, r.now)) }},
 		{"Record", func(ctx context.Context) error {
 			return r.s.Record(ctx, []event.Settlement{settle(held, r.now, failure())})
 		}},
@@ -76,8 +76,8 @@ func (r rig) calls(s event.Subscription, held event.Delivery, offer event.Accept
 	}
 }
 
-// returns fails the case if the call doesn't come back. The wait is long: it is
-// there to name the call that hangs, not to measure.
+// returns fails the case if the call does not return. The wait is long, because it is only
+// meant to name the call that hangs.
 func (r rig) returns(what string, f func() error) error {
 	r.t.Helper()
 	done := make(chan error, 1)

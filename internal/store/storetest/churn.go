@@ -11,11 +11,11 @@ import (
 )
 
 var churnCases = []testCase{
-	{"the account balances after everything at once", churn},
+	{"the counts are right after everything at once", churn},
 }
 
-// churning is what the nodes of one churn share: what they may use and what was
-// accepted.
+// churning is what the nodes of one churn share: their subscriptions, and the deliveries
+// that were accepted.
 type churning struct {
 	rig
 	subs []event.Subscription
@@ -25,8 +25,8 @@ type churning struct {
 	deleted  map[event.ID]bool
 }
 
-// node is one of several that work on the store at the same time. Every delivery
-// in its hands is leased to it, until it settles it, gives it back or dies.
+// node is one of several nodes that use the store at the same time. It has leased every
+// delivery in hands, until it settles or releases the delivery or dies.
 type node struct {
 	*churning
 	name  string
@@ -34,8 +34,8 @@ type node struct {
 	hands []event.Delivery
 }
 
-// The leases of nodes that live end after, those of nodes that die before the
-// moment at which leases are rescued: so a delivery is never in two hands.
+// Rescue is called for the time rescueAt. The leases of dead nodes end before it and those
+// of live nodes end after it, so a delivery is never in the hands of two nodes.
 func (c *churning) rescueAt() time.Time  { return c.now.Add(time.Hour) }
 func (c *churning) leaseEnds() time.Time { return c.now.Add(2 * time.Hour) }
 func (c *churning) diesAt() time.Time    { return c.now.Add(time.Minute) }
@@ -70,7 +70,7 @@ func leasesOf(ds []event.Delivery) []event.LeaseKey {
 	return leases
 }
 
-// step does one thing at random.
+// step does one random thing.
 func (n *node) step() error {
 	switch dice := n.dice.IntN(100); {
 	case dice < 35:
@@ -93,7 +93,7 @@ func (n *node) step() error {
 		_, err := n.s.Unpark(n.t.Context(), n.now.Add(time.Duration(n.dice.IntN(180))*time.Second), 1+n.dice.IntN(4))
 		return wrap("unpark", err)
 	case dice < 99:
-		_, err := n.s.Rescue(n.t.Context(), n.rescueAt())
+		_, err := n.s.Rescue(n.t.Context(), time.Time{}, n.rescueAt())
 		return wrap("rescue", err)
 	default:
 		return n.deleteOne()
@@ -109,8 +109,8 @@ func wrap(what string, err error) error {
 
 func (n *node) anySubscription() event.Subscription { return n.subs[n.dice.IntN(len(n.subs))] }
 
-// accept stores an event, as due or as its own; now and then under a key that
-// others use too.
+// accept stores an event, as due or as leased by this node, and sometimes with an
+// idempotency key that others use too.
 func (n *node) accept() error {
 	s := n.anySubscription()
 	a := n.offer(s.ID)
@@ -148,7 +148,7 @@ func (n *node) claim() error {
 	return wrap("claim", err)
 }
 
-// settle ends some of what is in hand, as chance has it.
+// settle settles some deliveries in hands, with random outcomes.
 func (n *node) settle(most int) error {
 	some := n.take(most)
 	settlements := make([]event.Settlement, len(some))
@@ -172,7 +172,7 @@ func (n *node) take(most int) []event.Delivery {
 	return some
 }
 
-// renew finds out what is lost; only a deletion can take it.
+// renew drops lost leases from hands. Only a deletion can end them.
 func (n *node) renew() error {
 	lost, err := n.s.Renew(n.t.Context(), leasesOf(n.hands), n.leaseEnds())
 	n.hands = slices.DeleteFunc(n.hands, func(d event.Delivery) bool { return slices.Contains(lost, d.LeaseKey()) })
@@ -183,7 +183,7 @@ func (n *node) giveBack() error {
 	return wrap("release", n.s.Release(n.t.Context(), leasesOf(n.take(2))))
 }
 
-// die leaves everything as it was in hand, under leases that are about to end.
+// die drops all deliveries in hands. Their leases end soon.
 func (n *node) die() error {
 	_, err := n.s.Renew(n.t.Context(), leasesOf(n.hands), n.diesAt())
 	n.hands = nil
@@ -217,8 +217,8 @@ func (n *node) pauseOrResume() (err error) {
 	return wrap("pause or resume", err)
 }
 
-// deleteOne marks first and deletes then, so that whoever fails because of it
-// finds the mark. Half of the subscriptions are left.
+// deleteOne marks a subscription before it deletes it, so that a node whose call fails
+// because of the deletion finds the mark. Half of the subscriptions are never deleted.
 func (n *node) deleteOne() error {
 	s := n.subs[n.dice.IntN(len(n.subs)/2)]
 	n.mu.Lock()
@@ -231,7 +231,7 @@ func (n *node) deleteOne() error {
 	return wrap("delete", n.s.DeleteSubscription(n.t.Context(), s.ID, n.tick(), 0))
 }
 
-// drain brings everything that can be delivered to its end.
+// drain settles all deliveries that can be claimed.
 func (c *churning) drain() {
 	for _, s := range c.subs {
 		if !c.deleted[s.ID] {
@@ -241,7 +241,7 @@ func (c *churning) drain() {
 		}
 	}
 	for now := c.rescueAt(); ; now = now.Add(time.Hour) {
-		_, err := c.s.Rescue(c.t.Context(), now)
+		_, err := c.s.Rescue(c.t.Context(), time.Time{}, now)
 		c.must("rescue", err)
 		_, err = c.s.Unpark(c.t.Context(), now, 1000)
 		c.must("unpark", err)
@@ -260,7 +260,7 @@ func (c *churning) drain() {
 	}
 }
 
-// balance checks the account, and each delivery against its attempts.
+// balance checks the counts, and each delivery against its attempts.
 func (c *churning) balance() {
 	count, err := c.s.Count(c.t.Context())
 	c.must("count", err)
@@ -285,7 +285,7 @@ func (c *churning) balance() {
 	}
 }
 
-// wrong says what a delivery and its attempts contradict each other in.
+// wrong returns how a delivery contradicts its attempts, or "".
 func (c *churning) wrong(got event.DeliveryReport, subscription event.ID) string {
 	succeeded := 0
 	for i, a := range got.Attempts {

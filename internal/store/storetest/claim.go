@@ -9,17 +9,17 @@ import (
 
 var claimCases = []testCase{
 	{"an empty store has nothing to claim", claimNothing},
-	{"what is claimed is leased to the claimer", claimLeases},
-	{"what is leased can't be claimed again", claimOnce},
-	{"what is not due yet stays, and says when it is", claimNotDue},
-	{"the next due time passes over what can't be claimed", nextDueSkips},
-	{"the earliest due come first", claimInOrder},
+	{"a claimed delivery is leased to the claimer", claimLeases},
+	{"a leased delivery can't be claimed again", claimOnce},
+	{"a delivery that is not due yet is not claimed, and the claim returns its due time", claimNotDue},
+	{"the next due time ignores deliveries that can't be claimed", nextDueSkips},
+	{"deliveries are claimed in the order of their due times", claimInOrder},
 	{"the limit bounds the claim", claimLimit},
 	{"the capacity bounds each subscription", claimCapacity},
 	{"the capacity of one subscription overrides the capacity of all", claimCapacityOf},
-	{"the bytes bound the payloads of the claim", claimBytes},
+	{"the byte limit bounds the payloads of the claim", claimBytes},
 	{"an inactive subscription's deliveries wait until it is active again", claimInactive},
-	{"what waits for an inactive subscription is no reason to ask again", claimInactiveMany},
+	{"deliveries of an inactive subscription are no reason to claim again", claimInactiveMany},
 	{"retries come with the attempts that were made", claimRetry},
 }
 
@@ -31,7 +31,7 @@ func ids(c event.Claim) []event.ID {
 	return got
 }
 
-// perSubscription counts what a claim took of each.
+// perSubscription counts the claimed deliveries of each subscription.
 func perSubscription(c event.Claim) map[event.ID]int {
 	n := make(map[event.ID]int)
 	for _, d := range c.Deliveries {
@@ -158,8 +158,8 @@ func claimCapacityOf(r rig) {
 	got := r.claim(capacity(2), capacityOf(map[event.ID]int{
 		subs[0]:              0, // its lane is full
 		subs[1]:              1, // its lane is nearly full
-		subs[2]:              5, // it may have more than the others
-		event.NewID(r.now):   3, // has nothing
+		subs[2]:              5, // it may take more than the others
+		event.NewID(r.now):   3, // it has nothing due
 		event.NewID(r.now):   0,
 		event.FloorID(r.now): 1,
 	}))
@@ -171,7 +171,7 @@ func claimCapacityOf(r rig) {
 	same(r.t, "claimed of each where only one has capacity", perSubscription(got), map[event.ID]int{subs[0]: 4})
 }
 
-// The bound is passed by one delivery at most, so that even the largest can be claimed.
+// One delivery may exceed the limit, so that even the largest can be claimed.
 func claimBytes(r rig) {
 	s := r.subscribe()
 	for range 5 {
@@ -204,7 +204,7 @@ func claimInactive(r rig) {
 	same(r.t, "claimed when it is active again", ids(r.claim()), []event.ID{waiting.Deliveries[0].ID})
 }
 
-// A claimer that is told of more asks again at once.
+// A claimer that is told that there are more claims again at once.
 func claimInactiveMany(r rig) {
 	s := r.subscribe()
 	r.acceptAll(r.offers(s.ID, 20))

@@ -9,15 +9,16 @@ import (
 )
 
 var closingCases = []testCase{
-	{"a closed store answers with an error", closedAnswers},
-	{"closing under load hangs nobody", closeUnderLoad},
-	{"a call that was given up returns and does no harm", givenUp},
-	{"an event whose caller gave up is kept whole or not at all", acceptGivenUp},
-	{"a caller who gives up does not take others along", givesUpAlone},
+	{"a closed store returns errors", closedAnswers},
+	{"closing under load makes no call hang", closeUnderLoad},
+	{"a cancelled call returns and does no harm", givenUp},
+	{"an event whose call was cancelled is stored completely or not at all", acceptGivenUp},
+	{"a cancelled call does not make others fail", givesUpAlone},
 }
 
-// standing is a subscription with one delivery that node-a holds, and an offer.
-func (r rig) standing() (event.Subscription, event.Delivery, event.Acceptance) {
+// leasedDelivery returns a subscription, its one delivery, which node-a has leased, and an
+// offer that is not stored yet.
+func (r rig) leasedDelivery() (event.Subscription, event.Delivery, event.Acceptance) {
 	r.t.Helper()
 	s := r.subscribe(full)
 	r.activate(s, true, s.UpdatedAt)
@@ -27,7 +28,7 @@ func (r rig) standing() (event.Subscription, event.Delivery, event.Acceptance) {
 }
 
 func closedAnswers(r rig) {
-	calls := r.calls(r.standing())
+	calls := r.calls(r.leasedDelivery())
 	r.must("close", r.s.Close())
 	for _, c := range calls {
 		if err := r.returns(c.name+" after Close", func() error { return c.do(r.t.Context()) }); err == nil {
@@ -61,12 +62,12 @@ func closeUnderLoad(r rig) {
 }
 
 func givenUp(r rig) {
-	s, held, offer := r.standing()
+	s, held, offer := r.leasedDelivery()
 	ctx, cancel := context.WithCancel(r.t.Context())
 	cancel()
 	calls := r.calls(s, held, offer)
-	for _, c := range calls[:len(calls)-1] { // all but the deletion
-		// An error or none: the call may have been done before it was noticed.
+	for _, c := range calls[:len(calls)-1] { // without DeleteSubscription
+		// It may fail or not: the call may be done before it notices the cancellation.
 		err := r.returns(c.name+" with a cancelled context", func() error { return c.do(ctx) })
 		if err != nil && errors.Is(err, event.ErrKeyReused) {
 			r.t.Errorf("%s: %v is not what happened", c.name, err)
@@ -74,7 +75,7 @@ func givenUp(r rig) {
 	}
 	for _, c := range calls {
 		if c.name == "Accept" || c.name == "CreateKey" || c.name == "RevokeKey" || c.name == "KeyByHash" {
-			continue // may fail now because it was done then
+			continue // these may fail now because they were done before
 		}
 		r.must(c.name+" afterwards", r.returns(c.name, func() error { return c.do(r.t.Context()) }))
 	}
@@ -110,8 +111,7 @@ func acceptGivenUp(r rig) {
 	}
 }
 
-// Concurrent calls share a transaction; that one of them is cancelled is nothing
-// to the rest.
+// Concurrent calls share a transaction. If one of them is cancelled, the others must not fail.
 func givesUpAlone(r rig) {
 	s := r.subscribe()
 	var wg sync.WaitGroup

@@ -10,17 +10,17 @@ import (
 )
 
 var concurrencyCases = []testCase{
-	{"what is accepted at the same time is all there at once", acceptTogether},
-	{"of twins with one key exactly one is stored", acceptTwins},
-	{"of rivals for one key one body wins", acceptRivals},
-	{"one that can't be stored does not take its neighbours along", acceptBeside},
+	{"events accepted in parallel are all readable at once", acceptTogether},
+	{"of parallel acceptances with one key and one body exactly one is stored", acceptTwins},
+	{"of parallel acceptances with one key and different bodies one wins", acceptRivals},
+	{"an event that can't be stored does not make others fail", acceptBeside},
 	{"two owners never get the same delivery", claimTogether},
-	{"of two who settle the same delivery one takes the step of the schedule", settleTogether},
-	{"a delivery is read with its attempts as both were at one moment", readWhole},
-	{"a deletion beside acceptances leaves nothing to claim", deleteTogether},
+	{"of two settlements of one delivery only one uses a step of the schedule", settleTogether},
+	{"a delivery and its attempts are read in one snapshot", readWhole},
+	{"a deletion in parallel with acceptances leaves nothing to claim", deleteTogether},
 }
 
-// together runs f so many times at once and waits for all.
+// together runs f n times in parallel and waits for all.
 func together(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	for i := range n {
@@ -29,7 +29,7 @@ func together(n int, f func(i int)) {
 	wg.Wait()
 }
 
-// acceptAll stores offers, many at once, as ingest does.
+// acceptAll stores many offers in parallel, as ingest does.
 func (r rig) acceptAll(offers []event.Acceptance) {
 	r.t.Helper()
 	const hands = 64
@@ -94,7 +94,7 @@ func acceptTwins(r rig) {
 	}
 }
 
-// The refused ones share transactions with events that must get through.
+// The refused events share transactions with events that must be stored.
 func acceptRivals(r rig) {
 	s := r.subscribe()
 	const n = 48
@@ -120,7 +120,7 @@ func acceptRivals(r rig) {
 	r.counted(map[event.Status]int{event.Pending: n/3 + 1})
 }
 
-// No caller makes an id twice; it stands for any row that the database refuses.
+// No caller makes the same id twice. It stands for any row that the database refuses.
 func acceptBeside(r rig) {
 	s := r.subscribe()
 	first := r.accept(s.ID)
@@ -184,7 +184,7 @@ func settleTogether(r rig) {
 			}
 		})
 		got := r.delivery(held.ID)
-		// Whichever came second was a stray. The endpoint has the event, so it is delivered.
+		// The second one was a stray. The endpoint has the event, so it is delivered.
 		want := event.Apply(event.Apply(held, rivals[0]), rivals[1])
 		sameDelivery(r.t, got.Delivery, want)
 		if len(got.Attempts) != 2 || got.Attempts[0].Number != 1 || got.Attempts[1].Number != 2 {
@@ -193,8 +193,8 @@ func settleTogether(r rig) {
 	}
 }
 
-// An event may come in before the deletion, and is cancelled with it, or after,
-// and then is refused or never claimed.
+// An event may arrive before the deletion, and is cancelled with it, or after it, and is
+// refused or never claimed.
 func deleteTogether(r rig) {
 	s := r.subscribe()
 	together(9, func(i int) {
@@ -216,7 +216,7 @@ func deleteTogether(r rig) {
 	}
 }
 
-// readWhole reads a delivery again and again while its attempts are recorded.
+// readWhole reads a delivery repeatedly while its attempts are recorded.
 func readWhole(r rig) {
 	s := r.subscribe()
 	id := r.accept(s.ID).Deliveries[0].ID

@@ -14,15 +14,14 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// rig is one fresh store, and the shortest way for a case to talk to it.
+// rig is a new store with short helpers for the cases.
 type rig struct {
 	t *testing.T
 	s store.Store
-	// now is the case's present. It is close to the real one, because a driver may
-	// have capacity for the ids of these days only; what a case needs to be long ago,
-	// it makes by moving on instead. It has a microsecond's precision, as the
-	// stores have, and is not a whole second, so that a store that cuts times off
-	// is found out.
+	// now is the present time of the case. It is close to the real time, because a driver
+	// may have partitions only for these days. A case that needs something old moves
+	// on in time instead. It is not a whole second, but microseconds, which stores must
+	// not truncate.
 	now   time.Time
 	ticks *atomic.Int64
 }
@@ -32,13 +31,13 @@ func newRig(t *testing.T, s store.Store) rig {
 	return rig{t: t, s: s, now: now, ticks: new(atomic.Int64)}
 }
 
-// tick is a time of its own, a millisecond after the last one, so that ids made
-// with it sort in the order of the calls.
+// tick returns a time one millisecond after the last tick, so that ids made with it sort in
+// the order of the calls.
 func (r rig) tick() time.Time {
 	return r.now.Add(time.Duration(r.ticks.Add(1)) * time.Millisecond)
 }
 
-// subscribe creates a subscription that has nothing but what it must have.
+// subscribe creates a subscription with only the required fields.
 func (r rig) subscribe(edits ...func(*event.Subscription)) event.Subscription {
 	r.t.Helper()
 	at := r.tick()
@@ -57,7 +56,7 @@ func (r rig) subscribe(edits ...func(*event.Subscription)) event.Subscription {
 	return s
 }
 
-// subscriptions creates so many of them and returns their ids.
+// subscriptions creates n subscriptions and returns their ids.
 func (r rig) subscriptions(n int) []event.ID {
 	r.t.Helper()
 	ids := make([]event.ID, n)
@@ -67,8 +66,8 @@ func (r rig) subscriptions(n int) []event.ID {
 	return ids
 }
 
-// offer is an event for the subscription and its delivery, due now and held by
-// nobody; it is not in the store yet.
+// offer returns an event for the subscription with its delivery, due now and not leased. It
+// is not in the store yet.
 func (r rig) offer(subscription event.ID, edits ...func(*event.Acceptance)) event.Acceptance {
 	at := r.tick()
 	id := event.NewID(at)
@@ -127,7 +126,7 @@ func key(key string, body byte) func(*event.Acceptance) {
 	return func(a *event.Acceptance) { a.IdempotencyKey, a.BodyHash = key, [32]byte{body} }
 }
 
-// request asks for everything that is due now, for node-a, for a minute.
+// request returns a request for everything that is due now, leased to node-a for a minute.
 func (r rig) request(edits ...func(*event.ClaimRequest)) event.ClaimRequest {
 	q := event.ClaimRequest{Owner: "node-a", Now: r.now, Until: r.now.Add(time.Minute), Limit: 1000, Capacity: 1000}
 	for _, edit := range edits {
@@ -143,7 +142,7 @@ func (r rig) claim(edits ...func(*event.ClaimRequest)) event.Claim {
 	return c
 }
 
-// claimOne claims what must be the only delivery that is due.
+// claimOne claims the only delivery that is due. It fails if there is another.
 func (r rig) claimOne(edits ...func(*event.ClaimRequest)) event.Delivery {
 	r.t.Helper()
 	c := r.claim(edits...)
@@ -177,11 +176,11 @@ func capacityOf(capacities map[event.ID]int) func(*event.ClaimRequest) {
 	return func(q *event.ClaimRequest) { q.CapacityOf = capacities }
 }
 
-// retries is the policy of every settlement in the suite.
+// retries is the retry schedule of every settlement in the suite.
 var retries = event.RetryPolicy{10 * time.Second, time.Minute}
 
-// settle is what the rules make of an attempt that ended a moment after the time
-// given; it is not in the store yet.
+// settle returns the settlement of an attempt that started at the given time. It is not in
+// the store yet.
 func settle(d event.Delivery, started time.Time, o event.Outcome) event.Settlement {
 	o.StartedAt, o.Duration = started, 80*time.Millisecond
 	return event.Settle(d, o, retries, started.Add(o.Duration), 0.5)
@@ -190,11 +189,11 @@ func settle(d event.Delivery, started time.Time, o event.Outcome) event.Settleme
 func success() event.Outcome { return event.Outcome{StatusCode: 200, Response: []byte("ok")} }
 
 func failure() event.Outcome {
-	return event.Outcome{Code: event.CodeStatus, StatusCode: 500, Error: "the endpoint answered 500"}
+	return event.Outcome{Code: event.CodeStatus, StatusCode: 500, Error: "the endpoint responded with 500"}
 }
 
 func gone() event.Outcome {
-	return event.Outcome{Code: event.CodeGone, StatusCode: 410, Error: "the endpoint answered 410 Gone"}
+	return event.Outcome{Code: event.CodeGone, StatusCode: 410, Error: "the endpoint responded with 410 Gone"}
 }
 
 func (r rig) record(settlements ...event.Settlement) {
@@ -216,7 +215,7 @@ func (r rig) delivery(id event.ID) event.DeliveryReport {
 	return d
 }
 
-// activate writes the subscription with is_active and the time given.
+// activate replaces the subscription with the given values of Active and UpdatedAt.
 func (r rig) activate(s event.Subscription, active bool, at time.Time) {
 	r.t.Helper()
 	s.Revision = 0
@@ -239,7 +238,7 @@ func (r rig) mustFail(what string, err, want error) {
 	}
 }
 
-// counted checks the account.
+// counted checks how many deliveries have each status.
 func (r rig) counted(want map[event.Status]int) {
 	r.t.Helper()
 	got, err := r.s.Count(r.t.Context())
@@ -251,8 +250,8 @@ func (r rig) counted(want map[event.Status]int) {
 	}
 }
 
-// same compares whole values. Lists without entries are the same, whether they
-// are nil or not; where that matters a case looks for itself.
+// same compares whole values. A nil slice equals an empty one. A case for which that matters
+// checks it itself.
 func same(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
@@ -260,8 +259,7 @@ func same(t *testing.T, what string, got, want any) {
 	}
 }
 
-// sameDelivery compares a delivery with what it should be. When a settled one
-// would have been due means nothing.
+// sameDelivery compares two deliveries. It ignores the due time of settled ones.
 func sameDelivery(t *testing.T, got, want event.Delivery) {
 	t.Helper()
 	if want.Status != event.Pending {
@@ -270,8 +268,8 @@ func sameDelivery(t *testing.T, got, want event.Delivery) {
 	same(t, fmt.Sprintf("delivery %s", want.ID), got, want)
 }
 
-// inUTC checks that times came back in UTC, so that what is made of them does not
-// depend on the machine's zone.
+// inUTC checks that times came back in UTC, so that results do not depend on the machine's
+// time zone.
 func inUTC(t *testing.T, times map[string]time.Time) {
 	t.Helper()
 	for name, at := range times {

@@ -7,12 +7,12 @@ import (
 )
 
 var deletionCases = []testCase{
-	{"a deleted one is not listed and keeps no secrets", deletedIsWiped},
-	{"what is pending is cancelled, whoever holds it", deletionCancels},
+	{"a deleted subscription is not listed and has no secrets", deletedIsWiped},
+	{"pending deliveries are cancelled, even if they are leased", deletionCancels},
 	{"the history stays readable", deletionKeepsHistory},
 	{"a second deletion is not found", deletedTwice},
-	{"a deleted one can't be replaced", replaceDeleted},
-	{"the others are left alone", deletionLeavesOthers},
+	{"a deleted subscription can't be replaced", replaceDeleted},
+	{"other subscriptions are not affected", deletionLeavesOthers},
 }
 
 func (r rig) delete(id event.ID) time.Time {

@@ -10,11 +10,11 @@ import (
 var fairnessCases = []testCase{
 	{"one turn each before a second", oneTurnEach},
 	{"capacities and turns together", turnsWithinRooms},
-	{"a flood of one subscription hides no other", floodHidesNobody},
+	{"many due deliveries of one subscription hide no other", floodHidesNobody},
 	{"repeated claims drain everything", claimsDrain},
 }
 
-// turns checks that nobody had a second turn more than another with work left.
+// turns checks that no subscription had two turns more than another with deliveries left.
 func turns(r rig, what string, got, waiting map[event.ID]int) {
 	r.t.Helper()
 	most := 0
@@ -31,7 +31,7 @@ func turns(r rig, what string, got, waiting map[event.ID]int) {
 func oneTurnEach(r rig) {
 	for _, tt := range []struct {
 		reason  string
-		waiting []int // of each subscription, those due earliest first
+		waiting []int // of each subscription, in the order of due times
 		limit   int
 	}{
 		{"fewer places than subscriptions: different ones", []int{9, 9, 9, 9, 1}, 3},
@@ -52,7 +52,7 @@ func oneTurnEach(r rig) {
 			r.t.Errorf("%s: claimed %d of %d, more is %v", tt.reason, len(claim.Deliveries), tt.limit, claim.More)
 		}
 		turns(r, tt.reason, perSubscription(claim), waiting)
-		r.claim() // the rest, out of the next row's way
+		r.claim() // the rest, so that the next row starts empty
 	}
 }
 
@@ -66,7 +66,7 @@ func turnsWithinRooms(r rig) {
 	same(r.t, "claimed of each", got, map[event.ID]int{subs[1]: 7, subs[2]: 1, subs[3]: 3, subs[4]: 3})
 }
 
-// A claim that limits first and sorts out afterwards sees the flood alone.
+// A claim that applies its limit before it takes turns sees only the flood.
 func floodHidesNobody(r rig) {
 	const flood, quiet = 10_000, 20
 	busy := r.subscribe()
@@ -116,7 +116,7 @@ func claimsDrain(r rig) {
 	r.counted(map[event.Status]int{event.Delivered: len(offers)})
 }
 
-// settleAll delivers what was claimed and takes it off what is waiting.
+// settleAll delivers what was claimed and subtracts it from what is waiting.
 func (r rig) settleAll(c event.Claim, waiting map[event.ID]int) {
 	r.t.Helper()
 	var done []event.Settlement

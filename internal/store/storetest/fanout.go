@@ -10,16 +10,16 @@ import (
 var fanoutCases = []testCase{
 	{"an event may have no delivery", acceptNone},
 	{"an event's deliveries are independent", acceptSeveral},
-	{"an event for many subscriptions is stored whole", acceptMany},
-	{"an event is not stored at all if one subscription is gone", acceptGone},
-	{"a delivery that an event has already is an error", acceptTwice},
+	{"an event for many subscriptions is stored completely", acceptMany},
+	{"an event is not stored at all if one subscription is deleted", acceptGone},
+	{"a second delivery of an event to one subscription is an error", acceptTwice},
 	{"an idempotency key needs exactly one delivery", keyForSeveral},
-	{"an event stays as long as one of its deliveries", expireLast},
-	{"an event without deliveries expires by its time", expireNone},
+	{"an event is kept as long as one of its deliveries", expireLast},
+	{"an event without deliveries expires by its own age", expireNone},
 	{"events of different sizes share a commit", acceptMixed},
 }
 
-// fan is an offer to all the subscriptions.
+// fan returns an offer to all the subscriptions.
 func (r rig) fan(subscriptions []event.ID, edits ...func(*event.Acceptance)) event.Acceptance {
 	a := r.offer(event.ID{})
 	d := a.Deliveries[0]
@@ -41,7 +41,7 @@ func (r rig) acceptOffer(a event.Acceptance) {
 	same(r.t, "receipt", receipt, a.Receipt())
 }
 
-// sound checks that no rule is broken.
+// sound checks that an audit finds nothing.
 func (r rig) sound() {
 	r.t.Helper()
 	same(r.t, "findings", r.audit(r.now), []event.Finding(nil))

@@ -9,17 +9,17 @@ import (
 var fenceCases = []testCase{
 	{"a late failure leaves a settled delivery as it is", fenceSettled},
 	{"a late success makes a failed delivery delivered", lateSuccess},
-	{"an attempt that was overtaken by another takes no step of the schedule", fenceOvertaken},
-	{"an attempt that was only claimed away still counts", fenceClaimedAway},
+	{"an attempt that was overtaken by another uses no step of the schedule", fenceOvertaken},
+	{"an attempt counts although its delivery was claimed again", fenceClaimedAway},
 	{"a late failure leaves a cancelled delivery cancelled", fenceCancelled},
-	{"a failure from the future leaves the row as it is", fenceAhead},
+	{"a settlement with too many attempts leaves the row as it is", fenceAhead},
 	{"recording a settlement again changes nothing", recordAgain},
 	{"recording a reason again does not disable again", recordReasonAgain},
-	{"a fenced settlement does not hold up its neighbours", fenceNeighbours},
+	{"a stray settlement does not keep others from being written", fenceNeighbours},
 }
 
-// strays records a settlement that the fence must keep off its delivery, twice, and
-// checks that the attempt counts once, and not for the schedule.
+// strays records a settlement twice that must not pass the fence. It checks that the attempt
+// counts once, and not as a step of the schedule.
 func (r rig) strays(late event.Settlement) event.Delivery {
 	r.t.Helper()
 	before := r.delivery(late.Delivery.ID)
@@ -65,7 +65,8 @@ func lateSuccess(r rig) {
 	r.counted(map[event.Status]int{event.Delivered: 1})
 }
 
-// The first node was paused past its lease; the second has tried meanwhile.
+// The first node was suspended until its lease had run out. The second one has made an
+// attempt meanwhile.
 func fenceOvertaken(r rig) {
 	r.accept(r.subscribe().ID)
 	paused := r.claimOne(owner("node-a"))
@@ -74,7 +75,7 @@ func fenceOvertaken(r rig) {
 	r.record(retry)
 	r.strays(settle(paused, r.tick(), failure()))
 	second := r.claimOne(owner("node-b"), asOf(retry.Delivery.DueAt.Add(time.Minute)))
-	r.strays(settle(paused, r.tick(), failure())) // and node-b keeps its lease
+	r.strays(settle(paused, r.tick(), failure())) // node-b must keep its lease
 	last := settle(second, r.tick(), failure())
 	want := event.Apply(r.delivery(second.ID).Delivery, last)
 	if want.Status != event.Pending {
@@ -82,12 +83,12 @@ func fenceOvertaken(r rig) {
 	}
 	r.record(last)
 	same(r.t, "delivery", r.delivery(second.ID).Delivery, want)
-	r.strays(settle(paused, r.tick(), success())) // the endpoint has it, so nobody sends it again
+	r.strays(settle(paused, r.tick(), success())) // the endpoint has it, so it is not sent again
 	r.counted(map[event.Status]int{event.Delivered: 1})
 }
 
-// The row still stands at the attempt that was claimed, so what the first node
-// did is true of it, and the second one's attempt is the late one.
+// The row still has the number of attempts that it had when it was claimed, so the first
+// node's settlement passes the fence, and the second one's attempt is the stray.
 func fenceClaimedAway(r rig) {
 	r.accept(r.subscribe().ID)
 	paused := r.claimOne(owner("node-a"))
@@ -136,7 +137,7 @@ func fenceNeighbours(r rig) {
 	}
 }
 
-// A caller that did not learn whether its settlements were written writes them again.
+// A caller that does not know whether its settlements were written writes them again.
 func recordAgain(r rig) {
 	r.acceptAll(r.offers(r.subscribe().ID, 3))
 	held := r.claim().Deliveries

@@ -9,38 +9,38 @@ import (
 )
 
 var gateCases = []testCase{
-	{"a paused subscription takes events, and they wait until it is resumed", pauseWaits},
-	{"a pause is no change of the settings", pauseIsNoSetting},
+	{"a paused subscription accepts events, and their deliveries wait until it is resumed", pauseWaits},
+	{"a pause is separate from the settings", pauseIsNoSetting},
 	{"a second pause keeps the time of the first", pauseTwice},
-	{"what does not exist can't be paused or resumed", pauseUnknown},
-	{"a revision rises with each change, and a change may name the one that it is of", revisions},
+	{"an unknown subscription can't be paused or resumed", pauseUnknown},
+	{"the revision increases with each change, and a change may require a revision", revisions},
 	{"a refusal uses no step of the schedule and leaves the due time", refusalUsesNoStep},
-	{"a refusal that was recorded is not recorded again", refusalTwice},
-	{"an endpoint's deliveries wait until it takes requests again", refusalHolds},
+	{"a refusal is recorded once", refusalTwice},
+	{"deliveries wait until their endpoint is no longer held back", refusalHolds},
 	{"a success after a refusal ends the refusals, not the wait", successAfterRefusal},
-	{"a long wait parks what is due, and probes come back first", refusalParks},
-	{"what was refused for too long passes the gate", refusedTooLongPasses},
+	{"a long wait parks due deliveries, and probes are unparked first", refusalParks},
+	{"deliveries that were refused for too long can be claimed", refusedTooLongPasses},
 	{"an endpoint fails and recovers", failsAndRecovers},
-	{"the health of what is deleted is not kept", healthOfDeleted},
-	{"parked deliveries have no lease that ends, or that a node could take", parkedLease},
+	{"the health of a deleted subscription is not kept", healthOfDeleted},
+	{"the lease of a parked delivery never runs out, and no node can take it", parkedLease},
 	{"parked deliveries are pending, and counted", parkedIsCounted},
 	{"a parked delivery can be cancelled", parkedCancels},
-	{"a deletion cancels what is parked", parkedDeletes},
-	{"a claim parks so many, and others get their turn", parkInSteps},
-	{"a claim parks so many of all subscriptions together", parkInAll},
-	{"what is parked comes back in steps, the oldest first", unparkInSteps},
-	{"one subscription's parked deliveries do not keep back another's", unparkFair},
-	{"what waits in a pause for longer than anything is kept is cancelled", pauseForgotten},
+	{"a deletion cancels parked deliveries", parkedDeletes},
+	{"a claim parks a limited number, and other subscriptions get their turn", parkInSteps},
+	{"a claim parks a limited number of all subscriptions together", parkInAll},
+	{"parked deliveries are unparked in steps, oldest first", unparkInSteps},
+	{"one subscription's parked deliveries do not delay another's", unparkFair},
+	{"deliveries that wait in a pause for longer than the retention are cancelled", pauseForgotten},
 }
 
-// refuse is the settlement of an attempt that the endpoint refuses for so long.
+// refuse returns the settlement of an attempt that the endpoint refuses with Retry-After.
 func refuse(d event.Delivery, started time.Time, after time.Duration) event.Settlement {
 	s := settle(d, started, event.Outcome{StatusCode: 429, Code: event.CodeStatus, Error: "the endpoint responded with 429", RetryAfter: after})
 	s.Health = event.HealthChange{Kind: event.HealthRefused, StartedAt: started, At: started, RetryAfter: after}
 	return s
 }
 
-// parked is a delivery as it stands once it is parked.
+// parked returns the delivery as it is once it is parked.
 func parked(d event.Delivery) event.Delivery {
 	d.LeaseOwner, d.LeasedUntil = event.ParkedOwner, event.ParkedUntil
 	return d
@@ -283,9 +283,9 @@ func refusedTooLongPasses(r rig) {
 	now := end.Add(time.Minute)
 	r.claim(asOf(now.Add(-61*time.Second)), until(now)) // parks
 	r.unpark(now, 100)
-	same(r.t, "claimed though the endpoint asks for no requests", ids(r.claim(asOf(now), until(now.Add(time.Second)))), idsOf([]event.Acceptance{old}))
+	same(r.t, "claimed although the endpoint is held back", ids(r.claim(asOf(now), until(now.Add(time.Second)))), idsOf([]event.Acceptance{old}))
 	if got := r.delivery(young.Deliveries[0].ID).Delivery; got.Status != event.Pending {
-		r.t.Errorf("what was due later is %v", got.Status)
+		r.t.Errorf("the delivery that was due later is %v", got.Status)
 	}
 }
 
@@ -317,7 +317,7 @@ func healthOfDeleted(r rig) {
 	}
 }
 
-// parkOne stores a delivery of a paused subscription and has it parked.
+// parkOne stores a delivery of a paused subscription and parks it by a claim.
 func (r rig) parkOne() (event.Subscription, event.Delivery) {
 	r.t.Helper()
 	s := r.subscribe()
@@ -431,7 +431,7 @@ func unparkInSteps(r rig) {
 	r.pause(s.ID, "", "")
 	for r.claim(limit(2000)).Parked > 0 {
 	}
-	r.resume(s.ID) // makes 1,000 due at once
+	r.resume(s.ID) // unparks 1,000 at once
 	for _, want := range []int{100, 100, 50, 0} {
 		if n := r.unpark(r.now, 100); n != want {
 			r.t.Errorf("%d became due, want %d", n, want)
@@ -449,7 +449,7 @@ func unparkFair(r rig) {
 	for r.claim(limit(4000)).Parked > 0 {
 	}
 	for _, id := range subs {
-		r.resume(id) // leaves 100 of each
+		r.resume(id) // leaves 100 of each parked
 	}
 	sum := 0
 	for range 8 {

@@ -12,11 +12,11 @@ var historyCases = []testCase{
 	{"an id of another kind is not found", otherKindOfID},
 	{"an event's deliveries are found by its id", deliveriesOfEvent},
 	{"attempts are newest first, page by page", attemptPages},
-	{"attempts of one millisecond come once each", attemptsSameMoment},
-	{"attempts are those of the subscription alone", attemptsOfOne},
-	{"depth of an empty store is nothing", depthEmpty},
-	{"depth counts what is pending", depthCounts},
-	{"what waits is counted, and who has much of it", waitingCounts},
+	{"attempts of one millisecond are listed once each", attemptsSameMoment},
+	{"only attempts of the subscription are listed", attemptsOfOne},
+	{"the depth of an empty store is zero", depthEmpty},
+	{"depth counts pending deliveries", depthCounts},
+	{"waiting deliveries are counted, in all and for subscriptions with many", waitingCounts},
 	{"count counts every status", countAll},
 }
 
@@ -84,8 +84,8 @@ func deliveriesOfEvent(r rig) {
 	}
 }
 
-// attempted makes so many attempts, each of a delivery of its own, and returns
-// their reports, newest first.
+// attempted makes n attempts, each of a different delivery, and returns their reports,
+// newest first.
 func (r rig) attempted(subscription event.ID, n int, when func() time.Time) []event.AttemptReport {
 	r.t.Helper()
 	r.acceptAll(r.offers(subscription, n))
@@ -101,7 +101,7 @@ func (r rig) attempted(subscription event.ID, n int, when func() time.Time) []ev
 	return want
 }
 
-// pages reads a subscription's attempts to their end.
+// pages reads all of a subscription's attempts, page by page.
 func (r rig) pages(subscription event.ID, limit int) (all []event.AttemptReport, sizes []int) {
 	r.t.Helper()
 	for before := (event.ID{}); ; before = all[len(all)-1].Attempt.ID {
@@ -170,17 +170,17 @@ func depthCounts(r rig) {
 func waitingCounts(r rig) {
 	count := func(many int) event.Waiting {
 		w, err := r.s.Waiting(r.t.Context(), many)
-		r.must("count what waits", err)
+		r.must("count waiting deliveries", err)
 		return w
 	}
 	same(r.t, "an empty store", count(0), event.Waiting{Many: map[event.ID]int{}})
 	one, few, many := r.subscribe(), r.subscribe(), r.subscribe()
 	r.accept(one.ID)
-	r.record(settle(r.claimOne(), r.tick(), success())) // settled: waits no more
+	r.record(settle(r.claimOne(), r.tick(), success())) // settled, so it no longer waits
 	r.accept(one.ID, leased("node-a", r.now.Add(time.Minute)))
 	r.acceptAll(r.offers(few.ID, 2))
 	r.acceptAll(r.offers(many.ID, 4))
-	r.accept(many.ID, due(r.now.Add(time.Hour))) // a retry that is not due waits, too
+	r.accept(many.ID, due(r.now.Add(time.Hour))) // it waits, too, although it is not due
 	same(r.t, "from none", count(0), event.Waiting{Total: 7, Many: map[event.ID]int{few.ID: 2, many.ID: 5}})
 	same(r.t, "from five", count(5), event.Waiting{Total: 7, Many: map[event.ID]int{many.ID: 5}})
 	same(r.t, "from six", count(6), event.Waiting{Total: 7, Many: map[event.ID]int{}})

@@ -7,17 +7,17 @@ import (
 )
 
 var idempotencyCases = []testCase{
-	{"the same key and body are answered with the first ids", replayed},
-	{"a replay is the same whatever became of the delivery", replayedLater},
+	{"the same key and body return the first ids", replayed},
+	{"a replay returns the same, whatever the state of the delivery", replayedLater},
 	{"the same key with another body is refused and leaves nothing", keyReused},
 	{"a key belongs to its subscription", keyPerSubscription},
-	{"without a key nothing is a replay", noKey},
+	{"without a key no acceptance is a replay", noKey},
 	{"keys differ by every byte", keysExact},
 }
 
-// again accepts a second event under the first one's key, which must be answered
-// with the first one's ids.
-func (r rig) again(first event.Acceptance) {
+// acceptAgain accepts a second event with the key of the first one, and checks that the
+// receipt has the ids of the first one.
+func (r rig) acceptAgain(first event.Acceptance) {
 	r.t.Helper()
 	twin := r.offer(first.Deliveries[0].SubscriptionID, key(first.IdempotencyKey, first.BodyHash[0]))
 	got, err := r.s.Accept(r.t.Context(), twin)
@@ -27,7 +27,7 @@ func (r rig) again(first event.Acceptance) {
 	r.absent(twin)
 }
 
-// absent checks that an offer left nothing behind.
+// absent checks that nothing of an offer was stored.
 func (r rig) absent(a event.Acceptance) {
 	r.t.Helper()
 	_, err := r.s.Delivery(r.t.Context(), a.Deliveries[0].ID)
@@ -36,8 +36,8 @@ func (r rig) absent(a event.Acceptance) {
 
 func replayed(r rig) {
 	first := r.accept(r.subscribe().ID, key("key-1", 1))
-	r.again(first)
-	r.again(first)
+	r.acceptAgain(first)
+	r.acceptAgain(first)
 	r.counted(map[event.Status]int{event.Pending: 1})
 	if got := r.claimOne(); got.ID != first.Deliveries[0].ID {
 		r.t.Errorf("claimed %v, want %v", got.ID, first.Deliveries[0].ID)
@@ -47,9 +47,9 @@ func replayed(r rig) {
 func replayedLater(r rig) {
 	s := r.subscribe()
 	first := r.accept(s.ID, key("key-1", 1), leased("node-a", r.now.Add(time.Minute)))
-	r.again(first)
+	r.acceptAgain(first)
 	r.record(settle(first.Deliveries[0], r.tick(), success()))
-	r.again(first)
+	r.acceptAgain(first)
 	r.counted(map[event.Status]int{event.Delivered: 1})
 }
 
@@ -61,7 +61,7 @@ func keyReused(r rig) {
 	r.mustFail("accept another body under the same key", err, event.ErrKeyReused)
 	r.absent(other)
 	r.counted(map[event.Status]int{event.Pending: 1})
-	r.again(first)
+	r.acceptAgain(first)
 	if got := r.claimOne(); got.ID != first.Deliveries[0].ID {
 		r.t.Errorf("claimed %v, want %v", got.ID, first.Deliveries[0].ID)
 	}
@@ -71,8 +71,8 @@ func keyPerSubscription(r rig) {
 	a, b := r.subscribe(), r.subscribe()
 	first := r.accept(a.ID, key("key-1", 1))
 	second := r.accept(b.ID, key("key-1", 2)) // accept checks that it is not a replay
-	r.again(first)
-	r.again(second)
+	r.acceptAgain(first)
+	r.acceptAgain(second)
 	r.counted(map[event.Status]int{event.Pending: 2})
 }
 

@@ -10,10 +10,10 @@ import (
 )
 
 var intakeCases = []testCase{
-	{"what was accepted is in the history at once", acceptedIsVisible},
+	{"an accepted event is in the history at once", acceptedIsVisible},
 	{"an event stored as due can be claimed", acceptedIsDue},
 	{"an event stored as leased can't be claimed until it is rescued", acceptedIsLeased},
-	{"an event stored as leased is its owner's to settle", acceptedLeasedSettles},
+	{"an event stored as leased can be settled by its owner", acceptedLeasedSettles},
 	{"payloads come back byte for byte", payloadsExact},
 	{"types and content types come back as they were", typesExact},
 	{"times come back in UTC", deliveryTimesInUTC},

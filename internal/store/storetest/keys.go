@@ -11,14 +11,14 @@ import (
 var keyCases = []testCase{
 	{"a key is found by its hash", keyFound},
 	{"an unknown hash is not found", keyUnknown},
-	{"the list has every key, revoked ones too", keysListed},
-	{"a revoked key says since when", keyRevoked},
+	{"the list has every key, including revoked ones", keysListed},
+	{"a revoked key has the time of its revocation", keyRevoked},
 	{"a key is revoked once", keyRevokedTwice},
-	{"a key's scope and end are kept", keyScopeKept},
-	{"a key says when it was last used", keyUsed},
+	{"a key's scope and expiry are kept", keyScopeKept},
+	{"a key has the time of its last use", keyUsed},
 }
 
-// createKey keeps a key whose text is its name.
+// createKey stores a key whose text is its name.
 func (r rig) createKey(name string) event.APIKey {
 	r.t.Helper()
 	at := r.tick()

@@ -8,19 +8,20 @@ import (
 )
 
 var leaseCases = []testCase{
-	{"renewing moves the end of the lease", renewMoves},
-	{"renewing a lease that ran out keeps it, if nobody took it away", renewLate},
-	{"renewing returns what is not held any more", renewLost},
+	{"renewing extends the lease", renewMoves},
+	{"only leases that ran out in a time are ended", rescueRange},
+	{"renewing a lease that ran out extends it if it was not ended", renewLate},
+	{"renewing returns lost leases", renewLost},
 	{"renewing nothing loses nothing", renewNothing},
-	{"a released delivery is due when it was", releaseKeepsDue},
-	{"only the owner releases", releaseOthers},
-	{"releasing what is settled or unknown changes nothing", releaseSettled},
+	{"a released delivery keeps its due time", releaseKeepsDue},
+	{"only the owner can release a lease", releaseOthers},
+	{"releasing a settled or unknown delivery changes nothing", releaseSettled},
 	{"releasing an older lease leaves the newer one", releaseOlder},
-	{"renewing an older lease finds it lost and leaves the newer one", renewOlder},
+	{"renewing an older lease returns it as lost and leaves the newer one", renewOlder},
 	{"an older and a newer lease may be in one call", bothInOneCall},
-	{"rescue ends what ran out, and nothing else", rescueRanOut},
+	{"rescue ends leases that ran out, and no others", rescueRanOut},
 	{"a rescued delivery is as it was before the claim", rescueRestores},
-	{"rescue leaves what is settled", rescueSettled},
+	{"rescue leaves settled deliveries alone", rescueSettled},
 }
 
 func (r rig) renew(owner string, until time.Time, ids ...event.ID) []event.ID {
@@ -30,7 +31,7 @@ func (r rig) renew(owner string, until time.Time, ids ...event.ID) []event.ID {
 	var lostIDs []event.ID
 	for _, lease := range lost {
 		if lease.Owner != owner {
-			r.t.Errorf("lost a lease of %q, which nobody renewed", lease.Owner)
+			r.t.Errorf("lost a lease of %q, which was not renewed", lease.Owner)
 		}
 		lostIDs = append(lostIDs, lease.Delivery)
 	}
@@ -52,7 +53,12 @@ func (r rig) release(owner string, ids ...event.ID) {
 
 func (r rig) rescued(now time.Time, want int) {
 	r.t.Helper()
-	got, err := r.s.Rescue(r.t.Context(), now)
+	r.rescuedFrom(time.Time{}, now, want)
+}
+
+func (r rig) rescuedFrom(from, now time.Time, want int) {
+	r.t.Helper()
+	got, err := r.s.Rescue(r.t.Context(), from, now)
 	r.must("rescue", err)
 	if got != want {
 		r.t.Errorf("rescued %d deliveries, want %d", got, want)
@@ -73,6 +79,24 @@ func renewMoves(r rig) {
 	same(r.t, "delivery", r.delivery(held.ID).Delivery, want)
 	r.rescued(end.Add(-time.Second), 0)
 	r.rescued(end.Add(time.Second), 2)
+}
+
+func rescueRange(r rig) {
+	s := r.subscribe()
+	for i := range 4 { // two with rows, and two that a driver may store with their events
+		end := r.now.Add(time.Duration(1+i%2) * time.Minute)
+		if i < 2 {
+			r.accept(s.ID)
+			r.claimOne(owner("node-a"), until(end))
+		} else {
+			r.accept(s.ID, leased("node-a", end))
+		}
+	}
+	late := r.now.Add(time.Hour)
+	r.rescuedFrom(r.now.Add(2*time.Minute+time.Second), late, 0)
+	r.rescuedFrom(r.now.Add(2*time.Minute), late, 2)
+	r.rescuedFrom(r.now.Add(time.Minute), r.now.Add(time.Minute), 0)
+	r.rescuedFrom(time.Time{}, late, 2)
 }
 
 func renewLate(r rig) {
@@ -98,7 +122,7 @@ func renewLost(r rig) {
 	r.rescued(r.now.Add(2*time.Minute), 1)
 	taken := ids(r.claim(owner("node-b"), asOf(r.now.Add(2*time.Minute)), capacity(2)))
 	if !slices.Contains(taken, claimedAway) {
-		r.t.Fatalf("node-b claimed %v, want what was rescued among it", taken)
+		r.t.Fatalf("node-b claimed %v, want the rescued delivery among them", taken)
 	}
 
 	unknown := event.NewID(r.now)
@@ -112,7 +136,7 @@ func renewLost(r rig) {
 	}
 }
 
-// offers are so many for one subscription, all due now.
+// offers returns n offers for one subscription, all due now.
 func (r rig) offers(subscription event.ID, n int) []event.Acceptance {
 	all := make([]event.Acceptance, n)
 	for i := range all {
@@ -165,8 +189,8 @@ func releaseSettled(r rig) {
 	same(r.t, "claim", r.claim(), event.Claim{})
 }
 
-// leasedAgain returns a delivery as it was under its first lease, which it was stored with,
-// under its second, and as it is under its third: all of one node. Each ran out.
+// leasedAgain returns a delivery as it was during its first lease, with which it was stored,
+// during its second, and as it is with its third. The first two ran out.
 func (r rig) leasedAgain() (first, second, third event.Delivery) {
 	r.t.Helper()
 	first = r.accept(r.subscribe().ID, leased("node-a", r.now.Add(time.Second))).Deliveries[0]

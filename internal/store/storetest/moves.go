@@ -8,14 +8,14 @@ import (
 
 var moveCases = []testCase{
 	{"a resend begins a fresh schedule", resendFailed},
-	{"a resend of what was delivered needs force", resendDelivered},
-	{"a resend of what is pending is refused", resendPending},
+	{"a resend of a delivered delivery needs force", resendDelivered},
+	{"a resend of a pending delivery is refused", resendPending},
 	{"a resend needs an active subscription", resendInactive},
-	{"a cancelled delivery is attempted no more", cancelPending},
-	{"cancelling what is settled changes nothing", cancelSettled},
+	{"a cancelled delivery is not attempted again", cancelPending},
+	{"cancelling a settled delivery changes nothing", cancelSettled},
 	{"an attempt under way, a cancel and a resend, settled in either order", moveOrders},
 	{"a delivery that does not exist is not found", moveUnknown},
-	{"what a resend brought back expires by its new end", resendExpires},
+	{"a resent delivery expires by its new settlement", resendExpires},
 }
 
 func (r rig) resend(id event.ID, at time.Time, force bool) event.Delivery {
@@ -34,7 +34,7 @@ func (r rig) cancel(id event.ID, at time.Time) event.Delivery {
 	return d
 }
 
-// failed accepts a delivery and has it fail for good, with all attempts that it may have.
+// failed accepts a delivery and records failures until no attempts are left.
 func (r rig) failed(subscription event.ID) event.Delivery {
 	r.t.Helper()
 	r.accept(subscription)
@@ -109,7 +109,7 @@ func resendPending(r rig) {
 	for _, edit := range []func(*event.Acceptance){due(r.now), due(r.now.Add(time.Hour)), leased("node-a", r.now.Add(time.Minute))} {
 		a := r.accept(s.ID, edit)
 		_, err := r.s.Resend(r.t.Context(), a.Deliveries[0].ID, r.now, true)
-		r.mustFail("resend what is pending", err, event.ErrNotSettled)
+		r.mustFail("resend a pending delivery", err, event.ErrNotSettled)
 		same(r.t, "delivery", r.delivery(a.Deliveries[0].ID).Delivery, a.Deliveries[0])
 	}
 }
@@ -153,8 +153,8 @@ func cancelSettled(r rig) {
 	}
 }
 
-// An attempt is under way when its delivery is cancelled and resent; the resend is
-// attempted too. Both settle, in either order, with each pair of outcomes.
+// A delivery is cancelled and resent during an attempt, and the resend is attempted too.
+// Both attempts settle, in either order, with each pair of outcomes.
 func moveOrders(r rig) {
 	s := r.subscribe()
 	for _, stored := range []func(*event.Acceptance){due(r.now), leased("node-a", r.now.Add(time.Hour))} {
@@ -201,7 +201,7 @@ func (r rig) moveOrder(subscription event.ID, stored func(*event.Acceptance), ou
 	if got := row.Status == event.Delivered; got != delivered {
 		r.t.Errorf("outcomes %v and %v, swapped %v: it is %v", outcomes[0].StatusCode, outcomes[1].StatusCode, swap, row.Status)
 	}
-	r.cancel(id, r.tick()) // what waits for a retry would be in the way of the next
+	r.cancel(id, r.tick()) // a delivery that waits for a retry would disturb the next case
 }
 
 func moveUnknown(r rig) {
@@ -211,7 +211,7 @@ func moveUnknown(r rig) {
 	r.mustFail("cancel a delivery that does not exist", err, event.ErrNotFound)
 }
 
-// A resend that fails again is kept for the retention from its new end.
+// After a resend has failed, the retention counts from that time.
 func resendExpires(r rig) {
 	s := r.subscribe()
 	r.accept(s.ID)

@@ -12,9 +12,9 @@ var recordCases = []testCase{
 	{"a success settles the delivery", recordSuccess},
 	{"a failure that ends it settles the delivery", recordFinal},
 	{"a retry waits until it is due", recordRetry},
-	{"attempts add up until none is left", recordToTheEnd},
+	{"attempts are counted until none is left", recordToTheEnd},
 	{"an attempt comes back with every field", attemptWhole},
-	{"attempts stand in the order they were made, whatever the clock said", attemptsInOrder},
+	{"attempts are in the order in which they were made, whatever the clock says", attemptsInOrder},
 	{"many settlements in one call", recordMany},
 	{"nothing to record is no error", recordNothing},
 	{"a reason makes the subscription inactive", recordDisables},
@@ -86,11 +86,11 @@ func attemptWhole(r rig) {
 				DNS: time.Millisecond, Connect: 2500 * time.Microsecond, TLS: 3 * time.Millisecond, FirstByte: time.Microsecond,
 			},
 			Peer: "[2001:db8::1]:443", StatusCode: 503, Code: event.CodeStatus,
-			Error:    "the endpoint answered 503: „später“ 🚧\n",
+			Error:    "the endpoint responded with 503: „später“ 🚧\n",
 			Response: everyByte(),
 		}},
-		{"an answer as long as is kept", event.Outcome{StatusCode: 200, Response: bytes.Repeat([]byte{0xff, 0}, event.ExcerptLimit/2)}},
-		{"no answer", event.Outcome{Code: event.CodeTimeout, Error: "no answer within 10s"}},
+		{"a response of the maximum size", event.Outcome{StatusCode: 200, Response: bytes.Repeat([]byte{0xff, 0}, event.ExcerptLimit/2)}},
+		{"no response", event.Outcome{Code: event.CodeTimeout, Error: "no response within 10s"}},
 		{"nothing but a success", event.Outcome{StatusCode: 204}},
 	} {
 		r.accept(s.ID)
@@ -110,7 +110,7 @@ func attemptWhole(r rig) {
 	}
 }
 
-// A clock that was set back gives the second attempt the smaller id.
+// If the clock was set back, the second attempt has the smaller id.
 func attemptsInOrder(r rig) {
 	r.accept(r.subscribe().ID)
 	first := settle(r.claimOne(), r.now.Add(time.Hour), failure())
@@ -164,14 +164,14 @@ func recordDisables(r rig) {
 		r.t.Errorf("active is %v and the reason %q, want inactive because %q", got.Active, got.DisabledReason, done.DisableReason)
 	}
 	want := s
-	want.Revision += 2 // it was activated, and disabled
+	want.Revision += 2 // it was activated and disabled
 	want.DisabledReason, want.UpdatedAt, got.UpdatedAt = done.DisableReason, time.Time{}, time.Time{}
 	same(r.t, "the rest of the subscription", got, want)
 	sameDelivery(r.t, r.delivery(done.Delivery.ID).Delivery, done.Delivery)
 	if got := r.claim(asOf(r.now.Add(time.Minute))); len(got.Deliveries) != 0 {
-		r.t.Error("what was waiting for a disabled subscription can still be claimed")
+		r.t.Error("a delivery of a disabled subscription can still be claimed")
 	}
-	same(r.t, "what waits is", r.delivery(waiting.Deliveries[0].ID).Delivery, parked(waiting.Deliveries[0]))
+	same(r.t, "the waiting delivery", r.delivery(waiting.Deliveries[0].ID).Delivery, parked(waiting.Deliveries[0]))
 }
 
 func recordDisablesOne(r rig) {

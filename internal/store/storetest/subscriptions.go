@@ -9,27 +9,27 @@ import (
 )
 
 var subscriptionCases = []testCase{
-	{"what was created comes back", createdComesBack},
-	{"no retry schedule and an empty one differ", scheduleNilAndEmpty},
+	{"a created subscription can be read", createdComesBack},
+	{"a missing retry schedule and an empty one differ", scheduleNilAndEmpty},
 	{"times come back in UTC", timesInUTC},
-	{"an unknown one is not found", unknownSubscription},
+	{"an unknown subscription is not found", unknownSubscription},
 	{"the list of an empty store is empty", emptyList},
 	{"the list is newest first, page by page", listPages},
 	{"the list carries whole subscriptions", listWhole},
 	{"a cursor may be an id that is not listed", listFromAnyID},
-	{"replace writes all that a caller may set", replaceAll},
-	{"replace can take settings away", replaceClears},
-	{"replace keeps the secrets when none are given", replaceKeepsSecrets},
-	{"replace takes new secrets", replaceSecrets},
-	{"replace removes the secrets for an empty list", replaceRemovesSecrets},
-	{"replace of an active one leaves no reason behind", replaceClearsReason},
-	{"replace of an unknown one is not found", replaceUnknown},
+	{"replace writes everything that a caller may set", replaceAll},
+	{"replace can remove settings", replaceClears},
+	{"replace keeps the secrets if none are given", replaceKeepsSecrets},
+	{"replace writes new secrets", replaceSecrets},
+	{"replace removes the secrets if the list is empty", replaceRemovesSecrets},
+	{"replace with an active subscription removes the reason for disabling it", replaceClearsReason},
+	{"replace of an unknown subscription is not found", replaceUnknown},
 	{"secrets and headers are swapped, and nothing else", swapSecrets},
-	{"secrets that have changed meanwhile are not swapped", swapChanged},
-	{"secrets of what is gone are not swapped", swapGone},
+	{"secrets that were changed meanwhile are not swapped", swapChanged},
+	{"secrets of a deleted subscription are not swapped", swapGone},
 }
 
-// full sets every field.
+// full sets all fields of a subscription.
 func full(s *event.Subscription) {
 	s.TargetURL = "https://example.com:8443/hooks/a%20b?x=1&y=%22"
 	s.Description = "Grüße, 東京 🚀\nsecond line\t\"quoted\" 'single' \\ ; --"
@@ -38,7 +38,7 @@ func full(s *event.Subscription) {
 	s.RequireSignature = true
 	s.Headers = map[string]string{"Authorization": "Bearer abc", "X-Empty": "", "x-lower": `a"b\c, d`}
 	s.Active = false
-	s.DisabledReason = "the endpoint answered 410 Gone — “bye”"
+	s.DisabledReason = "the endpoint responded with 410 Gone — “bye”"
 	s.UpdatedAt = s.CreatedAt.Add(36*time.Hour + 7*time.Microsecond)
 	s.Timeout = 1500 * time.Millisecond
 	s.RetrySchedule = event.RetryPolicy{250 * time.Millisecond, time.Second, 72 * time.Hour}
@@ -167,9 +167,9 @@ func replaceAll(r rig) {
 	other := r.subscribe(full)
 	want := old
 	full(&want)
-	want.DisabledReason = "" // the service's own word, not the caller's
+	want.DisabledReason = "" // only the service sets it
 	sent := want
-	sent.CreatedAt = old.CreatedAt.Add(time.Hour) // not the caller's to change
+	sent.CreatedAt = old.CreatedAt.Add(time.Hour) // the caller can't change it
 	want.Revision = 2
 	same(r.t, "replaced subscription", r.replace(sent), want)
 	same(r.t, "its neighbour", r.subscription(other.ID), other)

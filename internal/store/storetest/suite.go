@@ -1,13 +1,11 @@
-// Package storetest holds every database driver to the contract in package
-// store: one suite, the same for all of them. It knows no dialect, reaches
-// behind no interface and skips nothing. A bug that is found in one driver
-// becomes a case here.
+// Package storetest tests whether a database driver fulfils the contract in package
+// store. All drivers share this one suite. It knows no SQL dialect, uses only the
+// interface and skips nothing. A bug that is found in one driver becomes a case here.
 //
-// It does not test what only one driver can promise: its files, its settings,
-// its migrations, what is left after a crash. Those are the driver's own tests.
+// It does not test what only one driver promises: its files, its settings, its
+// migrations, or the state after a crash. The driver's own tests do.
 //
-// Start with Run; each file holds the cases of one role, and data.go what they
-// are made of.
+// Start with Run. Each file has the cases of one role, and data.go has the helpers.
 package storetest
 
 import (
@@ -16,9 +14,9 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// Run runs the whole suite. open gives each case a fresh, empty store and registers
-// its own cleanup, which must put up with a store that the case has closed already.
-// As many cases as -parallel allows run at once, so their stores must be apart.
+// Run runs the whole suite. open returns a new, empty store for each case and registers
+// its cleanup, which must accept a store that the case has already closed. Cases run in
+// parallel, so their stores must be independent.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	roles := []struct {
 		name  string
@@ -56,7 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	}
 }
 
-// testCase is one promise of the contract, in words, and how to break it.
+// testCase is one promise of the contract and the test of it.
 type testCase struct {
 	name string
 	run  func(r rig)

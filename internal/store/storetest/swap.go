@@ -4,7 +4,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// swap asks for a swap that must not fail.
+// swap swaps secrets and fails the case on an error.
 func (r rig) swap(from, to event.Subscription) bool {
 	r.t.Helper()
 	swapped, err := r.s.SwapSecrets(r.t.Context(), from, to)
@@ -12,7 +12,7 @@ func (r rig) swap(from, to event.Subscription) bool {
 	return swapped
 }
 
-// turned is a subscription with other secrets and headers.
+// turned returns the subscription with other secrets and headers.
 func turned(s event.Subscription) event.Subscription {
 	s.Secrets = []event.Secret{"another", "and one more"}
 	s.Headers = map[string]string{"Authorization": "another", "X-New": ""}

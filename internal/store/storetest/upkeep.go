@@ -8,25 +8,25 @@ import (
 
 var upkeepCases = []testCase{
 	{"an empty store has nothing to expire", expireNothing},
-	{"what settled before goes, what settled later and what is pending stays", expireSettled},
-	{"attempts go with their delivery", expireAttempts},
-	{"what has gone leaves no trace", expireWhole},
-	{"an idempotency key doesn't outlive its delivery", expireKeys},
-	{"an idempotency key of within the retention is kept", expireKeepsKeys},
-	{"it goes in steps no larger than the limit", expireInSteps},
-	{"what waits for a subscription inactive since before is cancelled", expireCancels},
-	{"what waits for one inactive since later is kept", expireKeepsInactive},
-	{"changing an inactive subscription does not begin its time anew", expireEdited},
-	{"what was cancelled goes in its turn", expireCancelled},
-	{"a deleted subscription is readable as long as its history", expireKeepsDeleted},
-	{"a store that works answers a ping", ping},
+	{"old settled deliveries are deleted, newer and pending ones are kept", expireSettled},
+	{"attempts are deleted with their delivery", expireAttempts},
+	{"deleted deliveries leave nothing behind", expireWhole},
+	{"an idempotency key does not outlive its delivery", expireKeys},
+	{"an idempotency key within the retention is kept", expireKeepsKeys},
+	{"a step is no larger than the limit", expireInSteps},
+	{"deliveries of a subscription that has long been inactive are cancelled", expireCancels},
+	{"deliveries of a subscription that became inactive later are kept", expireKeepsInactive},
+	{"changing an inactive subscription does not restart its time", expireEdited},
+	{"cancelled deliveries expire, too", expireCancelled},
+	{"a deleted subscription is readable until its history has expired", expireKeepsDeleted},
+	{"a working store responds to a ping", ping},
 }
 
 const day = 24 * time.Hour
 
-// expire runs Expire to its end, with the retention beginning so many days from
-// the case's present and three more days gone by, and returns the sum. Ids are of
-// the present, so the cases move on instead of making old ones.
+// expire calls Expire until it returns 0, and returns the sum. It expires what settled before
+// the given number of days after the present time of the case, at a time three days later
+// still. The cases move on in time because ids must be of the present.
 func (r rig) expire(days int, limit int) int {
 	r.t.Helper()
 	before := r.now.Add(time.Duration(days) * day)
@@ -46,7 +46,8 @@ func (r rig) expire(days int, limit int) int {
 	return sum
 }
 
-// settled is a delivery that settled so many days from the case's present.
+// settled returns a delivery that settled the given number of days after the present time of
+// the case.
 func (r rig) settled(subscription event.ID, days int, edits ...func(*event.Acceptance)) event.Settlement {
 	r.t.Helper()
 	a := r.accept(subscription, append(edits, leased("node-a", r.now.Add(time.Minute)))...)
@@ -55,7 +56,7 @@ func (r rig) settled(subscription event.ID, days int, edits ...func(*event.Accep
 	return s
 }
 
-// gone checks that a delivery is not kept any more.
+// gone checks that a delivery is deleted.
 func (r rig) gone(what string, id event.ID) {
 	r.t.Helper()
 	_, err := r.s.Delivery(r.t.Context(), id)
@@ -109,7 +110,7 @@ func expireAttempts(r rig) {
 	}
 }
 
-// That an event or an attempt was left behind shows when its ids are used again.
+// If an event or an attempt was left behind, using its id again fails.
 func expireWhole(r rig) {
 	s := r.subscribe()
 	a := r.accept(s.ID, leased("node-a", r.now.Add(time.Minute)))
@@ -129,15 +130,15 @@ func expireKeys(r rig) {
 	r.accept(s.ID, key("key-1", 2)) // accept checks that it is not a replay
 }
 
-// A second request may come long after the first was delivered.
+// A second request may arrive long after the first was delivered.
 func expireKeepsKeys(r rig) {
 	s := r.subscribe()
 	waiting := r.accept(s.ID, key("waits", 1))
 	done := r.accept(s.ID, key("is settled", 1), leased("node-a", r.now.Add(time.Minute)))
 	r.record(settle(done.Deliveries[0], r.now, success()))
 	r.expire(-1, 100)
-	r.again(waiting)
-	r.again(done)
+	r.acceptAgain(waiting)
+	r.acceptAgain(done)
 }
 
 func expireInSteps(r rig) {
@@ -161,8 +162,8 @@ func expireInSteps(r rig) {
 	sameDelivery(r.t, r.delivery(later.Delivery.ID).Delivery, later.Delivery)
 }
 
-// inactiveSince are subscriptions that were made inactive, each in another way, so
-// many days from the case's present, each with three deliveries pending.
+// inactiveSince returns subscriptions that became inactive the given number of days after the
+// present time of the case, each in another way, with three pending deliveries each.
 func (r rig) inactiveSince(days int) map[string][]event.ID {
 	r.t.Helper()
 	at := r.now.Add(time.Duration(days) * day)
@@ -182,7 +183,7 @@ func (r rig) inactiveSince(days int) map[string][]event.ID {
 func expireCancels(r rig) {
 	pending := r.inactiveSince(9)
 	active := r.accept(r.subscribe().ID)
-	r.expire(10, 2) // 2 is less than there is to cancel
+	r.expire(10, 2) // a limit of 2 is less than there is to cancel
 	for reason, ids := range pending {
 		for _, id := range ids {
 			d := r.delivery(id).Delivery
@@ -218,7 +219,7 @@ func expireKeepsInactive(r rig) {
 	}
 }
 
-// Whoever writes its settings anew every day would keep what waits for ever.
+// Otherwise a caller that writes the settings every day would keep pending deliveries forever.
 func expireEdited(r rig) {
 	s := r.subscribe()
 	waiting := r.accept(s.ID)

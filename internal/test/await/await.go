@@ -1,5 +1,5 @@
-// Package await is for tests only: it waits for what happens concurrently, by looking
-// again and again, so that no test guesses how long something takes.
+// Package await helps tests wait for concurrent events by checking repeatedly, so that no test
+// guesses how long something takes.
 package await
 
 import (
@@ -7,12 +7,11 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits for what must come: a safety net, not a condition.
-// A test that passes does not wait for it.
+// Patience is how long a test waits for something that must happen. It is a safety net: a test that
+// passes does not wait that long.
 const Patience = 2 * time.Minute
 
-// NoError tries until there is no error. The test fails with the last one where that
-// never comes.
+// NoError calls try until it succeeds. If it never does, the test fails with its last error.
 func NoError(t testing.TB, try func() error) {
 	t.Helper()
 	deadline := time.Now().Add(Patience)
@@ -22,7 +21,7 @@ func NoError(t testing.TB, try func() error) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("after %v still: %v", Patience, err)
+			t.Fatalf("still failing after %v: %v", Patience, err)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// Output is what a program writes to. It calls Then, once, when Until is in what was
-// written. Both may be set anew in Then, and before anything is written.
+// Output records what is written to it. It calls Then once, as soon as the text contains Until.
+// Both may be set before the first write, and again in Then.
 type Output struct {
 	Until string
 	Then  func(text string)
@@ -16,7 +16,7 @@ type Output struct {
 	text bytes.Buffer
 }
 
-// Write keeps what is written.
+// Write records p.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -29,7 +29,7 @@ func (o *Output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// String is all that was written.
+// String returns everything that was written.
 func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -12,27 +12,27 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// The settings by which attempts are made: four of them, within about five seconds.
+// The settings for attempts: four of them within about five seconds.
 const (
 	schedule = "WEBHOOK_RETRY_SCHEDULE=1s,1s,2s"
 	attempts = 4
 )
 
-// row is a delivery as the database has it, with its attempts.
+// row is a delivery in the database, with its attempts.
 type row struct {
 	Event, Delivery, Subscription string
 	Status                        int
-	Attempts                      int // all that are on record
-	Steps                         int // of those, how many took a step of the schedule
+	Attempts                      int // all recorded attempts
+	Steps                         int // of those, how many used a step of the schedule
 	Lease                         string
 	Settled                       bool
 	OnRecord                      int // attempts that have a row
-	Numbers                       int // of those, how many different numbers from 1 to Attempts
-	Answered                      int // of those, how many got an answer
+	Numbers                       int // of those, the number of different numbers from 1 to Attempts
+	Answered                      int // of those, how many got a response
 	Taken                         int // of those, how many succeeded
 }
 
-// As in the column status.
+// The values of the column status.
 const (
 	isPending   = 0
 	isDelivered = 1
@@ -46,7 +46,7 @@ const rowsSQL = `SELECT d.event_id::text AS event, d.id::text AS delivery, d.sub
 	FROM deliveries d LEFT JOIN delivery_attempts a ON a.delivery_id = d.id
 	WHERE d.subscription_id = ANY($1::uuid[]) GROUP BY d.id`
 
-// wrong says what is not as it must be once all is settled, given what the endpoint saw.
+// wrong says what is wrong with a settled delivery, given what the endpoint saw.
 func (r row) wrong(kind string, saw sight) string {
 	switch {
 	case r.Status == isPending:
@@ -69,8 +69,8 @@ func (r row) wrong(kind string, saw sight) string {
 	return ""
 }
 
-// duplicates is how often the endpoint was called in vain: after it had taken the
-// event, or more often than it should have been.
+// duplicates returns how often the endpoint was called in vain: after it had accepted the event, or
+// more often than necessary.
 func duplicates(kind string, saw sight) int {
 	if kind == doomed {
 		return max(0, saw.requests-attempts)
@@ -78,7 +78,7 @@ func duplicates(kind string, saw sight) int {
 	return max(0, saw.taken-1)
 }
 
-// settle waits until nothing of a load is pending and nothing is leased.
+// settle waits until nothing of a load is pending or leased.
 func (l *load) settle() {
 	l.c.t.Helper()
 	l.resume()
@@ -100,12 +100,12 @@ func (l *load) settle() {
 	}
 }
 
-// tally is the account of a load, once it is settled.
+// tally are the counts of a settled load.
 type tally struct {
 	acknowledged, stored int
 	requests             int // that the endpoints saw
 	duplicates           int
-	twice                int // of them, how many are on record as a second success; of the others the first is not
+	twice                int // of them, how many are recorded as a second success; of the others, the first success is not recorded
 }
 
 // balance compares the rows of a load with what the endpoints saw.
@@ -139,7 +139,7 @@ func (l *load) balance() (sum tally) {
 	return sum
 }
 
-// findings are what is wrong, in words.
+// findings are sentences about what is wrong.
 type findings []string
 
 func (f *findings) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }

@@ -18,7 +18,7 @@ func TestRedisItself(t *testing.T) {
 	play(t, true, flushRedis, killRedis, freezeRedis, fillRedis)
 }
 
-// TestSessions has PostgreSQL itself go on, and the service's sessions end or get nowhere.
+// TestSessions ends or blocks the service's sessions, while PostgreSQL itself keeps running.
 func TestSessions(t *testing.T) {
 	play(t, false, cutSessions, takeSessions, lockTable)
 }
@@ -27,15 +27,14 @@ func TestSessionsWithRedis(t *testing.T) {
 	play(t, true, cutSessions, takeSessions, lockTable)
 }
 
-// TestAllAtOnce has the database, a worker and an API node die at the same moment, and
-// Redis, too.
+// TestAllAtOnce kills the database, a worker, an API node and Redis at the same moment.
 func TestAllAtOnce(t *testing.T) {
 	play(t, true, atOnce(killPostgres, killRedis, atOnce(killWorker, killAPI)))
 }
 
-// play lets all faults happen, one after the other and each for itself, again and
-// again; at length, two of them at once besides. At the end the nodes are stopped as
-// they should be, and leave nothing behind.
+// play causes all faults, one after the other, again and again. In a long run, it also causes two
+// at the same time. At the end, it stops the nodes normally, and checks that they leave nothing
+// leased.
 func play(t *testing.T, redis bool, faults ...fault) {
 	t.Helper()
 	t.Parallel()
@@ -47,7 +46,7 @@ func play(t *testing.T, redis bool, faults ...fault) {
 		}
 		for _, f := range turn(faults, long) {
 			if c.endure(f, volumeOf(long)); t.Failed() {
-				return // what comes then says nothing new
+				return // later findings would say nothing new
 			}
 		}
 	}
@@ -59,7 +58,7 @@ func play(t *testing.T, redis bool, faults ...fault) {
 	}
 }
 
-// turn is what one round plays: in a quick run of the tests, the first fault alone.
+// turn returns the faults of one round: in a quick run of the tests, the first one alone.
 func turn(faults []fault, long bool) (list []fault) {
 	for _, f := range faults {
 		if long || !f.long {
@@ -75,8 +74,8 @@ func turn(faults []fault, long bool) (list []fault) {
 	return list
 }
 
-// twoOf picks two that may happen at once: a restart starts nodes, which they don't
-// do while the database is away.
+// twoOf picks two faults that may happen at once: a restart can't start nodes while the database is
+// unavailable.
 func twoOf(faults []fault) (two []fault) {
 	for _, i := range rand.Perm(len(faults)) {
 		if f := faults[i]; !f.graceful && !f.long && len(two) < 2 {
@@ -86,7 +85,7 @@ func twoOf(faults []fault) (two []fault) {
 	return two
 }
 
-// endure publishes, lets a fault happen meanwhile, and balances the books.
+// endure publishes, causes a fault in the meantime, and compares the results.
 func (c *cluster) endure(f fault, v volume) {
 	c.t.Helper()
 	l := c.begin(v)
@@ -115,10 +114,10 @@ func (c *cluster) endure(f fault, v volume) {
 	}
 }
 
-// ledger is what the nodes say of themselves.
+// ledger contains what the nodes say about themselves.
 type ledger struct {
 	ranOut   int // leases that were taken over
-	returned int // leases that the API's nodes gave back
+	returned int // leases that the API nodes released
 	silences int
 }
 

@@ -18,13 +18,13 @@ import (
 	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
-// cluster is nodes on one database. Faults start and end them, several at once, while
-// publishers post to them.
+// cluster is a set of nodes on one database. Faults start and stop nodes, several at once, while
+// publishers use them.
 type cluster struct {
 	t        *testing.T
 	postgres *pgtest.Server
 	database string
-	redis    *redistest.Server // nil: without
+	redis    *redistest.Server // nil without Redis
 	dir      string
 	settings []string
 	client   *http.Client
@@ -33,14 +33,14 @@ type cluster struct {
 	started int
 	apis    []*node
 	workers []*node
-	all     []*node // also those that are no more
+	all     []*node // including stopped ones
 }
 
-// options say what a cluster is made of.
+// options describe a cluster.
 type options struct {
 	apis, workers int
 	redis         bool
-	own           bool // a PostgreSQL of its own, which may be killed
+	own           bool // use its own PostgreSQL, which may be killed
 	settings      []string
 }
 
@@ -80,7 +80,7 @@ func newCluster(t *testing.T, o options) *cluster {
 	return c
 }
 
-// end ends what is left, and says what the nodes had to say where the test failed.
+// end stops what is still running, and prints the logs of the nodes if the test failed.
 func (c *cluster) end() {
 	for _, n := range c.all {
 		if !n.runs() && !n.ended {
@@ -96,7 +96,7 @@ func (c *cluster) end() {
 	}
 }
 
-// start adds a node. The database may have come back a moment ago.
+// start adds a node. The database may have come back only a moment ago.
 func (c *cluster) start(role string) *node {
 	c.t.Helper()
 	c.mu.Lock()
@@ -106,7 +106,7 @@ func (c *cluster) start(role string) *node {
 	var n *node
 	await.NoError(c.t, func() (err error) {
 		if n, err = startNode(name, role, c.dir, c.settings); err != nil {
-			time.Sleep(200 * time.Millisecond) // as whoever starts a service that ended would
+			time.Sleep(200 * time.Millisecond) // like an operator who restarts a service
 		}
 		return err
 	})
@@ -121,14 +121,14 @@ func (c *cluster) start(role string) *node {
 	return n
 }
 
-// api is the address of one of the nodes that take events in.
+// api returns the address of one of the API nodes.
 func (c *cluster) api(i int) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.apis[i%len(c.apis)].url
 }
 
-// nodes are those of a role that are in use.
+// nodes returns the running nodes of a role.
 func (c *cluster) nodes(role string) []*node {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,7 +144,7 @@ func (c *cluster) one(role string) *node {
 	return list[rand.IntN(len(list))]
 }
 
-// forget takes a node out, before or after its end.
+// forget removes a node, before or after its end.
 func (c *cluster) forget(n *node) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -152,7 +152,7 @@ func (c *cluster) forget(n *node) {
 	c.apis, c.workers = slices.DeleteFunc(c.apis, is), slices.DeleteFunc(c.workers, is)
 }
 
-// sum adds up what the journals of all nodes say.
+// sum adds up a number from the journals of all nodes.
 func (c *cluster) sum(of func(*journal) int) (sum int) {
 	for _, n := range c.all {
 		sum += of(n.journal)
@@ -160,9 +160,8 @@ func (c *cluster) sum(of func(*journal) int) (sum int) {
 	return sum
 }
 
-// returned is how many leases the API's nodes have ended, because Redis gave no answer,
-// or no worker took a delivery out of it. What a node did last before it was killed is
-// not known.
+// returned is how many leases the API nodes have ended because Redis did not respond, or no worker
+// took a delivery from it. The last actions of a killed node are unknown.
 func (c *cluster) returned() (sum int) {
 	for _, n := range c.all {
 		if n.role != "api" || c.redis == nil {
@@ -178,7 +177,7 @@ func (c *cluster) returned() (sum int) {
 	return sum
 }
 
-// query asks the database, which may have come back a moment ago.
+// query queries the database, which may have come back only a moment ago.
 func query[T any](c *cluster, scan pgx.RowToFunc[T], sql string, args ...any) []T {
 	c.t.Helper()
 	var list []T
@@ -200,13 +199,13 @@ func query[T any](c *cluster, scan pgx.RowToFunc[T], sql string, args ...any) []
 	return list
 }
 
-// number asks the database for one.
+// number queries the database for a number.
 func (c *cluster) number(sql string, args ...any) int {
 	c.t.Helper()
 	return query(c, pgx.RowTo[int], sql, args...)[0]
 }
 
-// leased lists whose leases there are.
+// leased lists the owners of all leases.
 func (c *cluster) leased() string {
 	c.t.Helper()
 	return strings.Join(query(c, pgx.RowTo[string],

@@ -13,18 +13,18 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// longerThanALease is how long a worker is stopped so that all its leases run out, by
-// two seconds at least before it goes on.
+// longerThanALease is how long a worker is stopped so that all its leases run out, at least two
+// seconds before it continues.
 const longerThanALease = 16 * time.Second
 
-// fault is one thing that goes wrong while the load goes on. It ends before strike
-// returns: what was killed has been started again.
+// fault is something that goes wrong during the load. It is over when strike returns: everything
+// that was killed has been started again.
 type fault struct {
 	name   string
 	strike func(*cluster)
-	// graceful is a fault that is none: it explains no duplicate at all.
+	// graceful is a fault that must not cause duplicates.
 	graceful bool
-	// long is one that takes its time, and is played at length alone.
+	// long is a fault that takes long, and is used only in long runs.
 	long bool
 }
 
@@ -48,7 +48,7 @@ var (
 
 func (c *cluster) killAPI() {
 	n := c.one("api")
-	n.kill() // and publishers go on trying it, as behind a balancer that has not noticed
+	n.kill() // publishers keep trying the node, like a load balancer that has not noticed
 	c.start("api")
 	c.forget(n)
 }
@@ -85,7 +85,7 @@ func (c *cluster) hangPostgres() {
 	c.postgres.Thaw()
 }
 
-// foreign opens a session that is none of the service's.
+// foreign opens a session that does not belong to the service.
 func (c *cluster) foreign() (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -94,7 +94,7 @@ func (c *cluster) foreign() (*pgx.Conn, error) {
 
 const otherSessions = ` FROM pg_stat_activity WHERE datname = current_database() AND application_name <> 'foreign'`
 
-// cutSessions ends all sessions again and again for three seconds, as soon as they are back.
+// cutSessions ends all sessions of the service for three seconds, as soon as they are back.
 func (c *cluster) cutSessions() {
 	c.withForeign(func(ctx context.Context, db *pgx.Conn) error {
 		cut := 0
@@ -112,7 +112,7 @@ func (c *cluster) cutSessions() {
 	})
 }
 
-// takeSessions ends all sessions and takes their places, for three seconds.
+// takeSessions ends all sessions of the service and takes their places for three seconds.
 func (c *cluster) takeSessions() {
 	c.withForeign(func(ctx context.Context, db *pgx.Conn) error {
 		var taken []*pgx.Conn
@@ -141,7 +141,7 @@ func (c *cluster) takeSessions() {
 	})
 }
 
-// lockTable has every statement about deliveries wait, for three seconds.
+// lockTable makes every statement about deliveries wait for three seconds.
 func (c *cluster) lockTable() {
 	c.withForeign(func(ctx context.Context, db *pgx.Conn) error {
 		tx, err := db.Begin(ctx)
@@ -199,7 +199,7 @@ func (c *cluster) fillRedis() {
 	c.ask("CONFIG", "SET", "maxmemory", "0")
 }
 
-// ask tells Redis something, which may have been killed at the same moment.
+// ask sends a command to Redis, which may have just been killed.
 func (c *cluster) ask(command ...string) {
 	await.NoError(c.t, func() error {
 		_, err := c.redis.Do(command...)
@@ -207,8 +207,8 @@ func (c *cluster) ask(command ...string) {
 	})
 }
 
-// restartAll starts a new node for each, and then stops the old ones one by one: the
-// API's first, each as soon as the one before has ended.
+// restartAll starts a new node for each node, and then stops the old ones one by one, first those
+// of the API.
 func (c *cluster) restartAll() {
 	old := append(c.nodes("api"), c.nodes("worker")...)
 	for _, n := range old {
@@ -220,7 +220,7 @@ func (c *cluster) restartAll() {
 	}
 }
 
-// replaceWorkers stops all workers, looks at what they leave behind, and starts others.
+// replaceWorkers stops all workers, checks what they leave behind, and starts others.
 func (c *cluster) replaceWorkers() {
 	old := c.nodes("worker")
 	var all sync.WaitGroup
@@ -235,9 +235,9 @@ func (c *cluster) replaceWorkers() {
 	}
 }
 
-// wantLeasedInRedisAlone is for when no worker runs. What is leased then is on its way
-// from the API's nodes to the workers: the stream is asked first, so that what comes
-// meanwhile makes it ask again.
+// wantLeasedInRedisAlone is for when no worker runs. All leased deliveries are then on their way
+// from the API nodes to the workers. It reads the stream first: if more arrive in the meantime, it
+// reads again.
 func (c *cluster) wantLeasedInRedisAlone() {
 	c.t.Helper()
 	if c.redis == nil {
@@ -261,7 +261,7 @@ func (c *cluster) wantLeasedInRedisAlone() {
 	})
 }
 
-// atOnce is several faults at the same moment.
+// atOnce combines several faults at the same moment.
 func atOnce(list ...fault) fault {
 	f := fault{}
 	for i, one := range list {

@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// crowd is publishers that post as fast as they are answered, which is faster than the
+// crowd is a set of publishers that publish as fast as they get responses, which is faster than the
 // workers deliver.
 type crowd struct {
 	c     *cluster
@@ -23,7 +23,7 @@ type crowd struct {
 	refused      map[string]int
 }
 
-// crowd starts 64 publishers, who post to these subscriptions in turn.
+// crowd starts 64 publishers that use these subscriptions in turn.
 func (c *cluster) crowd(subscriptions []string) *crowd {
 	w := &crowd{c: c, stop: make(chan struct{}), acknowledged: map[string]time.Time{}, refused: map[string]int{}}
 	for i := range 64 {
@@ -52,7 +52,7 @@ func (w *crowd) post(subscription string) {
 	w.acknowledged[id] = time.Now()
 }
 
-// more waits until so many more events are acknowledged.
+// more waits until a number of further events are accepted.
 func (w *crowd) more(events int) {
 	w.c.t.Helper()
 	count := func() int {
@@ -69,7 +69,7 @@ func (w *crowd) more(events int) {
 	})
 }
 
-// end stops the publishers and returns the ids of what was acknowledged.
+// end stops the publishers and returns the ids of the accepted events.
 func (w *crowd) end() (ids []string) {
 	close(w.stop)
 	w.ended.Wait()
@@ -79,7 +79,7 @@ func (w *crowd) end() (ids []string) {
 	return ids
 }
 
-// waited is how long each took from its acknowledgement to its first attempt, in order.
+// waited returns, sorted, how long each event took from its acceptance to its first attempt.
 func (w *crowd) waited(endpoint *arrivals) (all []time.Duration) {
 	for id, at := range w.acknowledged {
 		all = append(all, max(0, endpoint.of(id, 1).Sub(at)))
@@ -88,8 +88,8 @@ func (w *crowd) waited(endpoint *arrivals) (all []time.Duration) {
 	return all
 }
 
-// Under full load, with the API and the workers apart, a worker or Redis dies. Nothing is
-// lost and nobody is refused. How long events waited depends on the machine, and is printed.
+// Under full load, with separate API nodes and workers, a worker or Redis dies. Nothing is lost and
+// nothing refused. How long events waited depends on the machine, and is printed.
 func TestFullLoad(t *testing.T) {
 	_, long := rounds(t)
 	events := 2000
@@ -133,7 +133,7 @@ func TestFullLoad(t *testing.T) {
 	}
 }
 
-// wantNothingLeft waits until all is delivered and on record, however often it was attempted.
+// wantNothingLeft waits until everything is delivered and recorded, however many attempts it took.
 func (c *cluster) wantNothingLeft(t *testing.T, events int) {
 	t.Helper()
 	await.NoError(t, func() error {

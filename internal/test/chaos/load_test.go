@@ -18,11 +18,11 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// volume is how much is published.
+// volume is the amount of load.
 type volume struct {
 	publishers int
-	pause      time.Duration // of each publisher, between two events
-	events     int           // acknowledged at least before a fault, and again after it
+	pause      time.Duration // of each publisher between two events
+	events     int           // minimum number of accepted events before a fault, and again after it
 }
 
 func volumeOf(long bool) volume {
@@ -32,29 +32,29 @@ func volumeOf(long bool) volume {
 	return volume{publishers: 16, pause: 100 * time.Millisecond, events: 60}
 }
 
-// load is publishers that post to all API nodes, to subscriptions of their own.
+// load is a set of publishers that use all API nodes, with their own subscriptions.
 type load struct {
 	c        *cluster
 	v        volume
 	receiver *receiver
-	kinds    map[string]string // of each subscription
+	kinds    map[string]string // by subscription
 	stop     chan struct{}
 	ended    sync.WaitGroup
 	operated string // the subscription that is paused and resumed
 
 	mu           sync.Mutex
-	acknowledged map[string]string // each event's subscription
-	refused      map[string]int    // by what the publisher got instead
+	acknowledged map[string]string // subscription by event
+	refused      map[string]int    // by what the publisher got instead of a 202
 }
 
-// begin makes the subscriptions and starts the publishers.
+// begin creates the subscriptions and starts the publishers.
 func (c *cluster) begin(v volume) *load {
 	c.t.Helper()
 	l := &load{
 		c: c, v: v, receiver: receive(c.t, v.publishers), kinds: map[string]string{}, stop: make(chan struct{}),
 		acknowledged: map[string]string{}, refused: map[string]int{},
 	}
-	var turns []string // of the subscriptions, as often as they get an event
+	var turns []string // the subscriptions, each as often as it gets an event
 	for kind, share := range map[string]int{steady: 8, slow: 4, flaky: 4, doomed: 1, busy: 1, paused: 2} {
 		id := l.subscribe(kind)
 		if kind == paused {
@@ -68,13 +68,13 @@ func (c *cluster) begin(v volume) *load {
 		l.ended.Go(func() { l.publish(i, turns) })
 	}
 	l.ended.Go(func() { l.line(queue) })
-	c.t.Cleanup(l.end) // where the test breaks off
+	c.t.Cleanup(l.end) // if the test breaks off
 	return l
 }
 
 func (l *load) subscribe(kind string) string {
 	l.c.t.Helper()
-	most := 0 // the nodes' own limit
+	most := 0 // the limit of the nodes
 	if kind == narrow {
 		most = narrowMost
 	}
@@ -83,7 +83,7 @@ func (l *load) subscribe(kind string) string {
 	return id
 }
 
-// publish posts one event after the other, to one API node after the other.
+// publish publishes one event after another, to the API nodes in turn.
 func (l *load) publish(i int, turns []string) {
 	for l.pause(l.v.pause) {
 		l.post(i, turns[rand.IntN(len(turns))])
@@ -91,8 +91,7 @@ func (l *load) publish(i int, turns []string) {
 	}
 }
 
-// line posts to narrow so that there are always some in line, and no more than are soon
-// done.
+// line keeps a few events waiting for narrow, but no more than it can soon accept.
 func (l *load) line(subscription string) {
 	posted := 0
 	for i := 0; l.pause(10 * time.Millisecond); i++ {
@@ -102,8 +101,8 @@ func (l *load) line(subscription string) {
 	}
 }
 
-// operate pauses a subscription and resumes it, again and again, at any API node. A call may
-// fail while a fault lasts.
+// operate pauses and resumes a subscription again and again, on any API node. A call may fail
+// during a fault.
 func (l *load) operate(subscription string) {
 	for i := 0; l.pause(time.Second); i++ {
 		action := []string{"/pause", "/resume"}[i%2]
@@ -111,7 +110,7 @@ func (l *load) operate(subscription string) {
 	}
 }
 
-// resume ends the pause, once the load has ended.
+// resume ends the pause after the end of the load.
 func (l *load) resume() {
 	l.c.t.Helper()
 	deadline := time.Now().Add(await.Patience)
@@ -127,7 +126,7 @@ func (l *load) resume() {
 	}
 }
 
-// pause waits, and reports whether to go on.
+// pause waits, and reports whether to continue.
 func (l *load) pause(d time.Duration) bool {
 	select {
 	case <-l.stop:
@@ -137,7 +136,7 @@ func (l *load) pause(d time.Duration) bool {
 	}
 }
 
-// post posts one event, and reports whether it was acknowledged.
+// post publishes one event, and reports whether it was accepted.
 func (l *load) post(i int, subscription string) bool {
 	id, err := l.c.post(l.c.api(i), subscription)
 	l.mu.Lock()
@@ -160,8 +159,8 @@ func (l *load) end() {
 	l.ended.Wait()
 }
 
-// forget closes the endpoints and lets go of what is known of the events, once the books
-// are balanced: there may be many loads.
+// forget closes the endpoints and discards what is known about the events, because there may be
+// many loads.
 func (l *load) forget() {
 	l.receiver.Close()
 	l.receiver.seen, l.acknowledged = nil, nil
@@ -173,7 +172,7 @@ func (l *load) count() int {
 	return len(l.acknowledged)
 }
 
-// more waits until so many more events are acknowledged.
+// more waits until a number of further events are accepted.
 func (l *load) more() {
 	l.c.t.Helper()
 	enough := l.count() + l.v.events
@@ -185,7 +184,7 @@ func (l *load) more() {
 	})
 }
 
-// refusals says how many were not acknowledged, and why.
+// refusals says how many events were not accepted, and why.
 func (l *load) refusals() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -199,7 +198,7 @@ func (l *load) refusals() string {
 	return "refused: " + strings.Join(parts, ", ")
 }
 
-// refusal is an answer that is no acknowledgement.
+// refusal is a response other than 202.
 type refusal struct {
 	status     int
 	retryAfter string
@@ -207,7 +206,7 @@ type refusal struct {
 
 func (r refusal) Error() string { return fmt.Sprintf("status %d", r.status) }
 
-// reason is short, so that the same reasons can be counted.
+// reason is short, so that equal reasons can be counted.
 func reason(err error) string {
 	for _, what := range []string{"status", "refused", "reset", "EOF", "Timeout"} {
 		if strings.Contains(err.Error(), what) {
@@ -222,7 +221,7 @@ func reason(err error) string {
 
 var body = fmt.Appendf(nil, `{"event": "chaos.test", "data": %q}`, bytes.Repeat([]byte("x"), 990))
 
-// post returns the event's id once it is acknowledged.
+// post returns the id of an accepted event.
 func (c *cluster) post(url, subscription string) (string, error) {
 	res, err := c.client.Post(url+"/webhooks/ingest/"+subscription, "application/json", bytes.NewReader(body))
 	if err != nil {
@@ -243,8 +242,8 @@ func (c *cluster) post(url, subscription string) (string, error) {
 	return answer.EventID, err
 }
 
-// subscribe makes a subscription and returns its id. Each worker sends it so many at
-// once; 0 is as many as it likes.
+// subscribe creates a subscription and returns its id. Each worker sends it at most this many
+// requests at once; 0 means unlimited.
 func (c *cluster) subscribe(target string, most int) string {
 	c.t.Helper()
 	in := fmt.Sprintf(`{"target_url": %q, "max_in_flight": %d}`, target, most)
@@ -273,7 +272,7 @@ func (c *cluster) call(method, url string) (status int, err error) {
 	return res.StatusCode, res.Body.Close()
 }
 
-// acknowledge posts one event, and fails the test where that is refused.
+// acknowledge publishes one event, and fails the test if it is refused.
 func (c *cluster) acknowledge(t *testing.T, subscription string) string {
 	t.Helper()
 	id, err := c.post(c.api(0), subscription)

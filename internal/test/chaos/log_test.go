@@ -10,21 +10,21 @@ import (
 	"sync"
 )
 
-// journal reads what a node logs: where it listens, how many deliveries it took over,
-// and what it warned of.
+// journal reads the log of a node: where it listens, how many deliveries it took over, and its
+// warnings.
 type journal struct {
 	mu        sync.Mutex
 	ready     chan line // gets the line that says so
 	tookOver  int
-	counts    map[string]int // of each message that is a warning or worse
-	last      []string       // of those, and of what is no log at all
-	remainder int            // how many are not among the last
+	counts    map[string]int // number of each message that is a warning or worse
+	last      []string       // the last of those, and of lines that are not log lines
+	remainder int            // number of those that are not among the last
 }
 
-// lastMost is how many lines are kept for whoever has to understand a failure.
+// lastMost is how many lines are kept for someone who investigates a failure.
 const lastMost = 30
 
-// noLog is what is counted for lines that are no log, such as those of a panic.
+// noLog counts lines that are not log lines, such as those of a panic.
 const noLog = "lines that are no log"
 
 type line struct {
@@ -36,7 +36,7 @@ func newJournal() *journal {
 	return &journal{ready: make(chan line, 1), counts: map[string]int{}}
 }
 
-// note takes one line.
+// note processes one line.
 func (j *journal) note(text []byte) {
 	if bytes.Contains(text, []byte(`"msg":"attempt"`)) {
 		return
@@ -45,7 +45,7 @@ func (j *journal) note(text []byte) {
 	defer j.mu.Unlock()
 	var l line
 	switch err := json.Unmarshal(text, &l); {
-	case err != nil: // a panic, say
+	case err != nil: // for example, a panic
 		l.Msg = noLog
 	case l.Msg == "ready":
 		j.ready <- l
@@ -63,8 +63,8 @@ func (j *journal) note(text []byte) {
 	}
 }
 
-// silences is how often the node got no answer, on a machine that is too busy, after which
-// it can't know what was done: then leases run out although nobody did wrong.
+// silences is how often the node got no response because the machine was too busy. It then can't
+// know what was done, so leases may run out although nothing is wrong.
 func (j *journal) silences() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -83,14 +83,14 @@ func (j *journal) takenOver() int {
 	return j.tookOver
 }
 
-// isClean reports whether all that was printed is the log.
+// isClean reports whether all output is log lines.
 func (j *journal) isClean() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.counts[noLog] == 0
 }
 
-// warnings is the end of what the node warned of, and how often it said what.
+// warnings returns the last warnings of the node, and the number of each.
 func (j *journal) warnings() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
-// postgresServer is for the tests that leave it alone.
+// postgresServer is for tests that do not break it.
 var postgresServer *pgtest.Server
 
 // program is the path of the service.
@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 func run(m *testing.M) int {
 	flag.Parse()
 	if os.Getenv(roundsName) == "" {
-		// With a small load the tests wait for most of their time: for leases to run out.
+		// With a small load, the tests spend most of their time waiting for leases to run out.
 		if err := flag.Set("test.parallel", "8"); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
@@ -48,10 +48,10 @@ func run(m *testing.M) int {
 	})
 }
 
-// roundsName is the variable for whoever wants more than a short turn.
+// roundsName is the variable for a long run.
 const roundsName = "HOOKFERRY_TEST_CHAOS"
 
-// rounds is how often all faults are played, and whether at length.
+// rounds returns how often to cause all faults, and whether this is a long run.
 func rounds(t *testing.T) (n int, long bool) {
 	t.Helper()
 	text := os.Getenv(roundsName)

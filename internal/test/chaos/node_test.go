@@ -23,18 +23,18 @@ type node struct {
 	role    string
 	process *childproc.Process
 	journal *journal
-	ended   bool // we have ended it
+	ended   bool // the test has ended it
 
 	returned int // see countReturned
 }
 
-// startNode starts one and waits until it is ready.
+// startNode starts a node and waits until it is ready.
 func startNode(name, role, dir string, settings []string) (*node, error) {
 	n := &node{name: name, role: role, journal: newJournal()}
 	var err error
 	n.process, err = childproc.Start(childproc.Command{
 		Path: program, Args: []string{"serve", "--role", role, "--dev", "--addr", "127.0.0.1:0"},
-		Dir: dir, // no .env but its own
+		Dir: dir, // with no other .env file
 		Env: append([]string{"HOOKFERRY_ADMIN_ADDR=127.0.0.1:0", "LOG_LEVEL=INFO"}, settings...), Output: childproc.Lines(n.journal.note),
 	})
 	if err != nil {
@@ -52,13 +52,13 @@ func startNode(name, role, dir string, settings []string) (*node, error) {
 	}
 }
 
-// kill ends it as a crash would.
+// kill ends the node as in a crash.
 func (n *node) kill() {
 	n.ended = true
 	n.process.Kill()
 }
 
-// drain stops it as an operator would, and returns when it has ended.
+// drain stops the node like an operator, and waits until it has ended.
 func (n *node) drain(t *testing.T) {
 	t.Helper()
 	n.ended = true
@@ -74,7 +74,7 @@ func (n *node) drain(t *testing.T) {
 	}
 }
 
-// runs reports whether the process has not ended.
+// runs reports whether the process is still running.
 func (n *node) runs() bool {
 	select {
 	case <-n.process.Ended():
@@ -84,8 +84,8 @@ func (n *node) runs() bool {
 	}
 }
 
-// countReturned asks how many deliveries the node gave back to the database because
-// Redis did not take them, gave no answer, or no worker took them out of it.
+// countReturned reads how many deliveries the node returned to the database because Redis refused
+// them or did not respond, or no worker took them.
 func (n *node) countReturned() error {
 	client := &http.Client{Timeout: 10 * time.Second}
 	res, err := client.Get(n.admin + "/metrics")

@@ -10,13 +10,13 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// answerMost is far beyond what a publisher waits for a refusal while the database is
-// away: a machine that is busy must not fail the test. What it took is printed.
+// answerMost is far longer than a publisher waits for a refusal during an outage, so that a busy
+// machine does not fail the test. The real time is printed.
 const answerMost = 15 * time.Second
 
-// The database goes away while attempts are under way. The receiver answers them
-// meanwhile, and when it is back, that is put on record: nothing is attempted again.
-// Publishers are told to come again, soon.
+// The database becomes unavailable while attempts are in flight. The endpoint responds in the
+// meantime, and when the database is back, the outcomes are recorded: nothing is attempted again.
+// Publishers are told quickly to try again.
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	for name, row := range map[string]struct {
@@ -28,8 +28,8 @@ func TestDatabaseAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// One worker: where there are others, they may take over what is leased when an
-			// outage lasts longer than a lease.
+			// One worker: others might take over the leases when the outage lasts longer than a
+			// lease.
 			c := newCluster(t, options{apis: 1, workers: 1, own: true, settings: []string{"WEBHOOK_TIMEOUT=60s"}})
 			endpoint, answer := hold(t)
 			subscription, ids := c.publishTo(t, endpoint)
@@ -62,7 +62,7 @@ func TestDatabaseAway(t *testing.T) {
 	}
 }
 
-// hold starts an endpoint that answers nobody before answer is called.
+// hold starts an endpoint that does not respond before answer is called.
 func hold(t *testing.T) (endpoint *arrivals, answer func()) {
 	t.Helper()
 	answered := make(chan struct{})
@@ -75,8 +75,8 @@ func hold(t *testing.T) (endpoint *arrivals, answer func()) {
 	return endpoint, answer
 }
 
-// publishTo publishes as many events as are sent to endpoints that have yet to answer,
-// and returns one of the subscriptions.
+// publishTo publishes as many events as are sent to endpoints that have not responded yet, and
+// returns one of the subscriptions.
 func (c *cluster) publishTo(t *testing.T, endpoint *arrivals) (subscription string, ids []string) {
 	t.Helper()
 	for range 4 {
@@ -88,7 +88,7 @@ func (c *cluster) publishTo(t *testing.T, endpoint *arrivals) (subscription stri
 	return subscription, ids
 }
 
-// wantRefused posts an event while the database is away.
+// wantRefused publishes an event during an outage.
 func (c *cluster) wantRefused(t *testing.T, subscription string) {
 	t.Helper()
 	start := time.Now()

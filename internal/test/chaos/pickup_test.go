@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// pickUpMost is far beyond the second in which deliveries start: a machine that is
-// busy must not fail the test. What it took is printed.
+// pickUpMost is far longer than the second in which deliveries start, so that a busy machine does
+// not fail the test. The real time is printed.
 const pickUpMost = 10 * time.Second
 
-// What an API node takes in is attempted soon by a worker that is another process: with
-// Redis, without it, and where there should be one and is none.
+// An event that an API node accepts is soon attempted by a worker in another process: with Redis,
+// without it, and while Redis should be there but is not.
 func TestPickUp(t *testing.T) {
 	for name, row := range map[string]struct{ redis, dead bool }{
 		"without Redis":          {},
@@ -33,7 +33,7 @@ func TestPickUp(t *testing.T) {
 				id := c.acknowledge(t, subscription)
 				ids = append(ids, id)
 				acknowledged[id] = time.Now()
-				time.Sleep(20 * time.Millisecond) // each is to be alone
+				time.Sleep(20 * time.Millisecond) // so that each event is alone
 			}
 			endpoint.await(t, ids, 1)
 			var waited []time.Duration

@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// The kinds of endpoint. A subscription's target is its kind's path.
+// The kinds of endpoint. The target of a subscription is the path of its kind.
 const (
 	steady = "steady" // takes everything at once
 	slow   = "slow"   // takes everything, after a while, so that some is always under way
@@ -22,32 +22,32 @@ const (
 	paused = "paused" // takes everything; its subscription is paused and resumed all the time
 )
 
-// How long a slow endpoint takes, and a narrow one, and how many that takes at once from
-// each worker.
+// How long a slow and a narrow endpoint take to respond, and how many requests narrow accepts at
+// once from each worker.
 const (
 	slowness   = 300 * time.Millisecond
 	narrowness = 200 * time.Millisecond
 	narrowMost = 2
 )
 
-// receiver is all endpoints of a load. It counts what comes and what it takes.
+// receiver plays all endpoints of a load. It counts what arrives and what it accepts.
 type receiver struct {
 	*httptest.Server
 	mu   sync.Mutex
 	seen map[string]sight // by event
-	done int              // requests that narrow has taken
+	done int              // requests that narrow has accepted
 
-	perSecond int   // how many requests busy takes in a second
-	second    int64 // the present one
-	inIt      int   // requests to busy in it
+	perSecond int   // requests that busy accepts in a second
+	second    int64 // the current second
+	inIt      int   // requests to busy in that second
 	refused   int   // requests that busy has refused
 }
 
-// sight is what an endpoint knows of an event.
+// sight is what an endpoint knows about an event.
 type sight struct {
 	requests int
-	taken    int       // of those, how many were answered with 200
-	first    time.Time // when the first request came
+	taken    int       // requests with the response 200
+	first    time.Time // when the first request arrived
 }
 
 func receive(t *testing.T, perSecond int) *receiver {
@@ -65,7 +65,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		}
 	})
 	if _, err := io.Copy(io.Discard, request.Body); err != nil {
-		return // who sent it has died
+		return // the sender has died
 	}
 	switch kind := request.URL.Path[1:]; {
 	case kind == doomed, kind == flaky && before.requests == 0 && isUnlucky(id):
@@ -86,7 +86,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// hasTime reports whether busy takes one more request in this second.
+// hasTime reports whether busy accepts another request in this second.
 func (r *receiver) hasTime() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,14 +100,14 @@ func (r *receiver) hasTime() bool {
 	return true
 }
 
-// passed is how many requests narrow has taken.
+// passed is how many requests narrow has accepted.
 func (r *receiver) passed() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.done
 }
 
-// lasts takes its time, and reports whether who sent the request still waits.
+// lasts waits, and reports whether the sender of the request is still waiting.
 func lasts(r *http.Request, d time.Duration) bool {
 	select {
 	case <-time.After(d):
@@ -117,10 +117,10 @@ func lasts(r *http.Request, d time.Duration) bool {
 	}
 }
 
-// isUnlucky is true of about a quarter of all events.
+// isUnlucky is true for about a quarter of all events.
 func isUnlucky(id string) bool { return id != "" && id[len(id)-1] < '4' }
 
-// note changes what is known of an event, and returns what was known before.
+// note changes what is known about an event, and returns what was known before.
 func (r *receiver) note(id string, change func(*sight)) sight {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -137,7 +137,7 @@ func (r *receiver) of(id string) sight {
 	return r.seen[id]
 }
 
-// events is how many different events have come.
+// events is the number of different events that arrived.
 func (r *receiver) events() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

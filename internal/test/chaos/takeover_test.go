@@ -14,7 +14,7 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// arrivals notes when each event's requests came, and leaves it to answer what they get.
+// arrivals records when each event's requests arrived, and lets answer decide the response.
 type arrivals struct {
 	*httptest.Server
 	answer func(r *http.Request, n int) (status int)
@@ -23,13 +23,14 @@ type arrivals struct {
 	at map[string][]time.Time
 }
 
-// arrive starts an endpoint. answer says what the n-th request for an event gets, from 1.
+// arrive starts an endpoint. answer returns the status of the n-th response for an event, starting
+// at 1.
 func arrive(t *testing.T, answer func(r *http.Request, n int) (status int)) *arrivals {
 	t.Helper()
 	a := &arrivals{answer: answer, at: map[string][]time.Time{}}
 	a.Server = httptest.NewServer(a)
 	t.Cleanup(func() {
-		a.CloseClientConnections() // of those that were not answered
+		a.CloseClientConnections() // of requests without a response
 		a.Close()
 	})
 	return a
@@ -37,7 +38,7 @@ func arrive(t *testing.T, answer func(r *http.Request, n int) (status int)) *arr
 
 func (a *arrivals) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
-		return // who sent it has died
+		return // the sender has died
 	}
 	id := r.Header.Get(webhook.HeaderID)
 	a.mu.Lock()
@@ -47,7 +48,7 @@ func (a *arrivals) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(a.answer(r, n))
 }
 
-// of is when an event's n-th request came, from 1; the zero time if it has not.
+// of returns when an event's n-th request arrived, starting at 1; zero if it has not.
 func (a *arrivals) of(id string, n int) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -57,7 +58,7 @@ func (a *arrivals) of(id string, n int) time.Time {
 	return a.at[id][n-1]
 }
 
-// await waits until the n-th request for each of these events has come.
+// await waits until the n-th request for each of these events has arrived.
 func (a *arrivals) await(t *testing.T, ids []string, n int) {
 	t.Helper()
 	await.NoError(t, func() error {
@@ -70,11 +71,11 @@ func (a *arrivals) await(t *testing.T, ids []string, n int) {
 	})
 }
 
-// takeOverMost is far beyond a lease of 12 seconds and the two until somebody looks: a
-// machine that is busy must not fail the test. What it took is printed.
+// takeOverMost is far longer than a lease of 12 seconds and the two seconds until a node looks, so
+// that a busy machine does not fail the test. The real time is printed.
 const takeOverMost = 30 * time.Second
 
-// A worker dies with deliveries that hang at the receiver. Another makes them.
+// A worker dies while its requests hang at the endpoint. Another worker makes the deliveries.
 func TestTakeOver(t *testing.T) {
 	t.Parallel()
 	for name, redis := range map[string]bool{"without Redis": false, "with Redis": true} {
@@ -117,8 +118,8 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// wantSettled waits until all deliveries, and at least as many, are delivered, each with
-// so many attempts on record.
+// wantSettled waits until all deliveries are delivered, at least this many, each with this number
+// of recorded attempts.
 func (c *cluster) wantSettled(t *testing.T, deliveries, attempts int) {
 	t.Helper()
 	await.NoError(t, func() error {

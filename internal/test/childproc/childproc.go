@@ -1,10 +1,8 @@
-// Package childproc starts the servers that tests need, as processes of their own:
-// with arguments, a directory, an environment and a user, their output kept, and
-// with signals, a freeze and a kill. Where the kernel can, a child ends along with
-// the tests, whatever becomes of them.
+// Package childproc starts the servers that tests need as child processes. It sets their arguments,
+// directory, environment and user, keeps their output, and sends them signals. If the kernel
+// supports it, a child is killed when the tests end, even if they crash.
 //
-// It knows no server in particular, and it doesn't wait until one is ready: see
-// pgtest and redistest. It is for tests only.
+// It knows no particular server, and does not wait until one is ready: see pgtest and redistest.
 //
 // Start with Start.
 package childproc
@@ -19,34 +17,34 @@ import (
 	"syscall"
 )
 
-// Command says what to start, and how.
+// Command describes the process to start.
 type Command struct {
 	Path string
 	Args []string // without the name of the program
-	Dir  string   // "" is the present one
-	// Env is "NAME=value" each; nil is the environment of the tests.
+	Dir  string   // "" for the current directory
+	// Env has the form "NAME=value"; nil for the environment of the tests.
 	Env []string
-	// As is the user to run as; nil is the tests' own.
+	// As is the user to run as; nil for the current user.
 	As *syscall.Credential
-	// Output is given what the process prints, standard output and standard error in
-	// the order they come, from one goroutine; nil is nobody. It must neither block
-	// nor fail, or the process can't print any more.
+	// Output gets the process's standard output and standard error, in order, from one goroutine;
+	// it may be nil. It must neither block nor fail, because the process could then print nothing
+	// more.
 	Output io.Writer
-	// WithParent is what the process gets when the tests end; 0 is SIGKILL.
+	// WithParent is the signal to the process when the tests end; SIGKILL if 0.
 	WithParent syscall.Signal
 }
 
-// Process is one that was started. Its methods may be called from any goroutine, and
-// after its end, too.
+// Process is a process that was started. Its methods are safe for concurrent use, also after its
+// end.
 type Process struct {
 	cmd   *exec.Cmd
 	tail  tail
-	ended chan struct{} // closed when it has ended
-	err   error         // read after that
+	ended chan struct{} // closed at the end of the process
+	err   error         // read after ended is closed
 }
 
-// Start starts a process in a process group of its own, so that a Ctrl-C in the
-// terminal is for the tests alone.
+// Start starts a process in its own process group, so that a Ctrl-C in the terminal reaches only
+// the tests.
 func Start(c Command) (*Process, error) {
 	p := &Process{cmd: exec.Command(c.Path, c.Args...), ended: make(chan struct{})}
 	out := io.Writer(&p.tail)
@@ -68,7 +66,7 @@ func Start(c Command) (*Process, error) {
 }
 
 func (p *Process) run(started chan<- error) {
-	// The kernel watches the thread that started the process, so that one must live on.
+	// The kernel watches the thread that started the process, so this thread must stay alive.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := p.cmd.Start()
@@ -80,35 +78,35 @@ func (p *Process) run(started chan<- error) {
 	close(p.ended)
 }
 
-// Pid is its process id.
+// Pid returns the process id.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// Output is what it has printed, the last 64 KiB of it.
+// Output returns the last 64 KiB of the output.
 func (p *Process) Output() string { return p.tail.String() }
 
-// Ended is closed when the process has ended and nobody can print any more: what
-// it started itself has the same output, and must have ended too.
+// Ended returns a channel that is closed when the process has ended and nothing can print any more:
+// processes that it started share its output, and must have ended too.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
-// Wait waits for that. It returns nil for exit status 0, and otherwise what
-// exec.Cmd.Wait does: an *exec.ExitError knows the status or the signal.
+// Wait waits until Ended is closed. It returns nil for exit status 0, and otherwise the error of
+// exec.Cmd.Wait: an *exec.ExitError contains the status or the signal.
 func (p *Process) Wait() error {
 	<-p.ended
 	return p.err
 }
 
-// Signal sends a signal; a process that has ended gets none.
+// Signal sends a signal. It does nothing if the process has ended.
 func (p *Process) Signal(sig os.Signal) { _ = p.cmd.Process.Signal(sig) }
 
-// Kill ends the process at once, frozen or not, and waits for its end.
+// Kill kills the process, even if it is frozen, and waits for its end.
 func (p *Process) Kill() {
 	p.Signal(syscall.SIGKILL)
 	<-p.ended
 }
 
-// Freeze stops the process in the middle of what it does: it answers nothing, and
-// its connections stay open. Thaw ends that.
+// Freeze stops the process wherever it is: it does not respond, and its connections stay open. Thaw
+// ends that.
 func (p *Process) Freeze() { p.Signal(syscall.SIGSTOP) }
 
-// Thaw is the end of Freeze.
+// Thaw ends Freeze.
 func (p *Process) Thaw() { p.Signal(syscall.SIGCONT) }

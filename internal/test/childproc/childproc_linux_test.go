@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// state is the letter that /proc has for what a process is at; Z and "" are dead.
+// state returns the state of a process from /proc; Z and "" mean dead.
 func state(pid int) string {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, after, _ := strings.Cut(string(stat), ") ")
@@ -59,7 +59,7 @@ func TestFreezeAndThaw(t *testing.T) {
 	wantState(t, p.Pid(), "")
 }
 
-// A child ends with the tests, even when they are killed and when it is frozen.
+// A child ends with the tests, even if they are killed, and even if it is frozen.
 func TestEndsWithItsParent(t *testing.T) {
 	for _, frozen := range []bool{false, true} {
 		self, err := os.Executable()
@@ -113,7 +113,7 @@ func TestChildren(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("children are %v, want %v", got, want)
 	}
-	for _, pid := range got { // or p would wait for them: they have its output
+	for _, pid := range got { // otherwise p would wait for them, because they share its output
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 }

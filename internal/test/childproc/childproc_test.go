@@ -69,14 +69,14 @@ func TestOnlyTheEndOfTheOutputIsKept(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotThere(t *testing.T) {
+func TestMissingProcess(t *testing.T) {
 	_, err := childproc.Start(childproc.Command{Path: "/nowhere/server"})
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "/nowhere/server") {
 		t.Errorf("a program that is not there: %v", err)
 	}
 }
 
-// After its end, and by two at once, nothing may hang or fail.
+// After the end of a process, no method hangs or fails, even if called concurrently.
 func TestSignalsAfterTheEnd(t *testing.T) {
 	p := shell(t, childproc.Command{}, "exec sleep 600")
 	go p.Kill()
@@ -95,7 +95,7 @@ func TestUnprivileged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := os.Geteuid() // where we are not root
+	want := os.Geteuid() // if this process is not root
 	if as != nil {
 		want = int(as.Uid)
 	}

@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// Lines is an Output that takes what a process prints, in pieces of any size, and hands
-// on each line when it is whole, without its end.
+// Lines returns an Output that calls each with every complete line of the process's output, without
+// its line end.
 func Lines(each func(line []byte)) io.Writer { return &lines{each: each} }
 
 type lines struct {

@@ -10,23 +10,23 @@ import (
 	"time"
 )
 
-// CPU is what a process has used of the processors, its children that have ended
-// included; 0 where there is no such process, or no /proc.
+// CPU returns the CPU time of a process, including its ended children. It returns 0 if there is no
+// such process, or no /proc.
 func CPU(pid int) time.Duration {
 	fields := stat(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if len(fields) < 15 {
 		return 0
 	}
 	ticks := 0
-	for _, field := range fields[11:15] { // its own in user and system, and its children's
+	for _, field := range fields[11:15] { // user and system time of the process and its children
 		n, _ := strconv.Atoi(field)
 		ticks += n
 	}
-	return time.Duration(ticks) * 10 * time.Millisecond // USER_HZ is 100 everywhere
+	return time.Duration(ticks) * 10 * time.Millisecond // USER_HZ is 100 on all platforms
 }
 
-// Children are the processes that a process has started, by /proc where there is
-// one: a small container has no ps.
+// Children returns the children of a process. It reads /proc if it exists, because a small
+// container has no ps.
 func Children(pid int) []int {
 	paths, _ := filepath.Glob("/proc/[0-9]*/stat")
 	if len(paths) == 0 {
@@ -42,7 +42,7 @@ func Children(pid int) []int {
 	return childrenOf(pid, lines)
 }
 
-// childrenOf reads lines of a process id and its parent's.
+// childrenOf parses lines of a process id and its parent's id.
 func childrenOf(pid int, lines []string) []int {
 	var pids []int
 	for _, line := range lines {
@@ -54,8 +54,8 @@ func childrenOf(pid int, lines []string) []int {
 	return pids
 }
 
-// stat is what /proc says of a process, from its state on: the name before that may
-// hold anything. A process that has ended has nothing.
+// stat returns the fields of a /proc stat file after the name, which may contain anything. It
+// returns none for a process that has ended.
 func stat(path string) []string {
 	text, _ := os.ReadFile(path)
 	return strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))

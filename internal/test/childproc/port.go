@@ -7,14 +7,13 @@ import (
 	"strconv"
 )
 
-// FreePort is a loopback port that nobody listens on at this moment: whoever uses
-// it must try another when it is taken meanwhile. It is never one of those that the
-// system gives to outgoing connections, so that a server that is down for a moment
-// finds its port free when it comes back, under load too.
+// FreePort returns a free loopback port. Another process may take it at any time, so the caller
+// must be ready to try another. It is never a port that the system uses for outgoing connections,
+// so a server that is down for a moment finds its port free when it comes back, even under load.
 func FreePort() (int, error) {
 	var err error
 	for range 100 {
-		port := 15000 + rand.IntN(15000) // Linux takes them from 32768 on, others from 49152
+		port := 15000 + rand.IntN(15000) // Linux uses ports from 32768 for outgoing connections, other systems from 49152
 		var l net.Listener
 		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			return port, l.Close()

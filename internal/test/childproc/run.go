@@ -5,14 +5,14 @@ import (
 	"os"
 )
 
-// Server is a server of the tests' own.
+// Server is a server for tests.
 type Server interface {
-	// Remove stops it and leaves nothing behind.
+	// Remove stops the server and deletes its files.
 	Remove()
 }
 
-// RunTests starts a server, runs the tests with it and removes it. It returns the exit
-// status for TestMain.
+// RunTests starts a server, runs the tests with it and removes it. It returns the exit status for
+// TestMain.
 func RunTests[S Server](tests interface{ Run() int }, start func() (S, error), use func(S) error) int {
 	s, err := start()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// Unprivileged is the first of these users that the machine has, for servers that
-// refuse to run as root. It is nil, which is ourselves, where we are not root.
+// Unprivileged returns the first of these users that the machine has, for servers that refuse to
+// run as root. If this process is not root, it returns nil, which means the current user.
 func Unprivileged(names ...string) (*syscall.Credential, error) {
 	if os.Geteuid() != 0 {
 		return nil, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// ledger is what callers were told, beside what the endpoint saw.
+// ledger contains what callers were told, and what the endpoint saw.
 type ledger struct {
 	t        *testing.T
 	endpoint *httptest.Server
@@ -22,8 +22,8 @@ type ledger struct {
 	mu           sync.Mutex
 	acknowledged map[string]bool // by event
 	refused      int
-	seen         map[string]int // requests, by event
-	hold         chan struct{}  // no request is answered before it is closed; nil: each at once
+	seen         map[string]int // requests by event
+	hold         chan struct{}  // requests get no response before it is closed; nil: they get one at once
 }
 
 func newLedger(t *testing.T) *ledger {
@@ -45,7 +45,7 @@ func (l *ledger) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hang has the endpoint answer nobody until answer is called.
+// hang makes the endpoint send no response until answer is called.
 func (l *ledger) hang() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,13 +61,13 @@ func (l *ledger) answer() {
 	l.hold = nil
 }
 
-// event is one with so many bytes of data.
+// event returns an event with this many bytes of data.
 func event(size int) string {
 	return `{"event": "load.test", "data": "` + strings.Repeat("x", size) + `"}`
 }
 
-// post publishes an event and notes what the caller was told. An error is that of a
-// connection which broke.
+// post publishes an event and records what the caller was told. An error is that of a broken
+// connection.
 func (l *ledger) post(s *service, subscription, body string) (answer, error) {
 	a, err := s.call("POST", "/webhooks/ingest/"+subscription, body)
 	l.mu.Lock()
@@ -89,7 +89,7 @@ func (l *ledger) requests() (n int) {
 	return n
 }
 
-// account is what became of everything.
+// account counts what became of all events.
 type account struct{ acknowledged, refused, delivered, lost, stray, duplicates int }
 
 func (l *ledger) sum() (a account) {

@@ -21,16 +21,16 @@ import (
 )
 
 const (
-	// residentMost is what the process may hold, however long the queue is.
+	// residentMost is the memory limit of the process, however long the queue is.
 	residentMost = 512 << 20
-	// crowd is how many subscriptions the backlog is of.
+	// crowd is the number of subscriptions in the backlog.
 	crowd = 100
 )
 
-// TestBacklog starts the service on a file with so many due deliveries of endpoints that
-// never answer, and has events for an endpoint that does go past them.
+// TestBacklog starts the service on a database with many due deliveries to endpoints that never
+// respond, and checks that events for an endpoint that responds overtake them.
 //
-// HOOKFERRY_TEST_BACKLOG sets how many; the default is a short turn.
+// HOOKFERRY_TEST_BACKLOG sets the number of deliveries; the default is small.
 func TestBacklog(t *testing.T) {
 	size := 200_000
 	if testing.Short() {
@@ -59,7 +59,7 @@ func TestBacklog(t *testing.T) {
 	s = serve(t, program, dir)
 	s.want(http.StatusOK, "GET", "/readyz", "")
 	ready := time.Since(start)
-	await.NoError(t, func() error { // all their lanes are busy with what never ends
+	await.NoError(t, func() error { // all their lanes are busy with requests that never end
 		if n := mute.requests(); n < 2*crowd {
 			return fmt.Errorf("%d requests of the backlog have arrived", n)
 		}
@@ -85,7 +85,7 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
-// pass publishes from 32 connections and returns what each took, sorted.
+// pass publishes from 32 connections and returns the sorted durations.
 func (l *ledger) pass(s *service, sub string, n int) (took []time.Duration, rate float64) {
 	l.t.Helper()
 	var mu sync.Mutex
@@ -117,10 +117,10 @@ func (l *ledger) time(s *service, sub string, mu *sync.Mutex, took *[]time.Durat
 	*took = append(*took, time.Since(began))
 }
 
-// layStep is how many rows go into a transaction.
+// layStep is the number of rows in a transaction.
 const layStep = 100_000
 
-// lay puts deliveries into the file that are due, an hour's worth of them.
+// lay inserts deliveries that became due over an hour.
 func lay(t *testing.T, path string, subscriptions []string, size int) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)&_pragma=cache_size(-200000)")
@@ -140,7 +140,8 @@ func lay(t *testing.T, path string, subscriptions []string, size int) {
 	from := time.Now().Add(-time.Hour).UnixMilli()
 	for done := 0; done < size; done += layStep {
 		n := min(layStep, size-done)
-		// The same id for the event and its delivery: they are in different tables.
+		// The event and its delivery have the same id, which works because they are in different
+		// tables.
 		if _, err := db.Exec(`CREATE TEMP TABLE laid AS WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1 + ?2)
 			SELECT i, unhex(printf('%012x7%03x8%015x', ?3 + i * 3600000 / ?4, i % 4096, abs(random()) >> 4)) AS id, (?3 + i * 3600000 / ?4) * 1000 AS at FROM n`,
 			done, n, from, size); err != nil {
@@ -167,8 +168,7 @@ func lay(t *testing.T, path string, subscriptions []string, size int) {
 	}
 }
 
-// residentPeak is the most memory that the process has held, in bytes; 0 where there is
-// no /proc.
+// residentPeak returns the peak memory of the process in bytes, or 0 without /proc.
 func (s *service) residentPeak() (bytes int) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.process.Pid()))
 	for line := range strings.Lines(string(text)) {

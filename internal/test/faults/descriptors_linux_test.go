@@ -13,17 +13,17 @@ import (
 	"github.com/hookferry/hookferry/internal/test/childproc"
 )
 
-// TestDescriptorsRunOut lets the service open no file and no connection any more, while
-// it holds some. Producers that are connected are served; the others wait at the door.
-// No attempt is counted against an endpoint that nobody could call.
+// TestDescriptorsRunOut prevents the service from opening files and connections. Connected
+// producers are served, and others wait. Attempts that could not be made do not count against an
+// endpoint.
 func TestDescriptorsRunOut(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	s := serve(t, program, t.TempDir(), "WEBHOOK_RETRY_SCHEDULE=1s,1s")
 	sub := s.subscribe(l.endpoint.URL)
-	l.posts(s, sub, 1) // and a connection is kept alive, by which the next ones come
+	l.posts(s, sub, 1) // keeps a connection alive, which later events use
 	l.settle(s, 0)
-	l.endpoint.CloseClientConnections() // the service's, to the endpoint
+	l.endpoint.CloseClientConnections() // those of the service to the endpoint
 
 	before := limit(t, s.process.Pid(), syscall.RLIMIT_NOFILE, 3) // which it has open
 	const events = 50

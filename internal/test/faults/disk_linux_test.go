@@ -14,15 +14,15 @@ import (
 	"github.com/hookferry/hookferry/internal/test/childproc"
 )
 
-// disk is one that can be filled, and emptied again, below a service that runs.
+// disk is a disk that can be filled and emptied while a service uses it.
 type disk struct {
 	dir  string
 	fill func(s *service)
 	room func(s *service)
 }
 
-// disks are those that this machine lets us have: a file system of our own needs the
-// right to mount one.
+// disks returns the kinds of disk that this machine supports: a separate file system needs
+// permission to mount one.
 func disks(t *testing.T) map[string]func(t *testing.T) disk {
 	list := map[string]func(t *testing.T) disk{"no file may grow": limited}
 	if dir := t.TempDir(); syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m") == nil {
@@ -36,7 +36,7 @@ func disks(t *testing.T) map[string]func(t *testing.T) disk {
 	return list
 }
 
-// mounted is a small file system of its own.
+// mounted returns a small file system.
 func mounted(t *testing.T) disk {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
@@ -49,7 +49,7 @@ func mounted(t *testing.T) disk {
 	})
 	ballast := filepath.Join(dir, "ballast")
 	return disk{dir, func(*service) {
-		for size := 1 << 20; size >= 512; size /= 2 { // as much as goes in
+		for size := 1 << 20; size >= 512; size /= 2 { // as much as fits
 			for appendTo(ballast, size) == nil {
 			}
 		}
@@ -66,8 +66,8 @@ func appendTo(path string, size int) error {
 	return err
 }
 
-// limited is a limit on how long any file of the service may be, which ends the log's
-// growth: to SQLite it looks as a quota would.
+// limited returns a limit on the length of the service's files, which stops the growth of the log.
+// To SQLite, it looks like a quota.
 func limited(t *testing.T) disk {
 	before := uint64(0)
 	return disk{t.TempDir(), func(s *service) {
@@ -75,8 +75,8 @@ func limited(t *testing.T) disk {
 	}, func(s *service) { limit(t, s.process.Pid(), syscall.RLIMIT_FSIZE, before) }}
 }
 
-// TestDiskFull fills the disk below a service under load, with attempts under way whose
-// outcomes can't be put on record then.
+// TestDiskFull fills the disk of a service under load, with attempts in flight whose outcomes can't
+// be recorded then.
 func TestDiskFull(t *testing.T) {
 	for name, of := range disks(t) {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +125,7 @@ func (l *ledger) posts(s *service, sub string, n int) {
 	}
 }
 
-// taken publishes an event that must be taken.
+// taken publishes an event that must be accepted.
 func (l *ledger) taken(s *service, sub string) error {
 	a, err := l.post(s, sub, event(10<<10))
 	if err == nil && a.status != http.StatusAccepted {
@@ -134,7 +134,7 @@ func (l *ledger) taken(s *service, sub string) error {
 	return err
 }
 
-// untilFull publishes until an event is refused, in the right words.
+// untilFull publishes until an event is refused with the right message.
 func (l *ledger) untilFull(s *service, sub string) {
 	l.t.Helper()
 	for range 10_000 {
@@ -153,13 +153,13 @@ func (l *ledger) untilFull(s *service, sub string) {
 	l.t.Fatal("the disk did not fill up")
 }
 
-// wantFull asks everything that can say so.
+// wantFull asks everything that reports a full disk.
 func (s *service) wantFull(sub string) {
 	s.t.Helper()
 	s.want(http.StatusOK, "GET", "/livez", "")
 	s.want(http.StatusOK, "GET", "/subscriptions/"+sub, "") // what is there can be read
 	for _, path := range []string{"/readyz", "/health"} {
-		await.NoError(s.t, func() error { // what they know is a second old at most
+		await.NoError(s.t, func() error { // what they know is up to a second old
 			a, err := s.call("GET", path, "")
 			if err == nil && (a.status != http.StatusServiceUnavailable || !strings.Contains(a.text, "disk that holds the database is full")) {
 				err = fmt.Errorf("%s: %d %s", path, a.status, a.text)
@@ -169,8 +169,8 @@ func (s *service) wantFull(sub string) {
 	}
 }
 
-// wantIdle checks that the service waits instead of trying as fast as it can: while it
-// can't put its outcomes on record, it uses less than half a processor.
+// wantIdle checks that the service waits instead of retrying as fast as it can: while it can't
+// record its outcomes, it uses less than half a CPU.
 func (s *service) wantIdle(l *ledger) {
 	s.t.Helper()
 	const watch = 3 * time.Second
@@ -183,8 +183,8 @@ func (s *service) wantIdle(l *ledger) {
 	}
 }
 
-// A service that is started on a full disk says so and ends; with room it starts, and
-// what the one before had taken is delivered.
+// A service that starts on a full disk says so and exits. With free disk space, it starts, and
+// delivers what was accepted before.
 func TestStartOnAFullDisk(t *testing.T) {
 	for name, of := range disks(t) {
 		if name == "no file may grow" { // a limit of a process ends with it
@@ -209,7 +209,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 			d.room(nil)
 			l.answer()
 			s = serve(t, program, d.dir)
-			l.settle(s, len(l.acknowledged)) // all of it was under way
+			l.settle(s, len(l.acknowledged)) // all of them were in flight
 			s.stop()
 		})
 	}

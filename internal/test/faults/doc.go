@@ -1,11 +1,11 @@
-// Package faults runs the service as one process of the real program, on SQLite, and
-// breaks the machine below it: the disk fills up, descriptors run out, the process dies
-// at each named step of a delivery's way, millions wait. It holds only tests. Several
-// nodes, PostgreSQL and Redis are package chaos' matter.
+// Package faults runs the service on SQLite as one process of the real program, and breaks the
+// machine below it: the disk fills up, file descriptors run out, the process dies at each named
+// step of a delivery, or millions of deliveries are pending. It contains only tests. Package chaos
+// tests several nodes, PostgreSQL and Redis.
 //
-// After each fault the account is made: every event that was acknowledged is at the
-// receiver, none that was refused is, and nothing came twice but where the process died
-// between the receiver's answer and the record of it.
+// After each fault, it compares the service with the endpoint: every accepted event has arrived, no
+// refused event has, and nothing arrived twice unless the process died between the endpoint's
+// response and its record.
 //
-// Start with account_test.go, then the file that is called as the fault.
+// Start with account_test.go, then read the file that is named after the fault.
 package faults

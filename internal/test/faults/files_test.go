@@ -9,8 +9,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/childproc"
 )
 
-// A file, or a directory, that can't be written: the service ends and says who has to
-// own what. It is started as a user who may not write everywhere.
+// If a file or a directory can't be written, the service exits and says who must own what. It runs
+// as a user who may not write everywhere.
 func TestFilesThatCantBeWritten(t *testing.T) {
 	t.Parallel()
 	nobody, err := childproc.Unprivileged("nobody")
@@ -49,7 +49,7 @@ func TestFilesThatCantBeWritten(t *testing.T) {
 	}
 }
 
-// Another process of the service on the same file is told, and the first goes on.
+// A second process of the service on the same file gets an error, and the first continues.
 func TestTwoOnOneFile(t *testing.T) {
 	t.Parallel()
 	dir, l := t.TempDir(), newLedger(t)

@@ -6,8 +6,8 @@ import (
 	"unsafe"
 )
 
-// limit sets a soft limit of a process that runs, and returns what it was: whoever may
-// start a process may lower that, and raise it again up to the hard limit.
+// limit sets a soft limit of a running process, and returns the previous one. A parent may lower
+// the limit of its child, and raise it again up to the hard limit.
 func limit(t *testing.T, pid, resource int, to uint64) (before uint64) {
 	t.Helper()
 	var now syscall.Rlimit

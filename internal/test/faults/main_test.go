@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// program is the path of the service, as it is shipped.
+// program is the path of the service, built as it is shipped.
 var program string
 
 func TestMain(m *testing.M) { os.Exit(runTests(m)) }
@@ -20,7 +20,7 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { // for tests that start it as another user
+	if err := os.Chmod(dir, 0o755); err != nil { // for tests that run it as another user
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
@@ -32,7 +32,7 @@ func runTests(m *testing.M) int {
 	return m.Run()
 }
 
-// build builds the service, with what flags ask for.
+// build builds the service with these flags.
 func build(to string, flags ...string) error {
 	cmd := exec.Command("go", append(append([]string{"build", "-o", to}, flags...), "../../../cmd/hookferry")...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

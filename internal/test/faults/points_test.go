@@ -12,9 +12,9 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// points are the steps between an event's arrival and the record of its delivery, and
-// how often the endpoint sees an event that was at this step when the process died:
-// once, or once more where it may have taken it before.
+// points are the steps between an event's arrival and the record of its delivery, with the number
+// of requests that the endpoint gets for an event that was at this step when the process died: one,
+// or two if it may have accepted the first.
 var points = []struct {
 	name        string
 	least, most int
@@ -35,14 +35,14 @@ var points = []struct {
 	{"dispatch: recorded", 1, 1, "it is on record"},
 }
 
-// TestDeathAtEachPoint has the process kill itself at each point in turn. The caller
-// repeats what it got no answer to, with the same Idempotency-Key.
+// TestDeathAtEachPoint makes the process kill itself at each point. The caller repeats requests
+// that got no response, with the same Idempotency-Key.
 func TestDeathAtEachPoint(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hookferry")
 	if err := build(path, "-tags", "faultpoints"); err != nil {
 		t.Fatal(err)
 	}
-	shipped, err := os.ReadFile(program) // names of points have a space, so that they are no names of Go's
+	shipped, err := os.ReadFile(program) // names of points contain a space, unlike Go's names
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestDeathAtEachPoint(t *testing.T) {
 	}
 }
 
-// keyed publishes the one event of this test.
+// keyed publishes the only event of this test.
 func (s *service) keyed(sub string) (answer, error) {
 	req, err := http.NewRequest(http.MethodPost, s.url+"/webhooks/ingest/"+sub, strings.NewReader(event(100)))
 	if err != nil {

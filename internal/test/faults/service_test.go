@@ -28,7 +28,7 @@ func launch(t *testing.T, path, dir string, settings ...string) (s *service, rea
 	return run(t, childproc.Command{Path: path, Dir: dir, Env: settings})
 }
 
-// run is launch with all that may be said of a process.
+// run is launch with a complete command.
 func run(t *testing.T, c childproc.Command) (s *service, ready bool) {
 	t.Helper()
 	listening := make(chan string, 1)
@@ -74,7 +74,7 @@ func serve(t *testing.T, path, dir string, settings ...string) *service {
 	return s
 }
 
-// stop ends it as an operator would.
+// stop stops the service like an operator.
 func (s *service) stop() {
 	s.t.Helper()
 	s.client.CloseIdleConnections()
@@ -84,7 +84,7 @@ func (s *service) stop() {
 	}
 }
 
-// answer is what a request got.
+// answer is a response.
 type answer struct {
 	status int
 	header http.Header
@@ -116,7 +116,7 @@ func (s *service) do(req *http.Request) (answer, error) {
 	return answer{res.StatusCode, res.Header, string(text)}, err
 }
 
-// want is call for an answer that must have the status.
+// want is call for a response that must have the status.
 func (s *service) want(status int, method, path, body string) answer {
 	s.t.Helper()
 	a, err := s.call(method, path, body)
@@ -131,8 +131,8 @@ func (s *service) subscribe(target string, more ...string) (id string) {
 	return s.want(http.StatusCreated, "POST", "/subscriptions/", fmt.Sprintf(`{"target_url": %q%s}`, target, strings.Join(more, ""))).field("id")
 }
 
-// pending asks how many deliveries are, by a count that began at the time given or later: the
-// service gives the same count to all who ask within a second.
+// pending returns the number of pending deliveries, from a count that began at the given time or
+// later. The service reuses a count for a second.
 func (s *service) pending(since time.Time) (int, error) {
 	a, err := s.call("GET", "/health", "")
 	var health struct {

@@ -29,8 +29,8 @@ var upgradePoints = []struct {
 	{"upgrade: migrated", true, "the tables are changed, and nobody has used them"},
 }
 
-// TestDeathWhileUpgrading has the process kill itself at each step. The next one goes on: nothing
-// is lost, and the copy is what release 0.1.0 left.
+// TestDeathWhileUpgrading makes the process kill itself at each step. The next process continues:
+// nothing is lost, and the copy is what release 0.1.0 left.
 func TestDeathWhileUpgrading(t *testing.T) {
 	shipped, err := os.ReadFile(program)
 	if err != nil {
@@ -75,15 +75,15 @@ func TestDeathWhileUpgrading(t *testing.T) {
 	}
 }
 
-// TestUpgradeUnderAQuota has the copy fail in its middle although the disk has enough space: the
-// process may not write files of that length, which looks as a quota does.
+// TestUpgradeUnderAQuota makes the copy fail in the middle although the disk has enough space: the
+// process may not write files of that length, which looks like a quota.
 func TestUpgradeUnderAQuota(t *testing.T) {
 	path, content := release010.SQLite(t)
 	if err := migrate(t, program, path, ""); err != nil {
 		t.Fatal(err)
 	}
 	copied := path + ".before-" + app.Release
-	if err := os.Rename(copied, path); err != nil { // as it was before, its log written back
+	if err := os.Rename(copied, path); err != nil { // the original, with its log written back
 		t.Fatal(err)
 	}
 	p := start(t, "/bin/sh", path, "", "-c", `ulimit -f 200; exec "$0" migrate --data .`, program)
@@ -107,7 +107,7 @@ func migrate(t *testing.T, program, path, armed string) error {
 	return start(t, program, path, armed, "migrate", "--data", filepath.Dir(path)).Wait()
 }
 
-// start starts a program beside the database and returns when it has ended.
+// start starts a program on the database and returns when it has ended.
 func start(t *testing.T, program, path, armed string, args ...string) *childproc.Process {
 	t.Helper()
 	p, err := childproc.Start(childproc.Command{
@@ -125,7 +125,7 @@ func start(t *testing.T, program, path, armed string, args ...string) *childproc
 	return p
 }
 
-// wantCopy looks at the copy as a file that nobody changes, without a log.
+// wantCopy reads the copy as a file that nobody changes, without a log.
 func wantCopy(t *testing.T, path string, content release010.Content) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?immutable=1")

@@ -1,5 +1,5 @@
-// Package outside uses the public packages as their users do: from a module of its own,
-// which can import nothing that is internal. It holds only tests.
+// Package outside uses the public packages as their users do: from its own module, which can't
+// import internal packages. It contains only tests.
 //
 // Start with outside_test.go.
 package outside

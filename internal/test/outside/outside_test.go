@@ -66,8 +66,8 @@ func main() {
 }
 `
 
-// TestAnotherModuleCanUseThePublicPackages builds and runs a program of another module,
-// without a network: what it needs beside this tree would be missing.
+// TestAnotherModuleCanUseThePublicPackages builds and runs a program of another module without a
+// network, so that anything outside this tree would be missing.
 func TestAnotherModuleCanUseThePublicPackages(t *testing.T) {
 	dir, root := t.TempDir(), repository(t)
 	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
@@ -92,11 +92,11 @@ func TestAnotherModuleCanUseThePublicPackages(t *testing.T) {
 	imported := strings.Fields(run(t, dir, "go", "list", "-deps", "-f", "{{if .Module}}{{.ImportPath}}{{end}}", "."))
 	slices.Sort(imported)
 	if want := []string{"example.com/outside", module + "/client", module + "/webhook"}; !slices.Equal(imported, want) {
-		t.Errorf("beside the standard library it is made of %v, want %v", imported, want)
+		t.Errorf("besides the standard library it is made of %v, want %v", imported, want)
 	}
 }
 
-// The README names packages of this module by the paths that others write.
+// The README names the packages of this module by their import paths.
 func TestTheREADMENamesPackagesThatThereAre(t *testing.T) {
 	root := repository(t)
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
@@ -118,7 +118,7 @@ func TestTheREADMENamesPackagesThatThereAre(t *testing.T) {
 	}
 }
 
-// repository is the directory of this module.
+// repository returns the directory of this module.
 func repository(t *testing.T) string {
 	t.Helper()
 	root, err := filepath.Abs("../../..")
@@ -128,7 +128,7 @@ func repository(t *testing.T) string {
 	return root
 }
 
-// goLine is the line of go.mod that says which Go this module needs.
+// goLine returns the line of go.mod with the Go version of this module.
 func goLine(t *testing.T, root string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "go.mod"))

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// Dump writes a database down as SQL that any connection can run: pg_dump's plain format
-// with INSERT, without owners, and without the commands that only psql knows.
+// Dump returns a database as SQL that any connection can run: the plain format of pg_dump with
+// INSERT, without owners, and without commands of psql.
 func (s *Server) Dump(ctx context.Context, database string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "pg_dump"), "--no-owner", "--inserts", "--rows-per-insert=500", s.URL(database))
 	var said bytes.Buffer

@@ -1,11 +1,11 @@
-// Package pgtest gives tests a PostgreSQL of their own: it starts the installed
-// binaries on a free port and a temporary directory, makes a database for each
-// test, and stops the server at the end, whatever became of the tests.
+// Package pgtest gives tests their own PostgreSQL. It starts the installed binaries on a free port
+// and a temporary directory, creates a database for each test, and stops the server when the tests
+// end, even if they crash.
 //
-// It never uses a server that is there already, and it never skips: where
-// PostgreSQL is not installed, Start says what to install.
+// It never uses an existing server, and it never skips: if PostgreSQL is not installed, Start says
+// what to install.
 //
-// Start with Run, which is what TestMain calls.
+// Start with Run, which TestMain calls.
 package pgtest
 
 import (
@@ -29,34 +29,33 @@ import (
 	"github.com/hookferry/hookferry/internal/test/childproc"
 )
 
-// missing is what a developer is told who has no PostgreSQL.
-const missing = "PostgreSQL's server is not installed, and these tests need a real one: on Debian or Ubuntu run `apt-get install postgresql` (or `make deps`); elsewhere put initdb and postgres on the PATH"
+// missing tells a developer who has no PostgreSQL what to install.
+const missing = "the PostgreSQL server is not installed, and these tests need it: on Debian or Ubuntu, run `apt-get install postgresql` (or `make deps`); elsewhere, put initdb and postgres on the PATH"
 
-// directoryName is the variable that names the directory for the servers' files; without it,
+// directoryName is the variable that names the directory of the servers' files. Without it,
 // they are where temporary files are. In memory, databases are created in half the time.
 // (A name that begins with HOOKFERRY_ would be refused by the service, as a mistyped setting.)
 const directoryName = "PGTEST_DIR"
 
-// Server is one PostgreSQL. Its files are in a temporary directory.
+// Server is a PostgreSQL server. Its files are in a temporary directory.
 type Server struct {
 	dir       string
 	bin       string
 	port      int
-	user      *syscall.Credential // nil: as ourselves
+	user      *syscall.Credential // nil for the current user
 	settings  []string
 	process   *childproc.Process
 	databases atomic.Int64
 }
 
-// Run starts a server, runs the tests with it and stops it. It returns the exit
-// status for TestMain.
+// Run starts a server, runs the tests with it and removes it. It returns the exit status for
+// TestMain.
 func Run(m *testing.M, use func(*Server) error, settings ...string) int {
 	return childproc.RunTests(m, func() (*Server, error) { return Start(settings...) }, use)
 }
 
-// Start makes a server and starts it. Settings are "name=value", as in
-// postgresql.conf. Without any, fsync is off: it changes nothing but what a crash
-// of the machine would leave.
+// Start creates and starts a server. Settings have the form "name=value", as in postgresql.conf.
+// Without settings, fsync is off, which matters only if the machine crashes.
 func Start(settings ...string) (*Server, error) {
 	bin, err := binaries()
 	if err != nil {
@@ -112,7 +111,7 @@ func (s *Server) Start() error {
 			return nil
 		}
 		if s.databases.Load() == 0 {
-			s.port = 0 // it may have been taken meanwhile
+			s.port = 0 // the port may have been taken in the meantime
 		}
 	}
 	return err
@@ -125,7 +124,7 @@ func (s *Server) startOnce() error {
 	}
 	p, err := childproc.Start(childproc.Command{
 		Path: filepath.Join(s.bin, "postgres"), Args: args, Dir: s.dir, As: s.user,
-		WithParent: syscall.SIGQUIT, // so that it takes its own processes along
+		WithParent: syscall.SIGQUIT, // ends its child processes too
 	})
 	if err != nil {
 		return err
@@ -140,32 +139,32 @@ func (s *Server) startOnce() error {
 		}
 		select {
 		case <-p.Ended():
-			return fmt.Errorf("postgres ended at once:\n%s", p.Output())
+			return fmt.Errorf("postgres exited at once:\n%s", p.Output())
 		case <-ctx.Done():
 			p.Signal(syscall.SIGQUIT)
-			return fmt.Errorf("postgres does not answer: %w\n%s", err, p.Output())
-		case <-time.After(20 * time.Millisecond): // it has no way to tell that it is ready
+			return fmt.Errorf("postgres does not respond: %w\n%s", err, p.Output())
+		case <-time.After(20 * time.Millisecond): // there is no signal that it is ready
 		}
 	}
 }
 
-// URL is the address of a database of the server.
+// URL returns the URL of a database on the server.
 func (s *Server) URL(database string) string {
 	u := url.URL{Scheme: "postgres", User: url.User("postgres"), Host: net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)), Path: "/" + database}
 	u.RawQuery = "sslmode=disable"
 	return u.String()
 }
 
-// Pid is the process id of the postmaster.
+// Pid returns the process id of the postmaster.
 func (s *Server) Pid() int { return s.process.Pid() }
 
-// Stop shuts the server down; connections are cut. Start starts it again.
+// Stop shuts the server down and closes its connections. Start starts it again.
 func (s *Server) Stop() {
 	s.process.Signal(syscall.SIGINT)
 	<-s.process.Ended()
 }
 
-// Kill ends the postmaster and every backend with SIGKILL, as a crash would.
+// Kill kills the postmaster and every backend with SIGKILL, as in a crash.
 func (s *Server) Kill() {
 	kids := childproc.Children(s.process.Pid())
 	s.process.Signal(syscall.SIGKILL)
@@ -183,7 +182,7 @@ func (s *Server) Remove() {
 	_ = os.RemoveAll(s.dir)
 }
 
-// Create makes a database as a copy of another; "" is an empty one.
+// Create creates a database as a copy of another, or an empty one if template is "".
 func (s *Server) Create(ctx context.Context, template string) (database string, err error) {
 	conn, err := pgx.Connect(ctx, s.URL("postgres"))
 	if err != nil {
@@ -198,13 +197,13 @@ func (s *Server) Create(ctx context.Context, template string) (database string, 
 	return database, err
 }
 
-// Database makes a database for one test, a copy of the template, and returns its
-// URL. It is dropped when the test ends.
+// Database creates a database for one test as a copy of the template, and returns its URL. It is
+// dropped when the test ends.
 func (s *Server) Database(t testing.TB, template string) string {
 	t.Helper()
 	name, err := s.Create(t.Context(), template)
 	if err != nil {
-		t.Fatalf("make a database for the test: %v", err)
+		t.Fatalf("create a database for the test: %v", err)
 	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -214,7 +213,7 @@ func (s *Server) Database(t testing.TB, template string) string {
 	return s.URL(name)
 }
 
-// Drop drops a database, if the server is there: it goes at the end with all its files.
+// Drop drops a database, if the server is running: Remove deletes all databases anyway.
 func (s *Server) Drop(ctx context.Context, database string) {
 	conn, err := pgx.Connect(ctx, s.URL("postgres"))
 	if err != nil {
@@ -224,7 +223,7 @@ func (s *Server) Drop(ctx context.Context, database string) {
 	_, _ = conn.Exec(ctx, "DROP DATABASE IF EXISTS "+database+" WITH (FORCE)")
 }
 
-// binaries is the directory of the newest PostgreSQL that is installed.
+// binaries returns the directory of the newest installed PostgreSQL.
 func binaries() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil {
@@ -248,11 +247,11 @@ func binaries() (string, error) {
 	return best, nil
 }
 
-// Freeze stops every process of the server in the middle of what it does: it
-// answers nothing, and connections stay open. Thaw ends that.
+// Freeze stops all processes of the server wherever they are: they do not respond, and their
+// connections stay open. Thaw ends that.
 func (s *Server) Freeze() { s.all(syscall.SIGSTOP) }
 
-// Thaw is the end of Freeze.
+// Thaw ends Freeze.
 func (s *Server) Thaw() { s.all(syscall.SIGCONT) }
 
 func (s *Server) all(sig syscall.Signal) {

@@ -17,7 +17,7 @@ import (
 // database is the name of the store's file.
 const database = "hookferry.db"
 
-// put makes a directory hold an image, and nothing else.
+// put makes a directory contain exactly an image.
 func (i image) put(dir string) error {
 	for _, ending := range []string{"", "-wal", "-shm", "-journal"} {
 		if err := os.RemoveAll(filepath.Join(dir, database+ending)); err != nil {
@@ -32,7 +32,7 @@ func (i image) put(dir string) error {
 	return nil
 }
 
-// check looks at an image with SQLite itself, and with the store.
+// check checks an image with SQLite itself, and with the store.
 func check(dir string, found image, want ledger) error {
 	if err := checkPlain(dir, found, want); err != nil {
 		return fmt.Errorf("SQLite: %w", err)
@@ -46,7 +46,7 @@ func check(dir string, found image, want ledger) error {
 	return nil
 }
 
-// checkPlain opens the database as any program would.
+// checkPlain opens the database like any program.
 func checkPlain(dir string, found image, want ledger) error {
 	if err := found.put(dir); err != nil {
 		return err
@@ -67,7 +67,7 @@ func checkPlain(dir string, found image, want ledger) error {
 	return checkRows(db, want)
 }
 
-// checkRows looks for all that was acknowledged.
+// checkRows looks for everything that was acknowledged.
 func checkRows(db *sql.DB, want ledger) error {
 	deliveries, err := db.Query(`SELECT d.id, d.status, d.attempts, e.payload FROM all_deliveries d JOIN events e ON e.seq = d.event_seq`)
 	if err != nil {
@@ -117,13 +117,13 @@ func checkRows(db *sql.DB, want ledger) error {
 	return rows.Err()
 }
 
-// alwaysHold are the rules that no crash may break. The others say that work lies undone.
+// alwaysHold are the rules that no crash may break. The other rules report unfinished work.
 var alwaysHold = []event.Rule{
 	event.RuleDeliveryHasEvent, event.RuleEventHasDeliveries, event.RuleAttemptsOnRecord, event.RuleSettledIsFree, event.RulePendingIsWanted,
 	event.RuleDatabaseIsSound,
 }
 
-// checkStore starts the store, looks for what breaks a rule, and accepts one more event.
+// checkStore starts the store, checks the rules, and accepts one more event.
 func checkStore(path string, want ledger) (err error) {
 	ctx := context.Background()
 	s, err := sqlite.Open(ctx, path, sqlite.Options{})

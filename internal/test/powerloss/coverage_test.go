@@ -1,20 +1,20 @@
 package powerloss
 
-// coverage is how often a load reached what it is for.
+// coverage counts how often a load reached certain states.
 type coverage struct {
 	restarts int // the log began again from its start
 	beside   int // the database was written while writes to the log were not synced
-	large    int // a commit was larger than what is gathered at once
+	large    int // a commit was larger than the write buffer
 }
 
 func (c coverage) plus(other coverage) coverage {
 	return coverage{c.restarts + other.restarts, c.beside + other.beside, c.large + other.large}
 }
 
-// add counts what the steps of a life reached. All writes are to the database, to its log, and, when
-// it is made, to a journal.
+// add counts what the steps of a life reached. All writes are to the database, its log, or a
+// journal.
 func (c *coverage) add(steps []step) {
-	started := map[int]bool{} // logs, by inode, that have had a header
+	started := map[int]bool{} // logs with a header, by inode
 	unsynced := map[int]int{} // writes since the last sync, by inode
 	isLog := map[int]bool{}   // by inode
 	for _, s := range steps {
@@ -38,7 +38,7 @@ func (c *coverage) add(steps []step) {
 	}
 }
 
-// logHeader is the size of a log's header, which is written on its own.
+// logHeader is the size of a log's header, which is written separately.
 const logHeader = 32
 
 func anyPending(of map[int]bool, unsynced map[int]int) bool {

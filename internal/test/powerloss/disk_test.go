@@ -6,17 +6,17 @@ import (
 	"slices"
 )
 
-// sector is what a disk writes whole or not at all, in bytes.
+// sector is the number of bytes that a disk writes completely or not at all.
 const sector = 512
 
-// step is one thing that happened, in the order of a recording.
+// step is one thing that happened, in the order of the recording.
 type step struct {
 	kind   kind
 	inode  int    // of the file, except for an acknowledgement and removed
 	name   string // for created and removed: in the directory
 	offset int64  // for wrote; the size for truncated
 	bytes  []byte // for wrote
-	dir    bool   // for synced: of the directory, too
+	dir    bool   // for synced: of the directory too
 	note   note   // for acknowledged
 }
 
@@ -31,23 +31,24 @@ const (
 	acknowledged
 )
 
-// disk is what a machine's disk holds after some steps: what is certain to be on it, and what may be.
+// disk is the content of a disk after some steps: what is certainly on it, and what may be.
 type disk struct {
 	files   map[int]*file
-	names   map[string]int // inodes by the names that are certain
+	names   map[string]int // inodes by their certain names
 	renamed []step         // creations and removals that are not synced, in order
 }
 
-// file is what an inode holds.
+// file is the content of an inode.
 type file struct {
 	durable []byte
 	pending []step // not synced, in order
 }
 
-// image is the files that are found after a crash, by name.
+// image contains the files after a crash, by name.
 type image map[string][]byte
 
-// newDisk holds an image, all of it durable. Inodes are numbered in the order of the names.
+// newDisk returns a disk with an image, all of it durable. Inodes are numbered in the order of the
+// names.
 func newDisk(base image) *disk {
 	d := &disk{files: map[int]*file{}, names: map[string]int{}}
 	for i, name := range slices.Sorted(maps.Keys(base)) {
@@ -75,8 +76,8 @@ func (d *disk) apply(s step) {
 	}
 }
 
-// namesAfter are the names when the first n changes of the directory are on disk. File systems
-// keep the order of those.
+// namesAfter returns the names if the first n changes of the directory are on disk. File systems
+// keep the order of these changes.
 func (d *disk) namesAfter(n int) map[string]int {
 	names := maps.Clone(d.names)
 	for _, s := range d.renamed[:n] {
@@ -89,7 +90,7 @@ func (d *disk) namesAfter(n int) map[string]int {
 	return names
 }
 
-// crash draws what is found after the power failed.
+// crash draws what is on the disk after a power failure.
 func (d *disk) crash(r *rand.Rand) image {
 	names := d.namesAfter(len(d.renamed) - draw(r, len(d.renamed)))
 	found := image{}
@@ -99,7 +100,7 @@ func (d *disk) crash(r *rand.Rand) image {
 	return found
 }
 
-// draw is a number from 0 to n, and each of the two often.
+// draw returns a number from 0 to n, and often one of the two.
 func draw(r *rand.Rand, n int) int {
 	switch r.IntN(4) {
 	case 0:
@@ -117,7 +118,7 @@ func (f *file) crash(r *rand.Rand) []byte {
 	return f.after(drawFate(r, len(f.pending)))
 }
 
-// after is the file when the pending steps have had a fate.
+// after returns the file after the fate of its pending steps.
 func (f *file) after(of fate) []byte {
 	content := &content{bytes: slices.Clone(f.durable), largest: len(f.durable), fill: of.fill}
 	for i, s := range f.pending {
@@ -141,11 +142,11 @@ func (f *file) after(of fate) []byte {
 	return content.bytes
 }
 
-// content is a file while it is built.
+// content is a file under construction.
 type content struct {
 	bytes   []byte
-	largest int            // the size it would have had with all writes
-	fill    func(n []byte) // what stands where the file has grown and nothing was written
+	largest int            // the size after all writes
+	fill    func(n []byte) // fills the part where the file has grown but nothing was written
 }
 
 func (c *content) write(at int, b []byte) {

@@ -9,7 +9,7 @@ type fate interface {
 	fill(hole []byte)
 }
 
-// everything is the fate of a machine whose power stays on.
+// everything is the fate without a power failure.
 type everything struct{}
 
 func (everything) keeps(int, int) bool           { return true }
@@ -20,12 +20,12 @@ func (everything) fill([]byte)                   {}
 type drawn struct {
 	keep  func(step, sector int) bool
 	r     *rand.Rand
-	noise bool // what a file has grown by holds what the disk held before
+	noise bool // the new part of a grown file contains old data of the disk
 }
 
 func (d drawn) keeps(step, sector int) bool { return d.keep(step, sector) }
 
-// size is that of what is there, or else the file has grown further, or less far.
+// size returns the written size, or another size to which the file may have grown.
 func (d drawn) size(written, largest int) int {
 	switch d.r.IntN(6) {
 	case 0:
@@ -48,13 +48,13 @@ func (d drawn) fill(hole []byte) {
 // drawFate draws one of the ways in which a disk loses some of n steps.
 func drawFate(r *rand.Rand, n int) fate {
 	one, chance := r.IntN(n), []float64{0.1, 0.5, 0.9}[r.IntN(3)]
-	part := rand.New(rand.NewPCG(r.Uint64(), 0)) // which sectors, where some are lost
+	part := rand.New(rand.NewPCG(r.Uint64(), 0)) // which sectors, if some are lost
 	ways := []func(step, sector int) bool{
 		func(int, int) bool { return false },
 		func(int, int) bool { return true },
 		func(step, _ int) bool { return step < one },                                           // in order, up to one
-		func(step, _ int) bool { return step > one },                                           // those before it lost
-		func(step, _ int) bool { return step != one },                                          // but one
+		func(step, _ int) bool { return step > one },                                           // those before one are lost
+		func(step, _ int) bool { return step != one },                                          // all except one
 		func(step, _ int) bool { return step == one },                                          // only one
 		func(step, _ int) bool { return step < one || step == one && part.Float64() < chance }, // torn in the middle
 		func(int, int) bool { return part.Float64() < chance },                                 // all torn

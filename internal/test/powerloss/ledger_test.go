@@ -8,16 +8,16 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// note is what the store acknowledged, or what is about to be asked of it.
+// note is what the store acknowledged, or what it is about to be asked.
 type note struct {
 	delivery event.ID
-	payload  [sha256.Size]byte // of an event that was accepted
-	attempt  event.ID          // zero, or one that was recorded
+	payload  [sha256.Size]byte // of an accepted event
+	attempt  event.ID          // a recorded attempt, or zero
 	status   event.Status      // after the attempt
 	number   int
 
-	settling bool      // the delivery may be settled from now on, and has been so at that time
-	expiring bool      // what was settled before that time may be gone from now on
+	settling bool      // the delivery may be settled from now on, at that time
+	expiring bool      // deliveries settled before that time may be deleted from now on
 	at       time.Time // for both
 }
 
@@ -25,9 +25,9 @@ type note struct {
 type kept struct {
 	payload  [sha256.Size]byte
 	attempts []event.ID
-	number   int          // attempts at least
-	status   event.Status // unless it is pending: then it may have become another
-	settled  time.Time    // perhaps, or zero
+	number   int          // minimum number of attempts
+	status   event.Status // if pending, it may have changed
+	settled  time.Time    // possibly, or zero
 }
 
 // ledger is what must be found, by delivery.
@@ -49,7 +49,7 @@ func (l ledger) note(n note) {
 		k.attempts = append(k.attempts[:len(k.attempts):len(k.attempts)], n.attempt)
 		k.number, k.status = max(k.number, n.number), n.status
 	}
-	if found { // or else it is gone
+	if found { // otherwise it is deleted
 		l[n.delivery] = k
 	}
 }

@@ -22,7 +22,7 @@ const (
 	owner   = "node"
 )
 
-// load is what a life of the store is filled with.
+// load is the load on the store during a life.
 type load struct {
 	s    *sqlite.Store
 	r    *recorder
@@ -31,17 +31,17 @@ type load struct {
 
 	mu    sync.Mutex
 	clock time.Time
-	rand  *rand.Rand // of ids
+	rand  *rand.Rand // for ids
 	subs  []event.ID
 	err   error
 }
 
-// epoch is when the first life begins. A later one begins when the one before has long ended.
+// epoch returns when a life begins: long after the end of the one before.
 func epoch(life int) time.Time {
 	return time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(life) * time.Hour)
 }
 
-// work opens the store in the recorder's directory, fills it, and closes it.
+// work opens the store in the recorder's directory, uses it, and closes it.
 func (l *load) work() error {
 	s, err := sqlite.Open(l.ctx, filepath.Join(l.r.dir, database), sqlite.Options{LogSize: logSize})
 	if err != nil {
@@ -59,7 +59,7 @@ func (l *load) work() error {
 	return errors.Join(l.err, s.Close())
 }
 
-// now is a time that no other call gets.
+// now returns a different time for each call.
 func (l *load) now() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,13 +89,13 @@ func (l *load) failed(err error) bool {
 	return err != nil
 }
 
-// acknowledge records what the store said when a call returned.
+// acknowledge records the result of a call.
 func (l *load) acknowledge(who string, n note) {
 	l.r.turn(who)
 	l.r.add(step{kind: acknowledged, note: n})
 }
 
-// worker does its acts, one after the other. held are the deliveries that it accepted with a lease,
+// worker makes its calls one after another. held are the deliveries that it accepted with a lease,
 // or claimed.
 type worker struct {
 	*load
@@ -128,15 +128,15 @@ func (w *worker) act() {
 	case n < 18:
 		w.expire()
 	case n < 19:
-		_, err := w.s.Rescue(w.ctx, w.now())
+		_, err := w.s.Rescue(w.ctx, time.Time{}, w.now())
 		w.failed(err)
 	default:
-		_, err := w.s.Count(w.ctx) // it reads
+		_, err := w.s.Count(w.ctx) // reads
 		w.failed(err)
 	}
 }
 
-// sizes are those of payloads: from less than a page to more than the log's buffer.
+// sizes are those of payloads, from less than a page to more than the log's buffer.
 var sizes = []int{10, 300, 300, 1000, 1000, 1000, 3000, 3000, 9000, 9000, 20_000, 140_000}
 
 func (w *worker) accept() {
@@ -168,7 +168,7 @@ func (w *worker) accept() {
 	}
 }
 
-// wanted returns the subscriptions of an event: one as a rule, several, or none.
+// wanted returns the subscriptions of an event: usually one, sometimes several or none.
 func (w *worker) wanted() []event.ID {
 	switch w.rand.IntN(8) {
 	case 0:
@@ -179,7 +179,7 @@ func (w *worker) wanted() []event.ID {
 	return w.subs[:1]
 }
 
-// record ends an attempt of some that are held.
+// record records an attempt of some of the held deliveries.
 func (w *worker) record() {
 	var settlements []event.Settlement
 	now := w.now()
@@ -230,7 +230,7 @@ func (w *worker) expire() {
 	w.failed(err)
 }
 
-// take gives up to n leases out of hand.
+// take removes and returns up to n of the held leases.
 func (w *worker) take(n int) []event.LeaseKey {
 	all := w.leases()
 	n = min(n, len(all))

@@ -6,19 +6,19 @@ import (
 	"testing"
 )
 
-// mutation is how a recording is kept: as it was, or with a fault that loses data.
+// mutation changes a recording: it adds a fault that loses data, or none.
 type mutation interface {
 	add(steps []step, s step) []step
 }
 
-// honest keeps a recording as it was.
+// honest keeps a recording as it is.
 type honest struct{}
 
 func (honest) add(steps []step, s step) []step { return append(steps, s) }
 
 func isAcknowledgement(s step) bool { return s.kind == acknowledged }
 
-// faulty is a machine or a store that does not keep its word.
+// faulty is a machine or a store that breaks its promise.
 type faulty func(steps []step, s step) []step
 
 func (f faulty) add(steps []step, s step) []step { return f(steps, s) }
@@ -26,7 +26,7 @@ func (f faulty) add(steps []step, s step) []step { return f(steps, s) }
 // isSync reports whether a step is a sync of the file with that ending.
 func isSync(s step, ending string) bool { return s.kind == synced && strings.HasSuffix(s.name, ending) }
 
-// noSync is a disk that drops the syncs of a file, once something was acknowledged.
+// noSync is a disk that drops the syncs of a file after the first acknowledgement.
 func noSync(ending string) faulty {
 	return func(steps []step, s step) []step {
 		if isSync(s, ending) && slices.ContainsFunc(steps, isAcknowledgement) {
@@ -41,7 +41,7 @@ func noDirectorySync(steps []step, s step) []step {
 	return append(steps, s)
 }
 
-// lateWrites is a store whose last write of a commit goes out after the sync.
+// lateWrites is a store that makes the last write of a commit after the sync.
 func lateWrites(steps []step, s step) []step {
 	if last := len(steps) - 1; isSync(s, "-wal") && isWrite(steps, s.inode) {
 		return slices.Insert(steps, last, s)
@@ -49,7 +49,7 @@ func lateWrites(steps []step, s step) []step {
 	return append(steps, s)
 }
 
-// earlyAcknowledgements is a store that says that it has done what it has not yet synced.
+// earlyAcknowledgements is a store that acknowledges before it has synced.
 func earlyAcknowledgements(steps []step, s step) []step {
 	for i := len(steps) - 1; i >= 0 && s.kind == acknowledged; i-- {
 		if isSync(steps[i], "-wal") {
@@ -65,8 +65,8 @@ func isWrite(steps []step, inode int) bool {
 	return last >= 0 && steps[last].kind == wrote && steps[last].inode == inode
 }
 
-// TestFaultsAreFound plays crashes on machines that lose data, until SQLite alone finds what is to
-// be found. (The store refuses most of what they leave.)
+// TestFaultsAreFound plays crashes on machines that lose data, until SQLite alone finds the faults.
+// (The store refuses most of the remains.)
 func TestFaultsAreFound(t *testing.T) {
 	for _, fault := range []struct {
 		name     string

@@ -3,8 +3,8 @@
 package powerloss
 
 const (
-	crashes  = 3000 // that TestPowerLoss looks at
-	perLife  = 100  // of them in each life of a history
-	perFault = 60   // in each life of one on a faulty machine
+	crashes  = 3000 // in TestPowerLoss
+	perLife  = 100  // in each life of a history
+	perFault = 60   // in each life of a history on a faulty machine
 	replayed = 4    // seeds that TestSeedsReplay plays twice
 )

@@ -16,31 +16,31 @@ import (
 	"time"
 )
 
-// lives are how often the store of one history starts.
+// lives is how often the store of a history starts.
 const lives = 3
 
-// history is a store that lives several times, on disks that crashes have left.
+// history is a store that runs several times, on disks that crashes have left.
 type history struct {
 	seed     uint64
 	mutation mutation
-	perLife  int // crashes that are looked at
+	perLife  int // crashes to check in each life
 	look     func(dir string, found image, must ledger) error
 
-	looked int // crashes, in all
+	looked int // checked crashes in total
 	seen   coverage
 	steps  []step // of the last life
-	wrong  string // what was found, if anything
+	wrong  string // the first problem, or ""
 }
 
-// crash is what is left at some moment of a life.
+// crash is the state at some moment of a life.
 type crash struct {
-	step  int    // steps that came before
+	step  int    // steps before it
 	found image  // on the disk
 	must  ledger // be found
 }
 
-// play lets the store live, and cuts the power of each life at many moments. One of these crashes
-// is what the next life begins with.
+// play runs the store, and cuts the power of each life at many moments. The next life begins with
+// one of these crashes.
 func (h *history) play(t *testing.T) {
 	r := rand.New(rand.NewPCG(h.seed, 1))
 	now := crash{must: ledger{}}
@@ -83,7 +83,7 @@ func (h *history) live(t *testing.T, life int, base image) (err error) {
 	return err
 }
 
-// cut cuts the power of a life at some moments, in their order.
+// cut cuts the power of a life at some moments, in order.
 func (h *history) cut(r *rand.Rand, base crash) []crash {
 	moments := make([]int, h.perLife)
 	for i := range moments {
@@ -102,7 +102,7 @@ func (h *history) cut(r *rand.Rand, base crash) []crash {
 	return list
 }
 
-// firstWrong looks at crashes, several at a time, and says what is wrong with the first that is.
+// firstWrong checks crashes, several at a time, and says what is wrong with the first bad one.
 func (h *history) firstWrong(t *testing.T, list []crash) string {
 	wrong := make([]error, len(list))
 	var next atomic.Int64
@@ -125,8 +125,8 @@ func (h *history) firstWrong(t *testing.T, list []crash) string {
 	return ""
 }
 
-// TestPowerLoss plays histories: HOOKFERRY_TEST_POWERLOSS crashes, from the seed
-// HOOKFERRY_TEST_POWERLOSS_SEED on.
+// TestPowerLoss plays histories with HOOKFERRY_TEST_POWERLOSS crashes, starting with the seed
+// HOOKFERRY_TEST_POWERLOSS_SEED.
 func TestPowerLoss(t *testing.T) {
 	began := time.Now()
 	var seen coverage
@@ -167,7 +167,7 @@ func setting(t *testing.T, name string, otherwise int) int {
 	return n
 }
 
-// TestSeedsReplay plays seeds twice, and wants the same steps and crashes.
+// TestSeedsReplay plays seeds twice, and expects the same steps and crashes.
 func TestSeedsReplay(t *testing.T) {
 	for seed := range uint64(few(replayed)) {
 		first, second := history{seed: seed, mutation: honest{}, perLife: 5, look: check}, history{seed: seed, mutation: honest{}, perLife: 5, look: check}

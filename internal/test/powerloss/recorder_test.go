@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// recorder keeps what happens to the files of a directory, in its order. A nil one keeps nothing.
+// recorder records what happens to the files of a directory, in order. A nil recorder records
+// nothing.
 type recorder struct {
 	dir      string
 	turns    *turns
@@ -15,22 +16,22 @@ type recorder struct {
 
 	mu      sync.Mutex
 	steps   []step
-	inodes  map[string]int // of the files that there are, by name
+	inodes  map[string]int // of the existing files, by name
 	next    int            // the next inode
-	handles map[string]int // how many times each file was opened
+	handles map[string]int // how often each file was opened
 }
 
 // newRecorder records on top of a disk with an image.
 func newRecorder(dir string, base image, t *turns, mutation mutation) *recorder {
 	r := &recorder{dir: dir, turns: t, mutation: mutation, inodes: map[string]int{}, handles: map[string]int{}}
-	for _, name := range slices.Sorted(maps.Keys(base)) { // as newDisk numbers them
+	for _, name := range slices.Sorted(maps.Keys(base)) { // in the order of newDisk
 		r.inodes[name] = r.next
 		r.next++
 	}
 	return r
 }
 
-// turn waits until the caller may go on.
+// turn waits until the caller may continue.
 func (r *recorder) turn(who string) {
 	if r != nil {
 		r.turns.wait(who)

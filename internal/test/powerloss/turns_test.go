@@ -8,8 +8,9 @@ import (
 	"testing/synctest"
 )
 
-// turns lets one goroutine go on at a time, as a seed says: each asks for its turn before it does
-// what others could see. So the same seed leads to the same recording.
+// turns lets one goroutine continue at a time, in an order that the seed determines. Each waits for
+// its turn before it does anything that others could see, so the same seed leads to the same
+// recording.
 type turns struct {
 	r       *rand.Rand
 	arrived chan struct{}
@@ -21,7 +22,7 @@ type turns struct {
 
 type turn struct {
 	who   string
-	comes chan struct{} // closed when it is this one's turn
+	comes chan struct{} // closed at the turn of this one
 }
 
 func newTurns(r *rand.Rand) *turns {
@@ -47,7 +48,7 @@ func (t *turns) wait(who string) {
 // run gives turns until end.
 func (t *turns) run() {
 	for {
-		synctest.Wait() // until everybody waits for a turn, or for someone who does
+		synctest.Wait() // until all goroutines wait for a turn, or for one that does
 		if next, found := t.draw(); found {
 			close(next.comes)
 			continue

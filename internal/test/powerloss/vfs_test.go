@@ -12,9 +12,9 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// The file layer of this test's process: SQLite's own, whose files tell a recorder what is done
-// to them. It stands where the operating system would, below all that the store puts between
-// SQLite and its files. Nothing is really synced: this machine's power does not fail.
+// The file layer of this process: SQLite's own, whose files report every operation to a recorder.
+// It takes the place of the operating system, below everything that the store puts between SQLite
+// and its files. Nothing is really synced, because this machine's power does not fail.
 
 type (
 	openFunc     = func(tls *libc.TLS, vfs, name, file uintptr, flags int32, outFlags uintptr) int32
@@ -34,28 +34,28 @@ func addressOfFunc[F any](f F) uintptr { return *(*uintptr)(unsafe.Pointer(&stru
 
 func function[F any](address uintptr) F { return *(*F)(unsafe.Pointer(&struct{ uintptr }{address})) }
 
-// layer is the file layer. There is one in a process, as SQLite has one list of them.
+// layer is the file layer. A process has only one, because SQLite has one list of them.
 var layer struct {
 	under    uintptr // SQLite's own
 	original sqlite3.Tsqlite3_vfs
 
 	mu       sync.Mutex
-	recorder *recorder // nil: nobody records
+	recorder *recorder // nil: nothing is recorded
 	handles  map[uintptr]*handle
 }
 
 // handle is an open file, by the address of its sqlite3_file.
 type handle struct {
-	r       *recorder // nil: nobody records it
+	r       *recorder // nil: it is not recorded
 	name    string
 	who     string // for turns
 	inode   int
-	dirSync bool                         // the first sync is of the directory, too: SQLite does so for a log or journal it has created
-	under   *sqlite3.Tsqlite3_io_methods // of SQLite's own
-	methods uintptr                      // ours
+	dirSync bool                         // the first sync also syncs the directory: SQLite does that for a log or journal that it has created
+	under   *sqlite3.Tsqlite3_io_methods // SQLite's own
+	methods uintptr                      // those of this layer
 }
 
-// installLayer makes the layer the one that is used unless another is named.
+// installLayer makes this layer the default.
 func installLayer() {
 	tls := libc.NewTLS()
 	layer.handles = map[uintptr]*handle{}
@@ -74,14 +74,14 @@ func installLayer() {
 	}
 }
 
-// record has what is done to files below a directory told to a recorder, until stop.
+// record reports all operations on files below a directory to a recorder, until stop.
 func record(r *recorder) (stop func()) {
 	layer.mu.Lock()
 	defer layer.mu.Unlock()
 	layer.recorder = r
 	tls := libc.NewTLS()
 	defer tls.Close()
-	sqlite3.Xsqlite3_randomness(tls, 0, 0) // it begins again, with what vfsRandomness says
+	sqlite3.Xsqlite3_randomness(tls, 0, 0) // resets the generator, which then uses vfsRandomness
 	return func() {
 		layer.mu.Lock()
 		defer layer.mu.Unlock()
@@ -95,7 +95,7 @@ func handleOf(file uintptr) *handle {
 	return layer.handles[file]
 }
 
-// recorderOf is who records a file, or nil.
+// recorderOf returns the recorder of a file, or nil.
 func recorderOf(path string) *recorder {
 	layer.mu.Lock()
 	defer layer.mu.Unlock()

@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// patience is how long the server has for one answer.
+// patience is the timeout of a response.
 const patience = 10 * time.Second
 
-// Do sends one command on a connection of its own, such as FLUSHALL, and returns
-// the answer's text. Null is "", and an answer that is a list is an error.
+// Do sends a single command, such as FLUSHALL, on its own connection, and returns the text of the
+// response. Null is "". A list is an error.
 func (s *Server) Do(command ...string) (string, error) {
 	conn, err := s.dial()
 	if err != nil {
@@ -43,7 +43,7 @@ func (s *Server) dial() (net.Conn, error) {
 	return dialer.Dial("tcp", s.Addr())
 }
 
-// ask sends a command as a list of strings, each with its length before it.
+// ask sends a command as a list of strings, each preceded by its length.
 func ask(w io.Writer, r *bufio.Reader, command []string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "*%d\r\n", len(command))
@@ -56,7 +56,7 @@ func ask(w io.Writer, r *bufio.Reader, command []string) (string, error) {
 	return answer(r)
 }
 
-// answer reads one: what it is stands in its first byte.
+// answer reads a response, whose first byte is its type.
 func answer(r *bufio.Reader) (string, error) {
 	line, err := r.ReadString('\n')
 	if err != nil {
@@ -64,21 +64,21 @@ func answer(r *bufio.Reader) (string, error) {
 	}
 	line = strings.TrimRight(line, "\r\n")
 	if line == "" {
-		return "", errors.New("redis-server answered with an empty line")
+		return "", errors.New("redis-server responded with an empty line")
 	}
 	switch kind, rest := line[0], line[1:]; kind {
 	case '+', ':':
 		return rest, nil
 	case '-':
-		return "", fmt.Errorf("redis-server answered %q", rest)
+		return "", fmt.Errorf("redis-server responded with %q", rest)
 	case '$':
 		return text(r, rest)
 	default:
-		return "", fmt.Errorf("redis-server answered %q, which is no single text", line)
+		return "", fmt.Errorf("redis-server responded with %q, which is not a single text", line)
 	}
 }
 
-// text reads as many bytes as announced.
+// text reads the announced number of bytes.
 func text(r io.Reader, length string) (string, error) {
 	n, err := strconv.Atoi(length)
 	if err != nil || n < 0 {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// certify makes a certificate that signs itself, and returns what a client needs to
-// trust it.
+// certify creates a self-signed certificate, and returns the configuration of a client that trusts
+// it.
 func certify(certFile, keyFile string) (*tls.Config, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// conf is the whole redis.conf. Of two lines for the same, the later holds: a test
-// may have the server write to disk, and can't move it elsewhere.
+// conf returns the whole redis.conf. A later line overrides an earlier one: a test can make the
+// server write to disk, but can't change its port or address.
 func (s *Server) conf() string {
 	lines := append([]string{`save ""`, "appendonly no"}, s.settings...)
 	lines = append(lines, "daemonize no", `logfile ""`, "bind 127.0.0.1")
@@ -19,7 +19,7 @@ func (s *Server) conf() string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// password is the one that the settings ask for.
+// password returns the password in the settings.
 func password(settings []string) string {
 	for _, setting := range settings {
 		if fields := strings.Fields(setting); len(fields) == 2 && fields[0] == "requirepass" {

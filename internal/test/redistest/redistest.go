@@ -1,13 +1,11 @@
-// Package redistest gives tests a Redis of their own: it starts the installed
-// redis-server on a free port and in a temporary directory, and ends it with the
-// tests, whatever became of them.
+// Package redistest gives tests their own Redis. It starts the installed redis-server on a free
+// port and in a temporary directory, and stops it when the tests end, even if they crash.
 //
-// It never uses a server that is there already, nor a file of the machine's own
-// configuration, and it never skips: where Redis is not installed, Start says what
-// to install. It is for tests only, and no client: Do is for the odd command.
+// It never uses an existing server or the machine's own configuration, and it never skips: if Redis
+// is not installed, Start says what to install. It is not a client: Do is for single commands.
 //
-// Start with Run, which is what TestMain calls. A TestMain that wants a PostgreSQL
-// too starts the Redis by itself, around pgtest.Run:
+// Start with Run, which TestMain calls. A TestMain that also needs a PostgreSQL starts the Redis
+// itself, around pgtest.Run:
 //
 //	func TestMain(m *testing.M) { os.Exit(run(m)) }
 //
@@ -42,35 +40,35 @@ import (
 	"github.com/hookferry/hookferry/internal/test/childproc"
 )
 
-// missing is what a developer is told who has no Redis.
-const missing = "redis-server is not installed, and these tests need a real one: on Debian or Ubuntu run `apt-get install redis-server` (or `make deps`); elsewhere put redis-server, version 7 or later, on the PATH"
+// missing tells a developer who has no Redis what to install.
+const missing = "redis-server is not installed, and these tests need it: on Debian or Ubuntu, run `apt-get install redis-server` (or `make deps`); elsewhere, put redis-server, version 7 or later, on the PATH"
 
-// inUse is what redis-server prints where another has its port.
+// inUse is part of what redis-server prints if its port is taken.
 const inUse = "ddress already in use"
 
-// Server is one Redis. Its files are in a temporary directory.
+// Server is a Redis server. Its files are in a temporary directory.
 type Server struct {
 	bin      string
 	dir      string
 	settings []string
 	password string
-	trust    *tls.Config // nil: without TLS
+	trust    *tls.Config // nil without TLS
 	port     int
 	process  atomic.Pointer[childproc.Process]
 }
 
-// Run starts a server, runs the tests with it and stops it. It returns the exit
-// status for TestMain.
+// Run starts a server, runs the tests with it and removes it. It returns the exit status for
+// TestMain.
 func Run(m *testing.M, use func(*Server) error, settings ...string) int {
 	return childproc.RunTests(m, func() (*Server, error) { return Start(settings...) }, use)
 }
 
-// Start makes a server and starts it. Settings are lines as in redis.conf, such as
-// "maxmemory 2mb" or "requirepass secret". Without any it keeps nothing on disk.
+// Start creates and starts a server. Settings are lines of redis.conf, such as "maxmemory 2mb" or
+// "requirepass secret". Without settings, it stores nothing on disk.
 func Start(settings ...string) (*Server, error) { return start(settings, false) }
 
-// StartTLS is Start for a server that speaks TLS only, with a certificate of its
-// own for 127.0.0.1 and localhost: see CertFile.
+// StartTLS is Start for a server that supports only TLS, with its own certificate for 127.0.0.1 and
+// localhost: see CertFile.
 func StartTLS(settings ...string) (*Server, error) { return start(settings, true) }
 
 func start(settings []string, secure bool) (*Server, error) {
@@ -94,8 +92,7 @@ func start(settings []string, secure bool) (*Server, error) {
 	return s, nil
 }
 
-// choosePort starts the server on one port after another: one that was free may
-// have been taken meanwhile.
+// choosePort tries several ports, because a free port may be taken before the server starts.
 func (s *Server) choosePort() error {
 	var err error
 	for range 5 {
@@ -112,7 +109,7 @@ func (s *Server) choosePort() error {
 // Start starts the server again after Stop or Kill, on the same port.
 func (s *Server) Start() error {
 	if p := s.process.Load(); p != nil && !over(p) {
-		return fmt.Errorf("redis-server is running already, with process id %d", p.Pid())
+		return fmt.Errorf("redis-server is already running, with process id %d", p.Pid())
 	}
 	if err := os.WriteFile(s.confFile(), []byte(s.conf()), 0o600); err != nil {
 		return err
@@ -129,8 +126,8 @@ func (s *Server) Start() error {
 	return nil
 }
 
-// ready waits until the server answers, and makes sure that it is this one: another
-// may have taken the port first.
+// ready waits until the server responds, and checks that it is this one: another server may have
+// taken the port.
 func (s *Server) ready(p *childproc.Process) error {
 	deadline := time.After(time.Minute)
 	for {
@@ -140,10 +137,10 @@ func (s *Server) ready(p *childproc.Process) error {
 		}
 		select {
 		case <-p.Ended():
-			return fmt.Errorf("redis-server ended at once: %w", p.Wait())
+			return fmt.Errorf("redis-server exited at once: %w", p.Wait())
 		case <-deadline:
-			return fmt.Errorf("redis-server does not answer on %s: %w", s.Addr(), err)
-		case <-time.After(10 * time.Millisecond): // it has no way to tell that it is ready
+			return fmt.Errorf("redis-server does not respond on %s: %w", s.Addr(), err)
+		case <-time.After(10 * time.Millisecond): // there is no signal that it is ready
 		}
 	}
 }
@@ -154,7 +151,7 @@ func (s *Server) answers(pid int) error {
 	}
 	info, err := s.Do("INFO", "server")
 	if err == nil && !slices.Contains(strings.Fields(info), "process_id:"+strconv.Itoa(pid)) {
-		return fmt.Errorf("another server answers on %s", s.Addr())
+		return fmt.Errorf("another server responds on %s", s.Addr())
 	}
 	return err
 }
@@ -168,10 +165,10 @@ func over(p *childproc.Process) bool {
 	}
 }
 
-// Addr is the server's host and port; they stay the same.
+// Addr returns the server's host and port, which do not change.
 func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
 
-// URL is the server's address, with the password where the settings have one.
+// URL returns the server's URL, with the password if the settings have one.
 func (s *Server) URL() string {
 	u := url.URL{Scheme: "redis", Host: s.Addr(), Path: "/0"}
 	if s.trust != nil {
@@ -183,14 +180,13 @@ func (s *Server) URL() string {
 	return u.String()
 }
 
-// Pid is the process id of the server.
+// Pid returns the process id of the server.
 func (s *Server) Pid() int { return s.process.Load().Pid() }
 
-// CPU is what the server has used of the processors since it was last started; 0
-// where there is no /proc.
+// CPU returns the CPU time of the server since its last start, or 0 without /proc.
 func (s *Server) CPU() time.Duration { return childproc.CPU(s.Pid()) }
 
-// Stop shuts the server down, frozen or not; connections are cut. Start starts it
+// Stop shuts the server down, even if it is frozen, and closes its connections. Start starts it
 // again.
 func (s *Server) Stop() {
 	p := s.process.Load()
@@ -199,24 +195,24 @@ func (s *Server) Stop() {
 	_ = p.Wait()
 }
 
-// Kill ends the server with SIGKILL, as a crash would.
+// Kill kills the server with SIGKILL, as in a crash.
 func (s *Server) Kill() { s.process.Load().Kill() }
 
-// Freeze stops the server in the middle of what it does: it answers nothing, and
-// connections stay open. Thaw ends that.
+// Freeze stops the server wherever it is: it does not respond, and its connections stay open. Thaw
+// ends that.
 func (s *Server) Freeze() { s.process.Load().Freeze() }
 
-// Thaw is the end of Freeze.
+// Thaw ends Freeze.
 func (s *Server) Thaw() { s.process.Load().Thaw() }
 
-// Remove ends the server and deletes its files.
+// Remove stops the server and deletes its files.
 func (s *Server) Remove() {
 	s.Kill()
 	_ = os.RemoveAll(s.dir)
 }
 
-// CertFile is the certificate of a server with TLS, which whoever connects must
-// trust: a Go program does with SSL_CERT_FILE in its environment.
+// CertFile returns the certificate of a server with TLS. Clients must trust it; a Go program does
+// if SSL_CERT_FILE names it.
 func (s *Server) CertFile() string { return filepath.Join(s.dir, "cert.pem") }
 
 func (s *Server) keyFile() string { return filepath.Join(s.dir, "key.pem") }

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// own starts a server for one test, which may do to it what it likes.
+// own starts a server for one test.
 func own(t *testing.T, settings ...string) *Server {
 	t.Helper()
 	s, err := Start(settings...)
@@ -41,7 +41,7 @@ func do(t *testing.T, s *Server, want string, command ...string) {
 	}
 }
 
-func TestItAnswers(t *testing.T) {
+func TestServerResponds(t *testing.T) {
 	do(t, shared, "OK", "SET", "key", "a b\r\nc")
 	do(t, shared, "a b\r\nc", "GET", "key") // a length, and then any bytes
 	do(t, shared, "1", "INCR", "number")
@@ -50,7 +50,7 @@ func TestItAnswers(t *testing.T) {
 	do(t, shared, "0", "DBSIZE")
 	for _, wrong := range []string{"NONSENSE", "TIME"} { // no command, and a list for an answer
 		if answer, err := shared.Do(wrong); err == nil {
-			t.Errorf("%s answered %q", wrong, answer)
+			t.Errorf("%s responded with %q", wrong, answer)
 		}
 	}
 	if want := "redis://" + shared.Addr() + "/0"; shared.URL() != want {
@@ -58,7 +58,8 @@ func TestItAnswers(t *testing.T) {
 	}
 }
 
-// Nothing of the machine's own may reach it, and nothing of it may reach the disk.
+// The machine's own configuration must not affect the server, and the server must write nothing to
+// disk.
 func TestDefaults(t *testing.T) {
 	info, err := shared.Do("INFO")
 	if err != nil {
@@ -92,7 +93,7 @@ func TestItComesBackOnTheSamePort(t *testing.T) {
 				t.Errorf("process %d is still there: %v", pid, err)
 			}
 			if answer, err := s.Do("PING"); err == nil {
-				t.Errorf("it still answers %q", answer)
+				t.Errorf("it still responds with %q", answer)
 			}
 			if err := s.Start(); err != nil {
 				t.Fatal(err)
@@ -108,7 +109,7 @@ func TestItComesBackOnTheSamePort(t *testing.T) {
 	}
 }
 
-// Frozen, it answers nothing; thawed, it answers what it was asked meanwhile.
+// A frozen server does not respond; after Thaw, it responds to everything it was asked.
 func TestFreezeAndThaw(t *testing.T) {
 	s := own(t)
 	conn, err := net.Dial("tcp", s.Addr())
@@ -123,12 +124,12 @@ func TestFreezeAndThaw(t *testing.T) {
 	answer := make([]byte, 7)
 	conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 	if n, err := conn.Read(answer); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("frozen, it answered %q (%v)", answer[:n], err)
+		t.Errorf("frozen, it responded with %q (%v)", answer[:n], err)
 	}
 	s.Thaw()
 	conn.SetReadDeadline(time.Now().Add(30 * time.Second))
 	if n, err := conn.Read(answer); err != nil || string(answer) != "+PONG\r\n" {
-		t.Errorf("thawed, it answered %q (%v)", answer[:n], err)
+		t.Errorf("thawed, it responded with %q (%v)", answer[:n], err)
 	}
 }
 
@@ -194,7 +195,7 @@ func TestPassword(t *testing.T) {
 	}
 	s.password = ""
 	if answer, err := s.Do("PING"); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
-		t.Errorf("without the password it answers %q (%v)", answer, err)
+		t.Errorf("without the password it responds with %q (%v)", answer, err)
 	}
 }
 
@@ -231,6 +232,6 @@ func TestTLS(t *testing.T) {
 	}
 	s.trust = nil
 	if answer, err := s.Do("PING"); err == nil {
-		t.Errorf("without TLS it answers %q", answer)
+		t.Errorf("without TLS it responds with %q", answer)
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// Check fails the test unless the store has everything that the database is known to hold:
-// each acknowledged event under its ids, each subscription and key in its state, and as many
-// deliveries of each status. It is for a store on which nothing has run yet.
+// Check fails the test unless the store contains everything that Content lists: each accepted event
+// under its ids, each subscription and key in its state, and the right number of deliveries of each
+// status. It is for a store on which nothing has run yet.
 func (c Content) Check(t testing.TB, s store.Store) {
 	t.Helper()
 	counts, err := s.Count(t.Context())
@@ -96,7 +96,7 @@ func checkKey(t testing.TB, s store.Store, want Key, now time.Time) {
 	}
 }
 
-// named are counts as Content has them: by the names of the statuses, without zeros.
+// named returns counts in the form of Content: by the name of the status, without zeros.
 func named(counts map[event.Status]int) map[string]int {
 	byName := map[string]int{}
 	for status, n := range counts {
@@ -107,8 +107,8 @@ func named(counts map[event.Status]int) map[string]int {
 	return byName
 }
 
-// CheckPayloads fails the test unless the payload of each acknowledged event is what was
-// posted. payloads are those of the database, by event.
+// CheckPayloads fails the test unless the payload of each accepted event is what was published.
+// payloads are those of the database, by event.
 func (c Content) CheckPayloads(t testing.TB, payloads map[event.ID][]byte) {
 	t.Helper()
 	for _, sub := range c.Subscriptions {

@@ -7,16 +7,18 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Content is what is in a database: what its loader was told by the service, and what was
-// counted after the service was killed.
+// Content describes a database: what the service told its loader, and what was counted after the
+// service was killed.
 type Content struct {
 	KilledAt time.Time `json:"killed_at"`
 	// Counts are all deliveries by status.
 	Counts map[string]int `json:"counts"`
-	// Leased and Unclaimed add up to what is pending: Leased are held by the process that died.
+	// Leased and Unclaimed add up to the pending deliveries. The process that died held the leased
+	// ones.
 	Leased    int `json:"leased"`
 	Unclaimed int `json:"unclaimed"`
-	// Unfiled is how many of the leased deliveries have no row of their own. PostgreSQL has none.
+	// Unfiled is how many of the leased deliveries have no row of their own. On PostgreSQL, it is
+	// 0.
 	Unfiled int `json:"unfiled"`
 	// Rows counts the rows of the other tables.
 	Rows          map[string]int `json:"rows"`
@@ -24,7 +26,7 @@ type Content struct {
 	Subscriptions []Subscription `json:"subscriptions"`
 }
 
-// Key is an API key. It is valid for this database alone.
+// Key is an API key. It is valid only for this database.
 type Key struct {
 	Name  string `json:"name"`
 	Scope string `json:"scope"`
@@ -32,7 +34,7 @@ type Key struct {
 	Text  string `json:"text"`
 }
 
-// Subscription is one of the subscriptions, with every event that was acknowledged for it.
+// Subscription is a subscription with every event that was accepted for it.
 type Subscription struct {
 	ID    event.ID `json:"id"`
 	About string   `json:"about"`
@@ -43,7 +45,7 @@ type Subscription struct {
 	Acknowledged []Event         `json:"acknowledged"`
 }
 
-// Event is an event that was answered 202: the ids of the response, and what was posted.
+// Event is an accepted event: the ids in the response, and what was published.
 type Event struct {
 	ID             event.ID `json:"event"`
 	DeliveryID     event.ID `json:"delivery"`

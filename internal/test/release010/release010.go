@@ -1,10 +1,10 @@
-// Package release010 gives tests the databases that release 0.1.0 left behind when it was
-// killed under load: a SQLite database with its log, and a dump of a PostgreSQL database.
-// README.md says what is in them, and how they are made again.
+// Package release010 gives tests the databases that release 0.1.0 left behind when it was killed
+// under load: a SQLite database with its log, and a dump of a PostgreSQL database. README.md
+// describes their content, and how to make them again.
 //
-// Their ids and times are those of the day on which they were made. A test that runs the
-// service on one deletes what is older than the retention, so it sets LOG_RETENTION or
-// calls the store itself.
+// Their ids and times are those of the day on which they were made. A service that runs on one
+// deletes what is older than the retention, so such a test sets LOG_RETENTION or calls the store
+// directly.
 //
 // Start with SQLite or PostgreSQL.
 package release010
@@ -27,8 +27,8 @@ import (
 //go:embed testdata
 var testdata embed.FS
 
-// SQLite unpacks the SQLite database and its log into a temporary directory, as the
-// crash left them, and returns the path of the database.
+// SQLite unpacks the SQLite database and its log into a temporary directory, in the state after the
+// crash, and returns the path of the database.
 func SQLite(t testing.TB) (path string, c Content) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "hookferry.db")
@@ -40,8 +40,7 @@ func SQLite(t testing.TB) (path string, c Content) {
 	return path, content(t, "sqlite.json")
 }
 
-// PostgreSQL loads the dump into a database of its own on the server, and returns the
-// database's URL.
+// PostgreSQL loads the dump into a new database on the server, and returns the URL of the database.
 func PostgreSQL(t testing.TB, s *pgtest.Server) (url string, c Content) {
 	t.Helper()
 	url = s.Database(t, "")

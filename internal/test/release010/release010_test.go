@@ -33,7 +33,7 @@ func TestReadmeHasTheCounts(t *testing.T) {
 	}
 }
 
-// Each state that a test of an upgrade may want is there.
+// Each state that a test of an upgrade may need exists.
 func TestEveryStateIsThere(t *testing.T) {
 	for _, name := range []string{"sqlite.json", "postgres.json"} {
 		c := content(t, name)

@@ -13,10 +13,9 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
-// scene is a small scenario that goes through every kind of step: events stored as
-// claimed and, for want of room, as due; attempts that succeed, fail, and end a
-// delivery; claims of retries; leases renewed; and a stop in order that releases
-// what waits.
+// scene is a small scenario with every kind of step: events stored with a claim, and without one if
+// a lane has no capacity; attempts that succeed, fail, and end a delivery; claims of retries;
+// renewed leases; and a normal stop that releases what waits.
 type scene struct {
 	*world
 	quick, shaky, dead, gone, slow, keyed event.Subscription
@@ -29,7 +28,7 @@ var sceneOptions = dispatch.Options{
 	Limits: dispatch.Limits{InFlight: 64, LaneInFlight: 16, LaneDepth: 4, Buffered: 200, BufferedBytes: 1 << 20},
 }
 
-// stage makes the scene's file, with its subscriptions and nothing else.
+// stage creates the scene's database, with only its subscriptions.
 func stage(w *world) *scene {
 	file, err := sqlite.Open(w.t.Context(), w.path, sqlite.Options{})
 	w.must(err)
@@ -44,8 +43,8 @@ func stage(w *world) *scene {
 	return s
 }
 
-// play has callers post and then stops the process in order, unless it dies first.
-// done is closed when nothing of the process is left.
+// play lets callers publish and then stops the process normally, unless it dies first. done is
+// closed when nothing of the process is left.
 func (s *scene) play(p *process) (done chan struct{}) {
 	done = make(chan struct{})
 	go func() {
@@ -76,18 +75,18 @@ func (s *scene) play(p *process) (done chan struct{}) {
 	case <-done:
 	case <-p.gate.died:
 	}
-	synctest.Wait() // whatever else was under way at that instant
+	synctest.Wait() // whatever else happens at that instant
 	return done
 }
 
-// moment is where a delivery stands in the file when a process has died.
+// moment is the state of a delivery in the database when a process has died.
 type moment struct {
 	event.Delivery
 	arrived, recorded int
 	unrecordedSuccess bool
 }
 
-// look reads the file as the dead process left it, before another one opens it.
+// look reads the database that the dead process left, before another process opens it.
 func (s *scene) look(p *process) (at map[event.ID]moment) {
 	s.must(p.file.Close())
 	file, err := sqlite.Open(s.t.Context(), s.path, sqlite.Options{Shared: true})
@@ -97,7 +96,7 @@ func (s *scene) look(p *process) (at map[event.ID]moment) {
 	for _, id := range p.gate.offered {
 		r, err := file.Delivery(s.t.Context(), id)
 		if errors.Is(err, event.ErrNotFound) {
-			continue // it was not stored, or is a replay
+			continue // it was not stored, or is a repeated request
 		}
 		s.must(err)
 		arrivals := s.arrivals(r.Delivery.EventID)
@@ -110,8 +109,8 @@ func (s *scene) look(p *process) (at map[event.ID]moment) {
 	return at
 }
 
-// TestCrashAtEveryStep kills the process at its first step, then in another run at
-// its second, and so on, once before the step has any effect and once after it.
+// TestCrashAtEveryStep kills the process at its first step, in another run at its second, and so
+// on, each time once before the step has any effect and once after.
 func TestCrashAtEveryStep(t *testing.T) {
 	bubble(t, func(w *world) {
 		s := stage(w)
@@ -134,9 +133,9 @@ func TestCrashAtEveryStep(t *testing.T) {
 	})
 }
 
-// crash plays the scene with a death at a step, and then a second process until
-// all is settled. It returns the steps that were made, and died as false if the
-// scene was over before that step.
+// crash plays the scene with a death at a step, and then runs a second process until all is
+// settled. It returns the steps that were made; died is false if the scene was over before that
+// step.
 func (s *scene) crash(k int, after bool) (steps map[string]int, died bool) {
 	p := s.start(newGate(k, after), sceneOptions)
 	done := s.play(p)
@@ -149,15 +148,15 @@ func (s *scene) crash(k int, after bool) (steps map[string]int, died bool) {
 	synctest.Wait()
 	s.nothingLost(next, at)
 	for id, m := range at {
-		s.goesOn(s.report(next.store, id), m, restarted)
+		s.checkOutcome(s.report(next.store, id), m, restarted)
 	}
 	next.stop()
-	close(p.gate.freed) // what still hangs of the dead process fails now
+	close(p.gate.freed) // calls of the dead process that still hang now fail
 	<-done
 	return p.gate.steps, died
 }
 
-// hasAll checks that the scene goes through steps of every kind.
+// hasAll checks that the scene has steps of every kind.
 func (w *world) hasAll(steps map[string]int) {
 	w.t.Helper()
 	for _, name := range []string{"accept", "claim", "record", "renew", "release", "rescue", "send"} {
@@ -167,7 +166,7 @@ func (w *world) hasAll(steps map[string]int) {
 	}
 }
 
-// nothingLost checks the account, and that it holds all that callers were told is safe.
+// nothingLost checks the counts, and that everything that callers were told is safe is stored.
 func (s *scene) nothingLost(p *process, at map[event.ID]moment) {
 	s.t.Helper()
 	n := s.account(p.store, len(at))
@@ -181,8 +180,8 @@ func (s *scene) nothingLost(p *process, at map[event.ID]moment) {
 	}
 }
 
-// goesOn checks one delivery's way from the crash to its end.
-func (s *scene) goesOn(r event.DeliveryReport, m moment, restarted time.Time) {
+// checkOutcome checks a delivery from the crash to its end.
+func (s *scene) checkOutcome(r event.DeliveryReport, m moment, restarted time.Time) {
 	s.t.Helper()
 	arrivals := s.arrivals(r.Delivery.EventID)
 	if lost := len(arrivals) - len(r.Attempts); lost != m.arrived-m.recorded {
@@ -202,7 +201,7 @@ func (s *scene) goesOn(r event.DeliveryReport, m moment, restarted time.Time) {
 		}
 	}
 	if twice > 1 && !m.unrecordedSuccess || twice > 2 {
-		s.t.Errorf("an endpoint took an event %d times, and the crash did not fall between its answer and the record", twice)
+		s.t.Errorf("an endpoint took an event %d times, but the crash did not fall between its response and the record", twice)
 	}
 	if m.Status != event.Pending {
 		if len(arrivals) != m.arrived {

@@ -17,10 +17,10 @@ type endpoint struct {
 	why    string
 	script script
 	edit   func(*event.Subscription)
-	asks   time.Duration // by Retry-After of its 429s
-	late   time.Duration // how much longer than its policy a retry may wait, for its own lane's sake
+	asks   time.Duration // Retry-After of its 429s
+	late   time.Duration // how much later than its schedule a retry may start, because of its own lane
 	ends   map[event.Status]bool
-	tries  int // attempts at each delivery that was settled by them; 0: it varies
+	tries  int // number of attempts of each delivery that was settled by them; 0: it varies
 }
 
 func endpoints(began time.Time) []endpoint {
@@ -42,7 +42,7 @@ func endpoints(began time.Time) []endpoint {
 				return 0, wait(2 * time.Minute)
 			}
 			return 0, ok()
-		}, ends: delivered, asks: 2 * time.Minute, late: 2*time.Minute + 5*time.Second}, // what only waits for the time is late, and comes after the first that is taken
+		}, ends: delivered, asks: 2 * time.Minute, late: 2*time.Minute + 5*time.Second}, // deliveries that wait only for that time are late, and come after the first success
 		{why: "is down for three hours, and has patience", script: downAtSix(status(503)), edit: patient, ends: delivered},
 		{why: "is down for three hours", script: downAtSix(status(502)), ends: either},
 		{
@@ -77,12 +77,13 @@ func patient(s *event.Subscription) {
 	s.RetrySchedule = event.RetryPolicy{hour / 60, hour / 6, hour, 6 * hour}
 }
 
-// after is an endpoint that always answers alike.
+// after is an endpoint that always gives the same response.
 func after(takes time.Duration, o event.Outcome) script {
 	return func(int, event.Event) (time.Duration, event.Outcome) { return takes, o }
 }
 
-// first is an endpoint that answers so to the first requests for an event, and takes the next.
+// first is an endpoint that gives this response to the first requests for an event, and accepts the
+// next.
 func first(n int, takes time.Duration, o event.Outcome) script {
 	return func(i int, _ event.Event) (time.Duration, event.Outcome) {
 		if i <= n {
@@ -98,8 +99,8 @@ func wait(d time.Duration) event.Outcome {
 	return o
 }
 
-// TestDay posts to endpoints of every kind for a day, lets the retries of the last
-// events run out, and does the account.
+// TestDay publishes to endpoints of every kind for a day, lets the retries of the last events run
+// out, and compares the results.
 func TestDay(t *testing.T) {
 	bubble(t, func(w *world) {
 		began := time.Now()
@@ -116,7 +117,7 @@ func TestDay(t *testing.T) {
 		accepted := 0
 		for h := range 24 {
 			for i := range list {
-				for range 1 + 11*((h+i)%12/11) { // one an hour, and now and then a dozen, which is more than a lane holds
+				for range 1 + 11*((h+i)%12/11) { // one per hour, and sometimes a dozen, which is more than a lane holds
 					got, err := p.post(subs[i].ID, "")
 					refused := i == 9 && h >= 13 && errors.Is(err, event.ErrInactive) || i == 10 && h >= 19 && errors.Is(err, event.ErrNotFound)
 					if err != nil && !refused {
@@ -156,7 +157,7 @@ func (e endpoint) edits() []func(*event.Subscription) {
 	return []func(*event.Subscription){e.edit}
 }
 
-// judge checks one delivery of the day, whose story is over.
+// judge checks a settled delivery of the day.
 func (w *world) judge(e endpoint, p event.RetryPolicy, r event.DeliveryReport) {
 	w.t.Helper()
 	d := r.Delivery
@@ -180,7 +181,7 @@ func (w *world) judge(e endpoint, p event.RetryPolicy, r event.DeliveryReport) {
 			w.t.Errorf("the one that %s: attempt %d has the number %d", e.why, i+1, a.Number)
 		}
 		due = a.Outcome.StartedAt.Add(a.Outcome.Duration)
-		if a.Outcome.StatusCode == 429 { // no step of the schedule
+		if a.Outcome.StatusCode == 429 { // not a step of the schedule
 			least, most = e.asks-time.Microsecond, e.asks+time.Second
 		} else if step < len(p) {
 			least, most = p[step]-p[step]/10-time.Microsecond, p[step]+p[step]/10

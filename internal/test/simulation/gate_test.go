@@ -9,28 +9,28 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// gate is where a process meets the world. It counts the steps that go through it,
-// and at one of them the process dies: before the step has any effect, or after it
-// and before anybody hears of it. From then on nothing gets through.
+// gate lies between a process and the world. It counts the steps that pass through it, and at one
+// of them the process dies: before the step has any effect, or after it but before anyone learns of
+// it. From then on, nothing passes.
 type gate struct {
 	dieAt int // 0: never
 	after bool
 
 	mu      sync.Mutex
 	n       int            // steps so far
-	steps   map[string]int // by their kind
+	steps   map[string]int // steps by kind
 	dead    bool
-	offered []event.ID    // the deliveries that Accept was called with
-	died    chan struct{} // closed when it dies
-	freed   chan struct{} // closed when the test lets go of what hangs
+	offered []event.ID    // deliveries passed to Accept
+	died    chan struct{} // closed when the process dies
+	freed   chan struct{} // closed when the test releases hanging calls
 }
 
 func newGate(dieAt int, after bool) *gate {
 	return &gate{dieAt: dieAt, after: after, steps: map[string]int{}, died: make(chan struct{}), freed: make(chan struct{})}
 }
 
-// pass lets a step through. It reports false, once the test lets go, if the process
-// died meanwhile: then the caller hears nothing.
+// pass makes a step. If the process has died, it waits until the test releases it, and returns
+// false: the caller learns nothing.
 func (g *gate) pass(kind string, step func()) bool {
 	g.mu.Lock()
 	if g.dead {
@@ -68,7 +68,7 @@ func (g *gate) note(id event.ID) {
 	g.offered = append(g.offered, id)
 }
 
-// gated is a store behind a gate. Reads are not steps: they leave no trace.
+// gated is a store behind a gate. Reads are not steps, because they have no effect.
 type gated struct {
 	store.Store
 	g *gate
@@ -111,8 +111,8 @@ func (s gated) Release(ctx context.Context, leases []event.LeaseKey) error {
 	return s.step("release", func() error { return s.Store.Release(ctx, leases) })
 }
 
-func (s gated) Rescue(ctx context.Context, now time.Time) (n int, err error) {
-	err = s.step("rescue", func() (err error) { n, err = s.Store.Rescue(ctx, now); return err })
+func (s gated) Rescue(ctx context.Context, from, now time.Time) (n int, err error) {
+	err = s.step("rescue", func() (err error) { n, err = s.Store.Rescue(ctx, from, now); return err })
 	return n, err
 }
 

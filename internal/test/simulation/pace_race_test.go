@@ -4,8 +4,8 @@ package simulation
 
 import "time"
 
-// Under the race detector, where each look into the store takes ten times as long,
-// the day is shorter and every other step must do.
+// The race detector makes each access to the store ten times slower, so the day is shorter, and the
+// crash test uses only every other step.
 const (
 	hour   = 5 * time.Minute
 	stride = 2

@@ -25,16 +25,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// bubble plays f under a clock of its own. The store uses channels again from a
-// pool that outlives a bubble, and a channel must not leave the one it was made
-// in: two collections empty the pool.
+// bubble plays f with its own clock. The store reuses channels from a pool that outlives a bubble,
+// but a channel must not leave its bubble: two garbage collections empty the pool.
 func bubble(t *testing.T, f func(w *world)) {
 	runtime.GC()
 	runtime.GC()
 	synctest.Test(t, func(t *testing.T) { f(newWorld(t)) })
 }
 
-// world is what outlives a process: the file, the endpoints and the callers.
+// world is what outlives a process: the database, the endpoints and the callers.
 type world struct {
 	t       *testing.T
 	path    string
@@ -44,11 +43,11 @@ type world struct {
 	arrived map[event.ID][]arrival // by event
 }
 
-// script is an endpoint: how long it takes and what it answers to the nth request
-// for an event.
+// script is an endpoint: how long it takes to respond to the n-th request for an event, and the
+// outcome.
 type script func(n int, e event.Event) (takes time.Duration, o event.Outcome)
 
-// arrival is a request that came to an endpoint.
+// arrival is a request that arrived at an endpoint.
 type arrival struct {
 	at      time.Time
 	success bool
@@ -68,8 +67,7 @@ func (w *world) must(err error) {
 	}
 }
 
-// visit has a request arrive at its endpoint, which answers whatever becomes of
-// the sender.
+// visit lets a request arrive at its endpoint, which responds whatever happens to the sender.
 func (w *world) visit(sub event.Subscription, e event.Event) (takes time.Duration, o event.Outcome) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -96,10 +94,10 @@ func status(code int) event.Outcome {
 }
 
 func noAnswer() event.Outcome {
-	return event.Outcome{Code: event.CodeTimeout, Error: "no answer within 10s"}
+	return event.Outcome{Code: event.CodeTimeout, Error: "no response within 10s"}
 }
 
-// process is one run of the service on the world's file.
+// process is one run of the service on the world's database.
 type process struct {
 	w     *world
 	gate  *gate
@@ -111,7 +109,7 @@ type process struct {
 	ended chan error
 }
 
-// start starts one. What it does to the outside goes through the gate.
+// start starts a process. Its effects on the outside pass through the gate.
 func (w *world) start(g *gate, o dispatch.Options) *process {
 	w.t.Helper()
 	file, err := sqlite.Open(w.t.Context(), w.path, sqlite.Options{})
@@ -128,8 +126,8 @@ func (w *world) start(g *gate, o dispatch.Options) *process {
 	return p
 }
 
-// stop ends a process in order. All that it wrote is then in the one file, which may
-// be copied away.
+// stop stops a process normally. Everything that it wrote is then in the one file, which may be
+// copied.
 func (p *process) stop() {
 	p.w.t.Helper()
 	p.end()
@@ -142,7 +140,7 @@ func (p *process) stop() {
 	}
 }
 
-// Send is the process as a Sender, with the time-out that a real one has.
+// Send is the process as a Sender, with the timeout of a real one.
 func (p *process) Send(ctx context.Context, sub event.Subscription, c event.Claimed) (o event.Outcome) {
 	alive := p.gate.pass("send", func() {
 		var takes time.Duration
@@ -161,7 +159,7 @@ func (p *process) Send(ctx context.Context, sub event.Subscription, c event.Clai
 	return o
 }
 
-// subscribe makes a subscription with its endpoint.
+// subscribe creates a subscription with its endpoint.
 func (w *world) subscribe(s store.Subscriptions, at script, edits ...func(*event.Subscription)) event.Subscription {
 	w.t.Helper()
 	now := time.Now()
@@ -174,7 +172,7 @@ func (w *world) subscribe(s store.Subscriptions, at script, edits ...func(*event
 	return sub
 }
 
-// post is a caller's request.
+// post is a request of a caller.
 func (p *process) post(sub event.ID, key string) (event.Submitted, error) {
 	return p.in.Ingest(context.Background(), event.Submission{
 		SubscriptionID: sub, IdempotencyKey: key, ContentType: "application/json", Body: []byte(`{"event":"user.created","data":{"id":1}}`),
@@ -203,7 +201,7 @@ func (w *world) report(s store.History, id event.ID) event.DeliveryReport {
 	return r
 }
 
-// successes counts the attempts on record that succeeded.
+// successes counts the recorded attempts that succeeded.
 func successes(r event.DeliveryReport) (n int) {
 	for _, a := range r.Attempts {
 		if a.Outcome.Success() {
@@ -213,7 +211,7 @@ func successes(r event.DeliveryReport) (n int) {
 	return n
 }
 
-// nobody watches.
+// nobody is an Observer that ignores everything.
 type nobody struct{}
 
 func (nobody) InFlight(int)             {}

@@ -10,11 +10,11 @@ import (
 	"os"
 )
 
-// CheckLog reads SQLite's log before SQLite does. SQLite takes it up to the first frame
-// that is not as it was written, and silently leaves out the rest: that is right for the
-// end of the log, which a crash may tear. But each commit is on disk before the next one
-// begins, so a crash can tear one commit at most. If more follow, they were acknowledged,
-// and something else has damaged the log.
+// CheckLog checks SQLite's log before SQLite reads it. SQLite reads the log up to the first
+// damaged frame and silently ignores the rest. That is right for the end of the log, which a
+// crash may tear. But each commit is on disk before the next one begins, so a crash can tear
+// one commit at most. If more commits follow a damaged frame, they were acknowledged, and
+// something other than a crash has damaged the log.
 func CheckLog(path string) error {
 	f, err := os.Open(path + "-wal")
 	if errors.Is(err, fs.ErrNotExist) {
@@ -38,13 +38,13 @@ func CheckLog(path string) error {
 const (
 	logHeader   = 32
 	frameHeader = 24
-	tooMany     = 2 // commits, which no crash leaves out at once
+	tooMany     = 2 // a crash never loses that many commits
 )
 
-// lostCommits counts the commits behind the first frame that is not whole. Commits that
-// came one after the other are linked by their checksums. What is behind a break and not
-// linked are leftovers of single commits that failed, for want of room perhaps: those
-// don't add up. A damaged header, behind which nothing can be read, counts as too many.
+// lostCommits counts the commits after the first damaged frame. Successive commits are linked
+// by their checksums. Frames after a break that are not linked are the remains of single
+// commits that failed, perhaps for lack of disk space, and are not added up. After a damaged
+// header nothing can be read, so it counts as too many.
 func lostCommits(r io.Reader) (lost int, err error) {
 	head := make([]byte, logHeader)
 	if ok, err := readWhole(r, head); !ok {
@@ -52,7 +52,7 @@ func lostCommits(r io.Reader) (lost int, err error) {
 	}
 	order, page := checksumOrder(head), binary.BigEndian.Uint32(head[8:])
 	if sum := (checksum{order: order}).add(head[:24]); !sum.is(head[24:]) || page < 512 || page > 65536 {
-		ok, err := readWhole(r, make([]byte, frameHeader+512)) // of the smallest page there is
+		ok, err := readWhole(r, make([]byte, frameHeader+512)) // a frame with the smallest page
 		if ok {
 			return tooMany, err
 		}
@@ -63,7 +63,7 @@ func lostCommits(r io.Reader) (lost int, err error) {
 		if ok, err := readWhole(r, frame); !ok {
 			return lost, err
 		}
-		ours := [8]byte(frame[8:16]) == [8]byte(head[16:24]) // else it is older than the header
+		ours := [8]byte(frame[8:16]) == [8]byte(head[16:24]) // otherwise the frame is older than the header
 		linked := ours && sumAfter(last, order).add(frame[:8]).add(frame[frameHeader:]).is(frame[16:])
 		switch {
 		case !linked:
@@ -75,7 +75,7 @@ func lostCommits(r io.Reader) (lost int, err error) {
 	}
 }
 
-// readWhole fills b; ok is false at the end.
+// readWhole fills b. ok is false at the end of the file.
 func readWhole(r io.Reader, b []byte) (ok bool, err error) {
 	_, err = io.ReadFull(r, b)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -84,13 +84,13 @@ func readWhole(r io.Reader, b []byte) (ok bool, err error) {
 	return err == nil, err
 }
 
-// checksum is the log's own, over all that was added.
+// checksum is the checksum of the log's format, over everything that was added.
 type checksum struct {
 	order  binary.ByteOrder
 	s0, s1 uint32
 }
 
-// checksumOrder is in the log's magic number.
+// checksumOrder returns the byte order of the checksums, which the log's magic number contains.
 func checksumOrder(head []byte) binary.ByteOrder {
 	if head[3]&1 == 1 {
 		return binary.BigEndian
@@ -98,7 +98,7 @@ func checksumOrder(head []byte) binary.ByteOrder {
 	return binary.LittleEndian
 }
 
-// sumAfter goes on where a frame's checksum has ended.
+// sumAfter returns a checksum that continues from that of a frame.
 func sumAfter(last [8]byte, order binary.ByteOrder) checksum {
 	return checksum{order, binary.BigEndian.Uint32(last[:4]), binary.BigEndian.Uint32(last[4:])}
 }

@@ -5,28 +5,28 @@ import "sync/atomic"
 const (
 	// DefaultLogSize is the size, in bytes, at which the log is written back.
 	DefaultLogSize = 16 << 20
-	// maxRounds bounds how often the checkpointer writes back what came while it did so, and
-	// fewFrames is what it may leave to the writer.
+	// maxRounds is how often the checkpointer repeats to write back frames that were added
+	// meanwhile, and fewFrames is how many it may leave to the writer.
 	maxRounds = 4
 	fewFrames = 64
 )
 
-// Checkpointer writes the log back into the database beside the writer, on a connection of its
-// own. SQLite would do so at the end of a commit, and every caller would wait for the disk. The
-// writer itself writes back only the little that came since, so that there is a moment at which
-// all is written back and the log can start again.
+// Checkpointer writes the log back into the database, concurrently with the writer and on its own
+// connection. SQLite would do so at the end of a commit, and every caller would wait for the disk.
+// The writer itself writes back only the few frames that were added meanwhile, so that at some
+// moment everything is written back and the log can start again.
 type Checkpointer struct {
 	conn     *Conn
 	wake     chan struct{}
 	finished chan struct{}
 	caughtUp atomic.Bool // all but a few frames are written back
 	logSize  int64       // at which the log is written back
-	next     int64       // the log's size at which it is woken; only the writer touches it
+	next     int64       // the log's size at which it is woken; only the writer uses it
 }
 
-// StartCheckpointer opens its connection and starts its goroutine. The log is written back when it
-// has grown to logSize bytes; if reads then keep it from starting again, the next try comes when it
-// has grown by a quarter of that.
+// StartCheckpointer starts a checkpointer. It writes the log back when it has grown to logSize
+// bytes. If reads then keep the log from starting again, it tries again when the log has grown by
+// another quarter of logSize.
 func StartCheckpointer(path string, logSize int64) (*Checkpointer, error) {
 	c, err := Open(path, "synchronous = FULL", "wal_autocheckpoint = 0")
 	if err != nil {
@@ -41,7 +41,7 @@ func StartCheckpointer(path string, logSize int64) (*Checkpointer, error) {
 	return k, nil
 }
 
-// Stop ends it. The writer must have made its last call of AfterCommit.
+// Stop stops the checkpointer. AfterCommit must not be called any more.
 func (k *Checkpointer) Stop() {
 	close(k.wake)
 	<-k.finished
@@ -54,7 +54,7 @@ func (k *Checkpointer) run() {
 		for range maxRounds {
 			left, err := k.conn.writeBack()
 			if err != nil {
-				break // the disk may be full: the log grows, and the next wake tries again
+				break // the disk may be full: the log grows until the next try
 			}
 			if left <= fewFrames {
 				k.caughtUp.Store(true)
@@ -64,18 +64,19 @@ func (k *Checkpointer) run() {
 	}
 }
 
-// writeBack copies frames of the log into the database, and returns how many are left. It is
-// passive: it waits for no connection, and none waits for it.
+// writeBack copies frames of the log into the database, and returns how many are left. It waits
+// for no other connection, and no other connection waits for it.
 func (c *Conn) writeBack() (left int, err error) {
 	var busy, frames, done int
 	err = c.Row("PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &frames, &done)
 	return frames - done, err
 }
 
-// AfterCommit is what the writer calls after each commit, with its connection and the log's size.
+// AfterCommit must be called by the writer after each commit, with its connection and the log's
+// size.
 func (k *Checkpointer) AfterCommit(writer *Conn, logSize int64) {
 	if k.caughtUp.CompareAndSwap(true, false) {
-		writer.writeBack() // what is left; the next commit starts the log again
+		writer.writeBack() // the remaining frames; the next commit starts the log again
 	}
 	if logSize < k.logSize {
 		k.next = k.logSize

@@ -8,12 +8,12 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Conn is a connection by SQLite's own C interface. One goroutine at a time may use it: it is
-// opened without SQLite's mutex.
+// Conn is a connection that uses SQLite's C interface. Only one goroutine at a time may use it,
+// because it is opened without SQLite's mutex.
 type Conn struct {
 	tls   *libc.TLS
 	db    uintptr
-	stmts map[string]*Stmt // prepared once, by their text
+	stmts map[string]*Stmt // by their text
 	log   *LogBuffer       // nil until GatherLog
 
 	inserts  []*Insert
@@ -50,8 +50,8 @@ func Open(path string, pragmas ...string) (_ *Conn, err error) {
 	return c, nil
 }
 
-// Close finalizes the statements first: as long as one is left, SQLite keeps the database open
-// and does not write back the log.
+// Close closes the connection. It finalizes the statements first, because SQLite keeps the database
+// open and does not write the log back as long as there is one.
 func (c *Conn) Close() error {
 	for _, s := range c.stmts {
 		sqlite3.Xsqlite3_finalize(c.tls, s.handle)
@@ -69,7 +69,7 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// callForAddress makes a call that stores an address where it is told to, and returns that address.
+// callForAddress calls a function that stores an address at result, and returns that address.
 func (c *Conn) callForAddress(call func(result uintptr) (rc int32)) (address uintptr, rc int32) {
 	size := int(unsafe.Sizeof(address))
 	result := c.tls.Alloc(size)
@@ -78,8 +78,8 @@ func (c *Conn) callForAddress(call func(result uintptr) (rc int32)) (address uin
 	return *(*uintptr)(pointer(result)), rc
 }
 
-// Exec runs a statement to its end and returns how many rows it changed. A value is a Value, or
-// of a type that toValues knows.
+// Exec runs a statement to its end and returns how many rows it changed. Each value is a Value or
+// has a type that toValues converts.
 func (c *Conn) Exec(query string, values ...any) (int64, error) {
 	s, err := c.Prepare(query)
 	if err != nil {
@@ -118,5 +118,6 @@ func (c *Conn) Prepare(query string) (*Stmt, error) {
 	return s, s.reserve(1)
 }
 
-// pointer is an address in SQLite's memory, which Go's garbage collector neither moves nor frees.
+// pointer converts an address in SQLite's memory, which Go's garbage collector neither moves nor
+// frees.
 func pointer(address uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&address)) }

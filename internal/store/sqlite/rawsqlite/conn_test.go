@@ -12,7 +12,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// connect opens a connection to a file of its own.
+// connect opens a connection to a new file.
 func connect(t *testing.T) *Conn {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "test.db")
@@ -96,7 +96,7 @@ func TestErrorsHaveTheirCodeAndLeaveTheStatementUsable(t *testing.T) {
 		}
 	}
 	if _, err := c.Exec("SELEKT"); err == nil || !strings.Contains(err.Error(), "SELEKT") {
-		t.Errorf("a statement that is none is %v", err)
+		t.Errorf("an invalid statement returns %v", err)
 	}
 	var n int
 	if err := c.Row("SELECT x FROM t").Scan(&n); err == nil || !strings.Contains(err.Error(), "holds string") {
@@ -107,7 +107,7 @@ func TestErrorsHaveTheirCodeAndLeaveTheStatementUsable(t *testing.T) {
 	}
 }
 
-// The writer's hot path makes nothing for the collector to collect.
+// The writer's hot path must not allocate.
 func TestStatementsAllocateNothing(t *testing.T) {
 	c := connect(t)
 	c.must(t, "CREATE TABLE t (id BLOB PRIMARY KEY, n INTEGER, x TEXT, payload BLOB) WITHOUT ROWID")
@@ -128,7 +128,7 @@ func TestStatementsAllocateNothing(t *testing.T) {
 	}
 }
 
-// failingWrite is a write of SQLite's that finds no free disk space.
+// failingWrite is a write method of SQLite that finds no free disk space.
 func failingWrite(*libc.TLS, uintptr, uintptr, int32, sqlite3.Tsqlite3_int64) int32 {
 	return sqlite3.SQLITE_FULL
 }
@@ -141,7 +141,7 @@ func failWrites(b *LogBuffer) (restore func()) {
 	return func() { under.FxWrite = before }
 }
 
-// What could not be written of a commit fails it, and nothing of it is there.
+// If a part of a commit can't be written, the commit fails and nothing of it is stored.
 func TestACommitThatTheLogHasNoRoomForIsNone(t *testing.T) {
 	c := connect(t)
 	c.must(t, "CREATE TABLE t (id INTEGER PRIMARY KEY, x BLOB)")
@@ -149,7 +149,7 @@ func TestACommitThatTheLogHasNoRoomForIsNone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, size := range []int{10, 3 * bufferSize} { // it fails where it is synced, and before that
+	for i, size := range []int{10, 3 * bufferSize} { // the write fails in the sync, or before
 		c.must(t, "INSERT INTO t VALUES (?, zeroblob(?))", 10*i, size)
 		c.must(t, "BEGIN IMMEDIATE")
 		restore := failWrites(b)
@@ -174,7 +174,7 @@ func TestACommitThatTheLogHasNoRoomForIsNone(t *testing.T) {
 	}
 }
 
-// A commit is seen by other connections once it is done, and all of it.
+// Other connections see a commit as a whole, once it is done.
 func TestOthersSeeWhatIsCommitted(t *testing.T) {
 	c := connect(t)
 	c.must(t, "CREATE TABLE t (x BLOB)")
@@ -198,7 +198,7 @@ func TestOthersSeeWhatIsCommitted(t *testing.T) {
 		return n
 	}
 	want := 0
-	for _, rows := range []int{1, 7, 300, 2} { // 300 rows are more than is gathered
+	for _, rows := range []int{1, 7, 300, 2} { // 300 rows are more than the buffer holds
 		c.must(t, "BEGIN IMMEDIATE")
 		for range rows {
 			c.must(t, "INSERT INTO t VALUES (zeroblob(1000))")
@@ -214,8 +214,8 @@ func TestOthersSeeWhatIsCommitted(t *testing.T) {
 	}
 }
 
-// A transaction that is larger than SQLite's cache is partly gathered before it ends. When it is
-// rolled back, none of that may go out any more: another connection may have written there.
+// A transaction that is larger than SQLite's cache is partly collected before it ends. After a
+// rollback, none of that may be written: another connection may have written there.
 func TestWhatIsRolledBackIsNotWritten(t *testing.T) {
 	c := connect(t)
 	c.must(t, "CREATE TABLE t (x BLOB)")
@@ -236,11 +236,11 @@ func TestWhatIsRolledBackIsNotWritten(t *testing.T) {
 	}
 	c.must(t, "PRAGMA cache_size = 5")
 	for range 20 {
-		if _, err := c.writeBack(); err != nil { // so that pages are read from the database, not from the log
+		if _, err := c.writeBack(); err != nil { // so that pages are read from the database and not from the log
 			t.Fatal(err)
 		}
 		c.must(t, "BEGIN IMMEDIATE")
-		c.must(t, "UPDATE t SET x = randomblob(3000) WHERE length(x) = 3000") // in their places: no page is new
+		c.must(t, "UPDATE t SET x = randomblob(3000) WHERE length(x) = 3000") // in place: no page is added
 		c.must(t, "ROLLBACK")
 		other.must(t, "INSERT INTO t VALUES (randomblob(9000))")
 		c.must(t, "INSERT INTO t VALUES (randomblob(9000))")

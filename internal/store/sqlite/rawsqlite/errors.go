@@ -8,7 +8,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Error is what SQLite says went wrong, with its extended result code
+// Error is an error of SQLite, with its extended result code
 // (https://www.sqlite.org/rescode.html).
 type Error struct {
 	code int
@@ -17,10 +17,11 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%s (%d)", e.text, e.code) }
 
-// Code is the extended result code. The errors of the database/sql driver have the same method.
+// Code returns the extended result code. The errors of the database/sql driver have the same
+// method.
 func (e *Error) Code() int { return e.code }
 
-// lastError is the error of the connection's last call, which returned rc.
+// lastError returns the error of the connection's last call, which returned rc.
 func (c *Conn) lastError(rc int32) error {
 	if c.db != 0 {
 		rc = sqlite3.Xsqlite3_extended_errcode(c.tls, c.db)
@@ -28,7 +29,7 @@ func (c *Conn) lastError(rc int32) error {
 	return &Error{int(rc), libc.GoString(sqlite3.Xsqlite3_errmsg(c.tls, c.db))}
 }
 
-// codeOf is the extended result code of an error of this package or of the driver, or 0.
+// codeOf returns the extended result code of an error of this package or of the driver, or 0.
 func codeOf(err error) int {
 	var e interface {
 		error
@@ -40,9 +41,9 @@ func codeOf(err error) int {
 	return 0
 }
 
-// IsFull reports whether there was no free disk space. SQLite sees a quota and a limit on the
-// size of files as a failed write, and a full disk, too, when the index of the log has to grow.
-// A broken disk may look the same: that is for its operator as well.
+// IsFull reports whether there was no free disk space. SQLite reports a quota, a limit on file
+// sizes, and a full disk when the log's index has to grow, as a failed write. A broken disk may
+// look the same, and is a matter for the operator as well.
 func IsFull(err error) bool {
 	switch codeOf(err) {
 	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE:

@@ -7,8 +7,8 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// The types of the methods that the log's buffer replaces, and of the hook that it sets, as the
-// translated SQLite calls them.
+// The types of the methods that LogBuffer replaces and of the hook that it sets, as the SQLite that
+// was translated to Go calls them.
 type (
 	transferFunc = func(tls *libc.TLS, file, bytes uintptr, n int32, offset sqlite3.Tsqlite3_int64) int32
 	syncFunc     = func(tls *libc.TLS, file uintptr, flags int32) int32
@@ -27,12 +27,12 @@ var logMethods = struct{ read, write, sync, truncate, fileSize, rolledBack uintp
 	rolledBack: addressOfFunc(rollbackFunc(logRolledBack)),
 }
 
-// addressOfFunc is what the translated SQLite has in place of C's function pointer. f must be a
-// function that is declared, not a closure: nothing else keeps a closure from being collected.
+// addressOfFunc returns what the translated SQLite uses as a C function pointer. f must be a
+// declared function, because a closure might be garbage collected.
 func addressOfFunc[F any](f F) uintptr { return *(*uintptr)(unsafe.Pointer(&struct{ f F }{f})) }
 
-// function is the function at an address.
+// function returns the function at an address.
 func function[F any](address uintptr) F { return *(*F)(unsafe.Pointer(&struct{ uintptr }{address})) }
 
-// addressOf is that of C memory.
+// addressOf returns the address of a slice of C memory.
 func addressOf(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }

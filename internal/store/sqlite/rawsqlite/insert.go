@@ -10,32 +10,32 @@ const (
 	// mostRows is how many rows one statement inserts. It is a power of two.
 	mostRows = 16
 
-	// mostBytes is how many bytes of values an Insert gathers before it inserts them.
+	// mostBytes is how many bytes of values an Insert collects before it inserts them.
 	mostBytes = 64 << 10
 )
 
-// Insert gathers rows for a table and inserts up to 16 of them with one statement. That takes
-// half the time of a statement for each row, because a statement opens the table and all of its
-// indexes.
+// Insert collects rows for a table and inserts up to 16 of them with one statement. That takes
+// half the time of a statement for each row, because each statement opens the table and all of
+// its indexes.
 //
-// Rows may be added inside a transaction only. They are inserted before the connection runs any
-// other statement, the COMMIT included, so nothing can tell that they were gathered. An error of
-// a row is therefore returned by whatever statement runs next, and must undo the transaction.
+// Rows may be added only inside a transaction. They are inserted before the connection runs any
+// other statement, including COMMIT, so the effect is the same as without collecting them. An
+// error of a row is returned by the next statement, and the transaction must be rolled back.
 type Insert struct {
 	conn    *Conn
 	stmts   map[int]*Stmt // by their number of rows: 1, 2, 4, 8, 16
 	columns int
-	values  []Value // of the gathered rows; their bytes are in buffer
+	values  []Value // of the collected rows; their bytes are in buffer
 	buffer  []byte
 }
 
-// PrepareInsert compiles INSERT INTO into, with values for so many columns. suffix follows the
-// values.
+// PrepareInsert compiles INSERT INTO into, with values for the given number of columns. suffix
+// follows the values.
 func (c *Conn) PrepareInsert(into string, columns int, suffix string) (*Insert, error) {
 	i := &Insert{conn: c, columns: columns, stmts: map[int]*Stmt{}}
 	row := "(?" + strings.Repeat(", ?", columns-1) + ")"
 	for n := 1; n <= mostRows; n *= 2 {
-		// FAIL, because ABORT, which undoes a statement alone, would need a journal for it.
+		// FAIL, because ABORT undoes a single statement and needs a journal for that.
 		s, err := c.Prepare("INSERT OR FAIL INTO " + into + " VALUES " + row + strings.Repeat(", "+row, n-1) + " " + suffix)
 		if err != nil {
 			return nil, err
@@ -53,7 +53,7 @@ func (i *Insert) Add(values ...Value) error {
 	}
 	for _, v := range values {
 		if n := len(v.bytes); n > 0 {
-			i.buffer = append(i.buffer, v.bytes...) // if it moves, what was added before keeps the old memory
+			i.buffer = append(i.buffer, v.bytes...) // if it moves, earlier values keep the old memory
 			v.bytes = unsafe.String(&i.buffer[len(i.buffer)-n], n)
 		}
 		i.values = append(i.values, v)
@@ -65,7 +65,7 @@ func (i *Insert) Add(values ...Value) error {
 	return nil
 }
 
-// flush inserts what is gathered.
+// flush inserts the collected rows.
 func (i *Insert) flush() error {
 	defer i.discard()
 	rest := i.values
@@ -83,12 +83,12 @@ func (i *Insert) flush() error {
 func (i *Insert) discard() {
 	clear(i.values)
 	i.values, i.buffer = i.values[:0], i.buffer[:0]
-	if cap(i.buffer) > 2*mostBytes { // a large value was among them
+	if cap(i.buffer) > 2*mostBytes { // there was a large value
 		i.buffer = nil
 	}
 }
 
-// flush inserts what all Inserts have gathered.
+// flush inserts the collected rows of all Inserts.
 func (c *Conn) flush() error {
 	if !c.gathered {
 		return nil
@@ -103,7 +103,7 @@ func (c *Conn) flush() error {
 	return nil
 }
 
-// DiscardInserts drops the gathered rows. It comes before a ROLLBACK.
+// DiscardInserts drops the collected rows. It must be called before a ROLLBACK.
 func (c *Conn) DiscardInserts() {
 	c.gathered = false
 	for _, i := range c.inserts {

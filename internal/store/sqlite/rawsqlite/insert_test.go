@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// insertInto makes a table of numbered texts and begins a transaction.
+// insertInto creates a table of numbered texts and begins a transaction.
 func insertInto(t *testing.T, suffix string) (*Conn, *Insert) {
 	t.Helper()
 	c := connect(t)
@@ -33,7 +33,7 @@ func TestGatheredRowsAreSeenByTheNextStatement(t *testing.T) {
 		text := make([]byte, 3)
 		for n := range rows {
 			copy(text, []byte{byte(n), 'a', byte(n)})
-			if err := i.Add(Int(int64(n)), Blob(text)); err != nil { // and the next one overwrites the text
+			if err := i.Add(Int(int64(n)), Blob(text)); err != nil { // the next iteration overwrites the text
 				t.Fatal(err)
 			}
 		}
@@ -81,7 +81,7 @@ func TestGatheredRowsAreCommitted(t *testing.T) {
 	}
 }
 
-// Whatever statement runs next has the error, and can be rolled back.
+// The next statement returns the error, and the transaction can be rolled back.
 func TestABadRowFailsTheNextStatement(t *testing.T) {
 	for _, tt := range []struct {
 		suffix  string

@@ -9,33 +9,32 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// LogBuffer gathers what SQLite writes to its log, two writes for each page, until SQLite wants
-// it on disk: then all of it goes out in one write. Nobody looks for a page in the log before
-// that: SQLite publishes a commit to other connections after the sync (synchronous is FULL), and
-// until then only this connection reads the log, through the buffer.
+// LogBuffer collects SQLite's writes to its log, two for each page, and makes them with one write
+// when SQLite syncs the log. No other connection needs them earlier: with synchronous=FULL, SQLite
+// publishes a commit after the sync. Until then only this connection reads them, through the
+// buffer.
 //
-// It stands between SQLite and the file: its methods replace those of the log's sqlite3_file
+// The methods of LogBuffer replace those of the log's sqlite3_file
 // (https://www.sqlite.org/c3ref/io_methods.html), and call them.
 type LogBuffer struct {
-	memory uintptr // C memory: a logState, and bufferSize bytes behind it
+	memory uintptr // C memory: a logState, followed by bufferSize bytes
 }
 
-// logState is all that the methods know. It is in C memory, and begins with the methods' table,
-// so that a method finds it by its sqlite3_file and nothing else is needed. It holds no pointer to
-// Go's memory.
+// logState is the state of the methods. It is in C memory and begins with the method table, so that
+// a method finds it through its sqlite3_file. It contains no pointer to Go's memory.
 type logState struct {
-	methods sqlite3.Tsqlite3_io_methods // with those of this file in place of some
-	under   sqlite3.Tsqlite3_io_methods // as they were
-	used    int                         // bytes that are gathered
+	methods sqlite3.Tsqlite3_io_methods // those of SQLite, some replaced by those of this file
+	under   sqlite3.Tsqlite3_io_methods // those of SQLite
+	used    int                         // how many bytes are collected
 	offset  int64                       // where in the file the first of them belongs
 	end     int64                       // where the last write ended
 }
 
-// bufferSize is how much is gathered at most, in bytes: a commit of some 50 deliveries. SQLite
-// writes less than 128 KiB at once.
+// bufferSize is the size of the buffer in bytes, enough for a commit of some 50 deliveries. One call
+// of SQLite's write method can write less than 128 KiB.
 const bufferSize = 124 << 10
 
-// GatherLog makes the connection gather its writes to the log. The log must be open. Call it
+// GatherLog makes the connection collect its writes to the log. The log must be open. Call it
 // once.
 func (c *Conn) GatherLog() (*LogBuffer, error) {
 	file, rc := c.callForAddress(func(result uintptr) int32 {
@@ -62,8 +61,8 @@ func (c *Conn) GatherLog() (*LogBuffer, error) {
 	return c.log, nil
 }
 
-// Size is where SQLite's last write ended: the size of the log's part that is in use. It becomes
-// small when SQLite starts the log again from its beginning.
+// Size returns where SQLite's last write ended, which is the size of the part of the log that is in
+// use. It becomes small when SQLite starts the log again from the beginning.
 func (b *LogBuffer) Size() int64 {
 	if b.memory == 0 { // the connection is closed
 		return 0
@@ -75,7 +74,7 @@ func methodsOf(file uintptr) uintptr { return (*sqlite3.Tsqlite3_file)(pointer(f
 
 func stateOf(file uintptr) *logState { return (*logState)(pointer(methodsOf(file))) }
 
-// bytes are the gathered ones, with the room for more.
+// bytes returns the whole buffer.
 func (s *logState) bytes() []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(s), unsafe.Sizeof(*s))), bufferSize)
 }
@@ -95,8 +94,8 @@ func logWrite(tls *libc.TLS, file, bytes uintptr, n int32, offset sqlite3.Tsqlit
 	return sqlite3.SQLITE_OK
 }
 
-// flush writes what is gathered. If that fails, so does the transaction, which makes what was
-// gathered of it useless.
+// flush writes what is collected. If that fails, the transaction fails too, so the buffer is
+// emptied in any case.
 func (s *logState) flush(tls *libc.TLS, file uintptr) int32 {
 	n := s.used
 	if n == 0 {
@@ -106,9 +105,9 @@ func (s *logState) flush(tls *libc.TLS, file uintptr) int32 {
 	return function[transferFunc](s.under.FxWrite)(tls, file, addressOf(s.bytes()), int32(n), s.offset)
 }
 
-// logRolledBack drops what is gathered of a transaction that is rolled back, which is some of it if
-// the transaction was larger than SQLite's cache. Written later, it could overwrite what another
-// process has committed meanwhile.
+// logRolledBack drops what is collected of a transaction that is rolled back. There is something if
+// the transaction was larger than SQLite's cache. If it were written later, it could overwrite what
+// another process has committed meanwhile.
 func logRolledBack(_ *libc.TLS, state uintptr) { (*logState)(pointer(state)).used = 0 }
 
 func logRead(tls *libc.TLS, file, bytes uintptr, n int32, offset sqlite3.Tsqlite3_int64) int32 {

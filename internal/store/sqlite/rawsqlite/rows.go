@@ -8,7 +8,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Rows are the rows of a query, one after the other.
+// Rows is the result of a query. Next steps through its rows.
 type Rows struct {
 	stmt *Stmt
 	err  error
@@ -30,7 +30,7 @@ func (r *Rows) Next() bool {
 	return false
 }
 
-// Err is the error that ended the rows, or nil.
+// Err returns the error that ended the rows, or nil.
 func (r *Rows) Err() error { return r.err }
 
 // Close ends the query, and with it the read transaction that it opened.
@@ -40,8 +40,8 @@ func (r *Rows) Close() {
 	}
 }
 
-// Scan copies the row's columns, in their order. A destination is an sql.Scanner, or a pointer of
-// a type that assign knows.
+// Scan copies the columns of the row in order. Each destination is an sql.Scanner or a pointer to a
+// type that assign supports.
 func (r *Rows) Scan(destinations ...any) error {
 	for i, to := range destinations {
 		if err := assign(to, r.column(i)); err != nil {
@@ -51,7 +51,7 @@ func (r *Rows) Scan(destinations ...any) error {
 	return nil
 }
 
-// column is a value as an sql.Scanner takes it: int64, float64, string, []byte or nil.
+// column returns a value in a type for sql.Scanner: int64, float64, string, []byte or nil.
 func (r *Rows) column(i int) any {
 	tls, handle, n := r.stmt.conn.tls, r.stmt.handle, int32(i)
 	switch sqlite3.Xsqlite3_column_type(tls, handle, n) {
@@ -67,9 +67,9 @@ func (r *Rows) column(i int) any {
 	return nil
 }
 
-// columnBytes are SQLite's own: they are valid until the next step.
+// columnBytes returns bytes in SQLite's memory. They are valid until the next step.
 func (r *Rows) columnBytes(n int32) []byte {
-	address := sqlite3.Xsqlite3_column_blob(r.stmt.conn.tls, r.stmt.handle, n) // a text's bytes are the same
+	address := sqlite3.Xsqlite3_column_blob(r.stmt.conn.tls, r.stmt.handle, n) // this works for a text, too
 	if address == 0 {
 		return nil
 	}
@@ -106,10 +106,11 @@ func assign(to, from any) error {
 	return nil
 }
 
-// Row is a query of which only the first row counts.
+// Row is the result of a query for one row.
 type Row struct{ rows Rows }
 
-// Scan copies the row's columns and ends the query. It returns sql.ErrNoRows if there is no row.
+// Scan copies the columns of the row and ends the query. It returns sql.ErrNoRows if there is no
+// row.
 func (r Row) Scan(destinations ...any) error {
 	defer r.rows.Close()
 	if r.rows.Next() {

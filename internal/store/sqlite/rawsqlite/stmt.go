@@ -17,10 +17,11 @@ type Stmt struct {
 	bytes  []byte  // the same memory
 }
 
-// keepBytes is how much memory a statement keeps for the values of its next run.
+// keepBytes is how much memory a statement keeps between runs at most.
 const keepBytes = 64 << 10
 
-// reserve allocates memory for the bytes of the next values, and shrinks what a large one needed.
+// reserve allocates memory for the bytes of the next values. It shrinks the memory after a large
+// value.
 func (s *Stmt) reserve(size int) error {
 	if size <= len(s.bytes) && (size > keepBytes || len(s.bytes) <= keepBytes) {
 		return nil
@@ -36,8 +37,8 @@ func (s *Stmt) reserve(size int) error {
 	return nil
 }
 
-// bind copies the values: SQLite reads them while the statement runs, and Go's memory is not
-// its to read.
+// bind copies the values to C memory, because SQLite reads them while the statement runs and must
+// not read Go's memory.
 func (s *Stmt) bind(values []Value) error {
 	size := 1 // the address of an empty value must not be that of NULL
 	for i := range values {
@@ -93,11 +94,11 @@ func (s *Stmt) run(values []Value) (changed int64, err error) {
 	} else {
 		changed = int64(sqlite3.Xsqlite3_changes(s.conn.tls, s.conn.db))
 	}
-	sqlite3.Xsqlite3_reset(s.conn.tls, s.handle) // it returns the error of the step again
+	sqlite3.Xsqlite3_reset(s.conn.tls, s.handle) // returns the error of the step again
 	return changed, err
 }
 
-// Query starts the statement. Its rows must be closed before it runs again.
+// Query starts the statement. The rows must be closed before the statement runs again.
 func (s *Stmt) Query(values ...Value) Rows {
 	if err := s.conn.flush(); err != nil {
 		return Rows{s, err}

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// Value is what a parameter of a statement is bound to. The zero Value is NULL.
+// Value is the value of a statement's parameter. The zero Value is NULL.
 type Value struct {
 	kind  kind
 	int   int64
@@ -23,16 +23,16 @@ const (
 	kindBlob
 )
 
-// Int is an INTEGER.
+// Int returns an INTEGER.
 func Int(n int64) Value { return Value{kind: kindInt, int: n} }
 
-// Float is a REAL.
+// Float returns a REAL.
 func Float(f float64) Value { return Value{kind: kindFloat, float: f} }
 
-// Text is a TEXT.
+// Text returns a TEXT.
 func Text(s string) Value { return Value{kind: kindText, bytes: s} }
 
-// TextOrNull is a TEXT, or NULL if s is empty.
+// TextOrNull returns a TEXT, or NULL if s is empty.
 func TextOrNull(s string) Value {
 	if s == "" {
 		return Value{}
@@ -40,13 +40,13 @@ func TextOrNull(s string) Value {
 	return Text(s)
 }
 
-// Blob is a BLOB. A nil slice is an empty one, not NULL. b must not change until the statement
-// has been run.
+// Blob returns a BLOB. A nil slice is an empty BLOB, not NULL. b must not change until the
+// statement has run.
 func Blob(b []byte) Value {
 	return Value{kind: kindBlob, bytes: unsafe.String(unsafe.SliceData(b), len(b))}
 }
 
-// toValues turns values of Go's types into SQLite's. It panics on any other type.
+// toValues converts values of Go's types. It panics if a type is not supported.
 func toValues(values []any) []Value {
 	list := make([]Value, len(values))
 	for i, v := range values {

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// endpoints are the HTTP servers of all subscriptions: one server, which behaves as the
-// path says.
+// endpoints are the endpoints of all subscriptions: one server, which behaves as the path says.
 type endpoints struct {
 	port int
 
@@ -25,7 +24,7 @@ func startEndpoints() (*endpoints, error) {
 	return e, nil
 }
 
-// url is an endpoint's address. At port 1 nothing listens.
+// url returns the URL of an endpoint. Nothing listens on port 1.
 func (e *endpoints) url(host, path string) string {
 	port := e.port
 	if path == "/closed" {

@@ -18,7 +18,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/release010"
 )
 
-// onSQLite is a SQLite database in a directory of its own.
+// onSQLite is a SQLite database in its own directory.
 type onSQLite struct{ dir string }
 
 func newSQLite() (database, error) {
@@ -29,7 +29,7 @@ func newSQLite() (database, error) {
 func (d onSQLite) env() []string { return []string{"HOOKFERRY_DATA=" + d.dir} }
 func (d onSQLite) remove()       { _ = os.RemoveAll(d.dir) }
 
-// keep packs the files first: whoever opens the database changes them.
+// keep packs the files first, because opening the database changes them.
 func (d onSQLite) keep(out string, c *release010.Content) error {
 	path := filepath.Join(d.dir, "hookferry.db")
 	for _, suffix := range []string{"", "-wal"} {
@@ -55,7 +55,7 @@ func (d onSQLite) keep(out string, c *release010.Content) error {
 	return writeJSON(filepath.Join(out, "sqlite.json"), c)
 }
 
-// onPostgres is a database on a server of its own.
+// onPostgres is a database on its own server.
 type onPostgres struct {
 	server *pgtest.Server
 	name   string
@@ -79,7 +79,7 @@ func (d onPostgres) keep(out string, c *release010.Content) error {
 		return err
 	}
 	defer db.Close()
-	for others := 1; others > 0; time.Sleep(20 * time.Millisecond) { // what the killed service had asked for may still be under way
+	for others := 1; others > 0; time.Sleep(20 * time.Millisecond) { // statements of the killed service may still be running
 		if err := db.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hookferry'`).Scan(&others); err != nil {
 			return err
 		}
@@ -97,8 +97,8 @@ func (d onPostgres) keep(out string, c *release010.Content) error {
 	return writeJSON(filepath.Join(out, "postgres.json"), c)
 }
 
-// count counts the deliveries, in a table or view, and the rows of the other tables. arg is an
-// id as the database has it.
+// count counts the deliveries in a table or view, and the rows of the other tables. arg converts an
+// id to the database's form.
 func count(db *sql.DB, c *release010.Content, deliveries string, arg func(event.ID) any) (err error) {
 	number := func(query string, args ...any) (n int) {
 		if err == nil {
@@ -141,7 +141,7 @@ func pack(path string, b []byte) error {
 	return os.WriteFile(path, packed.Bytes(), 0o644)
 }
 
-// writeJSON writes one event a line, so that the file can be read.
+// writeJSON writes one event per line, so that people can read the file.
 func writeJSON(path string, c *release010.Content) error {
 	b, err := json.Marshal(c)
 	if err != nil {

@@ -19,13 +19,14 @@ import (
 
 const (
 	posters  = 16
-	pause    = 10 * time.Millisecond // of a poster, between two events
-	killedAt = 80                    // events that are acknowledged under load before the kill
-	// renewed is how long leases are held before the load, so that they are renewed meanwhile.
+	pause    = 10 * time.Millisecond // of a poster between two events
+	killedAt = 80                    // number of accepted events under load before the kill
+	// renewed is how long leases are held before the load, so that they are renewed in the
+	// meantime.
 	renewed = 10 * time.Second
 )
 
-// loader makes the subscriptions of the plans and posts their events.
+// loader creates the subscriptions of the plans and publishes their events.
 type loader struct {
 	service   *service
 	endpoints *endpoints
@@ -35,7 +36,7 @@ type loader struct {
 	subs []release010.Subscription // in the order of plans
 }
 
-// quiet makes the subscriptions and everything that has time to become what it is to become.
+// quiet creates the subscriptions, and everything that has time to reach its final state.
 func (l *loader) quiet() error {
 	for i, p := range plans {
 		if err := l.subscribe(p); err != nil {
@@ -95,8 +96,8 @@ func (l *loader) change(i int, p plan) error {
 	return err
 }
 
-// load posts the events that the second process begins with, and then from many connections
-// until enough are acknowledged; kill is called in the middle of that.
+// load publishes the first events of the second process, and then publishes from many connections
+// until enough events are accepted. In the middle of that, it calls kill.
 func (l *loader) load(kill func()) error {
 	for i, p := range plans {
 		if err := l.postMany(i, p.begun); err != nil {
@@ -116,7 +117,7 @@ func (l *loader) load(kill func()) error {
 					continue
 				}
 				if _, err := l.post(i); err != nil {
-					return // it is killed
+					return // the service is killed
 				}
 				if posted.Add(1) == killedAt {
 					close(enough)
@@ -128,14 +129,14 @@ func (l *loader) load(kill func()) error {
 	select {
 	case <-enough:
 	case <-time.After(time.Minute):
-		return errors.New("the load is not acknowledged within a minute")
+		return errors.New("the load was not accepted within a minute")
 	}
 	kill()
 	all.Wait()
 	return nil
 }
 
-// postMany posts events to a subscription; those that are refused do not count.
+// postMany publishes events to a subscription. It ignores refusals.
 func (l *loader) postMany(i, events int) error {
 	for range events {
 		if _, err := l.post(i); err != nil {
@@ -145,7 +146,7 @@ func (l *loader) postMany(i, events int) error {
 	return nil
 }
 
-// post posts an event, and notes it if it is acknowledged.
+// post publishes an event, and records it if it is accepted.
 func (l *loader) post(i int) (acknowledged bool, err error) {
 	e, header, body := l.compose(plans[i])
 	times := 1
@@ -185,8 +186,8 @@ func (l *loader) note(i int, e release010.Event) {
 	l.subs[i].Acknowledged = append(l.subs[i].Acknowledged, e)
 }
 
-// compose makes the next event: most are small, some larger than a page of the database, and
-// a few as large as many pages.
+// compose makes the next event. Most are small, some are larger than a page of the database, and a
+// few are as large as many pages.
 func (l *loader) compose(p plan) (e release010.Event, header http.Header, body []byte) {
 	n := l.next.Add(1)
 	e.Type = []string{"order.created", "order.paid", "user.created"}[n%3]

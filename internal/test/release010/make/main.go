@@ -1,8 +1,8 @@
-// Command make makes the databases of package release010: it starts a hookferry on SQLite
-// and on a PostgreSQL of its own, loads it, kills it under load, and keeps what is on disk.
-// Its README.md says how it is called.
+// Command make creates the databases of package release010. It starts a hookferry on SQLite and on
+// its own PostgreSQL, puts load on it, kills it under load, and keeps the data. README.md says how
+// to run it.
 //
-// Start with record; subscriptions.go says what is loaded.
+// Start with record. subscriptions.go says what is loaded.
 package main
 
 import (
@@ -44,16 +44,16 @@ func run(program, out string) error {
 	return nil
 }
 
-// database is where a service keeps everything.
+// database is the database of a service.
 type database interface {
-	env() []string // what the service is started with
-	// keep writes down what a killed service has left, and counts what is in it.
+	env() []string // environment of the service
+	// keep saves the data of a killed service, and counts what it contains.
 	keep(out string, c *release010.Content) error
 	remove()
 }
 
-// record runs a service twice on a database: without haste until everything has become
-// what it is to become, then under load until it is killed.
+// record runs a service twice on a database: first without load until everything has reached its
+// final state, then under load until it is killed.
 func record(program, out string, db database) error {
 	endpoints, err := startEndpoints()
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/release010"
 )
 
-// service is the process that is loaded.
+// service is the process under load.
 type service struct {
 	program string
 	env     []string
@@ -26,7 +26,7 @@ type service struct {
 	keys    []release010.Key
 }
 
-// makeKeys makes an API key of each scope, one that is revoked and one that has expired.
+// makeKeys creates an API key of each scope, a revoked one and an expired one.
 func (s *service) makeKeys() error {
 	for _, k := range []struct{ name, scope, state, expires string }{
 		{"operator", "admin", "valid", ""},
@@ -70,7 +70,7 @@ func (s *service) command(args ...string) (string, error) {
 	return string(out), nil
 }
 
-// start starts it and waits until it is ready.
+// start starts the service and waits until it is ready.
 func (s *service) start(settings ...string) error {
 	port, err := childproc.FreePort()
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *service) start(settings ...string) error {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return fmt.Errorf("the service is not ready after 30 seconds; it said:\n%s", s.process.Output())
+	return fmt.Errorf("the service is not ready after 30 seconds; its output:\n%s", s.process.Output())
 }
 
 func (s *service) stop() error {
@@ -116,7 +116,7 @@ func (s *service) call(method, path string, header http.Header, body []byte) (st
 	return answer.StatusCode, response, err
 }
 
-// must makes a request that has to have this status, and reads its response into v.
+// must makes a request that has to have this status, and decodes its response into v.
 func (s *service) must(want int, method, path, body string, v any) error {
 	status, response, err := s.call(method, path, nil, []byte(body))
 	if err != nil {
@@ -131,7 +131,7 @@ func (s *service) must(want int, method, path, body string, v any) error {
 	return json.Unmarshal(response, v)
 }
 
-// idle waits until nothing is due, under way, or about to be retried.
+// idle waits until nothing is due, in flight, or about to be retried.
 func (s *service) idle() error {
 	var h struct {
 		Queue struct{ Leased, Due int } `json:"queue"`

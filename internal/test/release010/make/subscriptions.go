@@ -1,23 +1,23 @@
 package main
 
-// plan is a subscription, and what becomes of it.
+// plan is a subscription, and what happens to it.
 type plan struct {
 	about    string
 	path     string // of its endpoint
 	host     string // of its endpoint; "" is 127.0.0.1
 	settings string // members of the body that creates it, besides target_url
-	secret   string // signs what is posted to it
-	keyed    bool   // each event has an idempotency key and is posted twice
-	// quiet is how many events it gets while nothing is in a hurry. begun is how many it gets
-	// at the start of the second process, loaded whether it gets more until the kill.
+	secret   string // signs what is published to it
+	keyed    bool   // each event has an idempotency key and is published twice
+	// quiet is how many events it gets in the quiet phase. begun is how many it gets at the start
+	// of the second process, and loaded whether it gets more until the kill.
 	quiet, begun int
 	loaded       bool
-	after        string // what is done with it at the end of the quiet part: deactivate, delete
+	after        string // what happens to it at the end of the quiet phase: deactivate or delete
 }
 
 const signingKey = "a secret of at least sixteen bytes"
 
-// plans has a reason for each: a state that a delivery or a subscription can be in.
+// plans covers each state that a delivery or a subscription can be in.
 var plans = []plan{
 	{about: "delivered at once", path: "/ok", quiet: 300, loaded: true},
 	{

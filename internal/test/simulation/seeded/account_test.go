@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// soonCalm is how long an event for an endpoint that is well may wait while only
-	// other endpoints misbehave, and soonHealed how long after all other trouble.
+	// soonCalm is how long an event for a healthy endpoint may wait while only other endpoints
+	// misbehave, and soonHealed how long after all other trouble.
 	soonCalm   = 3 * time.Second
 	soonHealed = 18 * time.Second
-	// healing is how long everything may take to come to its end.
+	// healing is how long it may take until everything is settled.
 	healing = 6 * time.Minute
 )
 
@@ -35,7 +35,7 @@ func (w *world) waited(seen *watched) {
 	w.demand(wait <= most, "%s waited %v for its first attempt", seen.name, wait)
 }
 
-// heal ends all trouble, and plays on until everything has come to its end.
+// heal ends all trouble, and continues until everything is settled.
 func (w *world) heal() {
 	w.log("all is well again")
 	w.healedAt, w.away = time.Now(), time.Time{}
@@ -62,7 +62,7 @@ func (w *world) heal() {
 	}
 }
 
-// ended reports that nothing is left to be done.
+// ended reports whether there is nothing left to do.
 func (w *world) ended() bool {
 	for _, seen := range w.watched {
 		sub, owner := w.store.sub(seen.d.SubscriptionID), seen.d.LeaseOwner
@@ -78,7 +78,7 @@ func (w *world) ended() bool {
 	return !slices.ContainsFunc(w.callers, func(c *caller) bool { return !c.done && len(c.tries) > 0 })
 }
 
-// endAll checks that the nodes hold nothing any more, and stops them in order.
+// endAll checks that the nodes hold nothing any more, and stops them normally.
 func (w *world) endAll() {
 	for _, n := range w.living("worker") {
 		w.idle(n)
@@ -92,8 +92,8 @@ func (w *world) endAll() {
 	}
 }
 
-// idle checks that a node has all its room again, once what is left in its lanes has
-// come to its turn: what waited for a subscription that is not active any more.
+// idle checks that a node has its full capacity again once its lanes have discarded what waited for
+// subscriptions that are no longer active.
 func (w *world) idle(n *node) {
 	fresh := w.room(dispatch.New(n.options()))
 	for w.wrong == "" && (!slices.Equal(w.room(n.d), fresh) || n.d.Capacity() != w.limits.InFlight) {
@@ -102,7 +102,7 @@ func (w *world) idle(n *node) {
 	}
 }
 
-// room is how many deliveries of each endpoint a dispatcher would take.
+// room returns how many deliveries of each endpoint a dispatcher would accept.
 func (w *world) room(d *dispatch.Dispatcher) (of []int) {
 	for _, e := range w.endpoints {
 		sub, n := w.store.sub(e.id).Subscription, 0
@@ -119,8 +119,8 @@ func (w *world) room(d *dispatch.Dispatcher) (of []int) {
 	return of
 }
 
-// leftNothing checks a node that has stopped in order: where no call of it failed, it
-// has ended all its leases.
+// leftNothing checks a node that has stopped normally: if none of its calls failed, it has ended
+// all its leases.
 func (w *world) leftNothing(n *node) {
 	for _, seen := range w.watched {
 		if nodeOf(seen.d) == n.name && seen.d.LeasedUntil.After(time.Now()) && !n.lame && n.d != nil {
@@ -129,8 +129,8 @@ func (w *world) leftNothing(n *node) {
 	}
 }
 
-// account checks the sum, that what callers were told is true, and that nothing was
-// delivered twice without need.
+// account checks the sums, that callers were told the truth, and that nothing was delivered twice
+// without need.
 func (w *world) account() {
 	if w.wrong != "" {
 		return
@@ -164,7 +164,7 @@ func recorded(r *row, q request) bool {
 	return slices.ContainsFunc(r.attempts, func(a event.Attempt) bool { return a.Outcome.StartedAt.Equal(kept(q.began)) })
 }
 
-// told checks what a caller was told, and that under its key there is one event.
+// told checks what a caller was told, and that there is only one event under its key.
 func (w *world) told(c *caller) {
 	ids := map[event.ID]bool{}
 	for _, tr := range c.tries {
@@ -186,7 +186,7 @@ func (w *world) told(c *caller) {
 	w.demand(len(ids) <= 1 && (c.key == "" || stored <= 1), "%s: %d events were stored under one key, and %d told of", c.name, stored, len(ids))
 }
 
-// bury lets go of all that hangs in nodes that died, so that the bubble can end.
+// bury releases all calls that hang in dead nodes, so that the bubble can end.
 func (w *world) bury() {
 	w.mu.Lock()
 	w.over = true

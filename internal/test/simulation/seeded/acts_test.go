@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// caller posts one event, and again where it can't know what became of it.
+// caller publishes one event, and tries again if it can't know what became of it.
 type caller struct {
 	name, key string
 	e         *endpoint
@@ -37,7 +37,7 @@ func (w *world) newCaller(e *endpoint) *caller {
 	return c
 }
 
-// post has a caller post at one of the nodes.
+// post makes a caller publish to one of the nodes.
 func (w *world) post(c *caller) {
 	nodes := w.living("")
 	if len(nodes) == 0 {
@@ -58,7 +58,7 @@ func (w *world) post(c *caller) {
 	w.settle(nil)
 }
 
-// hear finds the callers that got an answer, or will never get one.
+// hear finds callers that got a response, or will never get one.
 func (w *world) hear() {
 	for _, c := range w.callers {
 		if c.done || len(c.tries) == 0 || !c.again.IsZero() {
@@ -75,14 +75,14 @@ func (w *world) hear() {
 			w.demand(err == nil || errors.Is(err, event.ErrNotFound) || errors.Is(err, event.ErrInactive), "%s was refused: %v", c.name, err)
 			c.done = true
 		case c.key == "":
-			c.done = true // another try could make a second event
+			c.done = true // another try could create a second event
 		default:
 			c.again = time.Now().Add(w.between(50*time.Millisecond, 3*time.Second))
 		}
 	}
 }
 
-// living are the nodes that take work, of a role or of any.
+// living returns the nodes that accept work, of a role or of any.
 func (w *world) living(role string) (list []*node) {
 	for _, n := range w.nodes {
 		if !n.dead && !n.stopping && (role == "" || n.d != nil) {
@@ -143,7 +143,7 @@ func (w *world) act() {
 	}
 }
 
-// disaster is what befalls a node, or all of them.
+// disaster harms a node, or all of them.
 func (w *world) disaster() {
 	nodes := w.living("")
 	if len(nodes) == 0 {
@@ -179,7 +179,7 @@ func (w *world) kill(n *node) {
 	}
 }
 
-// stopOne stops a node in order, if another is there to go on.
+// stopOne stops a node normally, if another can continue.
 func (w *world) stopOne() {
 	nodes := w.living("worker")
 	if len(nodes) < 2 {
@@ -192,7 +192,7 @@ func (w *world) stopOne() {
 	w.settle(nil)
 }
 
-// reap checks what has stopped, and ends what is to stop and has no caller any more.
+// reap checks stopped nodes, and ends nodes that are to stop and have no callers any more.
 func (w *world) reap() {
 	for _, n := range w.nodes {
 		switch {
@@ -210,7 +210,7 @@ func (w *world) reap() {
 	}
 }
 
-// isOffered reports that a node is about to take something from the stream.
+// isOffered reports whether a node is about to take something from the stream.
 func (w *world) isOffered(n *node) bool {
 	return slices.ContainsFunc(w.calls(), func(c *call) bool {
 		return c.node == n && c.kind == "read" && strings.HasPrefix(c.of, "offer")
@@ -252,7 +252,7 @@ func (w *world) remove(e *endpoint) {
 	w.settle(&call{node: &node{name: "api"}, kind: "delete"})
 }
 
-// publish has an event accepted for none or several of the endpoints, due and held by nobody.
+// publish has an event accepted for zero or more of the endpoints, due and unclaimed.
 func (w *world) publish() {
 	now := time.Now()
 	e := event.Event{ID: event.NewID(now), Type: "user.created", ContentType: "application/json", Payload: []byte(`{"event":"user.created","data":{"id":1}}`), CreatedAt: now}
@@ -277,7 +277,7 @@ func (w *world) publish() {
 	w.settle(&call{node: &node{name: "api"}, kind: "accept"})
 }
 
-// operate cancels a delivery, or resends it, or does both, as an operator may at any moment.
+// operate cancels a delivery, resends it, or both, as an operator may at any moment.
 func (w *world) operate() {
 	i := w.dice.IntN(len(w.watched) + 1)
 	if i == len(w.watched) || w.endpoint(w.watched[i].d.SubscriptionID).quiet {
@@ -307,7 +307,7 @@ func (w *world) hint() {
 	}
 }
 
-// offer has a node read one from the stream.
+// offer makes a node read one entry from the stream.
 func (w *world) offer() {
 	nodes := w.living("worker")
 	if len(w.stream) == 0 || len(nodes) == 0 {

@@ -7,7 +7,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/storetest"
 )
 
-// TestModelConforms holds the model to what the drivers are held to.
+// TestModelConforms runs the conformance suite of the drivers on the model.
 func TestModelConforms(t *testing.T) {
 	storetest.Run(t, func(*testing.T) store.Store { return &model{} })
 }

@@ -1,17 +1,17 @@
-// Package seeded plays several nodes of the service on one store, step by step, as a
-// seed says: which call goes on next, which one fails and how, what time it becomes,
-// which node dies, what an endpoint answers. It holds only tests.
+// Package seeded runs several nodes of the service on one store, step by step. A seed determines
+// which call continues next, which call fails and how, how much time passes, which node dies, and
+// what an endpoint responds. It contains only tests.
 //
-// Dispatcher and ingest are the real ones. The store is a model (model_test.go), small
-// enough to be obviously right, and held to the conformance suite of the drivers; the
-// endpoints, the callers and the clock are played. Every call of a node to its
-// neighbours waits for its turn (turns_test.go); when nothing moves any more, the world
-// lets one of them go on, or does something else (world_test.go). What must hold is
-// checked after every step (watch_test.go), and the account at the end
-// (account_test.go). One seed gives one run: TestSeedsReplay wants the same steps twice.
+// The dispatcher and ingest are real. The store is a model (model_test.go), which is small enough
+// to be obviously correct, and passes the conformance suite of the drivers. The endpoints, the
+// callers and the clock are simulated. Every call of a node to another package waits for its turn
+// (turns_test.go). When nothing moves any more, the world lets one call continue, or does something
+// else (world_test.go). Invariants are checked after every step (watch_test.go), and the deliveries
+// are compared at the end (account_test.go). A seed always gives the same run: TestSeedsReplay
+// checks that.
 //
-// What is inside of one call is not torn apart: a transaction happens or does not. That
-// is the drivers' matter, and package simulation's and chaos'.
+// A single call is never split: a transaction happens or it does not. The tests of the drivers and
+// the packages simulation and chaos cover what is inside a call.
 //
 // Start with world_test.go.
 package seeded

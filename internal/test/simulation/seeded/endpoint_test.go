@@ -7,13 +7,13 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// endpoint is a subscription and how its receiver feels.
+// endpoint is a subscription and the state of its endpoint.
 type endpoint struct {
 	name  string
 	id    event.ID
 	mood  string
-	quiet bool // always well, and left alone: it must never wait for the others
-	most  int  // requests under way at one node
+	quiet bool // always healthy, and must never wait for the others
+	most  int  // requests in flight from one node
 	every time.Duration
 }
 
@@ -21,11 +21,11 @@ var moods = []string{"well", "slow", "hangs", "fails", "is busy", "refuses", "bl
 
 const timeout = 10 * time.Second
 
-// endpoints makes the subscriptions of a run: one that must not suffer, and some that do.
+// makeEndpoints creates the subscriptions of a run: one that must not suffer, and some that do.
 func (w *world) makeEndpoints() {
 	others := 2 + w.dice.IntN(3)
 	if w.siege {
-		others = 2 + w.dice.IntN(2) // as many as a node promises to stand
+		others = 2 + w.dice.IntN(2) // as many as a node promises to tolerate
 	}
 	for i := range 1 + others {
 		e := &endpoint{name: fmt.Sprintf("s%d", i), id: event.NewID(time.Now()), mood: "well", quiet: i == 0, most: w.limits.LaneInFlight}
@@ -62,7 +62,7 @@ func (w *world) endpoint(id event.ID) *endpoint {
 	return nil
 }
 
-// visit decides what a request will get, and when.
+// visit decides the response to a request, and its time.
 func (w *world) visit(c *call) {
 	mood := w.endpoint(c.sub.ID).mood
 	if mood == "moody" {

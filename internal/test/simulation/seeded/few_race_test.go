@@ -2,8 +2,8 @@
 
 package seeded
 
-// The race detector takes ten times as long. It looks for races, not for rare seeds:
-// `make test` plays all of them without it.
+// The race detector takes ten times as long. It looks for races, not for rare seeds: `make test`
+// also plays all seeds without it.
 const (
 	seeds    = 150
 	replayed = 50

@@ -3,6 +3,6 @@
 package seeded
 
 const (
-	seeds    = 6000 // that TestSeeds plays
-	replayed = 500  // that TestSeedsReplay plays twice
+	seeds    = 6000 // in TestSeeds
+	replayed = 500  // in TestSeedsReplay
 )

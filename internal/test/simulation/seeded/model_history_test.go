@@ -106,8 +106,8 @@ func (m *model) Count(context.Context) (n map[event.Status]int, err error) {
 	return n, err
 }
 
-// Audit leaves out that a delivery has its event, to which a row points here, and that an
-// event has its deliveries, which TestSeeds sees by its own account.
+// Audit does not check that a delivery has its event, to which a row points here, nor that an event
+// has its deliveries, which TestSeeds counts itself.
 func (m *model) Audit(_ context.Context, now, _ time.Time) (findings []event.Finding, err error) {
 	before := store.AuditedBefore(now)
 	err = m.do(func() error {
@@ -205,9 +205,9 @@ func (m *model) KeyUsed(_ context.Context, id event.ID, at time.Time) error {
 	})
 }
 
-// Expire takes away what is old, then cancels what has waited too long, then the rest.
+// Expire deletes what is old, then cancels what has waited too long, then deletes the rest.
 func (m *model) Expire(_ context.Context, before, now time.Time, limit int) (n int, err error) {
-	step := func(old bool) bool { // reports whether this one is taken
+	step := func(old bool) bool { // reports whether this one is processed
 		if old = old && n < limit; old {
 			n++
 		}
@@ -219,7 +219,7 @@ func (m *model) Expire(_ context.Context, before, now time.Time, limit int) (n i
 		})
 		with := n
 		m.events = slices.DeleteFunc(m.events, func(e *stored) bool {
-			last := with > 0 && e.deliveries > 0 // goes with its last delivery
+			last := with > 0 && e.deliveries > 0 // deleted with its last delivery
 			none := e.deliveries == 0 && e.CreatedAt.Before(before)
 			return (last || none) && !m.hasDeliveries(e) && (last || step(true))
 		})

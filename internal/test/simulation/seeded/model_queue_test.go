@@ -20,7 +20,7 @@ func (m *model) Accept(_ context.Context, a event.Acceptance) (receipt event.Rec
 				continue
 			}
 			if k.hash != a.BodyHash {
-				return fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, k.receipt.Event)
+				return fmt.Errorf("%w: the event %s was accepted with it", event.ErrKeyReused, k.receipt.Event)
 			}
 			receipt = k.receipt
 			receipt.Replayed = true
@@ -59,7 +59,7 @@ func keptDelivery(d event.Delivery) event.Delivery {
 	return d
 }
 
-// Claim takes the first of each subscription, then the second of each, and so on.
+// Claim takes the first delivery of each subscription, then the second of each, and so on.
 func (m *model) Claim(_ context.Context, q event.ClaimRequest) (c event.Claim, err error) {
 	err = m.do(func() error {
 		due := m.due(q, &c)
@@ -86,8 +86,8 @@ func (m *model) Claim(_ context.Context, q event.ClaimRequest) (c event.Claim, e
 	return c, err
 }
 
-// due is what may be claimed of each subscription, the earliest first. It parks what waits for
-// long, and notes in c when the next will be due.
+// due returns what may be claimed of each subscription, the earliest first. It parks what waits for
+// long, and records in c when the next delivery will be due.
 func (m *model) due(q event.ClaimRequest, c *event.Claim) map[event.ID][]*row {
 	due := map[event.ID][]*row{}
 	for _, r := range m.rows {
@@ -115,7 +115,7 @@ func (m *model) due(q event.ClaimRequest, c *event.Claim) map[event.ID][]*row {
 	return due
 }
 
-// Unpark looks at the subscriptions in the order in which they were created.
+// Unpark visits the subscriptions in the order of their creation.
 func (m *model) Unpark(_ context.Context, now time.Time, limit int) (n int, err error) {
 	err = m.do(func() error {
 		for _, s := range m.subs {
@@ -142,7 +142,7 @@ func (m *model) unpark(s *subscription, now time.Time, limit int) int {
 	return len(parked)
 }
 
-// poison is the answer of a receiver that the store can't keep, for good.
+// poison is a response that the store can never save.
 const poison = "words that no store takes"
 
 var errPoison = errors.New("the store refuses such words")
@@ -186,7 +186,7 @@ func (m *model) settle(s event.Settlement) {
 	}
 }
 
-// leased is the row if it is pending and has that lease, or nil.
+// leased returns the row if it is pending and has that lease, and otherwise nil.
 func (m *model) leased(lease event.LeaseKey) *row {
 	if r := m.row(lease.Delivery); r != nil && r.d.Status == event.Pending && r.d.LeaseOwner == lease.Owner {
 		return r
@@ -250,10 +250,10 @@ func (m *model) move(id event.ID, do func(*row) error) (d event.Delivery, err er
 	return d, err
 }
 
-func (m *model) Rescue(_ context.Context, now time.Time) (n int, err error) {
+func (m *model) Rescue(_ context.Context, from, now time.Time) (n int, err error) {
 	err = m.do(func() error {
 		for _, r := range m.rows {
-			if r.d.Status == event.Pending && r.d.LeaseOwner != "" && r.d.LeasedUntil.Before(now) {
+			if r.d.Status == event.Pending && r.d.LeaseOwner != "" && r.d.LeasedUntil.Before(now) && !r.d.LeasedUntil.Before(from) {
 				r.free()
 				n++
 			}

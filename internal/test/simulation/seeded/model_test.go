@@ -13,9 +13,9 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// model is the contract of package store in the plainest words: lists in memory, one
-// lock, and every method looks at everything. The order in which things came decides
-// where the contract leaves a choice, never an id, so that it does the same each time.
+// model implements the contract of package store in the simplest way: lists in memory and one lock,
+// and every method scans everything. If the contract leaves a choice, it uses the order of arrival,
+// never an id, so that it always behaves the same.
 type model struct {
 	mu     sync.Mutex
 	closed bool
@@ -33,7 +33,7 @@ type subscription struct {
 	inactiveSince time.Time
 }
 
-// stored is an event, and with how many deliveries it was accepted.
+// stored is an event, and the number of deliveries with which it was accepted.
 type stored struct {
 	event.Event
 	deliveries int
@@ -57,7 +57,7 @@ type key struct {
 
 var errClosed = fmt.Errorf("%w: it was closed", event.ErrUnavailable)
 
-// do runs a transaction, which changes nothing before it is sure to succeed.
+// do runs a transaction, which must change nothing before it is sure to succeed.
 func (m *model) do(transaction func() error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -73,7 +73,7 @@ func (m *model) Close() error {
 
 func (m *model) Ping(context.Context) error { return m.do(func() error { return nil }) }
 
-// kept is a time as stores keep it.
+// kept returns a time as stores keep it.
 func kept(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
@@ -111,7 +111,7 @@ func (m *model) CreateSubscription(_ context.Context, s event.Subscription) erro
 	})
 }
 
-// copyOf shares nothing with s.
+// copyOf returns a copy that shares nothing with s.
 func copyOf(s event.Subscription) event.Subscription {
 	s.EventTypes, s.Secrets, s.Headers = slices.Clone(s.EventTypes), slices.Clone(s.Secrets), maps.Clone(s.Headers)
 	s.RetrySchedule = slices.Clone(s.RetrySchedule)
@@ -169,7 +169,8 @@ func (m *model) ReplaceSubscription(_ context.Context, s event.Subscription) (af
 	return after, err
 }
 
-// existing is a subscription that is not deleted, and has the revision or that is 0.
+// existing returns a subscription that is not deleted and has the revision, or any revision if that
+// is 0.
 func (m *model) existing(id event.ID, revision int64) (*subscription, error) {
 	s := m.sub(id)
 	switch {

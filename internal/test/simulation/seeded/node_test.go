@@ -15,30 +15,30 @@ const lease = 6 * time.Second
 
 var policy = event.RetryPolicy{1 * time.Second, 3 * time.Second, 7 * time.Second}
 
-// node is one process of the service. It is its own neighbour: store, subscriptions,
-// sender, rate limiter. Each call waits for its turn.
+// node is one process of the service. It also plays the packages that it calls: the store, the
+// subscriptions, the sender and the rate limiter. Each call waits for its turn.
 type node struct {
 	w     *world
 	name  string
-	d     *dispatch.Dispatcher // nil: it only takes events in, and passes them on
+	d     *dispatch.Dispatcher // nil: it only accepts events and passes them on
 	in    *ingest.Ingest
 	end   context.CancelFunc
 	ended chan error
 
 	dead, stopping bool
-	told, early    bool      // to stop; it is to stop in the midst of trouble
-	lost           bool      // it may have taken outcomes with it: it died, or stopped while the store was away
-	frozen         time.Time // until when nothing of it goes on
-	lame           bool      // a call of it failed, or came too late
-	// What the delivery that was just let go finds.
+	told, early    bool      // to stop; it is to stop during trouble
+	lost           bool      // outcomes may be lost: it died, or stopped while the store was unavailable
+	frozen         time.Time // until when it makes no progress
+	lame           bool      // one of its calls failed, or came too late
+	// What the delivery that was just resumed finds.
 	read   fate
-	wait   time.Duration // what the rate limiter says
+	wait   time.Duration // result of the rate limiter
 	jitter float64
-	seen   map[event.ID]event.Subscription // what it read the last time
+	seen   map[event.ID]event.Subscription // what it read last time
 	asked  map[*endpoint]time.Time         // until when endpoints asked it for no requests
 }
 
-// marked says in a context whose call it is.
+// marked is the key of a context that says whose call it is.
 type marked struct{}
 
 func mark(ctx context.Context, of string) context.Context {
@@ -79,7 +79,7 @@ func (n *node) call(c *call, effect func() error) error {
 	case fails, cut:
 		return errFault
 	case unheard:
-		_ = effect() // whatever came of it
+		_ = effect() // the result does not matter
 		return errFault
 	case answered:
 		err := effect()
@@ -124,8 +124,8 @@ func (n *node) Release(ctx context.Context, leases []event.LeaseKey) error {
 	return n.call(&call{kind: "release", leases: leases}, func() error { return n.w.store.Release(ctx, leases) })
 }
 
-func (n *node) Rescue(ctx context.Context, now time.Time) (ended int, err error) {
-	err = n.call(&call{kind: "rescue"}, func() (err error) { ended, err = n.w.store.Rescue(ctx, now); return err })
+func (n *node) Rescue(ctx context.Context, from, now time.Time) (ended int, err error) {
+	err = n.call(&call{kind: "rescue"}, func() (err error) { ended, err = n.w.store.Rescue(ctx, from, now); return err })
 	return ended, err
 }
 
@@ -134,8 +134,8 @@ func (n *node) Unpark(ctx context.Context, now time.Time, limit int) (due int, e
 	return due, err
 }
 
-// Subscription is the node's cache. A delivery that was just let go finds what was
-// decided then; all others wait for their turn.
+// Subscription is the node's cache. A delivery that was just resumed finds what was decided then;
+// all others wait for their turn.
 func (n *node) Subscription(ctx context.Context, id event.ID) (event.Subscription, error) {
 	f := n.read
 	if of, ok := ctx.Value(marked{}).(string); ok {
@@ -156,7 +156,7 @@ func (n *node) Subscription(ctx context.Context, id event.ID) (event.Subscriptio
 	return s, err
 }
 
-// starting holds each delivery up before anything is done for it.
+// starting delays each delivery before anything is done for it.
 func (n *node) starting(d event.Delivery) {
 	if f := n.w.wait(&call{node: n, kind: "start", of: n.w.nameOf(d.ID), delivery: d}); f != cut {
 		n.read = f
@@ -166,7 +166,7 @@ func (n *node) starting(d event.Delivery) {
 // Take is the rate that nodes share.
 func (n *node) Take(context.Context, event.ID, time.Duration) time.Duration { return n.wait }
 
-// Send is a request to an endpoint, which ends when its answer comes.
+// Send is a request to an endpoint, which ends with its response.
 func (n *node) Send(ctx context.Context, sub event.Subscription, claimed event.Claimed) event.Outcome {
 	c := &call{node: n, kind: "request", of: n.w.nameOf(claimed.Delivery.ID), event: claimed.Event.ID, sub: sub, ctx: ctx}
 	if n.w.wait(c) == cut {
@@ -185,8 +185,8 @@ func (*node) Attempt(event.Settlement) {}
 func (*node) Accepted()                {}
 func (*node) Filtered()                {}
 
-// passer is the hand-over of a node that delivers nothing itself: through a stream that
-// any other may read, and that may lose what is in it.
+// passer is the handoff of a node that does not deliver: a stream that any other node may read, and
+// that may lose its entries.
 type passer struct{ n *node }
 
 func (p passer) Reserve(context.Context, event.Subscription, int) (event.Lease, bool) {

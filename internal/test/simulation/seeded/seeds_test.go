@@ -20,7 +20,7 @@ func run(t *testing.T, seed uint64) (w *world) {
 	return w
 }
 
-// few is n, or a twentieth of it in a quick run of the tests.
+// few returns n, or a twentieth of it in a quick run of the tests.
 func few(n uint64) uint64 {
 	if testing.Short() {
 		return (n + 19) / 20
@@ -28,13 +28,13 @@ func few(n uint64) uint64 {
 	return n
 }
 
-// TestSeeds plays many seeds: SIMULATE_SEEDS of them, from SIMULATE_FIRST on.
+// TestSeeds plays SIMULATE_SEEDS seeds, starting with SIMULATE_FIRST.
 func TestSeeds(t *testing.T) {
 	first, n := setting(t, "SIMULATE_FIRST", 1), setting(t, "SIMULATE_SEEDS", few(seeds))
 	began := time.Now()
 	var sum stats
 	for seed := first; seed < first+n; seed++ {
-		// A run of its own, so that the seed is named even where the run can't end.
+		// A subtest, so that the seed is named even if the run can't end.
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			w := run(t, seed)
 			if w.wrong != "" {
@@ -48,7 +48,7 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// TestSeedsReplay plays seeds twice, and wants the same steps.
+// TestSeedsReplay plays seeds twice, and expects the same steps.
 func TestSeedsReplay(t *testing.T) {
 	for seed := uint64(1); seed <= few(replayed); seed++ {
 		first, second := run(t, seed), run(t, seed)
@@ -64,7 +64,7 @@ func hash(w *world) uint64 {
 	return h.Sum64()
 }
 
-// difference is where two traces part.
+// difference returns where two traces differ.
 func difference(a, b string) string {
 	first, second := strings.Split(a, "\n"), strings.Split(b, "\n")
 	for i := range first {
@@ -76,7 +76,7 @@ func difference(a, b string) string {
 	return "the second went on"
 }
 
-// tail is the end of a trace, or all of it.
+// tail returns the end of a trace, or all of it.
 func tail(trace string, all bool) string {
 	lines := strings.Split(trace, "\n")
 	if !all && len(lines) > 25 {

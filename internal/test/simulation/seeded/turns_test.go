@@ -9,15 +9,15 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// fate is how a call goes on.
+// fate is how a call continues.
 type fate int
 
 const (
 	goesOn   fate = iota
 	fails         // without any effect
-	unheard       // it has its effect, and the caller is told that it failed
-	answered      // it has its effect, and the answer takes a while
-	outdated      // a read: what the node read the last time
+	unheard       // it has its effect, but the caller is told that it failed
+	answered      // it has its effect, and the response takes a while
+	outdated      // a read: what the node read last time
 	cut           // the caller is dead; nothing happens, and the run is over
 )
 
@@ -25,13 +25,13 @@ func (f fate) String() string {
 	return [...]string{"goes on", "fails", "is done but fails", "is done, the answer is late", "is outdated", "is cut"}[f]
 }
 
-// call is one that waits for its turn.
+// call is a call that waits for its turn.
 type call struct {
 	node    *node
-	kind    string // what it is
-	of      string // what it is about: with node and kind, what tells calls apart
+	kind    string // the kind of call
+	of      string // its object; with node and kind, it identifies a call
 	since   time.Time
-	ready   time.Time // it may not go on before
+	ready   time.Time // it must not continue earlier
 	delay   time.Duration
 	arrived bool // the world has seen it
 	answer  chan fate
@@ -42,7 +42,7 @@ type call struct {
 	claimed  event.Delivery   // of a request
 	ctx      context.Context
 	sub      event.Subscription
-	outcome  event.Outcome // what the request will get
+	outcome  event.Outcome // outcome of the request
 }
 
 // toDelivery reports whether a request is for the delivery.
@@ -52,7 +52,7 @@ func (c *call) toDelivery(d event.Delivery) bool {
 
 func (c *call) name() string { return c.node.name + " " + c.kind + " " + c.of }
 
-// wait keeps a call until the world lets it go on.
+// wait holds a call until the world lets it continue.
 func (w *world) wait(c *call) fate {
 	c.since, c.answer = time.Now(), make(chan fate)
 	if c.ready.IsZero() {
@@ -63,14 +63,14 @@ func (w *world) wait(c *call) fate {
 		w.mu.Unlock()
 		return cut
 	}
-	// Kept in order of their names: the order in which they came may be chance.
+	// Sorted by name, because the order of arrival may be random.
 	i, _ := slices.BinarySearchFunc(w.waiting, c, func(a, b *call) int { return cmp.Compare(a.name(), b.name()) })
 	w.waiting = slices.Insert(w.waiting, i, c)
 	w.mu.Unlock()
 	return <-c.answer
 }
 
-// calls are those that wait, of nodes that live.
+// calls returns the waiting calls of living nodes.
 func (w *world) calls() (list []*call) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -82,7 +82,7 @@ func (w *world) calls() (list []*call) {
 	return list
 }
 
-// letGo lets a call go on.
+// letGo lets a call continue.
 func (w *world) letGo(c *call, f fate) {
 	w.mu.Lock()
 	w.waiting = slices.DeleteFunc(w.waiting, func(other *call) bool { return other == c })

@@ -8,36 +8,37 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// watched is what the world has seen of one delivery: what the store said after the
-// step before, and what happened outside.
+// watched is what the world has seen of one delivery: what the store said after the last step, and
+// what happened outside.
 type watched struct {
 	name      string
 	d         event.Delivery
-	recorded  int // attempts on record
+	recorded  int // recorded attempts
 	since     time.Time
-	first     time.Time // when its first attempt began; zero before
+	first     time.Time // when its first attempt began; zero before that
 	rescued   int       // leases of it that ran out
-	successes int       // requests that a node heard had succeeded
-	owners    []string  // of the leases that it had
+	successes int       // requests that succeeded, to the knowledge of a node
+	owners    []string  // of its leases
 	requests  []request
 }
 
-// nodeOf is the node that a delivery's lease is of: claims have a number behind its name.
+// nodeOf returns the node of a delivery's lease: the owner of a claim is the node's name and a
+// number.
 func nodeOf(d event.Delivery) string {
 	name, _, _ := strings.Cut(d.LeaseOwner, "/")
 	return name
 }
 
-// request is one that an endpoint got.
+// request is a request that an endpoint got.
 type request struct {
 	n            *node
-	claimed      event.Delivery // as its node let it go
+	claimed      event.Delivery // as its node started it
 	began, ended time.Time
 	outcome      event.Outcome
 }
 
-// look compares the store with what it was before the step, and wants that nothing
-// changed but what this step may change.
+// look compares the store with its state before the step, and checks that only what this step may
+// change has changed.
 func (w *world) look(step *call) {
 	kind, by := "nothing", "nobody"
 	if step != nil {
@@ -65,7 +66,7 @@ func (w *world) look(step *call) {
 	}
 }
 
-// moved checks that a delivery moved only as it may, and that each attempt counts once.
+// moved checks that a delivery changed only as allowed, and that each attempt counts once.
 func (w *world) moved(seen *watched, r *row, kind string) {
 	before, now := seen.d, r.d
 	w.demand(now.Status == event.Pending || now.LeaseOwner == "", "%s is %v and leased", seen.name, now.Status)
@@ -86,7 +87,7 @@ func (w *world) moved(seen *watched, r *row, kind string) {
 	}
 }
 
-// mayMove reports whether a step may change a status so.
+// mayMove reports whether a step may change a status in this way.
 func mayMove(from, to event.Status, kind string) bool {
 	switch to {
 	case event.Pending:
@@ -99,8 +100,8 @@ func mayMove(from, to event.Status, kind string) bool {
 	return kind == "record"
 }
 
-// settled checks what became of a delivery by one attempt against the request that the
-// endpoint saw: the rules in other words than event.Settle's and event.Apply's.
+// settled compares the effect of an attempt on a delivery with the request that the endpoint saw.
+// It states the rules differently from event.Settle and event.Apply.
 func (w *world) settled(seen *watched, now event.Delivery, a event.Attempt) {
 	i := slices.IndexFunc(seen.requests, func(r request) bool { return kept(r.began).Equal(a.Outcome.StartedAt) })
 	if i < 0 {
@@ -138,12 +139,13 @@ func (w *world) settled(seen *watched, now event.Delivery, a event.Attempt) {
 	w.demand(wait >= least-time.Microsecond && wait <= most, "%s is due %v after attempt %d, want %v to %v", seen.name, wait, now.Attempts, least, most)
 }
 
-// sameStep reports whether a delivery stands where it stood when it was claimed.
+// sameStep reports whether a delivery is where it was when it was claimed.
 func sameStep(now, claimed event.Delivery) bool {
 	return now.Round == claimed.Round && now.Attempts-now.Stray == claimed.Attempts-claimed.Stray
 }
 
-// strayed checks what an attempt may do whose delivery has moved on: deliver it, or nothing.
+// strayed checks the effect of an attempt whose delivery has moved on: it may deliver it, or do
+// nothing.
 func (w *world) strayed(seen *watched, now event.Delivery, r request) {
 	w.stats.strays++
 	want := seen.d
@@ -156,7 +158,7 @@ func (w *world) strayed(seen *watched, now event.Delivery, r request) {
 	w.demand(now == want, "%s: a stray attempt made %+v of %+v", seen.name, now, seen.d)
 }
 
-// leased checks that a lease begins where there is none, and ends as it may.
+// leased checks that a lease begins only where there is none, and ends only as allowed.
 func (w *world) leased(seen *watched, r *row, kind, by string) {
 	before, now := seen.d, r.d
 	switch {
@@ -188,7 +190,7 @@ func (w *world) leased(seen *watched, r *row, kind, by string) {
 	}
 }
 
-// arrive checks a call that has just come, before it goes on.
+// arrive checks a new call before it continues.
 func (w *world) arrive(c *call) {
 	c.arrived = true
 	switch c.kind {
@@ -204,8 +206,8 @@ func (w *world) arrive(c *call) {
 	}
 }
 
-// isTwin reports whether a request to the same delivery began at the same moment, by which
-// requests and the attempts on record are told apart.
+// isTwin reports whether a request to the same delivery began at the same moment, which is what
+// distinguishes requests and recorded attempts.
 func (w *world) isTwin(c *call) bool {
 	seen := w.find(c.toDelivery)
 	return slices.ContainsFunc(w.calls(), func(other *call) bool {
@@ -213,8 +215,8 @@ func (w *world) isTwin(c *call) bool {
 	}) || seen != nil && slices.ContainsFunc(seen.requests, func(r request) bool { return kept(r.began).Equal(kept(c.since)) })
 }
 
-// started checks the rate of a node that keeps to it alone. (Where others have a say,
-// they are made up here, and don't know what they let through before.)
+// started checks the rate of a node that applies it alone. (If other nodes share it, they are
+// invented here, and don't know what they let through before.)
 func (w *world) started(c *call) {
 	e := w.endpoint(c.delivery.SubscriptionID)
 	last := w.lastStart[c.node.name+e.name]
@@ -231,7 +233,7 @@ func (w *world) find(is func(d event.Delivery) bool) *watched {
 	return nil
 }
 
-// requested checks that an attempt is one that its node may make.
+// requested checks that its node may make an attempt.
 func (w *world) requested(c *call) {
 	seen := w.find(c.toDelivery)
 	if seen == nil {

@@ -14,20 +14,20 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// world is one run: the nodes and all that is around them. It moves one thing at a
-// time, and only when nothing moves by itself any more.
+// world is one run: the nodes and everything around them. It does one thing at a time, and only
+// when nothing moves by itself any more.
 type world struct {
 	t         *testing.T
 	dice      *rand.Rand
 	store     *model
 	began     time.Time
 	calm      bool    // only the endpoints misbehave
-	siege     bool    // and all but one of them hang, and are flooded
-	paced     bool    // other nodes use up what rates allow
+	siege     bool    // all but one of them hang, and are flooded
+	paced     bool    // other nodes use up the rates
 	trouble   float64 // how often a call fails
 	limits    dispatch.Limits
 	healedAt  time.Time
-	away      time.Time // until when the store is out of reach
+	away      time.Time // until when the store is unavailable
 	nodes     []*node
 	endpoints []*endpoint
 	callers   []*caller
@@ -35,7 +35,7 @@ type world struct {
 	watched   []*watched
 	begun     map[string]begun // by node and delivery
 	lastStart map[string]time.Time
-	wrong     string // what must not be; ends the run
+	wrong     string // a broken invariant; ends the run
 	trace     bytes.Buffer
 	stats     stats
 
@@ -43,12 +43,12 @@ type world struct {
 	waiting []*call
 	names   map[event.ID]string
 	stream  []event.Claimed // what nodes have passed on
-	fans    int             // events that were accepted for none or several
+	fans    int             // events accepted for zero or several subscriptions
 	bare    int             // those for none
 	over    bool
 }
 
-// begun is how a delivery was let go.
+// begun is how a delivery was started.
 type begun struct {
 	delivery event.Delivery
 	read     fate
@@ -81,7 +81,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 
 func (w *world) chance(p float64) bool { return w.dice.Float64() < p }
 
-// between is a time that hardly falls together with another: to the nanosecond.
+// between returns a time that hardly coincides with another, to the nanosecond.
 func (w *world) between(least, most time.Duration) time.Duration {
 	return least + 1 + time.Duration(w.dice.Int64N(int64(most-least)))
 }
@@ -98,7 +98,7 @@ func (w *world) log(format string, args ...any) {
 	fmt.Fprintf(&w.trace, format+"\n", args...)
 }
 
-// demand ends the run if something is not as it must be.
+// demand ends the run if an invariant is broken.
 func (w *world) demand(holds bool, format string, args ...any) {
 	if holds || w.wrong != "" {
 		return
@@ -119,8 +119,8 @@ func (w *world) isCut(n *node) bool {
 	return w.over && n.dead
 }
 
-// play is a whole run: trouble, then none until everything has come to its end, then
-// the account.
+// play makes a whole run: first with trouble, then without until everything is settled, and then
+// compares the results.
 func (w *world) play() {
 	w.pass(0)
 	w.makeEndpoints()
@@ -136,7 +136,7 @@ func (w *world) play() {
 	w.bury()
 }
 
-// settle waits until nothing moves, and looks at what has come of the step.
+// settle waits until nothing moves, and checks the result of the step.
 func (w *world) settle(step *call) {
 	synctest.Wait()
 	w.stats.steps++
@@ -150,7 +150,7 @@ func (w *world) settle(step *call) {
 	w.reap()
 }
 
-// step does one thing: something outside of the nodes, a call that goes on, or time.
+// step does one thing: something outside the nodes, a call that continues, or time that passes.
 func (w *world) step() {
 	ready := w.ready()
 	switch {
@@ -159,13 +159,13 @@ func (w *world) step() {
 	case w.healedAt.IsZero() && w.chance(0.12):
 		w.act()
 	case len(ready) > 0 && (w.calm || !w.healedAt.IsZero() || w.chance(0.85)):
-		w.goOn(ready[w.dice.IntN(len(ready))])
+		w.resume(ready[w.dice.IntN(len(ready))])
 	default:
 		w.pass(700 * time.Millisecond)
 	}
 }
 
-// ready are the calls that may go on now.
+// ready returns the calls that may continue now.
 func (w *world) ready() (list []*call) {
 	now := time.Now()
 	for _, c := range w.calls() {
@@ -177,7 +177,7 @@ func (w *world) ready() (list []*call) {
 	return list
 }
 
-// pass lets time go by, until the next call is ready at most.
+// pass lets time pass, at most until the next call is ready.
 func (w *world) pass(most time.Duration) {
 	d := w.between(0, most+time.Millisecond)
 	for _, c := range w.calls() {
@@ -189,8 +189,8 @@ func (w *world) pass(most time.Duration) {
 	w.settle(nil)
 }
 
-// goOn lets one call go on, as chance has it.
-func (w *world) goOn(c *call) {
+// resume lets one call continue, with a random result.
+func (w *world) resume(c *call) {
 	f := w.fate(c)
 	if f != goesOn {
 		c.node.lame = true
@@ -211,7 +211,7 @@ func (w *world) goOn(c *call) {
 	w.settle(c)
 }
 
-// fate decides how a call goes on. It may put it off.
+// fate decides how a call continues. It may postpone the call.
 func (w *world) fate(c *call) fate {
 	if w.calm || !w.healedAt.IsZero() || c.kind == "request" || c.kind == "answer" {
 		return goesOn

@@ -10,20 +10,20 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// judge writes into the Outcome what a status means.
+// judge writes to the Outcome what a status code means.
 func judge(o *event.Outcome, code int, h *header) {
 	o.StatusCode = code
 	switch {
 	case code >= 200 && code <= 299:
 	case code < 100:
 		o.StatusCode = 0
-		o.Code, o.Error = event.CodeBadResponse, "what came back has a status code that HTTP does not have"
+		o.Code, o.Error = event.CodeBadResponse, "the response has a status code below 100, which HTTP does not define"
 	case code >= 300 && code <= 399:
 		o.Code, o.Error = event.CodeRedirect, redirected(code, h.location)
 	case code == http.StatusGone:
-		o.Code, o.Error = event.CodeGone, answered(code)
+		o.Code, o.Error = event.CodeGone, responded(code)
 	default:
-		o.Code, o.Error = event.CodeStatus, answered(code)
+		o.Code, o.Error = event.CodeStatus, responded(code)
 	}
 	switch code {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -31,14 +31,13 @@ func judge(o *event.Outcome, code int, h *header) {
 	}
 }
 
-// buffers are for reading bodies: pointers to arrays, so that neither taking one
-// nor giving it back allocates.
+// buffers are for reading bodies. They are pointers to arrays, so that neither Get nor Put
+// allocates.
 var buffers = sync.Pool{New: func() any { return new([event.ExcerptLimit]byte) }}
 
-// excerpt reads the body to its end, but no more than maxBody bytes, and returns
-// how it begins and whether the end was seen. A body that is late, cut or endless
-// changes nothing about the attempt, because the status has been given: what came of
-// it is the excerpt.
+// excerpt reads at most maxBody bytes of the body. It returns the beginning of the body
+// and whether it has read the whole body. A body that is late, truncated or endless does not
+// change the outcome, which the status line has decided: the excerpt is what was received.
 func excerpt(body io.Reader) (kept []byte, whole bool) {
 	buf := buffers.Get().(*[event.ExcerptLimit]byte)
 	defer buffers.Put(buf)
@@ -59,9 +58,9 @@ func excerpt(body io.Reader) (kept []byte, whole bool) {
 	return kept, err == io.EOF
 }
 
-// answered puts a status in words. They are the standard's, not the receiver's.
-func answered(code int) string {
-	s := "answered " + strconv.Itoa(code)
+// responded describes a status code. It uses the standard's reason phrase, not the endpoint's.
+func responded(code int) string {
+	s := "responded with " + strconv.Itoa(code)
 	if text := http.StatusText(code); text != "" {
 		s += " " + text
 	}
@@ -70,13 +69,13 @@ func answered(code int) string {
 
 func redirected(code int, location string) string {
 	if location == "" {
-		return answered(code) + ", which is not followed"
+		return responded(code) + "; redirects are not followed"
 	}
 	u, err := url.Parse(location)
 	if err != nil {
-		return "redirect to something that is not a URL not followed"
+		return "redirect not followed: its Location is not a valid URL"
 	}
-	// What a receiver puts into the query or the user part may be confidential.
+	// The query and the user part may be confidential.
 	query := ""
 	if u.RawQuery != "" {
 		query = "?…"

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the table of settings into the README")
+var update = flag.Bool("update", false, "write the settings into docs/settings.md and .env.example")
 
-// TestREADMEHasTheSettings holds the README's table to the declarations.
-func TestREADMEHasTheSettings(t *testing.T) {
-	const file, begin, end = "../../README.md", "<!-- settings: made by `make generate` -->\n", "<!-- end of settings -->"
+// TestDocumentHasTheSettings compares the table in docs/settings.md with the declarations.
+func TestDocumentHasTheSettings(t *testing.T) {
+	const file, begin, end = "../../docs/settings.md", "<!-- settings: made by `make generate` -->\n", "<!-- end of settings -->"
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +25,7 @@ func TestREADMEHasTheSettings(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s: the table of settings is not that of the code: run `make generate`", file)
+		t.Fatalf("%s: the table of settings differs from the code: run `make generate`", file)
 	}
 	if err := os.WriteFile(file, []byte(before+begin+Markdown()+end+after), 0o644); err != nil {
 		t.Fatal(err)

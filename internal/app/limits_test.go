@@ -10,8 +10,8 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// While an endpoint is dead, its backlog grows to the bound and not beyond; others go
-// on; and when it is gone, there is room again.
+// While an endpoint is dead, its backlog grows up to the limit, and other subscriptions are not
+// affected. When the subscription is deleted, there is capacity again.
 func TestTheBacklogIsBoundedAndOthersGoOn(t *testing.T) {
 	healthy := receive(t, "", nil)
 	s := start(t, t.TempDir(), "HOOKFERRY_MAX_PENDING=1000", "HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION=5", "WEBHOOK_RETRY_SCHEDULE=1h")
@@ -20,7 +20,7 @@ func TestTheBacklogIsBoundedAndOthersGoOn(t *testing.T) {
 	await.NoError(t, func() error {
 		status, header, answer := s.call("POST", "/webhooks/ingest/"+dead, created)
 		if status == http.StatusAccepted {
-			return fmt.Errorf("the dead endpoint's events are still taken")
+			return fmt.Errorf("the dead endpoint's events are still accepted")
 		}
 		if status != http.StatusTooManyRequests || answer["code"] != "backlog_full" || header.Get("Retry-After") != "30" ||
 			!strings.Contains(fmt.Sprint(answer["detail"]), "HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is 5") {
@@ -43,7 +43,7 @@ func TestTheBacklogIsBoundedAndOthersGoOn(t *testing.T) {
 	}
 }
 
-// Without a key, only this machine's names are answered, on both addresses.
+// Without a key, the service accepts only requests to this machine's names, on both addresses.
 func TestDevAnswersThisMachineOnly(t *testing.T) {
 	s := start(t, t.TempDir())
 	for _, url := range []string{s.url + "/subscriptions/", "http://" + s.AdminAddr() + "/metrics"} {
@@ -58,7 +58,7 @@ func TestDevAnswersThisMachineOnly(t *testing.T) {
 		}
 		res.Body.Close()
 		if res.StatusCode != http.StatusForbidden {
-			t.Errorf("%s answers a foreign host with %d", url, res.StatusCode)
+			t.Errorf("%s responds to a foreign host with %d", url, res.StatusCode)
 		}
 	}
 }

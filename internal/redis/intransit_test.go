@@ -7,19 +7,19 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// way is what is on its way, in a time of the test's own.
+// way is an inTransit with a clock and a stream of the test.
 type way struct {
-	onWay
+	inTransit
 	now    time.Time
 	hints  map[event.ID]bool
 	stream int
 }
 
 func newWay() *way {
-	return &way{onWay: newOnWay(), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), hints: map[event.ID]bool{}}
+	return &way{inTransit: newInTransit(), now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), hints: map[event.ID]bool{}}
 }
 
-// pass reserves and adds as many as it may, up to n, and returns how many.
+// pass reserves and adds as many as possible, up to n, and returns how many.
 func (w *way) pass(subscription event.ID, n int) (passed int) {
 	for passed < n && w.reserve(subscription, 100, w.now) {
 		w.add(subscription, 100)
@@ -29,13 +29,13 @@ func (w *way) pass(subscription event.ID, n int) (passed int) {
 	return passed
 }
 
-// looks has the workers read n, and looks into the stream.
+// looks makes the workers read n, and observes the length of the stream.
 func (w *way) looks(read int) {
 	w.stream -= min(read, w.stream)
-	w.seen(w.stream, w.now, func(subscription event.ID, is bool) { w.hints[subscription] = is })
+	w.observeLength(w.stream, w.now, func(subscription event.ID, is bool) { w.hints[subscription] = is })
 }
 
-// reading has the workers read n a second for a while, of another subscription.
+// reading makes the workers read n a second for a while, of another subscription.
 func (w *way) reading(perSecond int) {
 	for range 30 {
 		w.now = w.now.Add(10 * time.Millisecond)
@@ -49,17 +49,17 @@ func TestMostOnTheWay(t *testing.T) {
 		why   string
 		prep  func(w *way)
 		want  int
-		slows bool // what finds no capacity
+		slows bool // those without capacity
 	}{
-		{"nothing is known of the workers", func(*way) {}, laneMost, false},
-		{"they had little to read", func(w *way) { w.reading(300) }, laneMost, false},
+		{"nothing is known of the workers", func(*way) {}, maxPerSubscription, false},
+		{"they had little to read", func(w *way) { w.reading(300) }, maxPerSubscription, false},
 		{"they read 1,000 a second: what they read in 100 ms", func(w *way) { w.reading(1000) }, 100, true},
-		{"they read 10,000", func(w *way) { w.reading(10_000) }, laneMost, true},
-		{"they did, and nothing was read for a second", func(w *way) { w.reading(10_000); w.now = w.now.Add(time.Second) }, laneMost, false},
-		{"half of the stream is taken", func(w *way) { w.reading(10_000); w.looks(0); w.backlog = streamMost / 2 }, laneLeast, true},
-		{"nearly all of it is", func(w *way) { w.reading(10_000); w.backlog = streamMost - 3 }, 3, true},
-		{"all of it is", func(w *way) { w.reading(10_000); w.backlog = streamMost }, 0, true},
-		{"others have filled it, and nobody reads", func(w *way) { w.backlog = streamMost }, 0, false},
+		{"they read 10,000", func(w *way) { w.reading(10_000) }, maxPerSubscription, true},
+		{"they did, and nothing was read for a second", func(w *way) { w.reading(10_000); w.now = w.now.Add(time.Second) }, maxPerSubscription, false},
+		{"half of the stream is taken", func(w *way) { w.reading(10_000); w.looks(0); w.backlog = maxInTransit / 2 }, minPerSubscription, true},
+		{"nearly all of it is", func(w *way) { w.reading(10_000); w.backlog = maxInTransit - 3 }, 3, true},
+		{"all of it is", func(w *way) { w.reading(10_000); w.backlog = maxInTransit }, 0, true},
+		{"others have filled it, and no worker reads", func(w *way) { w.backlog = maxInTransit }, 0, false},
 	} {
 		w := newWay()
 		row.prep(w)
@@ -80,13 +80,13 @@ func (w *way) reserveAll(subscription event.ID) (n int) {
 	return n
 }
 
-// Publishers are let go when half of what may be on its way has been read, or when nothing
-// is read any more.
+// Publishers no longer wait when half of what may be in transit has been read, or when nothing is
+// read any more.
 func TestBehindUntilHalfIsRead(t *testing.T) {
 	w := newWay()
 	w.reading(10_000)
-	if n := w.pass(theSub, 1000); n != laneMost {
-		t.Fatalf("%d passed, want %d", n, laneMost)
+	if n := w.pass(theSub, 1000); n != maxPerSubscription {
+		t.Fatalf("%d passed, want %d", n, maxPerSubscription)
 	}
 	w.isBehind(theSub, w.now)
 	for _, step := range []struct{ read, want int }{{0, 1}, {100, 1}, {27, 1}, {1, 0}, {100, 0}} {
@@ -105,24 +105,24 @@ func TestBehindUntilHalfIsRead(t *testing.T) {
 	}
 }
 
-// What other nodes have in the stream does not count as this node's, and what was read, or
-// lost with Redis, is on its way no more.
+// Entries of other nodes do not count as this node's. Entries that were read, or lost with Redis,
+// are no longer in transit.
 func TestUnreadIsForgotten(t *testing.T) {
 	w := newWay()
 	w.pass(theSub, 100)
 	w.stream += 500 // another node's
 	w.looks(0)
-	if n := w.of[theSub]; n != 100 {
+	if n := w.bySubscription[theSub]; n != 100 {
 		t.Errorf("%d are on their way, want 100", n)
 	}
 	w.stream = 30
 	w.looks(0)
-	if n := w.of[theSub]; n != 30 || len(w.unread) != 30 {
+	if n := w.bySubscription[theSub]; n != 30 || len(w.unread) != 30 {
 		t.Errorf("of what may be 30 in the stream %d and %d are counted", n, len(w.unread))
 	}
 	w.stream = 0 // Redis has lost its memory
 	w.looks(0)
-	if len(w.of) != 0 || len(w.unread) != 0 || w.reserved != 0 || w.bytes != 0 {
-		t.Errorf("left are %+v", w.onWay)
+	if len(w.bySubscription) != 0 || len(w.unread) != 0 || w.reserved != 0 || w.bytes != 0 {
+		t.Errorf("left are %+v", w.inTransit)
 	}
 }

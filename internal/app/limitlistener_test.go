@@ -12,22 +12,22 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// One connection too many is told so at once and holds nothing; when another one ends,
-// there is room again.
+// A connection beyond the limit is refused at once and takes no capacity. When another connection
+// ends, a new one is accepted.
 func TestConnectionsAreBounded(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var refused atomic.Int64
-	c := &crowd{Listener: l, most: 2, refused: func() { refused.Add(1) }}
+	c := &limitListener{Listener: l, limit: 2, refused: func() { refused.Add(1) }}
 	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "here") })}
 	go s.Serve(c)
 	t.Cleanup(func() { s.Close() })
 
 	ask := func(conn net.Conn) (*http.Response, string) {
 		t.Helper()
-		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") // one that was turned away may be closed already
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") // a refused connection may already be closed
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -49,7 +49,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 			t.Fatalf("a connection there is room for got %q", body)
 		}
 	}
-	res, err := http.ReadResponse(bufio.NewReader(dial()), nil) // the answer comes unasked
+	res, err := http.ReadResponse(bufio.NewReader(dial()), nil) // the response comes without a request
 	if err != nil {
 		t.Fatal(err)
 	}

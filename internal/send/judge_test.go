@@ -10,29 +10,29 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// What is no status line is no response, beside what package hostile sends.
+// Responses without a status line, beside those of package hostile.
 func TestResponsesWithoutAStatus(t *testing.T) {
 	t.Parallel()
-	const notHTTP = "what came back is not HTTP/1.1"
+	const notHTTP = "the response is not HTTP/1.1"
 	tests := []struct {
 		name   string
 		handle func(net.Conn)
 		code   event.Code
 		words  string // ADDR stands for the endpoint's address
 	}{
-		{"hangs up within the status line", answerAndClose("HTTP/1."), event.CodeConnectionClosed, "ADDR hung up before its status line was complete"},
-		{"hangs up within the status code", answerAndClose("HTTP/1.1 20"), event.CodeConnectionClosed, "ADDR hung up before its status line was complete"},
-		{"cuts the connection there", answerAndReset("HTTP/1.1 200"), event.CodeConnectionReset, "ADDR cut the connection before its status line was complete"},
-		{"hangs up after an interim response", answerAndClose("HTTP/1.1 102 Processing\r\n\r\n"), event.CodeConnectionClosed, "ADDR hung up before its status line was complete"},
-		{"hangs up within an interim response", answerAndClose("HTTP/1.1 102 Processing\r\nX"), event.CodeConnectionClosed, "ADDR hung up before its status line was complete"},
-		{"stops within the status line", answer("HTTP/1.1 20"), event.CodeTimeout, "no complete status line within 500ms"},
-		{"stops after an interim response", answer("HTTP/1.1 100 Continue\r\n\r\n"), event.CodeTimeout, "no complete status line within 500ms"},
-		{"another protocol", answer("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeBadResponse, notHTTP},
-		{"a page without a status, as HTTP/0.9 has it", answerAndClose("<html>200 OK</html>"), event.CodeBadResponse, notHTTP},
-		{"TLS alert", answer("\x15\x03\x01\x00\x02\x02\x46\r\n"), event.CodeBadResponse, "answered TLS to an http request; should the target URL begin with https://?"},
-		{"blanks without end", answerForever("HTTP/1.1", strings.Repeat(" ", 1000)), event.CodeBadResponse, notHTTP},
-		{"empty lines without end", answerForever("", strings.Repeat("\r\n", 1000)), event.CodeBadResponse, notHTTP},
-		{"an endless interim response", answerForever("HTTP/1.1 103 ", strings.Repeat("a", 1000)), event.CodeBadResponse, "interim (1xx) responses are longer than 64 KiB"},
+		{"hangs up within the status line", respondAndClose("HTTP/1."), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
+		{"hangs up within the status code", respondAndClose("HTTP/1.1 20"), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
+		{"cuts the connection there", respondAndReset("HTTP/1.1 200"), event.CodeConnectionReset, "ADDR reset the connection before its status line was complete"},
+		{"hangs up after an interim response", respondAndClose("HTTP/1.1 102 Processing\r\n\r\n"), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
+		{"hangs up within an interim response", respondAndClose("HTTP/1.1 102 Processing\r\nX"), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
+		{"stops within the status line", respond("HTTP/1.1 20"), event.CodeTimeout, "no complete status line within 500ms"},
+		{"stops after an interim response", respond("HTTP/1.1 100 Continue\r\n\r\n"), event.CodeTimeout, "no complete status line within 500ms"},
+		{"another protocol", respond("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeBadResponse, notHTTP},
+		{"a page without a status, as HTTP/0.9 has it", respondAndClose("<html>200 OK</html>"), event.CodeBadResponse, notHTTP},
+		{"TLS alert", respond("\x15\x03\x01\x00\x02\x02\x46\r\n"), event.CodeBadResponse, "responded with TLS to an http request; should the target URL begin with https://?"},
+		{"blanks without end", respondForever("HTTP/1.1", strings.Repeat(" ", 1000)), event.CodeBadResponse, notHTTP},
+		{"empty lines without end", respondForever("", strings.Repeat("\r\n", 1000)), event.CodeBadResponse, notHTTP},
+		{"an endless interim response", respondForever("HTTP/1.1 103 ", strings.Repeat("a", 1000)), event.CodeBadResponse, "interim (1xx) responses are longer than 64 KiB"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -59,12 +59,12 @@ func TestBodiesThatAreLateCutOrEndless(t *testing.T) {
 		handle func(status string) func(net.Conn)
 		kept   string
 	}{
-		{"never comes", func(s string) func(net.Conn) { return answer(s + length) }, ""},
-		{"stops in the middle", func(s string) func(net.Conn) { return answer(s + length + "half") }, "half"},
-		{"is cut", func(s string) func(net.Conn) { return answerAndClose(s + length + "half") }, "half"},
-		{"has a bad chunk", func(s string) func(net.Conn) { return answer(s + chunked + "4\r\nhalf\r\nzz\r\n") }, "half"},
-		{"is endless", func(s string) func(net.Conn) { return answerForever(s+"\r\n", "abcd") }, strings.Repeat("abcd", 1024)},
-		{"is endless in chunks", func(s string) func(net.Conn) { return answerForever(s+chunked, "4\r\nabcd\r\n") }, strings.Repeat("abcd", 1024)},
+		{"never comes", func(s string) func(net.Conn) { return respond(s + length) }, ""},
+		{"stops in the middle", func(s string) func(net.Conn) { return respond(s + length + "half") }, "half"},
+		{"is cut", func(s string) func(net.Conn) { return respondAndClose(s + length + "half") }, "half"},
+		{"has a bad chunk", func(s string) func(net.Conn) { return respond(s + chunked + "4\r\nhalf\r\nzz\r\n") }, "half"},
+		{"is endless", func(s string) func(net.Conn) { return respondForever(s+"\r\n", "abcd") }, strings.Repeat("abcd", 1024)},
+		{"is endless in chunks", func(s string) func(net.Conn) { return respondForever(s+chunked, "4\r\nabcd\r\n") }, strings.Repeat("abcd", 1024)},
 	}
 	statuses := []struct {
 		line  string
@@ -72,7 +72,7 @@ func TestBodiesThatAreLateCutOrEndless(t *testing.T) {
 		words string
 	}{
 		{"HTTP/1.1 200 OK\r\n", "", ""}, // the status has said that the webhook was taken
-		{"HTTP/1.1 500 Oops\r\n", event.CodeStatus, "answered 500 Internal Server Error"},
+		{"HTTP/1.1 500 Oops\r\n", event.CodeStatus, "responded with 500 Internal Server Error"},
 	}
 	for _, tt := range tests {
 		for _, status := range statuses {
@@ -95,7 +95,7 @@ func TestBodiesThatAreLateCutOrEndless(t *testing.T) {
 	}
 }
 
-// A receiver that sends back what it got must not bring credentials into words.
+// A receiver that echoes the request must not bring credentials into the message.
 func TestWordsHoldNothingConfidential(t *testing.T) {
 	t.Parallel()
 	echo := receive(t, func(c net.Conn) { io.Copy(c, c) })
@@ -103,7 +103,7 @@ func TestWordsHoldNothingConfidential(t *testing.T) {
 		r := request(c)
 		io.WriteString(c, "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: https://confidential:confidential@a.example/?"+r.Header.Get("X-Key")+"\r\n\r\n")
 	})
-	reset := receive(t, answerAndReset(""))
+	reset := receive(t, respondAndReset(""))
 	for _, r := range []*receiver{echo, redirect, reset} {
 		sub := subscription(r.url() + "?token=confidential")
 		sub.Headers = map[string]string{"X-Key": "confidential", "Authorization": "Bearer confidential"}
@@ -131,9 +131,9 @@ func TestNobodyListens(t *testing.T) {
 
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	inner := receive(t, answer("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
+	inner := receive(t, respond("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
 	for _, code := range []string{"301", "302", "303", "307", "308"} {
-		outer := receive(t, answer("HTTP/1.1 "+code+" x\r\nContent-Length: 0\r\nLocation: "+inner.url()+"\r\n\r\n"))
+		outer := receive(t, respond("HTTP/1.1 "+code+" x\r\nContent-Length: 0\r\nLocation: "+inner.url()+"\r\n\r\n"))
 		o := send(t, outer.url())
 		if o.Code != event.CodeRedirect || o.Error != "redirect to "+inner.url()+" not followed" {
 			t.Errorf("%s: got %s: %q", code, o.Code, o.Error)
@@ -150,9 +150,9 @@ func TestRedirectWords(t *testing.T) {
 		{"https://a.example/b", "redirect to https://a.example/b not followed", "as it is"},
 		{"/relative", "redirect to /relative not followed", "as it is"},
 		{"https://u:p@a.example/b?token=x#f", "redirect to https://a.example/b?… not followed", "what may be confidential is left out"},
-		{"", "answered 302 Found, which is not followed", "no Location"},
-		{"https://a.example/%zz", "redirect to something that is not a URL not followed", "not a URL"},
-		{"https://a.example/\x1b[31m\xff", "redirect to something that is not a URL not followed", "control characters are no URL"},
+		{"", "responded with 302 Found; redirects are not followed", "no Location"},
+		{"https://a.example/%zz", "redirect not followed: its Location is not a valid URL", "not a URL"},
+		{"https://a.example/\x1b[31m\xff", "redirect not followed: its Location is not a valid URL", "control characters are no URL"},
 		{"https://a.example/\u202efdp.exe", "redirect to https://a.example/%E2%80%AEfdp.exe not followed", "no text that turns the line around"},
 		{"https://a.example/" + strings.Repeat("a", 60_000), "redirect to https://a.example/" + strings.Repeat("a", 182) + "… not followed", "cut"},
 	}

@@ -1,0 +1,91 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hookferry/hookferry/internal/event"
+)
+
+// kind is the kind of object that an id identifies.
+type kind string
+
+const (
+	aSubscription kind = "subscription"
+	aDelivery     kind = "delivery"
+	anEvent       kind = "event"
+)
+
+// maxNamed is how many deliveries of an event a problem lists.
+const maxNamed = 3
+
+// notFoundProblem turns ErrNotFound into a problem that says where the object with this id is, if it is an
+// object of another kind: all ids look alike, so people mix them up. It returns other errors
+// unchanged.
+func (a *api) notFoundProblem(ctx context.Context, err error, wanted kind, id event.ID) error {
+	if !errors.Is(err, event.ErrNotFound) {
+		return err
+	}
+	return newProblem(http.StatusNotFound, "not_found", a.explainNotFound(ctx, wanted, id))
+}
+
+// explainNotFound looks for each kind of object in turn. It treats an object that can't be read as not
+// found: the operation itself has already established that no object of the wanted kind has this
+// id.
+func (a *api) explainNotFound(ctx context.Context, wanted kind, id event.ID) string {
+	if s, err := a.Subscriptions.Subscription(ctx, id); err == nil {
+		if wanted != aSubscription {
+			return otherKind(id, aSubscription, wanted, "its attempts are listed at /status/subscription/"+id.String())
+		}
+		if s.Deleted() {
+			return fmt.Sprintf("Subscription %s was deleted at %s; /status/subscription/%s still lists its attempts.", id, formatTime(s.DeletedAt), id)
+		}
+	}
+	if wanted != aDelivery {
+		if _, err := a.History.Delivery(ctx, id); err == nil {
+			return otherKind(id, aDelivery, wanted, "it is at /status/delivery/"+id.String())
+		}
+	}
+	if found, err := a.History.EventDeliveries(ctx, id, maxNamed+1); err == nil {
+		return otherKind(id, anEvent, wanted, deliveryPaths(found))
+	}
+	if wanted == aSubscription {
+		return "No subscription has this id. It may have been deleted."
+	}
+	return "No delivery has this id. It may have expired (history is kept for " + inHours(a.Retention) + ")."
+}
+
+func otherKind(id event.ID, found, wanted kind, where string) string {
+	article := map[kind]string{aSubscription: "a", aDelivery: "a", anEvent: "an"}
+	return fmt.Sprintf("%s is the id of %s %s, not of a %s; %s.", id, article[found], found, wanted, where)
+}
+
+func deliveryPaths(ids []event.ID) string {
+	if len(ids) == 1 {
+		return "its delivery is at /status/delivery/" + ids[0].String()
+	}
+	var paths []string
+	for _, id := range ids[:min(len(ids), maxNamed)] {
+		paths = append(paths, "/status/delivery/"+id.String())
+	}
+	where := "its deliveries are at " + strings.Join(paths, ", ")
+	if len(ids) > maxNamed {
+		where += " and more"
+	}
+	return where
+}
+
+// inHours writes 72h0m0s as 72h.
+func inHours(d time.Duration) string {
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
