@@ -21,9 +21,11 @@ const (
 	healthTimeout = 2 * time.Second
 	// countTimeout is how long the database may take to count the pending deliveries.
 	countTimeout = time.Minute
-	// countShare bounds what counting costs: after a count that took a second, at least so many
-	// seconds pass. PostgreSQL takes long if an old snapshot keeps dead rows from vacuum.
+	// countShare bounds what counting costs: after a count that took a second, so many seconds
+	// pass, but at most countPause. PostgreSQL takes long if an old snapshot keeps dead rows from
+	// vacuum.
 	countShare = 20
+	countPause = 20 * time.Second
 )
 
 // health reports on the state of the service. At most one check is in flight at a time, and
@@ -177,7 +179,7 @@ func (h *health) count() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ended := time.Now()
-	h.countAt = ended.Add(countShare * ended.Sub(began))
+	h.countAt = ended.Add(min(countShare*ended.Sub(began), countPause))
 	if err == nil {
 		h.depth, h.counted = depth, began.Truncate(time.Millisecond)
 	}

@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	depthFresh   = time.Second     // how long all scrapes share one reading, at least
-	depthShare   = 20              // after a reading that took a second, they share it for so many
-	depthTimeout = 2 * time.Second // how long a scrape waits for the store
+	depthFresh   = time.Second      // how long all scrapes share one reading, at least
+	depthShare   = 20               // after a reading that took a second, they share it for so many
+	depthPause   = 20 * time.Second // but at most so long
+	depthTimeout = 2 * time.Second  // how long a scrape waits for the store
 )
 
 // depthReader reads the queue's depth in its own goroutine, at most one at a time. A store that
@@ -70,7 +71,7 @@ func (r *depthReader) start() {
 		ended := time.Now()
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.last, r.done = reading{depth, err, ended.Add(max(depthFresh, depthShare*ended.Sub(began)))}, nil
+		r.last, r.done = reading{depth, err, ended.Add(max(depthFresh, min(depthShare*ended.Sub(began), depthPause)))}, nil
 		close(done)
 	}()
 }

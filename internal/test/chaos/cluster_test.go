@@ -52,7 +52,7 @@ func newCluster(t *testing.T, o options) *cluster {
 	}}
 	t.Cleanup(c.client.CloseIdleConnections)
 	if o.own {
-		server, err := pgtest.Start()
+		server, err := pgtest.Start("fsync=off", "full_page_writes=off", "max_connections=100")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -158,7 +158,7 @@ func (c *cluster) lockTable() {
 }
 
 func (c *cluster) withForeign(use func(context.Context, *pgx.Conn) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
 	db, err := c.foreign()
 	if err == nil {

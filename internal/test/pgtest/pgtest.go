@@ -64,7 +64,7 @@ func Start(settings ...string) (*Server, error) {
 	if len(settings) == 0 {
 		settings = []string{"fsync=off", "full_page_writes=off"}
 	}
-	s := &Server{bin: bin, settings: append(settings, "max_connections=300", "shared_buffers=64MB", "log_min_messages=fatal", "log_min_error_statement=panic")}
+	s := &Server{bin: bin, settings: append([]string{"max_connections=300", "shared_buffers=64MB", "log_min_messages=fatal", "log_min_error_statement=panic"}, settings...)}
 	if s.user, err = childproc.Unprivileged("postgres", "nobody"); err != nil {
 		return nil, fmt.Errorf("PostgreSQL refuses to run as root: %w", err)
 	}
