@@ -117,7 +117,7 @@ simulate: ## plays SIMULATE_SEEDS seeds from SIMULATE_FIRST on; of a single one 
 
 ROWS ?=
 BENCH ?=
-bench: servers build ## every row of docs/performance.md, in three quarters of an hour, and writes it; ROWS chooses
+bench: servers build ## every row of docs/performance.md, in 55 minutes, and writes it; ROWS chooses
 	$(GO) run ./internal/bench/table -rows '$(ROWS)' $(BENCH)
 
 microbench: ## the hot functions

@@ -1,4 +1,4 @@
-// Package dispatch is station 3: it delivers events to their endpoints.
+// Package dispatch is stage 3: it delivers events to their endpoints.
 //
 // A delivery arrives in one of three ways. Ingest hands over what it has just stored; a node
 // that only accepts events passes it on (both in handoff.go); or Run claims it because it is due
