@@ -34,7 +34,7 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 		},
 		Servers: []*huma.Server{{URL: "."}}, // relative to the document, so any prefix works
 		Tags: []*huma.Tag{
-			{Name: tagSubscriptions, Description: "Which webhooks go where."},
+			{Name: tagSubscriptions, Description: "Say which events are delivered to which endpoint."},
 			{Name: tagWebhooks, Description: "Publish events."},
 			{Name: tagStatus, Description: "See what happened to deliveries."},
 			{Name: tagService, Description: "Health and data integrity of the service."},
@@ -118,8 +118,8 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		{notJSON([]string{"text/plain"}), "The body is not JSON, or has a Content-Encoding."},
 		{event.Invalid("target_url", event.CheckTarget("mailto:me@example.com")), "The request is well-formed, but some of its values are not accepted; errors lists each field."},
 		{fmt.Errorf("%w: 10000000 deliveries are pending, and HOOKFERRY_MAX_PENDING is 10000000", event.ErrBacklog), "The backlog is full, for the whole service or for this subscription. Nothing was stored."},
-		{internalProblem(), "Something went wrong inside Hookferry."},
-		{event.ErrUnavailable, "The database is unavailable, the service is stopping, or too many request bodies are being read at once. The same request may succeed later. If the connection to the database broke during a commit, the request may have taken effect anyway."},
+		{internalProblem(), "A fault in Hookferry; its log has the cause."},
+		{event.ErrUnavailable, "The database is unavailable, the service is stopping, or too many request bodies are being read at once. The same request may succeed later. If the connection to the database broke during a commit, the request may have taken effect all the same."},
 		{event.ErrFull, "The disk that holds the database is full. Nothing was stored. The same request succeeds once there is free disk space again."},
 	}
 	all := map[string]*huma.Response{}

@@ -123,7 +123,7 @@ func (a *api) retryChanged(ctx context.Context, s event.Subscription, p precondi
 
 // withETag describes the header of a response that shows one subscription.
 func withETag(r *huma.Response) *huma.Response {
-	return withHeader(r, "ETag", "The revision, for use in If-Match. It rises with every change of a settable field; a pause does not change it.", etag(17))
+	return withHeader(r, "ETag", "The revision, for use in If-Match. It changes whenever a field that can be set changes; a pause does not change it.", etag(17))
 }
 
 func ifMatch() *huma.Param {

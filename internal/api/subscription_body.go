@@ -15,7 +15,7 @@ type Subscription struct {
 	Description          string            `json:"description"`
 	EventTypes           []string          `json:"event_types" nullable:"false" doc:"Patterns of the event types that the subscription wants; empty: all."`
 	IsActive             bool              `json:"is_active" doc:"Whether the subscription accepts events and delivers them."`
-	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry disabled the subscription; null if it did not."`
+	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry made the subscription inactive; null if it did not."`
 	PausedAt             *time.Time        `json:"paused_at" doc:"When the subscription was paused; null if it is not paused."`
 	PausedBy             *string           `json:"paused_by" doc:"The name of the API key that paused the subscription; anonymous if no key was needed; null if it is not paused."`
 	PausedReason         *string           `json:"paused_reason" doc:"Why it was paused; null if no reason was given."`
@@ -24,7 +24,7 @@ type Subscription struct {
 	NotBefore            *time.Time        `json:"not_before" doc:"The latest time until which the endpoint asked for no requests, with Retry-After on a 429, 502, 503 or 504. It may be in the past. null if it never asked."`
 	RequireSignature     bool              `json:"require_signature" doc:"Whether events must be signed."`
 	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
-	HeldReason           string            `json:"held_reason,omitempty" doc:"Only if the subscription's secrets can't be decrypted: the reason why its deliveries are held back."`
+	HeldReason           string            `json:"held_reason,omitempty" doc:"Why the deliveries of the subscription wait: its secrets can't be decrypted, or its row is damaged. Absent otherwise."`
 	Headers              map[string]string `json:"headers" doc:"Headers of every request, with their names exactly as they were given. The value of a header that looks like a credential is shown as [hidden]."`
 	TimeoutSeconds       *float64          `json:"timeout_seconds" doc:"null: the default of the service."`
 	RetryScheduleSeconds *[]float64        `json:"retry_schedule_seconds" doc:"The delay before each retry; empty: no retries; null: the schedule of the service."`
@@ -46,15 +46,15 @@ type SubscriptionList struct {
 // defaults of newSubscriptionInput.
 type SubscriptionInput struct {
 	TargetURL            string            `json:"target_url" format:"uri" maxLength:"2048" doc:"The URL of the endpoint: http:// or https://, without user name or fragment. White space around it is removed, and an international host name is converted to ASCII (UTS 46), each with a warning."`
-	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature; the bytes of any other secret are used as they are. 24 to 64 random bytes are recommended. A secret that was damaged in copying is refused. Absent or null: a new subscription has no secret, and a replaced subscription keeps its secret. [hidden] keeps the secret too. In a patch, null removes it."`
+	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature; the bytes of any other secret are used as they are. 24 to 64 random bytes are recommended. A secret that was damaged by copying is refused. Absent or null: a new subscription has no secret, and a replaced subscription keeps its secret. [hidden] keeps the secret too. In a patch, null removes it."`
 	Description          string            `json:"description,omitempty" nullable:"true" maxLength:"1000"`
 	EventTypes           []string          `json:"event_types,omitempty" nullable:"true" maxItems:"100" doc:"The event types that the subscription wants, exact (user.created) or by prefix (user.* matches one or more levels); absent, null or empty: all."`
 	IsActive             bool              `json:"is_active,omitempty" nullable:"true" default:"true" doc:"Whether the subscription accepts events and delivers them. true also clears disabled_reason."`
-	RequireSignature     bool              `json:"require_signature,omitempty" nullable:"true" default:"false" doc:"Whether events must be signed with the secret."`
+	RequireSignature     bool              `json:"require_signature,omitempty" nullable:"true" default:"false" doc:"Whether published events must be signed with the secret."`
 	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Headers of every request, with their names exactly as given. Accept is */* unless it is set here. The value [hidden], as shown by a read, keeps the stored value."`
 	TimeoutSeconds       float64           `json:"timeout_seconds,omitempty" nullable:"true" minimum:"0" maximum:"60" doc:"The timeout of an attempt, from the name lookup to the status line of the response; absent, null or 0: the default of the service."`
 	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitempty" nullable:"true" maxItems:"50" doc:"The delay before each retry; empty: no retries; absent or null: the schedule of the service."`
-	MaxInFlight          int               `json:"max_in_flight,omitempty" nullable:"true" minimum:"0" maximum:"1000" doc:"The maximum number of requests to the endpoint at the same time; absent, null or 0: the default of the service."`
+	MaxInFlight          int               `json:"max_in_flight,omitempty" nullable:"true" minimum:"0" maximum:"1000" doc:"The maximum number of requests in flight to the endpoint, for each worker; absent, null or 0: the default of the service."`
 	RatePerSecond        float64           `json:"rate_per_second,omitempty" nullable:"true" minimum:"0" maximum:"100000" doc:"The maximum number of attempts started per second; absent, null or 0: unlimited."`
 	Body                 string            `json:"body,omitempty" nullable:"true" enum:"envelope,data" default:"envelope" doc:"What the body of a request contains. envelope: the whole event as it was published, byte for byte. data: only the value of data, byte for byte; the header webhook-event then holds the type, and webhook-attempt the number of the attempt, starting at 1. Signatures cover the body that is sent."`
 }

@@ -11,7 +11,7 @@ import (
 
 // PauseInput is the body of a pause. The body is optional.
 type PauseInput struct {
-	Reason string `json:"reason,omitempty" nullable:"true" maxLength:"500" doc:"Why the subscription is paused, for people who see that it is."`
+	Reason string `json:"reason,omitempty" nullable:"true" maxLength:"500" doc:"Why the subscription is paused. It is shown with the pause."`
 }
 
 // anonymous is who pauses a subscription if no key is needed.
@@ -73,7 +73,7 @@ func (a *api) pauseOperations(types huma.Registry) []operation {
 		{needs: event.ScopeAdmin, serve: a.pauseSubscription, Operation: huma.Operation{
 			OperationID: "pauseSubscription", Method: http.MethodPost, Path: "/subscriptions/{id}/pause",
 			Tags: []string{tagSubscriptions}, Summary: "Pause the deliveries of a subscription",
-			Description: "Events are still accepted, but their deliveries wait until the subscription is resumed. Its settings do not change. Requests in flight are not aborted, and a node that hints do not reach may start requests for up to 5 s after the response. Deliveries that wait for longer than LOG_RETENTION are cancelled. Pausing a paused subscription changes nothing, except that a reason replaces paused_by and paused_reason.",
+			Description: "Events are still accepted, but their deliveries wait until the subscription is resumed. Its settings do not change. Requests in flight finish, and another one may start up to 5 s after the response. Deliveries that wait for longer than LOG_RETENTION are cancelled. Pausing a paused subscription changes nothing, except that a reason replaces paused_by and paused_reason.",
 			RequestBody: body,
 			Responses: responses(map[string]*huma.Response{
 				"200": withETag(jsonResponse(types, "The paused subscription.", paused)),

@@ -35,7 +35,7 @@ func TestMarkdown(t *testing.T) {
 		"| setting | default | used by | meaning |\n|---|---|---|---|\n",
 		"| `HOOKFERRY_ADDR` (`--addr`) | `:8000`; `127.0.0.1:8000` with `--dev` | all | The address that the API listens on. A worker serves `/livez`, `/readyz` and `/health` there. |\n",
 		"| `HOOKFERRY_ALLOW_TARGETS` | none; `127.0.0.0/8,::1/128` with `--dev` | all | ",
-		"| `WEBHOOK_MAX_RETRIES` | `5` | worker | Retries after the first attempt. Allowed: 0 to 50. |\n",
+		"| `WEBHOOK_MAX_RETRIES` | `5` | worker | How many retries may follow the first attempt. Allowed: 0 to 50. |\n",
 		"| `DATABASE_URL` | `hookferry.db` in `HOOKFERRY_DATA` | all | ",
 		"`HOOKFERRY_API_KEY_FILE` can name a file that holds it. |\n",
 	} {

@@ -1,4 +1,4 @@
-// Package dispatch is station 3: it delivers events to their endpoints.
+// Package dispatch is stage 3: it delivers events to their endpoints.
 //
 // A delivery arrives in one of three ways. Ingest hands over a delivery that it has just stored.
 // An API node passes on a delivery that it has stored (both in handoff.go). Or Run claims a

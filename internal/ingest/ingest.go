@@ -1,4 +1,4 @@
-// Package ingest is station 1: it accepts events.
+// Package ingest is stage 1: it accepts events.
 //
 // Ingest (below) reads top to bottom: find the subscription, check the signature,
 // read the event type, match it, check the backlog, store the event and its delivery
