@@ -6,14 +6,14 @@ import (
 	"sync/atomic"
 )
 
-// budget limits the memory that all request bodies take together, no matter how many callers send
-// them, and how slowly.
+// budget limits the memory of all request bodies together, no matter how many callers send them or
+// how slowly.
 type budget struct {
 	limit int64 // bytes
 	used  atomic.Int64
 }
 
-// take reserves n bytes and reports whether they were available. The caller gives them back.
+// take reserves n bytes, and reports whether they were available. The caller must release them.
 func (b *budget) take(n int64) bool {
 	if b.used.Add(n) <= b.limit {
 		return true

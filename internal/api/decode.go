@@ -69,7 +69,7 @@ func bodyFault(body []byte, err error) error {
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return event.Invalid(fieldName(syntax.JSONPointer), "is given twice")
 	}
-	return malformedBody(fieldName(syntax.JSONPointer), fmt.Sprintf("the JSON breaks at byte %d: %v", syntax.ByteOffset, syntax.Err))
+	return malformedBody(fieldName(syntax.JSONPointer), fmt.Sprintf("the JSON is invalid at byte %d: %v", syntax.ByteOffset, syntax.Err))
 }
 
 func decodeField(name string, value jsontext.Value, into reflect.Value) (fault event.FieldError) {

@@ -248,14 +248,28 @@ func typeOf(value any) string {
 func TestDocumentDescribesDeliveries(t *testing.T) {
 	d := document(t)
 	post := at(t, d, "webhooks", "delivery", "post")
-	headers := http.Header{}
+	headers, required := http.Header{}, map[string]bool{}
 	for _, p := range post["parameters"].([]any) {
 		parameter := p.(map[string]any)
-		headers.Set(parameter["name"].(string), parameter["example"].(string))
+		name := parameter["name"].(string)
+		headers.Set(name, parameter["example"].(string))
+		required[name], _ = parameter["required"].(bool)
 	}
-	for _, name := range []string{"webhook-id", "webhook-timestamp", "webhook-signature", "X-Hub-Signature-256", "User-Agent"} {
-		if headers.Get(name) == "" {
-			t.Errorf("%s is not described", name)
+	for name, always := range map[string]bool{
+		"webhook-id": true, "webhook-timestamp": true, "User-Agent": true,
+		"webhook-signature": false, "X-Hub-Signature-256": false, "webhook-event": false, "webhook-attempt": false,
+	} {
+		if headers.Get(name) == "" || required[name] != always {
+			t.Errorf("%s has the example %q, and is required: %v, want %v", name, headers.Get(name), required[name], always)
+		}
+	}
+	for status, retryAfter := range map[string]bool{
+		"2XX": false, "410": false, "default": false,
+		"429": true, "502": true, "503": true, "504": true,
+	} {
+		r := at(t, post, "responses", status)
+		if _, found := r["headers"]; found != retryAfter {
+			t.Errorf("the response %s describes Retry-After: %v, want %v", status, found, retryAfter)
 		}
 	}
 	now := webhook.WithClock(func() time.Time { return exampleTime(1) })

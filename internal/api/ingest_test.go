@@ -104,7 +104,7 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 		{fmt.Errorf("%w: %s", event.ErrInactive, "the endpoint answered 410 Gone"), 409, "subscription_inactive", false},
 		{wrap(event.ErrKeyReused), 422, "idempotency_key_reused", false},
 		{wrap(event.ErrUnauthorized), 401, "signature_invalid", false},
-		{fmt.Errorf("%w: it breaks at byte 7", event.ErrMalformed), 400, "malformed_body", false},
+		{fmt.Errorf("%w: the JSON is invalid at byte 7", event.ErrMalformed), 400, "malformed_body", false},
 		{wrap(event.ErrUnavailable), 503, "unavailable", false},
 		{wrap(event.ErrFull), 507, "storage_full", false},
 		{wrap(event.Invalid("event", "must not be empty")), 422, "invalid", false},
@@ -124,7 +124,7 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 		if got := r.header.Get("WWW-Authenticate"); (got != "") != (c.status == 401) {
 			t.Errorf("%v: WWW-Authenticate is %q", c.err, got)
 		}
-		if c.status == 400 && r.field("body") != "it breaks at byte 7" || c.status == 409 && !strings.Contains(r.text, "410 Gone") {
+		if c.status == 400 && r.field("body") != "the JSON is invalid at byte 7" || c.status == 409 && !strings.Contains(r.text, "410 Gone") {
 			t.Errorf("%v: the words for the caller are lost: %s", c.err, r.text)
 		}
 	}

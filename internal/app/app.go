@@ -258,8 +258,8 @@ func (a *App) AdminAddr() string {
 	return a.servers[1].listener.Addr().String()
 }
 
-// Account counts the deliveries in the database by the name of their status. Their sum is the
-// number of accepted deliveries, as long as none has been deleted.
+// Account counts the deliveries in the database by status. The sum is the number of accepted
+// deliveries, as long as none has been deleted.
 func (a *App) Account(ctx context.Context) (map[string]int, error) {
 	counts, err := a.store.Count(ctx)
 	account := make(map[string]int, len(counts))

@@ -52,7 +52,7 @@ func wantCopied(t *testing.T, c app.Copy) {
 	wantSame(t, clone(t, c.From.Path), string(c.To.URL))
 }
 
-// clone copies a database that nobody uses, so that it can be opened as a service does.
+// clone copies a database that is not in use, so that the copy can be opened as a service does.
 func clone(t *testing.T, path string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "hookferry.db")
@@ -445,7 +445,7 @@ func TestCopyGoesFromSQLiteToPostgreSQL(t *testing.T) {
 	}
 }
 
-// Secrets are copied as they are sealed. A master key here that does not open them is a mistake.
+// Sealed secrets are copied as they are. A master key that does not decrypt them is a mistake.
 func TestCopyOfSealedSecrets(t *testing.T) {
 	t.Parallel()
 	right, wrong := strings.Repeat("5e", 32), strings.Repeat("e5", 32)
@@ -457,8 +457,8 @@ func TestCopyOfSealedSecrets(t *testing.T) {
 	}
 	s.Close()
 	for _, tt := range []struct{ key, want, said string }{
-		{wrong, "HOOKFERRY_MASTER_KEY does not open the secrets of 1 subscription(s)", ""},
-		{"", "", "the secrets of 1 subscription(s) are sealed"},
+		{wrong, "HOOKFERRY_MASTER_KEY can't decrypt the secrets of 1 subscription(s)", ""},
+		{"", "", "the secrets of 1 subscription(s) are encrypted"},
 		{right, "", ""},
 	} {
 		var said []string

@@ -86,8 +86,8 @@ func Existing(cfg config.Config) (where string, exists bool) {
 	return where, !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
 }
 
-// Tidy brings a database that was just filled into the state that it reaches some time later,
-// vacuumed and written back. SQLite does that as it writes.
+// Tidy vacuums a database that was just filled and writes it back to disk, which PostgreSQL would
+// otherwise do some time later. SQLite does it as it writes.
 func Tidy(ctx context.Context, cfg config.Config) error {
 	if cfg.Database.Engine != config.Postgres {
 		return nil
