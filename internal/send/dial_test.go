@@ -39,7 +39,7 @@ func nameServer(t testing.TB, answer func(name string) (addrs []netip.Addr, rcod
 	return asks(c.LocalAddr().String())
 }
 
-// asks makes all look-ups use this name server.
+// asks makes all lookups use this name server.
 func asks(address string) *lookups {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -140,7 +140,7 @@ func TestNames(t *testing.T) {
 				t.Errorf("peer %q, want %q", o.Peer, tt.peer)
 			}
 			if o.Phases.DNS <= 0 && tt.rcode == 0 {
-				t.Error("the look-up took no time")
+				t.Error("the lookup took no time")
 			}
 		})
 	}

@@ -85,7 +85,7 @@ var verdicts = []verdict{
 
 	{"h2-frames", event.CodeBadResponse, onlyHTTP2, "", "a server that expects HTTP/2 at once is known by its first frame"},
 	{"h2-only", event.CodeBadResponse, onlyHTTP2, "", "over TLS as well"},
-	{"tls-silent", event.CodeTimeout, "no TLS handshake with ADDR within 300ms", "", "the timeout covers it, too"},
+	{"tls-silent", event.CodeTimeout, "no TLS handshake with ADDR within 300ms; " + hintHello, "", "the timeout covers it, too"},
 	{"tls-reset", event.CodeConnectionReset, "ADDR reset the connection during the TLS handshake", "", "a reset is told from an end"},
 	{"tls-plain", event.CodeTLS, "responded with plain HTTP to an https request; should the target URL begin with http://?", "", "a port mistaken"},
 	{"tls-old", event.CodeTLS, "ADDR ended TLS: protocol version not supported; the endpoint must support TLS 1.2 or later", "", "TLS 1.2 at least"},

@@ -238,7 +238,7 @@ func TestLookups(t *testing.T) {
 	}
 }
 
-// A name with very many addresses, and an address that needs no look-up.
+// A name with very many addresses, and an address that needs no lookup.
 func TestAddressesAreBounded(t *testing.T) {
 	t.Parallel()
 	var many []netip.Addr

@@ -13,7 +13,7 @@ import (
 // as a user who may not write everywhere.
 func TestFilesThatCantBeWritten(t *testing.T) {
 	t.Parallel()
-	nobody, err := childproc.Unprivileged("nobody")
+	unprivileged, err := childproc.Unprivileged("nobody")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +41,7 @@ func TestFilesThatCantBeWritten(t *testing.T) {
 			if err := os.Chmod(dir, modes.dir); err != nil {
 				t.Fatal(err)
 			}
-			s, ready := run(t, childproc.Command{Path: program, Dir: dir, As: nobody})
+			s, ready := run(t, childproc.Command{Path: program, Dir: dir, As: unprivileged})
 			if text := s.process.Output(); ready || !strings.Contains(text, "can't be written: let the service's user own both") {
 				t.Errorf("ready is %v, and it said\n%s", ready, text)
 			}

@@ -20,19 +20,19 @@ var points = []struct {
 	least, most int
 	why         string
 }{
-	{"ingest: accepting", 1, 1, "nothing is stored; the caller was told nothing and repeats it"},
-	{"store: committing", 1, 1, "written, and not committed"},
-	{"store: committed", 1, 1, "on disk, and leased by a process that is no more: due again at the next start"},
+	{"ingest: accepting", 1, 1, "nothing is stored; the caller got no response and repeats the request"},
+	{"store: committing", 1, 1, "written, but not committed"},
+	{"store: committed", 1, 1, "on disk, and leased by a dead process: due again at the next start"},
 	{"ingest: accepted", 1, 1, "the same, one step later"},
-	{"ingest: handed-over", 1, 2, "the attempt may be under way beside it"},
-	{"api: answering", 1, 2, "the answer is written, and the attempt may be under way"},
+	{"ingest: handed-over", 1, 2, "the attempt may be in flight at the same time"},
+	{"api: responding", 1, 2, "the response is written, and the attempt may be in flight"},
 	{"dispatch: attempting", 1, 1, "leased, not sent"},
 	{"send: dialling", 1, 1, "not dialled"},
-	{"send: connected", 1, 2, "net/http writes the request meanwhile"},
-	{"send: written", 1, 2, "the request is on its way, and may arrive after its sender's death"},
-	{"send: answered", 2, 2, "the endpoint has taken it, and nobody has noted that"},
+	{"send: connected", 1, 1, "connected, not sent"},
+	{"send: written", 1, 2, "the request is on its way, and may arrive after the process has died"},
+	{"send: responded", 2, 2, "the endpoint has accepted it, and that is not recorded"},
 	{"dispatch: recording", 2, 2, "the same, one step later"},
-	{"dispatch: recorded", 1, 1, "it is on record"},
+	{"dispatch: recorded", 1, 1, "the outcome is recorded"},
 }
 
 // TestDeathAtEachPoint makes the process kill itself at each point. The caller repeats requests
