@@ -52,7 +52,7 @@ func TestNewFailsAndLeavesNothingOpen(t *testing.T) {
 	}
 	const free = "127.0.0.1:0"
 	conflict := func(api.Options) (http.Handler, error) {
-		return nil, errors.New("GET /a/{x} and PUT /a/{y} name a parameter at the same place differently")
+		return nil, errors.New("GET /a/{x} and PUT /a/{y} give a parameter at the same position different names")
 	}
 	for _, c := range []struct {
 		reason  string

@@ -74,10 +74,10 @@ func load(t *testing.T, dir string, settings ...string) config.Config {
 	return cfg
 }
 
-// beside uses the database while a service may be running on it.
-func beside(t *testing.T, cfg config.Config, use func(store.Store) error) {
+// withStore uses the database like a command. A service may be running on it.
+func withStore(t *testing.T, cfg config.Config, use func(store.Store) error) {
 	t.Helper()
-	s, err := app.OpenBeside(t.Context(), cfg)
+	s, err := app.OpenForCommand(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func makeKey(t *testing.T, cfg config.Config, wanted keys.Wanted) (text string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	beside(t, cfg, func(s store.Store) error { return s.CreateKey(t.Context(), k) })
+	withStore(t, cfg, func(s store.Store) error { return s.CreateKey(t.Context(), k) })
 	return text, k
 }
 

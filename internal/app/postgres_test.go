@@ -137,7 +137,7 @@ func TestKeysAndMigrationsOnPostgreSQL(t *testing.T) {
 	}
 	_, key := makeKey(t, cfg, keys.Wanted{Name: "billing", Scope: "publish", Expires: "90d"})
 	var list []event.APIKey
-	beside(t, cfg, func(s store.Store) (err error) { list, err = s.ListKeys(t.Context()); return err })
+	withStore(t, cfg, func(s store.Store) (err error) { list, err = s.ListKeys(t.Context()); return err })
 	if err != nil || len(list) != 1 || list[0].ID != key.ID {
 		t.Errorf("keys %v, %v, want %v", list, err, key)
 	}

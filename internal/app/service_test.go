@@ -371,7 +371,7 @@ func TestStartNeedsAKey(t *testing.T) {
 		}
 	}
 	// The command line works while a service is running.
-	beside(t, cfg, func(s store.Store) error { return keys.Revoke(t.Context(), s, key.ID.String()) })
+	withStore(t, cfg, func(s store.Store) error { return keys.Revoke(t.Context(), s, key.ID.String()) })
 	await.NoError(t, func() error {
 		if got := status(text); got != http.StatusUnauthorized {
 			return fmt.Errorf("a revoked key gets %d", got)

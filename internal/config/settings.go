@@ -137,7 +137,7 @@ func (c *Config) serving() []declaration {
 		},
 		{
 			name: "HOOKFERRY_API_KEY", role: RoleAPI, secret: true, value: keyOf(&c.APIKey),
-			meaning: "A first API key, for containers. `hookferry keys create` makes more.",
+			meaning: "A first API key, for containers. `hookferry keys create` creates more.",
 		},
 		{
 			name: "HOOKFERRY_MASTER_KEY", role: RoleAll, secret: true, value: ringOf(&c.MasterKeys),
@@ -149,7 +149,7 @@ func (c *Config) serving() []declaration {
 		},
 		{
 			name: "HOOKFERRY_MAX_CONNECTIONS", def: "4096", role: RoleAll, value: countOf(&c.MaxConnections, 16, 1_000_000),
-			meaning: "How many connections may be open at once to the API, and as many to the admin address. A further one gets 503 and is closed.",
+			meaning: "How many connections may be open at once to the API. The admin address has a separate limit of the same size. A further connection gets 503 and is closed.",
 		},
 		{
 			name: "HOOKFERRY_MAX_PENDING", def: "10000000", role: RoleAPI, value: countOf(&c.MaxPending, 1, 1_000_000_000),

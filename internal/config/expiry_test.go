@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestParseEnd(t *testing.T) {
+func TestParseExpiry(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 30, 0, 0, time.UTC)
 	for _, tt := range []struct{ text, want, why string }{
 		{"90d", "2027-02-22T12:30:00Z", "days"},
@@ -33,7 +33,7 @@ func TestParseEnd(t *testing.T) {
 		{"never", "is not an expiry", "leave it out"},
 		{"1y", "is not an expiry", "no such unit"},
 	} {
-		end, err := ParseEnd(tt.text, now)
+		end, err := ParseExpiry(tt.text, now)
 		got := end.Format(time.RFC3339)
 		if err != nil {
 			got = err.Error()
