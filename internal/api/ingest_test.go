@@ -101,7 +101,7 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 	}{
 		{wrap(event.ErrNotFound), 404, "not_found", false},
 		{wrap(event.ErrBadID), 404, "not_found", false},
-		{fmt.Errorf("%w: %s", event.ErrInactive, "the endpoint answered 410 Gone"), 409, "subscription_inactive", false},
+		{fmt.Errorf("%w: %s", event.ErrInactive, "the endpoint responded with 410 Gone"), 409, "subscription_inactive", false},
 		{wrap(event.ErrKeyReused), 422, "idempotency_key_reused", false},
 		{wrap(event.ErrUnauthorized), 401, "signature_invalid", false},
 		{fmt.Errorf("%w: the JSON is invalid at byte 7", event.ErrMalformed), 400, "malformed_body", false},

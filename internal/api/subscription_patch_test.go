@@ -205,9 +205,9 @@ func TestPatchTakesMergePatchesOnly(t *testing.T) {
 func TestPatchKeepsWhyItWasDisabled(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
-	s.memory.subscriptions[0].Active, s.memory.subscriptions[0].DisabledReason = false, "the endpoint answered 410 Gone"
+	s.memory.subscriptions[0].Active, s.memory.subscriptions[0].DisabledReason = false, "the endpoint responded with 410 Gone"
 	r := s.want(200, s.do("PATCH", "/subscriptions/"+id, `{"description": "x"}`))
-	if r.json["is_active"] != false || r.json["disabled_reason"] != "the endpoint answered 410 Gone" {
+	if r.json["is_active"] != false || r.json["disabled_reason"] != "the endpoint responded with 410 Gone" {
 		t.Errorf("responds with %s", r.text)
 	}
 	r = s.want(200, s.do("PATCH", "/subscriptions/"+id, `{"is_active": true}`))

@@ -145,7 +145,7 @@ func TestReplaceActivates(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	disable := func() {
-		s.memory.subscriptions[0].Active, s.memory.subscriptions[0].DisabledReason = false, "the endpoint answered 410 Gone"
+		s.memory.subscriptions[0].Active, s.memory.subscriptions[0].DisabledReason = false, "the endpoint responded with 410 Gone"
 	}
 	for _, c := range []struct {
 		body   string
@@ -153,7 +153,7 @@ func TestReplaceActivates(t *testing.T) {
 		why    any
 		reason string
 	}{
-		{`{"target_url": "https://example.com/hook", "is_active": false}`, false, "the endpoint answered 410 Gone", "still inactive for the same reason"},
+		{`{"target_url": "https://example.com/hook", "is_active": false}`, false, "the endpoint responded with 410 Gone", "still inactive for the same reason"},
 		{`{"target_url": "https://example.com/hook", "is_active": true}`, true, nil, "activated"},
 		{`{"target_url": "https://example.com/hook"}`, true, nil, "true is the default"},
 	} {

@@ -100,8 +100,8 @@ func (m *states) attempt(d event.Delivery, o event.Outcome, edits ...func(*event
 
 var (
 	succeeds = event.Outcome{StatusCode: 200, Response: []byte("ok \xff\x00")}
-	fails    = event.Outcome{Code: event.CodeStatus, StatusCode: 500, Error: "the endpoint answered 500"}
-	isGone   = event.Outcome{Code: event.CodeGone, StatusCode: 410, Error: "the endpoint answered 410 Gone", Response: []byte{}}
+	fails    = event.Outcome{Code: event.CodeStatus, StatusCode: 500, Error: "the endpoint responded with 500"}
+	isGone   = event.Outcome{Code: event.CodeGone, StatusCode: 410, Error: "the endpoint responded with 410 Gone", Response: []byte{}}
 )
 
 // everyState returns a database with every kind of row and delivery, which nobody has open.

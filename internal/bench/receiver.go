@@ -124,15 +124,15 @@ func (r *receiver) speak(conn net.Conn) {
 		if m == slow {
 			time.Sleep(r.load.SlowFor)
 		}
-		answer, closes := r.responseOf(m)
-		if _, err := conn.Write(answer); err != nil || closes {
+		response, closes := r.responseOf(m)
+		if _, err := conn.Write(response); err != nil || closes {
 			return
 		}
 	}
 }
 
 // responseOf returns the response of an endpoint, and whether the connection is then closed.
-func (r *receiver) responseOf(m behaviour) (answer []byte, closes bool) {
+func (r *receiver) responseOf(m behaviour) (response []byte, closes bool) {
 	switch {
 	case m == -1:
 		return responseUnknownPath, true

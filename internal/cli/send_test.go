@@ -202,7 +202,7 @@ func TestSendTakesTheKeyOfTheEnvironment(t *testing.T) {
 // A user who stops waiting is told how to continue.
 func TestSendStopsWaiting(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, `{"delivery_id":"d","status":"pending","attempts":[{"attempt_number":1,"error":"answered 503"}],"next_attempt_at":"2026-11-23T17:44:11Z"}`)
+		io.WriteString(w, `{"delivery_id":"d","status":"pending","attempts":[{"attempt_number":1,"error":"responded with 503"}],"next_attempt_at":"2026-11-23T17:44:11Z"}`)
 	}))
 	defer s.Close()
 	var out bytes.Buffer
@@ -218,7 +218,7 @@ func TestSendStopsWaiting(t *testing.T) {
 	if err == nil || errors.Is(err, errSaid) || !strings.Contains(err.Error(), `the delivery continues: curl "`+s.URL+`/status/delivery/d"`) {
 		t.Errorf("got %v", err)
 	}
-	if n := strings.Count(out.String(), "attempt 1: answered 503"); n != 1 || !strings.Contains(out.String(), "; the next one is due at ") {
+	if n := strings.Count(out.String(), "attempt 1: responded with 503"); n != 1 || !strings.Contains(out.String(), "; the next one is due at ") {
 		t.Errorf("the attempt is printed %d times\n%s", n, &out)
 	}
 	if pauses[0] != firstLook || pauses[7] != slowest {
