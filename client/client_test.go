@@ -216,15 +216,15 @@ func TestNewRefuses(t *testing.T) {
 		{"ftp://example.com", "", "another scheme"},
 		{"http://", "", "no host"},
 		{"http://:8000", "", "a port without a host"},
-		{"http://me:geheim@example.com", "", "a password belongs into WithKey"},
-		{"http://me:geheim@[::1", "", "an unreadable URL must not be repeated: it may hold a password"},
+		{"http://me:geheim@example.com", "", "a password must be set with WithKey"},
+		{"http://me:geheim@[::1", "", "a malformed URL may contain a password, so it must not be repeated"},
 		{"http://example.com/?a=b", "", "a query would be cut off"},
-		{"http://example.com", "geheim\r\nX: y", "a key that splits the header"},
-		{"http://example.com", "geheim geheim", "a key with a blank"},
+		{"http://example.com", "geheim\r\nX: y", "a key that would split the header"},
+		{"http://example.com", "geheim geheim", "a key with a space"},
 	} {
 		_, err := client.New(test.base, client.WithKey(test.key))
 		if err == nil {
-			t.Errorf("%s: taken", test.reason)
+			t.Errorf("%s: accepted", test.reason)
 		} else if strings.Contains(err.Error(), "geheim") {
 			t.Errorf("%s: the error repeats what is secret: %v", test.reason, err)
 		}
@@ -275,7 +275,7 @@ func TestProblems(t *testing.T) {
 			"the service responded with 503 Service Unavailable",
 		},
 		{
-			"something between answers in HTML", 502, "text/html", "<h1>Bad gateway</h1>", nil,
+			"a proxy responds with HTML", 502, "text/html", "<h1>Bad gateway</h1>", nil,
 			client.Problem{Status: 502, Title: "Bad Gateway", Detail: "the response is not from Hookferry; check the service's URL, and proxies in between"},
 			"the service responded with 502 Bad Gateway: the response is not from Hookferry; check the service's URL, and proxies in between",
 		},
@@ -331,7 +331,7 @@ func TestInvalidResponses(t *testing.T) {
 	for body, reason := range map[string]string{
 		"<html>":                    "a web page with 200: the URL is another service's",
 		`{"id": 7}`:                 "an id that is a number",
-		strings.Repeat(" ", 33<<20): "an answer without end",
+		strings.Repeat(" ", 33<<20): "an endless response",
 	} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
 		_, err := c.Subscription(t.Context(), "s")
@@ -390,7 +390,7 @@ func TestListsGoThroughAllPages(t *testing.T) {
 		}
 		want := []string{"0", "1", "2", "3", "4"}[:n]
 		if !slices.Equal(subscriptions, want) || !slices.Equal(attempts, want) {
-			t.Errorf("of %d: subscriptions %v, attempts %v", n, subscriptions, attempts)
+			t.Errorf("with %d items: subscriptions %v, attempts %v", n, subscriptions, attempts)
 		}
 	}
 }

@@ -17,11 +17,11 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-var update = flag.Bool("update", false, "write the golden openapi.json anew")
+var update = flag.Bool("update", false, "write openapi.json")
 
 const goldenDocument = "../../openapi.json"
 
-func TestDocumentIsTheOneCheckedIn(t *testing.T) {
+func TestDocumentIsUpToDate(t *testing.T) {
 	got, err := OpenAPI("dev")
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +36,7 @@ func TestDocumentIsTheOneCheckedIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("openapi.json is not what the code describes; look at the difference after: go test ./internal/api -update")
+		t.Error("openapi.json differs from the code: run `make generate`")
 	}
 }
 
@@ -81,9 +81,9 @@ func at(t *testing.T, d map[string]any, keys ...string) map[string]any {
 	return node
 }
 
-// TestEveryOperationAnswersAsDocumented sends each operation's own examples, and compares the
+// TestEveryOperationRespondsAsDocumented sends each operation's own examples, and compares the
 // responses with the schema.
-func TestEveryOperationAnswersAsDocumented(t *testing.T) {
+func TestEveryOperationRespondsAsDocumented(t *testing.T) {
 	d := document(t)
 	for path, item := range d["paths"].(map[string]any) {
 		for method, op := range item.(map[string]any) {
@@ -152,7 +152,7 @@ func checkAnswer(t *testing.T, d, operation map[string]any, r reply) {
 	response := at(t, map[string]any{"responses": operation["responses"], "components": d["components"]}, "responses", status)
 	if response["content"] == nil {
 		if r.text != "" {
-			t.Errorf("a body that the document does not have: %s", r.text)
+			t.Errorf("the document has no body for this response: %s", r.text)
 		}
 		return
 	}

@@ -222,8 +222,8 @@ func TestProxiesInTrouble(t *testing.T) {
 		{"hangs up", respondAndClose(""), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
 		{"reset", respondAndReset(""), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
 		{"silence", respond(""), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
-		{"half an answer", respond("HTTP/1.1 200 OK\r\n"), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
-		{"an answer that nobody asked for", respond("HTTP/1.1 200 OK\r\n\r\n" + okResponse), event.CodeBadResponse, "data came through the proxy before anything was sent"},
+		{"half a response", respond("HTTP/1.1 200 OK\r\n"), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
+		{"data after the response", respond("HTTP/1.1 200 OK\r\n\r\n" + okResponse), event.CodeBadResponse, "data came through the proxy before anything was sent"},
 		{"reset in the tunnel", func(c net.Conn) {
 			request(c)
 			io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
