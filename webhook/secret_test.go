@@ -38,9 +38,9 @@ func TestSecretsRefused(t *testing.T) {
 		{[]string{"whsec_"}, webhook.ErrBadSecret, "decodes to an empty key"},
 		{[]string{"whsec_===="}, webhook.ErrBadSecret, "padding alone is not base64"},
 		{[]string{"whsec_A"}, webhook.ErrBadSecret, "one base64 digit is less than a byte"},
-		{[]string{"whsec_YQ="}, webhook.ErrBadSecret, "half of the padding hints at a cut secret"},
+		{[]string{"whsec_YQ="}, webhook.ErrBadSecret, "incomplete padding is a sign of a truncated secret"},
 		{[]string{"whsec_YWI-_w=="}, webhook.ErrBadSecret, "the URL alphabet is not the standard one"},
-		{[]string{"whsec_YWJj\n"}, webhook.ErrBadSecret, "a line end from a file would key X-Hub-Signature-256 too"},
+		{[]string{"whsec_YWJj\n"}, webhook.ErrBadSecret, "a line end from a file would be part of the X-Hub-Signature-256 key"},
 		{[]string{"whsec_ YWJj"}, webhook.ErrBadSecret, "a space is not base64"},
 		{make([]string, 33), webhook.ErrBadSecret, "a Verifier would not read the 33rd entry"},
 	} {

@@ -96,7 +96,7 @@ func (c *cluster) wantRefused(t *testing.T, subscription string) {
 	took := time.Since(start)
 	var r refusal
 	if !errors.As(err, &r) || r.status != http.StatusServiceUnavailable || r.retryAfter == "" {
-		t.Errorf("while the database is away, an event got %v (Retry-After %q), want status 503 with Retry-After", err, r.retryAfter)
+		t.Errorf("while the database is unavailable, an event got %v (Retry-After %q), want status 503 with Retry-After", err, r.retryAfter)
 	}
 	if t.Logf("refused after %v, with Retry-After %s", took.Round(time.Millisecond), r.retryAfter); took > answerMost {
 		t.Errorf("that is too long")

@@ -72,7 +72,7 @@ func TestOnlyTheEndOfTheOutputIsKept(t *testing.T) {
 func TestMissingProcess(t *testing.T) {
 	_, err := childproc.Start(childproc.Command{Path: "/nowhere/server"})
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "/nowhere/server") {
-		t.Errorf("a program that is not there: %v", err)
+		t.Errorf("a program that does not exist: %v", err)
 	}
 }
 

@@ -75,13 +75,13 @@ func TestBacklog(t *testing.T) {
 		return nil
 	})
 	resident := s.residentPeak()
-	t.Logf("%d pending: ready after %v, all %d lanes busy after %v; %d events beside them at %.0f a second, answered in %v (median) and %v (99th of 100); %d MiB at the peak",
+	t.Logf("%d pending: ready after %v, all %d lanes busy after %v; meanwhile %d events at %.0f per second, accepted within %v (median) and %v (99th percentile); %d MiB at the peak",
 		size, ready.Round(time.Millisecond), crowd, lanes.Round(time.Millisecond), events, rate, took[len(took)/2], took[len(took)*99/100], resident>>20)
 	if a := healthy.sum(); a.acknowledged != events || a.duplicates > 0 {
 		t.Errorf("%+v", a)
 	}
 	if resident > residentMost {
-		t.Errorf("it holds %d MiB, more than %d", resident>>20, residentMost>>20)
+		t.Errorf("it uses %d MiB, more than %d", resident>>20, residentMost>>20)
 	}
 }
 

@@ -43,7 +43,7 @@ func TestFilesThatCantBeWritten(t *testing.T) {
 			}
 			s, ready := run(t, childproc.Command{Path: program, Dir: dir, As: unprivileged})
 			if text := s.process.Output(); ready || !strings.Contains(text, "can't be written: let the service's user own both") {
-				t.Errorf("ready is %v, and it said\n%s", ready, text)
+				t.Errorf("ready is %v, and the output is\n%s", ready, text)
 			}
 		})
 	}
@@ -57,7 +57,7 @@ func TestTwoOnOneFile(t *testing.T) {
 	sub := s.subscribe(l.endpoint.URL)
 	second, ready := launch(t, program, dir)
 	if text := second.process.Output(); ready || !strings.Contains(text, "another hookferry process holds") {
-		t.Errorf("the second: ready is %v, and it said\n%s", ready, text)
+		t.Errorf("the second process: ready is %v, and the output is\n%s", ready, text)
 	}
 	l.posts(s, sub, 3)
 	l.settle(s, 0)

@@ -48,7 +48,7 @@ func TestDeathAtEachPoint(t *testing.T) {
 	}
 	for _, point := range points {
 		if bytes.Contains(shipped, []byte(point.name)) || bytes.Contains(shipped, []byte("FAULTPOINT_FILE")) {
-			t.Errorf("the program as it is shipped knows the fault point %s", point.name)
+			t.Errorf("the shipped program contains the fault point %s", point.name)
 		}
 		t.Run(point.name, func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +74,7 @@ func TestDeathAtEachPoint(t *testing.T) {
 				t.Fatalf("repeated, the event got %d %s %v", a.status, a.text, err)
 			}
 			if first == nil && a.header.Get("Idempotency-Replayed") != "true" {
-				t.Error("an event that was acknowledged is not known any more")
+				t.Error("an acknowledged event is lost")
 			}
 			l.acknowledged[a.field("event_id")] = true
 			sum := l.settle(s, point.most-1)

@@ -42,7 +42,7 @@ func TestDeathWhileUpgrading(t *testing.T) {
 	}
 	for _, point := range upgradePoints {
 		if bytes.Contains(shipped, []byte(point.name)) {
-			t.Errorf("the program as it is shipped knows the fault point %s", point.name)
+			t.Errorf("the shipped program contains the fault point %s", point.name)
 		}
 		t.Run(point.name, func(t *testing.T) {
 			t.Parallel()
@@ -91,7 +91,7 @@ func TestUpgradeUnderAQuota(t *testing.T) {
 		t.Fatal("it was migrated")
 	}
 	if text := p.Output(); !strings.Contains(text, "Make room and start again") || !strings.Contains(text, "nothing is changed yet") {
-		t.Errorf("it said:\n%s", text)
+		t.Errorf("the output is:\n%s", text)
 	}
 	for _, name := range []string{copied, path + ".copying"} {
 		if _, err := os.Stat(name); err == nil {

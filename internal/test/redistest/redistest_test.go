@@ -103,7 +103,7 @@ func TestItComesBackOnTheSamePort(t *testing.T) {
 			}
 			do(t, s, "value", "GET", "key")
 			if err := s.Start(); err == nil {
-				t.Error("it was started while it runs")
+				t.Error("a running server was started again")
 			}
 		})
 	}
@@ -157,7 +157,7 @@ func TestFailuresSayWhy(t *testing.T) {
 		s, err := Start("wibble 7")
 		if err == nil {
 			s.Remove()
-			t.Fatal("it started")
+			t.Fatal("the server started")
 		}
 		if !strings.Contains(err.Error(), "wibble 7") { // in what redis-server prints
 			t.Error(err)
@@ -228,7 +228,7 @@ func TestTLS(t *testing.T) {
 
 	var unknown x509.UnknownAuthorityError
 	if _, err := tls.Dial("tcp", s.Addr(), &tls.Config{RootCAs: x509.NewCertPool()}); !errors.As(err, &unknown) {
-		t.Errorf("who does not trust the certificate got %v", err)
+		t.Errorf("a client that does not trust the certificate got %v", err)
 	}
 	s.trust = nil
 	if answer, err := s.Do("PING"); err == nil {
