@@ -106,18 +106,18 @@ func TestEveryOperationRespondsAsDocumented(t *testing.T) {
 					if r.status >= 300 {
 						t.Errorf("%s responds with %d: %s", body, r.status, r.text)
 					}
-					checkAnswer(t, d, operation, r)
+					checkResponse(t, d, operation, r)
 					if strings.Contains(path, "{") {
-						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, event.NewID(testTime).String()), body))
+						checkResponse(t, d, operation, s.do(strings.ToUpper(method), fill(path, event.NewID(testTime).String()), body))
 					}
 					if body != "" {
-						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), "{"))
-						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), body, "Content-Type: text/plain"))
-						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), strings.Repeat(" ", 4097)))
+						checkResponse(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), "{"))
+						checkResponse(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), body, "Content-Type: text/plain"))
+						checkResponse(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), strings.Repeat(" ", 4097)))
 					}
 					if operation["security"] != nil {
 						s.memory.fail = event.ErrUnavailable
-						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), body))
+						checkResponse(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), body))
 					}
 				}
 			})
@@ -141,8 +141,8 @@ func exampleBodies(t *testing.T, operation map[string]any) []string {
 	return bodies
 }
 
-// checkAnswer compares a response with the description of its status in the document.
-func checkAnswer(t *testing.T, d, operation map[string]any, r reply) {
+// checkResponse compares a response with the description of its status in the document.
+func checkResponse(t *testing.T, d, operation map[string]any, r reply) {
 	t.Helper()
 	status := fmt.Sprint(r.status)
 	if operation["responses"].(map[string]any)[status] == nil {

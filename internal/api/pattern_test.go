@@ -23,8 +23,8 @@ func routed(t testing.TB, routes ...string) *router {
 	return &r
 }
 
-// asked returns the URL of a request for a path.
-func asked(t testing.TB, path string) *url.URL {
+// urlOf returns the URL of a request for a path.
+func urlOf(t testing.TB, path string) *url.URL {
 	t.Helper()
 	u, err := url.ParseRequestURI(path)
 	if err != nil {
@@ -73,7 +73,7 @@ func TestRoutes(t *testing.T) {
 	} {
 		u := &url.URL{}
 		if c.path != "" {
-			u = asked(t, c.path)
+			u = urlOf(t, c.path)
 		}
 		res, in := r.find(u)
 		route, values := "", []string{}
@@ -96,7 +96,7 @@ func TestRoutes(t *testing.T) {
 func TestThePathDecidesBeforeTheMethod(t *testing.T) {
 	r := routed(t, "GET /a/b", "PUT /a/{x}")
 	for path, allow := range map[string]string{"/a/b": "GET, HEAD, OPTIONS", "/a/c": "OPTIONS, PUT"} {
-		if res, _ := r.find(asked(t, path)); res == nil || res.allow != allow {
+		if res, _ := r.find(urlOf(t, path)); res == nil || res.allow != allow {
 			t.Errorf("%s leads to %+v, want what allows %s", path, res, allow)
 		}
 	}
@@ -155,7 +155,7 @@ func TestPageConflictsWithOperation(t *testing.T) {
 }
 
 func TestUnknownParameterPanics(t *testing.T) {
-	_, in := routed(t, "GET /a/{x}").find(asked(t, "/a/1"))
+	_, in := routed(t, "GET /a/{x}").find(urlOf(t, "/a/1"))
 	defer func() {
 		if cause := recover(); cause != "the path has no parameter y" {
 			t.Errorf("panics with %v", cause)
@@ -188,7 +188,7 @@ func TestTheDocumentNamesAllParametersOfAPath(t *testing.T) {
 func TestRoutingAllocatesNothing(t *testing.T) {
 	r := routed(t, "POST /webhooks/ingest/{id}", "GET /webhooks/{id}/a/{b}", "GET /docs")
 	for _, path := range []string{"/webhooks/ingest/0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071/", "/webhooks/1/a/2", "/docs", "/" + strings.Repeat("a/", 1000)} {
-		u := asked(t, path)
+		u := urlOf(t, path)
 		got := testing.AllocsPerRun(100, func() {
 			if res, in := r.find(u); res != nil {
 				for _, one := range res.pattern {

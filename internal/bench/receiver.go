@@ -101,16 +101,16 @@ func (r *receiver) serve(conn net.Conn) {
 		r.mu.Unlock()
 	}()
 	if r.tls == nil {
-		r.speak(conn)
+		r.respondOn(conn)
 		return
 	}
 	c := tls.Server(conn, r.tls)
-	r.speak(c)
+	r.respondOn(c)
 	c.Close() // sends TLS's closing alert
 }
 
-// speak responds to the requests on a connection.
-func (r *receiver) speak(conn net.Conn) {
+// respondOn responds to the requests on a connection.
+func (r *receiver) respondOn(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, 4<<10)
 	for {
 		m, err := r.take(in)

@@ -154,7 +154,7 @@ func inside(t *testing.T, name string) {
 		for i := range tt.servers {
 			conf += fmt.Sprintf("nameserver 127.0.1.%d\n", i+1)
 		}
-		if err := furnish(t, conf); err != nil {
+		if err := setUpNetwork(t, conf); err != nil {
 			fmt.Println(err)
 			os.Exit(notAllowed)
 		}
@@ -189,8 +189,8 @@ func inside(t *testing.T, name string) {
 	t.Fatalf("there is no case %q", name)
 }
 
-// furnish sets up loopback and a resolv.conf in a process with its own network.
-func furnish(t *testing.T, conf string) error {
+// setUpNetwork sets up loopback and a resolv.conf in a process with its own network.
+func setUpNetwork(t *testing.T, conf string) error {
 	file := filepath.Join(t.TempDir(), "resolv.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o644); err != nil {
 		t.Fatal(err)

@@ -59,9 +59,9 @@ func TestDescriptorsRunOut(t *testing.T) {
 	if err := stranger.SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
 		t.Fatal(err)
 	}
-	answer := make([]byte, 12)
-	if _, err := stranger.Read(answer); err != nil || string(answer) != "HTTP/1.1 200" {
-		t.Errorf("the client that waited got %q, %v", answer, err)
+	got := make([]byte, 12)
+	if _, err := stranger.Read(got); err != nil || string(got) != "HTTP/1.1 200" {
+		t.Errorf("the client that waited got %q, %v", got, err)
 	}
 	if a := s.want(http.StatusOK, "GET", "/status/subscription/"+sub, ""); strings.Contains(a.text, `"success":false`) {
 		t.Errorf("an attempt that was not made is recorded: %s", a.text)

@@ -95,7 +95,7 @@ func TestDiskFull(t *testing.T) {
 			})
 			d.fill(s)
 			l.untilFull(s, sub)
-			l.answer()
+			l.respond()
 			s.wantFull(sub)
 			s.wantIdle(l)
 
@@ -207,7 +207,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 			}
 			again.process.Kill()
 			d.room(nil)
-			l.answer()
+			l.respond()
 			s = serve(t, program, d.dir)
 			l.settle(s, len(l.acknowledged)) // all of them were in flight
 			s.stop()

@@ -87,10 +87,10 @@ func TestDeathAtEachPoint(t *testing.T) {
 }
 
 // keyed publishes the only event of this test.
-func (s *service) keyed(sub string) (answer, error) {
+func (s *service) keyed(sub string) (response, error) {
 	req, err := http.NewRequest(http.MethodPost, s.url+"/webhooks/ingest/"+sub, strings.NewReader(event(100)))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", "order-1")

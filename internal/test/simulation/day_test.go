@@ -34,9 +34,9 @@ func endpoints(began time.Time) []endpoint {
 		}
 	}
 	return []endpoint{
-		{why: "is well", script: after(30*time.Millisecond, ok()), ends: delivered, tries: 1, late: 30 * time.Millisecond},             // eight at first
-		{why: "fails twice", script: first(2, time.Second, status(500)), ends: delivered, tries: 3, late: 20 * time.Second},            // one at a time, once it fails
-		{why: "never answers", script: after(10*time.Second, noAnswer()), ends: failed, tries: len(policy) + 1, late: 2 * time.Minute}, // one at a time
+		{why: "is well", script: after(30*time.Millisecond, ok()), ends: delivered, tries: 1, late: 30 * time.Millisecond},                // eight at first
+		{why: "fails twice", script: first(2, time.Second, status(500)), ends: delivered, tries: 3, late: 20 * time.Second},               // one at a time, once it fails
+		{why: "never responds", script: after(10*time.Second, noResponse()), ends: failed, tries: len(policy) + 1, late: 2 * time.Minute}, // one at a time
 		{why: "asks to wait for two minutes at each full hour", script: func(int, event.Event) (time.Duration, event.Outcome) {
 			if time.Since(began)%hour < time.Minute {
 				return 0, wait(2 * time.Minute)

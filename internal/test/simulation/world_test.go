@@ -93,7 +93,7 @@ func status(code int) event.Outcome {
 	return o
 }
 
-func noAnswer() event.Outcome {
+func noResponse() event.Outcome {
 	return event.Outcome{Code: event.CodeTimeout, Error: "no response within 10s"}
 }
 
