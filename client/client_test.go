@@ -90,7 +90,7 @@ func TestRequests(t *testing.T) {
 			`DELETE /subscriptions/` + id + ` `,
 		},
 		{
-			"raw data keeps its bytes: order, blanks, numbers past float64, and no HTML escapes", func(ctx context.Context, c *client.Client) error {
+			"raw data keeps its bytes: order, spaces, numbers too large for float64, and no HTML escapes", func(ctx context.Context, c *client.Client) error {
 				_, err := c.Publish(ctx, id, client.Event{Type: "a.b", Data: json.RawMessage(`{ "z":1e999,"a":"<&>"}`)})
 				return err
 			}, `POST /webhooks/ingest/` + id + ` {"event":"a.b","data":{ "z":1e999,"a":"<&>"}}`,
@@ -108,7 +108,7 @@ func TestRequests(t *testing.T) {
 			}, `POST /webhooks/ingest/` + id + ` {"event":"a","data":null}`,
 		},
 		{
-			"an id that is none can't lead to another path", func(ctx context.Context, c *client.Client) error {
+			"an invalid id can't lead to another path", func(ctx context.Context, c *client.Client) error {
 				_, err := c.Delivery(ctx, "../../health?a#b")
 				return err
 			}, `GET /status/delivery/..%2F..%2Fhealth%3Fa%23b `,
@@ -250,10 +250,10 @@ func TestProblems(t *testing.T) {
 	}{
 		{
 			"a field is named", 422, problem,
-			`{"type":"x","title":"Unprocessable Entity","status":422,"code":"invalid","detail":"Some of it can't be taken.","errors":[{"field":"target_url","message":"must not be empty"},{"field":"headers","message":"are too many"}]}`,
+			`{"type":"x","title":"Unprocessable Entity","status":422,"code":"invalid","detail":"Some fields are not valid.","errors":[{"field":"target_url","message":"must not be empty"},{"field":"headers","message":"are too many"}]}`,
 			nil,
-			client.Problem{Status: 422, Code: "invalid", Title: "Unprocessable Entity", Detail: "Some of it can't be taken.", Errors: []client.FieldProblem{{"target_url", "must not be empty"}, {"headers", "are too many"}}},
-			"the service responded with 422 Unprocessable Entity: Some of it can't be taken. target_url: must not be empty; headers: are too many",
+			client.Problem{Status: 422, Code: "invalid", Title: "Unprocessable Entity", Detail: "Some fields are not valid.", Errors: []client.FieldProblem{{"target_url", "must not be empty"}, {"headers", "are too many"}}},
+			"the service responded with 422 Unprocessable Entity: Some fields are not valid. target_url: must not be empty; headers: are too many",
 		},
 		{
 			"a field that detail names already is said once", 422, problem,
@@ -269,7 +269,7 @@ func TestProblems(t *testing.T) {
 			"the service responded with 503 Service Unavailable: Try again.",
 		},
 		{
-			"a Retry-After that is none counts as none", 503, problem, `{}`,
+			"an invalid Retry-After counts as none", 503, problem, `{}`,
 			http.Header{"Retry-After": {"-1"}},
 			client.Problem{Status: 503, Title: "Service Unavailable"},
 			"the service responded with 503 Service Unavailable",

@@ -32,7 +32,7 @@ func TestVerifyHub(t *testing.T) {
 		{hubHeader(hubSignature[:70] + "8"), webhook.ErrBadSignature, "the last digit counts"},
 		{hubHeader(hubSignature + strings.Repeat("0", 4096)), webhook.ErrMalformedHeader, "too long"},
 		{http.Header{webhook.HeaderHubSignature: {hubSignature, hubSignature}}, webhook.ErrMalformedHeader, "two headers could be read two ways"},
-		{http.Header{webhook.HeaderHubSignature: {hubSignature}, webhook.HeaderID: {vectorID}}, webhook.ErrMissingHeader, "any Standard Webhooks header decides alone"},
+		{http.Header{webhook.HeaderHubSignature: {hubSignature}, webhook.HeaderID: {vectorID}}, webhook.ErrMissingHeader, "with any Standard Webhooks header, only those headers count"},
 	} {
 		err := mustVerifier(t, []string{hubSecret}).Verify(tc.header, []byte(hubBody))
 		if !errors.Is(err, tc.want) {

@@ -36,7 +36,7 @@ func TestSecretsRefused(t *testing.T) {
 		{[]string{""}, webhook.ErrNoSecret, "an unset variable must not become an empty key"},
 		{[]string{"new", ""}, webhook.ErrNoSecret, "an empty second secret would accept anybody's signature"},
 		{[]string{"whsec_"}, webhook.ErrBadSecret, "decodes to an empty key"},
-		{[]string{"whsec_===="}, webhook.ErrBadSecret, "padding alone is not base64"},
+		{[]string{"whsec_===="}, webhook.ErrBadSecret, "only padding is not base64"},
 		{[]string{"whsec_A"}, webhook.ErrBadSecret, "one base64 digit is less than a byte"},
 		{[]string{"whsec_YQ="}, webhook.ErrBadSecret, "incomplete padding is a sign of a truncated secret"},
 		{[]string{"whsec_YWI-_w=="}, webhook.ErrBadSecret, "the URL alphabet is not the standard one"},

@@ -63,10 +63,10 @@ func TestVerifyStandard(t *testing.T) {
 		{set(ts, "2021-02-25T15:02:10Z"), webhook.ErrMalformedHeader, "Unix seconds only"},
 		{set(ts, strings.Repeat("9", 16)), webhook.ErrMalformedHeader, "too many digits"},
 		{set(ts, "999999999999999"), webhook.ErrTimestampTooNew, "the largest readable time must not overflow"},
-		{set(ts, "1614265330000"), webhook.ErrTimestampTooNew, "milliseconds taken for seconds"},
+		{set(ts, "1614265330000"), webhook.ErrTimestampTooNew, "milliseconds instead of seconds"},
 		{set(ts, "0"), webhook.ErrTimestampTooOld, "the smallest readable time"},
 
-		{set("X-Hub-Signature-256", hubSignature), nil, "Standard Webhooks headers decide alone"},
+		{set("X-Hub-Signature-256", hubSignature), nil, "only the Standard Webhooks headers count"},
 	} {
 		h := vectorHeader()
 		tc.change(h)

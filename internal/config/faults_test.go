@@ -111,7 +111,7 @@ func TestUnknownNames(t *testing.T) {
 		{"a typo in the name of a secret's file", "HOOKFERRY_APIKEY_FILE=/x", "HOOKFERRY_APIKEY_FILE is not a setting: did you mean HOOKFERRY_API_KEY_FILE? Rename it, or remove it."},
 		{"a typo with an empty value", "HOOKFERRY_ADR=", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
 		{"a port, not from Kubernetes", "HOOKFERRY_PORT=8000", "HOOKFERRY_PORT is not a setting: did you mean HOOKFERRY_ADDR=:8000? Rename it, or remove it."},
-		{"the prefix alone", "HOOKFERRY_=1", "HOOKFERRY_ is not a setting: remove it. `hookferry config` lists all settings."},
+		{"only the prefix", "HOOKFERRY_=1", "HOOKFERRY_ is not a setting: remove it. `hookferry config` lists all settings."},
 
 		{"a variable of another program", "HOME=/root", ""},
 		{"a similar variable of another program", "LOGLEVEL=1", ""},

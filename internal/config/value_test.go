@@ -19,7 +19,7 @@ func TestValues(t *testing.T) {
 		{"no such format", "HOOKFERRY_LOG_FORMAT", "xml", `HOOKFERRY_LOG_FORMAT is "xml", which is not one of the choices: write auto, text or json.`},
 
 		{"no retries", "WEBHOOK_MAX_RETRIES", "0", "0"},
-		{"the most", "WEBHOOK_MAX_RETRIES", "50", "50"},
+		{"the maximum", "WEBHOOK_MAX_RETRIES", "50", "50"},
 		{"one more", "WEBHOOK_MAX_RETRIES", "51", `WEBHOOK_MAX_RETRIES is "51", which is out of range: write a number from 0 to 50.`},
 		{"negative", "WEBHOOK_MAX_RETRIES", "-1", `WEBHOOK_MAX_RETRIES is "-1", which is out of range: write a number from 0 to 50.`},
 		{"past 64 bits", "WEBHOOK_MAX_RETRIES", "99999999999999999999", `WEBHOOK_MAX_RETRIES is "99999999999999999999", which is out of range: write a number from 0 to 50.`},
@@ -67,7 +67,7 @@ func TestValues(t *testing.T) {
 		{"odd bytes", "HOOKFERRY_MAX_BODY", "1025", "1025"},
 		{"a unit", "HOOKFERRY_MAX_BODY", "2 MiB", "2MiB"},
 		{"a unit in any case", "HOOKFERRY_MAX_BODY", "512kib", "512KiB"},
-		{"the most", "HOOKFERRY_MAX_BODY", "32MiB", "32MiB"},
+		{"the maximum", "HOOKFERRY_MAX_BODY", "32MiB", "32MiB"},
 		{"one more", "HOOKFERRY_MAX_BODY", "33554433", `HOOKFERRY_MAX_BODY is "33554433", which is out of range: write a size from 1KiB to 32MiB.`},
 		{"too small", "HOOKFERRY_MAX_BODY", "1023", `HOOKFERRY_MAX_BODY is "1023", which is out of range: write a size from 1KiB to 32MiB.`},
 		{"more than 64 bits with its unit", "HOOKFERRY_MAX_BODY", "9223372036854775807MiB", `HOOKFERRY_MAX_BODY is "9223372036854775807MiB", which is out of range: write a size from 1KiB to 32MiB.`},

@@ -67,7 +67,7 @@ func TestFaults(t *testing.T) {
 		}},
 		{"different bytes in another attempt", func(a *account) { a.entries[0].seen.altered = true }, []string{"1 event altered"}},
 		{"to the wrong endpoint", func(a *account) { a.entries[0].seen.endpoint = 2 }, []string{"1 event misdelivered"}},
-		{"to another endpoint besides", func(a *account) { a.entries[0].seen.misdelivered = true }, []string{"1 event misdelivered"}},
+		{"to another endpoint too", func(a *account) { a.entries[0].seen.misdelivered = true }, []string{"1 event misdelivered"}},
 		{"failed although the endpoint responds with 200", func(a *account) {
 			a.entries[0].delivery.Status, a.entries[0].seen.successes = client.Failed, 0
 			a.counted = map[string]int{client.Delivered: 1, client.Failed: 2}
