@@ -22,8 +22,8 @@ func (b *budget) take(n int64) bool {
 	return false
 }
 
-// firstRead is the buffer size of a body before any of it has arrived, so that a caller who
-// announces a megabyte and sends a byte does not hold a megabyte.
+// firstRead is the buffer size of a body before any of it has arrived. A caller who announces a
+// megabyte and sends a byte must not take a megabyte of memory.
 const firstRead = 8 << 10
 
 // bodyBuffer is the body of a request in memory. It is released after the response.

@@ -197,9 +197,9 @@ func jsonName(f reflect.StructField) string {
 	return name
 }
 
-// inOrder sorts faults by the position of their fields in the struct that v points to, so that a
-// caller first reads about the field that the documentation lists first. Unknown names follow in
-// alphabetical order. Faults of the same field keep their order.
+// inOrder sorts faults by the position of their fields in the struct that v points to, which is the
+// order of the documentation. Unknown names follow in alphabetical order. Faults of the same field
+// keep their order.
 func inOrder(faults []event.FieldError, v any) []event.FieldError {
 	place := map[string]int{}
 	for i, f := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {

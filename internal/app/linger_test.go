@@ -62,7 +62,7 @@ var refusals = []struct {
 	{"a documentation page, which reads no body", "GET", "/livez", "", 200},
 }
 
-// A client that sends its whole body before it reads gets the response to each refused request, not
+// A client that sends its whole body before it reads gets a response to each refused request, not
 // a reset, no matter how the body is framed and what the request says about the connection.
 func TestRefusalsReachClientsThatAreStillSending(t *testing.T) {
 	addr := patiently(t)

@@ -12,9 +12,9 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// points are the steps between an event's arrival and the record of its delivery, with the number
-// of requests that the endpoint gets for an event that was at this step when the process died: one,
-// or two if it may have accepted the first.
+// points are the steps between an event's arrival and the record of its delivery. least and most
+// say how many requests the endpoint gets for an event if the process dies at this step: two only
+// if the endpoint may have accepted the first.
 var points = []struct {
 	name        string
 	least, most int
