@@ -168,8 +168,8 @@ func (h *health) check() {
 	h.running = nil
 }
 
-// count counts the pending deliveries. Counting millions takes longer than a caller should wait,
-// and a long queue is no reason to refuse events, so the last count stays in use until it is done.
+// count counts the pending deliveries. Counting millions takes longer than a caller should wait, so
+// the last count stays in use until this one is done. A long queue is no reason to refuse events.
 func (h *health) count() {
 	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
 	defer cancel()
