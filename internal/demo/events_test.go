@@ -46,8 +46,7 @@ func TestPlan(t *testing.T) {
 
 // The events are always the same, and hardly any two are alike.
 func TestPlanIsTheSameEveryTime(t *testing.T) {
-	all := endpoints(usualPace())
-	first, second := planEvents(400, all), planEvents(400, all)
+	first, second := planEvents(400, endpoints(usualPace())), planEvents(400, endpoints(usualPace()))
 	kinds, all := map[string]bool{}, map[string]bool{}
 	for i, p := range first {
 		if p.eventType != second[i].eventType || p.endpoint != second[i].endpoint || len(p.data) != len(second[i].data) {
