@@ -63,7 +63,7 @@ func TestListenArguments(t *testing.T) {
 		{"a secret with a line end", []string{"--secret", "geheim\n"}, 2, "the secret ends with a line break; remove it"},
 		{"a secret in quotes", []string{"--secret", `"geheim"`}, 2, "the secret is in quotes; remove them"},
 		{"the prefix of a signature", []string{"--secret", "v1,whsec_geheim"}, 2, "the secret begins with v1"},
-		{"an argument", []string{"9000"}, 2, "an argument"},
+		{"an argument", []string{"9000"}, 2, "takes no argument"},
 		{"an invalid address", []string{"--addr", "nowhere"}, 1, "choose another address with --addr"},
 	} {
 		var out, errOut bytes.Buffer
