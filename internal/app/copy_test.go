@@ -361,7 +361,7 @@ func TestCopyRefusesATargetInUse(t *testing.T) {
 		}, "the two sides differ"},
 	} {
 		url := postgresServer.Database(t, "")
-		if strings.HasPrefix(tt.reason, "a copy") {
+		if strings.HasPrefix(tt.reason, "a complete copy") {
 			wantCopied(t, copyOf(t, path, url))
 		}
 		s, err := postgres.Open(t.Context(), postgres.Options{URL: url})
