@@ -71,7 +71,7 @@ func openResponses(types huma.Registry) {
 
 const bearerScheme = "apiKey"
 
-const introduction = `Hookferry accepts events over HTTP, stores them safely, and delivers each one to its subscription's endpoint: signed, retried, and accounted for.
+const introduction = `Hookferry accepts events over HTTP, stores them safely, and delivers each one to its subscription's endpoint. It signs and retries deliveries, and records every attempt.
 
 Every path works with and without a trailing slash. Times are RFC 3339 in UTC. Errors are problem+json (RFC 9457) with a stable code. A method that a path does not support gets a 405 with Allow.`
 

@@ -80,8 +80,8 @@ func malformedIfMatch(text string) Problem {
 		withFields(event.FieldError{Field: "If-Match", Message: `is not a list of ETags in double quotes, like "17"`})
 }
 
-// revision returns the revision that a change applies to, or 0 for any, so that the store can
-// compare it again in its transaction. It fails if the subscription does not match.
+// revision returns the revision that a change requires, or 0 for any. The store compares it again
+// in its transaction. It fails if the subscription does not match.
 func (p precondition) revision(s event.Subscription) (int64, error) {
 	if !p.given || p.any {
 		return 0, nil

@@ -20,8 +20,8 @@ type Subscription struct {
 	PausedBy             *string           `json:"paused_by" doc:"The name of the API key that paused the subscription; anonymous if no key was needed; null if it is not paused."`
 	PausedReason         *string           `json:"paused_reason" doc:"Why it was paused; null if no reason was given."`
 	FailingSince         *time.Time        `json:"failing_since" doc:"When the endpoint began to fail, after five failed attempts in a row; null if it is not failing. A failing endpoint gets one request at a time."`
-	RefusedSince         *time.Time        `json:"refused_since" doc:"When the endpoint first asked for no requests, without a success since then; null if it has not."`
-	NotBefore            *time.Time        `json:"not_before" doc:"The latest time until which the endpoint asked for no requests, with Retry-After on a 429, 502, 503 or 504. It may be in the past. null if it never asked."`
+	RefusedSince         *time.Time        `json:"refused_since" doc:"When the endpoint first responded with Retry-After and 429, 502, 503 or 504 since its last success; null if it has not."`
+	NotBefore            *time.Time        `json:"not_before" doc:"No request goes to the endpoint before this time, because it responded with Retry-After and 429, 502, 503 or 504. It may be in the past. null if it never did."`
 	RequireSignature     bool              `json:"require_signature" doc:"Whether events must be signed."`
 	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
 	HeldReason           string            `json:"held_reason,omitempty" doc:"Why the deliveries of the subscription wait: its secrets can't be decrypted, or its row is damaged. Absent otherwise."`
@@ -103,8 +103,7 @@ func (in *SubscriptionInput) keepHidden(stored event.Subscription) []event.Field
 }
 
 // keepHiddenSecret removes a secret of [hidden] from the input, so that the stored one stays. A
-// program that writes [hidden] for each credential means this, and not a secret of eight characters
-// that anyone could guess.
+// program that writes [hidden] for each credential means this, not a secret of eight characters.
 func (in *SubscriptionInput) keepHiddenSecret(stored event.Subscription) []event.FieldError {
 	if in.Secret == nil || *in.Secret != hidden {
 		return nil

@@ -14,7 +14,7 @@ type PauseInput struct {
 	Reason string `json:"reason,omitempty" nullable:"true" maxLength:"500" doc:"Why the subscription is paused. It is shown with the pause."`
 }
 
-// anonymous is who pauses a subscription if no key is needed.
+// anonymous is the name in paused_by if the service needs no key.
 const anonymous = "anonymous"
 
 // pauseSubscription pauses a subscription. Pausing it again does not change the time. It changes
@@ -82,7 +82,7 @@ func (a *api) pauseOperations(types huma.Registry) []operation {
 		{needs: event.ScopeAdmin, serve: a.resumeSubscription, Operation: huma.Operation{
 			OperationID: "resumeSubscription", Method: http.MethodPost, Path: "/subscriptions/{id}/resume",
 			Tags: []string{tagSubscriptions}, Summary: "Resume the deliveries of a subscription",
-			Description: "Waiting deliveries continue in the order in which they became due, at the rate and concurrency of the subscription. Resuming a subscription that is not paused changes nothing. The request needs no body.",
+			Description: "Pending deliveries continue in the order in which they became due, within the rate limit and concurrency of the subscription. Resuming a subscription that is not paused changes nothing. The request needs no body.",
 			Responses: responses(map[string]*huma.Response{
 				"200": withETag(jsonResponse(types, "The resumed subscription.", exampleSubscription())),
 			}, 404),

@@ -35,6 +35,6 @@ func TestBackup(t *testing.T) {
 	}
 	t.Setenv("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")
 	if status, _, said := runCommand(t, "backup", "a.db"); status != 1 || !strings.Contains(said, "pg_dump") || strings.Contains(said, "hunter2") {
-		t.Errorf("of PostgreSQL it ends with %d: %s", status, said)
+		t.Errorf("for PostgreSQL it ends with %d: %s", status, said)
 	}
 }

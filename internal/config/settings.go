@@ -137,7 +137,7 @@ func (c *Config) serving() []declaration {
 		},
 		{
 			name: "HOOKFERRY_API_KEY", role: RoleAPI, secret: true, value: keyOf(&c.APIKey),
-			meaning: "A first API key, for containers. `hookferry keys create` makes more.",
+			meaning: "A first API key, for containers. `hookferry keys create` creates more.",
 		},
 		{
 			name: "HOOKFERRY_MASTER_KEY", role: RoleAll, secret: true, value: ringOf(&c.MasterKeys),

@@ -47,7 +47,7 @@ func New(wanted Wanted, now time.Time) (text string, kept event.APIKey, err erro
 		return "", kept, err
 	}
 	if wanted.Expires != "" {
-		if kept.ExpiresAt, err = config.ParseEnd(wanted.Expires, now); err != nil {
+		if kept.ExpiresAt, err = config.ParseExpiry(wanted.Expires, now); err != nil {
 			return "", kept, fmt.Errorf("--expires is %q, which %w", wanted.Expires, err)
 		}
 	}

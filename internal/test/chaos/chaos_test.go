@@ -106,11 +106,11 @@ func (c *cluster) endure(f fault, v volume) {
 	graceful := f.graceful && after.silences == before.silences
 	switch {
 	case graceful && sum.duplicates > 0:
-		c.t.Errorf("%s: nothing may be delivered twice", f.name)
+		c.t.Errorf("%s: there are duplicates, but this fault must cause none", f.name)
 	case graceful && ranOut > 0:
 		c.t.Errorf("%s: a node that has stopped has left something leased", f.name)
 	case sum.duplicates > ranOut+returned:
-		c.t.Errorf("%s: there are more duplicates than leases that ended before their time", f.name)
+		c.t.Errorf("%s: there are more duplicates than leases that ended early", f.name)
 	}
 }
 
