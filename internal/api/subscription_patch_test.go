@@ -220,7 +220,7 @@ func TestPatchKeepsTheDisabledReason(t *testing.T) {
 func TestPatchOfASealedSubscription(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
-	s.memory.subscriptions[0].Sealed = "its secrets are sealed with the master key abc"
+	s.memory.subscriptions[0].Sealed = "its secrets are encrypted with the master key abc"
 	for _, body := range []string{`{}`, `{"is_active": false}`, `{"secret": "another-secret-of-its-own", "headers": {}}`} {
 		if r := s.want(503, s.do("PATCH", "/subscriptions/"+id, body)); r.code() != "secrets_sealed" || s.memory.replaced.ID != (event.ID{}) {
 			t.Errorf("%s responds with %s", body, r.text)

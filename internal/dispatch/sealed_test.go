@@ -24,7 +24,7 @@ func TestNothingIsSentUnsignedWithoutAKey(t *testing.T) {
 		first, _ := r.ingest(sub)
 		second, _ := r.ingest(sub) // waits in its lane
 		r.wait(0)
-		const why = "its secrets are sealed with the master key 1a2b3c4d"
+		const why = "its secrets are encrypted with the master key 1a2b3c4d"
 		r.change(sub.ID, func(s *event.Subscription) { s.Sealed = why })
 		sub.Sealed = why
 		third, reserved := r.ingest(sub)

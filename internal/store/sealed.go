@@ -180,7 +180,7 @@ func WhyLocked(kept event.Subscription, ring seal.Ring) string {
 
 func whySealed(err error) string {
 	if missing, ok := errors.AsType[seal.MissingKey](err); ok {
-		return fmt.Sprintf("its secrets are sealed with the master key %s, which is missing in HOOKFERRY_MASTER_KEY: add that key and restart, or replace the subscription with a new secret and all its headers", missing.ID)
+		return fmt.Sprintf("its secrets are encrypted with the master key %s, which is missing in HOOKFERRY_MASTER_KEY: add that key and restart, or replace the subscription with a new secret and all its headers", missing.ID)
 	}
 	return fmt.Sprintf("its secrets can't be decrypted (%v): restore them from a backup, or replace the subscription with a new secret and all its headers", err)
 }
