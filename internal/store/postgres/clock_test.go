@@ -135,7 +135,7 @@ func handOver(t *testing.T, one, other node, sub event.ID) {
 	if got := one.claim(t, time.Hour/2); len(got.Deliveries) > 0 {
 		t.Errorf("%s claimed what %s has leased", one.name, other.name)
 	}
-	one.rescue(t, time.Minute+doubt, 1)
+	one.rescue(t, time.Minute+2*doubt, 1) // the claim was made doubt from now
 
 	retry := one.fail(t, one.claimOne(t, 0))
 	claim := other.claim(t, 0)
