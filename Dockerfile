@@ -1,6 +1,6 @@
-# The image holds one static file, the certificates of the public authorities, and
-# nothing else: no shell, no package manager. It runs as a user without rights. Its root
-# file system may be read-only: only /data is written, and /data needs to be a volume.
+# The image contains one static binary and the certificates of public authorities, but no
+# shell and no package manager. It runs as a user without privileges. Its root file system
+# may be read-only, because it writes only to /data, which must be a volume.
 #
 #   docker build --build-arg COMMIT=$(git rev-parse HEAD) -t hookferry .
 #   docker run -p 8000:8000 -v hookferry:/data -e HOOKFERRY_API_KEY=… hookferry

@@ -90,7 +90,7 @@ func TestRequests(t *testing.T) {
 			`DELETE /subscriptions/` + id + ` `,
 		},
 		{
-			"raw data keeps its bytes: order, blanks, numbers past float64, and no HTML escapes", func(ctx context.Context, c *client.Client) error {
+			"raw data keeps its bytes: order, spaces, numbers too large for float64, and no HTML escapes", func(ctx context.Context, c *client.Client) error {
 				_, err := c.Publish(ctx, id, client.Event{Type: "a.b", Data: json.RawMessage(`{ "z":1e999,"a":"<&>"}`)})
 				return err
 			}, `POST /webhooks/ingest/` + id + ` {"event":"a.b","data":{ "z":1e999,"a":"<&>"}}`,
@@ -108,7 +108,7 @@ func TestRequests(t *testing.T) {
 			}, `POST /webhooks/ingest/` + id + ` {"event":"a","data":null}`,
 		},
 		{
-			"an id that is none can't lead to another path", func(ctx context.Context, c *client.Client) error {
+			"an invalid id can't lead to another path", func(ctx context.Context, c *client.Client) error {
 				_, err := c.Delivery(ctx, "../../health?a#b")
 				return err
 			}, `GET /status/delivery/..%2F..%2Fhealth%3Fa%23b `,
@@ -216,15 +216,15 @@ func TestNewRefuses(t *testing.T) {
 		{"ftp://example.com", "", "another scheme"},
 		{"http://", "", "no host"},
 		{"http://:8000", "", "a port without a host"},
-		{"http://me:geheim@example.com", "", "a password belongs into WithKey"},
-		{"http://me:geheim@[::1", "", "an unreadable URL must not be repeated: it may hold a password"},
+		{"http://me:geheim@example.com", "", "a password must be set with WithKey"},
+		{"http://me:geheim@[::1", "", "a malformed URL may contain a password, so it must not be repeated"},
 		{"http://example.com/?a=b", "", "a query would be cut off"},
-		{"http://example.com", "geheim\r\nX: y", "a key that splits the header"},
-		{"http://example.com", "geheim geheim", "a key with a blank"},
+		{"http://example.com", "geheim\r\nX: y", "a key that would split the header"},
+		{"http://example.com", "geheim geheim", "a key with a space"},
 	} {
 		_, err := client.New(test.base, client.WithKey(test.key))
 		if err == nil {
-			t.Errorf("%s: taken", test.reason)
+			t.Errorf("%s: accepted", test.reason)
 		} else if strings.Contains(err.Error(), "geheim") {
 			t.Errorf("%s: the error repeats what is secret: %v", test.reason, err)
 		}
@@ -250,10 +250,10 @@ func TestProblems(t *testing.T) {
 	}{
 		{
 			"a field is named", 422, problem,
-			`{"type":"x","title":"Unprocessable Entity","status":422,"code":"invalid","detail":"Some of it can't be taken.","errors":[{"field":"target_url","message":"must not be empty"},{"field":"headers","message":"are too many"}]}`,
+			`{"type":"x","title":"Unprocessable Entity","status":422,"code":"invalid","detail":"Some fields are not valid.","errors":[{"field":"target_url","message":"must not be empty"},{"field":"headers","message":"are too many"}]}`,
 			nil,
-			client.Problem{Status: 422, Code: "invalid", Title: "Unprocessable Entity", Detail: "Some of it can't be taken.", Errors: []client.FieldProblem{{"target_url", "must not be empty"}, {"headers", "are too many"}}},
-			"the service responded with 422 Unprocessable Entity: Some of it can't be taken. target_url: must not be empty; headers: are too many",
+			client.Problem{Status: 422, Code: "invalid", Title: "Unprocessable Entity", Detail: "Some fields are not valid.", Errors: []client.FieldProblem{{"target_url", "must not be empty"}, {"headers", "are too many"}}},
+			"the service responded with 422 Unprocessable Entity: Some fields are not valid. target_url: must not be empty; headers: are too many",
 		},
 		{
 			"a field that detail names already is said once", 422, problem,
@@ -269,13 +269,13 @@ func TestProblems(t *testing.T) {
 			"the service responded with 503 Service Unavailable: Try again.",
 		},
 		{
-			"a Retry-After that is none counts as none", 503, problem, `{}`,
+			"an invalid Retry-After counts as none", 503, problem, `{}`,
 			http.Header{"Retry-After": {"-1"}},
 			client.Problem{Status: 503, Title: "Service Unavailable"},
 			"the service responded with 503 Service Unavailable",
 		},
 		{
-			"something between answers in HTML", 502, "text/html", "<h1>Bad gateway</h1>", nil,
+			"a proxy responds with HTML", 502, "text/html", "<h1>Bad gateway</h1>", nil,
 			client.Problem{Status: 502, Title: "Bad Gateway", Detail: "the response is not from Hookferry; check the service's URL, and proxies in between"},
 			"the service responded with 502 Bad Gateway: the response is not from Hookferry; check the service's URL, and proxies in between",
 		},
@@ -331,7 +331,7 @@ func TestInvalidResponses(t *testing.T) {
 	for body, reason := range map[string]string{
 		"<html>":                    "a web page with 200: the URL is another service's",
 		`{"id": 7}`:                 "an id that is a number",
-		strings.Repeat(" ", 33<<20): "an answer without end",
+		strings.Repeat(" ", 33<<20): "an endless response",
 	} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) })
 		_, err := c.Subscription(t.Context(), "s")
@@ -390,7 +390,7 @@ func TestListsGoThroughAllPages(t *testing.T) {
 		}
 		want := []string{"0", "1", "2", "3", "4"}[:n]
 		if !slices.Equal(subscriptions, want) || !slices.Equal(attempts, want) {
-			t.Errorf("of %d: subscriptions %v, attempts %v", n, subscriptions, attempts)
+			t.Errorf("with %d items: subscriptions %v, attempts %v", n, subscriptions, attempts)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func Example() {
 		fmt.Println(problem.Status, problem.Code)
 	}
 	// Output:
-	// attempt 1: status 503, error "answered 503 Service Unavailable"
+	// attempt 1: status 503, error "responded with 503 Service Unavailable"
 	// attempt 2: status 200, error ""
 	// delivered
 	// 404 not_found
@@ -69,7 +69,7 @@ func pretend(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, `{"delivery_id": "d1", "event_id": "e1", "status": "pending"}`)
 	case "GET /status/delivery/d1":
 		io.WriteString(w, `{"id": "d1", "status": "delivered", "attempts": [
-			{"attempt_number": 1, "status_code": 503, "success": false, "error": "answered 503 Service Unavailable"},
+			{"attempt_number": 1, "status_code": 503, "success": false, "error": "responded with 503 Service Unavailable"},
 			{"attempt_number": 2, "status_code": 200, "success": true, "error": null}]}`)
 	default:
 		w.Header().Set("Content-Type", "application/problem+json")

@@ -28,12 +28,12 @@ type Subscription struct {
 	PausedBy             string            `json:"paused_by,omitzero"`       // the name of the API key that paused it
 	PausedReason         string            `json:"paused_reason,omitzero"`
 	FailingSince         time.Time         `json:"failing_since,omitzero"` // when the endpoint began to fail; zero if it is not failing
-	RefusedSince         time.Time         `json:"refused_since,omitzero"` // when the endpoint began to ask for no requests; zero if it does not
-	NotBefore            time.Time         `json:"not_before,omitzero"`    // the latest time until which the endpoint asked for no requests; may be in the past
+	RefusedSince         time.Time         `json:"refused_since,omitzero"` // when the endpoint first responded with Retry-After since its last success; zero if it has not
+	NotBefore            time.Time         `json:"not_before,omitzero"`    // no request goes to the endpoint before this time, after a Retry-After; may be in the past
 	RequireSignature     bool              `json:"require_signature"`
 	HasSecret            bool              `json:"has_secret"`                      // the secret itself is never shown
 	Secret               string            `json:"secret,omitzero"`                 // only in the response to a create with GenerateSecret
-	HeldReason           string            `json:"held_reason,omitzero"`            // why its deliveries are held back although it is active; "" if they are not
+	HeldReason           string            `json:"held_reason,omitzero"`            // why its deliveries are held back; "" if its secrets can be decrypted
 	Headers              map[string]string `json:"headers"`                         // credentials are shown as [hidden]
 	TimeoutSeconds       float64           `json:"timeout_seconds,omitzero"`        // 0: the default of the service
 	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitzero"` // nil: the schedule of the service; empty: no retries

@@ -1,9 +1,9 @@
-// Package deploy_test holds what is deployed to what the code says: the settings that
-// compose.yaml, the Render blueprint, the chart and the systemd unit name exist, their
-// values are taken, and nobody kills the service before its grace is over.
+// Package deploy_test compares the deployment files with the code. The settings in compose.yaml,
+// the Render blueprint, the chart and the systemd unit must exist, their values must be valid, and
+// no platform may kill the service before its grace period has ended.
 //
-// It reads the files line by line, because the project has no use for YAML elsewhere. It
-// does not say whether docker, helm or Render take them.
+// It reads the files line by line, because the project needs no YAML parser elsewhere. It does not
+// test whether Docker, Helm or Render accept the files.
 //
 // Start with TestEveryNameIsASetting.
 package deploy_test
@@ -22,12 +22,12 @@ import (
 
 const chart = "helm/hookferry/"
 
-// deployed are all files that name settings.
+// deployed returns all files that name settings.
 func deployed(t *testing.T) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob(chart + "templates/*.yaml")
 	if err != nil || len(names) == 0 {
-		t.Fatalf("no templates in the chart: %v", err)
+		t.Fatalf("the chart has no templates: %v", err)
 	}
 	files := map[string]string{}
 	for _, name := range append(names, "../compose.yaml", "compose-test.yaml", "render.yaml", "hookferry.service", chart+"values.yaml") {
@@ -45,19 +45,19 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
-// notOurs are variables that are no settings of Hookferry, and whose they are.
+// notOurs are variables that are not settings of Hookferry, and what they belong to.
 var notOurs = map[string]string{
-	"GOMEMLIMIT":        "Go's own",
-	"API_PORT":          "compose.yaml's own",
-	"COMPOSE_TEST_ENV":  "compose-test.yaml's own",
-	"POSTGRES_USER":     "of the image of PostgreSQL",
-	"POSTGRES_DB":       "of the image of PostgreSQL",
-	"POSTGRES_PASSWORD": "of the image of PostgreSQL",
-	"REDIS_PASSWORD":    "compose.yaml's own",
-	"REDISCLI_AUTH":     "of redis-cli",
-	"AF_INET":           "systemd's word for a kind of address",
-	"AF_INET6":          "systemd's word for a kind of address",
-	"AF_UNIX":           "systemd's word for a kind of address",
+	"GOMEMLIMIT":        "Go",
+	"API_PORT":          "compose.yaml",
+	"COMPOSE_TEST_ENV":  "compose-test.yaml",
+	"POSTGRES_USER":     "the PostgreSQL image",
+	"POSTGRES_DB":       "the PostgreSQL image",
+	"POSTGRES_PASSWORD": "the PostgreSQL image",
+	"REDIS_PASSWORD":    "compose.yaml",
+	"REDISCLI_AUTH":     "redis-cli",
+	"AF_INET":           "an address family of systemd",
+	"AF_INET6":          "an address family of systemd",
+	"AF_UNIX":           "an address family of systemd",
 }
 
 var (
@@ -78,12 +78,12 @@ func TestEveryNameIsASetting(t *testing.T) {
 		}
 		for _, name := range names {
 			if !known[name] && notOurs[name] == "" {
-				t.Errorf("%s has %s, which is no setting", file, name)
+				t.Errorf("%s has %s, which is not a setting", file, name)
 			}
 		}
 	}
 	if set < 20 {
-		t.Errorf("only %d settings were found: has the files' form changed?", set)
+		t.Errorf("only %d settings were found: has the format of the files changed?", set)
 	}
 }
 
@@ -110,12 +110,12 @@ var (
 	variable = regexp.MustCompile(`\$\{[^}]*\}`)
 )
 
-// TestEveryValueIsTaken starts nothing, but reads the settings as each file gives them:
-// each alone, and all together as each role.
-func TestEveryValueIsTaken(t *testing.T) {
+// TestEveryValueIsValid reads the settings as each file gives them: each alone, and all together
+// for each role. It starts no service.
+func TestEveryValueIsValid(t *testing.T) {
 	for _, file := range []struct {
 		name  string
-		least int // settings with values that the file says itself
+		least int // minimum number of settings with a value in the file
 	}{
 		{"../compose.yaml", 5},
 		{"render.yaml", 3},
@@ -129,14 +129,14 @@ func TestEveryValueIsTaken(t *testing.T) {
 		var together []string
 		for _, found := range setValue.FindAllStringSubmatch(text, -1) {
 			if strings.Contains(found[3], "{{") {
-				continue // what helm puts in, nobody knows here
+				continue // Helm inserts the value
 			}
 			alone := found[1] + found[2] + "=" + found[3]
 			load(t, file.name, "", "DATABASE_URL=postgres://db/hookferry", alone)
 			together = append(together, alone)
 		}
 		if len(together) < file.least {
-			t.Errorf("%s gives only %q: has its form changed?", file.name, together)
+			t.Errorf("%s gives only %q: has its format changed?", file.name, together)
 		}
 		for _, role := range roles {
 			load(t, file.name, role, append([]string{"DATABASE_URL=postgres://db/hookferry"}, together...)...)
@@ -154,10 +154,10 @@ func load(t *testing.T, file, role string, environ ...string) {
 func TestChartAgreesWithItself(t *testing.T) {
 	release, _, _ := strings.Cut(cli.Version(), "+")
 	if !strings.Contains(read(t, chart+"Chart.yaml"), "\nappVersion: "+release+"\n") {
-		t.Errorf("the chart's appVersion is not %s, which the code says", release)
+		t.Errorf("the chart's appVersion is not %s, the release in the code", release)
 	}
 	if !strings.Contains(read(t, "../Dockerfile"), " org.opencontainers.image.version="+release+" ") {
-		t.Errorf("the image's label does not name version %s, which the code says", release)
+		t.Errorf("the image's label does not name %s, the release in the code", release)
 	}
 	var schema struct {
 		Properties map[string]any `json:"properties"`
@@ -172,6 +172,6 @@ func TestChartAgreesWithItself(t *testing.T) {
 		}
 	}
 	if len(values) < 10 {
-		t.Errorf("only %d values were found: has the file's form changed?", len(values))
+		t.Errorf("only %d values were found: has the format of the file changed?", len(values))
 	}
 }

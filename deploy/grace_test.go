@@ -14,13 +14,13 @@ import (
 	"github.com/hookferry/hookferry/internal/telemetry"
 )
 
-// slack is what the service gets beyond its grace, to record what ended last and to close
-// the database.
+// slack is how long after its grace period the service may take to record the last outcomes and to
+// close the database.
 const slack = 10 * time.Second
 
-// TestNobodyKillsTooEarly: the service stops by itself within HOOKFERRY_SHUTDOWN_GRACE,
-// and whoever runs it must wait for longer.
-func TestNobodyKillsTooEarly(t *testing.T) {
+// TestGracePeriodFits: the service stops by itself within HOOKFERRY_SHUTDOWN_GRACE, so each
+// platform must wait for longer before it kills the service.
+func TestGracePeriodFits(t *testing.T) {
 	cfg, err := config.Load(nil, "", config.Overrides{})
 	if err != nil {
 		t.Fatal(err)
@@ -32,28 +32,28 @@ func TestNobodyKillsTooEarly(t *testing.T) {
 	} {
 		for _, wait := range seconds(t, c.file, c.pattern) {
 			if wait < cfg.ShutdownGrace+slack {
-				t.Errorf("%s waits for %v, and the grace is %v: add %v at least", c.reason, wait, cfg.ShutdownGrace, slack)
+				t.Errorf("%s waits for %v, and the grace period is %v: wait for at least %v longer", c.reason, wait, cfg.ShutdownGrace, slack)
 			}
 		}
 	}
 	if grace := seconds(t, "../compose.yaml", `HOOKFERRY_SHUTDOWN_GRACE: (\d+)s`)[0]; grace > cfg.ShutdownGrace {
-		t.Errorf("compose.yaml makes the grace %v, and this test knows only of %v", grace, cfg.ShutdownGrace)
+		t.Errorf("compose.yaml sets the grace period to %v; this test expects the default, %v", grace, cfg.ShutdownGrace)
 	}
 }
 
-// TestKubernetesWaitsForTheGrace: both times are made of one value.
+// TestKubernetesWaitsForTheGrace: one value of the chart sets both times.
 func TestKubernetesWaitsForTheGrace(t *testing.T) {
 	const template = chart + "templates/deployments.yaml"
 	more := seconds(t, template, `terminationGracePeriodSeconds: \{\{ add \(int \$\.Values\.shutdownGraceSeconds\) (\d+) \}\}`)[0]
 	if more < slack {
-		t.Errorf("Kubernetes waits for %v beyond the grace, want %v at least", more, slack)
+		t.Errorf("Kubernetes waits for %v beyond the grace period, want at least %v", more, slack)
 	}
 	if !strings.Contains(read(t, template), "- name: HOOKFERRY_SHUTDOWN_GRACE\n              value: {{ int $.Values.shutdownGraceSeconds }}s\n") {
-		t.Error("the service's grace is not made of shutdownGraceSeconds")
+		t.Error("shutdownGraceSeconds does not set the grace period of the service")
 	}
 }
 
-// seconds finds a pattern with a number of seconds, once at least.
+// seconds returns the numbers of seconds that the pattern matches, at least one.
 func seconds(t *testing.T, file, pattern string) (all []time.Duration) {
 	t.Helper()
 	for _, found := range regexp.MustCompile(pattern).FindAllStringSubmatch(read(t, file), -1) {
@@ -64,13 +64,13 @@ func seconds(t *testing.T, file, pattern string) (all []time.Duration) {
 		all = append(all, time.Duration(n)*time.Second)
 	}
 	if len(all) == 0 {
-		t.Fatalf("%s has nothing like %s", file, pattern)
+		t.Fatalf("%s has no match for %s", file, pattern)
 	}
 	return all
 }
 
-// TestTheScaledMetricExists asks the metrics themselves for the one that the number of
-// workers follows.
+// TestTheScaledMetricExists checks that the service has the metric by which the chart scales the
+// workers.
 func TestTheScaledMetricExists(t *testing.T) {
 	depth := func(context.Context) (event.Depth, error) { return event.Depth{Due: 1, OldestDue: time.Minute}, nil }
 	answer := httptest.NewRecorder()
@@ -79,7 +79,7 @@ func TestTheScaledMetricExists(t *testing.T) {
 	for _, file := range []string{chart + "templates/autoscaling.yaml", chart + "values.yaml"} {
 		name := regexp.MustCompile(`hookferry_[a-z_]+`).FindString(read(t, file))
 		if name == "" || !strings.Contains(answer.Body.String(), "\n"+name+" 60\n") {
-			t.Errorf("%s scales by %q, which is no metric", file, name)
+			t.Errorf("%s scales by %q, which is not a metric", file, name)
 		}
 	}
 }

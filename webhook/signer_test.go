@@ -71,14 +71,14 @@ func TestSignRefuses(t *testing.T) {
 		want   error
 		reason string
 	}{
-		{"", now, webhook.ErrBadID, "nobody can tell such events apart"},
-		{"evt.1", now, webhook.ErrBadID, "a full stop blurs where the id ends"},
+		{"", now, webhook.ErrBadID, "such events can't be told apart"},
+		{"evt.1", now, webhook.ErrBadID, "with a full stop, the end of the id is ambiguous"},
 		{"evt 1", now, webhook.ErrBadID, "spaces at the ends of a header get lost"},
 		{"evt\r\nX: y", now, webhook.ErrBadID, "a line end would start another header"},
 		{"événement", now, webhook.ErrBadID, "headers are ASCII"},
 		{strings.Repeat("i", 257), now, webhook.ErrBadID, "longer than a Verifier reads"},
-		{"evt_1", time.Time{}, webhook.ErrBadTime, "a forgotten time"},
-		{"evt_1", time.Unix(-1, 0), webhook.ErrBadTime, "a Verifier reads no sign"},
+		{"evt_1", time.Time{}, webhook.ErrBadTime, "the zero time"},
+		{"evt_1", time.Unix(-1, 0), webhook.ErrBadTime, "a Verifier refuses a sign"},
 		{"evt_1", time.Unix(1e15, 0), webhook.ErrBadTime, "more digits than a Verifier reads"},
 	} {
 		h := http.Header{webhook.HeaderID: {"before"}}

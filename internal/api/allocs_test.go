@@ -1,7 +1,6 @@
 //go:build !race
 
-// Under the race detector sync.Pool drops items at random, so allocations cannot be
-// counted there.
+// Under the race detector, sync.Pool drops items at random, so allocations can't be counted.
 
 package api
 

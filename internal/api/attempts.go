@@ -43,7 +43,7 @@ type AttemptEntry struct {
 type AttemptList struct {
 	SubscriptionID event.ID       `json:"subscription_id" format:"uuid"`
 	Tenant         string         `json:"tenant" doc:"The tenant of the subscription."`
-	PausedAt       *time.Time     `json:"paused_at" doc:"When the subscription was paused, which holds its deliveries back; null if it is not paused."`
+	PausedAt       *time.Time     `json:"paused_at" doc:"When the subscription was paused; null if it is not paused. While it is paused, its deliveries wait."`
 	Data           []AttemptEntry `json:"data" nullable:"false"`
 	Next           *string        `json:"next" doc:"The cursor of the next page; null on the last one."`
 }

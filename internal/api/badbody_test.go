@@ -18,9 +18,9 @@ var badBodies = []struct {
 }{
 	{"no JSON at all", `target_url=x`, 400, "body"},
 	{"only white space", " \n", 400, "body"},
-	{"cut in a name", `{"target_u`, 400, "body"},
-	{"cut in a value", `{"target_url": "htt`, 400, "target_url"},
-	{"a comma too many", `{` + good + `,}`, 400, "body"},
+	{"truncated in a name", `{"target_u`, 400, "body"},
+	{"truncated in a value", `{"target_url": "htt`, 400, "target_url"},
+	{"an extra comma", `{` + good + `,}`, 400, "body"},
 	{"a comment", `{` + good + ` /* x */}`, 400, "body"},
 	{"two documents", `{` + good + `}{}`, 400, "body"},
 	{"single quotes", `{'target_url': 'x'}`, 400, "body"},
@@ -32,7 +32,7 @@ var badBodies = []struct {
 	{"a raw control character", "{" + good + ", \"description\": \"a\nb\"}", 400, "description"},
 	{"20,000 lists deep", `{` + good + `, "description": ` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + `}`, 400, "description[0]"},
 	{"20,000 objects deep", `{` + good + `, "headers": ` + strings.Repeat(`{"a":`, 20_000) + "1" + strings.Repeat("}", 20_000) + `}`, 400, "headers.a"},
-	{"9,000 lists deep, which is JSON, but no string", `{` + good + `, "description": ` + strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000) + `}`, 422, "description"},
+	{"9,000 nested lists: valid JSON, but not a string", `{` + good + `, "description": ` + strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000) + `}`, 422, "description"},
 
 	{"a list", `[]`, 422, "body"},
 	{"a string", `"x"`, 422, "body"},
@@ -61,12 +61,12 @@ var badBodies = []struct {
 	{"a fragment", `{"target_url": "https://example.com/#x"}`, 422, "target_url"},
 	{"a line break in the URL", `{"target_url": "https://example.com/\r\nX-Evil: 1"}`, 422, "target_url"},
 	{"a NUL in the URL", `{"target_url": "https://example.com/\u0000"}`, 422, "target_url"},
-	{"a blank in the URL", `{"target_url": "https://exa mple.com/"}`, 422, "target_url"},
+	{"a space in the URL", `{"target_url": "https://exa mple.com/"}`, 422, "target_url"},
 	{"a byte order mark before the URL", `{"target_url": "\ufeffhttps://example.com/"}`, 422, "target_url"},
 	{"a zero-width space in the host", `{"target_url": "https://exa\u200bmple.com/"}`, 422, "target_url"},
-	{"a host name that no international one can be", `{"target_url": "https://a\u2260b.example/"}`, 422, "target_url"},
-	{"full-width digits, where the guard refuses the address", `{"target_url": "http://１０.0.0.1/"}`, 422, "target_url"},
-	{"ideographic full stops, likewise", `{"target_url": "http://10。0．0｡1/"}`, 422, "target_url"},
+	{"an invalid international host name", `{"target_url": "https://a\u2260b.example/"}`, 422, "target_url"},
+	{"full-width digits of an address that the guard refuses", `{"target_url": "http://１０.0.0.1/"}`, 422, "target_url"},
+	{"ideographic full stops in such an address", `{"target_url": "http://10。0．0｡1/"}`, 422, "target_url"},
 	{"a URL of 100 kB", `{"target_url": "https://example.com/` + strings.Repeat("a", 100_000) + `"}`, 422, "target_url"},
 	{"a target that the guard refuses", `{"target_url": "http://10.0.0.1/"}`, 422, "target_url"},
 
@@ -92,34 +92,34 @@ var badBodies = []struct {
 	{"is_active is a number", `{` + good + `, "is_active": 1}`, 422, "is_active"},
 	{"a description of 100 kB", `{` + good + `, "description": "` + strings.Repeat("a", 100_000) + `"}`, 422, "description"},
 
-	{"a header name that splits", `{` + good + `, "headers": {"A\r\nB": "1"}}`, 422, "headers.A\r\nB"},
-	{"a header value that splits", `{` + good + `, "headers": {"A": "1\r\nB: 2"}}`, 422, "headers.A"},
+	{"a header name with a line break", `{` + good + `, "headers": {"A\r\nB": "1"}}`, 422, "headers.A\r\nB"},
+	{"a header value with a line break", `{` + good + `, "headers": {"A": "1\r\nB: 2"}}`, 422, "headers.A"},
 	{"a header value with a NUL", `{` + good + `, "headers": {"A": "\u0000"}}`, 422, "headers.A"},
 	{"a header value outside ASCII", `{` + good + `, "headers": {"A": "café"}}`, 422, "headers.A"},
-	{"a header that is ours", `{` + good + `, "headers": {"Host": "example.org"}}`, 422, "headers.Host"},
+	{"a header that Hookferry sets", `{` + good + `, "headers": {"Host": "example.org"}}`, 422, "headers.Host"},
 	{"a header of the signature", `{` + good + `, "headers": {"Webhook-Id": "1"}}`, 422, "headers.Webhook-Id"},
 	{"a header without a name", `{` + good + `, "headers": {"": "1"}}`, 422, "headers."},
 	{"a header that is null", `{` + good + `, "headers": {"A": null}}`, 422, "headers.A"},
 	{"a header that is a number", `{` + good + `, "headers": {"A": 1}}`, 422, "headers.A"},
-	{"a header that keeps what never was", `{` + good + `, "headers": {"X-Token": "[hidden]"}}`, 422, "headers.X-Token"},
+	{"[hidden] without a stored value", `{` + good + `, "headers": {"X-Token": "[hidden]"}}`, 422, "headers.X-Token"},
 	{"headers is a list", `{` + good + `, "headers": ["A: 1"]}`, 422, "headers"},
 
-	{"a number past float64", `{` + good + `, "timeout_seconds": 1e400}`, 422, "timeout_seconds"},
-	{"a whole number past float64", `{` + good + `, "max_in_flight": 1` + strings.Repeat("0", 400) + `}`, 422, "max_in_flight"},
-	{"a whole number past int64", `{` + good + `, "max_in_flight": 9223372036854775808}`, 422, "max_in_flight"},
-	{"a body of another kind", `{` + good + `, "body": "Data"}`, 422, "body"},
+	{"a number too large for float64", `{` + good + `, "timeout_seconds": 1e400}`, 422, "timeout_seconds"},
+	{"an integer too large for float64", `{` + good + `, "max_in_flight": 1` + strings.Repeat("0", 400) + `}`, 422, "max_in_flight"},
+	{"an integer too large for int64", `{` + good + `, "max_in_flight": 9223372036854775808}`, 422, "max_in_flight"},
+	{"an unknown kind of body", `{` + good + `, "body": "Data"}`, 422, "body"},
 	{"a body that is a number", `{` + good + `, "body": 1}`, 422, "body"},
-	{"half a request", `{` + good + `, "max_in_flight": 1.5}`, 422, "max_in_flight"},
-	{"a negative time-out", `{` + good + `, "timeout_seconds": -1}`, 422, "timeout_seconds"},
-	{"a tiny negative time-out", `{` + good + `, "timeout_seconds": -1e-300}`, 422, "timeout_seconds"},
-	{"a time-out that would wrap around", `{` + good + `, "timeout_seconds": 1.8446744073709552e10}`, 422, "timeout_seconds"},
-	{"a time-out as text", `{` + good + `, "timeout_seconds": "5s"}`, 422, "timeout_seconds"},
-	{"a rate past the limit", `{` + good + `, "rate_per_second": 1e300}`, 422, "rate_per_second"},
-	{"a delay of nothing", `{` + good + `, "retry_schedule_seconds": [10, 0]}`, 422, "retry_schedule_seconds[1]"},
-	{"a delay past float64", `{` + good + `, "retry_schedule_seconds": [10, 1e400]}`, 422, "retry_schedule_seconds[1]"},
-	{"a delay that would wrap around", `{` + good + `, "retry_schedule_seconds": [1e300]}`, 422, "retry_schedule_seconds[0]"},
+	{"a fraction of a request", `{` + good + `, "max_in_flight": 1.5}`, 422, "max_in_flight"},
+	{"a negative timeout", `{` + good + `, "timeout_seconds": -1}`, 422, "timeout_seconds"},
+	{"a tiny negative timeout", `{` + good + `, "timeout_seconds": -1e-300}`, 422, "timeout_seconds"},
+	{"a timeout that would overflow", `{` + good + `, "timeout_seconds": 1.8446744073709552e10}`, 422, "timeout_seconds"},
+	{"a timeout as text", `{` + good + `, "timeout_seconds": "5s"}`, 422, "timeout_seconds"},
+	{"a rate above the limit", `{` + good + `, "rate_per_second": 1e300}`, 422, "rate_per_second"},
+	{"a delay of 0", `{` + good + `, "retry_schedule_seconds": [10, 0]}`, 422, "retry_schedule_seconds[1]"},
+	{"a delay too large for float64", `{` + good + `, "retry_schedule_seconds": [10, 1e400]}`, 422, "retry_schedule_seconds[1]"},
+	{"a delay that would overflow", `{` + good + `, "retry_schedule_seconds": [1e300]}`, 422, "retry_schedule_seconds[0]"},
 	{"a schedule longer than the retention", `{` + good + `, "retry_schedule_seconds": [200000, 200000]}`, 422, "retry_schedule_seconds"},
-	{"a signature without a secret", `{` + good + `, "require_signature": true}`, 422, "require_signature"},
+	{"require_signature without a secret", `{` + good + `, "require_signature": true}`, 422, "require_signature"},
 }
 
 func TestBadSubscriptionBodies(t *testing.T) {
@@ -137,11 +137,11 @@ func TestBadSubscriptionBodies(t *testing.T) {
 		}
 	}
 	if len(s.memory.subscriptions) != 1 || s.memory.subscriptions[0].TargetURL != "https://example.com/hook" || s.memory.subscriptions[0].Description != "" {
-		t.Errorf("something of it was stored: %+v", s.memory.subscriptions)
+		t.Errorf("something was stored: %+v", s.memory.subscriptions)
 	}
 }
 
-func TestEverythingThatIsWrongIsSaidAtOnce(t *testing.T) {
+func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 	s := newServer(t)
 	r := s.want(422, s.do("POST", "/subscriptions/", `{"target_url": 1, "description": false, "colour": "red", "headers": {"A": 1}}`))
 	for _, field := range []string{"target_url", "description", "colour", "headers.A"} {
@@ -169,10 +169,10 @@ func TestDetailNamesTheFirstField(t *testing.T) {
 		{"one", "POST", "/subscriptions/", `{"target_url": "ftp://example.com"}`, "target_url: must ", 0},
 		{"two", "POST", "/subscriptions/", `{"timeout_seconds": 99, "target_url": "example.com"}`, "target_url: ", 1},
 		{"three, in reverse", "PUT", "/subscriptions/" + id, `{"rate_per_second": -1, "event_types": ["a..b"], "target_url": ""}`, "target_url: must not be empty", 2},
-		{"a field after another that is right", "PUT", "/subscriptions/" + id, `{"rate_per_second": -1, "max_in_flight": -1, ` + good + `}`, "max_in_flight: must be between 0 (the service's default) and 1000", 1},
-		{"elements in their order, not in that of their digits", "POST", "/subscriptions/", `{` + good + `, "event_types": ["a","b","!","d","e","f","g","h","i","j","!"]}`, "event_types[2]: ", 1},
+		{"a field after one that is valid", "PUT", "/subscriptions/" + id, `{"rate_per_second": -1, "max_in_flight": -1, ` + good + `}`, "max_in_flight: must be between 0 (the service's default) and 1000", 1},
+		{"elements are ordered by number, not by text", "POST", "/subscriptions/", `{` + good + `, "event_types": ["a","b","!","d","e","f","g","h","i","j","!"]}`, "event_types[2]: ", 1},
 		{"wrong types come in the same order", "POST", "/subscriptions/", `{"body": 1, "headers": [], "description": 2}`, "description: must be a string, found a number", 2},
-		{"what is known comes before what is not", "POST", "/subscriptions/", `{"a": 1, "target_url": 1}`, "target_url: must be a string, found a number", 1},
+		{"known fields come before unknown ones", "POST", "/subscriptions/", `{"a": 1, "target_url": 1}`, "target_url: must be a string, found a number", 1},
 		{"unknown names are sorted", "POST", "/subscriptions/", `{"colour": 1, "beta": 1, "alpha": 1}`, "alpha: is not a known field; the fields are ", 2},
 		{"headers are sorted", "PUT", "/subscriptions/" + id, `{` + good + `, "headers": {"X-Token-B": "[hidden]", "X-Token-A": "[hidden]"}}`, "headers.X-Token-A: is [hidden], ", 1},
 		{"a query", "GET", "/subscriptions/?colour=1&cursor=x&limit=0", ``, "limit: must be a single integer from 1 to 250", 2},
@@ -205,7 +205,7 @@ func TestResponseSizeIsLimited(t *testing.T) {
 	}
 }
 
-func TestOnlyReplaceIgnoresWhatTheServiceSets(t *testing.T) {
+func TestOnlyReplaceIgnoresReadOnlyFields(t *testing.T) {
 	s := newServer(t)
 	body := `{` + good + `, "id": "mine", "created_at": 5}`
 	if r := s.want(422, s.do("POST", "/subscriptions/", body)); r.field("id") == "" || r.field("created_at") == "" {
@@ -236,7 +236,7 @@ func FuzzSubscriptionBody(f *testing.F) {
 			t.Errorf("responds with %d %s", w.Code, w.Body)
 		}
 		if found := internals.FindString(w.Body.String()); w.Code != 201 && found != "" && !strings.Contains(string(body), found) {
-			t.Errorf("speaks of internals (%q): %s", found, w.Body)
+			t.Errorf("the response mentions internals (%q): %s", found, w.Body)
 		}
 	})
 }

@@ -114,37 +114,37 @@ func TestContentTypes(t *testing.T) {
 		{"application/vnd.api+json", "application/vnd.api+json", "a kind of JSON"},
 		{"application/problem+json", "application/problem+json", "another"},
 		{"application/cloudevents+json; charset=UTF-8", "application/cloudevents+json; charset=UTF-8", "a third, with its charset"},
-		{"application/json; profile=x", "application/json; profile=x", "a parameter that says nothing of the bytes"},
-		{"application/json; charset=utf8", "application/json", "a name that is not registered"},
+		{"application/json; profile=x", "application/json; profile=x", "a parameter that does not affect the bytes"},
+		{"application/json; charset=utf8", "application/json", "an unregistered subtype"},
 		{"application/json;charset=UTF8", "application/json", "in capitals"},
 		{`application/json; charset="utf-8`, "application/json", "a quote that is not closed"},
 		{"application/json; charset=latin1", "application/json", "another charset: the parameter has no effect, and the body is UTF-8"},
-		{"application/json; charset=utf-16", "application/json", "likewise"},
-		{`application/json; charset="x"`, "application/json", "a charset that there is not"},
-		{"application/json; charset=", "application/json", "an empty one"},
+		{"application/json; charset=utf-16", "application/json", "another charset that does not apply"},
+		{`application/json; charset="x"`, "application/json", "a charset that does not exist"},
+		{"application/json; charset=", "application/json", "an empty charset"},
 		{"application/json; charset", "application/json", "no value"},
 		{"application/json;", "application/json;", "no parameter after the semicolon"},
-		{"application/json ; ", "application/json ;", "and blanks"},
+		{"application/json ; ", "application/json ;", "an empty parameter and spaces"},
 		{"application/json; =", "application/json", "no name"},
 		{"application/json;;charset=utf-8", "application/json", "an empty parameter"},
 		{"application/json; charset=utf-8; charset=x", "application/json", "a parameter twice"},
 		{"application/json; charset: utf-8", "application/json", "a colon"},
 		{"Application/Vnd.Shop+JSON; charset=x", "application/vnd.shop+json", "a kind of JSON with another charset"},
-		{"application/json; a=\"\xff\"", "application/json", "bytes that no store of text would take"},
+		{"application/json; a=\"\xff\"", "application/json", "bytes that a text column refuses"},
 		{"application/json; a=\"caf\u00e9\"", "application/json", "not ASCII"},
-		{long, "application/json", "too long to be kept with an event"},
-		{"", "", "none: a page on another site could send that without asking"},
+		{long, "application/json", "too long to be stored with an event"},
+		{"", "", "no type: a page on another site could send this without a preflight"},
 		{"text/plain", "", "text"},
-		{"text/plain; application/json", "", "text that says JSON in a parameter"},
-		{"application/x-www-form-urlencoded", "", "what curl sends unasked"},
+		{"text/plain; application/json", "", "text/plain with JSON in a parameter"},
+		{"application/x-www-form-urlencoded", "", "the default of curl"},
 		{"multipart/form-data; boundary=x", "", "a form"},
 		{"text/json", "", "not a registered name"},
-		{"image/svg+json", "", "not an application"},
-		{"application/json, text/plain", "", "two in one"},
-		{"application/json text/plain", "", "two in one, with a blank"},
+		{"image/svg+json", "", "not an application type"},
+		{"application/json, text/plain", "", "two types in one"},
+		{"application/json text/plain", "", "two types in one, with a space"},
 		{"application/+json; a b", "application/+json", "nothing before the plus"},
 		{"application/" + strings.Repeat("x", 300) + "+json; charset=x", "", "a media type that is too long"},
-		{"; charset=utf-8", "", "no media type"},
+		{"; charset=utf-8", "", "not a media type"},
 	} {
 		body := `{"event":"a","data":1}`
 		s.memory.submissions = nil
@@ -154,7 +154,7 @@ func TestContentTypes(t *testing.T) {
 				t.Errorf("%s: %s responds with %d %s", c.reason, path, r.status, r.text)
 			}
 			if c.keep == "" && c.value != "" && len(c.value) < 80 && !strings.Contains(r.text, strings.ReplaceAll(c.value, `"`, `\"`)) {
-				t.Errorf("%s: what is refused is not said: %s", c.reason, r.text)
+				t.Errorf("%s: the response does not say what is refused: %s", c.reason, r.text)
 			}
 		}
 		if kept := s.memory.submissions; c.keep != "" && (len(kept) != 1 || kept[0].ContentType != c.keep) {
@@ -173,7 +173,7 @@ func TestContentEncodings(t *testing.T) {
 	for coding, status := range map[string]int{"identity": 201, "gzip": 415, "identity, gzip": 415, "br": 415} {
 		r := s.want(status, s.do("POST", "/subscriptions/", minimal, "Content-Encoding: "+coding))
 		if status == 415 && !strings.Contains(r.text, coding) {
-			t.Errorf("%s: what is refused is not said: %s", coding, r.text)
+			t.Errorf("%s: the response does not say what is refused: %s", coding, r.text)
 		}
 	}
 }
@@ -183,8 +183,8 @@ func TestBodyStart(t *testing.T) {
 	id := s.create(minimal)
 	for _, c := range []struct{ reason, before, says string }{
 		{"a byte order mark", "\xef\xbb\xbf", "it begins with a byte order mark (EF BB BF); remove it"},
-		{"UTF-16, the small end first", "\xff\xfe", "it begins with the byte order mark of UTF-16 (FF FE); send UTF-8"},
-		{"UTF-16, the big end first", "\xfe\xff", "it begins with the byte order mark of UTF-16 (FE FF); send UTF-8"},
+		{"UTF-16, little-endian", "\xff\xfe", "it begins with the byte order mark of UTF-16 (FF FE); send UTF-8"},
+		{"UTF-16, big-endian", "\xfe\xff", "it begins with the byte order mark of UTF-16 (FE FF); send UTF-8"},
 	} {
 		for path, body := range map[string]string{"/subscriptions/": minimal, "/webhooks/ingest/" + id: `{"event":"a","data":1}`} {
 			if r := s.want(400, s.do("POST", path, c.before+body)); !strings.Contains(r.field("body"), c.says) {
@@ -244,7 +244,7 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 	}{
 		{"half sent", io.ErrUnexpectedEOF, 100, 400, "malformed_body"},
 		{"half sent, in chunks", io.ErrUnexpectedEOF, -1, 400, "malformed_body"},
-		{"shorter than it said", io.EOF, 100, 400, "malformed_body"},
+		{"shorter than Content-Length", io.EOF, 100, 400, "malformed_body"},
 		{"reset", errors.New("read tcp 10.1.2.3:8000: connection reset by peer"), -1, 400, "malformed_body"},
 		{"slow", os.ErrDeadlineExceeded, 100, 408, "body_timeout"},
 		{"slow, in chunks", os.ErrDeadlineExceeded, -1, 408, "body_timeout"},
@@ -267,7 +267,7 @@ func TestBodiesThatDoNotArrive(t *testing.T) {
 		}
 	}
 	if s.log.String() != "" {
-		t.Errorf("a caller's fault is logged as ours: %s", s.log)
+		t.Errorf("a caller's fault is logged as an error of the service: %s", s.log)
 	}
 }
 
@@ -290,7 +290,7 @@ func TestBadQueries(t *testing.T) {
 		{"cursor=x", 422, "cursor"},
 		{"cursor=%00", 422, "cursor"},
 		{"cursor=" + id + "&cursor=" + id, 422, "cursor"},
-		{"next=" + id, 422, "next"}, // it would get the first page forever
+		{"next=" + id, 422, "next"}, // otherwise it would get the first page again and again
 		{"bogus=1", 422, "bogus"},
 		{"limit=%zz", 400, ""},
 		{"limit=1;cursor=x", 400, ""},

@@ -6,14 +6,14 @@ import (
 	"sync/atomic"
 )
 
-// budget limits the memory that all request bodies take together, no matter how many callers send
-// them, and how slowly.
+// budget limits the memory of all request bodies together, no matter how many callers send them or
+// how slowly.
 type budget struct {
 	limit int64 // bytes
 	used  atomic.Int64
 }
 
-// take reserves n bytes and reports whether they were available. The caller gives them back.
+// take reserves n bytes, and reports whether they were available. The caller must release them.
 func (b *budget) take(n int64) bool {
 	if b.used.Add(n) <= b.limit {
 		return true
@@ -22,8 +22,8 @@ func (b *budget) take(n int64) bool {
 	return false
 }
 
-// firstRead is the buffer size of a body before any of it has arrived, so that a caller who
-// announces a megabyte and sends a byte does not hold a megabyte.
+// firstRead is the buffer size of a body before any of it has arrived. A caller who announces a
+// megabyte and sends a byte must not take a megabyte of memory.
 const firstRead = 8 << 10
 
 // bodyBuffer is the body of a request in memory. It is released after the response.

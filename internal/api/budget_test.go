@@ -23,21 +23,21 @@ func TestBodiesAreReadWhole(t *testing.T) {
 		announced int64
 		err       error
 	}{
-		{"nothing at all", 0, 0, nil},
-		{"nothing, and nobody said so", 0, -1, nil},
-		{"less than the first piece", 10, 10, nil},
-		{"just the first piece", firstRead, firstRead, nil},
-		{"just the first piece, length unknown", firstRead, -1, nil},
-		{"a byte more", firstRead + 1, firstRead + 1, nil},
+		{"an empty body", 0, 0, nil},
+		{"an empty body of unknown length", 0, -1, nil},
+		{"less than the first read", 10, 10, nil},
+		{"exactly the first read", firstRead, firstRead, nil},
+		{"exactly the first read, length unknown", firstRead, -1, nil},
+		{"one byte more than the first read", firstRead + 1, firstRead + 1, nil},
 		{"several pieces", 90_001, 90_001, nil},
 		{"several pieces, length unknown", 90_001, -1, nil},
-		{"just the most", limit, limit, nil},
-		{"just the most, length unknown", limit, -1, nil},
-		{"a byte too many, length unknown", limit + 1, -1, errTooLong},
-		{"far too many, length unknown", 3 * limit, -1, errTooLong},
-		{"it ends early", 10, 11, io.ErrUnexpectedEOF},
-		{"it ends before it begins", 0, 11, io.ErrUnexpectedEOF},
-		{"it ends early after pieces", 50_000, 60_000, io.ErrUnexpectedEOF},
+		{"exactly the limit", limit, limit, nil},
+		{"exactly the limit, length unknown", limit, -1, nil},
+		{"one byte too many, length unknown", limit + 1, -1, errTooLong},
+		{"far too long, length unknown", 3 * limit, -1, errTooLong},
+		{"it ends before its length", 10, 11, io.ErrUnexpectedEOF},
+		{"it ends before the first byte", 0, 11, io.ErrUnexpectedEOF},
+		{"it ends before its length, after several reads", 50_000, 60_000, io.ErrUnexpectedEOF},
 	} {
 		sent := bytes.Repeat([]byte("0123456789"), c.size/10+1)[:c.size]
 		for how, wrap := range map[string]func(io.Reader) io.Reader{
@@ -50,13 +50,13 @@ func TestBodiesAreReadWhole(t *testing.T) {
 				t.Errorf("%s, %s: %d bytes and %v, want %d and %v", c.why, how, len(h.bytes), err, c.size, c.err)
 			}
 			if err == nil && c.announced < 0 && cap(h.bytes) > 2*len(h.bytes)+64 {
-				t.Errorf("%s, %s: %d bytes are kept in room for %d", c.why, how, len(h.bytes), cap(h.bytes))
+				t.Errorf("%s, %s: %d bytes are kept in a buffer of %d", c.why, how, len(h.bytes), cap(h.bytes))
 			}
 			if int64(cap(h.bytes)) > b.used.Load() {
-				t.Errorf("%s, %s: %d bytes are held, and %d are accounted for", c.why, how, cap(h.bytes), b.used.Load())
+				t.Errorf("%s, %s: the buffer has %d bytes, and %d are reserved", c.why, how, cap(h.bytes), b.used.Load())
 			}
 			if h.release(); b.used.Load() != 0 {
-				t.Errorf("%s, %s: %d bytes were not given back", c.why, how, b.used.Load())
+				t.Errorf("%s, %s: %d bytes were not released", c.why, how, b.used.Load())
 			}
 		}
 	}
@@ -81,7 +81,7 @@ func longEvent(size int) string {
 }
 
 // The bodies of slow clients take no more memory than the budget. A client beyond the budget is
-// told to try again, and the memory is given back.
+// told to try again, and the memory is released.
 func TestBodiesAreBoundedTogether(t *testing.T) {
 	const limit, each = 200_000, 90_000
 	s := newServer(t, func(o *Options) { o.Bodies = limit })
@@ -91,7 +91,7 @@ func TestBodiesAreBoundedTogether(t *testing.T) {
 	one, two := s.slow(id, each, each-1), s.slow(id, each, each-1)
 	await.NoError(t, func() error {
 		if used := api.memory.used.Load(); used != 2*each {
-			return fmt.Errorf("%d bytes are held, want %d", used, 2*each)
+			return fmt.Errorf("%d bytes are reserved, want %d", used, 2*each)
 		}
 		return nil
 	})
@@ -99,16 +99,16 @@ func TestBodiesAreBoundedTogether(t *testing.T) {
 	if r.code() != "overloaded" || r.header.Get("Retry-After") == "" {
 		t.Errorf("refused with %s %v", r.text, r.header)
 	}
-	s.want(202, s.do("POST", "/webhooks/ingest/"+id, longEvent(1000))) // a small one still fits
+	s.want(202, s.do("POST", "/webhooks/ingest/"+id, longEvent(1000))) // a small body still fits
 
 	io.WriteString(one, "}")
 	if res, err := http.ReadResponse(bufio.NewReader(one), nil); err != nil || res.StatusCode != 202 {
-		t.Errorf("the slow one got %v %v", res, err)
+		t.Errorf("the slow client got %v %v", res, err)
 	}
 	two.Close()
 	await.NoError(t, func() error {
 		if used := api.memory.used.Load(); used != 0 {
-			return fmt.Errorf("%d bytes are still held", used)
+			return fmt.Errorf("%d bytes are still reserved", used)
 		}
 		return nil
 	})
@@ -126,7 +126,7 @@ func TestAnnouncingTakesNoRoom(t *testing.T) {
 	}
 	await.NoError(t, func() error {
 		if used := api.memory.used.Load(); used != callers*firstRead {
-			return fmt.Errorf("%d callers hold %d bytes, want %d", callers, used, callers*firstRead)
+			return fmt.Errorf("%d callers have reserved %d bytes, want %d", callers, used, callers*firstRead)
 		}
 		return nil
 	})

@@ -74,7 +74,7 @@ func bodyFault(body []byte, err error) error {
 	case errors.Is(err, jsontext.ErrDuplicateName):
 		return event.Invalid(fieldName(syntax.JSONPointer), "is given twice")
 	}
-	return malformedBody(fieldName(syntax.JSONPointer), fmt.Sprintf("the JSON breaks at byte %d: %v", syntax.ByteOffset, syntax.Err))
+	return malformedBody(fieldName(syntax.JSONPointer), fmt.Sprintf("the JSON is invalid at byte %d: %v", syntax.ByteOffset, syntax.Err))
 }
 
 // decodeField reads the value of a field. A struct is read like a body.
@@ -221,9 +221,9 @@ func jsonName(f reflect.StructField) string {
 	return name
 }
 
-// inOrder sorts faults by the position of their fields in the struct that v points to, so that a
-// caller first reads about the field that the documentation lists first. Unknown names follow in
-// alphabetical order. Faults of the same field keep their order.
+// inOrder sorts faults by the position of their fields in the struct that v points to, which is the
+// order of the documentation. Unknown names follow in alphabetical order. Faults of the same field
+// keep their order.
 func inOrder(faults []event.FieldError, v any) []event.FieldError {
 	place := map[string]int{}
 	for i, f := range reflect.VisibleFields(reflect.TypeOf(v).Elem()) {

@@ -20,7 +20,7 @@ type Delivery struct {
 	Status         string     `json:"status" enum:"pending,delivered,failed,cancelled"`
 	CreatedAt      time.Time  `json:"created_at"`
 	NextAttemptAt  *time.Time `json:"next_attempt_at" doc:"The earliest time of the next attempt; null if the delivery is not pending, or if the time is not known yet."`
-	HeldReason     *string    `json:"held_reason" doc:"Why a pending delivery is held back, for example because its subscription is paused; null if it only waits for its turn or its next retry."`
+	HeldReason     *string    `json:"held_reason" doc:"Why a pending delivery waits, for example because its subscription is paused; null if it only waits for its turn or its next retry."`
 	SettledAt      *time.Time `json:"settled_at" doc:"When it was delivered, failed or cancelled; null if pending."`
 	Attempts       []Attempt  `json:"attempts" nullable:"false" doc:"Oldest first."`
 }

@@ -18,10 +18,10 @@ func TestDocsPageNeedsNobodyElse(t *testing.T) {
 		t.Errorf("Content-Security-Policy is %q", got)
 	}
 	if strings.Contains(page.text, "//") || strings.Contains(page.text, "style=") || strings.Contains(page.text, "<script>") {
-		t.Error("the page names another origin or holds inline script or style")
+		t.Error("the page refers to another origin, or has inline script or style")
 	}
 	if script := s.want(200, s.do("GET", "/docs/init.js", "")); !strings.Contains(script.text, "validatorUrl: null") {
-		t.Error("the public validator is asked")
+		t.Error("the page would call the public validator")
 	}
 }
 
@@ -84,7 +84,7 @@ func TestDocsFilesAreSentOnce(t *testing.T) {
 	plain := s.do("GET", "/docs/swagger-ui.css", "", "Accept-Encoding: identity")
 	zipped := s.do("GET", "/docs/swagger-ui.css", "", "Accept-Encoding: gzip")
 	if plain.header.Get("ETag") == zipped.header.Get("ETag") {
-		t.Error("two forms of a file have one ETag")
+		t.Error("two forms of a file have the same ETag")
 	}
 }
 
@@ -96,6 +96,6 @@ func TestDocumentIsServedWithItsVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	if r.text != string(want) || r.json["info"].(map[string]any)["version"] != "1.2.3" {
-		t.Error("/openapi.json is another document than OpenAPI makes")
+		t.Error("/openapi.json differs from the document that OpenAPI returns")
 	}
 }

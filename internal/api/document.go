@@ -34,9 +34,9 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 		},
 		Servers: []*huma.Server{{URL: "."}}, // relative to the document, so any prefix works
 		Tags: []*huma.Tag{
-			{Name: tagTenants, Description: "Whose webhooks they are."},
-			{Name: tagSubscriptions, Description: "Which webhooks go where."},
-			{Name: tagEventTypes, Description: "What events there are, and what their data looks like."},
+			{Name: tagTenants, Description: "Say whose webhooks they are: usually a customer of yours."},
+			{Name: tagSubscriptions, Description: "Say which events are delivered to which endpoint."},
+			{Name: tagEventTypes, Description: "Register the types of events, with a schema of their data."},
 			{Name: tagEvents, Description: "Publish events to all subscriptions of a tenant that match."},
 			{Name: tagWebhooks, Description: "Publish events to one subscription."},
 			{Name: tagStatus, Description: "See what happened to deliveries."},
@@ -75,7 +75,7 @@ func openResponses(types huma.Registry) {
 
 const bearerScheme = "apiKey"
 
-const introduction = `Hookferry accepts events over HTTP, stores them safely, and delivers each one to its subscription's endpoint: signed, retried, and accounted for.
+const introduction = `Hookferry accepts events over HTTP, stores them safely, and delivers each one to its subscription's endpoint. It signs and retries deliveries, and records every attempt.
 
 Every path works with and without a trailing slash. Times are RFC 3339 in UTC. Errors are problem+json (RFC 9457) with a stable code. A method that a path does not support gets a 405 with Allow.`
 
@@ -138,8 +138,8 @@ func problemResponses(types huma.Registry) map[string]*huma.Response {
 		{notJSON([]string{"text/plain"}), "The body is not JSON, or has a Content-Encoding."},
 		{event.Invalid("target_url", event.CheckTarget("mailto:me@example.com")), "The request is well-formed, but some of its values are not accepted; errors lists each field."},
 		{fmt.Errorf("%w: 10000000 deliveries are pending, and HOOKFERRY_MAX_PENDING is 10000000", event.ErrBacklog), "The backlog is full, for the whole service or for this subscription, or events come faster than the limit of the tenant. Nothing was stored."},
-		{internalProblem(), "Something went wrong inside Hookferry."},
-		{event.ErrUnavailable, "The database is unavailable, the service is stopping, or too many request bodies are being read at once. The same request may succeed later. If the connection to the database broke during a commit, the request may have taken effect anyway."},
+		{internalProblem(), "A fault in Hookferry; its log has the cause."},
+		{event.ErrUnavailable, "The database is unavailable, the service is stopping, or too many request bodies are being read at once. The same request may succeed later. If the connection to the database broke during a commit, the request may have taken effect all the same."},
 		{event.ErrFull, "The disk that holds the database is full. Nothing was stored. The same request succeeds once there is free disk space again."},
 	}
 	all := map[string]*huma.Response{}

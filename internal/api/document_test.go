@@ -17,11 +17,11 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-var update = flag.Bool("update", false, "write the golden openapi.json anew")
+var update = flag.Bool("update", false, "write openapi.json")
 
 const goldenDocument = "../../openapi.json"
 
-func TestDocumentIsTheOneCheckedIn(t *testing.T) {
+func TestDocumentIsUpToDate(t *testing.T) {
 	got, err := OpenAPI("dev")
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +36,7 @@ func TestDocumentIsTheOneCheckedIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("openapi.json is not what the code describes; look at the difference after: go test ./internal/api -update")
+		t.Error("openapi.json differs from the code: run `make generate`")
 	}
 }
 
@@ -88,9 +88,9 @@ func at(t *testing.T, d map[string]any, keys ...string) map[string]any {
 	return node
 }
 
-// TestEveryOperationAnswersAsDocumented sends each operation's own examples, and compares the
+// TestEveryOperationRespondsAsDocumented sends each operation's own examples, and compares the
 // responses with the schema.
-func TestEveryOperationAnswersAsDocumented(t *testing.T) {
+func TestEveryOperationRespondsAsDocumented(t *testing.T) {
 	d := document(t)
 	for path, item := range d["paths"].(map[string]any) {
 		for method, op := range item.(map[string]any) {
@@ -118,18 +118,18 @@ func TestEveryOperationAnswersAsDocumented(t *testing.T) {
 					if r.status >= 300 {
 						t.Errorf("%s responds with %d: %s", body, r.status, r.text)
 					}
-					checkAnswer(t, d, operation, r)
+					checkResponse(t, d, operation, r)
 					if strings.Contains(path, "{") {
-						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, event.NewID(testTime).String()), body))
+						checkResponse(t, d, operation, s.do(strings.ToUpper(method), fill(path, event.NewID(testTime).String()), body))
 					}
 					if body != "" {
-						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), "{"))
-						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), body, "Content-Type: text/plain"))
-						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), strings.Repeat(" ", 4097)))
+						checkResponse(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), "{"))
+						checkResponse(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), body, "Content-Type: text/plain"))
+						checkResponse(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), strings.Repeat(" ", 4097)))
 					}
 					if operation["security"] != nil {
 						s.memory.fail = event.ErrUnavailable
-						checkAnswer(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), body))
+						checkResponse(t, d, operation, s.do(strings.ToUpper(method), fill(path, id), body))
 					}
 				}
 			})
@@ -153,8 +153,8 @@ func exampleBodies(t *testing.T, operation map[string]any) []string {
 	return bodies
 }
 
-// checkAnswer compares a response with the description of its status in the document.
-func checkAnswer(t *testing.T, d, operation map[string]any, r reply) {
+// checkResponse compares a response with the description of its status in the document.
+func checkResponse(t *testing.T, d, operation map[string]any, r reply) {
 	t.Helper()
 	status := fmt.Sprint(r.status)
 	if operation["responses"].(map[string]any)[status] == nil {
@@ -164,7 +164,7 @@ func checkAnswer(t *testing.T, d, operation map[string]any, r reply) {
 	response := at(t, map[string]any{"responses": operation["responses"], "components": d["components"]}, "responses", status)
 	if response["content"] == nil {
 		if r.text != "" {
-			t.Errorf("a body that the document does not have: %s", r.text)
+			t.Errorf("the document has no body for this response: %s", r.text)
 		}
 		return
 	}
@@ -263,14 +263,28 @@ func typeOf(value any) string {
 func TestDocumentDescribesDeliveries(t *testing.T) {
 	d := document(t)
 	post := at(t, d, "webhooks", "delivery", "post")
-	headers := http.Header{}
+	headers, required := http.Header{}, map[string]bool{}
 	for _, p := range post["parameters"].([]any) {
 		parameter := p.(map[string]any)
-		headers.Set(parameter["name"].(string), parameter["example"].(string))
+		name := parameter["name"].(string)
+		headers.Set(name, parameter["example"].(string))
+		required[name], _ = parameter["required"].(bool)
 	}
-	for _, name := range []string{"webhook-id", "webhook-timestamp", "webhook-signature", "X-Hub-Signature-256", "User-Agent"} {
-		if headers.Get(name) == "" {
-			t.Errorf("%s is not described", name)
+	for name, always := range map[string]bool{
+		"webhook-id": true, "webhook-timestamp": true, "User-Agent": true,
+		"webhook-signature": false, "X-Hub-Signature-256": false, "webhook-event": false, "webhook-attempt": false,
+	} {
+		if headers.Get(name) == "" || required[name] != always {
+			t.Errorf("%s has the example %q, and is required: %v, want %v", name, headers.Get(name), required[name], always)
+		}
+	}
+	for status, retryAfter := range map[string]bool{
+		"2XX": false, "410": false, "default": false,
+		"429": true, "502": true, "503": true, "504": true,
+	} {
+		r := at(t, post, "responses", status)
+		if _, found := r["headers"]; found != retryAfter {
+			t.Errorf("the response %s describes Retry-After: %v, want %v", status, found, retryAfter)
 		}
 	}
 	now := webhook.WithClock(func() time.Time { return exampleTime(1) })

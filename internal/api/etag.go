@@ -81,8 +81,8 @@ func malformedIfMatch(text string) Problem {
 		withFields(event.FieldError{Field: "If-Match", Message: `is not a list of ETags in double quotes, like "17"`})
 }
 
-// revision returns the revision that a change applies to, or 0 for any, so that the store can
-// compare it again in its transaction. It fails if the subscription does not match.
+// revision returns the revision that a change requires, or 0 for any. The store compares it again
+// in its transaction. It fails if the subscription does not match.
 func (p precondition) revision(s event.Subscription) (int64, error) {
 	if !p.given || p.any {
 		return 0, nil
@@ -124,7 +124,7 @@ func (a *api) retryChanged(ctx context.Context, v view.View, s event.Subscriptio
 
 // withETag describes the header of a response that shows one subscription.
 func withETag(r *huma.Response) *huma.Response {
-	return withHeader(r, "ETag", "The revision, for use in If-Match. It rises with every change of a settable field; a pause does not change it.", etag(17))
+	return withHeader(r, "ETag", "The revision, for use in If-Match. It changes whenever a field that can be set changes; a pause does not change it.", etag(17))
 }
 
 func ifMatch() *huma.Param {

@@ -43,29 +43,29 @@ func TestIfMatch(t *testing.T) {
 		{"among others", `"1", "3", "x"`, 2},
 		{"among others, without spaces", `"1","3"`, 2},
 		{"with empty elements, as RFC 9110 lets lists have", `, "3" ,, `, 2},
-		{"a weak one beside it", `W/"3", "3"`, 2},
-		{"an older one", `"2"`, 412},
-		{"a later one", `"4"`, 412},
+		{"a weak tag before it", `W/"3", "3"`, 2},
+		{"an older revision", `"2"`, 412},
+		{"a later revision", `"4"`, 412},
 		{"others", `"1", "2"`, 412},
-		{"a weak one never matches", `W/"3"`, 412},
+		{"a weak tag never matches", `W/"3"`, 412},
 		{"not a number", `"abc"`, 412},
 		{"an empty tag", `""`, 412},
 		{"another spelling of the number", `"03"`, 412},
 		{"with a sign", `"+3"`, 412},
 		{"a number past int64", `"99999999999999999999"`, 412},
-		{"zero is not any", `"0"`, 412},
+		{"zero does not mean any revision", `"0"`, 412},
 		{"a comma within a tag", `"1,3"`, 412},
 		{"a letter outside ASCII, which a tag may have", `"é"`, 412},
 		{"no quotes", `3`, 400},
 		{"single quotes", `'3'`, 400},
 		{"no closing quote", `"3`, 400},
 		{"no opening quote", `3"`, 400},
-		{"no comma between", `"1" "3"`, 400},
+		{"no comma between two tags", `"1" "3"`, 400},
 		{"something behind", `"3"x`, 400},
 		{"a lower-case w", `w/"3"`, 400},
-		{"a weak one without quotes", `W/3`, 400},
-		{"any beside another", `*, "3"`, 400},
-		{"another beside any", `"3", *`, 400},
+		{"a weak tag without quotes", `W/3`, 400},
+		{"* before a tag", `*, "3"`, 400},
+		{"* after a tag", `"3", *`, 400},
 		{"a space within a tag", `"3 "`, 400},
 		{"only commas", `,,`, 400},
 	} {
@@ -99,7 +99,7 @@ func TestIfMatchInTwoHeadersIsOneList(t *testing.T) {
 }
 
 // The existence of the subscription is checked first, then the revision, then the body.
-func TestIfMatchAndWhatElseIsWrong(t *testing.T) {
+func TestIfMatchAndOtherFaults(t *testing.T) {
 	s := newServer(t)
 	unknown := event.NewID(testTime).String()
 	id := s.create(minimal)
@@ -126,15 +126,15 @@ func TestOvertakenChanges(t *testing.T) {
 		status                       int
 	}{
 		{"a patch keeps what others changed", "PATCH", `{"description": "mine"}`, "", 1, 200},
-		{"however often", "PATCH", `{"description": "mine"}`, "", 20, 200},
-		{"and whatever revision it wants", "PATCH", `{"description": "mine"}`, "*", 3, 200},
-		{"unless it names one", "PATCH", `{"description": "mine"}`, `"1"`, 1, 412},
-		{"or both", "PATCH", `{"description": "mine"}`, `"1", "2"`, 1, 200},
-		{"a change without an end is given up", "PATCH", `{"description": "mine"}`, "", 1000, 503},
-		{"a replace writes over what others changed", "PUT", `{` + good + `, "description": "mine"}`, "", 1, 200},
-		{"unless it names a revision", "PUT", `{` + good + `, "description": "mine"}`, `"1"`, 1, 412},
-		{"a delete does not ask", "DELETE", ``, "", 1, 204},
-		{"unless it names a revision", "DELETE", ``, `"1"`, 1, 412},
+		{"a patch is repeated many times", "PATCH", `{"description": "mine"}`, "", 20, 200},
+		{"a patch with If-Match: *", "PATCH", `{"description": "mine"}`, "*", 3, 200},
+		{"a patch that names a revision is refused", "PATCH", `{"description": "mine"}`, `"1"`, 1, 412},
+		{"a patch that names both revisions", "PATCH", `{"description": "mine"}`, `"1", "2"`, 1, 200},
+		{"the change is given up if others never stop", "PATCH", `{"description": "mine"}`, "", 1000, 503},
+		{"a replace overwrites what others changed", "PUT", `{` + good + `, "description": "mine"}`, "", 1, 200},
+		{"with If-Match it is refused", "PUT", `{` + good + `, "description": "mine"}`, `"1"`, 1, 412},
+		{"a delete ignores other changes", "DELETE", ``, "", 1, 204},
+		{"with If-Match it is refused", "DELETE", ``, `"1"`, 1, 412},
 	} {
 		s := newServer(t)
 		id := s.create(minimal)

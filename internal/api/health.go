@@ -19,7 +19,7 @@ type Health struct {
 	Status        string               `json:"status" enum:"ok,degraded,down"`
 	Version       string               `json:"version"`
 	UptimeSeconds float64              `json:"uptime_seconds"`
-	Components    map[string]Component `json:"components" doc:"By name: database; with PostgreSQL also clock, and redis if it is used. The service works without the last two, so they are degraded at worst."`
+	Components    map[string]Component `json:"components" doc:"The components by name: database; with PostgreSQL also clock, and redis if it is used. The service works without the last two, so their status is never worse than degraded."`
 	Queue         Queue                `json:"queue"`
 }
 
@@ -39,7 +39,7 @@ type Queue struct {
 	Due              *int         `json:"due" doc:"Pending deliveries that are due and that no node has claimed."`
 	OldestDueSeconds *float64     `json:"oldest_due_seconds" doc:"How long the oldest of the due deliveries has been due."`
 	CountedAt        *time.Time   `json:"counted_at" doc:"When this was last counted; null if never."`
-	LastKnown        *QueueCounts `json:"last_known,omitempty" doc:"The numbers of counted_at, while those above are null; otherwise absent."`
+	LastKnown        *QueueCounts `json:"last_known,omitempty" doc:"The numbers at counted_at, if those above are null; otherwise absent."`
 }
 
 // QueueCounts are the results of one count.

@@ -58,7 +58,7 @@ func (a *api) ingest(w http.ResponseWriter, r *http.Request, c call) error {
 		return writeJSON(w, http.StatusOK, Filtered{Status: "filtered", Reason: done.Reason})
 	}
 	writeAccepted(w, done.Receipt)
-	faultpoint.Reach("api: answering")
+	faultpoint.Reach("api: responding")
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-func TestIngestHandsOnTheBytesAndTheHeaders(t *testing.T) {
+func TestIngestPassesOnTheBytesAndHeaders(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	body := "{\"event\":\"user.created\", \"data\":{\"z\":1e400,\"a\":9007199254740993} }\n"
@@ -69,7 +69,7 @@ func TestIngestRefusesBadIdempotencyKeys(t *testing.T) {
 	} {
 		s := newServer(t)
 		if _, err := idempotencyKey(strings.Split(c.keys, "\x00")); err == nil {
-			t.Errorf("%s: taken", c.reason)
+			t.Errorf("%s: accepted", c.reason)
 		} else if p, _ := problemOf(err); p.Status != 422 || p.Errors[0].Field != "Idempotency-Key" {
 			t.Errorf("%s: %v", c.reason, p)
 		}
@@ -101,10 +101,10 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 	}{
 		{wrap(event.ErrNotFound), 404, "not_found", false},
 		{wrap(event.ErrBadID), 404, "not_found", false},
-		{fmt.Errorf("%w: %s", event.ErrInactive, "the endpoint answered 410 Gone"), 409, "subscription_inactive", false},
+		{fmt.Errorf("%w: %s", event.ErrInactive, "the endpoint responded with 410 Gone"), 409, "subscription_inactive", false},
 		{wrap(event.ErrKeyReused), 422, "idempotency_key_reused", false},
 		{wrap(event.ErrUnauthorized), 401, "signature_invalid", false},
-		{fmt.Errorf("%w: it breaks at byte 7", event.ErrMalformed), 400, "malformed_body", false},
+		{fmt.Errorf("%w: the JSON is invalid at byte 7", event.ErrMalformed), 400, "malformed_body", false},
 		{wrap(event.ErrUnavailable), 503, "unavailable", false},
 		{wrap(event.ErrFull), 507, "storage_full", false},
 		{wrap(event.Invalid("event", "must not be empty")), 422, "invalid", false},
@@ -124,8 +124,8 @@ func TestEveryErrorHasItsStatus(t *testing.T) {
 		if got := r.header.Get("WWW-Authenticate"); (got != "") != (c.status == 401) {
 			t.Errorf("%v: WWW-Authenticate is %q", c.err, got)
 		}
-		if c.status == 400 && r.field("body") != "it breaks at byte 7" || c.status == 409 && !strings.Contains(r.text, "410 Gone") {
-			t.Errorf("%v: the words for the caller are lost: %s", c.err, r.text)
+		if c.status == 400 && r.field("body") != "the JSON is invalid at byte 7" || c.status == 409 && !strings.Contains(r.text, "410 Gone") {
+			t.Errorf("%v: the text for the caller is missing: %s", c.err, r.text)
 		}
 	}
 }
@@ -144,7 +144,7 @@ func TestPanicIsReportedAndLogged(t *testing.T) {
 		t.Errorf("responds with %s", r.text)
 	}
 	if strings.Count(s.log.String(), "a fault inside") != 1 || !strings.Contains(s.log.String(), "ingest_test.go") {
-		t.Errorf("the log does not say where: %s", s.log)
+		t.Errorf("the log does not say where it happened: %s", s.log)
 	}
 	s.want(200, s.do("GET", "/livez", ""))
 }
@@ -170,8 +170,8 @@ func TestDisconnectedCallerIsNotAnError(t *testing.T) {
 		logged bool
 		reason string
 	}{
-		{gone, false, "the caller hung up"},
-		{t.Context(), true, "something of ours was cancelled"},
+		{gone, false, "the caller disconnected"},
+		{t.Context(), true, "the service cancelled something itself"},
 	} {
 		var log safeBuffer
 		a := &api{Config: Config{Log: slog.New(slog.NewTextHandler(&log, nil))}}

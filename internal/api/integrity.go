@@ -22,9 +22,9 @@ type Integrity struct {
 type Finding struct {
 	Rule     string     `json:"rule" doc:"The name of the rule; it is stable."`
 	Found    int        `json:"found"`
-	AtLeast  bool       `json:"at_least,omitempty" doc:"There may be more than found says."`
+	AtLeast  bool       `json:"at_least,omitempty" doc:"Whether there may be more than found says."`
 	What     string     `json:"what"`
-	Oldest   string     `json:"oldest,omitempty" doc:"The id of the oldest: that of a delivery, or of an event without a delivery."`
+	Oldest   string     `json:"oldest,omitempty" doc:"The id of the oldest delivery that was found, or of the oldest event if events without a delivery were found."`
 	OldestAt *time.Time `json:"oldest_at,omitempty"`
 	Advice   string     `json:"advice" doc:"What to do."`
 }

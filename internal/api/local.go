@@ -7,11 +7,10 @@ import (
 	"strings"
 )
 
-// LocalOnly protects a service that needs no key because it listens only on this machine. The
-// browser on this machine may still run a stranger's page, which can send requests here under its
-// own host name once that name leads to 127.0.0.1 (DNS rebinding). So LocalOnly refuses a Host that
-// does not name this machine, and a request that changes something on behalf of a page of another
-// origin.
+// LocalOnly protects a service that needs no key because it listens only on this machine. A browser
+// on this machine can still open a stranger's page, which can send requests here under its own host
+// name if that name resolves to 127.0.0.1 (DNS rebinding). So LocalOnly refuses a Host that does
+// not name this machine, and a request from a page of another origin that would change something.
 func LocalOnly(next http.Handler) http.Handler {
 	var origins http.CrossOriginProtection
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

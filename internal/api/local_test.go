@@ -15,23 +15,23 @@ func TestWithoutAKeyOnlyThisMachineIsServed(t *testing.T) {
 	}{
 		{"by name", "GET", "localhost:8000", "", 200},
 		{"by name, in capitals, with a dot", "GET", "LOCALHOST.:8000", "", 200},
-		{"a name below it", "GET", "hooks.localhost", "", 200},
+		{"a subdomain of it", "GET", "hooks.localhost", "", 200},
 		{"by address", "GET", "127.0.0.1:8000", "", 200},
 		{"by another address of the loopback", "GET", "127.9.9.9", "", 200},
 		{"by IPv6", "GET", "[::1]:8000", "", 200},
 		{"by IPv6, without a port", "GET", "[::1]", "", 200},
 		{"by an IPv4 address in IPv6", "GET", "[::ffff:127.0.0.1]:8000", "", 200},
-		{"a page's host that leads here (DNS rebinding)", "GET", "evil.example:8000", "", 403},
-		{"a host that only begins like this one", "GET", "localhost.evil.example", "", 403},
-		{"a host that only ends like it", "GET", "notlocalhost", "", 403},
-		{"an address that is not this machine's", "GET", "192.168.1.1:8000", "", 403},
+		{"a host name of a page that resolves to this machine (DNS rebinding)", "GET", "evil.example:8000", "", 403},
+		{"a host that only begins with localhost", "GET", "localhost.evil.example", "", 403},
+		{"a host that only ends with localhost", "GET", "notlocalhost", "", 403},
+		{"an address outside the loopback network", "GET", "192.168.1.1:8000", "", 403},
 		{"no host at all", "GET", "", "", 403},
 		{"a page of this origin", "POST", "localhost:8000", "Sec-Fetch-Site: same-origin", 422},
 		{"a program", "POST", "localhost:8000", "", 422},
 		{"a page of another site", "POST", "localhost:8000", "Sec-Fetch-Site: cross-site", 403},
 		{"a page of another port", "POST", "localhost:8000", "Sec-Fetch-Site: same-site", 403},
-		{"a page of another origin, by an old browser", "POST", "localhost:8000", "Origin: http://evil.example", 403},
-		{"a page that reads", "GET", "localhost:8000", "Sec-Fetch-Site: cross-site", 200}, // and gets no answer to read: there is no CORS header
+		{"a page of another origin, in an old browser", "POST", "localhost:8000", "Origin: http://evil.example", 403},
+		{"a page that only reads", "GET", "localhost:8000", "Sec-Fetch-Site: cross-site", 200}, // but it can't read the response, which has no CORS header
 	} {
 		path, body := "/subscriptions/", ""
 		if c.method == "POST" {

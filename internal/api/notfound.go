@@ -24,9 +24,9 @@ const (
 // maxNamed is how many deliveries of an event a problem lists.
 const maxNamed = 3
 
-// notFoundProblem turns ErrNotFound into a problem that says where the object with this id is, if it is an
-// object of another kind: all ids look alike, so people mix them up. It returns other errors
-// unchanged.
+// notFoundProblem turns ErrNotFound into a problem. All ids look alike, so people mix them up: if
+// the id belongs to an object of another kind, the problem says where that object is. Other errors
+// are returned unchanged.
 func (a *api) notFoundProblem(ctx context.Context, v view.View, err error, wanted kind, id event.ID) error {
 	if errors.Is(err, event.ErrTenantNotFound) || !errors.Is(err, event.ErrNotFound) {
 		return err
@@ -34,9 +34,9 @@ func (a *api) notFoundProblem(ctx context.Context, v view.View, err error, wante
 	return newProblem(http.StatusNotFound, "not_found", a.explainNotFound(ctx, v, wanted, id))
 }
 
-// explainNotFound looks for each kind of object in turn. It treats an object that can't be read as not
-// found: the operation itself has already established that no object of the wanted kind has this
-// id. It finds only what the caller may see.
+// explainNotFound looks for each kind of object in turn. It treats an object that can't be read as
+// not found, because it is already known that no object of the wanted kind has this id. It finds
+// only what the caller may see.
 func (a *api) explainNotFound(ctx context.Context, v view.View, wanted kind, id event.ID) string {
 	if s, err := v.Subscription(ctx, id); err == nil {
 		if wanted != aSubscription {

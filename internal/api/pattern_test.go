@@ -23,8 +23,8 @@ func routed(t testing.TB, routes ...string) *router {
 	return &r
 }
 
-// asked returns the URL of a request for a path.
-func asked(t testing.TB, path string) *url.URL {
+// urlOf returns the URL of a request for a path.
+func urlOf(t testing.TB, path string) *url.URL {
 	t.Helper()
 	u, err := url.ParseRequestURI(path)
 	if err != nil {
@@ -38,42 +38,42 @@ func TestRoutes(t *testing.T) {
 	for _, c := range []struct{ path, route, values, reason string }{
 		{"/", "GET /", "", "the root"},
 		{"", "GET /", "", "the root of a request with the whole URL"},
-		{"//", "", "", "an empty part"},
+		{"//", "", "", "an empty segment"},
 		{"/a", "GET /a", "", "a literal"},
-		{"/a/", "GET /a", "", "a slash at the end says nothing"},
-		{"/a//", "", "", "but two do"},
+		{"/a/", "GET /a", "", "a slash at the end has no meaning"},
+		{"/a//", "", "", "two slashes at the end are an empty segment"},
 		{"/a/1", "PUT /a/{x}", "x=1", "a parameter at the end"},
-		{"/a/1/b", "GET /a/{x}/b", "x=1", "and in the middle"},
-		{"/a/1/b/2/", "GET /a/{x}/b/{y}", "x=1 y=2", "two of them"},
-		{"/a/1/d", "GET /a/{y}/d/", "y=1", "another shape may name its parameter differently"},
-		{"/a/b", "PUT /a/{x}", "x=b", "the literal b has nothing of its own here"},
+		{"/a/1/b", "GET /a/{x}/b", "x=1", "a parameter in the middle"},
+		{"/a/1/b/2/", "GET /a/{x}/b/{y}", "x=1 y=2", "two parameters"},
+		{"/a/1/d", "GET /a/{y}/d/", "y=1", "another pattern may name its parameter differently"},
+		{"/a/b", "PUT /a/{x}", "x=b", "the literal b has no resource of its own"},
 		{"/a/b/c", "GET /a/b/c", "", "a literal wins over a parameter"},
-		{"/a/b/b", "GET /a/{x}/b", "x=b", "where the literal leads nowhere, the parameter does"},
+		{"/a/b/b", "GET /a/{x}/b", "x=b", "the literal c does not match, so the parameter is tried"},
 		{"/a/b/b/b", "GET /a/{x}/b/{y}", "x=b y=b", "the same"},
-		{"/a/b/c/d", "GET /{x}/{y}/{z}/{w}", "x=a y=b z=c w=d", "the same from the beginning on"},
-		{"/a/b/c/d/e", "", "", "too many parts"},
+		{"/a/b/c/d", "GET /{x}/{y}/{z}/{w}", "x=a y=b z=c w=d", "the same from the first segment"},
+		{"/a/b/c/d/e", "", "", "too many segments"},
 		{"/b", "", "", "unknown"},
-		{"/a//b", "", "", "an empty part is no value"},
-		{"/a/./b", "", "", "nor is a dot"},
-		{"/a/../b", "", "", "nor are two"},
-		{"/a/%2e%2e/b", "", "", "nor are two that are escaped"},
-		{"/a/.../b", "GET /a/{x}/b", "x=...", "three are"},
+		{"/a//b", "", "", "an empty segment is not a value"},
+		{"/a/./b", "", "", "a dot is not a value"},
+		{"/a/../b", "", "", "two dots are not a value"},
+		{"/a/%2e%2e/b", "", "", "two escaped dots are not a value"},
+		{"/a/.../b", "GET /a/{x}/b", "x=...", "three dots are a value"},
 		{"/a/1%2F2", "PUT /a/{x}", "x=1/2", "an escaped slash is part of its segment"},
-		{"/a/1%2fb", "PUT /a/{x}", "x=1/b", "in small letters too"},
+		{"/a/1%2fb", "PUT /a/{x}", "x=1/b", "an escaped slash in lower case"},
 		{"/a/%2F", "PUT /a/{x}", "x=/", "an escaped slash alone is a value"},
-		{"/a%2F1", "", "", "and no slash between segments"},
-		{"/%61/1", "PUT /a/{x}", "x=1", "any other escape is the same as its character"},
-		{"/%61/1%2F2/%62", "GET /a/{x}/b", "x=1/2", "beside an escaped slash too"},
-		{"/a/%C3%A9%20%25", "PUT /a/{x}", "x=é %", "escapes are taken out once"},
-		{"/a/%252F", "PUT /a/{x}", "x=%2F", "and not twice"},
-		{"/a/%00", "PUT /a/{x}", "x=\x00", "whatever they stand for"},
-		{"/a/a+b", "PUT /a/{x}", "x=a+b", "a plus is a plus"},
+		{"/a%2F1", "", "", "an escaped slash does not separate segments"},
+		{"/%61/1", "PUT /a/{x}", "x=1", "any other escape equals its character"},
+		{"/%61/1%2F2/%62", "GET /a/{x}/b", "x=1/2", "the same next to an escaped slash"},
+		{"/a/%C3%A9%20%25", "PUT /a/{x}", "x=é %", "escapes are decoded once"},
+		{"/a/%252F", "PUT /a/{x}", "x=%2F", "escapes are not decoded twice"},
+		{"/a/%00", "PUT /a/{x}", "x=\x00", "a decoded NUL is a value"},
+		{"/a/a+b", "PUT /a/{x}", "x=a+b", "a plus is not a space"},
 		{"/a/" + strings.Repeat("1", 1<<20), "PUT /a/{x}", "x=" + strings.Repeat("1", 1<<20), "very long"},
-		{"/a/" + strings.Repeat("b/", 1<<19), "", "", "very many parts"},
+		{"/a/" + strings.Repeat("b/", 1<<19), "", "", "very many segments"},
 	} {
 		u := &url.URL{}
 		if c.path != "" {
-			u = asked(t, c.path)
+			u = urlOf(t, c.path)
 		}
 		res, in := r.find(u)
 		route, values := "", []string{}
@@ -96,7 +96,7 @@ func TestRoutes(t *testing.T) {
 func TestThePathDecidesBeforeTheMethod(t *testing.T) {
 	r := routed(t, "GET /a/b", "PUT /a/{x}")
 	for path, allow := range map[string]string{"/a/b": "GET, HEAD, OPTIONS", "/a/c": "OPTIONS, PUT"} {
-		if res, _ := r.find(asked(t, path)); res == nil || res.allow != allow {
+		if res, _ := r.find(urlOf(t, path)); res == nil || res.allow != allow {
 			t.Errorf("%s leads to %+v, want what allows %s", path, res, allow)
 		}
 	}
@@ -109,10 +109,10 @@ func TestConflictingRoutes(t *testing.T) {
 		words  []string // in the error; nil: no error
 	}{
 		{"other methods", []string{"GET /a/{x}", "PUT /a/{x}", "PUT /a", "GET /a/b"}, nil},
-		{"other names in other shapes", []string{"GET /a/{x}", "GET /a/{y}/b", "GET /{z}"}, nil},
+		{"other names in other patterns", []string{"GET /a/{x}", "GET /a/{y}/b", "GET /{z}"}, nil},
 		{"the same twice", []string{"PUT /a/{x}/b", "PUT /a/{x}/b"}, []string{"PUT /a/{x}/b and PUT /a/{x}/b both serve PUT"}},
-		{"a slash at the end says nothing", []string{"PUT /a", "PUT /a/"}, []string{"PUT /a and PUT /a/ both serve PUT"}},
-		{"GET answers HEAD", []string{"GET /a", "HEAD /a"}, []string{"GET /a and HEAD /a both serve HEAD"}},
+		{"a slash at the end has no meaning", []string{"PUT /a", "PUT /a/"}, []string{"PUT /a and PUT /a/ both serve PUT"}},
+		{"GET also serves HEAD", []string{"GET /a", "HEAD /a"}, []string{"GET /a and HEAD /a both serve HEAD"}},
 		{"in any order", []string{"HEAD /a", "GET /a"}, []string{"HEAD /a and GET /a both serve HEAD"}},
 		{"another name for one parameter", []string{"GET /a/{x}", "PUT /a/{y}"}, []string{"GET /a/{x} and PUT /a/{y} give a parameter at the same position different names"}},
 		{"the same in the middle", []string{"GET /a/{x}/b/{z}", "GET /a/{y}/b/{z}"}, []string{"GET /a/{x}/b/{z} and GET /a/{y}/b/{z}"}},
@@ -120,12 +120,12 @@ func TestConflictingRoutes(t *testing.T) {
 		{"nothing", []string{"GET "}, []string{`"" does not begin with a slash`}},
 		{"an empty segment", []string{"GET /a//b"}, []string{`"/a//b"`, `the segment ""`}},
 		{"two slashes at the end", []string{"GET /a//"}, []string{`"/a//"`, `the segment ""`}},
-		{"a dot, which no request has", []string{"GET /a/../b"}, []string{`the segment ".."`}},
+		{"two dots, which are never a value", []string{"GET /a/../b"}, []string{`the segment ".."`}},
 		{"no name", []string{"GET /a/{}"}, []string{`the segment "{}"`}},
-		{"not closed", []string{"GET /a/{x"}, []string{`the segment "{x"`}},
-		{"not opened", []string{"GET /a/x}"}, []string{`the segment "x}"`}},
-		{"not a whole segment", []string{"GET /a/b{x}"}, []string{`the segment "b{x}"`}},
-		{"two in a segment", []string{"GET /a/{x}{y}"}, []string{`the segment "{x}{y}"`}},
+		{"a brace that is not closed", []string{"GET /a/{x"}, []string{`the segment "{x"`}},
+		{"a brace that is not opened", []string{"GET /a/x}"}, []string{`the segment "x}"`}},
+		{"a parameter that is not a whole segment", []string{"GET /a/b{x}"}, []string{`the segment "b{x}"`}},
+		{"two parameters in a segment", []string{"GET /a/{x}{y}"}, []string{`the segment "{x}{y}"`}},
 		{"the same name twice", []string{"GET /a/{x}/{x}"}, []string{`"/a/{x}/{x}" has two parameters "x"`}},
 	} {
 		var operations []operation
@@ -154,8 +154,8 @@ func TestPageConflictsWithOperation(t *testing.T) {
 	}
 }
 
-func TestAParameterThatIsNoneOfThePath(t *testing.T) {
-	_, in := routed(t, "GET /a/{x}").find(asked(t, "/a/1"))
+func TestUnknownParameterPanics(t *testing.T) {
+	_, in := routed(t, "GET /a/{x}").find(urlOf(t, "/a/1"))
 	defer func() {
 		if cause := recover(); cause != "the path has no parameter y" {
 			t.Errorf("panics with %v", cause)
@@ -180,7 +180,7 @@ func TestTheDocumentNamesAllParametersOfAPath(t *testing.T) {
 		t.Errorf("the parameters are %v, want %v", names, want)
 	}
 	if err := complete(&operation{Operation: huma.Operation{Path: "/{id"}}); err == nil {
-		t.Error("a path that is none can be described")
+		t.Error("a path without a leading slash can be described")
 	}
 }
 
@@ -188,12 +188,12 @@ func TestTheDocumentNamesAllParametersOfAPath(t *testing.T) {
 func TestRoutingAllocatesNothing(t *testing.T) {
 	r := routed(t, "POST /webhooks/ingest/{id}", "GET /webhooks/{id}/a/{b}", "GET /docs")
 	for _, path := range []string{"/webhooks/ingest/0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071/", "/webhooks/1/a/2", "/docs", "/" + strings.Repeat("a/", 1000)} {
-		u := asked(t, path)
+		u := urlOf(t, path)
 		got := testing.AllocsPerRun(100, func() {
 			if res, in := r.find(u); res != nil {
 				for _, one := range res.pattern {
 					if one.isParameter && in.get(one.text) == "" {
-						t.Error("a parameter is empty")
+						t.Error("the parameter is empty")
 					}
 				}
 			}

@@ -35,7 +35,7 @@ func TestEveryReferenceHoldsUnderAPrefix(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !strings.HasPrefix(to.EscapedPath(), prefix+"/") {
-				t.Errorf("under %q, %q from %s leads out of the prefix, to %s", prefix, reference, from, to)
+				t.Errorf("under %q, %q in %s leaves the prefix and leads to %s", prefix, reference, from, to)
 			}
 			return behind.do("GET", to.EscapedPath(), "")
 		}
@@ -55,7 +55,7 @@ func TestEveryReferenceHoldsUnderAPrefix(t *testing.T) {
 		script := behind.want(200, behind.do("GET", prefix+"/docs/init.js", ""))
 		document := regexp.MustCompile(`url: new URL\("([^"]+)", document\.currentScript\.src\)`).FindStringSubmatch(script.text)
 		if document == nil {
-			t.Fatalf("the script names no document: %s", script.text)
+			t.Fatalf("the script does not name the document: %s", script.text)
 		}
 		described := behind.want(200, follow("/docs/init.js", document[1]))
 		root := described.json["servers"].([]any)[0].(map[string]any)["url"].(string)

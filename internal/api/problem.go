@@ -120,7 +120,7 @@ func problemOf(err error) (p Problem, known bool) {
 	case errors.Is(err, event.ErrSealed):
 		return newProblem(http.StatusServiceUnavailable, "secrets_sealed", event.Clip("Nothing was done: "+withoutPrefix(err, event.ErrSealed)+".", 600)), true
 	case errors.Is(err, event.ErrFull):
-		return newProblem(http.StatusInsufficientStorage, "storage_full", "Nothing was stored: the disk that holds the database is full. The operator has to free disk space; the service then continues by itself. No accepted event is lost. Try again later."), true
+		return newProblem(http.StatusInsufficientStorage, "storage_full", "Nothing was stored: the disk that holds the database is full. The operator must free disk space; the service then continues by itself. Accepted events are not lost. Try again later."), true
 	case errors.Is(err, event.ErrUnavailable), errors.Is(err, event.ErrStale):
 		return newProblem(http.StatusServiceUnavailable, "unavailable", "The database can't be reached or written right now. Try again. The event may have been stored anyway; an Idempotency-Key keeps it from being stored twice."), true
 	}
@@ -157,8 +157,9 @@ func (a *api) refuse(w http.ResponseWriter, p Problem) {
 	writeProblem(w, p)
 }
 
-// How long callers are asked to wait, in seconds: for something that may pass at any moment, for the
-// next event that a tenant's rate permits, and for a full backlog or disk, which takes longer.
+// Values of Retry-After, in seconds: retryAfter for what may pass at any moment, one for the next
+// event that a tenant's rate permits, and retryAfterFull for a full backlog or disk, which takes
+// longer.
 const (
 	retryAfter     = "2"
 	retryAfterRate = "1"

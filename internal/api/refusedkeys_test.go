@@ -64,6 +64,6 @@ func TestProbesAreNotCountedAsRefused(t *testing.T) {
 	})
 	s.want(503, s.do("GET", "/readyz", ""))
 	if s.want(404, s.do("GET", "/nonsense", "")); refused != 1 {
-		t.Errorf("%d are counted, want that of the request alone", refused)
+		t.Errorf("%d problems are counted, want only that of the request", refused)
 	}
 }

@@ -178,7 +178,7 @@ func readReply(t *testing.T, request string, resp *http.Response, text []byte) r
 	r := reply{status: resp.StatusCode, header: resp.Header, text: string(text)}
 	if strings.Contains(resp.Header.Get("Content-Type"), "json") && len(text) > 0 {
 		if err := json.Unmarshal(text, &r.json); err != nil {
-			t.Errorf("%s: the answer is not a JSON object: %v\n%s", request, err, text)
+			t.Errorf("%s: the response is not a JSON object: %v\n%s", request, err, text)
 		}
 		if text[len(text)-1] != '\n' || strings.HasSuffix(string(text), "\n\n") {
 			t.Errorf("%s: the response does not end with one line end: %q", request, text)
@@ -213,7 +213,7 @@ func checkReply(t *testing.T, method string, r reply) {
 	if got := r.header.Get("X-Content-Type-Options"); got != "nosniff" {
 		t.Errorf("X-Content-Type-Options is %q", got)
 	}
-	if r.status < 400 || r.json["components"] != nil { // health's 503 is a health
+	if r.status < 400 || r.json["components"] != nil { // a 503 of /health has the body of a 200
 		return
 	}
 	if got := r.header.Get("Content-Type"); got != "application/problem+json" {
@@ -223,13 +223,13 @@ func checkReply(t *testing.T, method string, r reply) {
 		return
 	}
 	if r.json["status"] != float64(r.status) || r.json["title"] == "" || r.json["detail"] == "" || r.json["type"] != "urn:hookferry:problem:"+r.code() || r.code() == "" {
-		t.Errorf("not a whole problem: %s", r.text)
+		t.Errorf("an incomplete problem: %s", r.text)
 	}
 	if found := internals.FindString(r.text); found != "" {
-		t.Errorf("a problem speaks of internals (%q): %s", found, r.text)
+		t.Errorf("a problem mentions internals (%q): %s", found, r.text)
 	}
 	if len(r.text) > 16<<10 {
-		t.Errorf("a problem of %d bytes: %.300s…", len(r.text), r.text)
+		t.Errorf("a problem has %d bytes: %.300s…", len(r.text), r.text)
 	}
 }
 

@@ -149,8 +149,8 @@ func TestWhatIsNotKnownIsNull(t *testing.T) {
 		want  map[string]any
 	}{
 		{"never counted", NewQueue(QueueCounts{}, time.Time{}, false), map[string]any{"counted_at": nil}},
-		{"never counted, and the database is there", NewQueue(QueueCounts{}, time.Time{}, true), map[string]any{"counted_at": nil}},
-		{"the database is away", NewQueue(counts, time.Unix(0, 0), false), map[string]any{
+		{"never counted, and the database responds", NewQueue(QueueCounts{}, time.Time{}, true), map[string]any{"counted_at": nil}},
+		{"the database is unavailable", NewQueue(counts, time.Unix(0, 0), false), map[string]any{
 			"counted_at": "1970-01-01T00:00:00Z", "last_known": map[string]any{"pending": 4.0, "leased": 3.0, "due": 1.0, "oldest_due_seconds": 1.5},
 		}},
 	} {

@@ -23,17 +23,17 @@ type Subscription struct {
 	Metadata             map[string]string `json:"metadata" doc:"The caller's own data about the subscription. It is never sent to the endpoint."`
 	State                string            `json:"state" enum:"disabled,paused,failing,healthy" doc:"The first of these that applies."`
 	IsActive             bool              `json:"is_active" doc:"Whether the subscription accepts events and delivers them."`
-	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry disabled the subscription; null if it did not."`
+	DisabledReason       *string           `json:"disabled_reason" doc:"Why Hookferry made the subscription inactive; null if it did not."`
 	PausedAt             *time.Time        `json:"paused_at" doc:"When the subscription was paused; null if it is not paused."`
 	PausedBy             *string           `json:"paused_by" doc:"The name of the API key that paused the subscription; anonymous if no key was needed; null if it is not paused."`
 	PausedReason         *string           `json:"paused_reason" doc:"Why it was paused; null if no reason was given."`
 	FailingSince         *time.Time        `json:"failing_since" doc:"When the endpoint began to fail, after five failed attempts in a row; null if it is not failing. A failing endpoint gets one request at a time."`
-	RefusedSince         *time.Time        `json:"refused_since" doc:"When the endpoint first asked for no requests, without a success since then; null if it has not."`
-	NotBefore            *time.Time        `json:"not_before" doc:"The latest time until which the endpoint asked for no requests, with Retry-After on a 429, 502, 503 or 504. It may be in the past. null if it never asked."`
+	RefusedSince         *time.Time        `json:"refused_since" doc:"When the endpoint first responded with Retry-After and 429, 502, 503 or 504 since its last success; null if it has not."`
+	NotBefore            *time.Time        `json:"not_before" doc:"No request goes to the endpoint before this time, because it responded with Retry-After and 429, 502, 503 or 504. It may be in the past. null if it never did."`
 	RequireSignature     bool              `json:"require_signature" doc:"Whether events must be signed."`
 	HasSecret            bool              `json:"has_secret" doc:"Whether deliveries are signed. The secret itself is never shown."`
 	Secret               *string           `json:"secret,omitempty" doc:"Only in the response to a create with generate_secret, once: the new secret."`
-	HeldReason           string            `json:"held_reason,omitempty" doc:"Only if the subscription's secrets can't be decrypted: the reason why its deliveries are held back."`
+	HeldReason           string            `json:"held_reason,omitempty" doc:"Why the deliveries of the subscription wait: its secrets can't be decrypted, or its row is damaged. Absent otherwise."`
 	Headers              map[string]string `json:"headers" doc:"Headers of every request, with their names exactly as they were given. The value of a header that looks like a credential is shown as [hidden]."`
 	TimeoutSeconds       *float64          `json:"timeout_seconds" doc:"null: the default of the service."`
 	RetryScheduleSeconds *[]float64        `json:"retry_schedule_seconds" doc:"The delay before each retry; empty: no retries; null: the schedule of the service."`
@@ -52,18 +52,18 @@ type SubscriptionInput struct {
 	Tenant               *string           `json:"tenant,omitempty" nullable:"true" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9._-]+$" doc:"The tenant that the subscription belongs to; absent or null: the tenant of the key, or default. A key for all tenants creates the tenant if it does not exist. It can't be changed: a replace or patch may only repeat it."`
 	UID                  *string           `json:"uid,omitempty" nullable:"true" minLength:"1" maxLength:"64" pattern:"^[A-Za-z0-9._-]+$" doc:"Your own id for the subscription, unique in its tenant. It must not look like a UUID. Paths take it instead of the id. Absent or null: a new subscription has none, and a replaced one keeps its own. In a patch, null removes it."`
 	Name                 string            `json:"name,omitempty" nullable:"true" maxLength:"200" doc:"A name for people."`
-	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature; the bytes of any other secret are used as they are. 24 to 64 random bytes are recommended. A secret that was damaged in copying is refused. Absent or null: a new subscription has no secret, and a replaced subscription keeps its secret. [hidden] keeps the secret too. In a patch, null removes it."`
+	Secret               *string           `json:"secret,omitempty" nullable:"true" minLength:"1" maxLength:"512" writeOnly:"true" doc:"Signs every delivery. A secret of the form whsec_<base64> is decoded for the Standard Webhooks signature; the bytes of any other secret are used as they are. 24 to 64 random bytes are recommended. A secret that was damaged by copying is refused. Absent or null: a new subscription has no secret, and a replaced subscription keeps its secret. [hidden] keeps the secret too. In a patch, null removes it."`
 	Description          string            `json:"description,omitempty" nullable:"true" maxLength:"1000"`
 	EventTypes           []string          `json:"event_types,omitempty" nullable:"true" maxItems:"100" doc:"The event types that the subscription wants, exact (user.created) or by prefix (user.* matches one or more levels); absent, null or empty: all."`
 	Channels             []string          `json:"channels,omitempty" nullable:"true" maxItems:"10" doc:"Of an event that is published to the tenant, one channel must be among these; absent, null or empty: none is needed. They do not apply to events published to this subscription alone, with /webhooks/ingest."`
 	Filter               json.RawMessage   `json:"filter,omitempty" nullable:"true" doc:"A condition on the event, such as {\"data\": {\"amount\": {\"$gte\": 100}}}; absent or null: none. A patch replaces it as a whole."`
 	Metadata             map[string]string `json:"metadata,omitempty" nullable:"true" maxProperties:"50" doc:"Your own data about the subscription, up to 4 KiB. It is never sent to the endpoint."`
 	IsActive             bool              `json:"is_active,omitempty" nullable:"true" default:"true" doc:"Whether the subscription accepts events and delivers them. true also clears disabled_reason."`
-	RequireSignature     bool              `json:"require_signature,omitempty" nullable:"true" default:"false" doc:"Whether events must be signed with the secret."`
+	RequireSignature     bool              `json:"require_signature,omitempty" nullable:"true" default:"false" doc:"Whether published events must be signed with the secret."`
 	Headers              map[string]string `json:"headers,omitempty" nullable:"true" maxProperties:"50" doc:"Headers of every request, with their names exactly as given. Accept is */* unless it is set here. The value [hidden], as shown by a read, keeps the stored value."`
 	TimeoutSeconds       float64           `json:"timeout_seconds,omitempty" nullable:"true" minimum:"0" maximum:"60" doc:"The timeout of an attempt, from the name lookup to the status line of the response; absent, null or 0: the default of the service."`
 	RetryScheduleSeconds []float64         `json:"retry_schedule_seconds,omitempty" nullable:"true" maxItems:"50" doc:"The delay before each retry; empty: no retries; absent or null: the schedule of the service."`
-	MaxInFlight          int               `json:"max_in_flight,omitempty" nullable:"true" minimum:"0" maximum:"1000" doc:"The maximum number of requests to the endpoint at the same time; absent, null or 0: the default of the service."`
+	MaxInFlight          int               `json:"max_in_flight,omitempty" nullable:"true" minimum:"0" maximum:"1000" doc:"The maximum number of requests in flight to the endpoint, for each worker; absent, null or 0: the default of the service."`
 	RatePerSecond        float64           `json:"rate_per_second,omitempty" nullable:"true" minimum:"0" maximum:"100000" doc:"The maximum number of attempts started per second; absent, null or 0: unlimited."`
 	Body                 string            `json:"body,omitempty" nullable:"true" enum:"envelope,data" default:"envelope" doc:"What the body of a request contains. envelope: the whole event as it was published, byte for byte. data: only the value of data, byte for byte; the header webhook-event then holds the type, and webhook-attempt the number of the attempt, starting at 1. Signatures cover the body that is sent."`
 }
@@ -119,8 +119,7 @@ func (in *SubscriptionInput) keepHidden(stored event.Subscription) []event.Field
 }
 
 // keepHiddenSecret removes a secret of [hidden] from the input, so that the stored one stays. A
-// program that writes [hidden] for each credential means this, and not a secret of eight characters
-// that anyone could guess.
+// program that writes [hidden] for each credential means this, not a secret of eight characters.
 func (in *SubscriptionInput) keepHiddenSecret(stored event.Subscription) []event.FieldError {
 	if in.Secret == nil || *in.Secret != hidden {
 		return nil

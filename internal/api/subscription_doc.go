@@ -32,7 +32,7 @@ func (a *api) subscriptionOperations(types huma.Registry) []operation {
 		{needs: event.ScopeAdmin, serve: a.replaceSubscription, Operation: huma.Operation{
 			OperationID: "replaceSubscription", Method: http.MethodPut, Path: "/subscriptions/{id}",
 			Tags: []string{tagSubscriptions}, Summary: "Replace a subscription",
-			Description: "Fields that are absent or null are reset to their defaults, except the secret and the uid, which stay; warnings list the fields that lost a value. You can read a subscription, change it and send it back: fields that only the service sets are ignored, and a header value of [hidden] keeps the stored value. is_active: true activates a subscription that was disabled.",
+			Description: "Fields that are absent or null are reset to their defaults, except the secret and the uid, which stay; warnings list the fields that lost a value. You can read a subscription, change it and send it back: fields that only the service sets are ignored, and a header value of [hidden] keeps the stored value. is_active: true activates an inactive subscription.",
 			Parameters:  []*huma.Param{tenantOfUID(), ifMatch()},
 			RequestBody: request[SubscriptionReplaceInput](types, subscriptionExamples...),
 			Responses: responses(map[string]*huma.Response{

@@ -27,18 +27,18 @@ func TestPatch(t *testing.T) {
 		{"one field", `{"description": "new"}`, map[string]any{"description": "new"}},
 		{"two fields", `{"description": "new", "max_in_flight": 9}`, map[string]any{"description": "new", "max_in_flight": 9.0}},
 		{"the URL", `{"target_url": "https://example.org/"}`, map[string]any{"target_url": "https://example.org/"}},
-		{"a default, said by its value", `{"description": "", "rate_per_second": 0}`, map[string]any{"description": "", "rate_per_second": nil}},
-		{"null means the default: a text", `{"description": null}`, map[string]any{"description": ""}},
-		{"null means the default: a list", `{"event_types": null}`, map[string]any{"event_types": []any{}}},
-		{"null means the default: true", `{"is_active": null}`, map[string]any{"is_active": true, "state": "healthy"}},
-		{"null means the default: false", `{"require_signature": null}`, map[string]any{"require_signature": false}},
-		{"null means the default: the service's settings", `{"timeout_seconds": null, "retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null, "body": null}`, map[string]any{
+		{"a default, given by its value", `{"description": "", "rate_per_second": 0}`, map[string]any{"description": "", "rate_per_second": nil}},
+		{"null resets a text", `{"description": null}`, map[string]any{"description": ""}},
+		{"null resets a list", `{"event_types": null}`, map[string]any{"event_types": []any{}}},
+		{"null resets to true", `{"is_active": null}`, map[string]any{"is_active": true, "state": "healthy"}},
+		{"null resets to false", `{"require_signature": null}`, map[string]any{"require_signature": false}},
+		{"null resets to the settings of the service", `{"timeout_seconds": null, "retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null, "body": null}`, map[string]any{
 			"timeout_seconds": nil, "retry_schedule_seconds": nil, "max_in_flight": nil, "rate_per_second": nil, "body": "envelope",
 		}},
-		{"no retries are not the service's schedule", `{"retry_schedule_seconds": []}`, map[string]any{"retry_schedule_seconds": []any{}}},
+		{"an empty schedule differs from the schedule of the service", `{"retry_schedule_seconds": []}`, map[string]any{"retry_schedule_seconds": []any{}}},
 		{"a list is replaced as a whole", `{"event_types": ["c"]}`, map[string]any{"event_types": []any{"c"}}},
 		{"a list of delays, too", `{"retry_schedule_seconds": [5]}`, map[string]any{"retry_schedule_seconds": []any{5.0}}},
-		{"false is no null", `{"is_active": false}`, nil},
+		{"false is not null", `{"is_active": false}`, nil},
 		{"the secret is removed", `{"secret": null, "require_signature": false}`, map[string]any{"has_secret": false, "require_signature": false}},
 		{"the secret is replaced", `{"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="}`, nil},
 		{"the secret stays", `{"secret": "[hidden]"}`, nil},
@@ -47,12 +47,12 @@ func TestPatch(t *testing.T) {
 		{"a header is changed, in another case", `{"headers": {"x-team": "sales"}}`, map[string]any{"headers": map[string]any{"x-team": "sales", "Authorization": hidden}}},
 		{"a header is removed", `{"headers": {"X-Team": null}}`, map[string]any{"headers": map[string]any{"Authorization": hidden}}},
 		{"a header is removed, in another case", `{"headers": {"AUTHORIZATION": null}}`, map[string]any{"headers": map[string]any{"X-Team": "shop"}}},
-		{"a header that there is not is removed", `{"headers": {"X-Other": null}}`, nil},
+		{"an unknown header is removed", `{"headers": {"X-Other": null}}`, nil},
 		{"a header keeps its value", `{"headers": {"Authorization": "[hidden]"}}`, nil},
 		{"a header keeps its value, one is added, one removed", `{"headers": {"Authorization": "[hidden]", "X-New": "1", "X-Team": null}}`, map[string]any{"headers": map[string]any{"Authorization": hidden, "X-New": "1"}}},
-		{"headers that name none", `{"headers": {}}`, nil},
+		{"an empty object of headers", `{"headers": {}}`, nil},
 		{"all headers are removed", `{"headers": null}`, map[string]any{"headers": map[string]any{}}},
-		{"what only reads show is ignored", `{"id": "mine", "created_at": null, "updated_at": 5, "has_secret": false, "disabled_reason": {}, "held_reason": "x", "paused_at": 1, "paused_by": "me", "paused_reason": "x", "warnings": [1]}`, nil},
+		{"read-only fields are ignored", `{"id": "mine", "created_at": null, "updated_at": 5, "has_secret": false, "disabled_reason": {}, "held_reason": "x", "paused_at": 1, "paused_by": "me", "paused_reason": "x", "warnings": [1]}`, nil},
 	} {
 		for _, media := range []string{"application/json", mergePatch, mergePatch + "; charset=utf-8"} {
 			s := newServer(t)
@@ -87,7 +87,7 @@ func TestPatchOfTheSecret(t *testing.T) {
 		reason, body string
 		given, after []event.Secret // what the store gets, and what it then contains
 	}{
-		{"not named: the store keeps its own, whatever became of it meanwhile", `{"description": "x"}`, nil, []event.Secret{testSecret}},
+		{"not named: the store keeps its secret, even if it has changed in the meantime", `{"description": "x"}`, nil, []event.Secret{testSecret}},
 		{"null", `{"secret": null}`, []event.Secret{}, []event.Secret{}},
 		{"[hidden]", `{"secret": "[hidden]"}`, nil, []event.Secret{testSecret}},
 		{"another", `{"secret": "another-secret-of-its-own"}`, []event.Secret{"another-secret-of-its-own"}, []event.Secret{"another-secret-of-its-own"}},
@@ -135,16 +135,16 @@ func TestBadPatches(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ reason, body, field string }{
-		{"a field that is not known", `{"colour": 1}`, "colour"},
-		{"a field that is not known, removed", `{"colour": null}`, "colour"},
+		{"an unknown field", `{"colour": 1}`, "colour"},
+		{"an unknown field with null", `{"colour": null}`, "colour"},
 		{"the URL can't be removed", `{"target_url": null}`, "target_url"},
-		{"one wrong field beside a right one", `{"description": "x", "max_in_flight": -1}`, "max_in_flight"},
+		{"one valid field and one invalid field", `{"description": "x", "max_in_flight": -1}`, "max_in_flight"},
 		{"an element that is null", `{"event_types": ["a", null]}`, "event_types[1]"},
 		{"a header that is an object", `{"headers": {"A": {"b": null}}}`, "headers.A"},
 		{"a header set and removed at once", `{"headers": {"A": "1", "a": null}}`, "headers.A"},
 		{"a header set twice, in different case", `{"headers": {"A": "1", "a": "2"}}`, "headers.a"},
-		{"a secret that keeps what never was", `{"secret": "[hidden]"}`, "secret"},
-		{"signatures are needed and there is no secret", `{"require_signature": true}`, "require_signature"},
+		{"[hidden] without a stored secret", `{"secret": "[hidden]"}`, "secret"},
+		{"require_signature without a secret", `{"require_signature": true}`, "require_signature"},
 	} {
 		if r := s.want(422, s.do("PATCH", "/subscriptions/"+id, c.body)); r.field(c.field) == "" {
 			t.Errorf("%s: %s", c.reason, r.text)
@@ -155,24 +155,24 @@ func TestBadPatches(t *testing.T) {
 		t.Errorf("the secret that signatures need was removed: %s", r.text)
 	}
 	if got := s.memory.subscriptions[0]; s.memory.replaced.ID != (event.ID{}) || got.Description != "" {
-		t.Errorf("something of it was stored: %+v", got)
+		t.Errorf("something was stored: %+v", got)
 	}
 }
 
 // A setting of the service or a new release may make stored fields invalid. That does not prevent
 // other changes.
-func TestPatchLooksAtWhatItChanges(t *testing.T) {
+func TestPatchChecksWhatItChanges(t *testing.T) {
 	for _, c := range []struct {
 		reason, body string
 		status       int
 	}{
 		{"another field", `{"is_active": false}`, 200},
-		{"the URL again, which is refused by now", `{"target_url": "http://10.0.0.1/"}`, 422},
-		{"the schedule again, which is too long by now", `{"retry_schedule_seconds": [999999]}`, 422},
-		{"both made right", `{"target_url": "https://example.com/", "retry_schedule_seconds": null}`, 200},
-		{"one made right", `{"target_url": "https://example.com/"}`, 200},
+		{"the same URL, which the guard now refuses", `{"target_url": "http://10.0.0.1/"}`, 422},
+		{"the same schedule, which is now too long", `{"retry_schedule_seconds": [999999]}`, 422},
+		{"both are corrected", `{"target_url": "https://example.com/", "retry_schedule_seconds": null}`, 200},
+		{"one of them is corrected", `{"target_url": "https://example.com/"}`, 200},
 		{"another field, made wrong", `{"max_in_flight": -1}`, 422},
-		{"a field made wrong that is not named", `{"secret": null}`, 422},
+		{"a change that makes another field invalid", `{"secret": null}`, 422},
 	} {
 		s := newServer(t)
 		id := s.create(`{` + good + `, "secret": "` + testSecret + `", "require_signature": true}`)
@@ -184,7 +184,7 @@ func TestPatchLooksAtWhatItChanges(t *testing.T) {
 	}
 }
 
-func TestPatchTakesMergePatchesOnly(t *testing.T) {
+func TestPatchAcceptsOnlyMergePatches(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	for _, media := range []string{"", "text/plain", "application/json-patch+json", "application/vnd.api+json", "application/merge-patch"} {
@@ -202,12 +202,12 @@ func TestPatchTakesMergePatchesOnly(t *testing.T) {
 	s.want(404, s.do("PATCH", "/subscriptions/"+id, `{}`))
 }
 
-func TestPatchKeepsWhyItWasDisabled(t *testing.T) {
+func TestPatchKeepsTheDisabledReason(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
-	s.memory.subscriptions[0].Active, s.memory.subscriptions[0].DisabledReason = false, "the endpoint answered 410 Gone"
+	s.memory.subscriptions[0].Active, s.memory.subscriptions[0].DisabledReason = false, "the endpoint responded with 410 Gone"
 	r := s.want(200, s.do("PATCH", "/subscriptions/"+id, `{"description": "x"}`))
-	if r.json["is_active"] != false || r.json["disabled_reason"] != "the endpoint answered 410 Gone" {
+	if r.json["is_active"] != false || r.json["disabled_reason"] != "the endpoint responded with 410 Gone" {
 		t.Errorf("responds with %s", r.text)
 	}
 	r = s.want(200, s.do("PATCH", "/subscriptions/"+id, `{"is_active": true}`))
@@ -220,7 +220,7 @@ func TestPatchKeepsWhyItWasDisabled(t *testing.T) {
 func TestPatchOfASealedSubscription(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
-	s.memory.subscriptions[0].Sealed = "its secrets are sealed with the master key abc"
+	s.memory.subscriptions[0].Sealed = "its secrets are encrypted with the master key abc"
 	for _, body := range []string{`{}`, `{"is_active": false}`, `{"secret": "another-secret-of-its-own", "headers": {}}`} {
 		if r := s.want(503, s.do("PATCH", "/subscriptions/"+id, body)); r.code() != "secrets_sealed" || s.memory.replaced.ID != (event.ID{}) {
 			t.Errorf("%s responds with %s", body, r.text)
@@ -228,15 +228,15 @@ func TestPatchOfASealedSubscription(t *testing.T) {
 	}
 }
 
-func TestReplaceSaysWhatItResets(t *testing.T) {
+func TestReplaceWarnsOfResets(t *testing.T) {
 	const allFields = "description, event_types, is_active, require_signature, headers, timeout_seconds, retry_schedule_seconds, max_in_flight, rate_per_second and body were reset to their defaults, because "
 	for _, c := range []struct{ reason, before, put, warns string }{
 		{"everything", everySet, minimal, allFields},
-		{"null is no value", everySet, `{` + good + `, "description": null, "event_types": null, "is_active": null, "require_signature": null, "headers": null, "timeout_seconds": null,
+		{"null is not a value", everySet, `{` + good + `, "description": null, "event_types": null, "is_active": null, "require_signature": null, "headers": null, "timeout_seconds": null,
 			"retry_schedule_seconds": null, "max_in_flight": null, "rate_per_second": null, "body": null}`, allFields},
-		{"what is asked for is not a surprise", everySet, `{` + good + `, "description": "", "event_types": [], "is_active": true, "require_signature": false, "headers": {}, "timeout_seconds": 0,
+		{"a field that is given needs no warning", everySet, `{` + good + `, "description": "", "event_types": [], "is_active": true, "require_signature": false, "headers": {}, "timeout_seconds": 0,
 			"retry_schedule_seconds": [], "max_in_flight": 0, "rate_per_second": 0, "body": "envelope"}`, ""},
-		{"only the URL and the state", `{` + good + `, "event_types": ["a"], "headers": {"X-A": "1"}, "max_in_flight": 3}`, `{` + good + `, "is_active": false}`, "event_types, headers and max_in_flight were reset to their defaults, because "},
+		{"only the URL and is_active", `{` + good + `, "event_types": ["a"], "headers": {"X-A": "1"}, "max_in_flight": 3}`, `{` + good + `, "is_active": false}`, "event_types, headers and max_in_flight were reset to their defaults, because "},
 		{"one", `{` + good + `, "max_in_flight": 3}`, `{` + good + `, "is_active": false}`, "max_in_flight was reset to its default, because "},
 		{"no retries are a value", `{` + good + `, "retry_schedule_seconds": []}`, minimal, "retry_schedule_seconds was reset to its default, because "},
 		{"nothing had a value", minimal, minimal, ""},
@@ -253,7 +253,7 @@ func TestReplaceSaysWhatItResets(t *testing.T) {
 	}
 }
 
-func TestSecretThatIsHidden(t *testing.T) {
+func TestHiddenSecret(t *testing.T) {
 	s := newServer(t)
 	if r := s.want(422, s.do("POST", "/subscriptions/", `{`+good+`, "secret": "[hidden]"}`)); r.field("secret") == "" {
 		t.Errorf("a create responds with %s", r.text)
@@ -265,7 +265,7 @@ func TestSecretThatIsHidden(t *testing.T) {
 	}
 	other := s.create(minimal)
 	if r := s.want(422, s.do("PUT", "/subscriptions/"+other, `{`+good+`, "secret": "[hidden]"}`)); r.field("secret") == "" {
-		t.Errorf("a replace that keeps what never was responds with %s", r.text)
+		t.Errorf("a replace with [hidden] and no stored secret responds with %s", r.text)
 	}
 }
 
@@ -295,7 +295,7 @@ func FuzzPatchBody(f *testing.F) {
 			t.Errorf("shows a credential: %s", w.Body)
 		}
 		if s := m.subscriptions[0]; s.Check(72*time.Hour) != nil {
-			t.Errorf("stored what is not valid: %+v", s)
+			t.Errorf("stored an invalid subscription: %+v", s)
 		}
 	})
 }
@@ -314,7 +314,7 @@ func TestFieldsAreComplete(t *testing.T) {
 	replace, patch := fieldsByName(&SubscriptionReplaceInput{}), fieldsByName(&SubscriptionPatchInput{})
 	for name := range fieldsByName(&Subscription{}) {
 		if !replace[name].IsValid() || !patch[name].IsValid() {
-			t.Errorf("%s is shown, and can't be sent back", name)
+			t.Errorf("%s is in responses, but can't be sent back", name)
 		}
 	}
 }

@@ -11,10 +11,10 @@ import (
 
 // PauseInput is the body of a pause. The body is optional.
 type PauseInput struct {
-	Reason string `json:"reason,omitempty" nullable:"true" maxLength:"500" doc:"Why the subscription is paused, for people who see that it is."`
+	Reason string `json:"reason,omitempty" nullable:"true" maxLength:"500" doc:"Why the subscription is paused. It is shown with the pause."`
 }
 
-// anonymous is who pauses a subscription if no key is needed.
+// anonymous is the name in paused_by if the service needs no key.
 const anonymous = "anonymous"
 
 // pauseSubscription pauses a subscription. Pausing it again does not change the time. It changes
@@ -73,7 +73,7 @@ func (a *api) pauseOperations(types huma.Registry) []operation {
 		{needs: event.ScopeAdmin, serve: a.pauseSubscription, Operation: huma.Operation{
 			OperationID: "pauseSubscription", Method: http.MethodPost, Path: "/subscriptions/{id}/pause",
 			Tags: []string{tagSubscriptions}, Summary: "Pause the deliveries of a subscription",
-			Description: "Events are still accepted, but their deliveries wait until the subscription is resumed. Its settings do not change. Requests in flight are not aborted, and a node that hints do not reach may start requests for up to 5 s after the response. Deliveries that wait for longer than LOG_RETENTION are cancelled. Pausing a paused subscription changes nothing, except that a reason replaces paused_by and paused_reason.",
+			Description: "Events are still accepted, but their deliveries wait until the subscription is resumed. Its settings do not change. Requests in flight finish, and another one may start up to 5 s after the response. Deliveries that wait for longer than LOG_RETENTION are cancelled. Pausing a paused subscription changes nothing, except that a reason replaces paused_by and paused_reason.",
 			Parameters:  []*huma.Param{tenantOfUID()},
 			RequestBody: body,
 			Responses: responses(map[string]*huma.Response{
@@ -83,7 +83,7 @@ func (a *api) pauseOperations(types huma.Registry) []operation {
 		{needs: event.ScopeAdmin, serve: a.resumeSubscription, Operation: huma.Operation{
 			OperationID: "resumeSubscription", Method: http.MethodPost, Path: "/subscriptions/{id}/resume",
 			Tags: []string{tagSubscriptions}, Summary: "Resume the deliveries of a subscription",
-			Description: "Waiting deliveries continue in the order in which they became due, at the rate and concurrency of the subscription. Resuming a subscription that is not paused changes nothing. The request needs no body.",
+			Description: "Pending deliveries continue in the order in which they became due, within the rate limit and concurrency of the subscription. Resuming a subscription that is not paused changes nothing. The request needs no body.",
 			Parameters:  []*huma.Param{tenantOfUID()},
 			Responses: responses(map[string]*huma.Response{
 				"200": withETag(jsonResponse(types, "The resumed subscription.", exampleSubscription())),

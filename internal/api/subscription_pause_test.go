@@ -19,18 +19,18 @@ func TestPauseAndResume(t *testing.T) {
 		reason, action, body string
 		by, why              any // in the response; nil and nil: not paused
 	}{
-		{"resumed although it is not paused", "resume", ``, nil, nil},
+		{"resume without a pause", "resume", ``, nil, nil},
 		{"paused", "pause", `{"reason": "maintenance"}`, "ops", "maintenance"},
-		{"again, without a reason", "pause", ``, "ops", "maintenance"},
-		{"again, with an empty body", "pause", `{}`, "ops", "maintenance"},
-		{"again, with a reason that is null", "pause", `{"reason": null}`, "ops", "maintenance"},
-		{"again, with an empty reason", "pause", `{"reason": ""}`, "ops", "maintenance"},
-		{"again, with another reason", "pause", `{"reason": "until Friday"}`, "ops", "until Friday"},
+		{"pause again, without a reason", "pause", ``, "ops", "maintenance"},
+		{"pause again, with an empty body", "pause", `{}`, "ops", "maintenance"},
+		{"pause again, with null as the reason", "pause", `{"reason": null}`, "ops", "maintenance"},
+		{"pause again, with an empty reason", "pause", `{"reason": ""}`, "ops", "maintenance"},
+		{"pause again, with another reason", "pause", `{"reason": "until Friday"}`, "ops", "until Friday"},
 		{"resumed", "resume", ``, nil, nil},
 		{"resumed again", "resume", ``, nil, nil},
-		{"paused without a word", "pause", ``, "ops", nil},
-		{"and then with one", "pause", `{"reason": "x"}`, "ops", "x"},
-		{"resumed, with a body that says nothing", "resume", `{}`, nil, nil},
+		{"pause without a reason", "pause", ``, "ops", nil},
+		{"pause again, with a reason", "pause", `{"reason": "x"}`, "ops", "x"},
+		{"resume with an empty object", "resume", `{}`, nil, nil},
 	} {
 		r := s.want(200, s.do("POST", path+"/"+c.action, c.body))
 		for _, r := range []reply{r, s.do("GET", path, ""), s.do("PATCH", path, `{"paused_at": null, "paused_by": "me"}`)} {
@@ -50,7 +50,7 @@ func TestPauseAndResume(t *testing.T) {
 	}
 	s.want(200, s.do("POST", path+"/pause", ``))
 	if r := s.want(200, s.do("PUT", path, minimal)); r.json["paused_at"] == nil {
-		t.Errorf("a replace resumes: %s", r.text)
+		t.Errorf("a replace has ended the pause: %s", r.text)
 	}
 	s.ingest(id) // still gets a 202
 	if etag != `"1"` {

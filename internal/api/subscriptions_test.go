@@ -11,7 +11,7 @@ import (
 
 const minimal = `{"target_url": "https://example.com/hook"}`
 
-func TestCreateAnswersWithEveryField(t *testing.T) {
+func TestCreateRespondsWithEveryField(t *testing.T) {
 	s := newServer(t)
 	r := s.want(201, s.do("POST", "/subscriptions/", `{
 		"target_url": "https://example.com/hook", "secret": "`+testSecret+`", "description": "orders",
@@ -59,7 +59,7 @@ func TestCreateFillsInDefaults(t *testing.T) {
 	}
 }
 
-func TestNoRetriesIsNotTheServicesSchedule(t *testing.T) {
+func TestEmptyScheduleMeansNoRetries(t *testing.T) {
 	s := newServer(t)
 	id := s.create(`{"target_url": "https://example.com/hook", "retry_schedule_seconds": []}`)
 	r := s.do("GET", "/subscriptions/"+id, "")
@@ -76,15 +76,15 @@ func TestWarnings(t *testing.T) {
 		reason, body string
 		warned       []string // beginning of each warning
 	}{
-		{"nothing to warn of", `"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"`, nil},
-		{"a text that could be guessed", `"secret": "my_secret_key"`, []string{"secret does not begin with whsec_", "secret is shorter than 16 bytes"}},
+		{"nothing unwise", `"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"`, nil},
+		{"a secret that could be guessed", `"secret": "my_secret_key"`, []string{"secret does not begin with whsec_", "secret is shorter than 16 bytes"}},
 		{"a text", `"secret": "0123456789abcdef"`, []string{"secret does not begin with whsec_"}},
 		{"a key of 5 bytes", `"secret": "whsec_c2hvcnQ="`, []string{"secret is shorter than 16 bytes"}},
 		{"a key of 16 bytes", `"secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZg=="`, []string{"secret has a key of 16 bytes"}},
 		{"every event", `"event_types": ["*"]`, nil},
-		{"a type of that name", `"event_types": ["all.users"]`, nil},
+		{"an event type called all", `"event_types": ["all.users"]`, nil},
 		{"all", `"event_types": ["all"]`, []string{`event_types[0] is "all", which matches only events of exactly that type`}},
-		{"any, in capitals, beside another", `"event_types": ["user.created", "ANY"]`, []string{`event_types[1] is "ANY"`}},
+		{"ANY after another type", `"event_types": ["user.created", "ANY"]`, []string{`event_types[1] is "ANY"`}},
 		{"everything", `"event_types": ["Everything"]`, []string{`event_types[0] is "Everything"`}},
 	} {
 		s := newServer(t)
@@ -110,16 +110,16 @@ func TestReplaceGoesBackToDefaultsAndKeepsTheSecret(t *testing.T) {
 	id := s.create(`{"target_url": "https://example.com/hook", "secret": "` + testSecret + `", "description": "old", "event_types": ["a"], "timeout_seconds": 3, "headers": {"X-A": "1"}}`)
 	r := s.want(200, s.do("PUT", "/subscriptions/"+id, `{"target_url": "https://example.com/new", "require_signature": true}`))
 	if r.json["description"] != "" || r.json["timeout_seconds"] != nil || len(r.json["event_types"].([]any)) != 0 || len(r.json["headers"].(map[string]any)) != 0 {
-		t.Errorf("missing fields were kept: %s", r.text)
+		t.Errorf("missing fields were not reset: %s", r.text)
 	}
 	if r.json["target_url"] != "https://example.com/new" || r.json["has_secret"] != true || r.json["created_at"] == r.json["updated_at"] {
-		t.Errorf("not as asked for: %s", r.text)
+		t.Errorf("the fields in the request were not set: %s", r.text)
 	}
 	if got := s.memory.subscriptions[0].Secrets; len(got) != 1 || string(got[0]) != testSecret {
 		t.Error("the secret was not kept")
 	}
 	if s.memory.replaced.Secrets != nil {
-		t.Error("the store was given the old secret, which may have been replaced meanwhile")
+		t.Error("the store was given the old secret, which another change may have replaced")
 	}
 	s.want(200, s.do("PUT", "/subscriptions/"+id, `{"target_url": "https://example.com/new", "secret": "another-secret-of-its-own"}`))
 	if got := s.memory.subscriptions[0].Secrets; len(got) != 1 || string(got[0]) != "another-secret-of-its-own" {
@@ -148,7 +148,7 @@ func TestReplaceActivates(t *testing.T) {
 	s := newServer(t)
 	id := s.create(minimal)
 	disable := func() {
-		s.memory.subscriptions[0].Active, s.memory.subscriptions[0].DisabledReason = false, "the endpoint answered 410 Gone"
+		s.memory.subscriptions[0].Active, s.memory.subscriptions[0].DisabledReason = false, "the endpoint responded with 410 Gone"
 	}
 	for _, c := range []struct {
 		body   string
@@ -156,7 +156,7 @@ func TestReplaceActivates(t *testing.T) {
 		why    any
 		reason string
 	}{
-		{`{"target_url": "https://example.com/hook", "is_active": false}`, false, "the endpoint answered 410 Gone", "still inactive for the same reason"},
+		{`{"target_url": "https://example.com/hook", "is_active": false}`, false, "the endpoint responded with 410 Gone", "still inactive for the same reason"},
 		{`{"target_url": "https://example.com/hook", "is_active": true}`, true, nil, "activated"},
 		{`{"target_url": "https://example.com/hook"}`, true, nil, "true is the default"},
 	} {
@@ -168,7 +168,7 @@ func TestReplaceActivates(t *testing.T) {
 	}
 	r := s.want(200, s.do("PUT", "/subscriptions/"+id, `{"target_url": "https://example.com/hook", "is_active": false}`))
 	if r.json["is_active"] != false || r.json["disabled_reason"] != nil {
-		t.Errorf("whoever deactivates it knows why: %s", r.text)
+		t.Errorf("the reason was kept although a caller deactivated it: %s", r.text)
 	}
 }
 
@@ -217,10 +217,10 @@ func TestListsComeInPages(t *testing.T) {
 		t.Errorf("after %d pages: %s", pages, diff)
 	}
 	if s.do("GET", "/subscriptions", ""); s.memory.asked != defaultLimit+1 {
-		t.Errorf("asked the store for %d", s.memory.asked)
+		t.Errorf("the store was asked for %d", s.memory.asked)
 	}
 	if s.want(200, s.do("GET", "/subscriptions?limit=250", "")); s.memory.asked != maxLimit+1 {
-		t.Errorf("asked the store for %d", s.memory.asked)
+		t.Errorf("the store was asked for %d", s.memory.asked)
 	}
 	if r := s.want(200, s.do("GET", "/subscriptions/?limit=5", "")); r.json["next"] != nil {
 		t.Errorf("a full last page has a next: %s", r.text)

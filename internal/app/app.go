@@ -283,8 +283,8 @@ func (a *App) AdminAddr() string {
 	return a.servers[1].listener.Addr().String()
 }
 
-// Account counts the deliveries in the database by the name of their status. Their sum is the
-// number of accepted deliveries, as long as none has been deleted.
+// Account counts the deliveries in the database by status. The sum is the number of accepted
+// deliveries, as long as none has been deleted.
 func (a *App) Account(ctx context.Context) (map[string]int, error) {
 	counts, err := a.store.Count(ctx)
 	account := make(map[string]int, len(counts))
@@ -307,7 +307,7 @@ func (a *App) Run(ctx context.Context) error {
 
 	hints := startGroup(a.hintParts()...)
 	work := startGroup(a.workParts()...)
-	inlets := startGroup(a.inletParts()...)
+	inbound := startGroup(a.inboundParts()...)
 	for _, s := range a.servers {
 		go func() {
 			if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -340,7 +340,7 @@ func (a *App) Run(ctx context.Context) error {
 	time.Sleep(a.noticePeriod()) // gives load balancers time to read /readyz and send no more requests
 	drained := make(chan struct{})
 	go func() { defer close(drained); a.shutdown() }()
-	err := errors.Join(inlets.end(), work.end())
+	err := errors.Join(inbound.end(), work.end())
 	<-drained
 	if err := errors.Join(err, hints.end()); err != nil {
 		a.log.WarnContext(ctx, "stopped, but not cleanly", "remark", err)

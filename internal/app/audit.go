@@ -123,7 +123,7 @@ func clockFinding(c store.Clock) (f api.Finding, apart bool) {
 // auditFresh is how long a report is reused, because each new one reads all stored data.
 const auditFresh = 30 * time.Second
 
-// auditor makes one report at a time, and shares it with everyone who asks in the meantime.
+// auditor makes one report at a time, and shares it with all callers in the meantime.
 type auditor struct {
 	store     store.Store
 	clock     store.Clock // nil if the database has no clock of its own

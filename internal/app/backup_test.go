@@ -47,7 +47,7 @@ func TestBackupOfPostgreSQLNamesTheCommand(t *testing.T) {
 	for file, word := range map[string]string{"/backup/a.dump": "--file=/backup/a.dump ", "it's mine": `--file='it'\''s mine' `} {
 		_, err := app.Backup(t.Context(), cfg, file)
 		if err == nil || !strings.Contains(err.Error(), "pg_dump --format=custom "+word) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("it says %v", err)
+			t.Errorf("the error is %v", err)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func TestPublishersWaitForNodesThatAreBehind(t *testing.T) {
 		door.publish(sub, created)
 		return time.Since(begun)
 	}
-	const waits = 150 * time.Millisecond // far less than a request waits, and far more than it takes without waiting
+	const waits = 150 * time.Millisecond // far less than a request waits for capacity, and far more than it takes otherwise
 
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -56,7 +56,7 @@ func TestPublishersWaitForNodesThatAreBehind(t *testing.T) {
 	quick := func(sub string) func() error {
 		return func() error { // a busy machine may make any single request slow
 			if d := took(sub); d >= waits {
-				return errors.New("every post waits")
+				return errors.New("no post was fast")
 			}
 			return nil
 		}

@@ -78,7 +78,7 @@ func TestETagsHoldOnEveryNode(t *testing.T) {
 				t.Fatalf("a change with the ETag %s gets %d", old, status)
 			}
 			if status, _ := change(there, old); status != http.StatusPreconditionFailed {
-				t.Fatalf("a change with the ETag %s, which was %s by then, gets %d", old, now, status)
+				t.Fatalf("a change with the ETag %s, which is now %s, gets %d", old, now, status)
 			}
 			if _, header, _ := there.call("GET", "/subscriptions/"+sub, nil); header.Get("ETag") != now {
 				t.Fatalf("the other node's ETag is %s, want %s", header.Get("ETag"), now)
@@ -95,7 +95,7 @@ func TestPauseHoldsDeliveriesAndLosesNone(t *testing.T) {
 		r := receive(t, "", nil)
 		here, there := nodes[0], nodes[len(nodes)-1]
 		sub := here.subscribe(map[string]any{"target_url": r.URL, "event_types": []string{"user.*"}})
-		here.settled(here.publish(sub, created)) // puts it into the memory of a lane
+		here.settled(here.publish(sub, created)) // loads it into the memory of a lane
 		there.settled(there.publish(sub, created))
 
 		paused := here.want(http.StatusOK, "POST", "/subscriptions/"+sub+"/pause", map[string]any{"reason": "maintenance"})
@@ -127,7 +127,7 @@ func TestPauseHoldsDeliveriesAndLosesNone(t *testing.T) {
 		}
 		for _, id := range waiting {
 			if d := there.want(http.StatusOK, "GET", "/status/delivery/"+id, nil); d["status"] != "pending" || len(d["attempts"].([]any)) > 0 {
-				t.Errorf("a delivery of a paused subscription: %v", d)
+				t.Errorf("the delivery of the paused subscription: %v", d)
 			}
 		}
 		if n := len(r.got()); n != before {
@@ -188,7 +188,7 @@ func TestDeliveryThatSucceedsWhileItsSubscriptionIsDeleted(t *testing.T) {
 			var d map[string]any
 			await.NoError(t, func() error {
 				if d = nodes[0].want(http.StatusOK, "GET", "/status/delivery/"+delivery, nil); len(d["attempts"].([]any)) != 1 {
-					return fmt.Errorf("the attempt is not on record: %v", d)
+					return fmt.Errorf("the attempt is not recorded: %v", d)
 				}
 				return nil
 			})

@@ -19,7 +19,7 @@ func TestCloseOrder(t *testing.T) {
 	a := &App{log: slog.New(slog.NewTextHandler(&log, nil))}
 	for _, c := range []cleanup{
 		{"one", func() error { return nil }},
-		{"two", func() error { return errors.New("it is stuck") }},
+		{"two", func() error { return errors.New("it hangs") }},
 		{"three", func() error { return nil }},
 	} {
 		a.onClose(c.name, func() error { closed = append(closed, c.name); return c.do() })
@@ -29,7 +29,7 @@ func TestCloseOrder(t *testing.T) {
 	if want := []string{"three", "two", "one"}; !slices.Equal(closed, want) {
 		t.Errorf("closed %v, want %v", closed, want)
 	}
-	if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), `msg="could not close two" error="it is stuck"`) {
+	if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), `msg="could not close two" error="it hangs"`) {
 		t.Errorf("the log says\n%s", log.String())
 	}
 }
@@ -52,7 +52,7 @@ func TestNewFailsAndLeavesNothingOpen(t *testing.T) {
 	}
 	const free = "127.0.0.1:0"
 	conflict := func(api.Options) (http.Handler, error) {
-		return nil, errors.New("GET /a/{x} and PUT /a/{y} name a parameter at the same place differently")
+		return nil, errors.New("GET /a/{x} and PUT /a/{y} give a parameter at the same position different names")
 	}
 	for _, c := range []struct {
 		reason  string
@@ -60,10 +60,10 @@ func TestNewFailsAndLeavesNothingOpen(t *testing.T) {
 		makeAPI func(api.Options) (http.Handler, error)
 		words   string // in the error; "": no error
 	}{
-		{"two routes in each other's way", settings(free, free), conflict, "GET /a/{x} and PUT /a/{y}"},
+		{"two routes conflict", settings(free, free), conflict, "GET /a/{x} and PUT /a/{y}"},
 		{"the API's address is taken", settings(taken.Addr().String(), free), api.New, "choose another address with --addr or HOOKFERRY_ADDR"},
 		{"the admin address is taken", settings(free, taken.Addr().String()), api.New, "choose another address with --admin-addr or HOOKFERRY_ADMIN_ADDR"},
-		{"nothing in the way", settings(free, free), api.New, ""},
+		{"nothing fails", settings(free, free), api.New, ""},
 	} {
 		a, err := open(t.Context(), &App{cfg: c.cfg, log: slog.New(slog.DiscardHandler), makeAPI: c.makeAPI}, "test")
 		if (err != nil) != (c.words != "") || err != nil && !strings.Contains(err.Error(), c.words) {

@@ -21,25 +21,27 @@ import (
 type Copy struct {
 	From, To config.Database
 	Settings config.Config // of which the master keys and the retention are used
-	// Say is told, in sentences, what is found and done; Progress of each batch that is on disk.
+	// Say is called with sentences about what is found and done, and Progress after each batch that
+	// is on disk.
 	Say      func(sentence string)
 	Progress func(CopyProgress)
-	// BatchRows is how many rows a batch has at most. 0 is a good number.
+	// BatchRows is the maximum number of rows in a batch; copyBatch if 0.
 	BatchRows int
 }
 
-// CopyProgress is how far a step has come since this run began. Of is the number of its rows.
+// CopyProgress is the progress of a step in this run: Rows rows are copied. The step has Of rows.
 type CopyProgress struct {
 	Step     string
 	Rows, Of int64
 }
 
-// CopyAccount has the numbers of rows of a kind on both sides.
+// CopyAccount is the number of rows of one kind on both sides.
 type CopyAccount struct {
 	Kind         string
 	Source, Copy int64
 }
 
+// copyBatch is the default of Copy.BatchRows.
 const copyBatch = 1000
 
 // copying is a copy under way.
@@ -47,12 +49,12 @@ type copying struct {
 	*Copy
 	source   *sqlite.Source
 	target   *postgres.Target
-	print    string // of the source
+	print    string // the fingerprint of the source
 	counts   store.CopyCounts
 	findings map[event.Rule]int
 }
 
-// Run copies, and returns the account, whose numbers agree unless it returns an error.
+// Run makes the copy and returns the account. The numbers of the two sides agree unless Run fails.
 func (c Copy) Run(ctx context.Context) (account []CopyAccount, err error) {
 	if err := c.check(); err != nil {
 		return nil, err
@@ -78,7 +80,7 @@ func (c Copy) Run(ctx context.Context) (account []CopyAccount, err error) {
 	return run.account(ctx)
 }
 
-// check refuses databases between which nothing is copied.
+// check fails unless the copy goes from SQLite to PostgreSQL.
 func (c *Copy) check() error {
 	switch from, to := c.From.Engine, c.To.Engine; {
 	case from == config.SQLite && to == config.Postgres:
@@ -116,8 +118,8 @@ func (c *copying) examineSource(ctx context.Context) (err error) {
 	return err
 }
 
-// checkSecrets checks whether the master keys here open what is sealed. Secrets are copied as they are,
-// so the new nodes need the keys of the old service.
+// checkSecrets checks whether the master keys in the settings decrypt the secrets of the source.
+// Secrets are copied as they are, so the new nodes need the keys of the old service.
 func (c *copying) checkSecrets(ctx context.Context) error {
 	const page = 100
 	locked, why := 0, ""
@@ -139,9 +141,9 @@ func (c *copying) checkSecrets(ctx context.Context) error {
 	switch {
 	case locked == 0:
 	case c.Settings.MasterKeys.Seals():
-		return fmt.Errorf("HOOKFERRY_MASTER_KEY does not open the secrets of %d subscription(s) (%s): set it to the value that the service has, or unset it here, because secrets are copied as they are", locked, why)
+		return fmt.Errorf("HOOKFERRY_MASTER_KEY can't decrypt the secrets of %d subscription(s) (%s): set it to the value that the service has, or unset it here, because secrets are copied as they are", locked, why)
 	default:
-		c.Say(fmt.Sprintf("the secrets of %d subscription(s) are sealed, and are copied as they are: the new nodes need the HOOKFERRY_MASTER_KEY of the old service", locked))
+		c.Say(fmt.Sprintf("the secrets of %d subscription(s) are encrypted, and are copied as they are: the new nodes need the HOOKFERRY_MASTER_KEY of the old service", locked))
 	}
 	return nil
 }
@@ -213,8 +215,8 @@ func (c *copying) writer(ctx context.Context, step store.CopyStep) func(store.Ba
 	}
 }
 
-// rowsOf returns how many rows a step has, or 0 if that is not known: implicit deliveries are counted
-// with the others.
+// rowsOf returns the number of rows of a step, or 0 if it is not known. Implicit deliveries are
+// counted with the others.
 func (c *copying) rowsOf(step store.CopyStep) (n int64) {
 	if step.Name != "deliveries" {
 		return c.counts[step.Name]
@@ -244,8 +246,8 @@ func (c *copying) account(ctx context.Context) (account []CopyAccount, err error
 	return account, c.auditTarget(ctx)
 }
 
-// auditTarget looks for rows that break a rule which they kept in the source. An audit that takes too
-// long is left to the operator: the numbers agree.
+// auditTarget fails if more rows break a rule in the copy than in the source. If the audit takes
+// too long, it is left to the operator: the numbers of rows agree.
 func (c *copying) auditTarget(ctx context.Context) error {
 	now := time.Now()
 	findings, err := c.target.Audit(ctx, now, now.Add(-c.Settings.Retention))

@@ -54,17 +54,17 @@ func TestCopySurvivesKills(t *testing.T) {
 	kills := 0
 	for ; copyUntil(t, db, binary, path, url, reached(t, db)); kills++ {
 		if kills > 100 {
-			t.Fatal("it does not come to an end")
+			t.Fatal("the copy does not end")
 		}
 	}
 	t.Logf("%d kills", kills)
 	if kills < 5 {
-		t.Errorf("it was killed %d times, which shows little", kills)
+		t.Errorf("it was killed only %d times", kills)
 	}
 	wantCopied(t, copyOf(t, path, url))
 }
 
-// reached is how far the copy has come.
+// reached is the progress of the copy.
 func reached(t *testing.T, db *sql.DB) (where string) {
 	t.Helper()
 	for _, query := range []string{
@@ -81,7 +81,7 @@ func reached(t *testing.T, db *sql.DB) (where string) {
 	return where
 }
 
-// copyUntil runs the command until the copy has come further than before, and kills it then. It
+// copyUntil runs the command until the copy has made progress, and then kills it. It
 // returns false if the command has ended by itself.
 func copyUntil(t *testing.T, db *sql.DB, binary, path, url, before string) (killed bool) {
 	t.Helper()
@@ -104,7 +104,7 @@ func copyUntil(t *testing.T, db *sql.DB, binary, path, url, before string) (kill
 		default:
 		}
 		if reached(t, db) == before {
-			return errors.New("the copy does not come further")
+			return errors.New("the copy makes no progress")
 		}
 		return nil
 	})
@@ -118,8 +118,8 @@ func copyUntil(t *testing.T, db *sql.DB, binary, path, url, before string) (kill
 	return result != nil
 }
 
-// A service on the copy goes on where the one on the source stopped.
-func TestAServiceGoesOnFromACopy(t *testing.T) {
+// A service on the copy continues where the service on the source stopped.
+func TestAServiceContinuesOnACopy(t *testing.T) {
 	t.Parallel()
 	ok := make(chan struct{})
 	endpoint := receive(t, "", func(w http.ResponseWriter, _ *http.Request, _ int) {

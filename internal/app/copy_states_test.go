@@ -21,7 +21,7 @@ func openSQLite(t *testing.T, path string) *sqlite.Store {
 	return s
 }
 
-// newSubscription has something in each of its fields.
+// newSubscription returns a subscription with a value in each field.
 func newSubscription(t *testing.T, s store.Store, edits ...func(*event.Subscription)) event.ID {
 	t.Helper()
 	at := time.Now().UTC().Truncate(time.Microsecond)
@@ -41,7 +41,7 @@ func newSubscription(t *testing.T, s store.Store, edits ...func(*event.Subscript
 	return sub.ID
 }
 
-// offer is an event that is due at the time given, with its delivery.
+// offer returns an event with a delivery that is due at the given time.
 func offer(sub event.ID, at time.Time, edits ...func(*event.Acceptance)) event.Acceptance {
 	id := event.NewID(time.Now())
 	a := event.Acceptance{
@@ -100,11 +100,11 @@ func (m *states) attempt(d event.Delivery, o event.Outcome, edits ...func(*event
 
 var (
 	succeeds = event.Outcome{StatusCode: 200, Response: []byte("ok \xff\x00")}
-	fails    = event.Outcome{Code: event.CodeStatus, StatusCode: 500, Error: "the endpoint answered 500"}
-	isGone   = event.Outcome{Code: event.CodeGone, StatusCode: 410, Error: "the endpoint answered 410 Gone", Response: []byte{}}
+	fails    = event.Outcome{Code: event.CodeStatus, StatusCode: 500, Error: "the endpoint responded with 500"}
+	isGone   = event.Outcome{Code: event.CodeGone, StatusCode: 410, Error: "the endpoint responded with 410 Gone", Response: []byte{}}
 )
 
-// everyState returns a database with every kind of row and delivery, which nobody has open.
+// everyState returns a database with every kind of row and delivery. No process has it open.
 func everyState(t *testing.T) string {
 	t.Helper()
 	path, s := makeEveryState(t)
@@ -114,7 +114,7 @@ func everyState(t *testing.T) string {
 	return path
 }
 
-// everyStateCrashed returns one that a crash has left: most of it is in the log alone.
+// everyStateCrashed returns such a database after a crash: most of it is only in the log.
 func everyStateCrashed(t *testing.T) string {
 	t.Helper()
 	path, _ := makeEveryState(t)
@@ -148,7 +148,7 @@ func (m *states) addKeys() {
 	}
 }
 
-// settledOnes are delivered, failed, resent and delivered by a stray attempt; some under a key.
+// settledOnes are delivered, failed, resent, or delivered by a stray attempt; some have a key.
 func (m *states) settledOnes(sub event.ID) {
 	for i := range 60 {
 		key := func(a *event.Acceptance) {
@@ -173,7 +173,7 @@ func (m *states) settledOnes(sub event.ID) {
 	m.must(err)
 }
 
-// severalDeliveries are events with two deliveries and with none.
+// severalDeliveries are events with two deliveries or with none.
 func (m *states) severalDeliveries(sub, other event.ID) {
 	m.accept(sub, func(a *event.Acceptance) {
 		second := a.Deliveries[0]
@@ -183,7 +183,7 @@ func (m *states) severalDeliveries(sub, other event.ID) {
 	m.accept(sub, func(a *event.Acceptance) { a.Deliveries = nil })
 }
 
-// waitingOnes wait for subscriptions that are paused, failing or asked for time; some are parked.
+// waitingOnes wait because their subscription is paused, failing or held back; some are parked.
 func (m *states) waitingOnes() {
 	ctx := m.t.Context()
 	paused := newSubscription(m.t, m.s)
@@ -206,7 +206,7 @@ func (m *states) waitingOnes() {
 	m.must(err)
 }
 
-// endedOnes are of subscriptions that are deleted or were made inactive.
+// endedOnes belong to subscriptions that were deleted or deactivated.
 func (m *states) endedOnes() {
 	deleted := newSubscription(m.t, m.s)
 	m.attempt(m.accept(deleted, leasedTo("node")).Deliveries[0], succeeds)

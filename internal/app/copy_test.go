@@ -24,7 +24,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/release010"
 )
 
-// copyOf is a copy from a file to a database.
+// copyOf returns a copy from a SQLite file to a PostgreSQL database.
 func copyOf(t *testing.T, path, url string) app.Copy {
 	t.Helper()
 	return app.Copy{
@@ -52,7 +52,7 @@ func wantCopied(t *testing.T, c app.Copy) {
 	wantSame(t, clone(t, c.From.Path), string(c.To.URL))
 }
 
-// clone copies a database that nobody uses, so that it can be opened as a service does.
+// clone copies a database that is not in use, so that the copy can be opened as a service does.
 func clone(t *testing.T, path string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "hookferry.db")
@@ -100,7 +100,7 @@ func wantSame(t *testing.T, path, url string) {
 	for _, id := range idsIn(t, db, `SELECT id FROM all_deliveries`) {
 		want, wantErr := source.Delivery(t.Context(), id)
 		got, err := target.Delivery(t.Context(), id)
-		if want.Delivery.Status != event.Pending { // then it means nothing
+		if want.Delivery.Status != event.Pending { // it has no meaning then
 			want.Delivery.DueAt, got.Delivery.DueAt = time.Time{}, time.Time{}
 		}
 		wantEqual(t, "delivery", want, got, wantErr, err)
@@ -219,14 +219,14 @@ func TestCopyOfEveryState(t *testing.T) {
 	}
 }
 
-// What a service of release 0.1.0 left when it was killed, and this release has upgraded.
+// The database of a killed service of release 0.1.0, which this release has upgraded.
 func TestCopyOfRelease010(t *testing.T) {
 	t.Parallel()
 	path, content := release010.SQLite(t)
 	url := postgresServer.Database(t, "")
 	c := copyOf(t, path, url)
-	if _, err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "are of an older release") {
-		t.Fatalf("of tables that are not upgraded it says %v", err)
+	if _, err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "are from an older release") {
+		t.Fatalf("with tables that are not upgraded, the error is %v", err)
 	}
 	s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
 	if err != nil {
@@ -242,8 +242,8 @@ func TestCopyOfRelease010(t *testing.T) {
 	content.Check(t, target)
 }
 
-// A copy that was broken off behind any batch goes on there, and ends as one that was not.
-func TestCopyBrokenOff(t *testing.T) {
+// A copy that was interrupted after any batch continues there, and ends like one that was not.
+func TestInterruptedCopy(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		reason   string
@@ -271,11 +271,11 @@ func TestCopyBrokenOff(t *testing.T) {
 					break
 				}
 				if runs > 100 {
-					t.Fatalf("it does not come to an end: %v", err)
+					t.Fatalf("the copy does not end: %v", err)
 				}
 			}
 			if runs < 5 {
-				t.Errorf("it was broken off %d times, which shows little", runs)
+				t.Errorf("it was interrupted only %d times", runs)
 			}
 			c.Progress = func(app.CopyProgress) {}
 			wantCopied(t, c) // once more, after it has ended
@@ -298,7 +298,7 @@ func endSessions(t *testing.T, url string) {
 	}
 }
 
-// A source whose service ran again after a copy was broken off is copied from the beginning.
+// If the source's service has run since the copy was interrupted, the copy starts over.
 func TestCopyStartsOverWhenTheSourceHasChanged(t *testing.T) {
 	t.Parallel()
 	path := everyState(t)
@@ -312,7 +312,7 @@ func TestCopyStartsOverWhenTheSourceHasChanged(t *testing.T) {
 		}
 	}
 	if _, err := c.Run(ctx); !errors.Is(err, context.Canceled) {
-		t.Fatalf("it ends with %v", err)
+		t.Fatalf("the error is %v", err)
 	}
 	s := openSQLite(t, path)
 	sub := newSubscription(t, s)
@@ -330,7 +330,7 @@ func TestCopyStartsOverWhenTheSourceHasChanged(t *testing.T) {
 	newSubscription(t, s)
 	s.Close()
 	if _, err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "copy into an empty database") {
-		t.Errorf("of a source that has changed after the copy has ended it says %v", err)
+		t.Errorf("with a source that has changed since the copy ended, the error is %v", err)
 	}
 }
 
@@ -355,13 +355,13 @@ func TestCopyRefusesATargetInUse(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "its table events has rows"},
-		{"a copy that has ended, and a change since", func(t *testing.T, s store.Store) {
+		{"a complete copy that was changed", func(t *testing.T, s store.Store) {
 			t.Helper()
 			newSubscription(t, s)
 		}, "the two sides differ"},
 	} {
 		url := postgresServer.Database(t, "")
-		if strings.HasPrefix(tt.reason, "a copy") {
+		if strings.HasPrefix(tt.reason, "a complete copy") {
 			wantCopied(t, copyOf(t, path, url))
 		}
 		s, err := postgres.Open(t.Context(), postgres.Options{URL: url})
@@ -376,7 +376,7 @@ func TestCopyRefusesATargetInUse(t *testing.T) {
 	}
 }
 
-// A node that runs on the target, empty as it is, is seen.
+// A node that runs on the target is noticed, even if the target is empty.
 func TestCopyRefusesATargetWithANode(t *testing.T) {
 	t.Parallel()
 	url := postgresServer.Database(t, "")
@@ -397,15 +397,15 @@ func TestCopyRefusesASource(t *testing.T) {
 		want    string
 	}{
 		{"a service holds it", func(t *testing.T, path string) { openSQLite(t, path) }, "stop the service first"},
-		{"it is not there", func(t *testing.T, path string) { os.Remove(path) }, "no such file"},
-		{"it is an empty file", func(t *testing.T, path string) { os.WriteFile(path, nil, 0o600) }, "has no tables of Hookferry's"},
-		{"it is no database", func(t *testing.T, path string) { os.WriteFile(path, []byte(strings.Repeat("notes ", 1000)), 0o600) }, "is damaged"},
+		{"it does not exist", func(t *testing.T, path string) { os.Remove(path) }, "no such file"},
+		{"it is an empty file", func(t *testing.T, path string) { os.WriteFile(path, nil, 0o600) }, "has no Hookferry tables"},
+		{"it is not a database", func(t *testing.T, path string) { os.WriteFile(path, []byte(strings.Repeat("notes ", 1000)), 0o600) }, "is damaged"},
 		{"a payload is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE events SET payload = x'00' WHERE seq = 3`) }, "there are events that changed on disk"},
 		{"a subscription is damaged", func(t *testing.T, path string) { change(t, path, `UPDATE subscriptions SET target_url = 'x'`) }, "there are subscriptions that changed on disk"},
 		{"a delivery has no event", func(t *testing.T, path string) { change(t, path, `DELETE FROM events WHERE seq = 3`) }, "there are deliveries whose event is missing"},
 		{"a newer release made it", func(t *testing.T, path string) {
 			change(t, path, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)`)
-		}, "are of a newer release"},
+		}, "are from a newer release"},
 	} {
 		path, url := everyState(t), "postgres://127.0.0.1:1/nobody"
 		tt.prepare(t, path)
@@ -415,7 +415,7 @@ func TestCopyRefusesASource(t *testing.T) {
 	}
 }
 
-// change changes a database behind the service's back.
+// change changes a database without the service.
 func change(t *testing.T, path, statement string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", path)
@@ -445,7 +445,7 @@ func TestCopyGoesFromSQLiteToPostgreSQL(t *testing.T) {
 	}
 }
 
-// Secrets are copied as they are sealed. A master key here that does not open them is a mistake.
+// Sealed secrets are copied as they are. A master key that does not decrypt them is a mistake.
 func TestCopyOfSealedSecrets(t *testing.T) {
 	t.Parallel()
 	right, wrong := strings.Repeat("5e", 32), strings.Repeat("e5", 32)
@@ -457,8 +457,8 @@ func TestCopyOfSealedSecrets(t *testing.T) {
 	}
 	s.Close()
 	for _, tt := range []struct{ key, want, said string }{
-		{wrong, "HOOKFERRY_MASTER_KEY does not open the secrets of 1 subscription(s)", ""},
-		{"", "", "the secrets of 1 subscription(s) are sealed"},
+		{wrong, "HOOKFERRY_MASTER_KEY can't decrypt the secrets of 1 subscription(s)", ""},
+		{"", "", "the secrets of 1 subscription(s) are encrypted"},
 		{right, "", ""},
 	} {
 		var said []string
@@ -471,7 +471,7 @@ func TestCopyOfSealedSecrets(t *testing.T) {
 			c.To.URL = event.Secret(postgresServer.Database(t, ""))
 			wantCopied(t, c)
 		} else if _, err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), tt.want) {
-			t.Errorf("with the key %q it says %v", tt.key, err)
+			t.Errorf("with the key %q, the error is %v", tt.key, err)
 		}
 		if text := fmt.Sprint(said); !strings.Contains(text, tt.said) || tt.said == "" && strings.Contains(text, "sealed") {
 			t.Errorf("with the key %q it says %q", tt.key, said)

@@ -107,7 +107,7 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 	duplicates, distinct := seen.duplicates()
 	t.Logf("%d kills: %d events acknowledged, %d stored, %d duplicates", kills, total.Load(), distinct, duplicates)
 	if missing > 0 {
-		t.Errorf("%d of %d acknowledged events never reached the receiver", missing, total.Load())
+		t.Errorf("%d of %d acknowledged events never reached the endpoint", missing, total.Load())
 	}
 	s, err := sqlite.Open(t.Context(), filepath.Join(dir, "hookferry.db"), sqlite.Options{})
 	if err != nil {
@@ -119,7 +119,7 @@ func TestNothingAcknowledgedIsLostByKills(t *testing.T) {
 		t.Fatal(err)
 	}
 	if counts[event.Delivered] != distinct || len(counts) != 1 {
-		t.Errorf("the store counts %v; the receiver has seen %d different events", counts, distinct)
+		t.Errorf("the store counts %v; the endpoint has seen %d different events", counts, distinct)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestRetriesKeepTheirTimeThroughAKill(t *testing.T) {
 	}
 	await.NoError(t, func() error {
 		if d := p.get(t, "/status/delivery/"+inFlight); d["status"] != "delivered" {
-			return fmt.Errorf("what was in flight: %v", d)
+			return fmt.Errorf("the delivery that was in flight: %v", d)
 		}
 		return nil
 	})

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// proving are the documents that name code and tests as proof of what they say.
+// proving are the documents that name code and tests as evidence.
 var proving = []string{"SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/reliability.md", "docs/operate.md"}
 
-// The tests that the documents name as proof exist.
+// The tests that the documents name as evidence exist.
 func TestDocumentsNameTestsThatExist(t *testing.T) {
 	root := filepath.Join("..", "..")
 	var code strings.Builder
@@ -35,7 +35,7 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 		}
 		for _, found := range name.FindAllStringSubmatch(string(text), -1) {
 			if !strings.Contains(code.String(), "\nfunc "+found[1]+"(") {
-				t.Errorf("%s names %s, and there is no such test", document, found[1])
+				t.Errorf("%s names %s, which is not a test", document, found[1])
 			}
 		}
 	}
@@ -56,12 +56,12 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 			_, inside := os.Stat(filepath.Join(root, "internal", found[1]))
 			_, atRoot := os.Stat(filepath.Join(root, found[1]))
 			if inside != nil && atRoot != nil {
-				t.Errorf("%s names %s, and there is no such file", document, found[1])
+				t.Errorf("%s names %s, which is not a file", document, found[1])
 			}
 		}
 	}
 	if n < 20 {
-		t.Errorf("the documents name %d files; is the expression still right?", n)
+		t.Errorf("the documents name only %d files: is the expression still right?", n)
 	}
 }
 
@@ -84,12 +84,12 @@ func TestTheAPIGuideExplainsEveryCode(t *testing.T) {
 			}
 		}
 		if n == 0 {
-			t.Errorf("no code was found in %s: is that still the right place?", pattern)
+			t.Errorf("no code was found in %s: is it still the right file?", pattern)
 		}
 	}
 }
 
-// docs/operate.md quotes the log as it is: people search for what they see there.
+// docs/operate.md quotes log messages exactly, because people search for what they see.
 func TestTheOperatorsGuideQuotesTheLog(t *testing.T) {
 	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "operate.md"))
 	if err != nil {
@@ -99,7 +99,7 @@ func TestTheOperatorsGuideQuotesTheLog(t *testing.T) {
 	table, _, ended := strings.Cut(table, "\n## ")
 	messages := regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(table, -1)
 	if !found || !ended || len(messages) < 10 {
-		t.Fatalf("docs/operate.md has no table of messages in the log, or %d of them", len(messages))
+		t.Fatalf("docs/operate.md has no table of log messages, or it has only %d", len(messages))
 	}
 	var code strings.Builder
 	for _, file := range shippedFiles(t) {
@@ -111,12 +111,12 @@ func TestTheOperatorsGuideQuotesTheLog(t *testing.T) {
 	}
 	for _, message := range messages {
 		if !strings.Contains(code.String(), message[1]) {
-			t.Errorf("docs/operate.md quotes %q, which no code logs", message[1])
+			t.Errorf("docs/operate.md quotes %q, which the code does not log", message[1])
 		}
 	}
 }
 
-// codesIn returns what the expression's groups match in the files, tests left out.
+// codesIn returns what the groups of the expression match in the files that are not tests.
 func codesIn(t *testing.T, pattern string, of *regexp.Regexp) (codes []string) {
 	t.Helper()
 	files, err := filepath.Glob(pattern)

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The same rules apply when a subscription is created and when it is called: a subscription that
-// was accepted with other settings is not called any more.
+// The same rules apply when a subscription is created and when its endpoint is called: an endpoint
+// that other settings allowed is no longer called.
 func TestTheGuardHoldsAtTheDoorAndAtTheCall(t *testing.T) {
 	const allowed = "HOOKFERRY_ALLOW_TARGETS=127.0.0.0/8"
 	for _, tt := range []struct {
@@ -44,7 +44,7 @@ func TestTheGuardHoldsAtTheDoorAndAtTheCall(t *testing.T) {
 				t.Errorf("delivery %v, want %q", d, tt.words)
 			}
 			if n := len(r.got()); n != 0 {
-				t.Errorf("the receiver got %d webhooks", n)
+				t.Errorf("the endpoint got %d webhooks", n)
 			}
 		})
 	}
@@ -57,11 +57,11 @@ func TestDeliveryThroughAProxy(t *testing.T) {
 	sub := s.subscribe(map[string]any{"target_url": r.URL, "secret": "my_secret_key"})
 	d := s.settled(s.publish(sub, created))
 	if got := r.got(); d["status"] != "delivered" || len(got) != 1 || got[0].verdict != nil || got[0].header.Get("Proxy-Authorization") != "" {
-		t.Errorf("delivery %v, the receiver got %+v", d, got)
+		t.Errorf("delivery %v, the endpoint got %+v", d, got)
 	}
 	want := strings.TrimPrefix(r.URL, "http://")
 	if peer := d["attempts"].([]any)[0].(map[string]any)["peer"]; peer != want {
-		t.Errorf("the peer is %v, want the receiver, %v", peer, want)
+		t.Errorf("the peer is %v, want the endpoint, %v", peer, want)
 	}
 	if got := <-asked; got.RequestURI != want || got.Header.Get("Proxy-Authorization") == "" {
 		t.Errorf("the proxy was asked for %q with %v, want %q", got.RequestURI, got.Header, want)

@@ -74,10 +74,10 @@ func load(t *testing.T, dir string, settings ...string) config.Config {
 	return cfg
 }
 
-// beside uses the database while a service may be running on it.
-func beside(t *testing.T, cfg config.Config, use func(store.Store) error) {
+// withStore uses the database like a command. A service may be running on it.
+func withStore(t *testing.T, cfg config.Config, use func(store.Store) error) {
 	t.Helper()
-	s, err := app.OpenBeside(t.Context(), cfg)
+	s, err := app.OpenForCommand(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func makeKey(t *testing.T, cfg config.Config, wanted keys.Wanted) (text string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	beside(t, cfg, func(s store.Store) error { return s.CreateKey(t.Context(), k) })
+	withStore(t, cfg, func(s store.Store) error { return s.CreateKey(t.Context(), k) })
 	return text, k
 }
 
@@ -195,8 +195,8 @@ func (i *instance) until(delivery string, ok func(map[string]any) bool) map[stri
 	return d
 }
 
-// receiver is an endpoint that keeps what it receives and verifies each signature.
-type receiver struct {
+// endpoint records the requests that it gets, and verifies each signature.
+type endpoint struct {
 	*httptest.Server
 	mu       sync.Mutex
 	requests []request
@@ -208,17 +208,17 @@ type request struct {
 	verdict  error
 }
 
-func (r *receiver) got() []request {
+func (r *endpoint) got() []request {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]request(nil), r.requests...)
 }
 
-// receive starts an endpoint. answer sends the n-th response, starting at 1; if it is nil, all are
+// receive starts an endpoint. respond sends the n-th response, starting at 1; if it is nil, all are
 // 200.
-func receive(t *testing.T, secret string, answer func(w http.ResponseWriter, r *http.Request, n int)) *receiver {
+func receive(t *testing.T, secret string, respond func(w http.ResponseWriter, r *http.Request, n int)) *endpoint {
 	t.Helper()
-	rec := &receiver{}
+	rec := &endpoint{}
 	var verifier *webhook.Verifier
 	if secret != "" {
 		v, err := webhook.NewVerifier([]string{secret})
@@ -237,8 +237,8 @@ func receive(t *testing.T, secret string, answer func(w http.ResponseWriter, r *
 		rec.requests = append(rec.requests, got)
 		n := len(rec.requests)
 		rec.mu.Unlock()
-		if answer != nil {
-			answer(w, r, n)
+		if respond != nil {
+			respond(w, r, n)
 		}
 	}))
 	t.Cleanup(rec.Close)

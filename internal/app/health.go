@@ -21,16 +21,15 @@ const (
 	healthTimeout = 2 * time.Second
 	// countTimeout is how long the database may take to count the pending deliveries.
 	countTimeout = time.Minute
-	// countShare bounds what counting costs: the pause after a count is countShare times as long as
-	// the count took, up to countPause. PostgreSQL takes long if an old snapshot keeps dead rows from
-	// vacuum.
+	// countShare bounds the cost of counting: the pause after a count is countShare times as long
+	// as the count took, up to countPause. PostgreSQL takes long if an old snapshot keeps dead rows
+	// from vacuum.
 	countShare = 20
 	countPause = 20 * time.Second
 )
 
-// health reports on the state of the service. At most one check is in flight at a time, and
-// everyone who asks in the meantime waits for it. A database that hangs delays nobody for longer
-// than healthTimeout.
+// health reports the state of the service. At most one check is in flight at a time; all callers in
+// the meantime wait for it. If the database hangs, they wait for healthTimeout at most.
 type health struct {
 	store   store.Store
 	redis   *redis.Client // nil if Redis is not used
@@ -169,8 +168,8 @@ func (h *health) check() {
 	h.running = nil
 }
 
-// count counts the pending deliveries. Counting millions takes longer than anyone should wait, and
-// a long queue is no reason to refuse events, so until it is done the last count stays in use.
+// count counts the pending deliveries. Counting millions takes longer than a caller should wait, so
+// the last count stays in use until this one is done. A long queue is no reason to refuse events.
 func (h *health) count() {
 	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
 	defer cancel()

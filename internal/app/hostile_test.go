@@ -24,7 +24,7 @@ func hostileEndpoints(t *testing.T) int {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {
-		t.Fatalf("HOOKFERRY_TEST_HOSTILE is %q; write how many hostile endpoints there are to be", text)
+		t.Fatalf("HOOKFERRY_TEST_HOSTILE is %q; write the number of hostile endpoints", text)
 	}
 	return n
 }
@@ -58,13 +58,13 @@ func TestHostileEndpointsDelayNobody(t *testing.T) {
 	}
 	for _, id := range hanging {
 		if d := s.want(http.StatusOK, "GET", "/status/delivery/"+id, nil); d["status"] != "pending" || len(d["attempts"].([]any)) > 0 {
-			t.Errorf("an endpoint that hangs was done before the healthy ones: %v", d)
+			t.Errorf("a delivery to an endpoint that hangs ended before the healthy ones: %v", d)
 		}
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	if m.Sys > mostMemory {
-		t.Errorf("%d MiB of memory, want %d at most", m.Sys>>20, mostMemory>>20)
+		t.Errorf("%d MiB of memory, want at most %d", m.Sys>>20, mostMemory>>20)
 	}
 	t.Logf("%d MiB of memory in all", m.Sys>>20)
 }

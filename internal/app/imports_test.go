@@ -94,7 +94,7 @@ func TestImportsFollowTheTable(t *testing.T) {
 	}
 	for name := range fenced {
 		if !behindFence[name] {
-			t.Errorf("nobody imports %s: is the fence still needed, and looked at?", name)
+			t.Errorf("no file imports %s: is its entry in fenced still needed?", name)
 		}
 	}
 }
@@ -164,7 +164,7 @@ func checkImports(t *testing.T, file string) {
 	t.Helper()
 	allowed, known := mayImport[path.Dir(file)]
 	if !known {
-		t.Errorf("%s: package %s has no place in the house yet: add it to mayImport and to ARCHITECTURE.md", file, path.Dir(file))
+		t.Errorf("%s: package %s is unknown: add it to mayImport and to ARCHITECTURE.md", file, path.Dir(file))
 	}
 	for _, ours := range ownImports(t, file) {
 		if ours != "webhook" && !slices.Contains(allowed, ours) {
@@ -173,7 +173,7 @@ func checkImports(t *testing.T, file string) {
 	}
 	for _, name := range importsOf(t, file) {
 		if only, isFenced := fenced[name]; isFenced && path.Dir(file) != only {
-			t.Errorf("%s imports %s: only %s may", file, name, only)
+			t.Errorf("%s imports %s: only %s may import it", file, name, only)
 		}
 	}
 }
@@ -200,11 +200,11 @@ func TestNobodyCallsPastTheGuard(t *testing.T) {
 			continue
 		}
 		for _, use := range usesOf(t, file, names) {
-			t.Errorf("%s uses %s: only %v may call others", file, use, mayCall)
+			t.Errorf("%s uses %s: only %v may open connections", file, use, mayCall)
 		}
 	}
 	if len(usesOf(t, "internal/send/send.go", names)) == 0 {
-		t.Error("the sender's own calls were not found, so nobody else's would be")
+		t.Error("the calls of package send were not found, so others would not be found either")
 	}
 }
 

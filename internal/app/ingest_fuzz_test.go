@@ -21,7 +21,7 @@ import (
 // the API, ingest and a real store. No request may cause an internal error. An accepted event must
 // be pending in the store, and every refusal must be a problem.
 func FuzzIngestPath(f *testing.F) {
-	handler, kept, subscription := door(f)
+	handler, kept, subscription := newAPI(f)
 	for _, seed := range []string{
 		"POST /webhooks/ingest/ID HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 29\r\n\r\n{\"event\":\"a.b\",\"data\":{\"x\":1}}",
 		"POST /webhooks/ingest/ID/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json; charset=utf-8\r\nIdempotency-Key: k\r\nTransfer-Encoding: chunked\r\n\r\n1a\r\n{\"event\":\"a\",\"data\":\"\\u00e9\"}\r\n0\r\n\r\n",
@@ -47,7 +47,7 @@ func FuzzIngestPath(f *testing.F) {
 		case w.Code >= 400 && r.Method != http.MethodHead:
 			var p struct{ Code, Detail string }
 			if err := json.Unmarshal(body, &p); err != nil || p.Code == "" || p.Detail == "" {
-				t.Fatalf("%d with %q, which is no problem: %v", w.Code, body, err)
+				t.Fatalf("%d with %q, which is not a problem: %v", w.Code, body, err)
 			}
 		case w.Code == http.StatusAccepted:
 			if err := isStored(t, kept, body); err != nil {
@@ -71,14 +71,14 @@ func isStored(t *testing.T, kept store.Store, answer []byte) error {
 	}
 	d, err := kept.Delivery(t.Context(), id)
 	if err == nil && (d.Delivery.Status != event.Pending || event.CheckEventType(d.EventType) != "") {
-		err = fmt.Errorf("acknowledged, and kept as %+v", d)
+		err = fmt.Errorf("acknowledged, but stored as %+v", d)
 	}
 	return err
 }
 
-// door returns the API of a service that delivers nothing, on its own database, with a
+// newAPI returns the API of a service that delivers nothing, on its own database, with a
 // subscription.
-func door(f *testing.F) (http.Handler, store.Store, string) {
+func newAPI(f *testing.F) (http.Handler, store.Store, string) {
 	cfg, err := config.Load([]string{"HOOKFERRY_ADMIN_ADDR=off"}, "", config.Overrides{Dev: true, Addr: "127.0.0.1:0", Data: f.TempDir()})
 	if err != nil {
 		f.Fatal(err)

@@ -44,8 +44,8 @@ type knownKey struct {
 	until time.Time
 }
 
-// newKeyring fails if there never was a key, so that nobody could use the service. If all keys are
-// expired, it only warns: accepted events must still be delivered.
+// newKeyring fails if no key was ever created, because the API would refuse every request. If all
+// keys have expired, it only warns: accepted events must still be delivered.
 func newKeyring(ctx context.Context, cfg config.Config, keys store.Keys, log *slog.Logger) (*keyring, error) {
 	k := &keyring{store: keys, log: log, open: cfg.Dev, known: map[[32]byte]knownKey{}, used: map[event.ID]time.Time{}}
 	if cfg.APIKey != "" {
@@ -70,9 +70,9 @@ func newKeyring(ctx context.Context, cfg config.Config, keys store.Keys, log *sl
 		}
 	}
 	if !ended {
-		return nil, errors.New("there is no API key, so nobody could call the API: create one with `hookferry keys create NAME`, set HOOKFERRY_API_KEY, or run `hookferry serve --dev` on your own machine, which needs no key")
+		return nil, errors.New("there is no API key, so the API would refuse every request: create one with `hookferry keys create NAME`, set HOOKFERRY_API_KEY, or run `hookferry serve --dev` on your own machine, which needs no key")
 	}
-	log.WarnContext(ctx, "all API keys have expired, so nobody can call the API; accepted events are still delivered: create a new key with `hookferry keys create NAME`")
+	log.WarnContext(ctx, "all API keys have expired, so the API refuses every request; accepted events are still delivered: create a new key with `hookferry keys create NAME`")
 	return k, nil
 }
 
@@ -130,8 +130,8 @@ func (k *keyring) run(ctx context.Context) error {
 	}
 }
 
-// storeUses stores the times of last use. It tries again later if that fails; they only help people
-// decide whether a key is still needed.
+// storeUses stores the times of last use. If that fails, it tries again later: the times only help
+// people decide whether a key is still needed.
 func (k *keyring) storeUses(ctx context.Context) {
 	k.mu.Lock()
 	used := maps.Clone(k.used)

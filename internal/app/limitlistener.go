@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 )
 
-// limitListener is a listener that limits the number of open connections. A connection beyond the
-// limit gets a 503 and is closed instead of waiting, so that a load balancer can try another node,
-// and memory and file descriptors stay bounded.
+// limitListener is a listener that limits the number of open connections, so that memory and file
+// descriptors stay bounded. A connection beyond the limit gets a 503 and is closed instead of
+// waiting, so that a load balancer can try another node.
 type limitListener struct {
 	net.Listener
 	limit    int64

@@ -46,7 +46,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	one, two := dial(), dial()
 	for _, conn := range []net.Conn{one, two} {
 		if _, body := ask(conn); body != "here" {
-			t.Fatalf("a connection there is room for got %q", body)
+			t.Fatalf("a connection below the limit got %q", body)
 		}
 	}
 	res, err := http.ReadResponse(bufio.NewReader(dial()), nil) // the response comes without a request
@@ -55,10 +55,10 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	body, _ := io.ReadAll(res.Body)
 	if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !res.Close || !strings.Contains(string(body), "too_many_connections") || refused.Load() != 1 {
-		t.Errorf("one too many got %d %v %s, and %d were counted", res.StatusCode, res.Header, body, refused.Load())
+		t.Errorf("a connection beyond the limit got %d %v %s, and %d were counted", res.StatusCode, res.Header, body, refused.Load())
 	}
 	if _, body := ask(one); body != "here" {
-		t.Errorf("a connection that was in got %q", body)
+		t.Errorf("an accepted connection got %q", body)
 	}
 	two.Close()
 	await.NoError(t, func() error {

@@ -58,7 +58,7 @@ func TestDevAnswersThisMachineOnly(t *testing.T) {
 		}
 		res.Body.Close()
 		if res.StatusCode != http.StatusForbidden {
-			t.Errorf("%s responds to a foreign host with %d", url, res.StatusCode)
+			t.Errorf("%s responds with %d to a foreign host", url, res.StatusCode)
 		}
 	}
 }

@@ -14,7 +14,7 @@ const lingerBytes = 64 << 20 // twice the largest HOOKFERRY_MAX_BODY
 
 // patience is how long the service keeps reading from a connection.
 type patience struct {
-	silence time.Duration // without a byte: the client waits for something, or is gone
+	silence time.Duration // how long without a byte: the client waits for something, or is gone
 	total   time.Duration
 }
 

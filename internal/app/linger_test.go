@@ -58,12 +58,12 @@ var refusals = []struct {
 	{"no such method", "POST", "/health", "", 405},
 	{"not JSON", "POST", "/subscriptions/", "Content-Type: text/plain\r\n", 415},
 	{"compressed", "POST", "/subscriptions/", "Content-Type: application/json\r\nContent-Encoding: gzip\r\n", 415},
-	{"from another origin's page", "POST", "/subscriptions/", "Content-Type: application/json\r\nOrigin: http://elsewhere.example\r\nSec-Fetch-Site: cross-site\r\n", 403},
-	{"a page, which takes no body", "GET", "/livez", "", 200},
+	{"a page of another origin", "POST", "/subscriptions/", "Content-Type: application/json\r\nOrigin: http://elsewhere.example\r\nSec-Fetch-Site: cross-site\r\n", 403},
+	{"a documentation page, which reads no body", "GET", "/livez", "", 200},
 }
 
-// A client that sends its whole body before it reads gets the response of each refusal, not a
-// reset, no matter how the body is framed, and what the request said about the connection.
+// A client that sends its whole body before it reads gets a response to each refused request, not
+// a reset, no matter how the body is framed and what the request says about the connection.
 func TestRefusalsReachClientsThatAreStillSending(t *testing.T) {
 	addr := patiently(t)
 	for _, size := range []int{20_000, 300_000, 8 << 20} {
@@ -101,9 +101,9 @@ func blindly(t *testing.T, addr, request string) int {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.(*net.TCPConn).SetWriteBuffer(64 << 10) // most of the request waits for the service to read
+	c.(*net.TCPConn).SetWriteBuffer(64 << 10) // most of the request waits until the service reads it
 	if _, err := io.WriteString(c, request); err != nil {
-		t.Errorf("the request could not be sent whole: %v", err)
+		t.Errorf("the request could not be sent completely: %v", err)
 	}
 	for r := bufio.NewReader(c); ; {
 		resp, err := http.ReadResponse(r, nil)
@@ -112,7 +112,7 @@ func blindly(t *testing.T, addr, request string) int {
 			return 0
 		}
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-			t.Errorf("the response is cut: %v", err)
+			t.Errorf("the response is truncated: %v", err)
 		}
 		if resp.StatusCode >= 200 {
 			return resp.StatusCode
@@ -162,7 +162,7 @@ func TestConnectionBeyondTheLimitGetsItsResponse(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n") // the response says that it counts
+		io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n") // after the response, the connection counts
 		if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
 			t.Fatal(resp, err)
 		}
@@ -183,7 +183,7 @@ func TestReadingOnTakesABoundedTime(t *testing.T) {
 			ends   time.Duration
 		}{
 			{"silence", time.Hour, usualPatience.silence},
-			{"little by little", usualPatience.silence / 2, usualPatience.total},
+			{"slowly", usualPatience.silence / 2, usualPatience.total},
 		} {
 			ours, theirs := net.Pipe()
 			go func() {

@@ -47,9 +47,9 @@ func (a *App) handoff() ingest.Handoff {
 }
 
 // behind receives a hint that the workers are, or are no longer, behind with a subscription.
-func (a *App) behind(subscription event.ID, is bool) {
+func (a *App) behind(subscription event.ID, isBehind bool) {
 	if a.brake != nil {
-		a.brake.Behind(subscription, is)
+		a.brake.Behind(subscription, isBehind)
 	}
 }
 
@@ -78,8 +78,8 @@ func (a *App) announceChange(subscription event.ID) {
 // part runs until its context ends.
 type part func(ctx context.Context) error
 
-// inletParts receive deliveries from other nodes. They stop first.
-func (a *App) inletParts() []part {
+// inboundParts receive deliveries from other nodes. They stop first.
+func (a *App) inboundParts() []part {
 	if a.redis == nil || a.dispatcher == nil {
 		return nil
 	}

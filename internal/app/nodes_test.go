@@ -46,11 +46,11 @@ func TestRoles(t *testing.T) {
 				}
 			}
 			if n := len(r.got()) - before; n != len(deliveries) {
-				t.Errorf("the receiver got %d webhooks, want %d", n, len(deliveries))
+				t.Errorf("the endpoint got %d webhooks, want %d", n, len(deliveries))
 			}
 			workers[1].stop()
 			if d, err := door.Store().Depth(t.Context(), time.Now()); err != nil || d.Leased != 0 || d.Pending != 0 {
-				t.Errorf("when the workers have stopped there is left %+v (%v)", d, err)
+				t.Errorf("after the workers have stopped, the queue is %+v (%v)", d, err)
 			}
 		})
 	}
@@ -97,7 +97,7 @@ func TestWorkerServesOnlyProbes(t *testing.T) {
 	for _, path := range []string{"/subscriptions/", "/docs", "/openapi.json"} {
 		answer := w.want(http.StatusNotFound, "GET", path, nil)
 		if detail, _ := answer["detail"].(string); !strings.Contains(detail, "role api") {
-			t.Errorf("%s: %v, want words on where the API is", path, answer)
+			t.Errorf("%s: %v, want it to say where the API is", path, answer)
 		}
 	}
 	w.want(http.StatusMethodNotAllowed, "POST", "/health", nil)
@@ -167,7 +167,7 @@ func TestRedisAway(t *testing.T) {
 	}
 	counts, err := door.Store().Count(t.Context())
 	if err != nil || counts[event.Delivered] != len(r.got()) || len(counts) != 1 {
-		t.Errorf("the store counts %v (%v), the receiver %d", counts, err, len(r.got()))
+		t.Errorf("the store counts %v (%v), and the endpoint %d", counts, err, len(r.got()))
 	}
 }
 
@@ -201,6 +201,6 @@ func TestSharedRate(t *testing.T) {
 	})
 	// The rate can only be lower: a busy machine does not make the test wrong.
 	if took, least := time.Since(began), time.Duration(events-3)*time.Second/rate; took < least {
-		t.Errorf("%d attempts took %v, at %d a second by two workers together they take %v at least", events, took, rate, least)
+		t.Errorf("%d attempts took %v; at %d per second by two workers together, they must take at least %v", events, took, rate, least)
 	}
 }

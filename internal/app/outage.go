@@ -49,7 +49,7 @@ func (o *outage) look(ctx context.Context) {
 	case err != nil:
 		o.back = time.Time{}
 	case o.since.IsZero():
-		o.refused.Store(0) // refusals during a failure too short to be seen
+		o.refused.Store(0) // refusals during a failure too short to be logged
 	case o.back.IsZero():
 		o.back = now
 	case now.Sub(o.back) >= steadyAfter:

@@ -23,9 +23,9 @@ func TestAnOutageHasTwoLines(t *testing.T) {
 		{"never", func(int) bool { return false }, 0, 0, ""},
 		{"once, for a minute", func(s int) bool { return s >= 10 && s < 70 }, 1, 1, "away_ms=60000 requests_refused=60"},
 		{"from the start", func(s int) bool { return s < 5 }, 1, 1, "away_ms=5000 requests_refused=5"},
-		{"it comes and goes", func(s int) bool { return s < 100 && s%2 == 0 }, 1, 1, "away_ms=99000"},
+		{"several short outages", func(s int) bool { return s < 100 && s%2 == 0 }, 1, 1, "away_ms=99000"},
 		{"twice", func(s int) bool { return s > 10 && s < 20 || s > 50 && s < 60 }, 2, 2, "requests_refused=9"},
-		{"to the end", func(s int) bool { return s > 10 }, 1, 0, "error=gone"},
+		{"an outage that lasts", func(s int) bool { return s > 10 }, 1, 0, "error=gone"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var log bytes.Buffer

@@ -27,18 +27,18 @@ func TestEveryPhaseOfARequestIsBounded(t *testing.T) {
 		for phase, limit := range map[string]struct{ is, most time.Duration }{
 			"the headers":          {s.http.ReadHeaderTimeout, 10 * time.Second},
 			"the whole request":    {s.http.ReadTimeout, 30 * time.Second},
-			"the answer":           {s.http.WriteTimeout, 2 * time.Minute},
+			"the response":         {s.http.WriteTimeout, 2 * time.Minute},
 			"silence between them": {s.http.IdleTimeout, 2 * time.Minute},
 		} {
 			if limit.is <= 0 || limit.is > limit.most {
-				t.Errorf("%s may take %v, want %v at most", phase, limit.is, limit.most)
+				t.Errorf("%s may take %v, want at most %v", phase, limit.is, limit.most)
 			}
 		}
 		if n := s.http.MaxHeaderBytes; n <= 0 || n > 32<<10 {
 			t.Errorf("headers may have %d bytes", n)
 		}
 		if _, bounded := s.listener.(*limitListener); !bounded {
-			t.Error("any number of connections is accepted")
+			t.Error("the number of connections is not limited")
 		}
 	}
 }

@@ -38,7 +38,7 @@ func TestTwoNodesOnPostgreSQL(t *testing.T) {
 		}
 	}
 	if n := len(r.got()); n != len(deliveries) {
-		t.Errorf("the receiver got %d webhooks, want %d", n, len(deliveries))
+		t.Errorf("the endpoint got %d webhooks, want %d", n, len(deliveries))
 	}
 	counts, err := b.Store().Count(t.Context())
 	if err != nil || counts[event.Delivered] != len(deliveries) || len(counts) != 1 {
@@ -83,7 +83,7 @@ func TestPostgreSQLAway(t *testing.T) {
 	server.Kill()
 	status, header, answer := s.call("POST", "/webhooks/ingest/"+sub, created)
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" {
-		t.Errorf("while the database is away: %d %v", status, answer)
+		t.Errorf("while the database is unavailable: %d %v", status, answer)
 	}
 	s.want(http.StatusOK, "GET", "/livez", nil)
 	await.NoError(t, func() error {
@@ -118,7 +118,7 @@ func TestPostgreSQLAway(t *testing.T) {
 func TestKeysAndMigrationsOnPostgreSQL(t *testing.T) {
 	cfg := load(t, t.TempDir(), "DATABASE_URL="+postgresServer.Database(t, ""))
 	if _, err := app.OpenExisting(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "lacks tables of this release: run `hookferry migrate`") {
-		t.Errorf("a command that looks at an empty database gets %v", err)
+		t.Errorf("a command that reads an empty database gets %v", err)
 	}
 	todo, err := app.Migrate(t.Context(), cfg, true)
 	if err != nil || len(todo) == 0 {
@@ -131,13 +131,13 @@ func TestKeysAndMigrationsOnPostgreSQL(t *testing.T) {
 		t.Errorf("migrate again: %v, %v", again, err)
 	}
 	if s, err := app.OpenExisting(t.Context(), cfg); err != nil {
-		t.Errorf("a command that looks at it now gets %v", err)
+		t.Errorf("a command that reads it now gets %v", err)
 	} else if err := s.Close(); err != nil {
 		t.Error(err)
 	}
 	_, key := makeKey(t, cfg, keys.Wanted{Name: "billing", Scope: "publish", Expires: "90d"})
 	var list []event.APIKey
-	beside(t, cfg, func(s store.Store) (err error) { list, err = s.ListKeys(t.Context()); return err })
+	withStore(t, cfg, func(s store.Store) (err error) { list, err = s.ListKeys(t.Context()); return err })
 	if err != nil || len(list) != 1 || list[0].ID != key.ID {
 		t.Errorf("keys %v, %v, want %v", list, err, key)
 	}

@@ -16,7 +16,8 @@ import (
 // key.
 const resealEvery = time.Hour
 
-// resealer encrypts secrets in the background that are not encrypted with the first key.
+// resealer runs in the background and encrypts the secrets that are not encrypted with the first
+// key.
 type resealer struct {
 	store *store.Sealed
 	log   *slog.Logger

@@ -65,7 +65,7 @@ func rotate(t *testing.T, settings []string) {
 	}
 	id := keyID(t, b)
 	if reason := fmt.Sprint(s.want(http.StatusOK, "GET", "/subscriptions/"+plain, nil)["held_reason"]); !strings.Contains(reason, id) || !strings.Contains(reason, "HOOKFERRY_MASTER_KEY") {
-		t.Errorf("held_reason is %q, want the key %s and where it is to be set", reason, id)
+		t.Errorf("held_reason is %q, want the key %s and where to set it", reason, id)
 	}
 	if status, header, answer := s.signed(strict, secret); status != http.StatusServiceUnavailable || answer["code"] != "secrets_sealed" || header.Get("Retry-After") == "" {
 		t.Errorf("a signature that can't be checked gets %d %v %v", status, header, answer)
@@ -74,14 +74,14 @@ func rotate(t *testing.T, settings []string) {
 
 	s = start(t, dir, with(b)...)
 	if d := s.settled(waiting); d["status"] != "delivered" {
-		t.Errorf("what waited: %v", d)
+		t.Errorf("the pending delivery: %v", d)
 	}
 	if status, _, answer := s.signed(strict, secret); status != http.StatusAccepted {
 		t.Errorf("with the key again, a signed event gets %d %v", status, answer)
 	}
 	for _, got := range r.got() {
 		if got.verdict != nil {
-			t.Errorf("a webhook went out that does not verify: %v", got.verdict)
+			t.Errorf("a webhook with a wrong signature was sent: %v", got.verdict)
 		}
 	}
 }

@@ -170,11 +170,11 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	ask(200, key, "PATCH", "/subscriptions/"+one, `{"headers": {"Authorization": "[hidden]"}}`)
 	await.NoError(t, func() error {
 		if text := ask(200, key, "GET", "/status/delivery/"+failed, ""); !strings.Contains(text, `"status_code":500`) {
-			return fmt.Errorf("not yet attempted: %s", text)
+			return fmt.Errorf("it has not been attempted yet: %s", text)
 		}
 		for _, id := range []string{delivered, rotated} {
 			if text := ask(200, made, "GET", "/status/delivery/"+id, ""); !strings.Contains(text, `"status":"delivered"`) {
-				return fmt.Errorf("not yet delivered: %s", text)
+				return fmt.Errorf("it has not been delivered yet: %s", text)
 			}
 		}
 		return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/hookferry/hookferry/internal/config"
 )
 
-// TestWhatIsServed: the ready line names only what this node serves.
-func TestWhatIsServed(t *testing.T) {
+// TestServedAddresses: the log line of a ready node names only what the node serves.
+func TestServedAddresses(t *testing.T) {
 	listening := func() server {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

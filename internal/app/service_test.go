@@ -45,7 +45,7 @@ func TestEventIsDeliveredSignedAndAccountedFor(t *testing.T) {
 	}
 	got := r.got()
 	if len(got) != 1 || got[0].body != created || got[0].id != answer["event_id"] || got[0].verdict != nil {
-		t.Errorf("the receiver got %+v", got)
+		t.Errorf("the endpoint got %+v", got)
 	}
 	if hub := got[0].header.Get(webhook.HeaderHubSignature); !strings.HasPrefix(hub, "sha256=") {
 		t.Errorf("X-Hub-Signature-256 is %q", hub)
@@ -120,9 +120,9 @@ func TestDeliveryFailsForGood(t *testing.T) {
 		code         string
 		why          string
 	}{
-		{"nobody listens", "http://127.0.0.1:1/", 2, "connection_refused", "retried, then there are no retries left"},
+		{"nothing listens", "http://127.0.0.1:1/", 2, "connection_refused", "retried, then there are no retries left"},
 		{"gone", gone.URL, 1, "gone", "410 is final"},
-		{"blocked by name", "http://blocked.invalid./", 2, "dns_error", "a name that does not resolve may resolve later"},
+		{"blocked by name", "http://blocked.invalid./", 2, "dns_error", "a name that does not resolve may do so later"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestTwoInstancesInOneProcess(t *testing.T) {
 	one.settled(one.publish(sub, created))
 	two.settled(two.publish(other, created))
 	if n := len(r.got()); n != 2 {
-		t.Errorf("the receiver got %d webhooks, want 2", n)
+		t.Errorf("the endpoint got %d webhooks, want 2", n)
 	}
 }
 
@@ -216,7 +216,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	start(t, dir)
 	_, err := app.New(t.Context(), load(t, dir), "test", slog.New(slog.DiscardHandler))
-	if err == nil || !strings.Contains(err.Error(), "another hookferry process holds") {
+	if err == nil || !strings.Contains(err.Error(), "another hookferry process has") {
 		t.Errorf("the second one got %v", err)
 	}
 }
@@ -243,7 +243,7 @@ func TestStopAndStartLosesNothing(t *testing.T) {
 		}
 	}
 	if n := len(r.got()); n != events {
-		t.Errorf("the receiver got %d webhooks, want %d", n, events)
+		t.Errorf("the endpoint got %d webhooks, want %d", n, events)
 	}
 }
 
@@ -315,10 +315,10 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	s.settled(first)
 	if n := len(r.got()); n != 1 {
-		t.Errorf("the receiver got %d webhooks, want 1", n)
+		t.Errorf("the endpoint got %d webhooks, want 1", n)
 	}
 	if _, header, _ := send(created); header.Get("Idempotency-Replayed") != "true" {
-		t.Error("a repeated response does not say so")
+		t.Error("the repeated response does not say that it is one")
 	}
 	if status, _, answer := send(`{"event": "user.created", "data": 2}`); status != http.StatusUnprocessableEntity || answer["code"] != "idempotency_key_reused" {
 		t.Errorf("%d %v", status, answer)
@@ -371,7 +371,7 @@ func TestStartNeedsAKey(t *testing.T) {
 		}
 	}
 	// The command line works while a service is running.
-	beside(t, cfg, func(s store.Store) error { return keys.Revoke(t.Context(), s, key.ID.String()) })
+	withStore(t, cfg, func(s store.Store) error { return keys.Revoke(t.Context(), s, key.ID.String()) })
 	await.NoError(t, func() error {
 		if got := status(text); got != http.StatusUnauthorized {
 			return fmt.Errorf("a revoked key gets %d", got)
@@ -421,7 +421,7 @@ func TestReadinessEndsBeforeTheService(t *testing.T) {
 		t.Error(err)
 	}
 	if n := len(r.got()); n != 1 {
-		t.Errorf("the receiver got %d webhooks, want the one that was accepted meanwhile", n)
+		t.Errorf("the endpoint got %d webhooks, want the one that was accepted in the meantime", n)
 	}
 }
 
@@ -445,7 +445,7 @@ func TestStopTakesOneGrace(t *testing.T) {
 	})
 	s.stop() // if this hangs, the timeout of the test ends it, far above the grace period
 	if d := s.counts(); d[event.Pending] != 1 {
-		t.Errorf("after the stop: %v, want the one delivery pending", d)
+		t.Errorf("after the stop: %v, want one pending delivery", d)
 	}
 }
 

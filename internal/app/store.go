@@ -46,16 +46,16 @@ func OpenStore(ctx context.Context, cfg config.Config) (store.Store, error) {
 	return openStore(ctx, cfg, storeHooks{})
 }
 
-// OpenBeside opens the database for a short command, while a service may be running on it.
-func OpenBeside(ctx context.Context, cfg config.Config) (store.Store, error) {
+// OpenForCommand opens the database for a short command. A service may be running on it.
+func OpenForCommand(ctx context.Context, cfg config.Config) (store.Store, error) {
 	if cfg.Database.Engine == config.Postgres {
 		return openStore(ctx, cfg, storeHooks{})
 	}
 	return sqlite.Open(ctx, cfg.Database.Path, sqlite.Options{Shared: true, Release: Release})
 }
 
-// OpenExisting is OpenBeside for a command that needs an existing database: it creates no database,
-// directory or table. Its error says where it looked.
+// OpenExisting is OpenForCommand for a command that needs an existing database: it creates no
+// database, directory or table. Its error says where it looked.
 func OpenExisting(ctx context.Context, cfg config.Config) (store.Store, error) {
 	where, exists := Existing(cfg)
 	if !exists {
@@ -70,7 +70,7 @@ func OpenExisting(ctx context.Context, cfg config.Config) (store.Store, error) {
 	if cfg.Database.Engine == config.Postgres {
 		return postgres.Open(ctx, postgres.Options{URL: string(cfg.Database.URL), ReadURL: string(cfg.ReadDatabase.URL), Existing: true})
 	}
-	return OpenBeside(ctx, cfg)
+	return OpenForCommand(ctx, cfg)
 }
 
 const anotherDatabase = "name another database with DATABASE_URL, or another directory with --data or HOOKFERRY_DATA"
@@ -89,8 +89,8 @@ func Existing(cfg config.Config) (where string, exists bool) {
 	return where, !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
 }
 
-// Tidy brings a database that was just filled into the state that it reaches some time later,
-// vacuumed and written back. SQLite does that as it writes.
+// Tidy vacuums a database that was just filled and writes it back to disk, which PostgreSQL would
+// otherwise do some time later. SQLite does it as it writes.
 func Tidy(ctx context.Context, cfg config.Config) error {
 	if cfg.Database.Engine != config.Postgres {
 		return nil

@@ -44,11 +44,11 @@ func TestHistogramPercentiles(t *testing.T) {
 	for _, q := range []float64{0.5, 0.9, 0.99, 0.999} {
 		want, got := all[int(q*float64(len(all)))], h.at(q)
 		if diff := (want - got).Abs(); diff > want/20 {
-			t.Errorf("%v of all are within %v, and it says %v", q, want, got)
+			t.Errorf("the percentile %v is %v, but %v is reported", q, want, got)
 		}
 	}
 	if h.at(1) != all[len(all)-1] {
-		t.Errorf("the most is %v, and it says %v", all[len(all)-1], h.at(1))
+		t.Errorf("the maximum is %v, but %v is reported", all[len(all)-1], h.at(1))
 	}
 }
 
@@ -66,7 +66,7 @@ func TestBodyIsReadAsItWasNumbered(t *testing.T) {
 		}
 		body[nOffset] = 'x'
 		if _, _, _, ok := readHead(body); ok {
-			t.Error("a body with a letter for a digit was read")
+			t.Error("a body with a letter instead of a digit was read")
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestStallCountsForAllThatWaited(t *testing.T) {
 	}
 }
 
-// The whole bench against the real service, of which only history is left.
+// The whole bench with the real service. Only history remains afterwards.
 func TestRunAgainstTheService(t *testing.T) {
 	cfg, err := config.Load([]string{"HOOKFERRY_ADMIN_ADDR=off", "LOG_LEVEL=ERROR"}, "", config.Overrides{Addr: "127.0.0.1:0", Data: t.TempDir(), Dev: true})
 	if err != nil {
@@ -192,7 +192,7 @@ func TestRunAgainstTheService(t *testing.T) {
 	}
 	defer c.CloseIdleConnections()
 	for s := range c.ListSubscriptions(t.Context()) {
-		t.Errorf("the subscription %s is left", s.TargetURL)
+		t.Errorf("the subscription %s was not deleted", s.TargetURL)
 	}
 	var text strings.Builder
 	report.Print(&text)

@@ -65,14 +65,14 @@ func (d publisher) connection(ctx context.Context, l *ledger) error {
 		if err != nil {
 			return fmt.Errorf("connect to the service at %s: %w", d.addr, err)
 		}
-		d.speak(ctx, conn, l, body)
+		d.publishOn(ctx, conn, l, body)
 		conn.Close()
 	}
 	return nil
 }
 
-// speak publishes on one connection until it breaks or the time is over.
-func (d publisher) speak(ctx context.Context, conn net.Conn, l *ledger, body []byte) {
+// publishOn publishes on one connection until it breaks or the time is over.
+func (d publisher) publishOn(ctx context.Context, conn net.Conn, l *ledger, body []byte) {
 	in := bufio.NewReaderSize(conn, 4<<10)
 	var request []byte
 	for ctx.Err() == nil {

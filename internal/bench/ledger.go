@@ -66,10 +66,10 @@ type ledger struct {
 	run   uint64 // identifies the bodies of this phase
 	start time.Time
 
-	next     atomic.Uint64 // the number of the next event
-	accepted bitmap
-	answered times // when the 202 was read, since start
-	arrived  bitmap
+	next       atomic.Uint64 // the number of the next event
+	accepted   bitmap
+	acceptedAt times // when the 202 was read, since start
+	arrived    bitmap
 
 	acceptedCount atomic.Int64 // to endpoints that accept events
 	arrivedCount  atomic.Int64 // of these, each event counted once
@@ -100,7 +100,7 @@ func (l *ledger) recordResponse(n uint64, status int, posted time.Time) {
 	l.accept.add(now.Sub(posted))
 	storeMax(&l.lastAccepted, now.Sub(l.start))
 	if l.load.behaviourOf(l.load.subscriptionOf(n)).acceptsEvents() {
-		l.answered.set(n, now.Sub(l.start))
+		l.acceptedAt.set(n, now.Sub(l.start))
 		l.accepted.add(n)
 		l.acceptedCount.Add(1)
 	}
@@ -122,8 +122,8 @@ func (l *ledger) recordArrival(n uint64, posted time.Time) {
 	storeMax(&l.lastArrival, now.Sub(l.start))
 	if m == prompt {
 		l.arrival.add(now.Sub(posted))
-		if answered := l.answered.get(n); answered > 0 {
-			l.queued.add(now.Sub(l.start) - answered)
+		if at := l.acceptedAt.get(n); at > 0 {
+			l.queued.add(now.Sub(l.start) - at)
 		} else {
 			l.queued.add(0)
 		}

@@ -20,7 +20,7 @@ const tick = 10 * time.Millisecond
 // usageOf returns the usage of a process and its children, or the zero value if there is no such
 // process.
 func usageOf(pid int) usage {
-	u := one(pid)
+	u := usageOfOne(pid)
 	for _, child := range children(pid) {
 		below := usageOf(child)
 		u.cpu += below.cpu
@@ -29,8 +29,8 @@ func usageOf(pid int) usage {
 	return u
 }
 
-// one reads /proc/PID/stat: user and system time, also of ended children, and memory.
-func one(pid int) usage {
+// usageOfOne reads /proc/PID/stat: user and system time, also of ended children, and memory.
+func usageOfOne(pid int) usage {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return usage{}

@@ -101,16 +101,16 @@ func (r *receiver) serve(conn net.Conn) {
 		r.mu.Unlock()
 	}()
 	if r.tls == nil {
-		r.speak(conn)
+		r.respondOn(conn)
 		return
 	}
 	c := tls.Server(conn, r.tls)
-	r.speak(c)
+	r.respondOn(c)
 	c.Close() // sends TLS's closing alert
 }
 
-// speak responds to the requests on a connection.
-func (r *receiver) speak(conn net.Conn) {
+// respondOn responds to the requests on a connection.
+func (r *receiver) respondOn(conn net.Conn) {
 	in := bufio.NewReaderSize(conn, 4<<10)
 	for {
 		m, err := r.take(in)
@@ -124,15 +124,15 @@ func (r *receiver) speak(conn net.Conn) {
 		if m == slow {
 			time.Sleep(r.load.SlowFor)
 		}
-		answer, closes := r.responseOf(m)
-		if _, err := conn.Write(answer); err != nil || closes {
+		response, closes := r.responseOf(m)
+		if _, err := conn.Write(response); err != nil || closes {
 			return
 		}
 	}
 }
 
 // responseOf returns the response of an endpoint, and whether the connection is then closed.
-func (r *receiver) responseOf(m behaviour) (answer []byte, closes bool) {
+func (r *receiver) responseOf(m behaviour) (response []byte, closes bool) {
 	switch {
 	case m == -1:
 		return responseUnknownPath, true

@@ -21,8 +21,8 @@ at one moment, with every event that was accepted before the command started. Th
 is checked, and gets the name FILE only when it is complete and on disk.
 
 An existing FILE is never overwritten. Only its owner can read the new one: it holds
-payloads and secrets. Secrets are sealed if HOOKFERRY_MASTER_KEY is set; keep that key
-elsewhere. To restore, stop the service, remove hookferry.db, hookferry.db-wal and
+payloads and secrets. Secrets are encrypted if HOOKFERRY_MASTER_KEY is set; keep that
+key elsewhere. To restore, stop the service, remove hookferry.db, hookferry.db-wal and
 hookferry.db-shm from the data directory, and put FILE there as hookferry.db.
 
 On PostgreSQL use pg_dump or pg_basebackup.`,

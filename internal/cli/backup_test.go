@@ -27,7 +27,7 @@ func TestBackup(t *testing.T) {
 	if _, out, _ := runCommand(t, "keys", "list", "--data", restored); !strings.Contains(out, `"operator"`) {
 		t.Errorf("the copy has the keys %s", out)
 	}
-	if status, _, said := runCommand(t, "backup", "--data", dir, to); status != 1 || !strings.Contains(said, to+" exists already") {
+	if status, _, said := runCommand(t, "backup", "--data", dir, to); status != 1 || !strings.Contains(said, to+" already exists") {
 		t.Errorf("over a file it ends with %d: %s", status, said)
 	}
 	if status, _, said := runCommand(t, "backup", "--data", dir); status != 2 || !strings.Contains(said, "hookferry backup takes FILE") {
@@ -35,6 +35,6 @@ func TestBackup(t *testing.T) {
 	}
 	t.Setenv("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")
 	if status, _, said := runCommand(t, "backup", "a.db"); status != 1 || !strings.Contains(said, "pg_dump") || strings.Contains(said, "hunter2") {
-		t.Errorf("of PostgreSQL it ends with %d: %s", status, said)
+		t.Errorf("for PostgreSQL it ends with %d: %s", status, said)
 	}
 }

@@ -57,8 +57,9 @@ func newRoot(s streams) *cobra.Command {
 		Use:     "hookferry",
 		Version: Version(),
 		Short:   "Accepts events, stores them safely, and delivers them as webhooks",
-		Long: `Hookferry accepts events over HTTP, stores them, and delivers each one as a webhook:
-signed, retried, and accounted for. It needs nothing but this file.`,
+		Long: `Hookferry accepts events over HTTP, stores them, and delivers each one as a webhook.
+It signs and retries deliveries, and records every attempt. It needs nothing but this
+file.`,
 		Example: `  hookferry demo                       see it work in 15 seconds
   hookferry serve --dev                run it on your machine, without API keys
   hookferry listen                     run an endpoint to try it with`,

@@ -12,7 +12,7 @@ import (
 	"github.com/hookferry/hookferry/internal/config"
 )
 
-// copyProgressEvery is how often a copy says how far it has come.
+// copyProgressEvery is how often a copy prints its progress.
 const copyProgressEvery = 3 * time.Second
 
 func newCopy(s streams) *cobra.Command {
@@ -22,19 +22,19 @@ func newCopy(s streams) *cobra.Command {
 		Short: "Copy everything from SQLite to PostgreSQL",
 		Long: `Copies everything that a SQLite database keeps to PostgreSQL: tenants, subscriptions
 with their secrets, health and pauses, API keys, event types, idempotency keys, events,
-deliveries and attempts. All ids stay what they are. Pending deliveries keep their
-schedule; those that were being attempted when the service stopped are due now.
+deliveries and attempts. All ids stay the same. Pending deliveries keep their
+schedule; those with an attempt in flight when the service stopped are due at once.
 
 Stop the service first. The source is not changed, and must have the tables of this
 release. The target must not be in use. If the copy is interrupted, run it again: it
 continues where it stopped. At the end it prints how many rows of each kind both sides
 have, and fails if the numbers differ.
 
-Secrets are copied as they are, sealed or not: the new nodes need the
+Secrets are copied as they are, encrypted or not: the new nodes need the
 HOOKFERRY_MASTER_KEY of the old service. Do not start the old service again: it would
 deliver what is pending a second time.
 
-Without --to, the target is DATABASE_URL: a password in it is not visible in the list of
+Without --to, the target is DATABASE_URL, which keeps a password out of the list of
 processes.`,
 		Example: `  hookferry copy --from sqlite:///var/lib/hookferry/hookferry.db --to postgres://hookferry@db/hookferry
   DATABASE_URL=postgres://… hookferry copy --from sqlite:///var/lib/hookferry/hookferry.db`,
@@ -66,7 +66,7 @@ func newCopyOf(from, to string) (c app.Copy, err error) {
 		return c, usageError{fmt.Errorf("--from %w", err)}
 	}
 	if to == "" && cfg.Database.Engine != config.Postgres {
-		return c, usageError{errors.New("--to is missing, and DATABASE_URL is not PostgreSQL's: write --to postgres://user:password@host/database")}
+		return c, usageError{errors.New("--to is missing, and DATABASE_URL does not name a PostgreSQL database: write --to postgres://user:password@host/database")}
 	}
 	if to != "" {
 		if c.To, err = config.ParseDatabase(to); err != nil {
@@ -110,5 +110,5 @@ func printAccount(s streams, account []app.CopyAccount) {
 	for _, a := range account {
 		fmt.Fprintf(w, "%s\t%d\t%d\n", a.Kind, a.Source, a.Copy)
 	}
-	_ = w.Flush() // what can't be printed changes nothing
+	_ = w.Flush() // the copy is made even if this can't be printed
 }

@@ -19,9 +19,9 @@ func TestCopyIsCalled(t *testing.T) {
 		{"no target", []string{"--from", "sqlite://a.db"}, 2, "--to is missing"},
 		{"no URL", []string{"--from", "a.db", "--to", "postgres://h/x"}, 2, "--from is not a URL"},
 		{"another database", []string{"--from", "sqlite://a.db", "--to", "mysql://u:hunter2@h/x"}, 2, "--to "},
-		{"the other way", []string{"--from", "postgres://u:hunter2@h/x", "--to", "sqlite://a.db"}, 1, "there is no copy from PostgreSQL to SQLite"},
-		{"from a file to a file", []string{"--from", "sqlite://a.db", "--to", "sqlite://b.db"}, 1, "hookferry backup"},
-		{"between two of PostgreSQL", []string{"--from", "postgres://h/x", "--to", "postgres://h/y"}, 1, "pg_dump"},
+		{"from PostgreSQL to SQLite", []string{"--from", "postgres://u:hunter2@h/x", "--to", "sqlite://a.db"}, 1, "there is no copy from PostgreSQL to SQLite"},
+		{"from SQLite to SQLite", []string{"--from", "sqlite://a.db", "--to", "sqlite://b.db"}, 1, "hookferry backup"},
+		{"from PostgreSQL to PostgreSQL", []string{"--from", "postgres://h/x", "--to", "postgres://h/y"}, 1, "pg_dump"},
 		{"no source", []string{"--from", "sqlite://a.db", "--to", "postgres://h/y"}, 1, `"a.db" can't be used`},
 		{"an argument", []string{"a.db"}, 2, `takes no arguments, but got "a.db"`},
 	} {
@@ -35,7 +35,7 @@ func TestCopyIsCalled(t *testing.T) {
 	}
 }
 
-// A signal during either command is answered with what the operator has now.
+// If a signal interrupts one of these commands, it says what the operator now has.
 func TestBackupAndCopyAreInterrupted(t *testing.T) {
 	t.Chdir(t.TempDir()) // no .env
 	if status, _, said := runCommand(t, "keys", "create", "operator", "--data", "."); status != 0 {

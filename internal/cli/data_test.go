@@ -34,9 +34,9 @@ func runCommand(t *testing.T, args ...string) (status int, out, errOut string) {
 	return status, said.String(), errs.String()
 }
 
-// TestDataBesideADatabase: --data and DATABASE_URL each name a database. If one of them silently
+// TestDataAndDatabaseURL: --data and DATABASE_URL each name a database. If one of them silently
 // had no effect, a key could end up in the wrong database.
-func TestDataBesideADatabase(t *testing.T) {
+func TestDataAndDatabaseURL(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
 	file := filepath.Join(t.TempDir(), "url")
@@ -56,7 +56,7 @@ func TestDataBesideADatabase(t *testing.T) {
 		} else if err := os.WriteFile(".env", []byte(tt.dotEnv), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		os.Unsetenv("DATABASE_URL") // what is set and empty would hide the .env file's; Setenv puts it back
+		os.Unsetenv("DATABASE_URL") // an empty variable would hide the one in the .env file; Setenv restores it
 		t.Setenv(tt.name, tt.value)
 		for _, line := range commandsWith("data") {
 			status, out, said := runCommand(t, append(line, "--data", "made")...)
@@ -66,13 +66,13 @@ func TestDataBesideADatabase(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat("made"); err == nil {
-		t.Error("the directory was made all the same")
+		t.Error("the directory was created anyway")
 	}
 }
 
-// TestLookingMakesNothing: a command that looks in the wrong place says where, and changes nothing
-// there.
-func TestLookingMakesNothing(t *testing.T) {
+// TestReadingCreatesNothing: a command that finds no database says where it looked, and changes
+// nothing there.
+func TestReadingCreatesNothing(t *testing.T) {
 	t.Setenv("HOOKFERRY_MASTER_KEY", strings.Repeat("ab", 32))
 	for _, tt := range []struct {
 		args   []string
@@ -99,15 +99,15 @@ func TestLookingMakesNothing(t *testing.T) {
 				t.Errorf("%v: ends with %d and says %s%s, want %d and where it looked", args, status, out, said, tt.status)
 			}
 			if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
-				t.Errorf("%v makes %v (%v)", args, left, err)
+				t.Errorf("%v creates %v (%v)", args, left, err)
 			}
 		}
 	}
 }
 
-// TestLookingMigratesNothing: a database without tables, or with those of an older release, stays
+// TestReadingMigratesNothing: a database without tables, or with those of an older release, stays
 // that way.
-func TestLookingMigratesNothing(t *testing.T) {
+func TestReadingMigratesNothing(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(t.TempDir())
 	path := filepath.Join(dir, "hookferry.db")

@@ -12,7 +12,7 @@ func TestDemoArguments(t *testing.T) {
 		args   []string
 	}{
 		{"too few to show anything", []string{"demo", "--events", "19"}},
-		{"too many for a demonstration", []string{"demo", "--events", "20001"}},
+		{"too many events", []string{"demo", "--events", "20001"}},
 		{"not a number", []string{"demo", "--events", "many"}},
 		{"an argument it does not take", []string{"demo", "now"}},
 	} {

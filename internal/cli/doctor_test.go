@@ -27,7 +27,7 @@ func doctor(t *testing.T, dir, damage string) (status int, out string) {
 	var said, errs bytes.Buffer
 	status = cli.Run(t.Context(), []string{"doctor", "--data", dir}, strings.NewReader(""), &said, &errs)
 	if errs.Len() > 0 {
-		t.Errorf("it complains: %s", errs.String())
+		t.Errorf("it fails: %s", errs.String())
 	}
 	return status, said.String()
 }

@@ -32,16 +32,16 @@ func TestHealthAsksTheService(t *testing.T) {
 	server.Close()
 	var out, errOut strings.Builder
 	if got := Run(t.Context(), []string{"health", "--addr", addr}, strings.NewReader(""), &out, &errOut); got != 1 || !strings.Contains(errOut.String(), addr+" does not respond: nothing listens there") {
-		t.Errorf("nobody listens: exit status %d: %s", got, errOut.String())
+		t.Errorf("nothing listens: exit status %d: %s", got, errOut.String())
 	}
 }
 
 func TestServiceURL(t *testing.T) {
 	for _, tt := range []struct{ addr, want, why string }{
-		{":8000", "http://127.0.0.1:8000", "all addresses: the loopback is one"},
+		{":8000", "http://127.0.0.1:8000", "all addresses, which include loopback"},
 		{"0.0.0.0:8000", "http://127.0.0.1:8000", "the same, written out"},
-		{"[::]:8000", "http://127.0.0.1:8000", "the same in IPv6"},
-		{"10.1.2.3:80", "http://10.1.2.3:80", "one address alone"},
+		{"[::]:8000", "http://127.0.0.1:8000", "all IPv6 addresses"},
+		{"10.1.2.3:80", "http://10.1.2.3:80", "a single address"},
 		{"localhost:80", "http://localhost:80", "a name"},
 	} {
 		if got := serviceURL(tt.addr); got != tt.want {

@@ -63,7 +63,7 @@ func addKey(ctx context.Context, o config.Overrides, key event.APIKey) (database
 	if err != nil {
 		return "", err
 	}
-	s, err := app.OpenBeside(ctx, cfg)
+	s, err := app.OpenForCommand(ctx, cfg)
 	if err != nil {
 		return "", err
 	}

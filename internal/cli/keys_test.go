@@ -27,13 +27,13 @@ func TestKeysHaveScopeAndExpiry(t *testing.T) {
 		status int
 		said   string // a pattern for the output on standard error
 	}{
-		{"nothing but a name", []string{"operator"}, 0, `the key "operator", [0-9a-f-]{36}, with the scope admin; it never expires`},
+		{"only a name", []string{"operator"}, 0, `the key "operator", [0-9a-f-]{36}, with the scope admin; it never expires`},
 		{"a scope and a duration", []string{"billing", "--scope", "publish", "--expires", "90d"}, 0, `with the scope publish; it expires at \d{4}-\d\d-\d\dT`},
 		{"a day", []string{"support", "--scope", "read", "--expires", "2099-01-31"}, 0, `with the scope read; it expires at 2099-01-31T00:00:00Z`},
-		{"a scope that there is not", []string{"x", "--scope", "write"}, 1, `"write" is not a scope; use admin, publish or read`},
+		{"an unknown scope", []string{"x", "--scope", "write"}, 1, `"write" is not a scope; use admin, publish or read`},
 		{"no scope", []string{"x", "--scope", ""}, 1, `use admin, publish or read`},
-		{"a day that is past", []string{"x", "--expires", "2020-01-31"}, 1, `2020-01-31.*in the past`},
-		{"a number of what", []string{"x", "--expires", "90"}, 1, `90.*90d or 12h`},
+		{"a day in the past", []string{"x", "--expires", "2020-01-31"}, 1, `2020-01-31.*in the past`},
+		{"a number without a unit", []string{"x", "--expires", "90"}, 1, `90.*90d or 12h`},
 		{"no name", nil, 2, `NAME`},
 		{"an empty name", []string{""}, 1, `the name of a key must have 1 to 100 characters`},
 	} {
@@ -73,7 +73,7 @@ func TestRotateMasterSaysWhatItDid(t *testing.T) {
 	if status, _, said := keys(t, dir, "rotate-master"); status != 1 || !strings.Contains(said, "HOOKFERRY_MASTER_KEY is not set") {
 		t.Errorf("without a key it ends with %d: %s", status, said)
 	}
-	if status, _, said := keys(t, dir, "create", "operator"); status != 0 { // which makes the database
+	if status, _, said := keys(t, dir, "create", "operator"); status != 0 { // this creates the database
 		t.Fatal(said)
 	}
 	key := base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("k"), 32))

@@ -35,11 +35,11 @@ func hostileNames() []string {
 	return names
 }
 
-// hostileAlone refuses flags about the response, which the kind determines.
+// hostileAlone refuses the flags that set the response, because the kind determines it.
 func hostileAlone(cmd *cobra.Command) error {
 	for _, name := range []string{"secret", "status", "delay", "body", "fail-first", "json"} {
 		if cmd.Flags().Changed(name) {
-			return fmt.Errorf("--hostile determines the response: leave out --%s, or leave out --hostile", name)
+			return fmt.Errorf("--hostile determines the response: leave out --%s or --hostile", name)
 		}
 	}
 	return nil

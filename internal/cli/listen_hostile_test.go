@@ -63,10 +63,10 @@ func TestListenHostileWronglyCalled(t *testing.T) {
 		args   []string
 		says   string
 	}{
-		{"an unknown kind is answered with those there are", []string{"--hostile", "nice"}, "silent, tarpit, slow-headers"},
-		{"the kind says the status", []string{"--hostile", "silent", "--status", "500"}, "leave out --status"},
-		{"nothing is verified", []string{"--hostile", "silent", "--secret", "geheim"}, "leave out --secret"},
-		{"an address that is none", []string{"--hostile", "silent", "--addr", "nowhere:x"}, "choose another address with --addr"},
+		{"an unknown kind", []string{"--hostile", "nice"}, "silent, tarpit, slow-headers"},
+		{"the kind determines the status", []string{"--hostile", "silent", "--status", "500"}, "leave out --status"},
+		{"signatures are not verified", []string{"--hostile", "silent", "--secret", "geheim"}, "leave out --secret"},
+		{"an invalid address", []string{"--hostile", "silent", "--addr", "nowhere:x"}, "choose another address with --addr"},
 	} {
 		var out, errOut bytes.Buffer
 		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
@@ -85,7 +85,7 @@ func TestListenHelpNamesTheKinds(t *testing.T) {
 	}
 	for _, k := range hostile.Kinds() {
 		if !strings.Contains(out.String(), "  "+k.Name+" ") || !strings.Contains(out.String(), k.About+"\n") {
-			t.Errorf("%s is not explained", k.Name)
+			t.Errorf("%s is not described", k.Name)
 		}
 	}
 }

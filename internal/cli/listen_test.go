@@ -56,15 +56,15 @@ func TestListenArguments(t *testing.T) {
 	}{
 		{"not a final status", []string{"--status", "100"}, 2, "from 200 to 599"},
 		{"no HTTP status", []string{"--status", "600"}, 2, "from 200 to 599"},
-		{"a body that HTTP can't carry", []string{"--status", "204", "--body", "x"}, 2, "has no body"},
-		{"a delay into the past", []string{"--delay", "-1s"}, 2, "--delay"},
-		{"a count below nothing", []string{"--fail-first", "-1"}, 2, "--fail-first"},
+		{"a status without a body", []string{"--status", "204", "--body", "x"}, 2, "has no body"},
+		{"a negative delay", []string{"--delay", "-1s"}, 2, "--delay"},
+		{"a negative count", []string{"--fail-first", "-1"}, 2, "--fail-first"},
 		{"a secret that can't be decoded", []string{"--secret", "whsec_*geheim"}, 2, "the secret begins with whsec_, but the rest is not base64"},
 		{"a secret with a line end", []string{"--secret", "geheim\n"}, 2, "the secret ends with a line break; remove it"},
 		{"a secret in quotes", []string{"--secret", `"geheim"`}, 2, "the secret is in quotes; remove them"},
 		{"the prefix of a signature", []string{"--secret", "v1,whsec_geheim"}, 2, "the secret begins with v1"},
 		{"an argument", []string{"9000"}, 2, "takes no argument"},
-		{"an address that is none", []string{"--addr", "nowhere"}, 1, "choose another address with --addr"},
+		{"an invalid address", []string{"--addr", "nowhere"}, 1, "choose another address with --addr"},
 	} {
 		var out, errOut bytes.Buffer
 		code := Run(t.Context(), append([]string{"listen"}, test.args...), strings.NewReader(""), &out, &errOut)

@@ -30,7 +30,7 @@ func readable(err error) string {
 	return text
 }
 
-// libraryErrors returns the errors of Go's library in err's tree, without those inside them.
+// libraryErrors returns the outermost errors of Go's library in err's tree.
 func libraryErrors(err error) (found []error) {
 	if isLibraryError(err) {
 		return []error{err}

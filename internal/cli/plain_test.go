@@ -25,9 +25,9 @@ import (
 var foreignWords = regexp.MustCompile(`strconv\.|dial tcp|listen tcp|lookup \S+\.\w|missing port|no such host|invalid URL escape|x509:|tls:|invalid argument|` +
 	`unknown flag|unknown shorthand|flag needs|parse "|time: (?:invalid|missing|unknown)|net/http|unexpected EOF|fork/exec|mkdir |stat |open /|proxyconnect|context deadline|invalid character|SEKRET`)
 
-// rubbish returns wrong values that people might type.
+// rubbish returns wrong values that people may type.
 func rubbish(flag string) []string {
-	if flag == "data" { // nearly everything else is a directory's name
+	if flag == "data" { // almost any other text is the name of a directory
 		return []string{"/dev/null/x", "\x00", "~/x"}
 	}
 	return []string{
@@ -47,7 +47,7 @@ func TestWrongValueInEachFlag(t *testing.T) {
 	arguments := map[string][]string{"create": {"operator"}, "revoke": {"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}, "send": {"x", "y", "{}"}}
 	tried := 0
 	everyFlag(newRoot(streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard}), func(c *cobra.Command, f *pflag.Flag) {
-		var together sync.WaitGroup // a command that accepts the value runs until its time is over
+		var together sync.WaitGroup // a command that accepts the value runs until the timeout
 		defer together.Wait()
 		for _, value := range rubbish(f.Name) {
 			args := append(strings.Fields(c.CommandPath())[1:], arguments[c.Name()]...)
@@ -62,7 +62,7 @@ func TestWrongValueInEachFlag(t *testing.T) {
 		wantOwnWords(t, append(strings.Fields(c.CommandPath())[1:], "--"+f.Name[1:]+"x="), f.Name) // there is none such
 	})
 	if tried < 1000 {
-		t.Errorf("%d were tried: is the walk broken?", tried)
+		t.Errorf("only %d flags were tried: is the walk broken?", tried)
 	}
 }
 
@@ -91,7 +91,7 @@ func wantOwnWords(t *testing.T, args []string, flag string) {
 	}
 }
 
-// TestWhereNothingIsAsItShould: each command that connects says in our own words why it can't.
+// TestWhereNothingIsAsItShould: each command that can't connect says why in our own words.
 func TestWhereNothingIsAsItShould(t *testing.T) {
 	t.Chdir(t.TempDir())
 	noise, err := net.Listen("tcp", "127.0.0.1:0")
@@ -118,22 +118,22 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 	}{
 		{"nothing listens", []string{"health", "--addr", "127.0.0.1:1"}, "http://127.0.0.1:1 does not respond: nothing listens there"},
 		{"another protocol", []string{"health", "--addr", addr}, "does not speak HTTP"},
-		{"a name that there is not", []string{"health", "--addr", "nohost.invalid:80"}, "the service at http://nohost.invalid:80 does not respond: "},
+		{"a name that does not exist", []string{"health", "--addr", "nohost.invalid:80"}, "the service at http://nohost.invalid:80 does not respond: "},
 		{"nothing listens", []string{"send", "--url", "http://127.0.0.1:1", "x", "y", "{}"}, "nothing listens on 127.0.0.1:1"},
 		{"another protocol", []string{"send", "--url", "http://" + addr, "x", "y", "{}"}, "does not speak HTTP"},
-		{"TLS to what speaks none", []string{"send", "--url", "https://" + addr, "x", "y", "{}"}, "does not speak TLS"},
+		{"TLS to a server without it", []string{"send", "--url", "https://" + addr, "x", "y", "{}"}, "does not speak TLS"},
 		{"a user name", []string{"send", "--url", "http://u:SEKRET@127.0.0.1:1", "x", "y", "{}"}, "--url must not contain a user name"},
-		{"a key that no header carries", []string{"send", "--url", "http://127.0.0.1:1", "--key", "SEKRET\n", "x", "y", "{}"}, "the API key contains a space"},
+		{"a key that a header can't contain", []string{"send", "--url", "http://127.0.0.1:1", "--key", "SEKRET\n", "x", "y", "{}"}, "the API key contains a space"},
 		{"nothing listens", []string{"bench", "--url", "http://127.0.0.1:1"}, "nothing listens there"},
 		{"another protocol", []string{"bench", "--url", "http://" + addr}, "does not speak HTTP"},
 		{"a user name", []string{"bench", "--url", "http://u:SEKRET@127.0.0.1:1"}, "without a user name"},
 		{"an address in use", []string{"listen", "--addr", addr}, "another process is already listening there"},
 		{"no address", []string{"listen", "--addr", "nine thousand"}, "it is not an address"},
-		{"in use, by a hostile one", []string{"listen", "--hostile", "slow-body", "--addr", addr}, "another process is already listening there"},
-		{"in use, for the endpoints", []string{"bench", "--listen", addr, "--url", "http://127.0.0.1:1"}, "another process is already listening there"},
-		{"in use, for the service", []string{"serve", "--dev", "--addr", addr}, "can't listen on " + addr + ", because another process does"},
-		{"an address of others", []string{"serve", "--addr", "203.0.113.1:80"}, ""},
-		{"a directory that can't be", []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", "/dev/null/x"}, "can't be used: part of its path is not a directory"},
+		{"an address in use, with --hostile", []string{"listen", "--hostile", "slow-body", "--addr", addr}, "another process is already listening there"},
+		{"an address in use, for the endpoints", []string{"bench", "--listen", addr, "--url", "http://127.0.0.1:1"}, "another process is already listening there"},
+		{"an address in use, for the service", []string{"serve", "--dev", "--addr", addr}, "can't listen on " + addr + ", because another process does"},
+		{"an address of another machine", []string{"serve", "--addr", "203.0.113.1:80"}, ""},
+		{"a directory below a file", []string{"serve", "--dev", "--addr", "127.0.0.1:0", "--data", "/dev/null/x"}, "can't be used: part of its path is not a directory"},
 		{"the same", []string{"keys", "create", "x", "--data", "/dev/null/x"}, "part of its path is not a directory"},
 	} {
 		status, out, said := runCommand(t, tt.args...)
@@ -169,13 +169,13 @@ func TestReadable(t *testing.T) {
 		err  error
 		want string
 	}{
-		{"ours alone", errors.New("write true or false"), "write true or false"},
+		{"only our own text", errors.New("write true or false"), "write true or false"},
 		{"wrapped", fmt.Errorf("ask a: %w; try b", refused), "ask a: nothing listens there; try b"},
-		{"in a URL's error", fmt.Errorf("ask: %w", &url.Error{Op: "Get", URL: "http://u:SEKRET@h", Err: refused}), "ask: nothing listens there"},
-		{"two", errors.Join(fmt.Errorf("a: %w", refused), fmt.Errorf("b: %w", number)), "a: nothing listens there\nb: it is not a usable number"},
-		{"a file", fmt.Errorf("copy: %w", &fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOSPC}), `copy: "/x" can't be used: the disk is full`},
-		{"an escape", fmt.Errorf("a: %w", escape), "a: it is not a URL"},
-		{"an end", fmt.Errorf("read: %w", io.ErrUnexpectedEOF), "read: the connection was closed before the response was complete"},
+		{"inside a URL's error", fmt.Errorf("ask: %w", &url.Error{Op: "Get", URL: "http://u:SEKRET@h", Err: refused}), "ask: nothing listens there"},
+		{"two library errors", errors.Join(fmt.Errorf("a: %w", refused), fmt.Errorf("b: %w", number)), "a: nothing listens there\nb: it is not a usable number"},
+		{"a file error", fmt.Errorf("copy: %w", &fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOSPC}), `copy: "/x" can't be used: the disk is full`},
+		{"an escape error", fmt.Errorf("a: %w", escape), "a: it is not a URL"},
+		{"an unexpected end", fmt.Errorf("read: %w", io.ErrUnexpectedEOF), "read: the connection was closed before the response was complete"},
 	} {
 		if got := readable(tt.err); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.why, got, tt.want)

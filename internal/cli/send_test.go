@@ -76,7 +76,7 @@ func TestSend(t *testing.T) {
 		out    string // patterns
 		errOut string
 	}{
-		{"one event is taken", "", []string{good, "user.created", `{"id": 123}`}, 0, `accepted: event ` + anyID + `, delivery ` + anyID + "\n" + `  curl "` + url + `/status/delivery/` + anyID + "\"\n", ``},
+		{"one event is accepted", "", []string{good, "user.created", `{"id": 123}`}, 0, `accepted: event ` + anyID + `, delivery ` + anyID + "\n" + `  curl "` + url + `/status/delivery/` + anyID + "\"\n", ``},
 		{
 			"it is followed to its delivery", " {\"id\":1}\n",
 			[]string{"--wait", good, "user.created"},
@@ -100,10 +100,10 @@ See .hookferry send --help.\.
 		{"the exit status says that it failed", "[]", []string{"--wait", bad, "any.type", "-"}, 1, `accepted: .*\nattempt 1: [a-z ]+ 404 Not Found .*\nattempt 2: [a-z ]+ 404 Not Found \([^)]+\)\nfailed\n`, ``},
 		{"and as JSON", "[]", []string{"--wait", "--json", bad, "any.type"}, 1, `\{"id":"` + anyID + `",.*"status":"failed",.*\}\n`, ``},
 		{"as JSON", "", []string{"--json", good, "user.created"}, 0, `\{"delivery_id":"` + anyID + `","event_id":"` + anyID + `","status":"pending"\}\n`, "No DATA was given, and standard input is empty; sending {}.\n"},
-		{"a type that is not wanted", "", []string{"--wait", good, "order.paid", "1"}, 0, `filtered: the subscription wants .*; nothing is delivered\n`, ``},
-		{"an id that is unknown", "", []string{"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", "a", "1"}, 1, ``, `hookferry: the service responded with 404 Not Found: No subscription has this id.*\n`},
-		{"an id that is none", "", []string{"../../health", "a", "1"}, 1, ``, `hookferry: the service responded with 404 Not Found: .*\n`},
-		{"a type that is none", "", []string{good, "user created", "1"}, 1, ``, `hookferry: the service responded with 422 .* event: contains .*\n`},
+		{"an event type that the subscription does not want", "", []string{"--wait", good, "order.paid", "1"}, 0, `filtered: the subscription wants .*; nothing is delivered\n`, ``},
+		{"an unknown id", "", []string{"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", "a", "1"}, 1, ``, `hookferry: the service responded with 404 Not Found: No subscription has this id.*\n`},
+		{"an invalid id", "", []string{"../../health", "a", "1"}, 1, ``, `hookferry: the service responded with 404 Not Found: .*\n`},
+		{"an invalid event type", "", []string{good, "user created", "1"}, 1, ``, `hookferry: the service responded with 422 .* event: contains .*\n`},
 	} {
 		args := append([]string{"send", "--url", url}, test.args...)
 		code, out, errOut := run(t, strings.NewReader(test.in), args...)
@@ -147,7 +147,7 @@ func TestSendAgain(t *testing.T) {
 	}
 }
 
-func TestSendCanNotReach(t *testing.T) {
+func TestSendCantReachTheService(t *testing.T) {
 	t.Setenv("HOOKFERRY_API_KEY", "")
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
@@ -165,13 +165,13 @@ func TestSendCanNotReach(t *testing.T) {
 		code   int
 		want   string
 	}{
-		{"nobody listens", []string{"--url", closed.URL}, 1, "nothing listens on " + strings.TrimPrefix(closed.URL, "http://") + ": is `hookferry serve --dev` running?"},
+		{"nothing listens", []string{"--url", closed.URL}, 1, "nothing listens on " + strings.TrimPrefix(closed.URL, "http://") + ": is `hookferry serve --dev` running?"},
 		{"a name that does not resolve", []string{"--url", "http://nowhere.invalid"}, 1, "can't reach the service at nowhere.invalid: "},
 		{"another service", []string{"--url", page.URL}, 1, "is not from Hookferry"},
 		{"no key", []string{"--url", locked.URL}, 1, "the service needs an API key: set HOOKFERRY_API_KEY"},
 		{"a wrong key", []string{"--url", locked.URL, "--key", "geheim"}, 1, `the service responded with 401 Unauthorized: The API key is unknown\x1b[31m.`},
-		{"a key that is none", []string{"--key", "geheim\n"}, 2, "the API key contains a space"},
-		{"a URL that is none", []string{"--url", "127.0.0.1:8000"}, 2, "write it like http://127.0.0.1:8000"},
+		{"an invalid key", []string{"--key", "geheim\n"}, 2, "the API key contains a space"},
+		{"an invalid URL", []string{"--url", "127.0.0.1:8000"}, 2, "write it like http://127.0.0.1:8000"},
 		{"a password in the URL", []string{"--url", "http://me:geheim@127.0.0.1:1"}, 2, "must not contain a user name or password"},
 	} {
 		code, out, errOut := run(t, nil, append(append([]string{"send"}, test.args...), "s", "a", "1")...)
@@ -181,7 +181,7 @@ func TestSendCanNotReach(t *testing.T) {
 	}
 }
 
-func TestSendTakesTheKeyOfTheEnvironment(t *testing.T) {
+func TestSendReadsTheKeyFromTheEnvironment(t *testing.T) {
 	t.Setenv("HOOKFERRY_API_KEY", "hf_environment")
 	var got string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -202,7 +202,7 @@ func TestSendTakesTheKeyOfTheEnvironment(t *testing.T) {
 // A user who stops waiting is told how to continue.
 func TestSendStopsWaiting(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, `{"delivery_id":"d","status":"pending","attempts":[{"attempt_number":1,"error":"answered 503"}],"next_attempt_at":"2026-11-23T17:44:11Z"}`)
+		io.WriteString(w, `{"delivery_id":"d","status":"pending","attempts":[{"attempt_number":1,"error":"responded with 503"}],"next_attempt_at":"2026-11-23T17:44:11Z"}`)
 	}))
 	defer s.Close()
 	var out bytes.Buffer
@@ -218,7 +218,7 @@ func TestSendStopsWaiting(t *testing.T) {
 	if err == nil || errors.Is(err, errSaid) || !strings.Contains(err.Error(), `the delivery continues: curl "`+s.URL+`/status/delivery/d"`) {
 		t.Errorf("got %v", err)
 	}
-	if n := strings.Count(out.String(), "attempt 1: answered 503"); n != 1 || !strings.Contains(out.String(), "; the next one is due at ") {
+	if n := strings.Count(out.String(), "attempt 1: responded with 503"); n != 1 || !strings.Contains(out.String(), "; the next one is due at ") {
 		t.Errorf("the attempt is printed %d times\n%s", n, &out)
 	}
 	if pauses[0] != firstLook || pauses[7] != slowest {
@@ -233,10 +233,10 @@ func TestCheckData(t *testing.T) {
 		}
 	}
 	for _, test := range []struct{ reason, in, want string }{
-		{"a comma too many", `{"id": 123,}`, `DATA is not JSON: unexpected '}'
+		{"an extra comma", `{"id": 123,}`, `DATA is not JSON: unexpected '}'
   line 1, column 12:  {"id": 123,}
                                  ^`},
-		{"an end too early", `{"id": `, `DATA is not JSON: it ends too early
+		{"the JSON ends too early", `{"id": `, `DATA is not JSON: it ends too early
   line 1, column 8:  {"id": 
                             ^`},
 		{"on a later line", "{\n  \"name\": 'Zoë'\n}", `DATA is not JSON: unexpected '\''
@@ -248,7 +248,7 @@ func TestCheckData(t *testing.T) {
 		{"in the middle of a long line", `["` + strings.Repeat("x", 100) + `",oops,"` + strings.Repeat("y", 100) + `"]`, `DATA is not JSON: unexpected 'o'
   line 1, column 105:  ` + strings.Repeat("x", 38) + `",oops,"` + strings.Repeat("y", 24) + `
                        ` + strings.Repeat(" ", 40) + `^`},
-		{"what a terminal would obey", "{\"a\x1b[31m\": \x1b}", `DATA is not JSON: unexpected '\x1b'
+		{"control characters of a terminal", "{\"a\x1b[31m\": \x1b}", `DATA is not JSON: unexpected '\x1b'
   line 1, column 4:  {"a\x1b[31m": \x1b}
                         ^`},
 		{"not UTF-8", "\"\xff\"", "DATA is not UTF-8, which JSON must be"},
@@ -272,7 +272,7 @@ func FuzzCheckData(f *testing.F) {
 			t.Fatalf("%q was accepted", text)
 		}
 		if err != nil && strings.ContainsFunc(strings.ReplaceAll(err.Error(), "\n", ""), func(r rune) bool { return !unicode.IsPrint(r) }) {
-			t.Fatalf("the error %q is not fit for a terminal", err)
+			t.Fatalf("the error %q is unsafe for a terminal", err)
 		}
 	})
 }
@@ -282,7 +282,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// broken is an input that breaks off.
+// broken is an input that fails in the middle.
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

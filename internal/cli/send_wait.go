@@ -9,7 +9,7 @@ import (
 	"github.com/hookferry/hookferry/internal/terminal"
 )
 
-// A delivery is read often at first, because most are delivered at once.
+// A delivery is read often at first, because most deliveries succeed at once.
 const (
 	firstLook = 50 * time.Millisecond
 	slowest   = time.Second

@@ -69,7 +69,7 @@ func buildInfo() *debug.BuildInfo {
 // commit is the commit that a binary was built from. The zero value is an unknown one.
 type commit struct {
 	id, date string
-	modified bool // the tree had changes that the commit has not
+	modified bool // the tree had uncommitted changes
 }
 
 var (

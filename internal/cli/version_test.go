@@ -38,12 +38,12 @@ func TestSource(t *testing.T) {
 		{"go install of a commit before the first tag", stamped("v0.0.0-20261128082852-65f631b62979"), "commit 65f631b62979 of 2026-11-28T08:28:52Z"},
 		{"go install of a commit after a tag", stamped("v0.2.1-0.20261128082852-65f631b62979"), "commit 65f631b62979 of 2026-11-28T08:28:52Z"},
 		{"go install of a commit after a pre-release", stamped("v0.2.0-rc.1.0.20261128082852-65f631b62979"), "commit 65f631b62979 of 2026-11-28T08:28:52Z"},
-		{"a changed tree, by the module's version alone", stamped("v0.2.1-0.20261128082852-65f631b62979+dirty"), "commit 65f631b62979 of 2026-11-28T08:28:52Z with local changes"},
+		{"a changed tree, known only by the module's version", stamped("v0.2.1-0.20261128082852-65f631b62979+dirty"), "commit 65f631b62979 of 2026-11-28T08:28:52Z with local changes"},
 		{"go install of a release", stamped("v0.2.0"), "tag v0.2.0"},
 		{"go install of a pre-release", stamped("v0.2.0-rc.1"), "tag v0.2.0-rc.1"},
 		{"go build -buildvcs=false", stamped("(devel)"), "commit unknown (built without the repository's history)"},
 		{"a build that recorded nothing", stamped(""), "commit unknown (built without the repository's history)"},
-		{"a revision that is no commit's id", stamped("", "vcs.revision", "17"), "commit unknown (built without the repository's history)"},
+		{"a revision that is not a commit id", stamped("", "vcs.revision", "17"), "commit unknown (built without the repository's history)"},
 	} {
 		if got := describeSource(c.info); got != c.want {
 			t.Errorf("%s: %q, want %q", c.why, got, c.want)

@@ -84,14 +84,14 @@ func TestWhichSourceCounts(t *testing.T) {
 		{"nothing is set", "", nil, Overrides{}, "HOOKFERRY_DATA", "./data", FromDefault},
 		{".env beats the default", "HOOKFERRY_DATA=file\n", nil, Overrides{}, "HOOKFERRY_DATA", "file", FromDotEnv},
 		{"the environment beats .env", "HOOKFERRY_DATA=file\n", []string{"HOOKFERRY_DATA=env"}, Overrides{}, "HOOKFERRY_DATA", "env", FromEnvironment},
-		{"a flag beats all", "HOOKFERRY_DATA=file\n", []string{"HOOKFERRY_DATA=env"}, Overrides{Data: "flag"}, "HOOKFERRY_DATA", "flag", FromFlag},
+		{"a flag beats everything", "HOOKFERRY_DATA=file\n", []string{"HOOKFERRY_DATA=env"}, Overrides{Data: "flag"}, "HOOKFERRY_DATA", "flag", FromFlag},
 		{"the flag of the role", "", []string{"DATABASE_URL=postgres://db/x"}, Overrides{Role: "api"}, "HOOKFERRY_ROLE", "api", FromFlag},
 		{"the other flag", "", []string{"HOOKFERRY_ADDR=:1"}, Overrides{Addr: ":2"}, "HOOKFERRY_ADDR", ":2", FromFlag},
-		{"an empty variable means the default, whatever .env says", "LOG_LEVEL=warn\n", []string{"LOG_LEVEL="}, Overrides{}, "LOG_LEVEL", "INFO", FromDefault},
-		{"of two in the environment the last one counts, as in a shell", "", []string{"LOG_LEVEL=warn", "LOG_LEVEL=error"}, Overrides{}, "LOG_LEVEL", "ERROR", FromEnvironment},
-		{"spaces around a value mean nothing", "", []string{"WEBHOOK_TIMEOUT= 5s "}, Overrides{}, "WEBHOOK_TIMEOUT", "5s", FromEnvironment},
-		{"no admin address: the empty value means something", "", []string{"HOOKFERRY_ADMIN_ADDR="}, Overrides{}, "HOOKFERRY_ADMIN_ADDR", "off", FromEnvironment},
-		{"nothing is allowed: here too", "", []string{"HOOKFERRY_ALLOW_TARGETS="}, Overrides{Dev: true}, "HOOKFERRY_ALLOW_TARGETS", "none", FromEnvironment},
+		{"an empty variable means the default, even if .env sets it", "LOG_LEVEL=warn\n", []string{"LOG_LEVEL="}, Overrides{}, "LOG_LEVEL", "INFO", FromDefault},
+		{"the last of two in the environment counts, as in a shell", "", []string{"LOG_LEVEL=warn", "LOG_LEVEL=error"}, Overrides{}, "LOG_LEVEL", "ERROR", FromEnvironment},
+		{"spaces around a value have no meaning", "", []string{"WEBHOOK_TIMEOUT= 5s "}, Overrides{}, "WEBHOOK_TIMEOUT", "5s", FromEnvironment},
+		{"an empty value means no admin address", "", []string{"HOOKFERRY_ADMIN_ADDR="}, Overrides{}, "HOOKFERRY_ADMIN_ADDR", "off", FromEnvironment},
+		{"an empty value means that nothing is allowed", "", []string{"HOOKFERRY_ALLOW_TARGETS="}, Overrides{Dev: true}, "HOOKFERRY_ALLOW_TARGETS", "none", FromEnvironment},
 		{"an empty name means the default", "", []string{"REDIS_URL="}, Overrides{}, "LOG_LEVEL", "INFO", FromDefault},
 	} {
 		got, err := Load(c.environ, write(t, ".env", c.dotEnv), c.flags)
@@ -115,14 +115,14 @@ func TestSecretsFromFiles(t *testing.T) {
 	key := write(t, "key", "0123456789abcdef\n")
 	c := mustLoad(t, []string{"HOOKFERRY_API_KEY_FILE=" + key}, Overrides{})
 	if c.APIKey != "0123456789abcdef" {
-		t.Errorf("the key of the file is %q", string(c.APIKey))
+		t.Errorf("the key from the file is %q", string(c.APIKey))
 	}
 	if value, source := valueOf(t, c, "HOOKFERRY_API_KEY"); value != "[hidden]" || source != FromEnvironment {
 		t.Errorf("it is shown as %q from %s", value, source)
 	}
 	database := write(t, "url", "sqlite:///srv/hooks.db")
 	if c := mustLoad(t, []string{"DATABASE_URL_FILE=" + database}, Overrides{}); c.Database.Path != "/srv/hooks.db" {
-		t.Errorf("the database of the file is %q", c.Database.Path)
+		t.Errorf("the database from the file is %q", c.Database.Path)
 	}
 	// The environment wins over .env, whichever of the two names each uses.
 	c, err := Load([]string{"HOOKFERRY_API_KEY=fedcba9876543210"}, write(t, ".env", "HOOKFERRY_API_KEY_FILE=/nowhere\n"), Overrides{})
@@ -139,12 +139,12 @@ func TestRetryPolicy(t *testing.T) {
 	}{
 		{"the default", nil, "[10s 30s 1m0s 5m0s 15m0s]"},
 		{"cut", []string{"WEBHOOK_MAX_RETRIES=2"}, "[10s 30s]"},
-		{"made longer by its last delay", []string{"WEBHOOK_MAX_RETRIES=4", "WEBHOOK_RETRY_SCHEDULE=1s,2s"}, "[1s 2s 2s 2s]"},
-		{"a schedule alone is taken whole", []string{"WEBHOOK_RETRY_SCHEDULE=1s,2s,3s,4s,5s,6s,7s"}, "[1s 2s 3s 4s 5s 6s 7s]"},
-		{"a short schedule alone, too", []string{"WEBHOOK_RETRY_SCHEDULE=1s"}, "[1s]"},
+		{"extended by repeating the last delay", []string{"WEBHOOK_MAX_RETRIES=4", "WEBHOOK_RETRY_SCHEDULE=1s,2s"}, "[1s 2s 2s 2s]"},
+		{"a schedule alone is not truncated", []string{"WEBHOOK_RETRY_SCHEDULE=1s,2s,3s,4s,5s,6s,7s"}, "[1s 2s 3s 4s 5s 6s 7s]"},
+		{"a short schedule alone is not extended", []string{"WEBHOOK_RETRY_SCHEDULE=1s"}, "[1s]"},
 		{"no retries at all", []string{"WEBHOOK_MAX_RETRIES=0"}, "[]"},
-		{"a delay doubles and beats the schedule", []string{"WEBHOOK_RETRY_DELAY=2", "WEBHOOK_MAX_RETRIES=4"}, "[2s 4s 8s 16s]"},
-		{"parts of a second", []string{"WEBHOOK_RETRY_DELAY=0.25", "WEBHOOK_MAX_RETRIES=2"}, "[250ms 500ms]"},
+		{"a delay doubles, and replaces the schedule", []string{"WEBHOOK_RETRY_DELAY=2", "WEBHOOK_MAX_RETRIES=4"}, "[2s 4s 8s 16s]"},
+		{"fractions of a second", []string{"WEBHOOK_RETRY_DELAY=0.25", "WEBHOOK_MAX_RETRIES=2"}, "[250ms 500ms]"},
 		{"a duration", []string{"WEBHOOK_RETRY_DELAY=1m", "WEBHOOK_MAX_RETRIES=1"}, "[1m0s]"},
 	} {
 		policy := mustLoad(t, c.environ, Overrides{}).RetryPolicy()
@@ -173,7 +173,7 @@ func TestEachFieldIsOneSetting(t *testing.T) {
 	authority := write(t, "ca.pem", block("CERTIFICATE", certificate(t, "Authority", time.Now(), time.Now().Add(time.Hour))))
 	for _, d := range declarations(&c) {
 		text := d.def
-		if text == "" || text == "false" { // something that is not the field's zero
+		if text == "" || text == "false" { // any value except the field's zero value
 			text = map[string]string{
 				"HOOKFERRY_DENY_TARGETS": "::1", "HOOKFERRY_REQUIRE_HTTPS": "true", "HOOKFERRY_PROXY": "http://p:1", "HOOKFERRY_TARGET_CA": authority,
 				"DATABASE_URL": "sqlite://x", "DATABASE_READ_URL": "postgres://db/x", "REDIS_URL": "redis://r", "WEBHOOK_RETRY_DELAY": "1s", "HOOKFERRY_ALLOW_TARGETS": "::1",
@@ -182,7 +182,7 @@ func TestEachFieldIsOneSetting(t *testing.T) {
 		}
 		before := c
 		if err := d.value.read(text); err != nil {
-			t.Errorf("%s doesn't take %q: it %v", d.name, text, err)
+			t.Errorf("%s doesn't accept %q: it %v", d.name, text, err)
 		}
 		if changed := changedFields(before, c); len(changed) != 1 {
 			t.Errorf("%s sets the fields %v, want one that no other setting sets", d.name, changed)
@@ -224,7 +224,7 @@ func TestDeclarationsAreComplete(t *testing.T) {
 		}
 		for _, text := range []string{d.def, d.devDef} {
 			if err := d.value.read(text); err != nil && text != "" {
-				t.Errorf("%s doesn't take its own default %q: it %v", d.name, text, err)
+				t.Errorf("%s doesn't accept its own default %q: it %v", d.name, text, err)
 			}
 		}
 	}

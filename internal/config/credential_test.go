@@ -56,7 +56,7 @@ func TestNoSettingRepeatsASecret(t *testing.T) {
 	}
 	for _, d := range declarations(&Config{}) {
 		if d.secret && schemes[d.name] == nil {
-			t.Errorf("%s is secret and not tried", d.name)
+			t.Errorf("%s is secret, but was not tried", d.name)
 		}
 	}
 	path := filepath.Join(t.TempDir(), "value")

@@ -49,7 +49,7 @@ func parseDatabase(text string) (Database, error) {
 	return Database{}, fmt.Errorf("is not a URL: %w", errNoDatabase)
 }
 
-// These errors end a phrase about what was found instead.
+// These errors end a phrase that says what was found instead.
 var (
 	errNoDatabase = errors.New("write postgres://user@host/name, or sqlite://path like sqlite:///var/lib/hooks.db")
 	errNotSQLite  = errors.New("write sqlite://path, like sqlite://hooks.db or sqlite:///var/lib/hooks.db")

@@ -15,7 +15,7 @@ func TestDescribe(t *testing.T) {
 		{Name: "HOOKFERRY_DATA", Flag: "--data", Value: "/srv", Default: "./data", Source: FromFlag, Role: RoleAll, Meaning: "Directory of the SQLite database."},
 		{Name: "WEBHOOK_TIMEOUT", Value: "3s", Default: "10s", Source: FromEnvironment, Role: RoleWorker, Allowed: "100ms to 1m", Meaning: "How long an attempt may take, from the DNS lookup to the status line of the response."},
 		{Name: "HOOKFERRY_ADDR", Flag: "--addr", Value: "127.0.0.1:8000", Default: "127.0.0.1:8000", Source: FromDefault, Role: RoleAll, Meaning: "The address that the API listens on. A worker serves /livez, /readyz and /health there."},
-		{Name: "HOOKFERRY_API_KEY", Value: "[hidden]", Default: "none", Source: FromEnvironment, Role: RoleAPI, Secret: true, Allowed: "at least 16 characters", Meaning: "A first API key, for containers. hookferry keys create makes more."},
+		{Name: "HOOKFERRY_API_KEY", Value: "[hidden]", Default: "none", Source: FromEnvironment, Role: RoleAPI, Secret: true, Allowed: "at least 16 characters", Meaning: "A first API key, for containers. hookferry keys create creates more."},
 	} {
 		if got[want.Name] != want {
 			t.Errorf("got  %+v\nwant %+v", got[want.Name], want)
@@ -35,7 +35,7 @@ func TestMarkdown(t *testing.T) {
 		"| setting | default | used by | meaning |\n|---|---|---|---|\n",
 		"| `HOOKFERRY_ADDR` (`--addr`) | `:8000`; `127.0.0.1:8000` with `--dev` | all | The address that the API listens on. A worker serves `/livez`, `/readyz` and `/health` there. |\n",
 		"| `HOOKFERRY_ALLOW_TARGETS` | none; `127.0.0.0/8,::1/128` with `--dev` | all | ",
-		"| `WEBHOOK_MAX_RETRIES` | `5` | worker | Retries after the first attempt. Allowed: 0 to 50. |\n",
+		"| `WEBHOOK_MAX_RETRIES` | `5` | worker | How many retries may follow the first attempt. Allowed: 0 to 50. |\n",
 		"| `DATABASE_URL` | `hookferry.db` in `HOOKFERRY_DATA` | all | ",
 		"`HOOKFERRY_API_KEY_FILE` can name a file that holds it. |\n",
 	} {

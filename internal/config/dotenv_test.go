@@ -17,17 +17,17 @@ func TestDotEnv(t *testing.T) {
 		{"nothing", "", ""},
 		{"comments and empty lines", "# A=1\n\n  # B=2\nC=3\n", `C="3"@4`},
 		{"export", "export A=1\nexport\tB=2\n", `A="1"@1 B="2"@2`},
-		{"a name that begins like it", "exported=1\nexport=2\n", `export="2"@2 exported="1"@1`},
+		{"a name that begins with export", "exported=1\nexport=2\n", `export="2"@2 exported="1"@1`},
 		{"empty values", "A=\nB=''\nC=\"\"\n", `A=""@1 B=""@2 C=""@3`},
 		{"spaces around", "  A=1  \n\tB= 2\n", `A="1"@1 B="2"@2`},
 		{"spaces inside", "A=one two\n", `A="one two"@1`},
-		{"a comment behind", "A=1 # one\nB=2\t#two\nC= # three\n", `A="1"@1 B="2"@2 C=""@3`},
-		{"a # that begins no comment", "A=a#b\nB=#c\n", `A="a#b"@1 B="#c"@2`},
+		{"a comment after the value", "A=1 # one\nB=2\t#two\nC= # three\n", `A="1"@1 B="2"@2 C=""@3`},
+		{"a # inside a value", "A=a#b\nB=#c\n", `A="a#b"@1 B="#c"@2`},
 		{"an = in the value", "A=b=c==\n", `A="b=c=="@1`},
 		{"single quotes", `A='a "b" # \n $c'`, `A="a \"b\" # \\n $c"@1`},
 		{"double quotes", `A="a 'b' # \n\t\"\\\$"`, `A="a 'b' # \n\t\"\\$"@1`},
-		{"a comment behind quotes", "A='1' # one\nB=\"2\"\n", `A="1"@1 B="2"@2`},
-		{"spaces that quotes keep", "A=' 1 '\n", `A=" 1 "@1`},
+		{"a comment after quotes", "A='1' # one\nB=\"2\"\n", `A="1"@1 B="2"@2`},
+		{"spaces inside quotes", "A=' 1 '\n", `A=" 1 "@1`},
 		{"nothing is expanded", "A=$HOME${B}\n", `A="$HOME${B}"@1`},
 		{"a backslash without quotes", `A=C:\x`, `A="C:\\x"@1`},
 
@@ -35,19 +35,19 @@ func TestDotEnv(t *testing.T) {
 		{"no name", "=1\n", `line 1 has no valid name before "=": a name consists of letters, digits and _, does not begin with a digit, and is not followed by a space.`},
 		{"a digit first", "1A=1\n", `line 1 has no valid name before "=": a name consists of letters, digits and _, does not begin with a digit, and is not followed by a space.`},
 		{"a space before =", "A =1\n", `line 1 has no valid name before "=": a name consists of letters, digits and _, does not begin with a digit, and is not followed by a space.`},
-		{"export of nothing", "export =1\n", `line 1 has no valid name before "=": a name consists of letters, digits and _, does not begin with a digit, and is not followed by a space.`},
+		{"export without a name", "export =1\n", `line 1 has no valid name before "=": a name consists of letters, digits and _, does not begin with a digit, and is not followed by a space.`},
 		{"YAML", "A: 1\n", `line 1 has no "=": write NAME=value, or # before a comment.`},
 		{"an open single quote", "A='1\n", "line 1 has no closing quote: end the value with ' on the same line."},
 		{"an open double quote", "A=\"1\n", `line 1 has no closing quote: end the value with " on the same line.`},
 		{"an escaped closing quote", `A="1\"`, `line 1 has no closing quote: end the value with " on the same line.`},
 		{"a backslash at the end", `A="1\`, `line 1 has no closing quote: end the value with " on the same line.`},
 		{"an unknown escape", `A="\x41"`, `line 1 has a backslash in double quotes that does not begin an escape: write \\ for a backslash, or use single quotes.`},
-		{"text behind a quote", "A='1'2\n", "line 1 has text after the closing quote: remove it, or write a space and # before a comment."},
-		{"a # right behind a quote", "A='1'#2\n", "line 1 has text after the closing quote: remove it, or write a space and # before a comment."},
+		{"text after a quote", "A='1'2\n", "line 1 has text after the closing quote: remove it, or write a space and # before a comment."},
+		{"a # directly after a quote", "A='1'#2\n", "line 1 has text after the closing quote: remove it, or write a space and # before a comment."},
 		{"a quote inside", "A=1'2'\n", "line 1 has a quote inside its value: put the whole value in the other kind of quotes."},
 		{"twice", "A=1\nB=2\nA=3\n", "line 3 sets A, which line 1 already sets: keep only one of them."},
 		{"a NUL", "A=1\x002\n", "line 1 is not plain text: save the file as UTF-8 without control characters."},
-		{"an old Mac's line ends", "A=1\rB=2\r", "line 1 is not plain text: save the file as UTF-8 without control characters."},
+		{"CR line ends", "A=1\rB=2\r", "line 1 is not plain text: save the file as UTF-8 without control characters."},
 		{"not UTF-8", "A=\xff\n", "line 1 is not plain text: save the file as UTF-8 without control characters."},
 		{"all faults", "x\nA=1\ny\n", `line 1 has no "=": write NAME=value, or # before a comment. line 3 has no "=": write NAME=value, or # before a comment.`},
 	} {
@@ -103,11 +103,11 @@ func FuzzDotEnv(f *testing.F) {
 		}
 		reread, faults := parseDotEnv(again.String())
 		if len(faults) > 0 || len(reread) != len(entries) {
-			t.Fatalf("%q was read, and %q is not: %q", text, again.String(), faults)
+			t.Fatalf("%q was read, but %q was not: %q", text, again.String(), faults)
 		}
 		for name, e := range entries {
 			if reread[name].text != e.text {
-				t.Fatalf("%s is %q, and quoted it is %q", name, e.text, reread[name].text)
+				t.Fatalf("%s is %q, but quoted it is %q", name, e.text, reread[name].text)
 			}
 		}
 	})

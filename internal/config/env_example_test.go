@@ -25,7 +25,7 @@ func TestEnvExampleDocumentsTheSettings(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatalf("%s: the settings are not those of the code: run `make generate`", envExample)
+		t.Fatalf("%s: the settings differ from the code: run `make generate`", envExample)
 	}
 	if err := os.WriteFile(envExample, []byte(before+envExampleBegin+exampleOfSettings()), 0o644); err != nil {
 		t.Fatal(err)
@@ -61,8 +61,8 @@ func TestEnvExampleChangesNothing(t *testing.T) {
 	}
 	want := mustLoad(t, nil, Overrides{})
 	for _, c := range []struct{ reason, text string }{
-		{"a copy that nobody changed", text},
-		{"with the comments taken away", inForce},
+		{"an unchanged copy", text},
+		{"with all lines active", inForce},
 	} {
 		got, err := Load(nil, write(t, ".env", c.text), Overrides{})
 		if err != nil {

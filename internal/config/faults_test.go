@@ -41,7 +41,7 @@ func TestContradictions(t *testing.T) {
 			Overrides{Data: "b"},
 			"--data names the directory of a SQLite database, but DATABASE_URL (environment) names the database sqlite://a.db: leave out --data to use DATABASE_URL, or unset DATABASE_URL to use --data.",
 		},
-		{"a directory that an image sets always", []string{"DATABASE_URL=sqlite://a.db", "HOOKFERRY_DATA=b"}, Overrides{}, ""},
+		{"a directory that the image always sets", []string{"DATABASE_URL=sqlite://a.db", "HOOKFERRY_DATA=b"}, Overrides{}, ""},
 		{"a directory, and no database", []string{"DATABASE_URL="}, Overrides{Data: "b"}, ""},
 		{
 			"--dev for everybody",
@@ -64,7 +64,7 @@ func TestContradictions(t *testing.T) {
 			Overrides{Addr: ":9001", AdminAddr: "127.0.0.1:9001"},
 			`--addr is ":9001" and --admin-addr is "127.0.0.1:9001", but the service can't listen on both: give them different ports.`,
 		},
-		{"--dev on the port that metrics have without it", nil, Overrides{Dev: true, Addr: "127.0.0.1:8001"}, ""},
+		{"--dev on the default port of the metrics", nil, Overrides{Dev: true, Addr: "127.0.0.1:8001"}, ""},
 		{
 			"profiles for everybody",
 			[]string{"HOOKFERRY_ADMIN_ADDR=:9001"},
@@ -86,7 +86,7 @@ func TestContradictions(t *testing.T) {
 			Overrides{Addr: "127.0.0.2:80"},
 			`--addr is "127.0.0.2:80" and HOOKFERRY_ADMIN_ADDR is "127.0.0.2:80", but the service can't listen on both: give them different ports.`,
 		},
-		{"one port of two addresses", []string{"HOOKFERRY_ADDR=10.0.0.1:8001"}, Overrides{}, ""},
+		{"the same port of two addresses", []string{"HOOKFERRY_ADDR=10.0.0.1:8001"}, Overrides{}, ""},
 		{"any free port, twice", []string{"HOOKFERRY_ADDR=:0", "HOOKFERRY_ADMIN_ADDR=:0"}, Overrides{}, ""},
 		{"no admin address, so no collision", []string{"HOOKFERRY_ADDR=:8001", "HOOKFERRY_ADMIN_ADDR=off"}, Overrides{}, ""},
 	} {
@@ -102,21 +102,21 @@ func TestContradictions(t *testing.T) {
 
 func TestUnknownNames(t *testing.T) {
 	for _, c := range []struct{ reason, variable, want string }{
-		{"a letter short", "HOOKFERRY_ADR=:80", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
+		{"a missing letter", "HOOKFERRY_ADR=:80", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
 		{"swapped", "WEBHOOK_TIMEUOT=1s", "WEBHOOK_TIMEUOT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or if another program uses it, also set WEBHOOK_TIMEOUT."},
-		{"a letter more", "WEBHOOK_MAXX_RETRIES=1", "WEBHOOK_MAXX_RETRIES is not a setting: did you mean WEBHOOK_MAX_RETRIES? Rename it, or if another program uses it, also set WEBHOOK_MAX_RETRIES."},
+		{"an extra letter", "WEBHOOK_MAXX_RETRIES=1", "WEBHOOK_MAXX_RETRIES is not a setting: did you mean WEBHOOK_MAX_RETRIES? Rename it, or if another program uses it, also set WEBHOOK_MAX_RETRIES."},
 		{"the other prefix", "HOOKFERRY_TIMEOUT=1s", "HOOKFERRY_TIMEOUT is not a setting: did you mean WEBHOOK_TIMEOUT? Rename it, or remove it."},
-		{"a prefix too many", "HOOKFERRY_LOG_LEVEL=info", "HOOKFERRY_LOG_LEVEL is not a setting: did you mean LOG_LEVEL? Rename it, or remove it."},
-		{"no secret, so no file", "HOOKFERRY_DATA_FILE=/x", "HOOKFERRY_DATA_FILE is not a setting: remove it. `hookferry config` lists all settings."},
-		{"the name of a secret's file", "HOOKFERRY_APIKEY_FILE=/x", "HOOKFERRY_APIKEY_FILE is not a setting: did you mean HOOKFERRY_API_KEY_FILE? Rename it, or remove it."},
-		{"an empty value is a slip all the same", "HOOKFERRY_ADR=", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
-		{"a port that somebody wrote", "HOOKFERRY_PORT=8000", "HOOKFERRY_PORT is not a setting: did you mean HOOKFERRY_ADDR=:8000? Rename it, or remove it."},
-		{"the prefix alone", "HOOKFERRY_=1", "HOOKFERRY_ is not a setting: remove it. `hookferry config` lists all settings."},
+		{"an unneeded prefix", "HOOKFERRY_LOG_LEVEL=info", "HOOKFERRY_LOG_LEVEL is not a setting: did you mean LOG_LEVEL? Rename it, or remove it."},
+		{"_FILE for a setting that is not secret", "HOOKFERRY_DATA_FILE=/x", "HOOKFERRY_DATA_FILE is not a setting: remove it. `hookferry config` lists all settings."},
+		{"a typo in the name of a secret's file", "HOOKFERRY_APIKEY_FILE=/x", "HOOKFERRY_APIKEY_FILE is not a setting: did you mean HOOKFERRY_API_KEY_FILE? Rename it, or remove it."},
+		{"a typo with an empty value", "HOOKFERRY_ADR=", "HOOKFERRY_ADR is not a setting: did you mean HOOKFERRY_ADDR? Rename it, or remove it."},
+		{"a port, not from Kubernetes", "HOOKFERRY_PORT=8000", "HOOKFERRY_PORT is not a setting: did you mean HOOKFERRY_ADDR=:8000? Rename it, or remove it."},
+		{"only the prefix", "HOOKFERRY_=1", "HOOKFERRY_ is not a setting: remove it. `hookferry config` lists all settings."},
 
-		{"somebody else's", "HOME=/root", ""},
-		{"somebody else's, close by", "LOGLEVEL=1", ""},
+		{"a variable of another program", "HOME=/root", ""},
+		{"a similar variable of another program", "LOGLEVEL=1", ""},
 		{"no prefix", "MY_WEBHOOK_TIMEOUT=soon", ""},
-		{"no variable at all", "HOOKFERRY_NONSENSE", ""},
+		{"not a variable", "HOOKFERRY_NONSENSE", ""},
 		{"Kubernetes", "HOOKFERRY_SERVICE_HOST=10.0.0.1", ""},
 		{"Kubernetes", "HOOKFERRY_SERVICE_PORT=8000", ""},
 		{"Kubernetes, a named port", "HOOKFERRY_SERVICE_PORT_HTTP=8000", ""},
@@ -159,7 +159,7 @@ func TestEditDistance(t *testing.T) {
 	}
 }
 
-func TestFilesThatAreNoHelp(t *testing.T) {
+func TestUnusableSecretFiles(t *testing.T) {
 	directory := t.TempDir()
 	for _, c := range []struct {
 		reason, variable string
@@ -226,9 +226,9 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	}
 }
 
-// TestNoContradictionOfWhatWasNotUnderstood: a comparison with a default that nobody wanted would
-// mislead the reader.
-func TestNoContradictionOfWhatWasNotUnderstood(t *testing.T) {
+// TestNoContradictionWithFaultySettings: comparing the default of a faulty setting would mislead
+// the reader.
+func TestNoContradictionWithFaultySettings(t *testing.T) {
 	long := []string{"WEBHOOK_RETRY_SCHEDULE=100h", "WEBHOOK_MAX_RETRIES=1"}
 	if _, err := Load(append(long, "LOG_RETENTION=200x"), "", Overrides{}); err == nil || strings.Contains(err.Error(), "retries of a delivery take") {
 		t.Errorf("a bad retention: %v", err)

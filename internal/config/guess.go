@@ -2,7 +2,7 @@ package config
 
 import "slices"
 
-// guess lists the names that people who have not looked it up give a setting.
+// guess lists names that people may try for a setting without looking it up.
 type guess struct {
 	setting string
 	stems   []string // with the prefix HOOKFERRY_ or WEBHOOK_

@@ -55,11 +55,11 @@ func (c *Config) storage() []declaration {
 		},
 		{
 			name: "DATABASE_READ_URL", role: RoleAPI, secret: true, value: databaseOf(&c.ReadDatabase),
-			meaning: "A PostgreSQL read replica for status and list queries. If it does not respond, the primary does.",
+			meaning: "A PostgreSQL read replica for status and list queries. If it does not respond, the primary is queried.",
 		},
 		{
 			name: "REDIS_URL", role: RoleAll, secret: true, value: redisOf(&c.Redis),
-			meaning: "Redis, which passes new deliveries from API nodes to workers and makes rate limits hold across all nodes. It may fail at any time; nothing is lost. Forms: `redis://host:6379/0`; `rediss://` for TLS; `?master_name=` for Sentinel, where user and password are Sentinel's and those of Redis go into `&username=` and `&password=`; `?addr=host:port` once for each further node of a cluster.",
+			meaning: "Redis, which passes new deliveries from API nodes to workers and makes rate limits hold across all nodes. It may fail at any time, and no event is lost. Forms: `redis://host:6379/0`; `rediss://` for TLS; `?master_name=` for Sentinel, with Sentinel's user and password in front of the host and those of Redis in `&username=` and `&password=`; `?addr=host:port` once for each further node of a cluster.",
 		},
 		{
 			name: "LOG_RETENTION", def: "72h", role: RoleAll, value: durationOf(&c.Retention, time.Hour, 3650*day),
@@ -72,7 +72,7 @@ func (c *Config) delivery() []declaration {
 	return []declaration{
 		{
 			name: "WEBHOOK_MAX_RETRIES", def: "5", role: RoleWorker, value: countOf(&c.MaxRetries, 0, event.MaxRetries),
-			meaning: "Retries after the first attempt.",
+			meaning: "How many retries may follow the first attempt.",
 		},
 		{
 			name: "WEBHOOK_RETRY_SCHEDULE", def: "10s,30s,60s,5m,15m", role: RoleWorker, value: scheduleOf(&c.RetrySchedule),
@@ -80,7 +80,7 @@ func (c *Config) delivery() []declaration {
 		},
 		{
 			name: "WEBHOOK_RETRY_DELAY", role: RoleWorker, value: delayOf(&c.RetryDelay),
-			meaning: "The delay before the first retry, in seconds or as a duration; each further delay is twice as long. Set it in place of `WEBHOOK_RETRY_SCHEDULE`.",
+			meaning: "The delay before the first retry, in seconds or as a duration; each further delay is twice as long as the one before. Use it instead of `WEBHOOK_RETRY_SCHEDULE`.",
 		},
 		{
 			name: "WEBHOOK_TIMEOUT", def: "10s", role: RoleWorker, value: durationOf(&c.Timeout, 100*time.Millisecond, event.MaxTimeout),
@@ -92,7 +92,7 @@ func (c *Config) delivery() []declaration {
 		},
 		{
 			name: "HOOKFERRY_DENY_TARGETS", role: RoleAll, value: deniedOf(&c.DenyTargets),
-			meaning: "Networks (CIDR) and addresses that are never called, even if they are public or listed in `HOOKFERRY_ALLOW_TARGETS`: your own public addresses, for example.",
+			meaning: "Networks (CIDR) and addresses that are never called, even if they are public or listed in `HOOKFERRY_ALLOW_TARGETS`, separated by commas: for example, your own public addresses.",
 		},
 		{
 			name: "HOOKFERRY_TARGET_PORTS", def: "all", role: RoleAll, value: portsOf(&c.TargetPorts),
@@ -100,7 +100,7 @@ func (c *Config) delivery() []declaration {
 		},
 		{
 			name: "HOOKFERRY_REQUIRE_HTTPS", def: "false", role: RoleAll, value: switchOf(&c.RequireHTTPS),
-			meaning: "Whether target URLs must begin with https://. If `true`, existing subscriptions with an http:// URL stop receiving deliveries.",
+			meaning: "Whether target URLs must begin with https://. If `true`, nothing more is delivered to existing subscriptions with an http:// URL.",
 		},
 		{
 			name: "HOOKFERRY_PROXY", role: RoleWorker, secret: true, value: proxyOf(&c.Proxy),
@@ -108,15 +108,15 @@ func (c *Config) delivery() []declaration {
 		},
 		{
 			name: "HOOKFERRY_TARGET_CA", role: RoleWorker, value: targetCAOf(&c.TargetCA),
-			meaning: "A PEM file of certificate authorities to trust for calls to endpoints, in addition to the system's: your own, for example. It is read at startup.",
+			meaning: "A PEM file of certificate authorities to trust for calls to endpoints, in addition to the system's: for example, your own. It is read at startup.",
 		},
 		{
 			name: "HOOKFERRY_MAX_IN_FLIGHT", def: "1024", role: RoleWorker, value: countOf(&c.MaxInFlight, 1, 100_000),
-			meaning: "How many attempts may be in flight at once. A quarter of them is reserved for endpoints that have few in flight.",
+			meaning: "How many attempts a worker may have in flight at once. A quarter of them is reserved for endpoints that have few in flight.",
 		},
 		{
 			name: "HOOKFERRY_LANE_IN_FLIGHT", def: "64", role: RoleWorker, value: countOf(&c.LaneInFlight, 1, event.MaxInFlight),
-			meaning: "How many attempts may be in flight at once to the endpoint of one subscription.",
+			meaning: "How many attempts a worker may have in flight at once to the endpoint of one subscription. `max_in_flight` of a subscription takes precedence.",
 		},
 	}
 }
@@ -133,15 +133,15 @@ func (c *Config) serving() []declaration {
 		},
 		{
 			name: "HOOKFERRY_ADMIN_ADDR", flag: "--admin-addr", def: "127.0.0.1:8001", devDef: "127.0.0.1:0", role: RoleAll, emptyIsSet: true, value: adminAddrOf(&c.AdminAddr),
-			meaning: "The address of `/metrics` and of Go's profiles, which need no key. `off` or an empty value turns them off; port 0 picks a free port, which the log names.",
+			meaning: "The address that serves `/metrics` and Go's profiles, without a key. `off` or an empty value turns them off; port 0 picks a free port, which the log names.",
 		},
 		{
 			name: "HOOKFERRY_API_KEY", role: RoleAPI, secret: true, value: keyOf(&c.APIKey),
-			meaning: "A first API key, for containers. `hookferry keys create` makes more.",
+			meaning: "A first API key, for containers. `hookferry keys create` creates more.",
 		},
 		{
 			name: "HOOKFERRY_MASTER_KEY", role: RoleAll, secret: true, value: ringOf(&c.MasterKeys),
-			meaning: "Encrypts the secrets and header values of subscriptions in the database (AES-256-GCM). `openssl rand -base64 32` makes a key. With several keys, separated by commas, the first encrypts and all decrypt; `hookferry keys rotate-master` encrypts everything again with the first. Keep the key apart from database backups: what it encrypted can't be read without it.",
+			meaning: "Encrypts the secrets and header values of subscriptions in the database (AES-256-GCM). `openssl rand -base64 32` creates a key. With several keys, separated by commas, the first one encrypts and all of them decrypt; `hookferry keys rotate-master` encrypts everything again with the first. Keep the key apart from database backups: what it encrypted can't be read without it.",
 		},
 		{
 			name: "HOOKFERRY_MAX_BODY", def: "1MiB", role: RoleAPI, value: sizeOf(&c.MaxBody, 1<<10, 32<<20),
@@ -149,15 +149,15 @@ func (c *Config) serving() []declaration {
 		},
 		{
 			name: "HOOKFERRY_MAX_CONNECTIONS", def: "4096", role: RoleAll, value: countOf(&c.MaxConnections, 16, 1_000_000),
-			meaning: "How many connections may be open at once to the API, and as many to the admin address. A further one gets 503 and is closed.",
+			meaning: "How many connections may be open at once to the API. The admin address has a separate limit of the same size. A further connection gets 503 and is closed.",
 		},
 		{
 			name: "HOOKFERRY_MAX_PENDING", def: "10000000", role: RoleAPI, value: countOf(&c.MaxPending, 1, 1_000_000_000),
-			meaning: "How many deliveries may be pending. Beyond that, publishing gets 429. They are counted every few seconds, so the backlog may grow slightly larger.",
+			meaning: "How many deliveries may be pending. Beyond that, publishing gets 429. They are counted every few seconds, so the backlog may exceed the limit slightly.",
 		},
 		{
 			name: "HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION", def: "1000000", role: RoleAPI, value: countOf(&c.MaxPendingOfOne, 1, 1_000_000_000),
-			meaning: "The same limit for one subscription, so that one dead endpoint does not fill the backlog.",
+			meaning: "How many deliveries of one subscription may be pending, so that one dead endpoint does not fill the backlog. Beyond that, publishing to it gets 429.",
 		},
 		{
 			name: "HOOKFERRY_MAX_SUBSCRIPTIONS_PER_TENANT", def: "10000", role: RoleAPI, value: countOf(&c.MaxSubscriptions, 1, event.MaxSubscriptionsOfTenant),
@@ -186,7 +186,7 @@ func (c *Config) logging() []declaration {
 		},
 		{
 			name: "HOOKFERRY_LOG_ATTEMPTS", def: "failures", role: RoleWorker, value: choiceOf(&c.LogAttempts, "failures", "all"),
-			meaning: "Which attempts are logged: `failures`, up to 10 a minute for one subscription and 300 a minute in all, or `all`, without a limit. A summary is logged each minute. Every attempt is in the database either way.",
+			meaning: "Which attempts are logged. `failures` logs up to 10 failed attempts a minute for one subscription and 300 a minute in all; `all` logs every attempt, without a limit. A summary is logged each minute. Every attempt is in the database in either case.",
 		},
 	}
 }

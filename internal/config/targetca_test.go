@@ -48,19 +48,19 @@ func TestTargetCA(t *testing.T) {
 		fault        string
 	}{
 		{"one", good, 1, ""},
-		{"two, with text around", "# ours\n" + good + "\nthe old one:\n" + good + "end\n", 2, ""},
-		{"line ends of other systems", strings.ReplaceAll(good, "\n", "\r\n"), 1, ""},
+		{"two, with text around them", "# ours\n" + good + "\nthe old one:\n" + good + "end\n", 2, ""},
+		{"CRLF line ends", strings.ReplaceAll(good, "\n", "\r\n"), 1, ""},
 		{"a byte order mark", "\xef\xbb\xbf" + good, 1, ""},
 		{"empty", "", 0, "without a certificate: it needs a PEM block"},
 		{"something else", "hello\n", 0, "without a certificate: it needs a PEM block"},
 		{"DER", string(der), 0, "contains a certificate in DER form: convert it to PEM with `openssl x509 -inform der"},
 		{"cut", good[:len(good)/2], 0, "whose PEM is damaged"},
 		{"a private key", block("EC PRIVATE KEY", der), 0, "contains a private key"},
-		{"a private key behind a certificate", good + block("PRIVATE KEY", der), 0, "contains a private key"},
+		{"a private key after a certificate", good + block("PRIVATE KEY", der), 0, "contains a private key"},
 		{"a private key with a password", block("ENCRYPTED PRIVATE KEY", der), 0, "contains a private key"},
 		{"a request", block("CERTIFICATE REQUEST", der), 0, `contains a block of the type "CERTIFICATE REQUEST"`},
 		{"a public key", block("PUBLIC KEY", der), 0, `contains a block of the type "PUBLIC KEY"`},
-		{"bytes that are no certificate", good + block("CERTIFICATE", der[:100]), 0, "certificate number 2 can't be read"},
+		{"bytes that are not a certificate", good + block("CERTIFICATE", der[:100]), 0, "certificate number 2 can't be read"},
 		{"too large", good + strings.Repeat("x", maxFile), 0, "larger than 1MiB"},
 	}
 	for _, tt := range tests {
@@ -88,7 +88,7 @@ func TestTargetCA(t *testing.T) {
 	}
 }
 
-func TestTargetCAIsShownAndDoubted(t *testing.T) {
+func TestTargetCAIsShownWithWarnings(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	text := block("CERTIFICATE", certificate(t, "Good", now.Add(-time.Hour), now.Add(time.Hour))) +
 		block("CERTIFICATE", certificate(t, "Old", now.Add(-48*time.Hour), now.Add(-24*time.Hour))) +
@@ -108,7 +108,7 @@ func TestTargetCAIsShownAndDoubted(t *testing.T) {
 		}
 	}
 	if strings.Contains(warnings, "Good") {
-		t.Errorf("warns of one that is good: %q", warnings)
+		t.Errorf("warns of a valid certificate: %q", warnings)
 	}
 	if pool, err := (TargetCA{}).Pool(); pool != nil || err != nil {
 		t.Errorf("without certificates: %v, %v", pool, err)

@@ -73,7 +73,8 @@ func (ls layers) isDecided(name string) bool {
 	})
 }
 
-// accepts reports whether a text is a valid value of a setting. For the file of a secret, any path is.
+// accepts reports whether a text is a valid value of a setting. Any path is valid for the file of a
+// secret.
 func accepts(name, text string) bool {
 	for _, d := range declarations(&Config{}) {
 		if d.name == name {
@@ -100,14 +101,14 @@ var (
 
 // isServiceLink recognizes the variables that Kubernetes puts into each pod of a namespace with a
 // service called hookferry or webhook: HOOKFERRY_SERVICE_HOST, HOOKFERRY_PORT=tcp://10.0.0.1:8000,
-// HOOKFERRY_PORT_8000_TCP_ADDR and so on. Nobody wrote them, so nobody could fix them.
+// HOOKFERRY_PORT_8000_TCP_ADDR and so on. Kubernetes sets them, so people can't fix them.
 func isServiceLink(name, text string) bool {
 	return linkName.MatchString(name) || strings.HasSuffix(name, "_PORT") && linkURL.MatchString(text)
 }
 
-// closestSetting returns the setting with the smallest distance to name, or "" if that is too large for a
-// typo. Of several, it returns the first in alphabetical order. A name without a prefix is compared
-// only with settings without one: otherwise every other program's TIMEOUT would match.
+// closestSetting returns the setting with the smallest distance to name, or "" if that is too large
+// for a typo. Of several, it returns the first in alphabetical order. A name without a prefix is
+// compared only with settings without one: otherwise every other program's TIMEOUT would match.
 func closestSetting(name string, declared []declaration) string {
 	prefix, stem := cutPrefix(name)
 	best, fewest := "", 1+len(stem)/4

@@ -31,7 +31,7 @@ type account struct {
 
 // entry is one accepted event.
 type entry struct {
-	receiver int
+	endpoint int
 	data     [sha256.Size]byte // the hash of the data that was published
 	delivery client.Delivery   // according to the service
 	seen     reception         // according to the endpoints; zero if it never arrived
@@ -57,7 +57,7 @@ func (l *ledger) close(a *account) {
 	defer l.mu.Unlock()
 	accepted := map[string]bool{}
 	for _, p := range l.accepted {
-		e := entry{receiver: p.receiver, data: p.data, delivery: client.Delivery{ID: p.receipt.DeliveryID}}
+		e := entry{endpoint: p.endpoint, data: p.data, delivery: client.Delivery{ID: p.receipt.DeliveryID}}
 		if r := l.seen[p.receipt.EventID]; r != nil {
 			e.seen = *r
 		}
@@ -114,7 +114,7 @@ func (a account) faults() []string {
 	return slices.Concat(a.sumFaults(), a.entryFaults(), a.requestFaults(), a.refusals.faults())
 }
 
-// sumFaults compares the sums.
+// sumFaults compares the counts of the API with those of the database.
 func (a account) sumFaults() (faults []string) {
 	reportedCounts, sum, counted := a.reportedCounts(), 0, 0
 	for _, status := range statuses {
@@ -135,7 +135,7 @@ func (a account) sumFaults() (faults []string) {
 func (a account) entryFaults() (faults []string) {
 	count, example := map[string]int{}, map[string]string{}
 	for _, e := range a.entries {
-		for _, kind := range e.faults(a.endpoints[e.receiver]) {
+		for _, kind := range e.faults(a.endpoints[e.endpoint]) {
 			if count[kind]++; count[kind] == 1 {
 				example[kind] = e.delivery.ID
 			}
@@ -151,13 +151,13 @@ func (a account) entryFaults() (faults []string) {
 // faults returns what is wrong with an event, in phrases that follow the number of such events.
 func (e entry) faults(at endpoint) (kinds []string) {
 	status := e.delivery.Status
-	if status == client.Delivered && e.seen.taken == 0 {
+	if status == client.Delivered && e.seen.successes == 0 {
 		kinds = append(kinds, "lost: counted as delivered, but no endpoint accepted it")
 	}
 	if e.seen.requests > 0 && (e.seen.altered || e.seen.data != e.data) {
 		kinds = append(kinds, "altered: the data that arrived is not the data that was published")
 	}
-	if e.seen.requests > 0 && (e.seen.misdelivered || e.seen.receiver != e.receiver) {
+	if e.seen.requests > 0 && (e.seen.misdelivered || e.seen.endpoint != e.endpoint) {
 		kinds = append(kinds, "misdelivered: sent to the endpoint of another subscription")
 	}
 	if status != at.finalStatus && status != client.Pending {
@@ -182,7 +182,7 @@ func (a account) requestFaults() (faults []string) {
 // duplicates returns how many events an endpoint accepted more than once.
 func (a account) duplicates() (n int) {
 	for _, e := range a.entries {
-		if e.seen.taken > 1 {
+		if e.seen.successes > 1 {
 			n++
 		}
 	}

@@ -49,7 +49,7 @@ type Options struct {
 type Service interface {
 	Addr() string
 	AdminAddr() string
-	// Account counts the deliveries in the database by the name of their status.
+	// Account counts the deliveries in the database by status.
 	Account(ctx context.Context) (map[string]int, error)
 	Run(ctx context.Context) error
 }
@@ -84,21 +84,21 @@ func usualPace() pace {
 // demo is one run of the demo.
 type demo struct {
 	Options
-	pace   pace
-	cast   []endpoint
-	screen *terminal.Screen
+	pace      pace
+	endpoints []endpoint
+	screen    *terminal.Screen
 
-	dir       string
-	service   *service
-	client    *client.Client
-	receivers []*endpointServer
-	ledger    *ledger
-	refusals  refusals
-	started   time.Time
+	dir      string
+	service  *service
+	client   *client.Client
+	servers  []*endpointServer
+	ledger   *ledger
+	refusals refusals
+	started  time.Time
 }
 
 func newDemo(o Options, p pace) *demo {
-	return &demo{Options: o, pace: p, cast: endpoints(p), screen: terminal.NewScreen(o.Out)}
+	return &demo{Options: o, pace: p, endpoints: endpoints(p), screen: terminal.NewScreen(o.Out)}
 }
 
 // run runs the demo from start to end.
@@ -138,7 +138,8 @@ func (d *demo) run(ctx context.Context) (err error) {
 	return d.screen.Failed()
 }
 
-// interrupted reports whether the user ended ctx, rather than a failure.
+// interrupted reports whether ctx ended because the user interrupted the demo, not because of a
+// failure.
 func interrupted(ctx context.Context) bool {
 	return errors.Is(context.Cause(ctx), context.Canceled)
 }
@@ -155,7 +156,7 @@ func (d *demo) perform(ctx context.Context, fail context.CancelCauseFunc) (accou
 	d.screen.Print(d.introduction()...)
 
 	d.started = time.Now()
-	plan := planEvents(d.pace.events, d.cast)
+	plan := planEvents(d.pace.events, d.endpoints)
 	d.ledger.plan(plan)
 	sent := make(chan error, 1)
 	go func() { sent <- d.publish(ctx, plan) }()
@@ -173,13 +174,13 @@ func (d *demo) perform(ctx context.Context, fail context.CancelCauseFunc) (accou
 
 // start starts the endpoints and the service, and creates the client.
 func (d *demo) start(ctx context.Context, fail context.CancelCauseFunc) error {
-	d.ledger = newLedger(len(d.cast))
-	for i, e := range d.cast {
+	d.ledger = newLedger(len(d.endpoints))
+	for i, e := range d.endpoints {
 		r, err := startEndpoint(ctx, i, e, d.ledger)
 		if err != nil {
 			return err
 		}
-		d.receivers = append(d.receivers, r)
+		d.servers = append(d.servers, r)
 	}
 	var err error
 	if d.service, err = startService(ctx, d.Options, d.dir, d.pace, fail); err != nil {
@@ -191,7 +192,7 @@ func (d *demo) start(ctx context.Context, fail context.CancelCauseFunc) error {
 
 // subscribe creates a subscription for each endpoint over the API.
 func (d *demo) subscribe(ctx context.Context) error {
-	for _, r := range d.receivers {
+	for _, r := range d.servers {
 		input := r.settings
 		input.TargetURL, input.Secret, input.Description = r.url(), r.secret, r.name+": "+r.behaviour
 		s, err := d.client.CreateSubscription(ctx, input)
@@ -209,7 +210,7 @@ func (d *demo) close(keepFiles bool) error {
 	if d.service != nil {
 		errs = append(errs, d.service.stop())
 	}
-	for _, r := range d.receivers {
+	for _, r := range d.servers {
 		r.close()
 	}
 	if d.client != nil {

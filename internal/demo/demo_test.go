@@ -176,7 +176,7 @@ func TestDemoFails(t *testing.T) {
 func TestDemoDoesNotAddUp(t *testing.T) {
 	out := &await.Output{}
 	d, dir := quickDemo(t, out, 20)
-	d.cast[1].answer = func(*http.Request, int) reply { return reply{status: http.StatusTeapot} }
+	d.endpoints[1].respond = func(*http.Request, int) reply { return reply{status: http.StatusTeapot} }
 	if err := d.run(t.Context()); !errors.Is(err, ErrSaid) {
 		t.Errorf("got %v, want a failure that was said", err)
 	}

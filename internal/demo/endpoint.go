@@ -18,8 +18,8 @@ const (
 	strayPath   = "/elsewhere" // the target of the redirect, which must not be followed
 )
 
-// endpointServer is an endpoint of the demo, on a port of its own. Like any careful endpoint, it
-// verifies the signature before anything else.
+// endpointServer is an endpoint of the demo, on its own port. Like any careful endpoint, it
+// verifies the signature first.
 type endpointServer struct {
 	endpoint
 	index        int
@@ -67,7 +67,7 @@ func (r *endpointServer) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "the signature is "+string(a.Verdict), http.StatusUnauthorized)
 		return
 	}
-	reply := r.answer(req, number)
+	reply := r.respond(req, number)
 	// This must precede the response, so that the ledger knows of a 2xx before the service does.
 	r.ledger.recordResponse(r.index, a, reply.status)
 	if reply.status == 0 {

@@ -12,7 +12,7 @@ import (
 type endpoint struct {
 	name      string
 	behaviour string // how it behaves, to be printed after its name
-	answer    answer
+	respond   responder
 	settings  client.SubscriptionInput // of its subscription, besides the target and the secret
 	make      func(*maker) (eventType string, data any)
 
@@ -30,8 +30,8 @@ type reply struct {
 	location string
 }
 
-// answer returns the reply to an attempt of an event with this number.
-type answer func(r *http.Request, number int) reply
+// responder returns the reply to the attempt of an event with this number.
+type responder func(r *http.Request, number int) reply
 
 func atOnce(*http.Request, int) reply { return reply{status: http.StatusOK} }
 
@@ -43,7 +43,7 @@ func hang(r *http.Request, _ int) reply {
 	return reply{}
 }
 
-func slowly(d time.Duration) answer {
+func slowly(d time.Duration) responder {
 	return func(r *http.Request, _ int) reply {
 		if sleep(r.Context(), d) != nil {
 			return reply{}
@@ -52,7 +52,7 @@ func slowly(d time.Duration) answer {
 	}
 }
 
-func failFirst(n int) answer {
+func failFirst(n int) responder {
 	return func(_ *http.Request, number int) reply {
 		if number <= n {
 			return reply{status: http.StatusServiceUnavailable}
@@ -77,41 +77,41 @@ func endpoints(p pace) []endpoint {
 	}
 	return []endpoint{
 		{
-			name: "shop", behaviour: "responds at once", answer: atOnce, isTimed: true,
+			name: "shop", behaviour: "responds at once", respond: atOnce, isTimed: true,
 			settings: client.SubscriptionInput{EventTypes: []string{"order.*"}}, make: makeOrder, finalStatus: client.Delivered,
 		},
 		{
-			name: "crm", behaviour: "responds at once", answer: atOnce, isTimed: true, share: 25,
+			name: "crm", behaviour: "responds at once", respond: atOnce, isTimed: true, share: 25,
 			settings: client.SubscriptionInput{EventTypes: []string{"user.*"}}, make: makeUser, finalStatus: client.Delivered,
 		},
 		{
-			name: "billing", behaviour: fmt.Sprintf("takes %v to respond", p.slow), answer: slowly(p.slow), share: 15, most: 200,
+			name: "billing", behaviour: fmt.Sprintf("takes %v to respond", p.slow), respond: slowly(p.slow), share: 15, most: 200,
 			settings: client.SubscriptionInput{EventTypes: []string{"invoice.*"}}, make: makeInvoice, finalStatus: client.Delivered,
 		},
 		{
-			name: "warehouse", behaviour: "sends 503 twice, then 200", answer: failFirst(2), share: 15, most: 400,
+			name: "warehouse", behaviour: "sends 503 twice, then 200", respond: failFirst(2), share: 15, most: 400,
 			settings: client.SubscriptionInput{EventTypes: []string{"stock.*", "shipment.*"}}, make: makeShipment, finalStatus: client.Delivered,
 		},
 		{
-			name: "analytics", behaviour: "hangs: never responds", answer: hang, share: 10, most: 8,
+			name: "analytics", behaviour: "hangs: never responds", respond: hang, share: 10, most: 8,
 			settings: client.SubscriptionInput{
 				EventTypes: []string{"page.viewed"}, TimeoutSeconds: p.patience.Seconds(), RetryScheduleSeconds: few(2),
 			},
 			make: makePageView, finalStatus: client.Failed, lesson: othersNotDelayed,
 		},
 		{
-			name: "old-site", behaviour: "redirects", answer: moved, share: 5, most: 4,
+			name: "old-site", behaviour: "redirects", respond: moved, share: 5, most: 4,
 			settings: client.SubscriptionInput{EventTypes: []string{"user.*"}, RetryScheduleSeconds: few(1)}, make: makeUser, finalStatus: client.Failed, lesson: redirectNotFollowed,
 		},
 		{
-			name: "partner", behaviour: "is gone: sends 410", answer: gone, share: 5, most: 1,
+			name: "partner", behaviour: "is gone: sends 410", respond: gone, share: 5, most: 1,
 			settings: client.SubscriptionInput{EventTypes: []string{"order.*"}}, make: makeOrder, finalStatus: client.Failed, lesson: subscriptionDisabled,
 		},
 	}
 }
 
-// othersNotDelayed holds if the webhooks for other endpoints took much less time than the timeout of
-// the endpoint that hangs.
+// othersNotDelayed is proven if the webhooks for other endpoints took much less time than the
+// timeout of the endpoint that hangs.
 func othersNotDelayed(a account) string {
 	if p99 := percentile(a.took, 99); p99 > 0 && p99 < a.patience/4 {
 		return "It did not delay the other endpoints."

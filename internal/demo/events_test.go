@@ -10,17 +10,17 @@ import (
 )
 
 func TestPlan(t *testing.T) {
-	cast := endpoints(usualPace())
+	all := endpoints(usualPace())
 	for _, n := range []int{FewestEvents, 21, 399, 400, MostEvents} {
-		plan := planEvents(n, cast)
+		plan := planEvents(n, all)
 		if len(plan) != n {
 			t.Errorf("%d events were planned, not %d", len(plan), n)
 		}
-		got := make([]int, len(cast))
+		got := make([]int, len(all))
 		doomed := true
 		for i, p := range plan {
-			e := cast[p.receiver]
-			got[p.receiver]++
+			e := all[p.endpoint]
+			got[p.endpoint]++
 			if event.CheckEventType(p.eventType) != "" || !event.Wants(e.settings.EventTypes, p.eventType) {
 				t.Fatalf("%s gets %s, which it does not want", e.name, p.eventType)
 			}
@@ -33,7 +33,7 @@ func TestPlan(t *testing.T) {
 				doomed = isDoomed
 			}
 		}
-		for i, e := range cast {
+		for i, e := range all {
 			if got[i] < 1 || e.most > 0 && got[i] > e.most {
 				t.Errorf("of %d events %s gets %d", n, e.name, got[i])
 			}
@@ -46,11 +46,10 @@ func TestPlan(t *testing.T) {
 
 // The events are always the same, and hardly any two are alike.
 func TestPlanIsTheSameEveryTime(t *testing.T) {
-	cast := endpoints(usualPace())
-	first, second := planEvents(400, cast), planEvents(400, cast)
+	first, second := planEvents(400, endpoints(usualPace())), planEvents(400, endpoints(usualPace()))
 	kinds, all := map[string]bool{}, map[string]bool{}
 	for i, p := range first {
-		if p.eventType != second[i].eventType || p.receiver != second[i].receiver || len(p.data) != len(second[i].data) {
+		if p.eventType != second[i].eventType || p.endpoint != second[i].endpoint || len(p.data) != len(second[i].data) {
 			t.Fatalf("event %d differs", i)
 		}
 		kinds[p.eventType] = true

@@ -13,7 +13,7 @@ import (
 func (d *demo) keepRunning(ctx context.Context) error {
 	d.screen.Print(d.invitation()...)
 	d.ledger.mu.Lock()
-	d.ledger.observe = func(receiver int, n response) { d.screen.Print(d.receivers[receiver].newsLine(n)) }
+	d.ledger.observe = func(endpoint int, n response) { d.screen.Print(d.servers[endpoint].newsLine(n)) }
 	d.ledger.mu.Unlock()
 	<-ctx.Done()
 	d.ledger.mu.Lock()
@@ -28,7 +28,7 @@ func (d *demo) keepRunning(ctx context.Context) error {
 
 // invitation says what to open and what to type.
 func (d *demo) invitation() []terminal.Line {
-	api, first := d.service.url(), d.receivers[0].subscription
+	api, first := d.service.url(), d.servers[0].subscription
 	return []terminal.Line{
 		{terminal.Bold.Of("Still running. Ctrl-C stops it and removes its files.")},
 		nil,

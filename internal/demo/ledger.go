@@ -19,12 +19,12 @@ type ledger struct {
 	tallies    []tally               // by endpoint
 	redirected int
 	unsigned   int                            // requests without a valid signature
-	observe    func(receiver int, n response) // called for each response; may be nil
+	observe    func(endpoint int, n response) // called for each response; may be nil
 }
 
 // publication is an event that the service accepted.
 type publication struct {
-	receiver int
+	endpoint int
 	data     [sha256.Size]byte
 	at       time.Time // when it was published
 	receipt  client.Receipt
@@ -32,13 +32,13 @@ type publication struct {
 
 // reception is what happened to an event at the endpoints.
 type reception struct {
-	receiver     int // the endpoint where it first arrived
+	endpoint     int // the endpoint where it first arrived
 	data         [sha256.Size]byte
 	altered      bool // attempts had different data
 	misdelivered bool // also arrived at another endpoint
 	first        time.Time
 	requests     int
-	taken        int // responses of 200 to 299
+	successes    int // responses of 200 to 299
 	failed       bool
 }
 
@@ -46,7 +46,7 @@ type reception struct {
 type tally struct {
 	planned, accepted int
 	requests          int
-	taken             int
+	delivered         int
 	failing           int // failed at least once and not accepted yet
 }
 
@@ -57,15 +57,15 @@ type response struct {
 	number int
 }
 
-func newLedger(receivers int) *ledger {
-	return &ledger{seen: map[string]*reception{}, tallies: make([]tally, receivers)}
+func newLedger(endpoints int) *ledger {
+	return &ledger{seen: map[string]*reception{}, tallies: make([]tally, endpoints)}
 }
 
 func (l *ledger) plan(events []plannedEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range events {
-		l.tallies[e.receiver].planned++
+		l.tallies[e.endpoint].planned++
 	}
 }
 
@@ -73,7 +73,7 @@ func (l *ledger) accept(p publication) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.accepted = append(l.accepted, p)
-	l.tallies[p.receiver].accepted++
+	l.tallies[p.endpoint].accepted++
 }
 
 // recordRequest records a request and returns the number of the attempt.
@@ -88,12 +88,12 @@ func (l *ledger) recordRequest(at int, a receiver.Arrival) int {
 	data := sha256.Sum256(a.Data)
 	r := l.seen[a.ID]
 	if r == nil {
-		r = &reception{receiver: at, data: data, first: a.At}
+		r = &reception{endpoint: at, data: data, first: a.At}
 		l.seen[a.ID] = r
 	}
 	r.requests++
 	r.altered = r.altered || r.data != data
-	r.misdelivered = r.misdelivered || r.receiver != at
+	r.misdelivered = r.misdelivered || r.endpoint != at
 	return r.requests
 }
 
@@ -102,15 +102,15 @@ func (l *ledger) recordResponse(at int, a receiver.Arrival, status int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, t := l.seen[a.ID], &l.tallies[at]
-	switch isTaken := status >= 200 && status <= 299; {
-	case isTaken:
-		if r.taken++; r.taken == 1 {
-			t.taken++
+	switch isSuccess := status >= 200 && status <= 299; {
+	case isSuccess:
+		if r.successes++; r.successes == 1 {
+			t.delivered++
 			if r.failed {
 				t.failing--
 			}
 		}
-	case !r.failed && r.taken == 0:
+	case !r.failed && r.successes == 0:
 		r.failed = true
 		t.failing++
 	}
@@ -126,12 +126,12 @@ func (l *ledger) recordRedirect() {
 }
 
 // progress returns a copy of the counts, and the sorted latencies of the timed webhooks.
-func (l *ledger) progress(isTimed func(receiver int) bool) ([]tally, []time.Duration) {
+func (l *ledger) progress(isTimed func(endpoint int) bool) ([]tally, []time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var took []time.Duration
 	for _, p := range l.accepted {
-		if r := l.seen[p.receipt.EventID]; r != nil && isTimed(p.receiver) {
+		if r := l.seen[p.receipt.EventID]; r != nil && isTimed(p.endpoint) {
 			took = append(took, r.first.Sub(p.at))
 		}
 	}

@@ -79,9 +79,9 @@ func (d *demo) snapshot(ctx context.Context) (snapshot, error) {
 	if err != nil {
 		return snapshot{}, fmt.Errorf("count the deliveries: %w", err)
 	}
-	tallies, took := d.ledger.progress(func(receiver int) bool { return d.cast[receiver].isTimed })
+	tallies, took := d.ledger.progress(func(endpoint int) bool { return d.endpoints[endpoint].isTimed })
 	return snapshot{
-		elapsed: time.Since(d.started), planned: d.pace.events, endpoints: d.cast, tallies: tallies, counted: counted, took: took,
+		elapsed: time.Since(d.started), planned: d.pace.events, endpoints: d.endpoints, tallies: tallies, counted: counted, took: took,
 	}, nil
 }
 
@@ -114,8 +114,8 @@ func endpointLine(e endpoint, t tally) terminal.Line {
 	l := terminal.Line{
 		terminal.Bold.Of(fmt.Sprintf("  %-10s", e.name)),
 		terminal.Plain.Of(fmt.Sprintf(" %-28s ", e.behaviour)),
-		bar(t.taken, t.planned, 20, colour),
-		terminal.Plain.Of(fmt.Sprintf(" %4d of %d", t.taken, t.planned)),
+		bar(t.delivered, t.planned, 20, colour),
+		terminal.Plain.Of(fmt.Sprintf(" %4d of %d", t.delivered, t.planned)),
 	}
 	if t.failing > 0 {
 		l = append(l, terminal.Yellow.Of(fmt.Sprintf("  %d failing, %s", t.failing, terminal.Number(t.requests, "request"))))

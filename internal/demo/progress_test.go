@@ -11,10 +11,10 @@ import (
 )
 
 func TestPicture(t *testing.T) {
-	cast := endpoints(usualPace())
+	all := endpoints(usualPace())
 	s := snapshot{
-		elapsed: 3100 * time.Millisecond, planned: 400, endpoints: []endpoint{cast[0], cast[3], cast[4]},
-		tallies: []tally{{planned: 300, accepted: 300, requests: 300, taken: 300}, {planned: 90, accepted: 80, requests: 121, taken: 34, failing: 20}, {planned: 10, accepted: 8, requests: 12, failing: 8}},
+		elapsed: 3100 * time.Millisecond, planned: 400, endpoints: []endpoint{all[0], all[3], all[4]},
+		tallies: []tally{{planned: 300, accepted: 300, requests: 300, delivered: 300}, {planned: 90, accepted: 80, requests: 121, delivered: 34, failing: 20}, {planned: 10, accepted: 8, requests: 12, failing: 8}},
 		counted: map[string]int{client.Delivered: 334, client.Failed: 6, client.Pending: 48},
 		took:    []time.Duration{time.Millisecond, 2 * time.Millisecond, 40 * time.Millisecond},
 	}
@@ -44,9 +44,9 @@ func TestRetrying(t *testing.T) {
 	}{
 		{"at the beginning", 0, 0, 0, 0},
 		{"some failed, and wait for the next attempt", 5, 0, 9, 5},
-		{"some of those were given up", 5, 2, 9, 3},
-		{"the database knows of more failures than the receivers", 1, 2, 9, 0},
-		{"the database has not heard yet that one was taken", 5, 0, 4, 4},
+		{"some of those have failed for good", 5, 2, 9, 3},
+		{"the database knows of more failures than the endpoints", 1, 2, 9, 0},
+		{"the database does not know yet that one was accepted", 5, 0, 4, 4},
 	} {
 		s := snapshot{tallies: []tally{{failing: test.failing}}, counted: map[string]int{client.Failed: test.failed, client.Pending: test.pending}}
 		if got := s.retrying(); got != test.want {
@@ -61,7 +61,7 @@ func TestLedger(t *testing.T) {
 	came := func(id, data string) receiver.Arrival {
 		return receiver.Arrival{At: begin.Add(time.Second), ID: id, Data: []byte(data), Verdict: receiver.Verified}
 	}
-	l.accept(publication{receiver: 0, data: sha256.Sum256([]byte("1")), at: begin, receipt: client.Receipt{EventID: "a", DeliveryID: "da"}})
+	l.accept(publication{endpoint: 0, data: sha256.Sum256([]byte("1")), at: begin, receipt: client.Receipt{EventID: "a", DeliveryID: "da"}})
 	if n := l.recordRequest(0, came("a", "1")); n != 1 {
 		t.Errorf("the first attempt has the number %d", n)
 	}
@@ -76,7 +76,7 @@ func TestLedger(t *testing.T) {
 	l.recordResponse(0, came("a", "1"), 204)
 	l.recordResponse(0, came("a", "1"), 200) // a duplicate
 	tallies, took := l.progress(func(int) bool { return true })
-	if tallies[0] != (tally{accepted: 1, requests: 2, taken: 1}) || len(took) != 1 || took[0] != time.Second {
+	if tallies[0] != (tally{accepted: 1, requests: 2, delivered: 1}) || len(took) != 1 || took[0] != time.Second {
 		t.Errorf("after a success: %+v, took %v", tallies[0], took)
 	}
 	if _, took := l.progress(func(int) bool { return false }); len(took) != 0 {
@@ -94,7 +94,7 @@ func TestLedger(t *testing.T) {
 	if a.unsigned != 1 || a.redirected != 1 || a.unknown != 1 || a.requests != 5 || len(a.entries) != 1 {
 		t.Errorf("got %+v", a)
 	}
-	if seen := a.entries[0].seen; !seen.altered || !seen.misdelivered || seen.taken != 2 || seen.requests != 3 {
+	if seen := a.entries[0].seen; !seen.altered || !seen.misdelivered || seen.successes != 2 || seen.requests != 3 {
 		t.Errorf("got %+v", seen)
 	}
 }

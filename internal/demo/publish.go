@@ -15,7 +15,7 @@ import (
 
 // plannedEvent is an event to publish to an endpoint's subscription.
 type plannedEvent struct {
-	receiver  int
+	endpoint  int
 	eventType string
 	data      json.RawMessage
 }
@@ -29,7 +29,7 @@ func planEvents(n int, endpoints []endpoint) []plannedEvent {
 	for i, count := range shareOut(n, endpoints) {
 		for range count {
 			eventType, data := m.event(endpoints[i])
-			p := plannedEvent{receiver: i, eventType: eventType, data: data}
+			p := plannedEvent{endpoint: i, eventType: eventType, data: data}
 			if endpoints[i].finalStatus == client.Failed {
 				first = append(first, p)
 			} else {
@@ -85,7 +85,7 @@ func (d *demo) publish(ctx context.Context, plan []plannedEvent) error {
 }
 
 func (d *demo) publishOne(ctx context.Context, p plannedEvent) error {
-	r := d.receivers[p.receiver]
+	r := d.servers[p.endpoint]
 	at := time.Now()
 	receipt, err := d.client.Publish(ctx, r.subscription, client.Event{Type: p.eventType, Data: p.data})
 	if err != nil {
@@ -94,7 +94,7 @@ func (d *demo) publishOne(ctx context.Context, p plannedEvent) error {
 	if receipt.Filtered() {
 		return fmt.Errorf("publish %s for %s: filtered, because %s", p.eventType, r.name, receipt.Reason)
 	}
-	d.ledger.accept(publication{receiver: p.receiver, data: sha256.Sum256(p.data), at: at, receipt: receipt})
+	d.ledger.accept(publication{endpoint: p.endpoint, data: sha256.Sum256(p.data), at: at, receipt: receipt})
 	return nil
 }
 

@@ -34,7 +34,7 @@ func (d *demo) tryRefusals(ctx context.Context) error {
 	if d.refusals.target, err = refusal(err, http.StatusUnprocessableEntity); err != nil {
 		return fmt.Errorf("try a forbidden target: %w", err)
 	}
-	last := d.receivers[len(d.receivers)-1] // the endpoint that is gone
+	last := d.servers[len(d.servers)-1] // the endpoint that is gone
 	_, err = d.client.Publish(ctx, last.subscription, client.Event{Type: "order.created"})
 	if d.refusals.gone, err = refusal(err, http.StatusConflict); err != nil {
 		return fmt.Errorf("publish for the endpoint that is gone: %w", err)

@@ -12,13 +12,13 @@ import (
 func (d *demo) introduction() []terminal.Line {
 	lines := []terminal.Line{
 		{terminal.Bold.Of("Hookferry " + d.Release), terminal.Plain.Of(": the real service, on a temporary database in " + terminal.Clean(d.dir))},
-		terminal.LineOf(fmt.Sprintf("It accepts %d events over its HTTP API and delivers them to %d endpoints on this machine.", d.pace.events, len(d.receivers))),
+		terminal.LineOf(fmt.Sprintf("It accepts %d events over its HTTP API and delivers them to %d endpoints on this machine.", d.pace.events, len(d.servers))),
 		nil,
 	}
 	if d.screen.IsTerminal() { // the picture contains these lines
 		return lines
 	}
-	for _, r := range d.receivers {
+	for _, r := range d.servers {
 		lines = append(lines, terminal.Line{terminal.Bold.Of(fmt.Sprintf("  %-10s", r.name)), terminal.Plain.Of(" " + r.behaviour)})
 	}
 	return append(lines, nil)
@@ -49,7 +49,7 @@ func (d *demo) report(a account, faults []string) []terminal.Line {
 func (a account) describe(index int) string {
 	g := group{byStatus: map[string]int{}}
 	for _, e := range a.entries {
-		if e.receiver == index {
+		if e.endpoint == index {
 			g.add(e.delivery)
 		}
 	}

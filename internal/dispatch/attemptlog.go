@@ -11,17 +11,17 @@ import (
 const (
 	// summaryInterval is how often a node logs how many attempts it made, if it made any.
 	summaryInterval = time.Minute
-	// linesOfOne and linesOfAll limit the lines about attempts in each such interval, for one
-	// subscription and for all, because a dead endpoint with a long backlog would fill a disk. The
-	// database has a record of each attempt, whether it is logged or not.
+	// linesOfOne and linesOfAll limit the log lines about attempts in each such interval, for one
+	// subscription and for all. Otherwise a dead endpoint with a long backlog would fill the disk.
+	// Each attempt is in the database, whether it is logged or not.
 	linesOfOne = 10
 	linesOfAll = 300
 	// forgetAfter is how long after its last attempt an endpoint is remembered as failing.
 	forgetAfter = time.Hour
 )
 
-// attemptLog decides which attempts are logged if not all are: failures and the first success
-// after them, within the limits. It counts all attempts.
+// attemptLog decides which attempts are logged, unless all are. It selects failures and the first
+// success after them, within the limits. It counts all attempts.
 type attemptLog struct {
 	attempts, failed, delivered, deliveriesFailed atomic.Int64 // since the last summary
 
@@ -97,7 +97,7 @@ func (l *attemptLog) failure(e *endpointLog, id event.ID, now time.Time) verdict
 	return l.allow(e)
 }
 
-// allow decides whether a line is within the limits.
+// allow counts a line if it is within the limits, and otherwise omits it.
 func (l *attemptLog) allow(e *endpointLog) (v verdict) {
 	if e.lines >= linesOfOne || l.lines >= linesOfAll {
 		e.omitted++

@@ -71,10 +71,10 @@ func TestWhichAttemptsAreLogged(t *testing.T) {
 			}
 			summaries := got["summary of attempts"]
 			if len(summaries) != 1 || summaries[0]["attempts"] != float64(tt.events) {
-				t.Errorf("%s: at the end it sums up %v", tt.why, summaries)
+				t.Errorf("%s: the summary at the end is %v", tt.why, summaries)
 			}
 			if omitted := sum(summaries, "lines_omitted"); !tt.all && tt.status != 200 && omitted != float64(tt.events-tt.want) {
-				t.Errorf("%s: %v lines are said to be omitted", tt.why, omitted)
+				t.Errorf("%s: the summary counts %v omitted lines", tt.why, omitted)
 			}
 		})
 	}
@@ -131,10 +131,10 @@ func TestAnEndpointThatComesBack(t *testing.T) {
 		r.stop()
 		got := lines(t, &log)
 		if again := got["endpoint succeeds again"]; len(again) != 1 || again[0]["failed_attempts"] != 16.0 || again[0]["failing_ms"].(float64) < 60_000 {
-			t.Errorf("it says %v", again)
+			t.Errorf("the lines about the recovery are %v", again)
 		}
 		if n := len(got["attempt"]); n != linesOfOne+1 || got["attempt"][linesOfOne]["omitted_before"] != 5.0 {
-			t.Errorf("%d lines, the last of them %v; want %d, and that 5 were left out", n, got["attempt"][n-1], linesOfOne+1)
+			t.Errorf("%d lines, the last of them %v; want %d lines, and 5 omitted before the last", n, got["attempt"][n-1], linesOfOne+1)
 		}
 		if failing := sum(got["summary of attempts"][:1], "endpoints_without_success"); failing != 1 {
 			t.Errorf("%v endpoints fail in the first summary", failing)

@@ -10,14 +10,14 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// hint is what other nodes were told about a subscription, and when.
+// hint is a hint to other nodes about a subscription, and when it was sent.
 type hint struct {
 	of event.ID
 	is bool
 	at time.Time
 }
 
-// hints collects what a dispatcher tells other nodes.
+// hints collects the hints of a dispatcher to other nodes.
 type hints struct {
 	mu  sync.Mutex
 	all []hint
@@ -35,8 +35,9 @@ func (h *hints) of(subscription event.ID) []hint {
 	return slices.DeleteFunc(slices.Clone(h.all), func(one hint) bool { return one.of != subscription })
 }
 
-// While more waits in the store than a worker that keeps up has capacity for, other nodes are told
-// so, often enough that no hint expires. At the end they are told that it is over.
+// While the store has more due deliveries than a worker that keeps up has capacity for, the worker
+// sends hints to other nodes, often enough that no hint expires. At the end, a hint says that it is
+// no longer behind.
 func TestOthersAreToldThatThisNodeIsBehind(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		h := &hints{}
@@ -55,25 +56,25 @@ func TestOthersAreToldThatThisNodeIsBehind(t *testing.T) {
 		r.wait(10 * time.Second)
 		told := h.of(busy.ID)
 		if len(told) < 2 || !told[0].is || told[len(told)-1].is {
-			t.Fatalf("others were told %v, want first that it is behind and last that it is not", told)
+			t.Fatalf("the hints are %v, want that it is behind first, and that it is not last", told)
 		}
 		for i := 1; i < len(told); i++ {
 			if gap := told[i].at.Sub(told[i-1].at); told[i-1].is && gap >= 100*time.Millisecond {
-				t.Errorf("for %v nothing was said", gap)
+				t.Errorf("no hint was sent for %v", gap)
 			}
 		}
 		if lasted := told[len(told)-1].at.Sub(told[0].at); lasted < time.Second || lasted > 3*time.Second {
-			t.Errorf("it was behind for %v, with 4,000 at 2,000 a second", lasted)
+			t.Errorf("it was behind for %v, with 4,000 deliveries at 2,000 a second", lasted)
 		}
 		if told := h.of(few.ID); len(told) > 0 {
-			t.Errorf("of another subscription others were told %v", told)
+			t.Errorf("the hints about another subscription are %v, want none", told)
 		}
 		r.stop()
 		r.empty()
 	})
 }
 
-// Endpoints that do not keep up slow no publisher down, however large their backlog is.
+// Endpoints that do not keep up delay no publisher, even if their backlog is large.
 func TestOthersAreNotToldOfSlowEndpoints(t *testing.T) {
 	for name, test := range map[string]struct {
 		endpoint func(context.Context, event.Subscription, event.Claimed) event.Outcome
@@ -106,7 +107,7 @@ func TestOthersAreNotToldOfSlowEndpoints(t *testing.T) {
 					r.wait(5 * time.Millisecond)
 				}
 				if told := append(h.of(bad.ID), h.of(fast.ID)...); len(told) > 0 {
-					t.Errorf("others were told %v", told)
+					t.Errorf("the hints are %v, want none", told)
 				}
 				r.end()
 				<-r.ended
@@ -117,7 +118,8 @@ func TestOthersAreNotToldOfSlowEndpoints(t *testing.T) {
 
 // If a lane fills up although its endpoint keeps up, the node accepts nothing from other nodes for
 // a moment, so that a node with less to do can. If the endpoint is slow, or the lane is filled
-// from the store, the node accepts what it has capacity for: others must not wait behind it.
+// from the store, the node accepts what it has capacity for, because other deliveries must not wait
+// for that lane.
 func TestCapacityWhileThisMachineIsTheLimit(t *testing.T) {
 	for _, row := range []struct {
 		why  string

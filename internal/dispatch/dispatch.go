@@ -1,11 +1,11 @@
-// Package dispatch is station 3: it delivers events to their endpoints.
+// Package dispatch is stage 3: it delivers events to their endpoints.
 //
-// A delivery arrives in one of three ways. Ingest hands over what it has just stored; a node
-// that only accepts events passes it on (both in handoff.go); or Run claims it because it is due
-// in the store: a retry, an overflow, or a delivery of a dead node. In each case it is queued in
-// the lane of its subscription (lanes.go) until its turn, is attempted once (deliver, below),
-// and its outcome is recorded (record.go). For a retry, the same row becomes due again, and Run
-// claims it like any other.
+// A delivery arrives in one of three ways. Ingest hands over a delivery that it has just stored.
+// An API node passes on a delivery that it has stored (both in handoff.go). Or Run claims a
+// delivery that is due in the store: a retry, an overflow, or a delivery of a dead node. In each
+// case it is queued in the lane of its subscription (lanes.go) until its turn, is attempted once
+// (deliver, below), and its outcome is recorded (record.go). For a retry, the same row becomes
+// due again, and Run claims it like any other.
 //
 // Start with Run, then read deliver. lease.go renews leases, pressure.go slows publishers down,
 // health.go keeps track of failing endpoints, and attemptlog.go decides which attempts are logged.
@@ -39,7 +39,7 @@ type Subscriptions interface {
 	Subscription(ctx context.Context, id event.ID) (event.Subscription, error)
 }
 
-// Sender makes one attempt. It returns no error: what goes wrong is in the outcome.
+// Sender makes one attempt. It returns no error, because the outcome contains what went wrong.
 type Sender interface {
 	Send(ctx context.Context, sub event.Subscription, c event.Claimed) event.Outcome
 }
@@ -47,8 +47,8 @@ type Sender interface {
 // RateLimiter applies the rate limits of subscriptions across all nodes.
 type RateLimiter interface {
 	// Take takes the right to start one attempt, of which there is one in each interval. If
-	// there is none, it returns how long to wait before trying again. It does not block for
-	// long: if the limiter is slow, the attempt may start.
+	// there is none at present, it returns how long to wait before trying again. It does not
+	// block for long: if the limiter is slow, the attempt may start.
 	Take(ctx context.Context, subscription event.ID, interval time.Duration) (wait time.Duration)
 }
 
@@ -77,13 +77,13 @@ type Options struct {
 	Lease          time.Duration // how long a lease lasts; it is renewed when less than two thirds are left
 	Grace          time.Duration // how long Run waits for attempts under way before it stops
 	// Gather is how long the outcome of an attempt may wait for others before it is recorded.
-	// Nothing waits for the record, and a commit costs the same for one outcome as for many. If
-	// the process dies meanwhile, the attempts are made again.
+	// No caller waits for the record, and a commit costs the same for one outcome as for many.
+	// If the process dies meanwhile, the attempts are made again.
 	Gather time.Duration
 	// Jitter and Starting are for a simulation that replays a run. Jitter returns the
-	// random part of a retry's delay; nil means the runtime's generator. Starting is the
-	// first call in the goroutine of a delivery, and tells the simulation which goroutine
-	// that is; nil means no call.
+	// random part of a retry's delay; nil means the runtime's generator. Starting is called
+	// first in the goroutine of a delivery, so that the simulation knows which goroutine that
+	// is; nil means no call.
 	Jitter   func() float64
 	Starting func(d event.Delivery)
 }
@@ -117,7 +117,7 @@ type Dispatcher struct {
 
 	claims    int             // how many claims were made; only Run uses it
 	leaseScan leaseScan       // only Run uses it
-	failing   map[string]bool // the calls of the store that failed when last tried; only Run uses it
+	failing   map[string]bool // by log message: the calls of the store that failed when last tried; only Run uses it
 
 	attempts context.Context // of all attempts; ended when the grace period is over
 	abort    context.CancelFunc
@@ -158,8 +158,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 }
 
 // loop tends leases, rescues, unparks and claims, each at its time, until ctx ends. If several are
-// due, they run in this order. It does not use select for that, which would choose at random, so
-// that a simulation can be replayed.
+// due, they run in this order. A select would choose at random, and a simulation could not be
+// replayed.
 func (d *Dispatcher) loop(ctx context.Context) {
 	now := time.Now()
 	tendAt, rescueAt, unparkAt := now.Add(d.o.Lease/3), now.Add(rescueInterval), now.Add(unparkInterval)
@@ -207,10 +207,10 @@ func (d *Dispatcher) claim(ctx context.Context) time.Duration {
 func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err error) {
 	now := time.Now()
 	d.mu.Lock()
-	// This claim serves all hints so far. Hints are given under the lock, so taking them under
-	// the lock makes one claim of several, however goroutines are scheduled.
+	// This claim serves all hints so far. Hints are given under the lock. Taking them under the
+	// lock, too, makes several hints cause one claim, in whichever order goroutines run.
 	d.takeHint()
-	d.startReady(now) // so that the capacity does not depend on whether the resume timer was first
+	d.startReady(now) // so that the capacity does not depend on whether the resume timer has fired
 	total, one, capacityOf := d.lanes.capacity()
 	d.lanes.overflowed = total <= 0
 	d.excludeSealed(capacityOf, now)
@@ -222,7 +222,8 @@ func (d *Dispatcher) claimOnce(ctx context.Context) (wait time.Duration, err err
 		Owner: d.nextOwner(), Now: now, Until: now.Add(d.o.Lease),
 		Limit: min(total, maxClaim), Capacity: one, CapacityOf: capacityOf, Bytes: d.o.Limits.BufferedBytes / 4,
 	}
-	// The claim continues if ctx ends. Otherwise leases could be committed that no node releases.
+	// The claim continues if ctx ends. Otherwise the store could commit leases that no node
+	// releases.
 	claim, err := d.o.Store.Claim(context.WithoutCancel(ctx), r)
 	if err != nil {
 		return pollInterval, err
@@ -282,10 +283,11 @@ func (d *Dispatcher) resumeThrottled() {
 }
 
 // maxIdleWorkers is how many idle goroutines are kept. A new goroutine for each delivery would
-// take 2 % of the delivery's CPU time, mostly to grow its stack.
+// take 2 % of the delivery's CPU time, mostly for growing its stack.
 const maxIdleWorkers = 128
 
-// runWorker delivers w and whatever is ready next, until it is idle and maxIdleWorkers others are.
+// runWorker delivers w, and then what is ready next. It ends when it is idle and maxIdleWorkers
+// others are idle, too.
 func (d *Dispatcher) runWorker(w *work) {
 	next := make(chan *work, 1)
 	for w != nil {
@@ -408,7 +410,7 @@ func (d *Dispatcher) finish(w *work, ended result) *work {
 		d.hint()
 	}
 	if w.lane.isBehind {
-		d.sayBehind(w.lane, d.lanes.keepsUp(w.lane, now), now)
+		d.hintBehind(w.lane, d.lanes.keepsUp(w.lane, now), now)
 	}
 	next := d.reuseSlot(now)
 	d.serveWaiters(w.lane)

@@ -33,8 +33,8 @@ func TestAttemptsWhenDue(t *testing.T) {
 	})
 }
 
-// What another process stores without a hint is found by polling.
-func TestFindsWhatNobodyMentions(t *testing.T) {
+// Polling finds deliveries that another process has stored without a hint.
+func TestPollingFindsDueDeliveries(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.run()
 		r.wait(1500 * time.Millisecond)
@@ -65,8 +65,8 @@ func TestRetriesKeepTheirTime(t *testing.T) {
 		policy event.RetryPolicy
 		why    string
 	}{
-		{event.RetryPolicy{10 * time.Second, time.Minute, 15 * time.Minute}, "as a service would have it"},
-		{event.RetryPolicy{50 * time.Millisecond, 300 * time.Millisecond, 900 * time.Millisecond}, "shorter than the time between two looks into the store"},
+		{event.RetryPolicy{10 * time.Second, time.Minute, 15 * time.Minute}, "like that of a service"},
+		{event.RetryPolicy{50 * time.Millisecond, 300 * time.Millisecond, 900 * time.Millisecond}, "shorter than the poll interval"},
 	} {
 		inBubble(t, func(r *rig) {
 			r.o.Policy, r.endpoint = c.policy, answers(500, 7*time.Millisecond)
@@ -95,8 +95,8 @@ func TestSubscriptionsThatTakeNothing(t *testing.T) {
 		edit   func(*event.Subscription)
 		leased int // while the dispatcher runs
 	}{
-		{"inactive: it is due again, and not leased", func(s *event.Subscription) { s.Active = false }, 0},
-		{"deleted: the store has cancelled it", func(s *event.Subscription) { s.Active, s.DeletedAt = false, time.Now() }, 1},
+		{"inactive: the delivery is due again, and not leased", func(s *event.Subscription) { s.Active = false }, 0},
+		{"deleted: the store has cancelled the delivery", func(s *event.Subscription) { s.Active, s.DeletedAt = false, time.Now() }, 1},
 	} {
 		inBubble(t, func(r *rig) {
 			sub := r.subscribe(func(s *event.Subscription) { s.MaxInFlight = 1 })
@@ -123,8 +123,8 @@ func TestSubscriptionsThatTakeNothing(t *testing.T) {
 // gap is the time between an endpoint's deliveries in the tests of many lanes.
 const gap = 5 * time.Millisecond
 
-// nine publishes an event every 10 ms for each of nine endpoints for two seconds, and for a tenth
-// if there is one. It returns when each event of the nine arrived.
+// nine publishes an event every 10 ms for two seconds, for each of nine endpoints, and for a tenth
+// one if there is one. It returns when each event of the nine arrived.
 func nine(t *testing.T, tenth func(context.Context, event.Subscription, event.Claimed) event.Outcome) map[string]string {
 	arrived := map[string]string{}
 	inBubble(t, func(r *rig) {
@@ -178,7 +178,7 @@ func TestOneEndpointNeverSlowsAnother(t *testing.T) {
 					late++
 				}
 			}
-			t.Errorf("one that %s moves %d of %d deliveries of the others", why, late, len(alone))
+			t.Errorf("one that %s changes the times of %d of %d deliveries of the others", why, late, len(alone))
 		}
 	}
 }
@@ -294,7 +294,7 @@ func TestHangingEndpointsLeaveSlots(t *testing.T) {
 		}
 		r.wait(15 * time.Minute) // one request of each at a time
 		if n := r.leasesNow(); n > 0 {
-			t.Errorf("%d deliveries wait for a turn that does not come", n)
+			t.Errorf("%d deliveries are still waiting for their turn", n)
 		}
 		r.stop()
 		r.empty()

@@ -8,8 +8,8 @@ import (
 )
 
 // Deliver puts a delivery that was stored with a reservation's lease into its lane. If storing
-// it took longer than the lease, Deliver drops it: another node may have claimed it already.
-// If none has, it is due again once its lease is ended.
+// it took longer than the lease, Deliver drops it, because another node may have claimed it. If
+// no node has, it is due again once its lease is ended.
 func (d *Dispatcher) Deliver(c event.Claimed) {
 	w, now := &work{claimed: c, leasedUntil: c.Delivery.LeasedUntil}, time.Now()
 	d.mu.Lock()
@@ -43,35 +43,35 @@ func (d *Dispatcher) Overflow(subscription event.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := d.lanes.byID[subscription]
-	if l == nil { // the lane has been idle since and was deleted
+	if l == nil { // the lane was idle and was deleted meanwhile
 		d.hint()
 		return
 	}
 	if l.isPaused || l.health.NotBefore.After(time.Now()) {
 		return // the next regular claim parks it
 	}
-	if l.overflowed = true; d.lanes.clearOverflow(l) { // the lane has emptied since
+	if l.overflowed = true; d.lanes.clearOverflow(l) { // the lane has emptied meanwhile
 		d.hint()
 	}
 }
 
 // Capacity estimates how many deliveries Offer would accept: as many as could start now, but
-// none while this machine has enough to do.
+// none while this machine is busy.
 func (d *Dispatcher) Capacity() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.stopping || d.lanes.isFull(0) || d.lanes.isPressed(time.Now()) {
+	if d.stopping || d.lanes.isFull(0) || d.lanes.isBusy(time.Now()) {
 		return 0
 	}
 	return d.o.Limits.InFlight - d.inFlight
 }
 
-// SlotsTaken reports whether there is no capacity because endpoints use all slots for
-// requests, and not because this machine has enough to do.
+// SlotsTaken reports whether there is no capacity because requests to slow endpoints use all
+// slots, and not because this machine is busy.
 func (d *Dispatcher) SlotsTaken() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.inFlight >= d.o.Limits.InFlight && !d.lanes.isPressed(time.Now())
+	return d.inFlight >= d.o.Limits.InFlight && !d.lanes.isBusy(time.Now())
 }
 
 // Offer puts a delivery that another node has stored with a lease and passed on into its
@@ -81,7 +81,7 @@ func (d *Dispatcher) Offer(ctx context.Context, c event.Claimed) bool {
 }
 
 // Release makes a delivery that another node has passed on due again in the store, unless
-// that lease of it has ended.
+// the lease with which it was passed on has ended.
 func (d *Dispatcher) Release(c event.Claimed) {
 	w := &work{claimed: c, leasedUntil: c.Delivery.LeasedUntil}
 	if d.addLease(w, true) {
@@ -156,9 +156,9 @@ func (d *Dispatcher) takeOver(ctx context.Context, c event.Claimed, offered bool
 }
 
 // addLease adds w to the leases to renew. It returns false and does nothing if the lease has
-// ended: either the response of the store took too long, see Deliver, or this node has claimed
-// the delivery since. The latter can happen only if first is true, which means that w has the
-// lease with which its delivery was stored, and that is older than the lease of any claim.
+// ended. Either the store responded too late, see Deliver, or this node has claimed the delivery
+// since. The latter can happen only if first is true. It means that w has the lease with which
+// its delivery was stored, which is older than the lease of any claim.
 func (d *Dispatcher) addLease(w *work, first bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -12,29 +12,29 @@ import (
 
 // A lane follows the health of its endpoint (event.Health). An endpoint that is held back gets no
 // requests until the time that it asked for. Then its lane starts with one request in flight, and
-// one more with each success. A failing endpoint gets one request at a time, and all failing lanes
+// adds one with each success. A failing endpoint gets one request at a time, and all failing lanes
 // together use at most a quarter of the node's slots. A change of health is recorded with the
-// attempt that causes it, and reaches the other nodes with the subscription.
+// attempt that causes it, and reaches the other nodes as part of the subscription.
 const (
-	// failingIdleTimeout is how long an idle lane is kept if its last attempt failed, because
-	// its failures in a row are counted across the retries of one delivery, too.
+	// failingIdleTimeout is how long an idle lane is kept if its last attempt failed. It is long
+	// because failures in a row are also counted across the retries of one delivery.
 	failingIdleTimeout = time.Hour
-	// unparkInterval is the time between two calls of Unpark, and unparkLimit is how many
-	// deliveries one call makes due at most.
+	// unparkInterval is the time between two calls of Unpark, and unparkLimit is the largest
+	// number of deliveries that one call makes due.
 	unparkInterval = time.Second
 	unparkLimit    = 1000
 	// refusalLogInterval is the time between two log lines that one endpoint is held back.
 	refusalLogInterval = time.Minute
-	// parkPause is the time before the next claim if a claim has parked as many deliveries as
-	// it may, and before the next call of Unpark if a call has unparked as many as it may.
-	// Other deliveries are claimed meanwhile.
+	// parkPause is the pause before the next claim if a claim has parked as many deliveries as
+	// it may, and before the next call of Unpark if a call has unparked as many as it may. In
+	// the pause, other deliveries are claimed.
 	parkPause = 10 * time.Millisecond
 )
 
 // mayStartFailing reports whether failing lanes may have one more request in flight.
 func (ls *lanes) mayStartFailing() bool { return ls.inFlightFailing < max(1, ls.limits.InFlight/4) }
 
-// learnHealth merges what the store, and so another node, knows about a lane's endpoint.
+// learnHealth updates a lane from the store, where another node may have recorded newer health.
 func (ls *lanes) learnHealth(l *lane, known *event.Health) {
 	if *known != l.health {
 		ls.setHealth(l, l.health.Latest(*known))
@@ -111,9 +111,9 @@ func (d *Dispatcher) logHealth(l *lane, before event.Health, now time.Time) {
 		level, what = slog.LevelWarn, "the endpoint is failing; it gets one request at a time until one succeeds"
 	case before.RefusedSince.IsZero() && !after.RefusedSince.IsZero() && now.Sub(l.refusalLogged) >= refusalLogInterval:
 		l.refusalLogged = now
-		what = "the endpoint asks for no requests for a time; its deliveries wait"
+		what = "the endpoint is held back, as its response with Retry-After asks; its deliveries wait"
 	case !before.RefusedSince.IsZero() && after.RefusedSince.IsZero() && now.Sub(before.RefusedSince) >= refusalLogInterval:
-		what = "the endpoint takes requests again"
+		what = "the endpoint accepts requests again"
 	default:
 		return
 	}
@@ -154,11 +154,11 @@ func (d *Dispatcher) refused(w *work, sub event.Subscription, now time.Time) eve
 	return s
 }
 
-// unpark makes parked deliveries due again that need not wait any more. It returns how long to wait
+// unpark makes parked deliveries due again that no longer need to wait. It returns how long to wait
 // before the next call.
 func (d *Dispatcher) unpark(ctx context.Context) time.Duration {
 	n, err := d.o.Store.Unpark(ctx, time.Now(), unparkLimit)
-	d.noteStore(ctx, "could not look for deliveries that need not wait any more; trying again", err)
+	d.noteStore(ctx, "could not make parked deliveries due; trying again", err)
 	if n > 0 {
 		d.hint()
 	}

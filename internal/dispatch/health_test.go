@@ -22,7 +22,7 @@ type limited struct {
 	second   int64
 	n        int
 	refused  int
-	early    int // requests that began in a time for which it had asked for none
+	early    int // requests that began before the time that it had asked for
 	quiet    time.Time
 	asked    time.Time // when it asked for that
 	inFlight int
@@ -58,8 +58,7 @@ func (l *limited) respond(ctx context.Context, _ event.Subscription, _ event.Cla
 	return o
 }
 
-// look returns how many requests are in flight, and how many were at once, and restarts the latter
-// count.
+// look returns how many requests are in flight, and the maximum since the last call.
 func (l *limited) look() (inFlight, most int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,7 +90,7 @@ func TestBurstAtARateLimitedEndpoint(t *testing.T) {
 			t.Errorf("%d of 300 are delivered after 40 s: %v", n, r.store.count())
 		}
 		if l.early > 0 {
-			t.Errorf("%d requests began in a time in which the endpoint asked for none", l.early)
+			t.Errorf("%d requests began while the endpoint was held back", l.early)
 		}
 		if l.refused > 150 {
 			t.Errorf("%d requests were refused for 300 events", l.refused)
@@ -107,8 +106,8 @@ func TestBurstAtARateLimitedEndpoint(t *testing.T) {
 }
 
 // An endpoint that asks for a long wait gets no request for that time, neither from the store nor
-// from memory, whatever is published meanwhile. Then it gets one request, and full speed within
-// seconds.
+// from memory, even if events are published meanwhile. Then it gets one request, and within seconds
+// its full concurrency.
 func TestLongWait(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		const wait = 10 * time.Minute
@@ -135,19 +134,19 @@ func TestLongWait(t *testing.T) {
 		sub, _ = r.store.Subscription(context.Background(), sub.ID)
 		for range 200 {
 			if _, reserved := r.ingest(sub); reserved {
-				t.Fatal("a delivery was taken into memory, to wait there for ten minutes")
+				t.Fatal("a delivery was reserved, and would wait in memory for ten minutes")
 			}
 			r.wait(time.Second)
 		}
 		if n := r.store.leased(); n > 0 {
-			t.Errorf("%d leases are held for deliveries that wait", n)
+			t.Errorf("%d waiting deliveries are leased", n)
 		}
-		claims := r.store.looks()
+		claims := r.store.claimCount()
 		r.wait(wait - 202*time.Second)
 		if n := r.allSent(); n != refused {
-			t.Errorf("%d requests in the time in which the endpoint asked for none", n-refused)
+			t.Errorf("%d requests while the endpoint was held back", n-refused)
 		}
-		if n := r.store.looks() - claims; n > 1000 {
+		if n := r.store.claimCount() - claims; n > 1000 {
 			t.Errorf("%d claims in %v", n, wait-202*time.Second)
 		}
 		r.wait(2 * time.Second)
@@ -200,7 +199,7 @@ func TestOneProbe(t *testing.T) {
 	})
 }
 
-// What another node has recorded applies here as soon as the subscription is read again.
+// The health that another node has recorded applies here as soon as the subscription is read again.
 func TestAnotherNodesRefusal(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, time.Second)
@@ -217,7 +216,7 @@ func TestAnotherNodesRefusal(t *testing.T) {
 		sent := r.allSent()
 		r.wait(58 * time.Second)
 		if n := r.allSent(); n != sent {
-			t.Errorf("%d requests though another node was asked for none", n-sent)
+			t.Errorf("%d requests, although the endpoint had asked another node to wait", n-sent)
 		}
 		r.wait(30 * time.Second)
 		if n := r.store.count()[event.Delivered]; n != 10 {
@@ -228,7 +227,7 @@ func TestAnotherNodesRefusal(t *testing.T) {
 	})
 }
 
-// A node that starts respects what endpoints have asked of the previous process.
+// A node that starts respects the waits that endpoints have asked the previous process for.
 func TestRefusalSurvivesARestart(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = func(context.Context, event.Subscription, event.Claimed) event.Outcome { return refuses(time.Hour) }
@@ -282,7 +281,7 @@ func TestRefusedTooLong(t *testing.T) {
 				t.Fatalf("after 24 hours: %v, settled at %v, the last code is %q", row.d.Status, row.d.SettledAt, last.Outcome.Code)
 			}
 			if n := len(r.sentAt(id)); n != len(row.attempts)-1 {
-				t.Errorf("%d requests for %d attempts: the last one is to be none", n, len(row.attempts))
+				t.Errorf("%d requests for %d attempts, want no request for the last attempt", n, len(row.attempts))
 			}
 		}
 		if row := r.store.row(young); row.d.Status != event.Pending {
@@ -294,7 +293,7 @@ func TestRefusedTooLong(t *testing.T) {
 		takes.Store(true)
 		r.wait(10 * time.Minute)
 		if row := r.store.row(young); row.d.Status != event.Delivered {
-			t.Errorf("when the endpoint takes requests again, it is %v", row.d.Status)
+			t.Errorf("when the endpoint accepts requests again, it is %v", row.d.Status)
 		}
 		r.stop()
 		r.empty()
@@ -333,7 +332,7 @@ func TestFailing(t *testing.T) {
 		r.is(one, event.Failed, 6)
 		sub, _ = r.store.Subscription(context.Background(), sub.ID)
 		if !sub.Health.Failing {
-			t.Fatal("five failures in a row, and it is not failing")
+			t.Fatal("the endpoint is not failing after five failures in a row")
 		}
 		l.look()
 		for range 20 {
@@ -364,7 +363,7 @@ func TestFailing(t *testing.T) {
 	})
 }
 
-// However many endpoints fail, together they use a quarter of the slots.
+// All failing endpoints together use at most a quarter of the slots.
 func TestFailingLanesShareAQuarter(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits.InFlight = 20
@@ -384,7 +383,7 @@ func TestFailingLanesShareAQuarter(t *testing.T) {
 			inFlight := r.d.lanes.inFlight
 			r.d.mu.Unlock()
 			if inFlight > 5 {
-				t.Fatalf("%d of 20 slots are held by failing lanes", inFlight)
+				t.Fatalf("failing lanes use %d of 20 slots", inFlight)
 			}
 			r.wait(time.Second)
 		}
@@ -410,17 +409,17 @@ func TestPause(t *testing.T) {
 		sub.PausedAt = time.Now()
 		third, reserved := r.ingest(sub)
 		if reserved {
-			t.Error("a delivery of a paused subscription was taken into memory")
+			t.Error("a delivery of a paused subscription was reserved")
 		}
-		claims := r.store.looks()
+		claims := r.store.claimCount()
 		r.wait(10 * time.Minute)
 		r.is(first, event.Delivered, 1)
 		r.is(second, event.Pending, 0)
 		r.is(third, event.Pending, 0)
 		if n := r.store.leased(); n > 0 {
-			t.Errorf("%d leases are held", n)
+			t.Errorf("%d deliveries are leased", n)
 		}
-		if n := r.store.looks() - claims; n > 700 {
+		if n := r.store.claimCount() - claims; n > 700 {
 			t.Errorf("%d claims in ten minutes", n)
 		}
 		r.change(sub.ID, func(s *event.Subscription) { s.PausedAt = time.Time{} })
@@ -432,7 +431,7 @@ func TestPause(t *testing.T) {
 	})
 }
 
-// While very many deliveries are unparked, others are claimed.
+// Deliveries are claimed even while very many others are unparked.
 func TestUnparkingLeavesTimeForClaims(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.store.parked = true

@@ -43,9 +43,9 @@ type lane struct {
 	failures      int              // how many attempts failed since the last success
 	refusalLogged time.Time        // see logHealth
 	isPaused      bool             // the subscription was paused when it was last read
-	isPressed     bool             // it is in lanes.pressed
-	isBehind      bool             // other nodes were told that this node is behind
-	saidBehind    time.Time        // when they were told
+	isBusy        bool             // it is in lanes.busy
+	isBehind      bool             // the last hint to other nodes was that this node is behind
+	behindHintAt  time.Time        // when that hint was sent
 	throughput    event.Throughput // of successes
 	waiters       []*waiter        // requests that wait for capacity, in order
 	idleSince     time.Time
@@ -79,10 +79,10 @@ type lanes struct {
 	byID            map[event.ID]*lane
 	ready           []*lane // in order of their turns
 	readyHead       int
-	deferred        []*lane   // lanes that wait because the last slots are kept for others, in order
-	failing         []*lane   // lanes that wait because failing lanes use all slots that they may use, in order
+	deferred        []*lane   // lanes that wait because the last slots are reserved for others, in order
+	failing         []*lane   // failing lanes that wait because others use all slots that failing lanes may use, in order
 	throttled       throttled // lanes that wait for a rate limit or a held-back endpoint, by earliest start
-	pressed         []*lane   // lanes that had many deliveries queued; see pressure.go
+	busy            []*lane   // lanes that had many deliveries queued; see pressure.go
 	behind          []*lane   // lanes with which this node is behind; see pressure.go
 	inFlight        int
 	inFlightFailing int // how many of these were started while their lane was failing
@@ -124,9 +124,9 @@ func intervalOf(perSecond float64) time.Duration {
 	return time.Duration(min(float64(time.Second)/perSecond, float64(24*time.Hour)))
 }
 
-// isNearlyFull reports whether only the last quarter of the node's memory is left. It is kept
-// for lanes with few deliveries, so that they have capacity however many endpoints hang while
-// events for them arrive.
+// isNearlyFull reports whether only the last quarter of the node's memory is left. This quarter
+// is reserved for lanes with few deliveries. So they have capacity even if many endpoints hang
+// while events for those arrive.
 func (ls *lanes) isNearlyFull() bool {
 	return ls.buffered >= ls.limits.Buffered*3/4 || ls.bytes >= ls.limits.BufferedBytes*3/4
 }
@@ -148,7 +148,7 @@ func (ls *lanes) used(l *lane) int {
 }
 
 // reserve reserves capacity for one delivery that is about to be stored. It returns false if
-// there is none. Half of a lane and an eighth of the node are kept for deliveries that are
+// there is none. Half of a lane and an eighth of the node are reserved for deliveries that are
 // already in the store, so that new events never keep old ones out.
 func (ls *lanes) reserve(l *lane, size int) bool {
 	if ls.used(l) >= ls.depth()/2 || ls.isFull(size) {
@@ -181,7 +181,7 @@ func (ls *lanes) push(l *lane, w *work, reserved bool, now time.Time) {
 	}
 	w.lane = l
 	l.queue = append(l.queue, w)
-	ls.press(l)
+	ls.markBusy(l)
 	ls.schedule(l, now)
 }
 
@@ -199,9 +199,9 @@ func (ls *lanes) schedule(l *lane, now time.Time) {
 	ls.ready = append(ls.ready, l)
 }
 
-// slotsAreScarce reports whether only the last quarter of the slots is left. They are kept for
-// lanes with fewer than minInFlight requests in flight, so that these continue when many
-// endpoints begin to hang at once.
+// slotsAreScarce reports whether only the last quarter of the slots is left. This quarter is
+// reserved for lanes with fewer than minInFlight requests in flight, so that these lanes continue
+// when many endpoints begin to hang at once.
 func (ls *lanes) slotsAreScarce() bool { return ls.inFlight >= ls.limits.InFlight*3/4 }
 
 // next starts the delivery whose turn it is and returns it, or nil if none may start now.
@@ -244,7 +244,7 @@ func (ls *lanes) next(now time.Time) *work {
 }
 
 // startFrom starts the oldest delivery of a lane that was ready, deferred or failing. It returns
-// nil if the lane may not start one any more, because its limits have been lowered since.
+// nil if the lane may no longer start one, because its limits have been lowered.
 func (ls *lanes) startFrom(l *lane, now time.Time) *work {
 	l.isScheduled = false
 	if l.queued() == 0 || l.inFlight >= l.limit() || l.earliestStart().After(now) {
@@ -266,8 +266,8 @@ func (ls *lanes) startFrom(l *lane, now time.Time) *work {
 	return w
 }
 
-// landed records that a delivery is no longer in flight.
-func (ls *lanes) landed(w *work) {
+// endRequest records that a delivery is no longer in flight.
+func (ls *lanes) endRequest(w *work) {
 	w.lane.inFlight--
 	ls.inFlight--
 	if w.failing {
@@ -287,7 +287,7 @@ func (ls *lanes) nextStart() time.Time {
 // finish records how a delivery in flight ended, and frees its slot.
 func (ls *lanes) finish(w *work, ended result, now time.Time) {
 	l := w.lane
-	ls.landed(w)
+	ls.endRequest(w)
 	ls.buffered--
 	ls.bytes -= len(w.claimed.Event.Payload)
 	switch ended {
@@ -322,13 +322,13 @@ func (ls *lanes) postpone(w *work, wait time.Duration, now time.Time) {
 // putBack puts a delivery that was just started back at the head of its lane.
 func (ls *lanes) putBack(w *work, now time.Time) {
 	l := w.lane
-	ls.landed(w)
+	ls.endRequest(w)
 	l.queue = slices.Insert(l.queue, l.head, w)
 	ls.undefer(l)
 	ls.schedule(l, now)
 }
 
-// result is what an attempt says about its endpoint.
+// result is what the outcome of an attempt says about the endpoint.
 type result int
 
 const (

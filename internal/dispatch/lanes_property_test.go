@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// machine does everything to lanes that may happen to them, and checks the invariants after every
+// machine does at random everything that can happen to lanes, and checks the invariants after every
 // step.
 type machine struct {
 	ls       *lanes
@@ -124,14 +124,14 @@ func (m *machine) next(t *rapid.T) {
 	if w == nil {
 		for id, can := range may {
 			if can {
-				t.Fatalf("lane %x may start and gets no turn", id[15])
+				t.Fatalf("lane %x may start a delivery but gets no turn", id[15])
 			}
 		}
 		return
 	}
 	id := w.claimed.Delivery.SubscriptionID
 	if !may[id] || w.lane != m.ls.byID[id] {
-		t.Fatalf("lane %x got a turn and may not start", id[15])
+		t.Fatalf("lane %x got a turn but may not start a delivery", id[15])
 	}
 	if w.claimed.Delivery.Attempts != m.started[id] {
 		t.Fatalf("lane %x started its number %d, want %d: the oldest first", id[15], w.claimed.Delivery.Attempts, m.started[id])
@@ -180,7 +180,7 @@ func (m *machine) check(t *rapid.T) {
 			t.Fatalf("lane %x may have %d under way, of 1 to %d", id[15], l.allowed, l.maxAllowed)
 		}
 		if l.queued()+l.reserved > m.ls.limits.LaneDepth+len(m.reserved) {
-			t.Fatalf("lane %x holds %d", id[15], l.queued())
+			t.Fatalf("lane %x has %d queued", id[15], l.queued())
 		}
 		// A deferred lane is considered before anything starts.
 		inLine := l.isScheduled && !slices.Contains(m.ls.throttled, l)
@@ -189,7 +189,7 @@ func (m *machine) check(t *rapid.T) {
 		}
 	}
 	if m.ls.buffered != held || m.ls.bytes != propSize*held {
-		t.Fatalf("counts %d held and %d bytes, want %d and %d", m.ls.buffered, m.ls.bytes, held, propSize*held)
+		t.Fatalf("%d deliveries with %d bytes are counted, want %d with %d", m.ls.buffered, m.ls.bytes, held, propSize*held)
 	}
 	if at := m.ls.nextStart(); !soonest.IsZero() && (at.IsZero() || at.After(soonest)) {
 		t.Fatalf("the next start is at %v, want %v or before: a lane would wait too long", at, soonest)
@@ -209,10 +209,10 @@ func (m *machine) finishAll(t *rapid.T) {
 		total += m.started[id] - m.pushed[id]
 	}
 	if total != 0 || m.ls.buffered != 0 || m.ls.bytes != 0 {
-		t.Fatalf("at the end %d are missing, and %d with %d bytes are held", -total, m.ls.buffered, m.ls.bytes)
+		t.Fatalf("at the end %d are missing, and %d with %d bytes are left", -total, m.ls.buffered, m.ls.bytes)
 	}
 	if at := m.ls.nextStart(); !at.IsZero() {
-		t.Fatalf("something is to start at %v, though all was drained", at)
+		t.Fatalf("a delivery is to start at %v, although all lanes are empty", at)
 	}
 	m.ls.forgetIdle(m.now.Add(time.Hour), time.Minute)
 	m.ls.forgetIdle(m.now.Add(2*time.Hour), time.Minute)

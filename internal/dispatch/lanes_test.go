@@ -61,17 +61,17 @@ func TestLaneLearns(t *testing.T) {
 		want int
 		why  string
 	}{
-		{0, "", 8, "so it begins"},
+		{0, "", 8, "the initial limit"},
 		{0, "w", 9, "a success adds one"},
-		{0, "wwwwww", 12, "no further than the service's limit"},
-		{20, "wwwwww", 14, "the subscription's own limit wins, upwards"},
-		{3, "wwwwww", 3, "and downwards"},
-		{1, "", 1, "from the beginning"},
-		{0, "nnn", 8, "a response like 500 says nothing about how much it can take"},
+		{0, "wwwwww", 12, "up to the service's limit"},
+		{20, "wwwwww", 14, "the subscription's own limit may be higher"},
+		{3, "wwwwww", 3, "or lower"},
+		{1, "", 1, "its own limit applies from the beginning"},
+		{0, "nnn", 8, "a response like 500 says nothing about the endpoint's capacity"},
 		{0, "o", 4, "overload halves it"},
 		{0, "oooooo", 2, "down to two, so that an endpoint that hangs uses two slots"},
-		{1, "oooooo", 1, "or one, if it may have no more"},
-		{0, "oooow", 3, "and it recovers"},
+		{1, "oooooo", 1, "or one, if that is its own limit"},
+		{0, "oooow", 3, "after overload, a success adds one again"},
 	} {
 		ls := newLanes(limits)
 		sub := named('a')
@@ -121,10 +121,10 @@ func TestLaneKeepsItsRate(t *testing.T) {
 	}{
 		{0, "s0 f0 u0 u1 u2 u3", "one of each, and all of the lane without a rate"},
 		{9, "", "no lane may start yet"},
-		{10, "f1", "the fast one's has"},
-		{15, "", "it has had its turn"},
-		{100, "f2 s1", "both, the one that has waited for longer first"},
-		{5000, "f3 s2", "an idle time is not saved up"},
+		{10, "f1", "the fast lane may start again"},
+		{15, "", "it has just started one"},
+		{100, "f2 s1", "both lanes, and first the one that has waited longer"},
+		{5000, "f3 s2", "one each: idle time does not accumulate"},
 		{5100, "s3", "the last"},
 	} {
 		now := start.Add(time.Duration(c.ms) * time.Millisecond)
@@ -133,7 +133,7 @@ func TestLaneKeepsItsRate(t *testing.T) {
 		}
 	}
 	if at := ls.nextStart(); !at.IsZero() {
-		t.Errorf("something is to start at %v, though nothing is left", at)
+		t.Errorf("a delivery is to start at %v, although none is left", at)
 	}
 }
 
@@ -144,10 +144,10 @@ func TestRateThatChanges(t *testing.T) {
 		want          int
 		why           string
 	}{
-		{0.001, 10, 100 * time.Millisecond, 1, "a lane held back for a quarter of an hour goes on at its new rate"},
-		{0.001, 0, 0, 2, "or at once, when it has no rate any more"},
-		{10, 0.1, 9 * time.Second, 0, "a lower rate holds from the last start on"},
-		{1e-12, 1e-12, 12 * time.Hour, 0, "a rate of almost nothing is not no limit"},
+		{0.001, 10, 100 * time.Millisecond, 1, "a lane that would wait for a quarter of an hour continues at its new rate"},
+		{0.001, 0, 0, 2, "without a rate limit, it continues at once"},
+		{10, 0.1, 9 * time.Second, 0, "a lower rate applies since the last start"},
+		{1e-12, 1e-12, 12 * time.Hour, 0, "a tiny rate is not unlimited"},
 	} {
 		ls := newLanes(roomy)
 		sub := named('a')
@@ -175,10 +175,10 @@ func TestReserveLeavesCapacity(t *testing.T) {
 		why         string
 	}{
 		{1, 1, 4, 4, "half of one lane"},
-		{4, 1, 16, 16, "and of each, while there is capacity"},
-		{100, 1, 20, 36, "but never all of the node"},
-		{100, 20, 10, 18, "nor of its bytes"},
-		{1, 1000, 1, 1, "a single one that is larger than all may come in, alone"},
+		{4, 1, 16, 16, "half of each lane, while the node has capacity"},
+		{100, 1, 20, 36, "never all of the node's deliveries"},
+		{100, 20, 10, 18, "never all of the node's bytes"},
+		{1, 1000, 1, 1, "one payload may be larger than the limit, if it is the only one"},
 	} {
 		ls := newLanes(limits)
 		got := 0
@@ -195,8 +195,8 @@ func TestReserveLeavesCapacity(t *testing.T) {
 	}
 }
 
-// A lane that is flooded, by ingest and from the store, leaves some capacity to the others. Few
-// large payloads fill a node as well as many small ones do.
+// A lane that is flooded, by ingest and from the store, leaves some capacity to the others. That
+// holds for a few large payloads as well as for many small ones.
 func TestFloodedLaneLeavesCapacity(t *testing.T) {
 	for _, c := range []struct {
 		limits Limits
@@ -215,12 +215,12 @@ func TestFloodedLaneLeavesCapacity(t *testing.T) {
 		}
 		for range 3 {
 			if !ls.reserve(ls.laneOf(named('q')), c.size) {
-				t.Errorf("%d bytes each: a flooded lane keeps new events of a quiet one out", c.size)
+				t.Errorf("%d bytes each: a flooded lane leaves no capacity for new events of a quiet one", c.size)
 				break
 			}
 		}
 		if total, _, _ := ls.capacity(); total < 5 {
-			t.Errorf("%d bytes each: the node has capacity for %d more out of the store", c.size, total)
+			t.Errorf("%d bytes each: the node has capacity to claim %d more", c.size, total)
 		}
 	}
 }
@@ -250,14 +250,14 @@ func TestDrain(t *testing.T) {
 		t.Fatalf("%d were under way and %d drained, of 24", len(taken), len(waiting))
 	}
 	if again, _ := ls.takeAll(start.Add(time.Hour)); len(again) > 0 || !ls.nextStart().IsZero() {
-		t.Errorf("%d can be taken after everything was drained", len(again))
+		t.Errorf("%d can be started after everything was drained", len(again))
 	}
 	for _, w := range taken {
 		ls.finish(w, resultSuccess, start)
 	}
 	ls.cancel(ls.laneOf(named('r')), 5)
 	if ls.buffered != 0 || ls.bytes != 0 {
-		t.Errorf("%d held and %d bytes, though nothing is left", ls.buffered, ls.bytes)
+		t.Errorf("%d deliveries with %d bytes are counted, although none is left", ls.buffered, ls.bytes)
 	}
 }
 
@@ -270,14 +270,14 @@ func TestSweepForgetsIdleLanesOnly(t *testing.T) {
 		lane func(ls *lanes)
 	}{
 		{"nothing to do", false, func(ls *lanes) { ls.laneOf(named('a')) }},
-		{"something waits", true, func(ls *lanes) { ls.put(named('a'), "x", start) }},
-		{"something is under way", true, func(ls *lanes) { ls.put(named('a'), "x", start); ls.next(start) }},
+		{"a delivery is queued", true, func(ls *lanes) { ls.put(named('a'), "x", start) }},
+		{"a delivery is in flight", true, func(ls *lanes) { ls.put(named('a'), "x", start); ls.next(start) }},
 		{"ingest is about to deliver", true, func(ls *lanes) { ls.reserve(ls.laneOf(named('a')), 1) }},
-		{"it is done", false, func(ls *lanes) {
+		{"all deliveries have ended", false, func(ls *lanes) {
 			ls.put(named('a'), "x", start)
 			ls.finish(ls.next(start), resultSuccess, start)
 		}},
-		{"its rate forbids the next one still", true, func(ls *lanes) {
+		{"its rate limit does not permit the next delivery yet", true, func(ls *lanes) {
 			ls.put(limited, "x", start)
 			ls.finish(ls.next(start), resultSuccess, start)
 		}},
@@ -328,6 +328,6 @@ func TestCompactKeepsOrder(t *testing.T) {
 		most = max(most, in-out)
 	}
 	if len(queue) > 2*most+64 {
-		t.Errorf("the queue is %d long, though never more than %d waited", len(queue), most)
+		t.Errorf("the array has %d entries, although at most %d were queued", len(queue), most)
 	}
 }

@@ -43,7 +43,8 @@ func TestLateHandOverIsLeftAlone(t *testing.T) {
 	})
 }
 
-// A lease was to be released while the store was unavailable, for longer than the lease.
+// A lease is released while the store is unavailable, and the store is away for longer than the lease
+// lasts.
 func TestLateReleaseIsLeftAlone(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		var back atomic.Bool
@@ -111,8 +112,8 @@ func TestLateReleaseLeavesTheNewLease(t *testing.T) {
 	})
 }
 
-// A delivery was passed on and then made due again. This node has claimed it, and then reads what
-// was passed on.
+// A delivery was passed on and then made due again. This node claims it, and only then reads the
+// delivery that was passed on.
 func TestPassedOnAfterTheClaimIsDropped(t *testing.T) {
 	for _, c := range []struct {
 		name string

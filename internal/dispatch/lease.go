@@ -8,18 +8,17 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// maxRenew is how many leases one call renews at most.
+// maxRenew is the largest number of leases that one call renews.
 const maxRenew = 512
 
-// laneIdleTimeout is how long an idle lane is kept, with what it has learnt about its
-// endpoint.
+// laneIdleTimeout is how long an idle lane is kept, because it remembers the limits and the health
+// of its endpoint.
 const laneIdleTimeout = time.Minute
 
 // nextOwner returns the owner of the next claim's leases. Each claim has a different owner, so
-// that a renewal or a release of an earlier lease can't affect a later one, however late it
-// reaches the store. The number begins at 1 in each process, because each process has a new
-// node name. The lease with which a delivery is stored (Reserve) has only the node name,
-// because a delivery has only one such lease.
+// that a late renewal or release of an earlier lease can't affect a later one. The number begins
+// at 1 in each process, because each process has a new node name. The lease with which a delivery
+// is stored (Reserve) has only the node name, because a delivery has only one such lease.
 func (d *Dispatcher) nextOwner() string {
 	d.claims++
 	return d.o.Node + "/" + strconv.Itoa(d.claims)
@@ -35,8 +34,8 @@ func (d *Dispatcher) tendLeases(ctx context.Context) {
 
 // rescue ends leases that ran out, which usually belonged to dead nodes. It first renews this
 // node's leases, so that a node that was suspended or could not renew for a while does not end
-// its own. It passes the time before the renewal to the store: leases taken since then end
-// later, even if the clock is set meanwhile.
+// its own. It passes the time before the renewal to the store, so that leases which began after
+// that are not ended, even if the clock is set meanwhile.
 func (d *Dispatcher) rescue(ctx context.Context) {
 	now := time.Now()
 	if !d.renew(ctx) {
@@ -52,8 +51,8 @@ func (d *Dispatcher) rescue(ctx context.Context) {
 	}
 }
 
-// renew renews the leases of which less than two thirds are left. The others have time until
-// the next call. It reports whether it succeeded.
+// renew renews the leases of which less than two thirds are left. The others can wait for the
+// next call. It reports whether it succeeded.
 func (d *Dispatcher) renew(ctx context.Context) bool {
 	for ctx.Err() == nil {
 		now := time.Now()
@@ -102,7 +101,7 @@ type permission int
 
 const (
 	allowed        permission = iota
-	leaseLost                 // the lease has ended: another node may have delivered it
+	leaseLost                 // the lease has ended, so another node may have delivered it
 	refusedTooLong            // the delivery fails without another request
 	endpointHeld              // the endpoint is held back at present
 )
@@ -127,7 +126,7 @@ func (d *Dispatcher) mayAttempt(w *work, known *event.Health) permission {
 	return allowed
 }
 
-// forget drops a delivery whose lease has ended or is left to run out.
+// forget drops a delivery whose lease has ended or will run out.
 func (d *Dispatcher) forget(w *work) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -147,7 +146,7 @@ func (d *Dispatcher) forgetAll(list []*work) {
 func (d *Dispatcher) releaseAll(released []*work) {
 	defer d.forgetAll(released)
 	if err := d.o.Store.Release(context.Background(), leaseKeys(released)); err != nil {
-		d.o.Log.Error("could not release leases; they run out by themselves", "error", err, "deliveries", len(released))
+		d.o.Log.Error("could not release leases; the deliveries are due again when their leases run out", "error", err, "deliveries", len(released))
 	}
 }
 

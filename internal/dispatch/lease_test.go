@@ -58,7 +58,7 @@ func TestLeasesAreRenewedDuringABacklog(t *testing.T) {
 			}
 			return answer(ctx, 200, 10*time.Millisecond)
 		}
-		r.store.onClaim = func() error { // which makes it slow
+		r.store.onClaim = func() error { // makes each claim slow
 			time.Sleep(15 * time.Millisecond)
 			for range 16 { // a little more than its endpoint accepts meanwhile
 				if time.Since(r.began) < 20*time.Second {
@@ -97,7 +97,7 @@ func TestLostLeaseIsNotAttempted(t *testing.T) {
 		r.is(first, event.Delivered, 1)
 		r.is(third, event.Delivered, 1)
 		if got := r.sentAt(second); len(got) != 0 || r.store.row(second).d.LeaseOwner != "node-b" {
-			t.Errorf("what belongs to node-b was attempted after %v, and is %s's now", got, r.store.row(second).d.LeaseOwner)
+			t.Errorf("the delivery of node-b was attempted after %v, and its lease is now %s's", got, r.store.row(second).d.LeaseOwner)
 		}
 		r.store.edit(second, func(d *event.Delivery) { d.LeaseOwner = "" })
 		r.wait(time.Minute)
@@ -150,13 +150,13 @@ func TestTakesOverWhatADeadNodeHeld(t *testing.T) {
 		r.run()
 		r.wait(time.Minute)
 		if got := r.sentAt(id); !slices.Equal(got, []time.Duration{14 * time.Second}) {
-			t.Errorf("attempted after %v, want 14s: leases are looked at every two seconds", got)
+			t.Errorf("attempted after %v, want 14s, because leases are rescued every two seconds", got)
 		}
 		r.stop()
 	})
 }
 
-// Hundreds of leases are renewed in one turn, by statements of a limited size.
+// Hundreds of leases are renewed at one time, with statements of a limited size.
 func TestManyLeases(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits = Limits{InFlight: 10, LaneInFlight: 10, LaneDepth: 2000, Buffered: 2000, BufferedBytes: 1 << 20}

@@ -14,7 +14,7 @@ type work struct {
 	failing     bool          // the lane was failing when this delivery was started
 	unwell      bool          // the endpoint had failed or refused when it was started, so a success is news
 	leasedUntil time.Time     // when the lease ends
-	lost        bool          // the lease was lost: no attempt may be made
+	lost        bool          // the lease was lost, so no attempt may be made
 	prev, next  *work         // in the leaseList
 }
 

@@ -41,7 +41,7 @@ func TestLeaseList(t *testing.T) {
 				want = slices.DeleteFunc(want, func(before *work) bool {
 					same := before.claimed.Delivery.ID == w.claimed.Delivery.ID
 					if same && !before.lost {
-						t.Fatal("it is held a second time, and the first is not lost")
+						t.Fatal("it is leased again, but the older lease is not marked as lost")
 					}
 					return same
 				})
@@ -53,14 +53,14 @@ func TestLeaseList(t *testing.T) {
 					out = append(out, want[i])
 					want = slices.Delete(want, i, i+1)
 				}
-			case 2: // one that was removed already, or never was in the list
+			case 2: // one that was removed before, or was never in the list
 				h.remove(&work{})
 				if len(out) > 0 {
 					h.remove(rapid.SampledFrom(out).Draw(t, "gone"))
 				}
 			}
 			if got := h.all(t); !slices.Equal(got, want) {
-				t.Fatalf("the list holds %d other entries than the %d added", len(got), len(want))
+				t.Fatalf("the list has %d entries, which are not the %d that it should have", len(got), len(want))
 			}
 		}
 	})
@@ -78,10 +78,10 @@ func TestExpiringBefore(t *testing.T) {
 		want  int
 		why   string
 	}{
-		{0, 9, 0, "a lease that ends just then has not ended before"},
-		{2500 * time.Millisecond, 9, 3, "those of 0, 1 and 2 seconds"},
+		{0, 9, 0, "a lease that ends at that time does not end before it"},
+		{2500 * time.Millisecond, 9, 3, "the leases that end after 0, 1 and 2 seconds"},
 		{time.Hour, 9, 5, "all"},
-		{time.Hour, 2, 2, "no more than asked for"},
+		{time.Hour, 2, 2, "at most as many as asked for"},
 	} {
 		list := h.expiringBefore(start.Add(c.after), c.most)
 		if len(list) != c.want {

@@ -7,23 +7,23 @@ const (
 	// begins. It covers leases whose rows were locked during the last scan.
 	leaseSlack = 5 * time.Second
 
-	// allLeasesShare bounds what scans of all leases cost: the pause after one is allLeasesShare
-	// times as long as it took, up to allLeasesMost. A lease may come late and be expired already, if its
-	// node was frozen; then only a scan of all leases finds it.
-	allLeasesShare = 50
-	allLeasesMost  = 12 * time.Second
+	// fullScanFactor bounds the cost of scans of all leases: the pause after such a scan is
+	// fullScanFactor times as long as the scan took, up to maxFullScanPause. Only a scan of all
+	// leases finds a lease that a frozen node has stored late, when it had already run out.
+	fullScanFactor   = 50
+	maxFullScanPause = 12 * time.Second
 )
 
-// leaseScan says which leases the next Rescue has to look at: all of them, or those that expired
-// since the last scan if a scan of all takes long. On PostgreSQL a scan also passes over the index
-// entries of settled deliveries. While another session holds an old snapshot, vacuum can't remove
-// those entries, and after minutes of load there are millions.
+// leaseScan decides which leases the next Rescue searches: all of them, or if that takes long, only
+// those that ran out since the last scan. On PostgreSQL, a scan also passes over the index entries
+// of settled deliveries. While another session holds an old snapshot, vacuum can't remove those
+// entries, and after minutes of load there are millions.
 type leaseScan struct {
-	upTo  time.Time // the last scan covered leases that expired before; zero: there was none
+	upTo  time.Time // the last scan covered leases that ran out before; zero: there was none
 	allAt time.Time // when the next scan of all leases is due
 }
 
-// from returns the time from which on leases have to be looked at; zero means all of them.
+// from returns from which time on leases may have run out unnoticed; zero means any time.
 func (l *leaseScan) from(now time.Time) time.Time {
 	if l.upTo.IsZero() || !now.Before(l.allAt) {
 		return time.Time{}
@@ -35,10 +35,11 @@ func (l *leaseScan) from(now time.Time) time.Time {
 	return l.upTo.Add(-leaseSlack)
 }
 
-// done notes how a scan ended. One of all leases that failed may have been too slow.
+// done records how a scan ended. A failed scan of all leases delays the next one, too, because it may
+// have been too slow.
 func (l *leaseScan) done(from, now, ended time.Time, err error) {
 	if from.IsZero() {
-		l.allAt = ended.Add(min(allLeasesShare*ended.Sub(now), allLeasesMost))
+		l.allAt = ended.Add(min(fullScanFactor*ended.Sub(now), maxFullScanPause))
 	}
 	if err == nil {
 		l.upTo = now.Round(0) // leases end by the wall clock

@@ -25,14 +25,14 @@ func TestWhichLeasesAreLookedAt(t *testing.T) {
 	}{
 		{"the first", nil, 0, all, "leases of a dead process may have expired long ago"},
 		{"after a fast one", []scan{{0, 10 * time.Millisecond, nil}}, 2 * time.Second, all, "it costs little"},
-		{"after a slow one", []scan{{0, time.Second, nil}}, 3 * time.Second, at(-leaseSlack), "what was locked may be free now"},
-		{"the one after", []scan{{0, time.Second, nil}, {3 * time.Second, 3 * time.Second, nil}}, 5 * time.Second, at(3*time.Second - leaseSlack), "from the last one on"},
+		{"after a slow one", []scan{{0, time.Second, nil}}, 3 * time.Second, at(-leaseSlack), "rows that were locked may be free now"},
+		{"the one after", []scan{{0, time.Second, nil}, {3 * time.Second, 3 * time.Second, nil}}, 5 * time.Second, at(3*time.Second - leaseSlack), "from the end of the last scan on"},
 		{"after one that failed", []scan{{0, time.Second, nil}, {3 * time.Second, 4 * time.Second, lost}}, 6 * time.Second, at(-leaseSlack), "from the last success on"},
-		{"fifty times as long after a slow one", []scan{{0, 200 * time.Millisecond, nil}}, 10200 * time.Millisecond, all, "that costs two percent"},
-		{"twelve seconds after a very slow one", []scan{{0, 3 * time.Second, nil}}, 15 * time.Second, all, "a lease may have come late"},
-		{"after one of all that failed", []scan{{0, 0, nil}, {2 * time.Second, 6 * time.Second, lost}}, 8 * time.Second, at(-leaseSlack), "all of them took too long"},
+		{"fifty times as long after a slow one", []scan{{0, 200 * time.Millisecond, nil}}, 10200 * time.Millisecond, all, "a full scan then takes two percent of the time"},
+		{"twelve seconds after a very slow one", []scan{{0, 3 * time.Second, nil}}, 15 * time.Second, all, "a lease may have been stored late"},
+		{"after one of all that failed", []scan{{0, 0, nil}, {2 * time.Second, 6 * time.Second, lost}}, 8 * time.Second, at(-leaseSlack), "a scan of all leases takes too long"},
 		{"after a first one that failed", []scan{{0, 4 * time.Second, lost}}, 6 * time.Second, all, "nothing is known yet"},
-		{"the clock was set back", []scan{{time.Hour, time.Hour + time.Second, nil}}, 2 * time.Second, at(2*time.Second - leaseSlack), "from its own time on"},
+		{"the clock was set back", []scan{{time.Hour, time.Hour + time.Second, nil}}, 2 * time.Second, at(2*time.Second - leaseSlack), "from the present time on"},
 	} {
 		var l leaseScan
 		for _, s := range tt.scans {

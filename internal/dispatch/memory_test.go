@@ -22,8 +22,8 @@ type memory struct {
 	subs    map[event.ID]event.Subscription
 	claims  int
 	rescued int
-	more    bool // every claim leaves deliveries behind
-	parked  bool // there is always more to unpark
+	more    bool // every claim says that there are more due deliveries
+	parked  bool // there are always more deliveries to unpark
 }
 
 type row struct {
@@ -51,8 +51,8 @@ func (m *memory) edit(id event.ID, f func(*event.Delivery)) {
 	f(&m.rows[id].d)
 }
 
-// looks returns how many claims were made.
-func (m *memory) looks() int {
+// claimCount returns how many claims were made.
+func (m *memory) claimCount() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.claims

@@ -28,7 +28,7 @@ func TestPassedOnDeliveryIsMade(t *testing.T) {
 		id, taken := r.passedOn(r.subscribe())
 		r.wait(2 * time.Minute)
 		if got := r.sentAt(id); !taken || !slices.Equal(got, []time.Duration{time.Second}) {
-			t.Errorf("taken %v, attempted after %v, want once after 1s", taken, got)
+			t.Errorf("accepted is %v, attempted after %v; want it accepted, and attempted once after 1s", taken, got)
 		}
 		r.is(id, event.Delivered, 1)
 		if n := r.store.tookOver(); n != 0 {
@@ -40,7 +40,7 @@ func TestPassedOnDeliveryIsMade(t *testing.T) {
 	})
 }
 
-// A delivery without capacity is due again in the store, and is made from there.
+// A delivery for which there is no capacity is due again in the store, and is claimed from there.
 func TestPassedOnBeyondTheCapacityIsReleased(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, time.Second)
@@ -55,7 +55,7 @@ func TestPassedOnBeyondTheCapacityIsReleased(t *testing.T) {
 			}
 		}
 		if refused == 0 {
-			t.Error("a lane took twice what it may hold")
+			t.Error("a lane accepted twice as many as its depth")
 		}
 		if leased := r.leasedBy("node-api"); leased != len(all)-refused {
 			r.wait(time.Second)
@@ -75,7 +75,7 @@ func TestPassedOnBeyondTheCapacityIsReleased(t *testing.T) {
 	})
 }
 
-// A node that stops accepts nothing and leaves nothing leased, whoever's lease it was.
+// A node that stops accepts no deliveries and releases all, even those that another node has leased.
 func TestPassedOnWhileStopping(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, 5*time.Second)
@@ -92,7 +92,7 @@ func TestPassedOnWhileStopping(t *testing.T) {
 		}
 		after, taken := r.passedOn(sub)
 		if taken {
-			t.Error("it was taken over while stopping")
+			t.Error("a delivery was accepted while stopping")
 		}
 		late := r.claimed(sub)
 		late.Delivery.LeaseOwner, late.Delivery.LeasedUntil = "node-api", time.Now().Add(r.o.Lease)
@@ -110,7 +110,8 @@ func TestPassedOnWhileStopping(t *testing.T) {
 	})
 }
 
-// Capacity is what could start now: a full lane does not lower it, but full slots make it 0.
+// Capacity is how many deliveries could start now. A full lane does not lower it. If all slots are
+// used, it is 0.
 func TestCapacity(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, time.Hour)
@@ -133,15 +134,15 @@ func TestCapacity(t *testing.T) {
 	})
 }
 
-// Slots that endpoints use are told from a machine that has enough to do.
+// SlotsTaken distinguishes slow endpoints that use all slots from a busy machine.
 func TestSlotsTaken(t *testing.T) {
 	for _, row := range []struct {
 		why  string
 		took time.Duration // of an attempt
 		want bool
 	}{
-		{"endpoints hold all of them", time.Hour, true},
-		{"it keeps up, and more is queued than it takes at once", 5 * time.Millisecond, false},
+		{"slow endpoints use all slots", time.Hour, true},
+		{"the endpoint keeps up, and more is queued than it gets at once", 5 * time.Millisecond, false},
 	} {
 		inBubble(t, func(r *rig) {
 			r.o.Limits.InFlight, r.o.Limits.LaneInFlight = 8, 8
@@ -153,7 +154,7 @@ func TestSlotsTaken(t *testing.T) {
 				r.wait(5 * time.Millisecond)
 			}
 			if r.d.SlotsTaken() {
-				t.Error("slots are taken though nothing is in flight")
+				t.Error("slots are taken, although nothing is in flight")
 			}
 			r.endpoint = answers(200, row.took)
 			for range 19 {

@@ -10,14 +10,14 @@ import (
 )
 
 // If events are published faster than this machine can deliver them to an endpoint that
-// keeps up, requests wait a moment for capacity. So an event waits at its publisher, before
-// it is accepted, instead of for seconds in the store. An endpoint that is slow, has a rate
+// keeps up, requests wait a moment for capacity. So an event waits a moment at its publisher,
+// before it is accepted, and not for seconds in the store. An endpoint that is slow, has a rate
 // limit or does not respond delays no request: its events go to the store at once. API nodes
-// can't see this themselves, so this node tells them.
+// can't see whether a worker keeps up, so the workers tell them.
 const (
-	// maxReserveWait is how long a request waits for capacity at most.
+	// maxReserveWait is the longest time that a request waits for capacity.
 	maxReserveWait = 200 * time.Millisecond
-	// behindEvery is how often other nodes are told that this one is still behind.
+	// behindEvery is the time between two hints to other nodes that this one is still behind.
 	behindEvery = 50 * time.Millisecond
 	// maxWaiters is how many requests may wait at once, over all lanes.
 	maxWaiters = 4096
@@ -29,13 +29,13 @@ type waiter struct {
 	granted chan bool // receives one value: whether capacity is reserved
 }
 
-// keepsUp reports whether a lane delivers at least as many in a second as it can queue.
+// keepsUp reports whether a lane delivers at least as many deliveries in a second as it can queue.
 func (ls *lanes) keepsUp(l *lane, now time.Time) bool {
 	return l.interval == 0 && l.throughput.PerSecond(now) >= float64(ls.depth())
 }
 
-// leftBehind returns the lanes with due deliveries that a claim has left in the store. A claim
-// takes turns, so if it ended because of its limits, those are the lanes that got the most.
+// leftBehind returns the lanes of which a claim has left due deliveries in the store. A claim takes
+// turns, so if it ended because of its limits, those are the lanes that got the most.
 func (ls *lanes) leftBehind(r event.ClaimRequest, claim event.Claim, isFull bool) map[*lane]bool {
 	if !claim.More {
 		return nil
@@ -65,48 +65,48 @@ func (d *Dispatcher) tellBehind(left map[*lane]bool, now time.Time) {
 		return
 	}
 	for _, l := range d.lanes.behind {
-		d.sayBehind(l, left[l] && d.lanes.keepsUp(l, now), now)
+		d.hintBehind(l, left[l] && d.lanes.keepsUp(l, now), now)
 	}
 	d.lanes.behind = slices.DeleteFunc(d.lanes.behind, func(l *lane) bool { return !l.isBehind })
 	for _, l := range slices.SortedFunc(maps.Keys(left), bySubscription) {
 		if !l.isBehind && d.lanes.keepsUp(l, now) {
 			d.lanes.behind = append(d.lanes.behind, l)
-			d.sayBehind(l, true, now)
+			d.hintBehind(l, true, now)
 		}
 	}
 }
 
-// sayBehind tells other nodes whether this node is behind with a lane, unless they know it.
-func (d *Dispatcher) sayBehind(l *lane, is bool, now time.Time) {
-	if is == l.isBehind && (!is || now.Sub(l.saidBehind) < behindEvery) {
+// hintBehind tells other nodes whether this node is behind with a lane, unless they already know.
+func (d *Dispatcher) hintBehind(l *lane, is bool, now time.Time) {
+	if is == l.isBehind && (!is || now.Sub(l.behindHintAt) < behindEvery) {
 		return
 	}
-	l.isBehind, l.saidBehind = is, now
+	l.isBehind, l.behindHintAt = is, now
 	d.o.Behind(l.subscription, is)
 }
 
-// press marks a lane as pressed if a quarter of its depth is queued.
-func (ls *lanes) press(l *lane) {
-	if !l.isPressed && l.queued() >= ls.depth()/4 {
-		l.isPressed = true
-		ls.pressed = append(ls.pressed, l)
+// markBusy marks a lane as busy if a quarter of its depth is queued.
+func (ls *lanes) markBusy(l *lane) {
+	if !l.isBusy && l.queued() >= ls.depth()/4 {
+		l.isBusy = true
+		ls.busy = append(ls.busy, l)
 	}
 }
 
-// isPressed reports whether a lane that keeps up has a quarter of its depth queued. Then this
-// machine is the bottleneck, and deliveries that other nodes pass on should wait for a worker with
-// less to do, or for this one. A lane that claims fill from a backlog does not count: its
-// deliveries may wait in the store for long, and others must not wait for them.
-func (ls *lanes) isPressed(now time.Time) bool {
-	for _, l := range ls.pressed {
-		l.isPressed = l.queued() >= ls.depth()/4 && !l.isBehind && ls.keepsUp(l, now)
+// isBusy reports whether a lane that keeps up has a quarter of its depth queued. Then this machine
+// is the bottleneck, and deliveries that other nodes pass on should wait until a worker has less
+// to do. A lane that claims fill from a backlog does not count, because its backlog may last for
+// long, and other deliveries must not wait for it.
+func (ls *lanes) isBusy(now time.Time) bool {
+	for _, l := range ls.busy {
+		l.isBusy = l.queued() >= ls.depth()/4 && !l.isBehind && ls.keepsUp(l, now)
 	}
-	ls.pressed = slices.DeleteFunc(ls.pressed, func(l *lane) bool { return !l.isPressed })
-	return len(ls.pressed) > 0
+	ls.busy = slices.DeleteFunc(ls.busy, func(l *lane) bool { return !l.isBusy })
+	return len(ls.busy) > 0
 }
 
 // awaitCapacity waits for capacity of a full lane, if the lane keeps up, and reports whether it
-// has reserved some. The caller holds the lock, which awaitCapacity unlocks during the wait.
+// has reserved some. The caller holds the lock, which awaitCapacity releases during the wait.
 func (d *Dispatcher) awaitCapacity(ctx context.Context, l *lane, size int, now time.Time) bool {
 	if d.waiters >= maxWaiters || !d.lanes.keepsUp(l, now) {
 		return false
@@ -117,16 +117,16 @@ func (d *Dispatcher) awaitCapacity(ctx context.Context, l *lane, size int, now t
 	d.mu.Unlock()
 	timer := time.NewTimer(maxReserveWait)
 	defer timer.Stop()
-	reserved, told := false, true
+	reserved, decided := false, true
 	select {
 	case reserved = <-w.granted:
 	case <-timer.C:
-		told = false
+		decided = false
 	case <-ctx.Done():
-		told = false
+		decided = false
 	}
 	d.mu.Lock()
-	if told {
+	if decided {
 		return reserved
 	}
 	if i := slices.Index(l.waiters, w); i >= 0 {
@@ -134,7 +134,7 @@ func (d *Dispatcher) awaitCapacity(ctx context.Context, l *lane, size int, now t
 		d.waiters--
 		return false
 	}
-	return <-w.granted // it was granted just now
+	return <-w.granted // serveWaiters has decided in the meantime
 }
 
 // serveWaiters reserves a lane's capacity for the requests that wait for it, in order. If

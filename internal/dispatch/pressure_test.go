@@ -47,7 +47,7 @@ func TestFastProducersAreSlowedDown(t *testing.T) {
 			longest = max(longest, sent[0]-at)
 		}
 		if n := len(posted); n < 4000 {
-			t.Errorf("only %d events were taken in 5 s; the endpoint takes 1,000 a second", n)
+			t.Errorf("only %d events were accepted in 5 s; the endpoint accepts 1,000 a second", n)
 		}
 		if longest > time.Second {
 			t.Errorf("an event waited %v for its first attempt", longest)
@@ -58,16 +58,16 @@ func TestFastProducersAreSlowedDown(t *testing.T) {
 }
 
 // An endpoint that does not keep up must not delay its publishers.
-func TestSlowEndpointsHoldNobodyUp(t *testing.T) {
+func TestSlowEndpointsDelayNoPublishers(t *testing.T) {
 	for name, test := range map[string]struct {
 		endpoint func(context.Context, event.Subscription, event.Claimed) event.Outcome
 		edit     func(*event.Subscription)
 	}{
-		"one that hangs":        {answers(0, 10*time.Second), func(*event.Subscription) {}},
-		"one that is slow":      {answers(200, 2*time.Second), func(*event.Subscription) {}},
-		"one that fails":        {answers(500, 0), func(*event.Subscription) {}},
-		"one that has a rate":   {answers(200, 0), func(s *event.Subscription) { s.RatePerSecond = 10 }},
-		"one that is new still": {answers(200, 10*time.Millisecond), func(*event.Subscription) {}},
+		"one that hangs":      {answers(0, 10*time.Second), func(*event.Subscription) {}},
+		"one that is slow":    {answers(200, 2*time.Second), func(*event.Subscription) {}},
+		"one that fails":      {answers(500, 0), func(*event.Subscription) {}},
+		"one that has a rate": {answers(200, 0), func(s *event.Subscription) { s.RatePerSecond = 10 }},
+		"one that is new":     {answers(200, 10*time.Millisecond), func(*event.Subscription) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(r *rig) {
@@ -77,7 +77,7 @@ func TestSlowEndpointsHoldNobodyUp(t *testing.T) {
 				for range 200 {
 					began := time.Now()
 					if r.ingest(sub); time.Since(began) > 0 {
-						t.Errorf("an event was held up for %v", time.Since(began))
+						t.Errorf("an event was delayed for %v", time.Since(began))
 						break
 					}
 				}
@@ -88,8 +88,7 @@ func TestSlowEndpointsHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// Requests that wait for capacity stop waiting when the dispatcher stops or their caller goes
-// away.
+// Requests stop waiting for capacity when the dispatcher stops or their caller is gone.
 func TestWaitersAreRefused(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits.LaneDepth = 4
@@ -121,18 +120,18 @@ func TestWaitersAreRefused(t *testing.T) {
 		r.d.mu.Unlock()
 		gone()
 		if <-results {
-			t.Error("a request that went away got capacity")
+			t.Error("a cancelled request got capacity")
 		}
 		r.end()
 		if <-results {
 			t.Error("a dispatcher that stops granted capacity")
 		}
 		if time.Since(began) != 0 {
-			t.Errorf("they were let go after %v", time.Since(began))
+			t.Errorf("they stopped waiting after %v", time.Since(began))
 		}
 		<-r.ended
 		if r.d.waiters != 0 {
-			t.Errorf("%d are counted as waiting still", r.d.waiters)
+			t.Errorf("%d are still counted as waiting", r.d.waiters)
 		}
 	})
 }

@@ -14,12 +14,12 @@ import (
 func (r *rig) claims() int {
 	busy := r.subscribe()
 	time.Sleep(time.Second)
-	before := r.store.looks()
+	before := r.store.claimCount()
 	for range 1000 {
 		r.ingest(busy)
 		r.wait(time.Millisecond)
 	}
-	return r.store.looks() - before
+	return r.store.claimCount() - before
 }
 
 func TestFewClaims(t *testing.T) {
@@ -35,7 +35,7 @@ func TestFewClaims(t *testing.T) {
 			for range 1000 {
 				r.due(paused, 0)
 			}
-			r.store.more = true // as a driver may say that reads no more than the limit
+			r.store.more = true // like a driver that reads no further than the limit
 		}, 2},
 		{"an endpoint that hangs has a backlog", func(r *rig) {
 			hangs := r.subscribe()
@@ -78,8 +78,8 @@ func TestBacklogIsFetchedInLargePieces(t *testing.T) {
 		}
 		r.run()
 		r.wait(1200 * time.Millisecond) // ten at a time, once the lane has learnt that
-		if n := r.store.count()[event.Delivered]; n != 1000 || r.store.looks() > 50 {
-			t.Errorf("%d delivered with %d claims, want all 1000 with some 35: a lane holds 40", n, r.store.looks())
+		if n := r.store.count()[event.Delivered]; n != 1000 || r.store.claimCount() > 50 {
+			t.Errorf("%d delivered with %d claims, want all 1000 with some 35: a lane holds 40", n, r.store.claimCount())
 		}
 		r.stop()
 	})
@@ -99,7 +99,7 @@ func TestRateWithoutAFreeSlot(t *testing.T) {
 			return answer(ctx, 200, 0)
 		}
 		r.store.onClaim = func() error {
-			if r.store.looks() > 1000 { // endless claims would stop the time of the bubble
+			if r.store.claimCount() > 1000 { // claims without a pause would stop the time of the bubble
 				time.Sleep(time.Second)
 			}
 			return nil
@@ -111,8 +111,8 @@ func TestRateWithoutAFreeSlot(t *testing.T) {
 			r.ingest(hangs)
 		}
 		r.wait(20 * time.Second)
-		if r.store.looks() > 100 {
-			t.Errorf("%d claims in 20 seconds in which nothing could start", r.store.looks())
+		if r.store.claimCount() > 100 {
+			t.Errorf("%d claims in 20 seconds in which nothing could start", r.store.claimCount())
 		}
 		r.wait(11 * time.Second)
 		if n := r.store.count()[event.Delivered]; n != 2 {
@@ -160,7 +160,7 @@ func TestRateIsKeptToTheInstant(t *testing.T) {
 	}
 }
 
-// If subscriptions can't be read at present, their deliveries must not be claimed again and again.
+// While subscriptions can't be read, their deliveries must not be claimed again and again.
 func TestClaimsWhileSubscriptionsCantBeRead(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.store.onRead = r.away(10 * time.Second)
@@ -173,7 +173,7 @@ func TestClaimsWhileSubscriptionsCantBeRead(t *testing.T) {
 		}
 		r.run()
 		r.wait(9 * time.Second)
-		if n := r.store.looks(); n > 20 {
+		if n := r.store.claimCount(); n > 20 {
 			t.Errorf("%d claims in nine seconds in which nothing could be attempted", n)
 		}
 		r.wait(10 * time.Second)

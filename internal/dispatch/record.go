@@ -22,11 +22,11 @@ const (
 	// after maxFailures failures in a row.
 	recordRetryInterval = 200 * time.Millisecond
 	maxFailures         = 25
-	// failureLogInterval is the shortest time between two log lines about failures, because the
-	// log may be on the disk that is full.
+	// failureLogInterval is the shortest time between two log lines about failures. It is long
+	// because the log may be on the full disk.
 	failureLogInterval = 5 * time.Second
-	// enoughToRecord is the number of outcomes from which the recorder does not wait for more;
-	// see Options.Gather.
+	// enoughToRecord is how many outcomes make the recorder write without waiting for more; see
+	// Options.Gather.
 	enoughToRecord = 64
 )
 
@@ -184,13 +184,13 @@ func (r *recorder) write(released []*work) bool {
 func (r *recorder) logFailure(err error) {
 	if now := time.Now(); now.Sub(r.failureLogged) >= failureLogInterval {
 		r.failureLogged = now
-		r.o.log.Error("could not record attempts that were made; they are kept and tried again", "error", err, "attempts", len(r.settlements))
+		r.o.log.Error("could not record attempts; their outcomes stay in memory and are written again", "error", err, "attempts", len(r.settlements))
 	}
 }
 
 // record writes settlements together. If the store is available but refuses them, record writes
-// them one by one, so that one that the store can't store does not delay the others. It writes
-// that one without the text that came from the endpoint.
+// them one by one, so that one bad settlement does not delay the others. It writes the bad one
+// without the text that came from the endpoint.
 func (r *recorder) record(settlements []event.Settlement) error {
 	faultpoint.Reach("dispatch: recording")
 	err := r.o.record(context.Background(), settlements)
@@ -211,7 +211,7 @@ func (r *recorder) record(settlements []event.Settlement) error {
 			return err
 		}
 		if err != nil {
-			r.o.log.Error("the store refuses the record without the text, too; the attempt is not on record and will be made again", "error", err, "delivery", s.Delivery.ID.String())
+			r.o.log.Error("the store also refuses the record without the endpoint's text; the attempt is not on record and will be made again", "error", err, "delivery", s.Delivery.ID.String())
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func TestOutcomesWaitForTheStore(t *testing.T) {
 			t.Errorf("%d attempts were made while none could be recorded, want at most %d", n, most)
 		}
 		if n := r.payloadsKept(); n > 0 {
-			t.Errorf("%d bytes of payloads are kept with the outcomes that wait: they would fill the memory", n)
+			t.Errorf("%d bytes of payloads are kept with the unrecorded outcomes: they would fill the memory", n)
 		}
 		r.wait(time.Minute)
 		if n := r.store.count()[event.Delivered]; n != all || r.allSent() != all {
@@ -51,7 +51,7 @@ func TestOutcomesWaitForTheStore(t *testing.T) {
 	})
 }
 
-// payloadsKept returns the size of the payloads in the outcomes that wait to be recorded.
+// payloadsKept returns the size of the payloads that are kept with unrecorded outcomes.
 func (r *rig) payloadsKept() (n int) {
 	r.d.recorder.mu.Lock()
 	defer r.d.recorder.mu.Unlock()
@@ -62,7 +62,7 @@ func (r *rig) payloadsKept() (n int) {
 }
 
 // If the store is unavailable for longer than a lease, no outcome is lost and no delivery is
-// attempted again. (The lease is renewed, or no node is there to end it.)
+// attempted again. (Either the lease is renewed, or there is no other node to end it.)
 func TestOutcomeOutlastsItsLease(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.store.onRecord = r.away(5 * time.Minute)
@@ -152,14 +152,14 @@ func TestRefusedRecord(t *testing.T) {
 			}
 		}
 		if a := r.store.row(all[7]).attempts; len(a) != 1 || a[0].Outcome.StatusCode != 500 || a[0].Outcome.Error == "" {
-			t.Errorf("on record is %+v, want the status and that words are missing", a)
+			t.Errorf("the record is %+v, want the status code, and an error that says that the text is missing", a)
 		}
 		r.stop()
 		r.empty()
 	})
 }
 
-// The log contains what callers may not read.
+// The log contains details that callers of the API must not see.
 func TestTheLogSaysWhatCallersMayNotRead(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		var log bytes.Buffer
@@ -189,7 +189,7 @@ func TestTheLogTellsOfFailuresNowAndThen(t *testing.T) {
 		r.wait(13 * time.Second)
 		r.stop()
 		if n := strings.Count(log.String(), "could not record"); n != 3 {
-			t.Errorf("the log tells of failures %d times in 12 s, want 3: at once and each 5 s\n%s", n, log.String())
+			t.Errorf("failures were logged %d times in 12 s, want 3: at once and every 5 s\n%s", n, log.String())
 		}
 		r.empty()
 	})

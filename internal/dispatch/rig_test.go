@@ -63,7 +63,7 @@ func (r *rig) stop() {
 	}
 }
 
-// wait lets time pass, and then everything happen that is due at that instant.
+// wait lets time pass, and returns when everything that is due at that instant has happened.
 func (r *rig) wait(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -226,7 +226,7 @@ func (r *rig) is(id event.ID, want event.Status, attempts int) {
 	}
 }
 
-// empty checks that a stopped dispatcher has nothing left, in memory or by a lease.
+// empty checks that a stopped dispatcher has no deliveries left in memory, and no leases.
 func (r *rig) empty() {
 	r.t.Helper()
 	synctest.Wait()

@@ -8,7 +8,7 @@ import (
 )
 
 // sealedPause is how long the deliveries of a subscription are not claimed after its secrets
-// could not be decrypted. Then they are tried again, because it may have new secrets.
+// could not be decrypted. Then they are claimed again, because it may have new secrets.
 const sealedPause = 30 * time.Second
 
 // releaseSealed releases a delivery of a subscription whose secrets can't be decrypted, because

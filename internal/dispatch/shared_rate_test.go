@@ -28,7 +28,7 @@ func (b *budget) Take(_ context.Context, subscription event.ID, interval time.Du
 	return 0
 }
 
-// use takes a turn, as another node does that was faster.
+// use takes a turn for another node.
 func (b *budget) use(subscription event.ID, interval time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -72,10 +72,10 @@ func TestSharedRate(t *testing.T) {
 			last = got[0]
 		}
 		if last < 12*time.Second {
-			t.Errorf("all were attempted within %v, though the other node used up half of the rate", last)
+			t.Errorf("all were attempted within %v, although the other node used half of the rate", last)
 		}
 		if shared.asked > 200 {
-			t.Errorf("the rate was asked for %d times", shared.asked)
+			t.Errorf("the rate limiter was called %d times", shared.asked)
 		}
 		r.stop()
 		r.empty()

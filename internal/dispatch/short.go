@@ -9,7 +9,7 @@ import (
 
 const (
 	// shortPause is how long a delivery waits if this machine had no descriptor or memory
-	// for it. It keeps its slot, which lowers concurrency by as much as was too much.
+	// for it. It keeps its slot, which lowers concurrency to what the machine can handle.
 	shortPause = time.Second
 	// shortWarnInterval is the shortest time between two warnings.
 	shortWarnInterval = 10 * time.Second
@@ -43,6 +43,6 @@ func (d *Dispatcher) warnShort(o event.Outcome) {
 	}
 	d.mu.Unlock()
 	if !silent {
-		d.o.Log.ErrorContext(context.Background(), "this machine has nothing left for connections to endpoints: deliveries wait, and no attempt is counted. Raise the limit on open files (ulimit -n, LimitNOFILE=), or lower HOOKFERRY_MAX_IN_FLIGHT", "error", o.Error)
+		d.o.Log.ErrorContext(context.Background(), "this machine has no file descriptor or memory left for connections to endpoints: deliveries wait, and no attempt is counted. Raise the limit on open files (ulimit -n, LimitNOFILE=), or lower HOOKFERRY_MAX_IN_FLIGHT", "error", o.Error)
 	}
 }

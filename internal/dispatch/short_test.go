@@ -8,8 +8,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// A machine without descriptors says nothing about an endpoint: the delivery waits, is tried each
-// second, keeps its lease, and has one attempt on record in the end.
+// If this machine lacks descriptors, that says nothing about the endpoint. The delivery keeps its
+// lease and is tried every second. In the end it has one attempt on record.
 func TestShortageIsNoAttempt(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Policy = nil // the first failed attempt is the last

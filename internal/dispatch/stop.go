@@ -44,7 +44,7 @@ func (d *Dispatcher) awaitAttempts() error {
 	for ; !d.attemptsEnded(); now = time.Now() {
 		switch {
 		case !now.Before(end):
-			return fmt.Errorf("some attempts were still under way after the grace of %v and were broken off; they are due again", d.o.Grace)
+			return fmt.Errorf("some attempts were still under way after the grace period of %v and were aborted; they are due again", d.o.Grace)
 		case !now.Before(renewAt):
 			d.renew(d.attempts)
 			renewAt = time.Now().Add(d.o.Lease / 3)

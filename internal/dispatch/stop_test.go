@@ -23,10 +23,10 @@ func TestStopLetsAttemptsEndAndReleasesTheRest(t *testing.T) {
 		r.end()
 		r.wait(time.Second)
 		if n := r.store.leased(); n != 2 {
-			t.Errorf("%d leases are held while it stops, want those of the two attempts under way", n)
+			t.Errorf("%d deliveries are leased while it stops, want those of the two attempts under way", n)
 		}
 		if _, ok := r.d.Reserve(context.Background(), sub, 1); ok {
-			t.Error("it takes new events while it stops")
+			t.Error("it reserves capacity for new events while it stops")
 		}
 		r.stop()
 		if took := time.Since(r.began); took != 20*time.Second {
@@ -61,7 +61,7 @@ func TestStopBreaksOffAfterTheGrace(t *testing.T) {
 	})
 }
 
-// An endpoint's response is recorded, whatever else happens at that moment.
+// The response of an endpoint is recorded even if the dispatcher stops at that moment.
 func TestStopKeepsAnswers(t *testing.T) {
 	for status, want := range map[int]event.Status{200: event.Delivered, 500: event.Pending, 410: event.Failed} {
 		inBubble(t, func(r *rig) {
@@ -91,7 +91,7 @@ func TestStopWithNothingToDo(t *testing.T) {
 	})
 }
 
-// What ingest stores while the dispatcher stops is released, not kept.
+// A delivery that ingest stores while the dispatcher stops is released.
 func TestStopReleasesWhatIsHandedOver(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.endpoint = answers(200, 10*time.Second)
@@ -137,8 +137,8 @@ func TestStopKeepsLeases(t *testing.T) {
 	})
 }
 
-// If the store is unavailable and the maximum of outcomes waits for it, the stop is delayed only
-// by the recorder's tries.
+// If the store is unavailable and as many outcomes as possible wait for it, only the recorder's tries
+// delay the stop.
 func TestStopWhileTheStoreIsAway(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.o.Limits = Limits{InFlight: 100, LaneInFlight: 100, LaneDepth: 10_000, Buffered: 10_000, BufferedBytes: 1 << 20}

@@ -59,7 +59,7 @@ const (
 
 var scopes = []Scope{ScopeAdmin, ScopePublish, ScopeRead}
 
-// Covers reports whether a key with scope s may do what needs the other scope.
+// Covers reports whether a key with scope s may call an operation that needs the other scope.
 func (s Scope) Covers(needed Scope) bool {
 	return s == ScopeAdmin || s == needed && slices.Contains(scopes, s)
 }

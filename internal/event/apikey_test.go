@@ -18,16 +18,16 @@ func TestScopes(t *testing.T) {
 		{"admin", "publish", true, "admin is everything"},
 		{"admin", "read", true, "admin is everything"},
 		{"publish", "publish", true, "itself"},
-		{"publish", "read", false, "a leaked producer's key must show nothing"},
-		{"publish", "admin", false, "nor change anything"},
+		{"publish", "read", false, "a leaked key of a publisher must not read anything"},
+		{"publish", "admin", false, "a leaked key of a publisher must not change anything"},
 		{"read", "read", true, "itself"},
 		{"read", "publish", false, "reading sends nothing"},
 		{"read", "admin", false, "reading changes nothing"},
-		{"", "", false, "a row without a scope may do nothing, not even what names none"},
+		{"", "", false, "a key without a scope may do nothing, not even call an operation that names no scope"},
 		{"", "read", false, "the same"},
 		{"replay", "replay", false, "a scope of a later release is unknown here"},
 		{"replay", "read", false, "the same"},
-		{"Admin", "read", false, "scopes have a case"},
+		{"Admin", "read", false, "scopes are case-sensitive"},
 		{"read", "", false, "an operation that names no scope is for admins"},
 		{"admin", "", true, "the same"},
 	} {
@@ -57,9 +57,9 @@ func TestExpired(t *testing.T) {
 		expired   bool
 		why       string
 	}{
-		{time.Time{}, end, false, "it does not end"},
+		{time.Time{}, end, false, "it never expires"},
 		{end, end.Add(-1), false, "the last moment"},
-		{end, end, true, "the end is not part of it"},
+		{end, end, true, "it is invalid from this time on"},
 		{end, end.Add(time.Hour), true, "after it"},
 	} {
 		if got := (event.APIKey{ExpiresAt: tt.ends}).Expired(tt.now); got != tt.expired {

@@ -3,13 +3,13 @@ package event
 // Rule names a rule that the stored data must satisfy.
 type Rule string
 
-// The rules. RuleLeasesAreEnded, RuleDueIsClaimed and RulePartitionsAreAhead are broken when
-// work is left undone. The others always hold, whatever crashes: a violation is a fault of
-// Hookferry, of the database or of the disk.
+// The rules. RuleLeasesAreEnded, RuleDueIsClaimed and RulePartitionsAreAhead are broken if work
+// is not done in time. The others always hold, even after a crash. A violation of these is a
+// fault of Hookferry, of the database or of the disk.
 const (
 	RuleDeliveryHasEvent     Rule = "delivery_has_event"        // each delivery has its event, so it can be sent
 	RuleEventHasDeliveries   Rule = "event_has_delivery"        // each event has the deliveries it was accepted with, unless they expired
-	RuleAttemptsOnRecord     Rule = "attempts_on_record"        // each delivery has as many attempts as it counts
+	RuleAttemptsOnRecord     Rule = "attempts_on_record"        // all attempts that a delivery counts are stored
 	RuleSettledIsFree        Rule = "settled_is_free"           // no settled delivery is leased
 	RulePendingIsWanted      Rule = "pending_is_wanted"         // the subscription of each pending delivery exists
 	RuleLeasesAreEnded       Rule = "leases_are_ended"          // leases that ran out are ended
@@ -23,10 +23,10 @@ const (
 // Finding describes the rows that break a rule.
 type Finding struct {
 	Rule   Rule
-	Found  int    // at most FindingsMost are counted
-	Oldest ID     // the oldest of them, a delivery or an event; zero if they are neither
+	Found  int    // how many rows, up to FindingsMost
+	Oldest ID     // the oldest of them, if they are deliveries or events; otherwise zero
 	Detail string // the database's own message, if any
 }
 
-// FindingsMost is how many rows a Finding counts at most.
+// FindingsMost is the largest number of rows that a Finding counts.
 const FindingsMost = 1000

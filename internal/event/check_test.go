@@ -77,13 +77,13 @@ func TestCheckSubscription(t *testing.T) {
 		{"a negative one", func(s *event.Subscription) { s.Timeout = -1 }, []string{"timeout_seconds"}},
 		{"the most in flight", func(s *event.Subscription) { s.MaxInFlight = event.MaxInFlight }, nil},
 		{"more", func(s *event.Subscription) { s.MaxInFlight = event.MaxInFlight + 1 }, []string{"max_in_flight"}},
-		{"fewer than none", func(s *event.Subscription) { s.MaxInFlight = -1 }, []string{"max_in_flight"}},
+		{"a negative number in flight", func(s *event.Subscription) { s.MaxInFlight = -1 }, []string{"max_in_flight"}},
 		{"the highest rate", func(s *event.Subscription) { s.RatePerSecond = event.MaxRate }, nil},
 		{"a very low rate", func(s *event.Subscription) { s.RatePerSecond = 0.001 }, nil},
 		{"a higher one", func(s *event.Subscription) { s.RatePerSecond = event.MaxRate * 1.01 }, []string{"rate_per_second"}},
 		{"a negative one", func(s *event.Subscription) { s.RatePerSecond = -0.1 }, []string{"rate_per_second"}},
-		{"no number at all", func(s *event.Subscription) { s.RatePerSecond = math.NaN() }, []string{"rate_per_second"}},
-		{"an endless one", func(s *event.Subscription) { s.RatePerSecond = math.Inf(1) }, []string{"rate_per_second"}},
+		{"not a number", func(s *event.Subscription) { s.RatePerSecond = math.NaN() }, []string{"rate_per_second"}},
+		{"an infinite one", func(s *event.Subscription) { s.RatePerSecond = math.Inf(1) }, []string{"rate_per_second"}},
 
 		{"no retries", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{} }, nil},
 		{"as many retries as allowed", func(s *event.Subscription) {
@@ -92,15 +92,15 @@ func TestCheckSubscription(t *testing.T) {
 		{"one more", func(s *event.Subscription) {
 			s.RetrySchedule = slices.Repeat(event.RetryPolicy{time.Second}, event.MaxRetries+1)
 		}, []string{"retry_schedule_seconds"}},
-		{"a delay of nothing", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{time.Second, 0} }, []string{"retry_schedule_seconds[1]"}},
+		{"a delay of zero", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{time.Second, 0} }, []string{"retry_schedule_seconds[1]"}},
 		{"a negative delay", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{-time.Second} }, []string{"retry_schedule_seconds[0]"}},
-		{"a delay longer than anything is kept", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{retention + 1} }, []string{"retry_schedule_seconds[0]"}},
-		{"delays that fill the retention, jitter and all", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{65 * time.Hour} }, nil},
-		{"delays that pass it by their jitter alone", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{66 * time.Hour} }, []string{"retry_schedule_seconds"}},
-		{"delays that pass it together", func(s *event.Subscription) { s.RetrySchedule = slices.Repeat(event.RetryPolicy{24 * time.Hour}, 3) }, []string{"retry_schedule_seconds"}},
-		{"delays past every number", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{math.MaxInt64} }, []string{"retry_schedule_seconds[0]"}},
+		{"a delay longer than the retention", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{retention + 1} }, []string{"retry_schedule_seconds[0]"}},
+		{"delays that fill the retention, including jitter", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{65 * time.Hour} }, nil},
+		{"delays that exceed it only with their jitter", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{66 * time.Hour} }, []string{"retry_schedule_seconds"}},
+		{"delays that exceed it together", func(s *event.Subscription) { s.RetrySchedule = slices.Repeat(event.RetryPolicy{24 * time.Hour}, 3) }, []string{"retry_schedule_seconds"}},
+		{"the longest Duration", func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{math.MaxInt64} }, []string{"retry_schedule_seconds[0]"}},
 
-		{"everything wrong at once is named at once", func(s *event.Subscription) {
+		{"all invalid fields are named at once", func(s *event.Subscription) {
 			*s = event.Subscription{
 				Description: strings.Repeat("d", 2000), EventTypes: []string{"*.*"}, RequireSignature: true,
 				Headers: map[string]string{"Host": "x"}, Settings: event.Settings{Timeout: -1, MaxInFlight: -1, RatePerSecond: -1, RetrySchedule: event.RetryPolicy{0}},
@@ -131,7 +131,7 @@ func TestCheckHeaders(t *testing.T) {
 		want                string // a part of the message; "" if the header is valid
 	}{
 		{"credentials", "Authorization", "Bearer abc", ""},
-		{"a name of our caller's", "X-Api-Key", "k", ""},
+		{"a caller's own header", "X-Api-Key", "k", ""},
 		{"every character a name may have", "a!#$%&'*+-.^_`|~9Z", "v", ""},
 		{"an empty value", "X-Empty", "", ""},
 		{"a tab within a value", "X-Tab", "a\tb", ""},
@@ -158,10 +158,10 @@ func TestCheckHeaders(t *testing.T) {
 		{"Latin-1 in a value", "X-A", "\xe4", "outside ASCII"},
 		{"UTF-8 in a value", "X-A", "ä", "outside ASCII"},
 
-		{"where the request goes", "Host", "evil.example", "set by Hookferry"},
-		{"how long it is", "Content-Length", "0", "set by Hookferry"},
-		{"what it is", "Content-Type", "text/plain", "set by Hookferry"},
-		{"how it is framed", "Transfer-Encoding", "chunked", "set by Hookferry"},
+		{"the host", "Host", "evil.example", "set by Hookferry"},
+		{"the length", "Content-Length", "0", "set by Hookferry"},
+		{"the content type", "Content-Type", "text/plain", "set by Hookferry"},
+		{"the framing", "Transfer-Encoding", "chunked", "set by Hookferry"},
 		{"the connection", "Connection", "close", "set by Hookferry"},
 		{"keeping alive", "Keep-Alive", "timeout=1", "set by Hookferry"},
 		{"TE", "TE", "trailers", "set by Hookferry"},
@@ -169,13 +169,13 @@ func TestCheckHeaders(t *testing.T) {
 		{"another protocol", "Upgrade", "h2c", "set by Hookferry"},
 		{"the settings of another protocol", "HTTP2-Settings", "AAMAAABk", "set by Hookferry"},
 		{"waiting for 100", "Expect", "100-continue", "set by Hookferry"},
-		{"encodings that would not be undone", "Accept-Encoding", "gzip", "set by Hookferry"},
-		{"who we are", "User-Agent", "x", "set by Hookferry"},
+		{"an encoding that would not be decoded", "Accept-Encoding", "gzip", "set by Hookferry"},
+		{"the name of the service", "User-Agent", "x", "set by Hookferry"},
 		{"in any case", "hOsT", "x", "set by Hookferry"},
 		{"the id", "webhook-id", "x", "reserved"},
 		{"the signature in any case", "Webhook-Signature", "v1,x", "reserved"},
-		{"one of the standard that is to come", "webhook-future", "x", "reserved"},
-		{"the signature of GitHub's kind", "X-Hub-Signature-256", "sha256=x", "reserved"},
+		{"a future header of the standard", "webhook-future", "x", "reserved"},
+		{"a signature like GitHub's", "X-Hub-Signature-256", "sha256=x", "reserved"},
 		{"a proxy's", "Proxy-Authorization", "x", "reserved"},
 		{"the connection to a proxy", "Proxy-Connection", "x", "reserved"},
 	}
@@ -213,11 +213,11 @@ func wantSendable(t *testing.T, name, value string) {
 	req.Header.Set(name, value)
 	resp, err := receiver.Client().Do(req)
 	if err != nil {
-		t.Fatalf("it was accepted and can't be sent: %v", err)
+		t.Fatalf("the header was accepted, but can't be sent: %v", err)
 	}
 	resp.Body.Close()
 	if got != value {
-		t.Errorf("the receiver got %q, want %q", got, value)
+		t.Errorf("the endpoint got %q, want %q", got, value)
 	}
 }
 

@@ -2,12 +2,12 @@ package event
 
 import "strings"
 
-// MaxQuoted is how many bytes of a caller's text an error message quotes at most.
+// MaxQuoted is the largest number of bytes of a caller's text that an error message quotes.
 const MaxQuoted = 64
 
-// Clip shortens a text of more than most bytes to its first bytes, at most that many, and an
-// ellipsis, so that an error message can quote it. It never splits a UTF-8 sequence, and it
-// removes invalid UTF-8 from a text that it shortens. A shorter text is returned unchanged.
+// Clip shortens a text, so that an error message can quote it. If the text is longer than most
+// bytes, Clip returns at most that many of its first bytes and an ellipsis. It never splits a UTF-8
+// sequence, and removes invalid UTF-8. A text that is not longer is returned unchanged.
 func Clip(text string, most int) string {
 	if len(text) <= most {
 		return text

@@ -14,16 +14,16 @@ func TestClip(t *testing.T) {
 		why  string
 	}{
 		{"", 4, "", "nothing"},
-		{"name", 4, "name", "as long as may be"},
+		{"name", 4, "name", "exactly the limit"},
 		{"names", 4, "name…", "one byte more"},
-		{"naïve", 3, "na…", "the ï has two bytes, and one would be left"},
-		{"naïve", 4, "naï…", "both fit"},
+		{"naïve", 3, "na…", "only one of the two bytes of ï would fit"},
+		{"naïve", 4, "naï…", "both bytes of ï fit"},
 		{"日本", 3, "日…", "between two characters"},
-		{"日本", 5, "日…", "in the last byte of one"},
-		{"🎁🎁", 3, "…", "not one fits"},
-		{"a\xffb\xffc", 4, "ab…", "bytes that are no UTF-8 are left out"},
-		{"a\xff", 4, "a\xff", "but not of what is short enough"},
-		{"name", 0, "…", "no room at all"},
+		{"日本", 5, "日…", "before the last byte of a character"},
+		{"🎁🎁", 3, "…", "not one character fits"},
+		{"a\xffb\xffc", 4, "ab…", "invalid UTF-8 is removed"},
+		{"a\xff", 4, "a\xff", "a short text keeps its invalid UTF-8"},
+		{"name", 0, "…", "a limit of zero"},
 	} {
 		if got := Clip(c.text, c.most); got != c.want {
 			t.Errorf("%q to %d (%s): %q, want %q", c.text, c.most, c.why, got, c.want)
@@ -37,7 +37,7 @@ func FuzzClip(f *testing.F) {
 		got := Clip(text, int(most))
 		if len(text) <= int(most) {
 			if got != text {
-				t.Errorf("%q is short enough, and becomes %q", text, got)
+				t.Errorf("%q is short enough, but becomes %q", text, got)
 			}
 			return
 		}
@@ -46,7 +46,7 @@ func FuzzClip(f *testing.F) {
 			t.Errorf("%q to %d becomes %q", text, most, got)
 		}
 		if utf8.ValidString(text) && (!strings.HasPrefix(text, kept) || len(kept) < int(most)-3) {
-			t.Errorf("%q to %d becomes %q, which is not as much of it as there is room for", text, most, got)
+			t.Errorf("%q to %d becomes %q, which is shorter than necessary", text, most, got)
 		}
 	})
 }

@@ -13,7 +13,7 @@ type Event struct {
 	ID          ID
 	Type        string
 	ContentType string
-	Payload     []byte // exactly as received: signatures are over bytes
+	Payload     []byte // exactly as received, because signatures are over bytes
 	CreatedAt   time.Time
 
 	TenantNo      int64       // the number of its tenant
@@ -96,7 +96,7 @@ type Delivery struct {
 	Status         Status
 	Attempts       int       // how many attempts are on record
 	DueAt          time.Time // when the next attempt may start; meaningless once settled
-	LeaseOwner     string    // the claim that leased it, or ""; with ID it names the lease, see LeaseKey
+	LeaseOwner     string    // the claim that leased it, or ""; identifies the lease together with ID, see LeaseKey
 	LeasedUntil    time.Time // when the lease ends unless it is renewed
 	CreatedAt      time.Time
 	SettledAt      time.Time // when it left Pending; zero before
@@ -151,7 +151,7 @@ type Acceptance struct {
 	Rematch func(TenantChanges) ([]Delivery, error)
 }
 
-// Receipt is the store's reply to an Acceptance: the event is on disk.
+// Receipt is the result of an Acceptance. The event is on disk.
 type Receipt struct {
 	Event      ID
 	Deliveries []ID // in the order of the Acceptance
@@ -190,8 +190,8 @@ type ClaimRequest struct {
 	Owner    string // of the leases; unique to this claim, see LeaseKey
 	Now      time.Time
 	Until    time.Time // when the leases end
-	Limit    int       // how many deliveries to claim at most
-	Capacity int       // how many deliveries of one subscription to claim at most
+	Limit    int       // the largest number of deliveries to claim
+	Capacity int       // the largest number of deliveries of one subscription to claim
 	Bytes    int       // claim no further delivery once the payloads add up to this size
 	// CapacityOf overrides Capacity for subscriptions whose lane is partly filled. 0 means
 	// that no delivery of that subscription may be claimed.
@@ -210,14 +210,14 @@ type Claim struct {
 	Parked int
 }
 
-// MayBeDue moves NextDue forward to the given time if that is earlier. A zero time is ignored.
+// MayBeDue sets NextDue to the given time if that is earlier. It ignores a zero time.
 func (c *Claim) MayBeDue(at time.Time) {
 	if !at.IsZero() && (c.NextDue.IsZero() || at.Before(c.NextDue)) {
 		c.NextDue = at
 	}
 }
 
-// MaxParked is how many deliveries one claim parks at most.
+// MaxParked is the largest number of deliveries that one claim parks.
 const MaxParked = 1000
 
 // Settlement is the record of one attempt: the attempt itself, and the state of the delivery
@@ -265,8 +265,8 @@ type Lease struct {
 }
 
 // LeaseKey identifies one lease. A delivery never has two leases with the same owner, because
-// each claim has its own: a node's name and a number. So a call that arrives late can't affect
-// a later lease of the same node.
+// each claim has its own owner, a node's name and a number. So a call that arrives late can't
+// affect a later lease of the same node.
 type LeaseKey struct {
 	Delivery ID
 	Owner    string

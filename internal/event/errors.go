@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// The kinds of error that cross package borders. The API translates each to an HTTP status in
-// one place. Code that returns one wraps it with what was tried.
+// The kinds of errors that packages return to each other. The API translates each to an HTTP
+// status in one place. Code that returns one wraps it with what was tried.
 var (
 	// ErrNotFound: there is no such subscription, delivery, tenant or key.
 	ErrNotFound = errors.New("not found")
@@ -19,9 +19,9 @@ var (
 	ErrInactive = errors.New("subscription is not active")
 	// ErrKeyReused: the Idempotency-Key was used before, with another body.
 	ErrKeyReused = errors.New("idempotency key was used with another body")
-	// ErrNotSettled: the delivery is pending, and a resend needs one that is settled.
+	// ErrNotSettled: the delivery is pending, so it can't be resent.
 	ErrNotSettled = errors.New("the delivery is still pending")
-	// ErrDelivered: the delivery was delivered, and a resend would deliver it twice.
+	// ErrDelivered: the delivery was delivered, so a resend would deliver it twice.
 	ErrDelivered = errors.New("the delivery was already delivered")
 	// ErrChanged: the subscription no longer has the revision that the caller expects.
 	ErrChanged = errors.New("the subscription has changed")
@@ -50,7 +50,7 @@ var (
 	ErrBacklog = errors.New("the backlog is full")
 	// ErrUnavailable: the store is unavailable at present. The same call may succeed later.
 	ErrUnavailable = errors.New("the store is unavailable")
-	// ErrFull is an ErrUnavailable: there is no free disk space until the operator makes some.
+	// ErrFull is an ErrUnavailable: the disk is full until the operator frees disk space.
 	ErrFull = fmt.Errorf("%w: its disk is full", ErrUnavailable)
 )
 

@@ -27,8 +27,8 @@ func TestCheckEventType(t *testing.T) {
 		{"a dot before", ".user", "empty segment"},
 		{"a dot after", "user.", "empty segment"},
 		{"two dots", "user..created", "empty segment"},
-		{"a pattern is no type", "user.*", `'*'`},
-		{"the pattern for all is no type", "*", `'*'`},
+		{"a pattern is not a type", "user.*", `'*'`},
+		{"the pattern for all is not a type", "*", `'*'`},
 		{"a space", "user created", `' '`},
 		{"a newline, for a header or a log", "user\r\nX-Evil: 1", `'\r'`},
 		{"a NUL byte", "user\x00", `'\x00'`},
@@ -45,8 +45,8 @@ func TestCheckEventType(t *testing.T) {
 	}
 }
 
-// wantMessage checks that there is a message if and only if one is wanted, that it contains what
-// it should, and that it is short whatever the input is.
+// wantMessage checks that there is a message if and only if one is wanted, that it contains the
+// wanted text, and that it is short even if the input is long.
 func wantMessage(t *testing.T, got, want string) {
 	t.Helper()
 	switch {
@@ -101,9 +101,9 @@ func TestWants(t *testing.T) {
 		{"case matters", []string{"user.created", "user.*"}, []string{"User.created", "USER.CREATED"}, false},
 		{"one level or more below", []string{"user.*"}, []string{"user.created", "user.email.changed", "user.a.b.c.d"}, true},
 		{"not itself", []string{"user.*"}, []string{"user", "user."}, false},
-		{"not what only begins the same", []string{"user.*"}, []string{"users.created", "username", "user-x.y"}, false},
+		{"not a type that only begins with the same letters", []string{"user.*"}, []string{"users.created", "username", "user-x.y"}, false},
 		{"below a deeper one", []string{"user.email.*"}, []string{"user.email.changed"}, true},
-		{"not beside it", []string{"user.email.*"}, []string{"user.email", "user.phone.changed"}, false},
+		{"not itself or beside it", []string{"user.email.*"}, []string{"user.email", "user.phone.changed"}, false},
 		{"any of several", []string{"a", "b.*", "c"}, []string{"a", "b.x", "c"}, true},
 		{"none of several", []string{"a", "b.*", "c"}, []string{"d", "b", "ab"}, false},
 		{"a dot is a dot", []string{"user.created"}, []string{"userxcreated"}, false},
@@ -143,7 +143,7 @@ func checkWants(t interface{ Fatalf(string, ...any) }, eventType, other string) 
 		t.Fatalf("the pattern %q wants %q is %v", eventType+".*", other, got)
 	}
 	if !event.Wants([]string{other, eventType}, eventType) {
-		t.Fatalf("%q is not wanted beside the pattern %q", eventType, other)
+		t.Fatalf("%q is not wanted with the additional pattern %q", eventType, other)
 	}
 }
 
@@ -158,7 +158,7 @@ func FuzzWants(f *testing.F) {
 		if okType {
 			checkWants(t, eventType, pattern)
 			if event.CheckPattern(eventType) != "" {
-				t.Fatalf("the type %q is no pattern", eventType)
+				t.Fatalf("the type %q is not a pattern", eventType)
 			}
 		}
 		if okType && okPattern && wanted != naiveWants(pattern, eventType) {

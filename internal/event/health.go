@@ -3,21 +3,21 @@ package event
 import "time"
 
 // Health is what past attempts say about a subscription's endpoint. It decides when requests
-// to the endpoint may start. It is stored beside the subscription and applies on every node.
+// to the endpoint may start. It is stored with the subscription and applies on every node.
 type Health struct {
 	Failing      bool
 	FailingSince time.Time // zero if it is not failing
-	NotBefore    time.Time // no request starts before; zero if the endpoint was never held back
+	NotBefore    time.Time // no request starts before this time; zero if the endpoint was never held back
 	RefusedSince time.Time // the first refusal since the last success; zero if there is none
 	RefusedAt    time.Time // the latest of these refusals
 	Refusals     int       // how many of these refusals were of requests that NotBefore allowed
 	ChangedAt    time.Time // when the attempt that last changed it ended
 }
 
-// A refusal is a response of 429, 502, 503 or 504 with Retry-After. It holds the endpoint back:
-// it applies to all requests to the endpoint, not to one delivery.
+// A refusal is a response of 429, 502, 503 or 504 with Retry-After. The endpoint is then held
+// back, which applies to all requests to it and not only to one delivery.
 const (
-	// MaxRetryAfter is the longest time for which Retry-After can hold an endpoint back.
+	// MaxRetryAfter is the longest time for which Retry-After holds an endpoint back.
 	MaxRetryAfter = 24 * time.Hour
 	// MaxRefused is how long a delivery waits for an endpoint that refuses every request.
 	MaxRefused = 24 * time.Hour
@@ -49,7 +49,8 @@ const (
 )
 
 // After returns the health after a change. Applying the same change again changes nothing. A
-// success that ended before the last change is ignored: it says nothing about the time since.
+// success that ended before the last change is ignored, because it says nothing about the time
+// since that change.
 func (h Health) After(c HealthChange) Health {
 	c.StartedAt, c.At = c.StartedAt.UTC().Truncate(time.Microsecond), c.At.UTC().Truncate(time.Microsecond) // as stores keep them
 	switch c.Kind {
@@ -70,8 +71,8 @@ func (h Health) After(c HealthChange) Health {
 	return h
 }
 
-// refuse moves NotBefore. Requests that are in flight together are refused together, so only
-// the refusal of a request that NotBefore allowed makes the next wait longer.
+// refuse moves NotBefore. Requests that are in flight together are refused together, so the next
+// wait becomes longer only if NotBefore allowed the request that was refused.
 func (h Health) refuse(c HealthChange) Health {
 	if !c.StartedAt.Before(h.NotBefore) {
 		h.Refusals++
@@ -90,9 +91,9 @@ func (h Health) refuse(c HealthChange) Health {
 }
 
 // refusedTooLong returns the latest due time of the deliveries that have been refused for
-// MaxRefused without a success, or zero if there are none. The time counts up to the last
-// refusal or, if that is later, to the end of what the endpoint asked for with Retry-After. A
-// wait that only this service added does not count.
+// MaxRefused without a success, or zero if there are none. That time ends with the last refusal
+// or, if that is later, with the wait that the endpoint asked for with Retry-After. A wait that
+// only this service added does not count.
 func (h Health) refusedTooLong(now time.Time) time.Time {
 	if h.RefusedSince.IsZero() {
 		return time.Time{}
@@ -164,15 +165,15 @@ func (g Gate) DueUntil(now time.Time) time.Time {
 
 // ParkedOwner and ParkedUntil are the lease of a parked delivery. A due delivery is parked if
 // its subscription is paused or inactive, or its endpoint is held back for long. Claims look
-// for due deliveries without a lease, so they do not meet it again and again. The lease belongs
+// for due deliveries without a lease, so they do not find it again and again. The lease belongs
 // to no node and never runs out.
 const ParkedOwner = "parked"
 
 // ParkedUntil is so late that the lease never runs out.
 var ParkedUntil = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
-// Parks reports whether due deliveries that may not be claimed are to be parked. A wait that
-// ends before leasedUntil, when a lease taken now would end, is not worth it.
+// Parks reports whether due deliveries that may not be claimed are parked. leasedUntil is the end
+// of a lease that begins now. It is not worth parking deliveries for a wait that ends before that.
 func (g Gate) Parks(leasedUntil time.Time) bool {
 	return !g.Active || g.Paused || g.Health.NotBefore.After(leasedUntil)
 }
@@ -192,8 +193,8 @@ func (g Gate) Unparks(now time.Time, limit int) (dueUntil time.Time, n int) {
 }
 
 // NextAttempt returns the earliest time at which the next attempt at a pending delivery may
-// start, or zero if that is unknown. why says what it waits for besides its due time, if
-// anything.
+// start, or zero if that is unknown. why says what the delivery waits for besides its due time, or
+// is "".
 func (s *Subscription) NextAttempt(d *Delivery, now time.Time) (at time.Time, why string) {
 	switch {
 	case s.Deleted():

@@ -35,17 +35,17 @@ func TestHealthAfter(t *testing.T) {
 	}{
 		{"nothing changes nothing", []event.HealthChange{{}}, event.Health{}},
 		{
-			"a refusal holds for as long as it asks",
+			"a refusal holds the endpoint back for as long as it asks",
 			[]event.HealthChange{refusal(0, 1, 7*time.Second)},
 			event.Health{NotBefore: at(8), RefusedSince: at(1), RefusedAt: at(1), Refusals: 1, ChangedAt: at(1)},
 		},
 		{
-			"for a second at least",
+			"but for at least a second",
 			[]event.HealthChange{refusal(0, 1, time.Millisecond)},
 			event.Health{NotBefore: at(2), RefusedSince: at(1), RefusedAt: at(1), Refusals: 1, ChangedAt: at(1)},
 		},
 		{
-			"and a day at most",
+			"and for at most a day",
 			[]event.HealthChange{refusal(0, 1, 30*24*time.Hour)},
 			event.Health{NotBefore: at(1 + 86400), RefusedSince: at(1), RefusedAt: at(1), Refusals: 1, ChangedAt: at(1)},
 		},
@@ -65,12 +65,12 @@ func TestHealthAfter(t *testing.T) {
 			event.Health{NotBefore: at(15), RefusedSince: at(0), RefusedAt: at(7), Refusals: 4, ChangedAt: at(7)},
 		},
 		{
-			"a success ends the refusals, and leaves the wait",
+			"a success ends the refusals, but not the wait",
 			[]event.HealthChange{refusal(0, 1, time.Minute), recovery(2)},
 			event.Health{NotBefore: at(61), ChangedAt: at(2)},
 		},
 		{
-			"a success from before says nothing of the time after",
+			"a success that ended before a refusal says nothing about the time after it",
 			[]event.HealthChange{refusal(0, 3, time.Minute), recovery(2)},
 			event.Health{NotBefore: at(63), RefusedSince: at(3), RefusedAt: at(3), Refusals: 1, ChangedAt: at(3)},
 		},
@@ -79,11 +79,11 @@ func TestHealthAfter(t *testing.T) {
 			[]event.HealthChange{refusal(0, 0, time.Second), refusal(1, 1, time.Second), recovery(3), refusal(4, 4, time.Second)},
 			event.Health{NotBefore: at(5), RefusedSince: at(4), RefusedAt: at(4), Refusals: 1, ChangedAt: at(4)},
 		},
-		{"failing has a beginning", []event.HealthChange{failing(1), failing(5)}, event.Health{Failing: true, FailingSince: at(1), ChangedAt: at(5)}},
+		{"failing begins with the first change", []event.HealthChange{failing(1), failing(5)}, event.Health{Failing: true, FailingSince: at(1), ChangedAt: at(5)}},
 		{"a success ends it", []event.HealthChange{failing(1), recovery(5)}, event.Health{ChangedAt: at(5)}},
 		{"a failure from before a success does not count", []event.HealthChange{failing(1), recovery(5), failing(4)}, event.Health{ChangedAt: at(5)}},
 		{
-			"it may fail and refuse",
+			"an endpoint may fail and refuse",
 			[]event.HealthChange{failing(1), refusal(2, 2, time.Second)},
 			event.Health{Failing: true, FailingSince: at(1), NotBefore: at(3), RefusedSince: at(2), RefusedAt: at(2), Refusals: 1, ChangedAt: at(2)},
 		},
@@ -94,7 +94,7 @@ func TestHealthAfter(t *testing.T) {
 			for _, c := range tt.changes {
 				h = h.After(c)
 				if again := h.After(c); again != h {
-					t.Errorf("the same change again makes %+v of %+v", again, h)
+					t.Errorf("applying the same change again turns %+v into %+v", h, again)
 				}
 			}
 			if diff := cmp.Diff(tt.want, h); diff != "" {
@@ -118,8 +118,8 @@ func TestWaitsOfProbes(t *testing.T) {
 	}
 }
 
-// In whatever order changes are learnt, no request may start before a time that an endpoint has
-// asked for.
+// No request may start before a time that an endpoint has asked for. That must not depend on the
+// order in which a node learns of changes.
 func TestNotBeforeNeverMovesBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var h event.Health
@@ -135,7 +135,7 @@ func TestNotBeforeNeverMovesBack(t *testing.T) {
 			}
 			h = h.After(c)
 			if h.NotBefore.Before(latest) {
-				t.Fatalf("requests may start at %v, and the endpoint asked for none until %v", h.NotBefore, latest)
+				t.Fatalf("requests may start at %v, but the endpoint asked for none until %v", h.NotBefore, latest)
 			}
 		}
 	})
@@ -160,7 +160,7 @@ func TestGate(t *testing.T) {
 		{"a short wait", refused(now.Add(-time.Minute), now, now.Add(10*time.Second)), time.Time{}, false},
 		{"a long wait", refused(now.Add(-time.Minute), now, now.Add(time.Minute)), time.Time{}, true},
 		{"a wait that is over", refused(now.Add(-time.Minute), now, now), now, false},
-		{"refused for a day, of which the last was now", refused(now.Add(-day), now, now.Add(time.Minute)), now.Add(-day), true},
+		{"refused for a day, for the last time now", refused(now.Add(-day), now, now.Add(time.Minute)), now.Add(-day), true},
 		{"refused for three days", refused(now.Add(-3*day), now.Add(-time.Minute), now.Add(4*time.Minute)), now.Add(-time.Minute - day), true},
 		{"the last refusal was within the day, and the wait is the service's own", refused(now.Add(-day), now.Add(-time.Minute), now.Add(4*time.Minute)), time.Time{}, true},
 		{"the endpoint itself asked for more than the day", refused(now.Add(-day), now.Add(-time.Hour), now.Add(time.Hour)), now.Add(-day), true},
@@ -168,13 +168,13 @@ func TestGate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if got := tt.gate.DueUntil(now); !got.Equal(tt.dueUntil) {
-			t.Errorf("%s: what is due until %v passes, want until %v", tt.reason, got, tt.dueUntil)
+			t.Errorf("%s: the gate permits what is due until %v, want %v", tt.reason, got, tt.dueUntil)
 		}
 		if got := tt.gate.Parks(now.Add(12 * time.Second)); got != tt.parks {
 			t.Errorf("%s: parks is %v", tt.reason, got)
 		}
 		if got, _ := tt.gate.Unparks(now, 100); !got.Equal(tt.dueUntil) {
-			t.Errorf("%s: what is due until %v is unparked, want the same as passes", tt.reason, got)
+			t.Errorf("%s: what is due until %v is unparked, want the same as the gate permits", tt.reason, got)
 		}
 		for _, due := range []time.Time{tt.dueUntil, tt.dueUntil.Add(time.Microsecond)} {
 			tooLong := tt.gate.Health.RefusedTooLong(due, now)
@@ -206,8 +206,8 @@ func TestNextAttempt(t *testing.T) {
 	}{
 		{"its due time", event.Subscription{Active: true}, due, ""},
 		{"a time that the endpoint asked for", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(time.Hour)}}, noon.Add(time.Hour), "the endpoint is held back until 2026-03-01T13:00:00Z, after a response with Retry-After"},
-		{"that has passed", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(-time.Hour)}}, due, ""},
-		{"or comes before the due time", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(time.Second)}}, due, ""},
+		{"a wait that is over", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(-time.Hour)}}, due, ""},
+		{"a wait that ends before the due time", event.Subscription{Active: true, Health: event.Health{NotBefore: noon.Add(time.Second)}}, due, ""},
 		{"a pause", event.Subscription{Active: true, PausedAt: noon, PausedReason: "maintenance"}, time.Time{}, "the subscription has been paused since 2026-03-01T12:00:00Z: maintenance"},
 		{"not active", event.Subscription{}, time.Time{}, "the subscription is not active"},
 		{"not active, by the service", event.Subscription{DisabledReason: "gone"}, time.Time{}, "the subscription is not active: gone"},

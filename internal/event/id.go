@@ -10,8 +10,8 @@ import (
 )
 
 // ID is a UUIDv7 (RFC 9562). Its first 48 bits are the milliseconds since 1970, so ids sort by
-// the time at which they were made. So they serve as page cursors, are appended to an index
-// instead of scattered over it, and tell retention the age of a row.
+// the time of their creation. So they serve as page cursors, are appended to an index instead of
+// scattered over it, and tell retention the age of a row.
 type ID [16]byte
 
 // NewID returns a new id for the given time. The rest of the id comes from the operating
@@ -48,8 +48,8 @@ func (id ID) Deliveries() (first, last ID) {
 	return first, last
 }
 
-// FloorID returns the smallest id of the given millisecond: every id made earlier is smaller,
-// and no id made in that millisecond or later is.
+// FloorID returns the smallest id of the given millisecond. Every id created before that
+// millisecond is smaller, and every id created in it or later is not.
 func FloorID(at time.Time) ID {
 	var id ID
 	id.stamp(at)
@@ -97,7 +97,7 @@ func (id ID) AppendText(b []byte) ([]byte, error) {
 	return hex.AppendEncode(append(b, '-'), id[10:16]), nil
 }
 
-// Time returns when the id was made, to the millisecond.
+// Time returns when the id was created, to the millisecond.
 func (id ID) Time() time.Time {
 	ms := uint64(binary.BigEndian.Uint16(id[0:2]))<<32 | uint64(binary.BigEndian.Uint32(id[2:6]))
 	return time.UnixMilli(int64(ms))

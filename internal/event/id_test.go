@@ -13,7 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// anyTime returns a random time of the years for which ids are made.
+// anyTime returns a random time in the years in which ids are created.
 func anyTime() *rapid.Generator[time.Time] {
 	last := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
 	return rapid.Map(rapid.Int64Range(0, last), time.UnixMicro)
@@ -57,7 +57,7 @@ func TestFloorIDDividesTime(t *testing.T) {
 	})
 }
 
-// If a clock is wrong or a time was never set, the id must not sort after all others for the next
+// If a clock is wrong or a time was never set, the id must not sort after all other ids of the next
 // thousands of years.
 func TestIDsBefore1970AreTheSmallest(t *testing.T) {
 	now := event.NewID(time.Now())
@@ -81,7 +81,7 @@ func TestIDsAreVersion7AndUnique(t *testing.T) {
 			t.Fatalf("%s is not a UUIDv7", text)
 		}
 		if seen[id] {
-			t.Fatalf("%v was made twice", id)
+			t.Fatalf("%v was created twice", id)
 		}
 		seen[id] = true
 	}
@@ -129,7 +129,7 @@ func TestParseIDRefuses(t *testing.T) {
 		{"too long", good + "0"},
 		{"space before", " " + good[:35]},
 		{"space after", good[:35] + " "},
-		{"a letter that is no digit", "g" + good[1:]},
+		{"a letter that is not a hexadecimal digit", "g" + good[1:]},
 		{"a sign", "+" + good[1:]},
 		{"a prefix", "0x" + good[2:]},
 		{"a NUL byte", "\x00" + good[1:]},
@@ -214,7 +214,7 @@ func TestDeliveryIDProperties(t *testing.T) {
 			t.Fatalf("%s is not a UUIDv7 of the moment of %s", text, e)
 		}
 		if (id == event.DeliveryID(e, b)) != (a == b) || id == event.DeliveryID(other, a) {
-			t.Fatalf("the id %s is that of another delivery too", id)
+			t.Fatalf("another delivery has the same id %s", id)
 		}
 		first, last := e.Deliveries()
 		if bytes.Compare(first[:], id[:]) > 0 || bytes.Compare(id[:], last[:]) > 0 {

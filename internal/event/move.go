@@ -8,12 +8,12 @@ import (
 // Apply returns the row of a delivery after s is recorded. Its Attempts is the number of the
 // attempt. The store calls it for an attempt that is not on record yet.
 //
-// Settlements are fenced. A settlement is written as it is if its delivery is still pending, in
+// Settlements are fenced. A settlement is written unchanged if its delivery is still pending, in
 // the round in which it was claimed, with the same number of attempts (not counting strays).
 // Any other attempt is a stray: its lease was lost, or the delivery was cancelled or resent
-// while it was under way. A stray counts as an attempt, but not as a step of the schedule. If a
-// stray succeeded, the endpoint has the event, and the delivery becomes delivered. Otherwise
-// only its counters change.
+// while the attempt was under way. A stray counts as an attempt, but not as a step of the
+// schedule. If a stray succeeded, the endpoint has the event, and the delivery becomes delivered.
+// Otherwise only the delivery's counters change.
 func Apply(row Delivery, s Settlement) Delivery {
 	d := s.Delivery
 	row.Attempts++
@@ -45,7 +45,7 @@ func (d *Delivery) deliver(at time.Time) {
 }
 
 // Resend makes a settled delivery due at the given time and restarts its retry schedule.
-// Attempts keep their numbers: the next one continues the count.
+// Attempts keep their numbers, and the next one continues the count.
 //
 // The error wraps ErrNotSettled if the delivery is pending. It wraps ErrDelivered if the
 // delivery was ever delivered and force is false.

@@ -37,12 +37,12 @@ func TestApply(t *testing.T) {
 		want    event.Status
 		strays  bool
 	}{
-		{"nothing came in between, and it failed", edit(), bad, event.Pending, false},
-		{"nothing came in between, and it succeeded", edit(), ok, event.Delivered, false},
-		{"only a stray came in between", edit(stray), bad, event.Pending, false},
-		{"two strays came in between", edit(stray, stray), ok, event.Delivered, false},
-		{"another attempt took the step", edit(overtaken), bad, event.Pending, true},
-		{"another attempt took the step, and the late one succeeded", edit(overtaken), ok, event.Delivered, true},
+		{"nothing happened meanwhile, and it failed", edit(), bad, event.Pending, false},
+		{"nothing happened meanwhile, and it succeeded", edit(), ok, event.Delivered, false},
+		{"only a stray was recorded meanwhile", edit(stray), bad, event.Pending, false},
+		{"two strays were recorded meanwhile", edit(stray, stray), ok, event.Delivered, false},
+		{"another attempt used the step", edit(overtaken), bad, event.Pending, true},
+		{"another attempt used the step, and the late one succeeded", edit(overtaken), ok, event.Delivered, true},
 		{"it was cancelled meanwhile", edit(settled(event.Cancelled)), bad, event.Cancelled, true},
 		{"it was cancelled meanwhile, and the endpoint has it", edit(settled(event.Cancelled)), ok, event.Delivered, true},
 		{"it was resent meanwhile", edit(resent), bad, event.Pending, true},
@@ -76,9 +76,9 @@ func TestApply(t *testing.T) {
 	}
 }
 
-// In whatever order a delivery moves, its counts of attempts and strays must be right, DeliveredAt
-// must be the first success, and an attempt must count as a step of its round only if nothing
-// overtook it.
+// Attempts, cancels and resends happen in a random order. The counts of attempts and strays must be
+// right, DeliveredAt must be the first success, and an attempt must count as a step of its round
+// only if nothing overtook it.
 func TestMovesProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		policy := anyPolicy(time.Hour).Draw(t, "policy")
@@ -103,7 +103,7 @@ func TestMovesProperties(t *testing.T) {
 					d = event.Apply(d, event.Settle(rapid.SampledFrom(claims).Draw(t, "claim"), o, policy, at, 0.5))
 					records++
 					if o.Success() && d.Status != event.Delivered {
-						t.Fatalf("the endpoint took it, and it is %v", d.Status)
+						t.Fatalf("the endpoint accepted it, but it is %v", d.Status)
 					}
 				}
 			}
@@ -114,7 +114,7 @@ func TestMovesProperties(t *testing.T) {
 				t.Fatalf("%d attempts were recorded: %+v", records, d)
 			}
 			if !d.DeliveredAt.Equal(first) || (d.Status == event.Pending) != d.SettledAt.IsZero() {
-				t.Fatalf("delivered first at %v: %+v", first, d)
+				t.Fatalf("it was first delivered at %v: %+v", first, d)
 			}
 		}
 	})
@@ -133,7 +133,7 @@ func TestResend(t *testing.T) {
 		{"cancelled", event.Cancelled, time.Time{}, false, nil},
 		{"pending", event.Pending, time.Time{}, false, event.ErrNotSettled},
 		{"pending, by force", event.Pending, time.Time{}, true, event.ErrNotSettled},
-		{"delivered: nobody bills a customer twice by a slip", event.Delivered, started, false, event.ErrDelivered},
+		{"delivered: a slip must not bill a customer twice", event.Delivered, started, false, event.ErrDelivered},
 		{"delivered, by force", event.Delivered, started, true, nil},
 		{"failed after it was delivered", event.Failed, started, false, event.ErrDelivered},
 		{"failed after it was delivered, by force", event.Failed, started, true, nil},

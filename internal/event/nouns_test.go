@@ -38,9 +38,9 @@ func TestOutcome(t *testing.T) {
 		success, final, overloaded bool
 	}{
 		{"a response in time", event.Outcome{StatusCode: 200}, true, false, false},
-		{"the guard will refuse again", event.Outcome{Code: event.CodeBlocked}, false, true, false},
-		{"the receiver responds with 410 Gone", event.Outcome{Code: event.CodeGone, StatusCode: 410}, false, true, false},
-		{"the event is damaged, and would be at the next attempt", event.Outcome{Code: event.CodeDamaged}, false, true, false},
+		{"the guard would block it again", event.Outcome{Code: event.CodeBlocked}, false, true, false},
+		{"the endpoint responds with 410 Gone", event.Outcome{Code: event.CodeGone, StatusCode: 410}, false, true, false},
+		{"the event is damaged, and would be damaged at the next attempt", event.Outcome{Code: event.CodeDamaged}, false, true, false},
 		{"no request can ever be made", event.Outcome{Code: event.CodeBadTarget}, false, true, false},
 		{"too slow", event.Outcome{Code: event.CodeTimeout}, false, false, true},
 		{"nothing listens", event.Outcome{Code: event.CodeConnectionRefused}, false, false, true},
@@ -48,10 +48,10 @@ func TestOutcome(t *testing.T) {
 		{"hung up", event.Outcome{Code: event.CodeConnectionClosed}, false, false, true},
 		{"no route", event.Outcome{Code: event.CodeUnreachable}, false, false, true},
 		{"no address", event.Outcome{Code: event.CodeDNS}, false, false, true},
-		{"asks for less", event.Outcome{Code: event.CodeStatus, StatusCode: 429}, false, false, true},
-		{"says it can't", event.Outcome{Code: event.CodeStatus, StatusCode: 503}, false, false, true},
-		{"an error of the receiver", event.Outcome{Code: event.CodeStatus, StatusCode: 500}, false, false, false},
-		{"a mistake of ours", event.Outcome{Code: event.CodeStatus, StatusCode: 400}, false, false, false},
+		{"the endpoint asks for fewer requests", event.Outcome{Code: event.CodeStatus, StatusCode: 429}, false, false, true},
+		{"the endpoint says that it is unavailable", event.Outcome{Code: event.CodeStatus, StatusCode: 503}, false, false, true},
+		{"an error of the endpoint", event.Outcome{Code: event.CodeStatus, StatusCode: 500}, false, false, false},
+		{"a mistake of the caller", event.Outcome{Code: event.CodeStatus, StatusCode: 400}, false, false, false},
 		{"another place", event.Outcome{Code: event.CodeRedirect, StatusCode: 302}, false, false, false},
 		{"a bad certificate", event.Outcome{Code: event.CodeTLSExpired}, false, false, false},
 		{"nonsense", event.Outcome{Code: event.CodeBadResponse}, false, false, false},
@@ -78,7 +78,7 @@ func TestRoomFor(t *testing.T) {
 
 func TestDeleted(t *testing.T) {
 	if (event.Subscription{}).Deleted() || !(event.Subscription{DeletedAt: time.Unix(0, 0)}).Deleted() {
-		t.Error("a subscription is deleted exactly if it has the time when it was")
+		t.Error("a subscription must be deleted if and only if DeletedAt is set")
 	}
 }
 
@@ -91,7 +91,7 @@ func TestInvalidErrorNamesItsFields(t *testing.T) {
 	}
 	var invalid *event.InvalidError
 	if !errors.As(err, &invalid) || len(invalid.Fields) != 2 {
-		t.Errorf("it can't be found in %v", err)
+		t.Errorf("%v does not wrap the InvalidError", err)
 	}
 	if got := event.Invalid("event", "is missing").Error(); got != "event: is missing" {
 		t.Errorf("got %q", got)

@@ -49,9 +49,9 @@ type Outcome struct {
 	StatusCode int           // 0 if there was no response
 	Code       Code          // "" means success
 	Error      string        // what happened, in words an operator can act on; "" on success
-	Detail     string        // what only the log may say, not the API; not stored
+	Detail     string        // for the log only, not for the API; not stored
 	RetryAfter time.Duration // what the endpoint asked for with 429, 502, 503 or 504; 0 if nothing; not stored
-	Short      bool          // this machine lacked descriptors or memory: no request was made, and the attempt does not count; not stored
+	Short      bool          // no request was made, because this machine lacked descriptors or memory, so the attempt does not count; not stored
 	Response   []byte        // the beginning of the response's body, at most ExcerptLimit bytes
 }
 
@@ -61,7 +61,7 @@ const ExcerptLimit = 4 << 10
 // Success reports whether the endpoint accepted the webhook.
 func (o Outcome) Success() bool { return o.Code == "" }
 
-// Final reports whether another attempt would be pointless, whatever the retry schedule says.
+// Final reports whether another attempt would be pointless, even if the retry schedule has one.
 func (o Outcome) Final() bool {
 	return o.Code == CodeBlocked || o.Code == CodeGone || o.Code == CodeBadTarget || o.Code == CodeDamaged || o.Code == CodeRefusedTooLong
 }

@@ -11,8 +11,8 @@ import (
 // kind has its own message, because the remedies differ.
 
 // pasteDamage returns what is wrong with a pasted text, or "". It looks for invisible
-// characters, a space at either end, and quotes around the text. The message quotes nothing of
-// the text, which may be a secret.
+// characters, a space at either end, and quotes around the text. The message quotes no part of the
+// text, which may be a secret.
 func pasteDamage(text string) string {
 	if !utf8.ValidString(text) {
 		return "contains bytes that are not UTF-8"

@@ -16,10 +16,10 @@ func TestPauseReasons(t *testing.T) {
 		{"none", "", true},
 		{"words", "maintenance until 5", true},
 		{"lines", "a\nb\tc", true},
-		{"as long as it may be, in bytes", strings.Repeat("x", 500), true},
-		{"as long as it may be, in characters", strings.Repeat("ü", 500), true},
+		{"the longest, of one byte each", strings.Repeat("x", 500), true},
+		{"the longest, of two bytes each", strings.Repeat("ü", 500), true},
 		{"a character too long", strings.Repeat("x", 501), false},
-		{"a character too long, in two bytes each", strings.Repeat("ü", 501), false},
+		{"a character too long, of two bytes each", strings.Repeat("ü", 501), false},
 		{"a NUL", "a\x00b", false},
 		{"not UTF-8", "caf\xe9", false},
 	} {

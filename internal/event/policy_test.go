@@ -20,10 +20,10 @@ func TestExponential(t *testing.T) {
 	}{
 		{"no retries", time.Second, 0, event.RetryPolicy{}},
 		{"a negative number means none", time.Second, -1, event.RetryPolicy{}},
-		{"each is twice the one before", time.Second, 4, event.RetryPolicy{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}},
-		{"none is longer than a day", 10 * time.Hour, 4, event.RetryPolicy{10 * time.Hour, 20 * time.Hour, 24 * time.Hour, 24 * time.Hour}},
-		{"the first neither", 48 * time.Hour, 2, event.RetryPolicy{24 * time.Hour, 24 * time.Hour}},
-		{"the longest there is does not overflow", math.MaxInt64, 2, event.RetryPolicy{24 * time.Hour, 24 * time.Hour}},
+		{"each delay is twice the previous one", time.Second, 4, event.RetryPolicy{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second}},
+		{"no delay is longer than a day", 10 * time.Hour, 4, event.RetryPolicy{10 * time.Hour, 20 * time.Hour, 24 * time.Hour, 24 * time.Hour}},
+		{"not even the first", 48 * time.Hour, 2, event.RetryPolicy{24 * time.Hour, 24 * time.Hour}},
+		{"the longest Duration does not overflow", math.MaxInt64, 2, event.RetryPolicy{24 * time.Hour, 24 * time.Hour}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.reason, func(t *testing.T) {
@@ -59,11 +59,11 @@ func TestWithRetries(t *testing.T) {
 		want    event.RetryPolicy
 	}{
 		{"the same number", base, 3, base},
-		{"fewer cuts it", base, 1, event.RetryPolicy{time.Second}},
-		{"none empties it", base, 0, event.RetryPolicy{}},
+		{"fewer retries truncate it", base, 1, event.RetryPolicy{time.Second}},
+		{"no retries empty it", base, 0, event.RetryPolicy{}},
 		{"a negative number means none", base, -1, event.RetryPolicy{}},
-		{"more repeats the last", base, 5, event.RetryPolicy{time.Second, time.Minute, time.Hour, time.Hour, time.Hour}},
-		{"nothing has no last to repeat", nil, 3, event.RetryPolicy{}},
+		{"more retries repeat the last delay", base, 5, event.RetryPolicy{time.Second, time.Minute, time.Hour, time.Hour, time.Hour}},
+		{"an empty policy has no delay to repeat", nil, 3, event.RetryPolicy{}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.reason, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestWithRetries(t *testing.T) {
 				got[0] = -1
 			}
 			if !slices.Equal(tt.policy, before) {
-				t.Errorf("the policy it was made from became %v", tt.policy)
+				t.Errorf("the original policy was changed to %v", tt.policy)
 			}
 		})
 	}
@@ -89,11 +89,11 @@ func TestWindow(t *testing.T) {
 		want   time.Duration
 	}{
 		{"no retries need no time", nil, 0},
-		{"jitter is counted at its longest", event.RetryPolicy{10 * time.Second}, 11 * time.Second},
+		{"the window includes the longest jitter", event.RetryPolicy{10 * time.Second}, 11 * time.Second},
 		{"delays add up", event.RetryPolicy{10 * time.Second, 100 * time.Second}, 121 * time.Second},
-		{"one delay too long to add to", event.RetryPolicy{math.MaxInt64}, math.MaxInt64},
+		{"one delay that is too long to add to", event.RetryPolicy{math.MaxInt64}, math.MaxInt64},
 		{"many that are too long together", slices.Repeat(event.RetryPolicy{math.MaxInt64 / 3}, 4), math.MaxInt64},
-		{"one too many", append(slices.Repeat(event.RetryPolicy{math.MaxInt64 / 11}, 10), time.Hour), math.MaxInt64},
+		{"a sum that overflows with the last delay", append(slices.Repeat(event.RetryPolicy{math.MaxInt64 / 11}, 10), time.Hour), math.MaxInt64},
 	}
 	for _, tt := range tests {
 		t.Run(tt.reason, func(t *testing.T) {

@@ -9,7 +9,7 @@ type DeliveryReport struct {
 	Attempts  []Attempt // oldest first
 }
 
-// AttemptReport is an attempt with the type of the event it carried.
+// AttemptReport is an attempt with the id and the type of its event.
 type AttemptReport struct {
 	Attempt   Attempt
 	EventID   ID
@@ -20,12 +20,12 @@ type AttemptReport struct {
 type Depth struct {
 	Pending   int           // all pending deliveries
 	Leased    int           // those that a node has leased
-	Due       int           // those that are due, not leased, and of a subscription that is active and not paused
+	Due       int           // due deliveries that are not leased, of subscriptions that are active and not paused
 	OldestDue time.Duration // how long the oldest of these has been due
 }
 
 // Waiting counts the pending deliveries that no node has leased, at one moment.
 type Waiting struct {
 	Total int
-	Many  map[ID]int // by subscription, for those with at least the count that was asked for
+	Many  map[ID]int // by subscription, for those that reach the count in the call
 }

@@ -71,7 +71,7 @@ func TestSecretHidesFromLogs(t *testing.T) {
 			logger := slog.New(handler)
 			logger.With("with", v).WithGroup("group").Info("message", "key", v, slog.Any("any", v), slog.Group("g", "key", v))
 			if !strings.Contains(out.String(), "[hidden]") {
-				t.Errorf("the %s log of %s doesn't say that something is hidden: %s", name, what, &out)
+				t.Errorf("the %s log of %s does not say that a value is hidden: %s", name, what, &out)
 			}
 			hides(t, "the "+name+" log of "+what, out.String())
 		}

@@ -13,13 +13,13 @@ const (
 	minSecretKey = 24
 	maxSecretKey = 64
 
-	// guessable is the size in bytes below which a secret might be guessed.
+	// guessable is the size in bytes below which someone might guess a secret.
 	guessable = 16
 )
 
 // CheckSecretText returns what is wrong with a new secret, or "". A secret that was damaged
 // when it was pasted would sign every delivery, and no endpoint could verify the signatures.
-// The message quotes nothing of the secret.
+// The message quotes no part of the secret.
 func CheckSecretText(text string) string {
 	if problem := checkSecret(Secret(text)); problem != "" {
 		return problem

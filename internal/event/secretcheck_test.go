@@ -19,12 +19,12 @@ func whsec(size int) string {
 func TestCheckSecretText(t *testing.T) {
 	const free = "correct-horse-battery-staple-and-more-0123"
 	tests := []struct{ reason, secret, want string }{
-		{"as Standard Webhooks has it", goodSecret, ""},
+		{"a secret of Standard Webhooks", goodSecret, ""},
 		{"without its padding", strings.TrimRight(whsec(32), "="), ""},
 		{"a short key, with a warning", whsec(5), ""},
 		{"a long key, with a warning", whsec(65), ""},
 		{"any other text, with a warning", "my_secret_key", ""},
-		{"a text with blanks within, with a warning", "four words of text", ""},
+		{"a text with spaces within, with a warning", "four words of text", ""},
 		{"a quotation mark at one end", `"a-random-text`, ""},
 		{"letters outside ASCII", "grüße-aus-köln-0123456789", ""},
 
@@ -32,13 +32,13 @@ func TestCheckSecretText(t *testing.T) {
 		{"too long", strings.Repeat("s", event.MaxSecretBytes+1), "513 bytes"},
 		{"the prefix of a signature", "v1," + goodSecret, "begins with v1, which is the prefix of a signature"},
 		{"the prefix of an asymmetric signature", "v1a," + goodSecret, "begins with v1"},
-		{"a signature of GitHub's kind", "sha256=0123456789abcdef", "prefix of a signature"},
-		{"a line end", free + "\n", "ends with a line break; remove it"},
-		{"a line end of other systems", goodSecret + "\r\n", "ends with a line break; remove it"},
-		{"a line end before", "\n" + free, "begins with a line break; remove it"},
+		{"a signature like GitHub's", "sha256=0123456789abcdef", "prefix of a signature"},
+		{"a line break at the end", free + "\n", "ends with a line break; remove it"},
+		{"a Windows line break at the end", goodSecret + "\r\n", "ends with a line break; remove it"},
+		{"a line break at the beginning", "\n" + free, "begins with a line break; remove it"},
 		{"a line break within", free + "\n" + free, "contains a line break; remove it"},
-		{"a blank after", free + " ", "ends with a space; remove it"},
-		{"a blank before", " " + goodSecret, "begins with a space; remove it"},
+		{"a space at the end", free + " ", "ends with a space; remove it"},
+		{"a space at the beginning", " " + goodSecret, "begins with a space; remove it"},
 		{"a tab after", free + "\t", "ends with a tab; remove it"},
 		{"a no-break space after", free + "\u00a0", "ends with the unusual space U+00A0"},
 		{"a zero-width space within", free + "\u200b" + free, "contains the invisible character U+200B"},
@@ -52,15 +52,15 @@ func TestCheckSecretText(t *testing.T) {
 		{"mixed case", "Whsec_" + goodSecret[6:], "write whsec_ in lower case"},
 		{"the name of a variable", "WEBHOOK_SECRET=" + goodSecret, "contains text before whsec_"},
 		{"a prefix of another product", "Bearer " + goodSecret, "contains text before whsec_"},
-		{"a hyphen for the underscore", "whsec-" + goodSecret[6:], "not with whsec_"},
+		{"a hyphen instead of the underscore", "whsec-" + goodSecret[6:], "not with whsec_"},
 		{"no underscore", "whsec" + goodSecret[6:], "not with whsec_"},
 		{"the prefix twice", "whsec_" + goodSecret, "has whsec_ twice"},
-		{"the prefix alone", "whsec_", "has nothing after whsec_"},
+		{"only the prefix", "whsec_", "has nothing after whsec_"},
 		{"the prefix and padding", "whsec_==", "has nothing after whsec_"},
-		{"cut", strings.TrimRight(whsec(32), "=")[:len("whsec_")+41], "is not base64"},
+		{"truncated", strings.TrimRight(whsec(32), "=")[:len("whsec_")+41], "is not base64"},
 		{"a character that base64 does not have", goodSecret + "!", "is not base64"},
-		{"a blank within", "whsec_MfKQ9r8GKYqr TwjUPD8ILPZIo2LaLaSw", "contains a space after whsec_"},
-		{"the alphabet of URLs", "whsec_MfKQ9r8GKYqr-wjUPD8ILPZ_o2LaLaSw", "replace - by + and _ by /"},
+		{"a space within", "whsec_MfKQ9r8GKYqr TwjUPD8ILPZIo2LaLaSw", "contains a space after whsec_"},
+		{"URL-safe base64", "whsec_MfKQ9r8GKYqr-wjUPD8ILPZ_o2LaLaSw", "replace - by + and _ by /"},
 		{"percent-encoded", "whsec_MfKQ9r8GKYqrTwjUPD8ILA%3D%3D", "is percent-encoded"},
 		{"too much padding", goodSecret + "=", "wrong number of ="},
 		{"four of them", goodSecret + "====", "wrong number of ="},
@@ -72,7 +72,7 @@ func TestCheckSecretText(t *testing.T) {
 			got := event.CheckSecretText(tt.secret)
 			wantMessage(t, got, tt.want)
 			if len(tt.secret) > 20 && strings.Contains(got, tt.secret[10:20]) {
-				t.Errorf("the secret is repeated: %s", got)
+				t.Errorf("the message contains the secret: %s", got)
 			}
 		})
 	}
@@ -83,17 +83,17 @@ func TestAdviseSecret(t *testing.T) {
 		reason, secret string
 		want           []string // a part of each message
 	}{
-		{"as it should be", goodSecret, nil},
-		{"the smallest key that the standard knows", whsec(24), nil},
+		{"a good secret", goodSecret, nil},
+		{"the smallest key of the standard", whsec(24), nil},
 		{"the largest", whsec(64), nil},
 		{"a smaller one", whsec(23), []string{"has a key of 23 bytes"}},
 		{"a larger one", whsec(65), []string{"has a key of 65 bytes"}},
-		{"one that could be guessed", whsec(15), []string{"shorter than 16 bytes"}},
+		{"one that someone might guess", whsec(15), []string{"shorter than 16 bytes"}},
 		{"a text", "0123456789abcdef", []string{"does not begin with whsec_, so its 16 bytes are used as the key"}},
 		{"a short text", "my_secret_key", []string{"does not begin with whsec_, so its 13 bytes are used as the key", "shorter than 16 bytes"}},
 		{"a secret API key", "sk_live_0123456789abcdef", []string{"does not begin with whsec_", "looks like an API key"}},
 		{"a public one", "pk_test_0123456789abcdef", []string{"does not begin with whsec_", "looks like an API key"}},
-		{"blanks", "four words of text", []string{"does not begin with whsec_", "contains spaces"}},
+		{"spaces", "four words of text", []string{"does not begin with whsec_", "contains spaces"}},
 	}
 	for _, tt := range tests {
 		got := event.AdviseSecret(tt.secret)
@@ -117,7 +117,7 @@ func FuzzCheckSecretText(f *testing.F) {
 			return
 		}
 		if _, err := webhook.NewSigner(secret); err != nil {
-			t.Errorf("%q was taken, and can't sign: %v", secret, err)
+			t.Errorf("%q was accepted, but can't sign: %v", secret, err)
 		}
 	})
 }

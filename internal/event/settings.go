@@ -9,8 +9,8 @@ import (
 )
 
 // Settings are a subscription's own settings for its deliveries. Zero means the service's
-// default. The store writes them to one JSON column, except for those that have had a column of
-// their own since release 0.1.0: an older release does not read the JSON.
+// default. The store writes them to one JSON column. Settings that release 0.1.0 had keep their
+// own columns, because that release does not read the JSON.
 //
 // A new setting needs a field here with its JSON name, a line in Equal and in Check, its place
 // in the API and the client, and the code that uses it. No driver changes.
@@ -32,7 +32,7 @@ type Body string
 // The bodies. The zero Body is BodyEnvelope.
 const (
 	BodyEnvelope Body = "envelope" // {"event": …, "data": …}, byte for byte as it was published
-	BodyData     Body = "data"     // the value of data alone, with the type in the header webhook-event
+	BodyData     Body = "data"     // only the value of data, with the type in the header webhook-event
 )
 
 // Equal reports whether all settings are equal.

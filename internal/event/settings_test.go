@@ -22,15 +22,15 @@ var other = map[reflect.Type]any{
 	reflect.TypeFor[map[string]string](): map[string]string{"a": "b"},
 }
 
-// If Equal forgot a setting, a stale value would be used, because what was prepared for a
-// subscription is kept while its settings are equal.
+// Requests are prepared once for each subscription, and again when its settings change. If Equal
+// ignored a setting, its new value would not be used.
 func TestSettingsEqualSeesEveryField(t *testing.T) {
 	settings := reflect.TypeFor[event.Settings]()
 	for i := range settings.NumField() {
 		field := settings.Field(i)
 		value, known := other[field.Type]
 		if !known {
-			t.Errorf("%s is a %v, of which this test has no value", field.Name, field.Type)
+			t.Errorf("%s is a %v, and this test has no value of that type", field.Name, field.Type)
 			continue
 		}
 		var a, b event.Settings

@@ -55,8 +55,8 @@ func (p RetryPolicy) Window() time.Duration {
 // is Attempts - RoundFrom, counted before the attempt.
 //
 // jitter is a random number in [0, 1) that moves a retry by up to ±JitterShare of its delay. A
-// refusal uses no step of the schedule and does not change when the delivery is due: the
-// subscription's Health says when requests may start again.
+// refusal uses no step of the schedule and does not change when the delivery is due, because the
+// subscription's Health decides when requests may start again.
 func Settle(d Delivery, o Outcome, p RetryPolicy, at time.Time, jitter float64) Settlement {
 	d.Attempts++
 	d.LeaseOwner, d.LeasedUntil = "", time.Time{}

@@ -44,16 +44,16 @@ func TestSettle(t *testing.T) {
 		{"a success ends it", 0, event.Outcome{StatusCode: 200}, policy, event.Delivered, 0, false},
 		{"a success ends it on the last attempt too", 2, event.Outcome{StatusCode: 204}, policy, event.Delivered, 0, false},
 		{"a success needs no policy", 0, event.Outcome{StatusCode: 200}, nil, event.Delivered, 0, false},
-		{"the first failure waits the first delay", 0, status(500), policy, event.Pending, 10 * time.Second, false},
-		{"the second failure waits the second", 1, status(500), policy, event.Pending, time.Minute, false},
-		{"the failure after the last retry is the end", 2, status(500), policy, event.Failed, 0, false},
-		{"no retries: the first failure is the end", 0, status(500), nil, event.Failed, 0, false},
-		{"an empty policy is no retries", 0, status(500), event.RetryPolicy{}, event.Failed, 0, false},
+		{"after the first failure, it waits for the first delay", 0, status(500), policy, event.Pending, 10 * time.Second, false},
+		{"after the second failure, it waits for the second", 1, status(500), policy, event.Pending, time.Minute, false},
+		{"it fails after the last retry", 2, status(500), policy, event.Failed, 0, false},
+		{"without retries, it fails at once", 0, status(500), nil, event.Failed, 0, false},
+		{"an empty policy means no retries", 0, status(500), event.RetryPolicy{}, event.Failed, 0, false},
 		{"a policy that was made shorter meanwhile", 7, status(500), policy, event.Failed, 0, false},
 		{"a client error is retried like any other", 0, status(404), policy, event.Pending, 10 * time.Second, false},
 		{"a redirect is retried", 0, event.Outcome{StatusCode: 302, Code: event.CodeRedirect}, policy, event.Pending, 10 * time.Second, false},
 		{"a timeout is retried", 0, event.Outcome{Code: event.CodeTimeout}, policy, event.Pending, 10 * time.Second, false},
-		{"a code that is not known yet is retried", 0, event.Outcome{Code: "new"}, policy, event.Pending, 10 * time.Second, false},
+		{"an unknown code is retried", 0, event.Outcome{Code: "new"}, policy, event.Pending, 10 * time.Second, false},
 		{"410 ends it and disables", 0, event.Outcome{StatusCode: 410, Code: event.CodeGone}, policy, event.Failed, 0, true},
 		{"410 disables on the last attempt too", 2, event.Outcome{StatusCode: 410, Code: event.CodeGone}, policy, event.Failed, 0, true},
 		{"a blocked target ends it", 0, event.Outcome{Code: event.CodeBlocked}, policy, event.Failed, 0, false},
@@ -152,7 +152,7 @@ func TestSettleToTheEnd(t *testing.T) {
 func checkSettlement(t *rapid.T, before event.Delivery, s event.Settlement, policy event.RetryPolicy, at time.Time) {
 	d, o := s.Delivery, s.Attempt.Outcome
 	if d.Attempts != before.Attempts+1 || s.Attempt.Number != d.Attempts || d.LeaseOwner != "" || !d.LeasedUntil.IsZero() {
-		t.Fatalf("from %+v came %+v and attempt %d", before, d, s.Attempt.Number)
+		t.Fatalf("%+v became %+v with attempt %d", before, d, s.Attempt.Number)
 	}
 	if d.ID != before.ID || d.EventID != before.EventID || d.SubscriptionID != before.SubscriptionID || d.CreatedAt != before.CreatedAt {
 		t.Fatalf("%+v became another delivery: %+v", before, d)
@@ -165,7 +165,7 @@ func checkSettlement(t *rapid.T, before event.Delivery, s event.Settlement, poli
 		wantSettled(t, d, event.Delivered, at)
 	case o.Refused():
 		if d.Status != event.Pending || !d.DueAt.Equal(before.DueAt) || d.RoundFrom != before.RoundFrom+1 {
-			t.Fatalf("a refusal made %+v of %+v", d, before)
+			t.Fatalf("a refusal turned %+v into %+v", before, d)
 		}
 	case o.Final(), before.Attempts-before.RoundFrom >= len(policy):
 		wantSettled(t, d, event.Failed, at)

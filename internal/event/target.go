@@ -87,8 +87,8 @@ func isScheme(text string) bool {
 	return text != "" && strings.Trim(text, letters+"0123456789+-.") == "" && strings.IndexByte(letters, text[0]) >= 0
 }
 
-// beginsWithDigit tells a port after a host, as in localhost:9000, from what follows a
-// scheme.
+// beginsWithDigit reports whether the text after a colon is a port, as in localhost:9000, and not
+// the rest of a URL after its scheme.
 func beginsWithDigit(text string) bool { return text != "" && '0' <= text[0] && text[0] <= '9' }
 
 // authority returns the part of a URL between // and the path, as it is written.
@@ -100,7 +100,8 @@ func authority(raw string) string {
 	return rest
 }
 
-// checkTargetBytes returns which character of a URL can't be part of a request line.
+// checkTargetBytes returns a message about the first character of a URL that can't be part of a
+// request line, or "".
 func checkTargetBytes(raw string) string {
 	end := strings.Index(raw, "//") + len("//") + len(authority(raw))
 	for i, c := range raw {

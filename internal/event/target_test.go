@@ -16,9 +16,9 @@ func TestCheckTargetAccepts(t *testing.T) {
 		{"http", "http://example.com/webhook", "example.com", ""},
 		{"this machine: the guard decides", "http://localhost:9000/webhook", "localhost", "9000"},
 		{"no path", "https://example.com", "example.com", ""},
-		{"a query alone", "https://example.com?a=b", "example.com", ""},
+		{"a query without a path", "https://example.com?a=b", "example.com", ""},
 		{"a query with anything percent-encoded", "https://example.com/a%20b?x=%00%ff&y=[1]", "example.com", ""},
-		{"a broken escape in a query: receivers see it as it is", "https://example.com/?x=%zz", "example.com", ""},
+		{"an invalid escape in a query, which is sent unchanged", "https://example.com/?x=%zz", "example.com", ""},
 		{"the scheme in capitals", "HTTPS://example.com/", "example.com", ""},
 		{"the host in capitals", "https://EXAMPLE.com/", "EXAMPLE.com", ""},
 		{"the smallest port", "https://example.com:1/", "example.com", "1"},
@@ -46,7 +46,7 @@ func TestCheckTargetAccepts(t *testing.T) {
 				t.Fatal(err)
 			}
 			if u.Hostname() != tt.host || u.Port() != tt.port {
-				t.Errorf("it leads to %q, port %q; want %q and %q", u.Hostname(), u.Port(), tt.host, tt.port)
+				t.Errorf("the host is %q, the port %q; want %q and %q", u.Hostname(), u.Port(), tt.host, tt.port)
 			}
 		})
 	}
@@ -64,16 +64,16 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"no scheme", "example.com/webhook", "scheme"},
 		{"no scheme, but a port", "localhost:9000/webhook", "scheme"},
 		{"a path", "/webhook", "scheme"},
-		{"a scheme left out", "//example.com/", "scheme"},
+		{"a missing scheme", "//example.com/", "scheme"},
 		{"a script", "javascript:alert(1)", "scheme"},
 		{"a script with a host", "javascript://example.com/%0aalert(1)", "scheme"},
 		{"a file", "file:///etc/passwd", "scheme"},
 		{"a mail", "mailto:a@example.com", "scheme"},
 		{"data", "data:text/html,x", "scheme"},
 		{"another protocol", "ftp://example.com/", "scheme"},
-		{"one that speaks to anything", "gopher://example.com:6379/_x", "scheme"},
+		{"a protocol that can send anything", "gopher://example.com:6379/_x", "scheme"},
 		{"a web socket", "wss://example.com/", "scheme"},
-		{"a longer scheme that begins the same", "https+unix://example.com/", "scheme"},
+		{"a longer scheme that begins with https", "https+unix://example.com/", "scheme"},
 
 		{"no host", "https://", "no host"},
 		{"no host but a path", "https:///webhook", "no host"},
@@ -83,7 +83,7 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"one slash", "https:/example.com", "no host"},
 		{"backslashes", `https:\\example.com`, "has backslashes after its scheme; use // instead"},
 		{"a backslash after the host", `https://example.com\@evil.example/`, "has a backslash in or after its host; use / instead"},
-		{"a backslash for a slash", `https://example.com\hook`, "has a backslash in or after its host; use / instead"},
+		{"a backslash instead of a slash", `https://example.com\hook`, "has a backslash in or after its host; use / instead"},
 
 		{"a user", "https://user@example.com/", "user name or password"},
 		{"a user and a password", "https://user:pass@example.com/", "user name or password"},
@@ -93,7 +93,7 @@ func TestCheckTargetRefuses(t *testing.T) {
 
 		{"port 0", "http://example.com:0/", "port 0"},
 		{"port 65536", "http://example.com:65536/", "port 65536"},
-		{"a port past every number", "http://example.com:99999999999999999999/", "port 9999"},
+		{"a port that overflows", "http://example.com:99999999999999999999/", "port 9999"},
 		{"a negative port", "http://example.com:-1/", "port"},
 		{"a port with a sign", "http://example.com:+80/", "port"},
 		{"a port by name", "http://example.com:http/", "port"},
@@ -122,7 +122,7 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"a space after", "https://example.com/ ", "ends with a space; remove it"},
 		{"a no-break space", "https://example.com/\u00a0", "ends with the unusual space U+00A0"},
 		{"a byte order mark", "\ufeffhttps://example.com/", "begins with a byte order mark (U+FEFF); remove it"},
-		{"text that turns round", "https://example.com/\u202egnp.exe", "contains the invisible character U+202E; remove it"},
+		{"a right-to-left override", "https://example.com/\u202egnp.exe", "contains the invisible character U+202E; remove it"},
 		{"bytes that are not UTF-8", "https://example.com/\xff", "not UTF-8"},
 
 		{"an IDN, which the API converts before", "https://münchen.example/", "UTS 46"},
@@ -164,7 +164,7 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"a scheme typed wrongly", "htp://example.com/", `found the scheme "htp"`},
 		{"another", "htttps://example.com/", `found the scheme "htttps"`},
 		{"no letters before the colon", "://example.com/", "does not begin with a scheme"},
-		{"a full stop for the colon", "https.//example.com/", "does not begin with a scheme"},
+		{"a full stop instead of the colon", "https.//example.com/", "does not begin with a scheme"},
 		{"no colon", "https//example.com/", "lacks the colon after its scheme"},
 		{"no colon, in capitals", "HTTP//example.com/", "lacks the colon after its scheme"},
 		{"the scheme twice", "https://https://example.com/", "has its scheme twice"},
@@ -178,13 +178,13 @@ func TestCheckTargetRefuses(t *testing.T) {
 		{"in backticks", "`https://example.com/`", "is in quotes; remove them"},
 		{"in angle brackets", "<https://example.com/>", "is in angle brackets; remove them"},
 		{"a quotation mark before", `"https://example.com/`, "begins with a quotation mark; remove it"},
-		{"a line end after", "https://example.com/\n", "ends with a line break; remove it"},
-		{"a line end of other systems after", "https://example.com/\r\n", "ends with a line break; remove it"},
+		{"a line break at the end", "https://example.com/\n", "ends with a line break; remove it"},
+		{"a Windows line break at the end", "https://example.com/\r\n", "ends with a line break; remove it"},
 		{"a line separator after", "https://example.com/\u2028", "ends with a line break; remove it"},
 		{"a next-line control after", "https://example.com/\u0085", "ends with a line break; remove it"},
 		{"a tab after", "https://example.com/\t", "ends with a tab; remove it"},
 		{"a byte order mark after", "https://example.com/\ufeff", "ends with a byte order mark (U+FEFF); remove it"},
-		{"an ideographic blank within", "https://example.com/a\u3000b", "contains the unusual space U+3000"},
+		{"an ideographic space within", "https://example.com/a\u3000b", "contains the unusual space U+3000"},
 		{"a word joiner within", "https://example.com/a\u2060b", "contains the invisible character U+2060; remove it"},
 		{"an escape sequence of a terminal", "https://example.com/\x1b[0m", "contains the control character U+001B; remove it"},
 		{"a letter outside ASCII in the path", "https://example.com/bücher", "contains the character 'ü' after its host; percent-encode it: %C3%BC"},
@@ -196,8 +196,8 @@ func TestCheckTargetRefuses(t *testing.T) {
 	}
 }
 
-// What ends a pasted URL is refused only in a new subscription. One that an earlier release
-// accepted keeps working.
+// A character that ends a pasted URL by mistake is refused only in a new subscription. A
+// subscription that an earlier release accepted keeps working.
 func TestCheckTargetEnd(t *testing.T) {
 	for url, want := range map[string]string{
 		`https://example.com/hook"`:  `ends with '"'`,
@@ -254,24 +254,24 @@ func FuzzCheckTarget(f *testing.F) {
 		host, port := readHost(raw)
 		u, err := url.Parse(raw)
 		if err != nil {
-			t.Fatalf("%q was accepted and can't be parsed: %v", raw, err)
+			t.Fatalf("%q was accepted, but can't be parsed: %v", raw, err)
 		}
 		if u.Hostname() != host || u.Port() != port {
-			t.Fatalf("%q leads to %q, port %q; its text says %q and %q", raw, u.Hostname(), u.Port(), host, port)
+			t.Fatalf("%q is parsed as host %q, port %q, but a reader sees %q and %q", raw, u.Hostname(), u.Port(), host, port)
 		}
 		if n, err := strconv.ParseUint(port, 10, 16); port != "" && (err != nil || n == 0) {
 			t.Fatalf("%q was accepted with the port %q", raw, port)
 		}
 		req, err := http.NewRequest(http.MethodPost, raw, nil)
 		if err != nil {
-			t.Fatalf("%q was accepted and no request can be made: %v", raw, err)
+			t.Fatalf("%q was accepted, but no request can be made: %v", raw, err)
 		}
 		if req.URL.Hostname() != host || req.URL.User != nil || req.URL.Fragment != "" {
 			t.Fatalf("the request for %q goes to %v", raw, req.URL)
 		}
 		again, err := url.Parse(req.URL.String())
 		if err != nil || again.Hostname() != host || again.Port() != port {
-			t.Fatalf("%q written again is %q: %v", raw, req.URL, err)
+			t.Fatalf("%q is encoded again as %q: %v", raw, req.URL, err)
 		}
 	})
 }

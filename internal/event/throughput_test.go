@@ -19,12 +19,12 @@ func TestThroughput(t *testing.T) {
 		want  float64
 	}{
 		{"nothing has passed", 0, 0, 0, 0, 0},
-		{"no window is whole yet", 10 * ms, 1, 10, 0, 0},
+		{"no window is complete yet", 10 * ms, 1, 10, 0, 0},
 		{"one every 10 ms", 10 * ms, 1, 30, 0, 100},
 		{"several at a time", 10 * ms, 8, 30, 0, 800},
 		{"a quiet moment changes nothing", 10 * ms, 1, 30, 100 * ms, 100},
-		{"it has been idle", 10 * ms, 1, 30, time.Second, 0},
-		{"one every half second is idle in between", 500 * ms, 1, 10, 0, 0},
+		{"a long pause", 10 * ms, 1, 30, time.Second, 0},
+		{"one every half second, with pauses that are too long", 500 * ms, 1, 10, 0, 0},
 	} {
 		var through event.Throughput
 		now := start

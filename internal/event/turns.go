@@ -8,7 +8,7 @@ type Lane[D any] struct {
 	Subscription ID
 	Due          []D
 	Capacity     int  // how many of Due a claim may take
-	More         bool // more may be due than Due holds
+	More         bool // more may be due than Due contains
 }
 
 // Lanes is the lanes of a claim, in the order in which Of was first called for them. The zero

@@ -16,7 +16,7 @@ type parcel struct {
 	size int
 }
 
-// lane makes a lane of deliveries with these names and one byte each.
+// lane returns a lane of deliveries with these names and one byte each.
 func lane(capacity int, names ...string) event.Lane[parcel] {
 	l := event.Lane[parcel]{Capacity: capacity}
 	for _, name := range names {
@@ -54,15 +54,15 @@ func TestTakeTurns(t *testing.T) {
 		{"it fits exactly", lanes{lane(2, "a1", "a2")}, 2, 2, []string{"a1", "a2"}, false},
 		{"each gets a turn before any gets another", lanes{lane(9, "a1", "a2", "a3"), lane(9, "b1"), lane(9, "c1", "c2")}, 9, 0, []string{"a1", "b1", "c1", "a2", "c2", "a3"}, false},
 		{"the limit ends it within a turn", lanes{lane(9, "a1", "a2"), lane(9, "b1", "b2")}, 3, 0, []string{"a1", "b1", "a2"}, true},
-		{"the limit is less than there are lanes", lanes{lane(9, "a1"), lane(9, "b1"), lane(9, "c1")}, 2, 0, []string{"a1", "b1"}, true},
-		{"no limit at all takes nothing", lanes{lane(9, "a1")}, 0, 0, nil, true},
+		{"the limit is lower than the number of lanes", lanes{lane(9, "a1"), lane(9, "b1"), lane(9, "c1")}, 2, 0, []string{"a1", "b1"}, true},
+		{"a limit of zero takes nothing", lanes{lane(9, "a1")}, 0, 0, nil, true},
 		{"a full lane leaves its turns to others", lanes{lane(0, "a1"), lane(1, "b1", "b2"), lane(9, "c1", "c2")}, 9, 0, []string{"b1", "c1", "c2"}, true},
 		{"a full lane with nothing due leaves nothing", lanes{lane(0), lane(9, "b1")}, 9, 0, []string{"b1"}, false},
 		{"more may be due than was found", lanes{unseen(lane(9, "a1"))}, 9, 0, []string{"a1"}, true},
 		{"more may be due of a lane where nothing was found", lanes{unseen(lane(0)), lane(9, "b1")}, 9, 0, []string{"b1"}, true},
 		{"bytes end it after the delivery that reaches them", lanes{lane(9, "a1", "a2", "a3")}, 9, 2, []string{"a1", "a2"}, true},
 		{"one payload may be larger than all bytes", lanes{big, lane(9, "b1")}, 9, 10, []string{"big"}, true},
-		{"0 bytes are no limit", lanes{big, lane(9, "b1")}, 9, 0, []string{"big", "b1", "small"}, false},
+		{"0 bytes mean no limit", lanes{big, lane(9, "b1")}, 9, 0, []string{"big", "b1", "small"}, false},
 	} {
 		t.Run(tt.reason, func(t *testing.T) {
 			names, more := take(event.ClaimRequest{Limit: tt.limit, Bytes: tt.bytes}, tt.lanes)

@@ -24,7 +24,7 @@ func Kinds() []Kind {
 	taken := ok + "Content-Length: 2\r\n\r\nok"
 	early := ok + "Connection: close\r\nContent-Length: 2\r\n\r\nok"
 	frames := "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64" // SETTINGS, the first frame of HTTP/2
-	accepted := script(readRequest, say(status("200")))                      // a sender that gets this should have stopped earlier
+	accepted := script(readRequest, say(status("200")))                      // a sender should stop before it gets this
 	return []Kind{
 		{Name: "silent", About: "reads the request and never responds", script: script(readRequest, hang)},
 		{Name: "tarpit", About: "accepts and never reads, with the smallest possible window", script: script(ignore)},
@@ -61,7 +61,7 @@ func Kinds() []Kind {
 		{Name: "control-header", About: "sends 200 and a header field with control characters", script: script(readRequest, say(ok+"X-A: a\x00\x1b[31mb\x7f\r\nContent-Length: 2\r\n\r\nok"))},
 		{Name: "status-000", About: "sends the status 000", script: script(readRequest, say(status("000")))},
 		{Name: "status-999", About: "sends the status 999", script: script(readRequest, say(status("999")))},
-		{Name: "status-101", About: "sends 101 for a protocol that nobody asked for, and bytes without end", script: script(readRequest, say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), forever("abc"))},
+		{Name: "status-101", About: "sends 101 for a protocol that was not requested, and bytes without end", script: script(readRequest, say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), forever("abc"))},
 
 		{Name: "h2-frames", About: "sends HTTP/2 frames instead of a response", script: script(readRequest, say(frames))},
 		{Name: "h2-only", About: "speaks only HTTP/2, over TLS", HTTPS: true, config: withProtocol("h2"), script: script(readSome, say(frames))},

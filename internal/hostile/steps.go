@@ -83,7 +83,7 @@ func forever(text string) step {
 }
 
 // bomb sends a header, and then one gzip file after another, which gzip treats as one file. It
-// compresses before it sends anything, because a sender that reads on waits only a moment.
+// compresses before it sends anything, because the other side waits only a moment for more.
 func bomb(header string) step {
 	return func(x *exchange) error {
 		const unpacked = 1 << 20

@@ -24,9 +24,9 @@ type Waiting interface {
 	Waiting(ctx context.Context, many int) (event.Waiting, error)
 }
 
-// Backlog refuses events while too many deliveries are pending: before the disk is full, and
-// before one dead endpoint has filled the backlog for everyone. It uses the last count, so events
-// that arrive between two counts may exceed the limits.
+// Backlog refuses events while too many deliveries are pending, before the disk is full. A limit
+// for each subscription keeps one dead endpoint from filling the backlog for everyone. Backlog uses
+// the last count, so events that arrive between two counts may exceed the limits.
 type Backlog struct {
 	Store     Waiting
 	Most      int // the limit on all pending deliveries

@@ -33,8 +33,8 @@ func (q *queue) Waiting(_ context.Context, many int) (event.Waiting, error) {
 	return now, err
 }
 
-// answers sets the results of the next counts.
-func (q *queue) answers(now event.Waiting, took time.Duration, err error) {
+// returns sets the results of the next counts.
+func (q *queue) returns(now event.Waiting, took time.Duration, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.now, q.took, q.err = now, took, err
@@ -47,13 +47,13 @@ func TestTheBacklogIsBounded(t *testing.T) {
 		why   string
 		now   event.Waiting
 		err   error
-		words string // of the refusal; "" means none
+		words string // in the error; "" means no error
 	}{
-		{"nothing waits", event.Waiting{}, nil, ""},
-		{"there is capacity for one more", event.Waiting{Total: 99}, nil, ""},
-		{"as much waits as may", event.Waiting{Total: 100}, nil, "100 deliveries are pending, and HOOKFERRY_MAX_PENDING is 100"},
-		{"much of this subscription waits", event.Waiting{Total: 30, Many: map[event.ID]int{id: 25}}, nil, "25 deliveries of this subscription are pending, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is 20"},
-		{"much of another waits", event.Waiting{Total: 30, Many: map[event.ID]int{other: 25}}, nil, ""},
+		{"nothing is pending", event.Waiting{}, nil, ""},
+		{"one below the limit", event.Waiting{Total: 99}, nil, ""},
+		{"the limit is reached", event.Waiting{Total: 100}, nil, "100 deliveries are pending, and HOOKFERRY_MAX_PENDING is 100"},
+		{"the limit for this subscription is reached", event.Waiting{Total: 30, Many: map[event.ID]int{id: 25}}, nil, "25 deliveries of this subscription are pending, and HOOKFERRY_MAX_PENDING_PER_SUBSCRIPTION is 20"},
+		{"the limit for another subscription is reached", event.Waiting{Total: 30, Many: map[event.ID]int{other: 25}}, nil, ""},
 		{"a count that failed", event.Waiting{Total: 100}, errors.New("no database"), ""},
 	} {
 		q := &queue{now: c.now, err: c.err}
@@ -63,7 +63,7 @@ func TestTheBacklogIsBounded(t *testing.T) {
 		in := &Ingest{Subscriptions: w, Store: w, Handoff: w, Observer: w, Backlog: b, Now: func() time.Time { return w.now }}
 		b.Count(t.Context())
 		if q.many != 20 {
-			t.Errorf("%s: asked for those with %d", c.why, q.many)
+			t.Errorf("%s: the store was asked for subscriptions with %d", c.why, q.many)
 		}
 		_, err := in.Ingest(t.Context(), event.Submission{SubscriptionID: id, Body: []byte(good), ContentType: "application/json"})
 		switch {
@@ -72,7 +72,7 @@ func TestTheBacklogIsBounded(t *testing.T) {
 		case c.words != "" && (!errors.Is(err, event.ErrBacklog) || !strings.Contains(err.Error(), c.words)):
 			t.Errorf("%s: %v, want %q", c.why, err, c.words)
 		case c.words != "" && len(w.calls) > 0:
-			t.Errorf("%s: refused, and all the same: %q", c.why, w.calls)
+			t.Errorf("%s: the event was refused, but ingest called %q", c.why, w.calls)
 		}
 	}
 }
@@ -89,19 +89,19 @@ func TestTheBacklogIsCountedAgain(t *testing.T) {
 
 		synctest.Wait()
 		if b.check(event.ID{}) == nil {
-			t.Error("the first count is not in force")
+			t.Error("the first count has no effect")
 		}
-		q.answers(event.Waiting{}, 0, errors.New("no database"))
+		q.returns(event.Waiting{}, 0, errors.New("no database"))
 		time.Sleep(countEvery)
 		synctest.Wait()
 		if b.check(event.ID{}) == nil {
-			t.Error("a count that failed opened the door")
+			t.Error("after a count that failed, events are accepted")
 		}
-		q.answers(event.Waiting{}, time.Second, nil)
+		q.returns(event.Waiting{}, time.Second, nil)
 		time.Sleep(countEvery + time.Second)
 		synctest.Wait()
 		if err := b.check(event.ID{}); err != nil {
-			t.Errorf("capacity again, and still: %v", err)
+			t.Errorf("the backlog is no longer full, but: %v", err)
 		}
 		time.Sleep(countShare * time.Second)
 		synctest.Wait()

@@ -25,10 +25,10 @@ func (e *envelope) data(body []byte) []byte { return body[e.dataAt : e.dataAt+e.
 // readEnvelope checks that a body is one JSON object with the members "event", a
 // string, and "data", any value. It returns the event type and the position of data.
 //
-// The body is delivered as it is, so readEnvelope does not decode "data", which may be
+// The body is delivered unchanged, so readEnvelope does not decode "data", which may be
 // any valid JSON (RFC 8259), including duplicate names and numbers of any size. It
-// refuses duplicates in the outer object, because an endpoint might read a different one
-// than was matched here.
+// refuses duplicates in the outer object, because an endpoint might read another one
+// than Hookferry has matched.
 func readEnvelope(body []byte) (envelope, error) {
 	if len(bytes.TrimLeft(body, " \t\r\n")) == 0 {
 		return envelope{}, fmt.Errorf(`%w: the body is empty; send {"event": "user.created", "data": {…}}`, event.ErrMalformed)

@@ -22,29 +22,29 @@ func TestReadEventType(t *testing.T) {
 		{`{"event":"a","data":"text"}`, "a", "data may be any value"},
 		{`{"event":"a","data":-0.0}`, "a", "data may be any value"},
 		{`{"event":"a","data":[1,[],{}]}`, "a", "data may be any value"},
-		{"\r\n\t " + `{ "event" : "a" , "data" : 1 }` + "\r\n\t ", "a", "white space as JSON knows it"},
-		{strings.Repeat(" ", 1<<20) + `{"event":"a","data":1}` + strings.Repeat("\n", 1<<20), "a", "however much"},
-		{`{"\u0065vent":"\u0061.b","data":1}`, "a.b", "escapes mean what they stand for"},
-		{`{"event":"a","data":{"x":1,"x":2}}`, "a", "inside data names may come twice: it is the receiver's"},
-		{`{"event":"a","data":[1e400,-1E-999,123456789012345678901234567890.5]}`, "a", "numbers that no float64 holds"},
+		{"\r\n\t " + `{ "event" : "a" , "data" : 1 }` + "\r\n\t ", "a", "all white space of JSON"},
+		{strings.Repeat(" ", 1<<20) + `{"event":"a","data":1}` + strings.Repeat("\n", 1<<20), "a", "much white space"},
+		{`{"\u0065vent":"\u0061.b","data":1}`, "a.b", "escapes are decoded"},
+		{`{"event":"a","data":{"x":1,"x":2}}`, "a", "inside data, duplicate names are allowed"},
+		{`{"event":"a","data":[1e400,-1E-999,123456789012345678901234567890.5]}`, "a", "numbers that do not fit in a float64"},
 		{`{"event":"a","data":"\u0000"}`, "a", "an escaped NUL is valid"},
-		{`{"event":"a","data":["\ud800","\udc00\ud800"]}`, "a", "so is a lone surrogate, by the grammar"},
-		{`{"event":"a","data":"` + "\x7f\u2028\U0010ffff" + `"}`, "a", "and any character above the control characters"},
+		{`{"event":"a","data":["\ud800","\udc00\ud800"]}`, "a", "a lone surrogate is valid by the grammar"},
+		{`{"event":"a","data":"` + "\x7f\u2028\U0010ffff" + `"}`, "a", "any character above the control characters is valid"},
 		{`{"event":"a","data":` + deep(9998) + `}`, "a", "nearly 10,000 levels"},
 		{`{"event":"a","data":` + `"` + kilo + `"` + `}`, "a", "100 kB of text in data"},
 
 		{``, "malformed", "nothing"},
-		{" \n\t\r", "malformed", "nothing but space"},
-		{"\ufeff", "malformed", "a byte order mark alone"},
-		{"\ufeff" + `{"event":"a","data":1}`, "malformed", "a byte order mark, which JSON forbids to send"},
-		{"\u00a0" + `{"event":"a","data":1}`, "malformed", "a space that JSON does not know"},
+		{" \n\t\r", "malformed", "only white space"},
+		{"\ufeff", "malformed", "only a byte order mark"},
+		{"\ufeff" + `{"event":"a","data":1}`, "malformed", "a byte order mark, which JSON forbids"},
+		{"\u00a0" + `{"event":"a","data":1}`, "malformed", "a space that is not white space of JSON"},
 		{`{"event":"a","data":1`, "malformed", "cut off"},
 		{`{"event":"a","data":1}}`, "malformed", "one brace too many"},
-		{`{"event":"a","data":1} x`, "malformed", "text behind"},
-		{`{"event":"a","data":1}{"event":"a","data":1}`, "malformed", "two of them"},
-		{`{"event":"a","data":1}` + "\x00", "malformed", "a NUL behind"},
-		{`{"event":"a","data":1,}`, "malformed", "a comma too many"},
-		{`{"event":"a" "data":1}`, "malformed", "a comma too few"},
+		{`{"event":"a","data":1} x`, "malformed", "text after the object"},
+		{`{"event":"a","data":1}{"event":"a","data":1}`, "malformed", "two objects"},
+		{`{"event":"a","data":1}` + "\x00", "malformed", "a NUL after the object"},
+		{`{"event":"a","data":1,}`, "malformed", "an extra comma"},
+		{`{"event":"a" "data":1}`, "malformed", "a missing comma"},
 		{`{"event":"a","data"}`, "malformed", "a name without a value"},
 		{`{event:"a",data:1}`, "malformed", "names without quotes"},
 		{`{'event':'a','data':1}`, "malformed", "single quotes"},
@@ -54,9 +54,9 @@ func TestReadEventType(t *testing.T) {
 		{`{"event":"a","data":.5}`, "malformed", "no digit before the point"},
 		{`{"event":"a","data":+1}`, "malformed", "a plus"},
 		{`{"event":"a","data":tru}`, "malformed", "half a word"},
-		{`{"event":"a","data":"` + "\n" + `"}`, "malformed", "a raw line end in a string"},
+		{`{"event":"a","data":"` + "\n" + `"}`, "malformed", "a raw line break in a string"},
 		{`{"event":"a","data":"` + "\x00" + `"}`, "malformed", "a raw NUL in a string"},
-		{`{"event":"a","data":"\x41"}`, "malformed", "an escape that JSON does not know"},
+		{`{"event":"a","data":"\x41"}`, "malformed", "an escape that JSON does not have"},
 		{`{"event":"a","data":"\u12g4"}`, "malformed", "half an escape"},
 		{`{"event":"a","data":"` + "\xff" + `"}`, "malformed", "invalid UTF-8 in a string"},
 		{`{"event":"a","data":"` + "\xc0\xaf" + `"}`, "malformed", "an overlong form"},
@@ -64,8 +64,8 @@ func TestReadEventType(t *testing.T) {
 		{"\xff\xfe{\x00}\x00", "malformed", "UTF-16"},
 		{"\x1f\x8b\x08\x00\x00\x00", "malformed", "gzip"},
 		{`{"event":"a","data":` + deep(10_001) + `}`, "malformed", "deeper than 10,000"},
-		{`{"event":"a","data":` + strings.Repeat(`{"a":`, 200_000), "malformed", "deeper, and cut off"},
-		{strings.Repeat(`[`, 1_000_000), "body", "an array, whatever comes"},
+		{`{"event":"a","data":` + strings.Repeat(`{"a":`, 200_000), "malformed", "deeper, and truncated"},
+		{strings.Repeat(`[`, 1_000_000), "body", "an array, even with invalid JSON after it"},
 		{`event=user.created&data=1`, "malformed", "a form"},
 		{`<event/>`, "malformed", "XML"},
 
@@ -87,20 +87,20 @@ func TestReadEventType(t *testing.T) {
 		{`{"event":"a b","data":1}`, "event", "a space"},
 		{`{"event":"a..b","data":1}`, "event", "an empty segment"},
 		{`{"event":"user.*","data":1}`, "event", "a pattern"},
-		{`{"event":"a\r\nX-Evil: 1","data":1}`, "event", "a header that would split"},
+		{`{"event":"a\r\nX-Evil: 1","data":1}`, "event", "a type that would split a header"},
 		{`{"event":"a\u0000","data":1}`, "event", "a NUL"},
 		{`{"event":"\ud800","data":1}`, "event", "a lone surrogate"},
 		{`{"event":"üser","data":1}`, "event", "a letter outside ASCII"},
 		{`{"event":"` + kilo + `","data":1}`, "event", "100 kB"},
-		{`{"event":"a","event":"a","data":1}`, "event", "twice, even alike"},
-		{`{"event":"a","\u0065vent":"b","data":1}`, "event", "twice, in disguise"},
+		{`{"event":"a","event":"a","data":1}`, "event", "twice with the same value"},
+		{`{"event":"a","\u0065vent":"b","data":1}`, "event", "twice, once escaped"},
 		{`{"event":"a","data":1,"data":1}`, "data", "twice"},
 		{`{"event":"a","data":1,"extra":1}`, "extra", "unknown"},
 		{`{"Event":"a","data":1}`, "Event", "unknown: names are case-sensitive"},
 		{`{"":1}`, "", "an empty name"},
-		{`{"` + kilo + `":1}`, strings.Repeat("k", 64) + "…", "a name of 100 kB, of which the message quotes little"},
+		{`{"` + kilo + `":1}`, strings.Repeat("k", 64) + "…", "a name of 100 kB, of which the message quotes 64 bytes"},
 		{`{"` + strings.Repeat("ü", 40) + `x":1}`, strings.Repeat("ü", 32) + "…", "a long name of two bytes a letter"},
-		{`{"x` + strings.Repeat("ü", 40) + `":1}`, "x" + strings.Repeat("ü", 31) + "…", "and one that 64 bytes would cut inside a letter"},
+		{`{"x` + strings.Repeat("ü", 40) + `":1}`, "x" + strings.Repeat("ü", 31) + "…", "a long name that 64 bytes would cut inside a letter"},
 	} {
 		got, err := readEnvelope([]byte(c.body))
 		if result := describe(got.eventType, err); result != c.want {
@@ -130,8 +130,8 @@ func describe(eventType string, err error) string {
 	return "another error: " + err.Error()
 }
 
-// A truncated body is malformed, wherever it ends, and the message says that it ends too early and
-// not that something in it is wrong.
+// A truncated body is malformed, wherever it ends. The message says that the JSON ends too early, and
+// not that a part of it is wrong.
 func TestEveryPrefixIsMalformed(t *testing.T) {
 	body := `{"event": "user.created", "data": {"a": [1.5e3, "\u00fc", true, null, {}], "b": -2}}`
 	for i := range len(body) {
@@ -141,7 +141,7 @@ func TestEveryPrefixIsMalformed(t *testing.T) {
 	}
 }
 
-// Decoders are reused by many goroutines. Nothing of one body may be left for the next.
+// Many goroutines reuse decoders. No part of one body may be left for the next.
 func TestReadersAreIndependent(t *testing.T) {
 	for i := range 8 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {

@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// maxBrake is how long a request waits for the workers at most.
+	// maxBrake is the longest time that a request waits for the workers.
 	maxBrake = 200 * time.Millisecond
-	// behindLasts is how long a hint counts unless it is repeated. The worker that sent it may
-	// have died, and the message that it has caught up may be lost.
+	// behindLasts is how long a hint counts unless it is repeated. It is short, because the worker
+	// that sent the hint may have died, and the hint that it has caught up may be lost.
 	behindLasts = 100 * time.Millisecond
 	// maxBraked is how many requests may wait at once.
 	maxBraked = 4096
@@ -20,12 +20,12 @@ const (
 
 // Brake slows publishers down to the throughput of the workers, on a node that is not a worker
 // itself. If a subscription's events arrive faster than the workers deliver them, although its
-// endpoint keeps up, requests wait a moment. So events wait at their publisher, before they are
-// accepted: delivering them from the backlog would cost several times as much. Package dispatch
-// does the same on a node that delivers what it accepts.
+// endpoint keeps up, requests wait a moment. So events wait at their publisher before they are
+// accepted, because delivering them from the backlog would cost several times as much. Package
+// dispatch does the same on a node that delivers the events that it accepts.
 //
-// Brake relies on hints. Without hints no request waits, and no request is ever refused because
-// of a hint.
+// Brake relies on hints. Without hints, no request waits. A hint never makes Brake refuse a
+// request.
 type Brake struct {
 	Handoff // receives the accepted deliveries
 
@@ -64,8 +64,8 @@ func (b *Brake) Behind(subscription event.ID, is bool) {
 	}
 }
 
-// forgetOld removes expired hints once there are many. They are hints about subscriptions for
-// which nothing is published now. The caller holds the lock.
+// forgetOld removes expired hints once there are many hints. Those are about subscriptions for which
+// nothing is published any more. The caller holds the lock.
 func (b *Brake) forgetOld() {
 	if len(b.behind) < maxBraked {
 		return

@@ -49,15 +49,15 @@ func TestBrake(t *testing.T) {
 		full  bool
 		want  time.Duration
 	}{
-		"no hint":                               {func(*Brake) {}, theBusy, false, 0},
-		"no hint and no capacity":               {func(*Brake) {}, theBusy, true, 0},
-		"a hint that is not repeated":           {func(b *Brake) { b.Behind(theBusy.ID, true) }, theBusy, false, behindLasts},
-		"a hint that is repeated for long":      {repeated, theBusy, false, maxBrake},
-		"the same without capacity":             {repeated, theBusy, true, maxBrake},
-		"a hint about another subscription":     {repeated, theOther, false, 0},
-		"that it is over":                       {func(b *Brake) { b.Behind(theBusy.ID, true); time.Sleep(30 * ms); b.Behind(theBusy.ID, false) }, theBusy, false, 30 * ms},
-		"that it is over, which it never began": {func(b *Brake) { b.Behind(theBusy.ID, false) }, theBusy, false, 0},
-		"that it is over, and began again": {func(b *Brake) {
+		"no hint":                                {func(*Brake) {}, theBusy, false, 0},
+		"no hint and no capacity":                {func(*Brake) {}, theBusy, true, 0},
+		"a hint that is not repeated":            {func(b *Brake) { b.Behind(theBusy.ID, true) }, theBusy, false, behindLasts},
+		"a hint that is repeated for long":       {repeated, theBusy, false, maxBrake},
+		"the same without capacity":              {repeated, theBusy, true, maxBrake},
+		"a hint about another subscription":      {repeated, theOther, false, 0},
+		"a hint that it is over":                 {func(b *Brake) { b.Behind(theBusy.ID, true); time.Sleep(30 * ms); b.Behind(theBusy.ID, false) }, theBusy, false, 30 * ms},
+		"a hint that it is over without another": {func(b *Brake) { b.Behind(theBusy.ID, false) }, theBusy, false, 0},
+		"a hint that it is over, and another that it began again": {func(b *Brake) {
 			b.Behind(theBusy.ID, true)
 			time.Sleep(30 * ms)
 			b.Behind(theBusy.ID, false)
@@ -83,17 +83,18 @@ func TestBrake(t *testing.T) {
 					t.Errorf("it waited %v, want %v", took, row.want)
 				}
 				if w.asked.Load() == 0 {
-					t.Error("nobody was asked for capacity")
+					t.Error("the handoff was not asked for capacity")
 				}
 				if b.waiting != 0 {
-					t.Errorf("%d are counted as waiting still", b.waiting)
+					t.Errorf("%d are still counted as waiting", b.waiting)
 				}
 			})
 		})
 	}
 }
 
-// Requests that wait for capacity that others took first keep waiting, within the same limit.
+// A request that waits for capacity keeps waiting if other requests take the capacity first. The
+// limit stays the same.
 func TestBrakeHoldsWhatFindsNoCapacity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &workers{}
@@ -103,7 +104,7 @@ func TestBrakeHoldsWhatFindsNoCapacity(t *testing.T) {
 		began := time.Now()
 		time.AfterFunc(120*time.Millisecond, func() { w.full.Store(false); b.Behind(theBusy.ID, false) })
 		if _, ok := b.Reserve(t.Context(), theBusy, 1); !ok {
-			t.Error("there was capacity, and it was refused")
+			t.Error("there was capacity, but Reserve returned none")
 		}
 		if took := time.Since(began); took != 120*time.Millisecond {
 			t.Errorf("it waited %v", took)
@@ -111,7 +112,7 @@ func TestBrakeHoldsWhatFindsNoCapacity(t *testing.T) {
 	})
 }
 
-// marking is a Handoff that reports itself that the workers are behind.
+// marking is a Handoff that itself reports that the workers are behind.
 type marking struct {
 	*workers
 	b *Brake
@@ -125,7 +126,7 @@ func (m marking) Reserve(ctx context.Context, sub event.Subscription, size int) 
 	return lease, ok
 }
 
-// A request whose caller goes away does not wait, and no request waits if very many wait already.
+// A cancelled request does not wait, and no request waits if very many are waiting already.
 func TestBrakeLetsGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBrake(&workers{})

@@ -10,9 +10,9 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// FuzzReadEventType compares readEnvelope with the standard library. What it accepts must be valid
-// JSON there and have the same event type. What it refuses as malformed must be invalid there, not
-// UTF-8, or too deep.
+// FuzzReadEventType compares readEnvelope with the standard library. A body that readEnvelope accepts
+// must be valid JSON for the library and have the same event type. A body that it refuses as
+// malformed must be invalid for the library, not UTF-8, or nested too deeply.
 func FuzzReadEventType(f *testing.F) {
 	for _, seed := range []string{
 		`{"event": "user.created", "data": {"id": 123}}`, `{"data":[1e400,"\ud800",{"x":1,"x":2}],"\u0065vent":"a"}`,
@@ -47,21 +47,21 @@ func FuzzReadEventType(f *testing.F) {
 func checkAccepted(t *testing.T, body []byte, e envelope) {
 	got := e.eventType
 	if !json.Valid(body) {
-		t.Fatal("accepted what is not valid JSON")
+		t.Fatal("accepted a body that is not valid JSON")
 	}
 	var fields map[string]json.RawMessage
 	var want string
 	if err := json.Unmarshal(body, &fields); err != nil {
-		t.Fatalf("accepted what is not an object: %v", err)
+		t.Fatalf("accepted a body that is not an object: %v", err)
 	}
 	if err := json.Unmarshal(fields["event"], &want); err != nil || want != got || len(fields) != 2 || fields["data"] == nil {
 		t.Errorf("read the event type %q from fields %v, want %q", got, fields, want)
 	}
 	if data := body[e.dataAt : e.dataAt+e.dataLen]; string(data) != string(fields["data"]) {
-		t.Errorf("data lies at %d and is %q, want %q", e.dataAt, data, fields["data"])
+		t.Errorf("data is at %d and is %q, want %q", e.dataAt, data, fields["data"])
 	}
 	if data := (&event.Event{Payload: body}).Data(); string(data) != string(fields["data"]) {
-		t.Errorf("without knowing where it lies, data is %q, want %q", data, fields["data"])
+		t.Errorf("without its position, data is %q, want %q", data, fields["data"])
 	}
 	if problem := event.CheckEventType(got); problem != "" {
 		t.Errorf("accepted the event type %q, which %s", got, problem)

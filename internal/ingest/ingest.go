@@ -1,4 +1,4 @@
-// Package ingest is station 1: it accepts events.
+// Package ingest is stage 1: it accepts events.
 //
 // There are two ways in. Ingest (below) is for one subscription: find it, check the signature,
 // read the event type, check it against the registry, match it, check the backlog, store the
@@ -49,7 +49,7 @@ type Handoff interface {
 	Deliver(c event.Claimed)
 	// Cancel releases a reservation.
 	Cancel(subscription event.ID, size int)
-	// Overflow says that a delivery was stored without a lease.
+	// Overflow reports that a delivery was stored without a lease.
 	Overflow(subscription event.ID)
 }
 
@@ -75,7 +75,8 @@ type Ingest struct {
 // it returns without an error and the event was not filtered, both are on disk.
 //
 // The error wraps ErrNotFound, ErrInactive, ErrUnauthorized, ErrSealed, ErrMalformed,
-// *InvalidError, ErrBacklog, ErrKeyReused or ErrUnavailable of package event, or is that of ctx.
+// *InvalidError, ErrBacklog, ErrKeyReused or ErrUnavailable of package event, or is the error of
+// ctx.
 func (in *Ingest) Ingest(ctx context.Context, s event.Submission) (event.Submitted, error) {
 	sub, err := in.Subscriptions.Subscription(ctx, s.SubscriptionID)
 	if err != nil {
@@ -178,7 +179,7 @@ func (in *Ingest) checkSignature(sub event.Subscription, s event.Submission) err
 	}
 	if len(sub.Secrets) == 0 {
 		if sub.RequireSignature {
-			return fmt.Errorf("%w: the subscription requires a signature and has no secret to check one with", event.ErrUnauthorized)
+			return fmt.Errorf("%w: the subscription requires a signature, but has no secret to check one with", event.ErrUnauthorized)
 		}
 		return nil
 	}

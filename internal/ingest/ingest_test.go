@@ -86,8 +86,8 @@ func (w *world) ingest(body string, edits ...func(*event.Submission)) (event.Sub
 
 const good = `{"event":"user.created","data":1}`
 
-// In every case a successful Reserve must be followed by exactly one Deliver or Cancel, and only
-// what is on disk may be handed over and counted.
+// In every case, exactly one Deliver or Cancel must follow a successful Reserve. Only deliveries
+// that are on disk may be handed over and counted.
 func TestEveryRoad(t *testing.T) {
 	fails := func(err error) func(w *world) {
 		return func(w *world) {
@@ -106,11 +106,11 @@ func TestEveryRoad(t *testing.T) {
 		calls string
 	}{
 		{"there is capacity", nil, good, nil, "reserve 33, accept, deliver, count it"},
-		{"there is none", []func(*world){full}, good, nil, "reserve 33, accept, overflow, count it"},
+		{"no capacity", []func(*world){full}, good, nil, "reserve 33, accept, overflow, count it"},
 		{"the store is unavailable", []func(*world){fails(event.ErrUnavailable)}, good, event.ErrUnavailable, "reserve 33, accept, cancel 33"},
 		{"the store is unavailable, no capacity", []func(*world){fails(event.ErrUnavailable), full}, good, event.ErrUnavailable, "reserve 33, accept"},
 		{"the key was used", []func(*world){fails(event.ErrKeyReused)}, good, event.ErrKeyReused, "reserve 33, accept, cancel 33"},
-		{"the caller hung up", []func(*world){fails(context.Canceled)}, good, context.Canceled, "reserve 33, accept, cancel 33"},
+		{"the call was cancelled", []func(*world){fails(context.Canceled)}, good, context.Canceled, "reserve 33, accept, cancel 33"},
 		{"a replay", []func(*world){replayed}, good, nil, "reserve 33, accept, cancel 33"},
 		{"a replay, no capacity", []func(*world){replayed, full}, good, nil, "reserve 33, accept"},
 		{"not wanted", []func(*world){func(w *world) { w.sub.EventTypes = []string{"order.*"} }}, good, nil, "count as filtered"},
@@ -134,12 +134,13 @@ func TestEveryRoad(t *testing.T) {
 			t.Errorf("%s: did %q, want %q", c.why, calls, c.calls)
 		}
 		if err != nil && !cmp.Equal(got, event.Submitted{}) {
-			t.Errorf("%s: an error and a result: %+v", c.why, got)
+			t.Errorf("%s: a result together with an error: %+v", c.why, got)
 		}
 	}
 }
 
-// What is handed over must be what was stored, and the payload must be every byte of the body.
+// The delivery that is handed over must be the one that was stored, and its payload must be the
+// whole body.
 func TestWhatIsStored(t *testing.T) {
 	for _, body := range []string{
 		good,
@@ -198,7 +199,7 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%v: filtered %v, want %v: %s (%v)", c.wants, got.Filtered, c.want, c.why, err)
 		}
 		if got.Filtered && (len(got.Receipt.Deliveries) > 0 || !strings.Contains(got.Reason, "user.created") || !strings.Contains(got.Reason, c.wants[0])) {
-			t.Errorf("%v: %+v does not say what was wanted and what came", c.wants, got)
+			t.Errorf("%v: %+v does not name the wanted types and the event's type", c.wants, got)
 		}
 	}
 }
@@ -229,7 +230,7 @@ func TestInactiveSaysWhy(t *testing.T) {
 	}
 }
 
-// No error may contain a secret, or much of what a caller sent.
+// No error may contain a secret, or a long part of what a caller sent.
 func TestErrorsAreDiscreet(t *testing.T) {
 	w := newWorld()
 	w.sub.Secrets = []event.Secret{"whsec_!!s3cr3t", "s3cr3t"}

@@ -274,7 +274,7 @@ func TestPublishBacklog(t *testing.T) {
 			t.Errorf("stored %+v", d)
 		}
 	}
-	q.answers(event.Waiting{Total: 100}, 0, nil)
+	q.returns(event.Waiting{Total: 100}, 0, nil)
 	b.Count(t.Context())
 	if _, err := p.Publish(t.Context(), publication()); !errors.Is(err, event.ErrBacklog) {
 		t.Errorf("the whole backlog is full: %v", err)

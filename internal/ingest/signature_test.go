@@ -50,21 +50,21 @@ func TestSignatures(t *testing.T) {
 		{"right, and required", []event.Secret{secret}, true, sign(secret, 0, good), true},
 		{"right, and not required", []event.Secret{secret}, false, sign(secret, 0, good), true},
 		{"with the secret that is being replaced", []event.Secret{secret, old}, true, sign(old, 0, good), true},
-		{"with one that is not the subscription's", []event.Secret{secret}, false, sign(old, 0, good), false},
+		{"with another secret", []event.Secret{secret}, false, sign(old, 0, good), false},
 		{"of another body", []event.Secret{secret}, false, sign(secret, 0, good+" "), false},
 		{"none, and required", []event.Secret{secret}, true, http.Header{}, false},
 		{"none, and not required", []event.Secret{secret}, false, http.Header{}, true},
 		{"there is no secret to check it with", nil, false, sign(secret, 0, good), true},
 		{"there is no secret, and it is required", nil, true, sign(secret, 0, good), false},
 		{"nearly five minutes old", []event.Secret{secret}, true, sign(secret, 299*time.Second, good), true},
-		{"sent again after five minutes", []event.Secret{secret}, true, sign(secret, 301*time.Second, good), false},
+		{"more than five minutes old", []event.Secret{secret}, true, sign(secret, 301*time.Second, good), false},
 		{"from the future", []event.Secret{secret}, true, sign(secret, -301*time.Second, good), false},
 		{"X-Hub-Signature-256 alone", []event.Secret{secret}, true, sign(secret, 0, good, standard...), true},
-		{"X-Hub-Signature-256 alone, wrong", []event.Secret{secret}, false, sign(old, 0, good, standard...), false},
-		{"Standard Webhooks alone", []event.Secret{secret}, true, sign(secret, 0, good, webhook.HeaderHubSignature), true},
+		{"only X-Hub-Signature-256, wrong", []event.Secret{secret}, false, sign(old, 0, good, standard...), false},
+		{"only Standard Webhooks", []event.Secret{secret}, true, sign(secret, 0, good, webhook.HeaderHubSignature), true},
 		{"Standard Webhooks without its id", []event.Secret{secret}, false, sign(secret, 0, good, webhook.HeaderID), false},
 		{"Standard Webhooks without its time", []event.Secret{secret}, false, sign(secret, 0, good, webhook.HeaderTimestamp), false},
-		{"Standard Webhooks wrong beside a right X-Hub-Signature-256", []event.Secret{secret}, true, both, false},
+		{"a wrong one of Standard Webhooks and a right X-Hub-Signature-256", []event.Secret{secret}, true, both, false},
 		{"given twice", []event.Secret{secret}, true, twice, false},
 		{"empty, and required", []event.Secret{secret}, true, http.Header{webhook.HeaderSignature: {""}}, false},
 		{"a secret that can't be decoded", []event.Secret{"whsec_???"}, true, sign(old, 0, good), false},
@@ -73,7 +73,7 @@ func TestSignatures(t *testing.T) {
 		w.sub.Secrets, w.sub.RequireSignature = c.secrets, c.required
 		_, err := w.ingest(good, func(s *event.Submission) { s.Header = c.header })
 		if ok := err == nil; ok != c.ok || err != nil && !errors.Is(err, event.ErrUnauthorized) {
-			t.Errorf("%s: taken %v, want %v (%v)", c.why, ok, c.ok, err)
+			t.Errorf("%s: accepted is %v, want %v (%v)", c.why, ok, c.ok, err)
 		}
 		if took := w.accepted.Event.Type != ""; took != c.ok {
 			t.Errorf("%s: stored %v", c.why, took)

@@ -1,6 +1,6 @@
 // Package keys creates, lists and revokes API keys in a database. The text of a key is returned
-// once, to be shown, and is not stored: the database contains only its hash. Package api checks
-// what a key allows and whether it is valid.
+// once, to be shown. The database contains only its hash. Package api checks whether a key is
+// valid and what it allows.
 //
 // Start with New.
 package keys
@@ -39,7 +39,7 @@ func New(wanted Wanted, now time.Time) (text string, kept event.APIKey, err erro
 		return "", kept, err
 	}
 	if wanted.Expires != "" {
-		if kept.ExpiresAt, err = config.ParseEnd(wanted.Expires, now); err != nil {
+		if kept.ExpiresAt, err = config.ParseExpiry(wanted.Expires, now); err != nil {
 			return "", kept, fmt.Errorf("--expires is %q, which %w", wanted.Expires, err)
 		}
 	}

@@ -20,13 +20,13 @@ func TestNew(t *testing.T) {
 		ends   time.Time
 		words  string // in the error; "": no error
 	}{
-		{"for good", keys.Wanted{Name: "a", Scope: "admin"}, time.Time{}, ""},
-		{"for some time", keys.Wanted{Name: "a", Scope: "publish", Expires: "12h"}, now.Add(12 * time.Hour), ""},
+		{"without an expiry", keys.Wanted{Name: "a", Scope: "admin"}, time.Time{}, ""},
+		{"for 12 hours", keys.Wanted{Name: "a", Scope: "publish", Expires: "12h"}, now.Add(12 * time.Hour), ""},
 		{"until a day", keys.Wanted{Name: strings.Repeat("a", 100), Scope: "read", Expires: "2027-01-31"}, time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC), ""},
 		{"no name", keys.Wanted{Scope: "admin"}, time.Time{}, "1 to 100 characters"},
 		{"a name that is too long", keys.Wanted{Name: strings.Repeat("a", 101), Scope: "admin"}, time.Time{}, "this one has 101"},
-		{"no such scope", keys.Wanted{Name: "a", Scope: "write"}, time.Time{}, `"write" is not a scope`},
-		{"an end that is none", keys.Wanted{Name: "a", Scope: "admin", Expires: "soon"}, time.Time{}, `--expires is "soon", which`},
+		{"an unknown scope", keys.Wanted{Name: "a", Scope: "write"}, time.Time{}, `"write" is not a scope`},
+		{"an invalid expiry", keys.Wanted{Name: "a", Scope: "admin", Expires: "soon"}, time.Time{}, `--expires is "soon", which`},
 	} {
 		text, k, err := keys.New(c.wanted, now)
 		if c.words != "" {
@@ -65,9 +65,9 @@ func (h holder) RevokeKey(_ context.Context, id event.ID, _ time.Time) error {
 func TestRevoke(t *testing.T) {
 	h := holder{has: event.NewID(now)}
 	for _, c := range []struct{ id, words, why string }{
-		{h.has.String(), "", "it is there"},
-		{event.NewID(now).String(), "there is no key", "it is not"},
-		{"hf_something", "is not the id of a key", "the key itself is no id"},
+		{h.has.String(), "", "an existing key"},
+		{event.NewID(now).String(), "there is no key", "an unknown key"},
+		{"hf_something", "is not the id of a key", "the key itself instead of its id"},
 	} {
 		err := keys.Revoke(t.Context(), h, c.id)
 		if (err == nil) != (c.words == "") || err != nil && !strings.Contains(err.Error(), c.words) {

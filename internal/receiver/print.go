@@ -15,7 +15,7 @@ import (
 type shown struct {
 	Arrival
 	attempt int // how often this webhook-id has arrived; 0 without one
-	answer  int // status of the response
+	status  int // of the response
 	delay   time.Duration
 	note    string // why it could not be read
 }
@@ -51,13 +51,13 @@ func (s shown) lines() []terminal.Line {
 	}
 	lines := []terminal.Line{head}
 	if s.note != "" {
-		return append(lines, terminal.Line{terminal.Red.Of("  " + terminal.Clean(s.note))}, s.answerLine(), nil)
+		return append(lines, terminal.Line{terminal.Red.Of("  " + terminal.Clean(s.note))}, s.responseLine(), nil)
 	}
 	id := "webhook-id none"
 	if s.ID != "" {
 		id = fmt.Sprintf("webhook-id %s  attempt %d", terminal.Shorten(terminal.Clean(s.ID), maxShownLine), s.attempt)
 	}
-	lines = append(lines, terminal.Line{terminal.Plain.Of("  " + id)}, s.signatureLine(), s.answerLine())
+	lines = append(lines, terminal.Line{terminal.Plain.Of("  " + id)}, s.signatureLine(), s.responseLine())
 	for _, text := range s.bodyLines() {
 		lines = append(lines, terminal.LineOf("    "+text))
 	}
@@ -73,12 +73,12 @@ func (s shown) signatureLine() terminal.Line {
 	return l
 }
 
-func (s shown) answerLine() terminal.Line {
+func (s shown) responseLine() terminal.Line {
 	looks := terminal.Green
-	if s.answer > 299 {
+	if s.status > 299 {
 		looks = terminal.Yellow
 	}
-	status := looks.Of(fmt.Sprint(s.answer))
+	status := looks.Of(fmt.Sprint(s.status))
 	if s.delay > 0 {
 		return terminal.Line{terminal.Plain.Of("  response "), status, terminal.Plain.Of(fmt.Sprintf(" in %v", s.delay))}
 	}
@@ -115,7 +115,7 @@ type record struct {
 	Attempt   int             `json:"attempt"`
 	Signature string          `json:"signature"` // verified, wrong, none or unchecked
 	Problem   string          `json:"problem,omitempty"`
-	Answer    int             `json:"answer"`
+	Response  int             `json:"answer"`
 	Body      json.RawMessage `json:"body,omitempty"` // if it is JSON
 	Text      string          `json:"text,omitempty"` // if it is not
 }
@@ -123,7 +123,7 @@ type record struct {
 func (s shown) asRecord() record {
 	r := record{
 		Time: s.At, Method: s.Method, Path: s.Path, WebhookID: s.ID, Event: s.EventType, Attempt: s.attempt,
-		Signature: strings.ToLower(string(s.Verdict)), Problem: s.Problem + s.note, Answer: s.answer,
+		Signature: strings.ToLower(string(s.Verdict)), Problem: s.Problem + s.note, Response: s.status,
 	}
 	if s.Verdict == Unchecked {
 		r.Signature = "unchecked"

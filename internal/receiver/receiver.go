@@ -113,15 +113,15 @@ func (l *Receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if errors.Is(err, ErrTooLarge) {
 			status = http.StatusRequestEntityTooLarge
 		}
-		l.print(shown{Arrival: a, answer: status, note: err.Error()})
+		l.print(shown{Arrival: a, status: status, note: err.Error()})
 		http.Error(w, err.Error(), status)
 		return
 	}
-	s := l.print(shown{Arrival: a, answer: l.Status, delay: l.Delay})
+	s := l.print(shown{Arrival: a, status: l.Status, delay: l.Delay})
 	if !l.wait(r) {
 		return
 	}
-	w.WriteHeader(s.answer)
+	w.WriteHeader(s.status)
 	if body := l.bodyOf(s); body != "" {
 		io.WriteString(w, body)
 	}
@@ -135,7 +135,7 @@ func (l *Receiver) print(s shown) shown {
 	if s.ID != "" && s.note == "" {
 		s.attempt = l.tries.next(s.ID)
 		if s.attempt <= l.FailFirst {
-			s.answer = http.StatusInternalServerError
+			s.status = http.StatusInternalServerError
 		}
 	}
 	l.printer.print(s)

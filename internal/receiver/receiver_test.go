@@ -60,7 +60,7 @@ func TestReceiverPrints(t *testing.T) {
 		body               string
 		want               string
 	}{
-		{"a right signature", "geheim", "e1", "geheim", user, `TIME  POST /webhook?a=b  user.created
+		{"a valid signature", "geheim", "e1", "geheim", user, `TIME  POST /webhook?a=b  user.created
   webhook-id e1  attempt 1
   signature verified
   response 200
@@ -73,28 +73,28 @@ func TestReceiverPrints(t *testing.T) {
     }
 
 `},
-		{"another secret than the sender's", "geheim", "e1", "other", `{}`, `TIME  POST /webhook?a=b
+		{"a secret other than the sender's", "geheim", "e1", "other", `{}`, `TIME  POST /webhook?a=b
   webhook-id e1  attempt 1
   signature WRONG: webhook: bad signature: 1 v1 entries match none of 1 secrets; check that both sides share a secret and that the body is the bytes as they arrived
   response 200
     {}
 
 `},
-		{"no signature where one is expected", "geheim", "", "", `[]`, `TIME  POST /webhook?a=b
+		{"no signature, although one is expected", "geheim", "", "", `[]`, `TIME  POST /webhook?a=b
   webhook-id none
   signature none
   response 200
     []
 
 `},
-		{"no secret to check with", "", "e1", "geheim", ``, `TIME  POST /webhook?a=b
+		{"no secret to check the signature with", "", "e1", "geheim", ``, `TIME  POST /webhook?a=b
   webhook-id e1  attempt 1
   signature no secret given
   response 200
     (no body)
 
 `},
-		{"text that would take the terminal over", "", "e\x1b[2J", "", "{\"event\":\"a\\u001b[31m\u202e\",\"data\":\"\u009b\"}\r\n\x1b]0;x\a", `TIME  POST /webhook?a=b
+		{"text that would control the terminal", "", "e\x1b[2J", "", "{\"event\":\"a\\u001b[31m\u202e\",\"data\":\"\u009b\"}\r\n\x1b]0;x\a", `TIME  POST /webhook?a=b
   webhook-id e\x1b[2J  attempt 1
   signature no secret given
   response 200
@@ -133,7 +133,7 @@ func TestReceiverPrints(t *testing.T) {
 }
 
 // Text that would fill the screen or the memory is truncated.
-func TestReceiverCuts(t *testing.T) {
+func TestReceiverTruncates(t *testing.T) {
 	for reason, body := range map[string]string{
 		"many lines":                       strings.Repeat("line\n", 10_000),
 		"one line without end":             strings.Repeat("x", 1<<20),
@@ -147,12 +147,12 @@ func TestReceiverCuts(t *testing.T) {
 			t.Errorf("%s: %d bytes in %d lines are printed", reason, n, lines)
 		}
 		if !strings.Contains(out.String(), "(truncated; the body has ") {
-			t.Errorf("%s: it is not said that it is cut", reason)
+			t.Errorf("%s: the output does not say that it is truncated", reason)
 		}
 	}
 }
 
-func TestReceiverAnswers(t *testing.T) {
+func TestReceiverResponds(t *testing.T) {
 	l, out := listening(t, Options{Status: http.StatusAccepted, Body: "thanks", FailFirst: 2})
 	for i, want := range []struct {
 		id   string
@@ -181,7 +181,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// broken is a body that breaks off.
+// broken is a body that fails in the middle.
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
@@ -227,7 +227,7 @@ func TestReceiverAsJSON(t *testing.T) {
 	}
 }
 
-// An address that is taken, and an address that means every network, are handled.
+// The receiver handles an address that is in use, and an address that means every network.
 func TestReceiverAddress(t *testing.T) {
 	taken := httptest.NewServer(http.NotFoundHandler())
 	defer taken.Close()

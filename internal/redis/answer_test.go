@@ -87,9 +87,9 @@ func (d *deaf) serve(near net.Conn) {
 	<-answers
 }
 
-// Redis adds an entry, but its response is lost: the worker makes the delivery, and the node that
-// passed it on can't know. It makes the delivery due again, but gives the worker time first, and
-// does not pass it on a second time.
+// Redis adds an entry, but its response is lost. The worker attempts the delivery, and the node that
+// passed it on can't know. The node first gives the worker time, and then makes the delivery due
+// again. It does not pass it on a second time.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	between := newDeaf(t)

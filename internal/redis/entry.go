@@ -27,8 +27,8 @@ const maxEntry = 64 << 10
 
 var errNoEntry = errors.New("not an entry that this release understands")
 
-// encode encodes a delivery that was just stored: its row, its event, and when it was sent. The
-// times sent and LeasedUntil are by Redis's clock.
+// encode encodes a delivery that was just stored: its row, its event, and when it was sent. sent
+// and LeasedUntil are times of Redis's clock.
 func encode(c event.Claimed, sent time.Time) []byte {
 	d, e := &c.Delivery, &c.Event
 	b := make([]byte, 0, 96+len(d.LeaseOwner)+len(e.Type)+len(e.ContentType)+len(e.Payload))
@@ -65,7 +65,7 @@ func flagsOf(e *event.Event) byte {
 	return 0
 }
 
-// decode decodes what encode has written.
+// decode decodes an entry that encode has written.
 func decode(text string) (c event.Claimed, sent time.Time, err error) {
 	r := reader{rest: text}
 	version := r.byte()

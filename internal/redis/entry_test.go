@@ -23,7 +23,7 @@ func drawTime(t *rapid.T, name string) time.Time {
 	return time.UnixMicro(rapid.Int64Range(-1<<50, 1<<52).Draw(t, name)).UTC()
 }
 
-// drawClaim makes a delivery as ingest stores one: with any event, not attempted yet, and due
+// drawClaim returns a delivery as ingest stores one: with any event, not attempted yet, and due
 // since it was accepted.
 func drawClaim(t *rapid.T) event.Claimed {
 	at := drawTime(t, "created")
@@ -113,13 +113,13 @@ func FuzzDecode(f *testing.F) {
 	f.Add("")
 	f.Add(string(whole[:len(whole)/2]))
 	f.Add(string(whole[:beforeTexts]) + "\xff\xff\xff\xff\xff\xff\xff\xff\x7f")         // a text that is longer than memory
-	f.Add(string(whole[:beforeTexts]) + strings.Repeat("\xff", 20))                     // a length without an end
-	f.Add(string(whole[:beforeTexts]) + "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01rest") // past what a length may be
+	f.Add(string(whole[:beforeTexts]) + strings.Repeat("\xff", 20))                     // a length that does not end
+	f.Add(string(whole[:beforeTexts]) + "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01rest") // a length that is too large
 	f.Fuzz(func(t *testing.T, text string) {
 		c, sent, err := decode(text)
 		if err != nil {
 			if !cmp.Equal(c, event.Claimed{}) || !sent.IsZero() {
-				t.Errorf("with %v came %+v and %v", err, c, sent)
+				t.Errorf("together with the error %v, it returned %+v and %v", err, c, sent)
 			}
 			return
 		}
@@ -127,7 +127,7 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%d bytes became %d", len(text), size)
 		}
 		if again, _, err := decode(string(encode(c, sent))); err != nil || !cmp.Equal(c, again) || !bytes.Equal(c.Event.Payload, again.Event.Payload) {
-			t.Errorf("written again it is %+v (%v), was %+v", again, err, c)
+			t.Errorf("encoded and decoded again, it is %+v (%v), was %+v", again, err, c)
 		}
 	})
 }
@@ -138,10 +138,10 @@ func TestDecodeBelievesNoLength(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	if _, _, err := decode(text); err == nil {
-		t.Error("it was understood")
+		t.Error("it was decoded")
 	}
 	runtime.ReadMemStats(&after)
 	if took := after.TotalAlloc - before.TotalAlloc; took > 1<<20 {
-		t.Errorf("%d bytes of rubbish took %d bytes of memory", len(text), took)
+		t.Errorf("%d bytes of garbage took %d bytes of memory", len(text), took)
 	}
 }

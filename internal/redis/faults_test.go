@@ -13,7 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/redistest"
 )
 
-// trial is an API node and a worker, with a Redis of which the test may do anything.
+// trial is an API node and a worker, with a Redis that the test may stop or break.
 type trial struct {
 	*sender
 	redis  *redistest.Server
@@ -39,21 +39,21 @@ func (x *trial) wantPassed(t *testing.T, many int64) {
 	await.NoError(t, func() error {
 		x.deliver(theSub, 100)
 		if n := x.worker.took.Load(); n < many {
-			return fmt.Errorf("the worker has had %d, not %d; the failures are %v and %v", n, many, x.Failure(), x.far.Failure())
+			return fmt.Errorf("%d have reached the worker, not %d; the failures are %v and %v", n, many, x.Failure(), x.far.Failure())
 		}
 		return nil
 	})
 }
 
-// wantSettled waits until everything that was passed on has ended, except for what was in Redis
-// when it lost its data: those deliveries are recovered by their leases.
+// wantSettled waits until each delivery that was passed on has been offered or released, except for
+// those that were in Redis when it lost its data. Those are recovered by their leases.
 func (x *trial) wantSettled(t *testing.T, mayBeLost int) {
 	t.Helper()
 	x.wantIdle(t)
 	x.wantEmpty(t)
 	await.NoError(t, func() error {
 		if a := x.ledger.account(); a.lost > mayBeLost {
-			return fmt.Errorf("nothing became of %d: %+v", a.lost, a)
+			return fmt.Errorf("%d were neither offered nor released: %+v", a.lost, a)
 		}
 		return nil
 	})
@@ -68,7 +68,7 @@ func (x *trial) wantSettled(t *testing.T, mayBeLost int) {
 	await.NoError(t, func() error {
 		n, now := x.inStream(), x.ledger.account()
 		if n != 0 || now.lost > a.lost {
-			return fmt.Errorf("the stream counts as %d long: %+v", n, now)
+			return fmt.Errorf("the node counts %d entries in the stream: %+v", n, now)
 		}
 		return nil
 	})
@@ -91,7 +91,7 @@ func TestRedisAwayAtTheStart(t *testing.T) {
 	}
 	near.Changed(theSub) // is dropped, and does not hang
 	if wait := near.Take(t.Context(), theSub, time.Hour); wait != 0 {
-		t.Errorf("a rate holds back for %v without Redis", wait)
+		t.Errorf("without Redis, the rate limit delays for %v", wait)
 	}
 	pause(t.Context(), 3*pingEvery)
 	if err := loggedOnce(near, "Redis can't be used"); err != nil {
@@ -119,8 +119,8 @@ func loggedOnce(n *node, words string) error {
 	return nil
 }
 
-// Redis is killed under load and comes back without data. What was in it is recovered by the
-// leases, the group of workers is created again, and deliveries continue.
+// Redis is killed under load and comes back without data. The deliveries in it are recovered by
+// their leases, the group of workers is created again, and deliveries continue.
 func TestRedisKilledAndRestarted(t *testing.T) {
 	t.Parallel()
 	x := newTrial(t)
@@ -142,7 +142,7 @@ func TestRedisKilledAndRestarted(t *testing.T) {
 	end()
 	x.wantSettled(t, 2*maxInTransit)
 	if n := x.log.count("Redis can't be used"); n < 2 {
-		t.Errorf("it is logged %d times that Redis is down, which it was twice:\n%s", n, x.log)
+		t.Errorf("that Redis is down is logged %d times, want at least 2:\n%s", n, x.log)
 	}
 }
 
@@ -185,15 +185,15 @@ func TestRedisOutOfMemory(t *testing.T) {
 		return nil
 	})
 	if x.deliver(theSub, 10) {
-		t.Error("there is capacity at once again")
+		t.Error("there is capacity again at once")
 	}
 	x.mustDeliver(t, theSub, 10) // after a while
 	x.ledger.wantKnown(t)
 	if err := x.Failure(); err != nil {
-		t.Errorf("Redis counts as away: %v", err)
+		t.Errorf("Redis counts as down: %v", err)
 	}
 	if n := x.log.count("Redis refuses"); n != 1 {
-		t.Errorf("it is said %d times:\n%s", n, x.log)
+		t.Errorf("it is logged %d times:\n%s", n, x.log)
 	}
 	do(t, x.redis, "CONFIG", "SET", "maxmemory", "0")
 	x.wantSettled(t, 0)
@@ -232,7 +232,7 @@ func TestRedisFrozen(t *testing.T) {
 	})
 	x.wantUp(t, false)
 	x.wantIdle(t)
-	pause(t.Context(), calm) // the entries are in the connection for that long
+	pause(t.Context(), calm) // the entries stay in the connection for that long
 	x.redis.Thaw()
 	x.wantUp(t, true)
 	x.far.wantUp(t, true)
@@ -270,7 +270,7 @@ func TestThawedEntryIsNotOffered(t *testing.T) {
 	s.mustDeliver(t, theSub, 10)
 	l.wantKnown(t)
 	s.wantEmpty(t)
-	end() // otherwise Redis would send the entries to a client that has given up
+	end() // otherwise Redis would send the entries to a client that no longer waits for them
 	server.Freeze()
 	for range 10 {
 		s.deliver(theSub, 10)
@@ -283,7 +283,7 @@ func TestThawedEntryIsNotOffered(t *testing.T) {
 	receive(t, far, w)
 	await.NoError(t, func() error {
 		if a := l.account(); a.given+a.both == 0 { // otherwise nothing was in transit, and this would test nothing
-			return fmt.Errorf("none came late: %+v", a)
+			return fmt.Errorf("no entry came late: %+v", a)
 		}
 		return nil
 	})
@@ -307,13 +307,13 @@ func TestReadOnlyCopy(t *testing.T) {
 	for range 4 { // that many pings
 		pause(t.Context(), pingEvery)
 		if s.deliver(theSub, 10) {
-			t.Error("something was passed on to a copy")
+			t.Error("a delivery was passed on to a replica")
 		}
 	}
 	if err := loggedOnce(n, "Redis can't be used"); err != nil {
 		t.Error(err)
 	}
-	do(t, copied, "REPLICAOF", "NO", "ONE") // it takes over
+	do(t, copied, "REPLICAOF", "NO", "ONE") // it becomes the primary
 	n.wantUp(t, true)
 	s.mustDeliver(t, theSub, 10)
 }
@@ -355,6 +355,6 @@ func TestReadingWithoutMemory(t *testing.T) {
 	l.wantKnown(t)
 	s.wantEmpty(t)
 	if err := n.Failure(); err != nil {
-		t.Errorf("Redis counts as away: %v", err)
+		t.Errorf("Redis counts as down: %v", err)
 	}
 }

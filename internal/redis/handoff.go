@@ -17,30 +17,30 @@ const (
 	// database.
 	maxInTransit = 1024
 	// A subscription may have as many deliveries in transit as the workers read within
-	// unreadTime, but at least minPerSubscription and at most maxPerSubscription. Once half of
-	// maxInTransit is used, the limit is minPerSubscription. So one subscription never fills
-	// the stream, and no entry becomes too old.
+	// unreadTime, from minPerSubscription to maxPerSubscription. Once half of maxInTransit is
+	// used, the limit is minPerSubscription. So one subscription never fills the stream, and no
+	// entry becomes too old.
 	unreadTime         = 100 * time.Millisecond
 	minPerSubscription = 16
 	maxPerSubscription = 256
-	// busyRate is how many deliveries a second the workers read at least if they are the
-	// bottleneck. If they read fewer, there is little to read, or endpoints use all their slots.
+	// busyRate is the smallest number of deliveries that the workers read in a second if they are
+	// the bottleneck. If they read fewer, there is little to read, or endpoints use all their slots.
 	busyRate = 512
 	// maxQueuedBytes limits the payloads of the deliveries that are queued here.
 	maxQueuedBytes = 16 << 20
-	// maxBatch is how many deliveries are passed on in one round trip at most.
+	// maxBatch is the largest number of deliveries that are passed on in one round trip.
 	maxBatch = 128
-	// fullPause is how long a subscription goes through the database after a worker had no
-	// capacity for it. refusedPause is how long all of them do after Redis has refused an
-	// entry, usually for lack of memory, or after no worker has read one.
+	// fullPause is how long a subscription's deliveries go through the database after a worker
+	// had no capacity for one. refusedPause is how long all deliveries do after Redis has refused
+	// an entry, usually because its memory is full, or after an entry was reclaimed.
 	fullPause    = 250 * time.Millisecond
 	refusedPause = time.Second
-	// inspectEvery is how often a stream that is not empty is inspected.
+	// inspectEvery is the time between two inspections of a stream that is not empty.
 	inspectEvery = 50 * time.Millisecond
-	// inspectSoon is how often it is inspected while publishers wait.
+	// inspectSoon is the time between two inspections while publishers wait.
 	inspectSoon = 5 * time.Millisecond
-	// An entry is reclaimed once it is older than Redis's patience plus unreadGrace: no worker
-	// reads, or the one that read it died before it could delete it.
+	// An entry is reclaimed once it is older than patience plus unreadGrace. Either no worker
+	// reads the stream, or the worker that read the entry died before it could delete it.
 	unreadGrace = 100 * time.Millisecond
 )
 
@@ -56,18 +56,18 @@ type HandoffOptions struct {
 	Lease time.Duration // how long a lease lasts
 	// Release makes deliveries due again that could not be passed on.
 	Release func(ctx context.Context, leases []event.LeaseKey) error
-	// Behind is called with whether the workers are behind with a subscription. While they are,
-	// it is called at least every 100 ms. It must not block.
+	// Behind is called when the workers are behind with a subscription, and when they no longer
+	// are. While they are, it is called at least every 100 ms. It must not block.
 	Behind func(subscription event.ID, is bool)
 }
 
 // Handoff passes deliveries from a node that accepts events to the workers. A delivery is
 // stored with a lease of this node and goes, with its event, into a stream, from which one
-// worker reads it: this needs no claim and no second read of the database. It has the methods
-// Reserve, TryReserve, Deliver, Cancel and Overflow of a dispatcher.
+// worker reads it. So the worker needs no claim and does not read the event from the database.
+// Handoff has the methods Reserve, TryReserve, Deliver, Cancel and Overflow of a dispatcher.
 //
-// Whatever goes wrong, the lease runs out and the delivery is due again. If a failure is
-// noticed, the lease is released at once.
+// If anything goes wrong, the lease runs out and the delivery is due again. If Handoff notices
+// the failure, it releases the lease at once.
 type Handoff struct {
 	c *Client
 	o HandoffOptions
@@ -133,8 +133,8 @@ func (h *Handoff) reportBehind(subscription event.ID, now time.Time) {
 	}
 }
 
-// paused reports whether a subscription goes through the database for now. The caller holds the
-// lock.
+// paused reports whether a subscription's deliveries go through the database for now. The caller
+// holds the lock.
 func (h *Handoff) paused(subscription event.ID) bool {
 	if time.Since(h.refused) < refusedPause {
 		return true
@@ -147,8 +147,8 @@ func (h *Handoff) paused(subscription event.ID) bool {
 	return full
 }
 
-// Full records that a worker had no capacity for one of a subscription's deliveries. With anyID
-// it records that endpoints use all slots of a worker: then no publisher is slowed down.
+// Full records that a worker had no capacity for one of a subscription's deliveries. With anyID,
+// it records that endpoints use all slots of a worker, and then no publisher is slowed down.
 func (h *Handoff) Full(subscription event.ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -171,7 +171,7 @@ func (h *Handoff) Cancel(subscription event.ID, size int) {
 	h.transit.cancel(subscription, size)
 }
 
-// Overflow does nothing: the store notifies the workers of due deliveries.
+// Overflow does nothing, because the store notifies the workers of due deliveries.
 func (h *Handoff) Overflow(event.ID) {}
 
 // Run passes deliveries on until ctx ends, and then those that are still queued.
@@ -235,7 +235,7 @@ func (h *Handoff) passOn(batch []event.Claimed) {
 	if err == nil {
 		if _, err = pipe.Exec(ctx); isUnavailable(err) {
 			h.c.markDown(err)
-			<-ctx.Done() // Redis may have taken some of them: give the workers time to deliver those
+			<-ctx.Done() // Redis may have added some of them: give the workers time to deliver those
 		}
 	}
 	refused := h.recordAdded(batch, added)
@@ -296,8 +296,8 @@ func (h *Handoff) makeDue(leases []event.LeaseKey) {
 	h.c.o.Observer.Returned(len(leases))
 }
 
-// inspectSoon reads the length of the stream if publishers wait for it, and reports whether they
-// do.
+// inspectSoon reads the length of the stream if publishers wait for the workers, and reports whether
+// they do.
 func (h *Handoff) inspectSoon(ctx context.Context) bool {
 	h.mu.Lock()
 	if !h.c.up.Load() {
@@ -319,7 +319,7 @@ func (h *Handoff) inspectSoon(ctx context.Context) bool {
 }
 
 // inspect reads the length of the stream, and reclaims entries that no worker reads, so that
-// they wait no longer than they would without Redis.
+// their deliveries do not wait for their leases to run out.
 func (h *Handoff) inspect(ctx context.Context) {
 	h.mu.Lock()
 	isEmpty := h.transit.backlog == 0
@@ -344,7 +344,7 @@ func (h *Handoff) inspect(ctx context.Context) {
 	h.reclaim(ctx, old.Val())
 }
 
-// reclaim makes old entries of the stream due again, whichever node has added them.
+// reclaim removes old entries of any node from the stream, and makes their deliveries due again.
 func (h *Handoff) reclaim(ctx context.Context, old []goredis.XMessage) {
 	if len(old) == 0 {
 		return

@@ -15,7 +15,7 @@ import (
 
 var theSub = event.ID{0: 7, 15: 7}
 
-// Deliveries arrive as they were stored, once, at one of two workers, and both get some.
+// Each delivery arrives once, at one of two workers, exactly as it was stored. Both workers get some.
 func TestHandOver(t *testing.T) {
 	t.Parallel()
 	const many = 600
@@ -61,16 +61,16 @@ func checkArrived(t *testing.T, f *fate) {
 	}
 }
 
-// Whatever happens to Redis, a delivery is due again within a second.
+// If Redis fails, a delivery is due again within a second.
 func TestDueWithinASecond(t *testing.T) {
 	hangs := patience
 	unread := patience + unreadGrace + maxInTransit/maxBatch*inspectEvery // the last of a full stream
 	if hangs >= time.Second || unread >= time.Second {
-		t.Errorf("when Redis hangs it takes %v, when no worker reads %v", hangs, unread)
+		t.Errorf("it takes %v if Redis hangs, and %v if no worker reads", hangs, unread)
 	}
 }
 
-// Deliveries that a node can't or need not pass on are not passed on.
+// A node does not pass on deliveries that it can't or need not pass on.
 func TestReserveRefuses(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
@@ -82,16 +82,16 @@ func TestReserveRefuses(t *testing.T) {
 		want bool
 	}{
 		{"there is capacity", 100, nil, true},
-		{"an empty event is one, too", 0, nil, true},
-		{"it is as large as may be", maxEntry, nil, true},
-		{"it is too large: the database carries it", maxEntry + 1, nil, false},
+		{"an empty payload", 0, nil, true},
+		{"the largest payload", maxEntry, nil, true},
+		{"a payload that is too large", maxEntry + 1, nil, false},
 		{"a worker has no capacity for the subscription", 1, func() { s.Full(theSub) }, false},
-		{"that is over", 1, func() { s.full[theSub] = time.Now().Add(-fullPause) }, true},
-		{"and was forgotten", 1, func() { s.wantNotPaused(t) }, true},
-		{"Redis has just refused one", 1, func() { s.refused = time.Now() }, false},
-		{"that is over, too", 1, func() { s.refused = time.Now().Add(-refusedPause) }, true},
+		{"the pause after that is over", 1, func() { s.full[theSub] = time.Now().Add(-fullPause) }, true},
+		{"the node no longer remembers it", 1, func() { s.wantNotPaused(t) }, true},
+		{"Redis has just refused an entry", 1, func() { s.refused = time.Now() }, false},
+		{"the pause after the refusal is over", 1, func() { s.refused = time.Now().Add(-refusedPause) }, true},
 		{"the stream is full", 1, func() { s.transit.backlog = maxInTransit }, false},
-		{"it has emptied", 1, func() { s.transit.backlog = 0 }, true},
+		{"the stream is empty", 1, func() { s.transit.backlog = 0 }, true},
 		{"payloads take too much memory", 1, func() { s.transit.bytes = maxQueuedBytes }, false},
 		{"Redis is down", 1, func() { s.transit.bytes = 0; s.up.Store(false) }, false},
 	} {
@@ -101,10 +101,10 @@ func TestReserveRefuses(t *testing.T) {
 		count, bytes := s.transit.reserved, s.transit.bytes
 		lease, ok := s.Reserve(context.Background(), sub, row.size)
 		if ok != row.want {
-			t.Errorf("%s: Reserve said %v", row.why, ok)
+			t.Errorf("%s: Reserve returned %v", row.why, ok)
 		}
 		if !ok && (lease != event.Lease{} || s.transit.reserved != count || s.transit.bytes != bytes) {
-			t.Errorf("%s: it was refused, and left %+v, %d reserved, %d bytes", row.why, lease, s.transit.reserved-count, s.transit.bytes-bytes)
+			t.Errorf("%s: a refused reservation leaves %+v, %d reserved, %d bytes", row.why, lease, s.transit.reserved-count, s.transit.bytes-bytes)
 		}
 		if ok {
 			if off := time.Until(lease.Until) - leaseTime; lease.Owner != ownerName || off.Abs() > time.Second {
@@ -143,7 +143,7 @@ func TestTryReserve(t *testing.T) {
 func (s *sender) wantNotPaused(t *testing.T) {
 	t.Helper()
 	if len(s.full) != 0 {
-		t.Errorf("%d subscriptions are held back still", len(s.full))
+		t.Errorf("%d subscriptions still go through the database", len(s.full))
 	}
 }
 
@@ -159,8 +159,8 @@ func TestFullIsBounded(t *testing.T) {
 	}
 }
 
-// Reservations end at the limit, whichever subscription asks, and Deliver never blocks although
-// nothing is passed on.
+// No subscription gets a reservation beyond the limit, and Deliver never blocks, even if nothing is
+// passed on.
 func TestDeliverNeverBlocks(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
@@ -182,7 +182,7 @@ func TestDeliverNeverBlocks(t *testing.T) {
 		s.Cancel(c.Delivery.SubscriptionID, 1)
 	}
 	if s.transit.reserved != 0 || s.transit.bytes != 0 || len(s.transit.bySubscription) != 0 {
-		t.Errorf("%d and %d bytes are left reserved, of %d subscriptions", s.transit.reserved, s.transit.bytes, len(s.transit.bySubscription))
+		t.Errorf("%d deliveries with %d bytes are still reserved, of %d subscriptions", s.transit.reserved, s.transit.bytes, len(s.transit.bySubscription))
 	}
 }
 
@@ -203,7 +203,7 @@ func TestReservedBytesAreBounded(t *testing.T) {
 	}
 }
 
-// If no worker reads, the stream fills up to its limit. Once a worker has read, more is passed on.
+// If no worker reads, the stream fills up to its limit. Once a worker reads, more is passed on.
 func TestStreamFullAndEmptyAgain(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -223,19 +223,19 @@ func TestStreamFullAndEmptyAgain(t *testing.T) {
 		t.Errorf("the stream has %d entries, want about %d", n, maxInTransit)
 	}
 	if s.deliver(event.ID{1}, 100) {
-		t.Error("one more was let through")
+		t.Error("one more was reserved")
 	}
 	receive(t, up(t, shared.URL()), newWorker(l))
 	s.wantEmpty(t)
 	s.mustDeliver(t, theSub, 100)
 	l.wantKnown(t)
 	if n := s.inStream(); n >= maxInTransit/2 {
-		t.Errorf("the stream counts as %d long", n)
+		t.Errorf("the node counts %d entries in the stream", n)
 	}
 }
 
-// A worker without capacity for a subscription says so. Then its deliveries are not passed on for
-// a moment, but those of others are.
+// A worker without capacity for a subscription tells the other nodes. They do not pass on its
+// deliveries for a moment, but still pass on those of other subscriptions.
 func TestFullNoticePauses(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -256,7 +256,7 @@ func TestFullNoticePauses(t *testing.T) {
 		return nil
 	})
 	if !s.deliver(event.ID{9}, 10) {
-		t.Error("another subscription is held back, too")
+		t.Error("another subscription goes through the database, too")
 	}
 	l.wantKnown(t)
 	if a := l.account(); a.full == 0 || far.returned.Load() < int64(a.full) {
@@ -278,15 +278,15 @@ func TestHandoffPassesOnAtTheEnd(t *testing.T) {
 			t.Fatal("refused")
 		}
 	}
-	s.run(t)() // it is to stop before it has begun
+	s.run(t)() // stopped before it has begun
 	s.wantIdle(t)
 	if n := s.length(t); n != many {
 		t.Errorf("%d of %d are in the stream", n, many)
 	}
 }
 
-// A worker that stops handles the entries that Redis sends at that moment, and leaves no entry
-// behind that it has read.
+// A worker that stops handles the entries that Redis sends at that moment, and all entries that it
+// has read.
 func TestReceiverDeletesAtTheEnd(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -307,7 +307,7 @@ func TestReceiverDeletesAtTheEnd(t *testing.T) {
 	s.wantIdle(t)
 	a := l.account()
 	if n := s.length(t); n != a.lost {
-		t.Errorf("%d entries are in the stream, nothing became of %d: %+v", n, a.lost, a)
+		t.Errorf("%d entries are in the stream, and %d were neither offered nor released: %+v", n, a.lost, a)
 	}
 }
 
@@ -326,7 +326,7 @@ func TestNoCapacityReadsNothing(t *testing.T) {
 	}
 	l.wantKnown(t)
 	if busy.took.Load() != 0 || idle.took.Load() == 0 {
-		t.Errorf("the one without capacity took %d, the other %d", busy.took.Load(), idle.took.Load())
+		t.Errorf("the worker without capacity got %d, the other %d", busy.took.Load(), idle.took.Load())
 	}
 	busy.capacity.Store(1)
 	await.NoError(t, func() error {
@@ -338,9 +338,9 @@ func TestNoCapacityReadsNothing(t *testing.T) {
 	})
 }
 
-// If one subscription has more than the workers read, its publishers are told so, and told again
-// when that is over. What others publish is passed on. No delivery is refused for another reason,
-// and none comes back.
+// If one subscription has more deliveries than the workers read, there is a hint for its publishers,
+// and another when that is over. The deliveries of other subscriptions are passed on. No delivery is
+// refused for another reason, and none is returned.
 func TestBehindSlowsOneSubscription(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -375,7 +375,7 @@ func TestBehindSlowsOneSubscription(t *testing.T) {
 }
 
 // If no worker reads, no publisher is slowed down: deliveries go through the database.
-func TestNobodyIsSlowedForWorkersThatAreGone(t *testing.T) {
+func TestMissingWorkersSlowNoPublishers(t *testing.T) {
 	t.Parallel()
 	s := newSender(t, up(t, shared.URL()), newLedger())
 	s.run(t)
@@ -383,13 +383,13 @@ func TestNobodyIsSlowedForWorkersThatAreGone(t *testing.T) {
 	}
 	s.wantIdle(t)
 	if s.deliver(theSub, 10); s.behind.said > 0 {
-		t.Error("its publishers were told that the workers are behind")
+		t.Error("there was a hint that the workers are behind")
 	}
 }
 
 // A worker that reads nothing because endpoints use all its slots must slow no publisher down,
 // because publishers would wait for endpoints.
-func TestNobodyIsSlowedForSlowEndpoints(t *testing.T) {
+func TestSlowEndpointsSlowNoPublishers(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
 	n := up(t, shared.URL())

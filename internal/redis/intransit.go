@@ -10,13 +10,13 @@ import (
 // stream yet, or in the stream but not read yet. It is pure: no goroutine, no lock, no clock.
 //
 // A busy worker leaves entries in the stream. So the length of the stream says how far the
-// workers are behind, however many there are.
+// workers are behind, whatever their number.
 type inTransit struct {
 	reserved       int
-	bytes          int              // of the payloads of those reserved
+	bytes          int              // of the payloads of reserved deliveries
 	backlog        int              // the length of the stream, with all nodes' entries, when it was last read
 	unread         []event.ID       // the subscriptions of this node's entries in the stream, oldest first
-	bySubscription map[event.ID]int // how many are reserved or unread
+	bySubscription map[event.ID]int // how many deliveries are reserved or unread
 	read           event.Throughput
 	behind         map[event.ID]bool // the subscriptions without capacity because the workers are behind
 }
@@ -50,8 +50,8 @@ func (t *inTransit) limit(now time.Time) int {
 	return max(minPerSubscription, min(maxPerSubscription, int(rate*unreadTime.Seconds())))
 }
 
-// isBehind reports whether a delivery has no capacity because the workers are behind, and
-// remembers the subscription if so.
+// isBehind reports whether there is no capacity for a delivery because the workers are behind. If
+// so, it remembers the subscription.
 func (t *inTransit) isBehind(subscription event.ID, now time.Time) bool {
 	if t.read.PerSecond(now) < busyRate {
 		return false
@@ -95,8 +95,8 @@ func (t *inTransit) reclaimed(n int) {
 }
 
 // observeLength records the length of the stream. This node can't have more unread entries than
-// that, and the oldest are read first. It calls behind for each subscription that isBehind has
-// remembered.
+// the stream has, and the oldest are read first. It calls behind for each subscription that
+// isBehind has remembered.
 func (t *inTransit) observeLength(length int, now time.Time, behind func(subscription event.ID, is bool)) {
 	t.backlog = length
 	if read := len(t.unread) - length; read > 0 {

@@ -29,8 +29,8 @@ func (w *way) pass(subscription event.ID, n int) (passed int) {
 	return passed
 }
 
-// looks makes the workers read n, and observes the length of the stream.
-func (w *way) looks(read int) {
+// readAndObserve makes the workers read n, and observes the length of the stream.
+func (w *way) readAndObserve(read int) {
 	w.stream -= min(read, w.stream)
 	w.observeLength(w.stream, w.now, func(subscription event.ID, is bool) { w.hints[subscription] = is })
 }
@@ -40,7 +40,7 @@ func (w *way) reading(perSecond int) {
 	for range 30 {
 		w.now = w.now.Add(10 * time.Millisecond)
 		w.pass(event.ID{9}, perSecond/100)
-		w.looks(w.stream)
+		w.readAndObserve(w.stream)
 	}
 }
 
@@ -52,20 +52,20 @@ func TestMostOnTheWay(t *testing.T) {
 		slows bool // those without capacity
 	}{
 		{"nothing is known of the workers", func(*way) {}, maxPerSubscription, false},
-		{"they had little to read", func(w *way) { w.reading(300) }, maxPerSubscription, false},
-		{"they read 1,000 a second: what they read in 100 ms", func(w *way) { w.reading(1000) }, 100, true},
-		{"they read 10,000", func(w *way) { w.reading(10_000) }, maxPerSubscription, true},
-		{"they did, and nothing was read for a second", func(w *way) { w.reading(10_000); w.now = w.now.Add(time.Second) }, maxPerSubscription, false},
-		{"half of the stream is taken", func(w *way) { w.reading(10_000); w.looks(0); w.backlog = maxInTransit / 2 }, minPerSubscription, true},
-		{"nearly all of it is", func(w *way) { w.reading(10_000); w.backlog = maxInTransit - 3 }, 3, true},
-		{"all of it is", func(w *way) { w.reading(10_000); w.backlog = maxInTransit }, 0, true},
+		{"the workers had little to read", func(w *way) { w.reading(300) }, maxPerSubscription, false},
+		{"they read 1,000 a second: as many as they read in 100 ms", func(w *way) { w.reading(1000) }, 100, true},
+		{"they read 10,000 a second", func(w *way) { w.reading(10_000) }, maxPerSubscription, true},
+		{"they read 10,000 a second, and then nothing for a second", func(w *way) { w.reading(10_000); w.now = w.now.Add(time.Second) }, maxPerSubscription, false},
+		{"half of the stream is used", func(w *way) { w.reading(10_000); w.readAndObserve(0); w.backlog = maxInTransit / 2 }, minPerSubscription, true},
+		{"nearly all of the stream is used", func(w *way) { w.reading(10_000); w.backlog = maxInTransit - 3 }, 3, true},
+		{"all of the stream is used", func(w *way) { w.reading(10_000); w.backlog = maxInTransit }, 0, true},
 		{"others have filled it, and no worker reads", func(w *way) { w.backlog = maxInTransit }, 0, false},
 	} {
 		w := newWay()
 		row.prep(w)
 		got := w.reserveAll(theSub)
 		if got != row.want {
-			t.Errorf("%s: %d may be on their way, want %d", row.why, got, row.want)
+			t.Errorf("%s: %d may be in transit, want %d", row.why, got, row.want)
 		}
 		if slows := w.isBehind(theSub, w.now); slows != row.slows {
 			t.Errorf("%s: its publishers are slowed down: %v", row.why, slows)
@@ -80,8 +80,8 @@ func (w *way) reserveAll(subscription event.ID) (n int) {
 	return n
 }
 
-// Publishers no longer wait when half of what may be in transit has been read, or when nothing is
-// read any more.
+// Publishers no longer wait once half of the deliveries in transit have been read, or once no worker
+// reads any more.
 func TestBehindUntilHalfIsRead(t *testing.T) {
 	w := newWay()
 	w.reading(10_000)
@@ -90,7 +90,7 @@ func TestBehindUntilHalfIsRead(t *testing.T) {
 	}
 	w.isBehind(theSub, w.now)
 	for _, step := range []struct{ read, want int }{{0, 1}, {100, 1}, {27, 1}, {1, 0}, {100, 0}} {
-		w.looks(step.read)
+		w.readAndObserve(step.read)
 		if got := w.hints[theSub]; got != (step.want == 1) {
 			t.Errorf("with %d in the stream: behind is %v", w.stream, got)
 		}
@@ -100,8 +100,8 @@ func TestBehindUntilHalfIsRead(t *testing.T) {
 	}
 	w.isBehind(theSub, w.now)
 	w.now = w.now.Add(time.Second)
-	if w.looks(0); w.hints[theSub] || len(w.behind) != 0 {
-		t.Error("they are behind still, though nothing was read for a second")
+	if w.readAndObserve(0); w.hints[theSub] || len(w.behind) != 0 {
+		t.Error("the workers are still behind, although nothing was read for a second")
 	}
 }
 
@@ -111,17 +111,17 @@ func TestUnreadIsForgotten(t *testing.T) {
 	w := newWay()
 	w.pass(theSub, 100)
 	w.stream += 500 // another node's
-	w.looks(0)
+	w.readAndObserve(0)
 	if n := w.bySubscription[theSub]; n != 100 {
-		t.Errorf("%d are on their way, want 100", n)
+		t.Errorf("%d are in transit, want 100", n)
 	}
 	w.stream = 30
-	w.looks(0)
+	w.readAndObserve(0)
 	if n := w.bySubscription[theSub]; n != 30 || len(w.unread) != 30 {
-		t.Errorf("of what may be 30 in the stream %d and %d are counted", n, len(w.unread))
+		t.Errorf("%d and %d are counted, want at most the 30 in the stream", n, len(w.unread))
 	}
-	w.stream = 0 // Redis has lost its memory
-	w.looks(0)
+	w.stream = 0 // Redis has lost its data
+	w.readAndObserve(0)
 	if len(w.bySubscription) != 0 || len(w.unread) != 0 || w.reserved != 0 || w.bytes != 0 {
 		t.Errorf("left are %+v", w.inTransit)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// put adds an entry as a node does that sent it at an earlier time.
+// put adds an entry that a node sent at an earlier time.
 func (s *sender) put(t *testing.T, c event.Claimed, ago time.Duration) {
 	t.Helper()
 	s.ledger.mu.Lock()
@@ -31,7 +31,7 @@ func (s *sender) putText(t *testing.T, text string) {
 	}
 }
 
-// Entries that were sent long ago may have been released since, so a worker releases them.
+// Entries that were sent long ago may have been released meanwhile, so a worker releases them.
 func TestLateEntriesAreGivenBack(t *testing.T) {
 	t.Parallel()
 	l := newLedger()
@@ -67,7 +67,7 @@ func TestRubbishEntries(t *testing.T) {
 	l.wantKnown(t)
 	s.wantEmpty(t)
 	if n := far.log.count("can't be decoded"); n != 1 {
-		t.Errorf("it is said %d times:\n%s", n, far.log)
+		t.Errorf("it is logged %d times:\n%s", n, far.log)
 	}
 }
 
@@ -133,16 +133,16 @@ func TestWorkersDieAfterReading(t *testing.T) {
 	begun := time.Now()
 	s.wantEmpty(t)
 	l.wantKnown(t)
-	t.Logf("all were taken back after %v", time.Since(begun))
+	t.Logf("all were reclaimed after %v", time.Since(begun))
 	if a := l.account(); a.released != maxInTransit || a.sent != maxInTransit {
 		t.Errorf("%+v", a)
 	}
 	if s.behind.said > 0 {
-		t.Error("what was taken back counts as read")
+		t.Error("reclaimed entries count as read")
 	}
 	await.NoError(t, func() error {
 		if n := s.inStream(); n != 0 {
-			return fmt.Errorf("the stream counts as %d long", n)
+			return fmt.Errorf("the node counts %d entries in the stream", n)
 		}
 		return nil
 	})
@@ -181,7 +181,7 @@ func TestTakesBackForOthers(t *testing.T) {
 	}
 	for _, want := range []string{ownerName, "api-2"} {
 		if !slices.Contains(owners, want) {
-			t.Errorf("nothing was released for %s, but for %v", want, owners)
+			t.Errorf("nothing was released for %s, only for %v", want, owners)
 		}
 	}
 }
@@ -216,7 +216,7 @@ func TestOneOwner(t *testing.T) {
 	}
 }
 
-// Workers have no capacity at times for longer than anything may wait. Entries are then reclaimed,
+// At times the workers have no capacity for longer than an entry may wait. Entries are then reclaimed,
 // and none of them is offered or lost.
 func TestOfferedOrTakenBack(t *testing.T) {
 	t.Parallel()

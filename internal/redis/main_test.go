@@ -36,7 +36,7 @@ func (m withRedis) Run() int {
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(withRedis{m}) }
 
-// own starts a Redis for one test, which may do anything to it.
+// own starts a Redis for one test, so that the test may stop or break it.
 func own(t *testing.T, settings ...string) *redistest.Server {
 	t.Helper()
 	s, err := redistest.Start(settings...)
@@ -113,7 +113,7 @@ func (n *node) wantFailure(t *testing.T, words string) {
 	})
 }
 
-// wantNoRefusal checks that Redis has refused nothing. That it was slow is not a refusal.
+// wantNoRefusal checks that Redis has refused nothing. A slow response is not a refusal.
 func wantNoRefusal(t *testing.T, nodes ...*node) {
 	t.Helper()
 	for _, n := range nodes {
@@ -138,7 +138,7 @@ func background(t *testing.T, run func(context.Context) error) (end func()) {
 				t.Error(err)
 			}
 		case <-time.After(20 * time.Second):
-			t.Error("a background part does not end")
+			t.Error("a background function does not end")
 		}
 	})
 	t.Cleanup(end)

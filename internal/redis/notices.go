@@ -15,7 +15,7 @@ type notice string
 
 const (
 	changedNotice notice = "changed" // the subscription was changed
-	fullNotice    notice = "full"    // a worker has no capacity for its deliveries now
+	fullNotice    notice = "full"    // a worker has no capacity for the subscription now
 )
 
 // Changed tells all nodes that a subscription was changed. It does not wait for them.
@@ -45,9 +45,9 @@ func (c *Client) Listen(ctx context.Context, changed, full func(event.ID)) error
 	return nil
 }
 
-// listen listens until the connection breaks. If the connection is silent it sends a ping,
-// because a broken connection may go unnoticed. It stops waiting from time to time, because the
-// wait for Redis does not end with ctx.
+// listen listens until the connection breaks. If the connection is silent, it sends a ping,
+// because a broken connection may go unnoticed. It waits only for pingEvery at a time, because
+// the wait for Redis does not end with ctx.
 func (c *Client) listen(ctx context.Context, changed, full func(event.ID)) {
 	sub := c.redis.Subscribe(ctx, c.key(string(changedNotice)), c.key(string(fullNotice)))
 	defer sub.Close()

@@ -49,14 +49,14 @@ func listen(t *testing.T, n *node) (h *heard, end func()) {
 		channel := n.key(string(fullNotice))
 		listeners, err := n.redis.PubSubNumSub(context.Background(), channel).Result()
 		if err != nil || listeners[channel] == 0 {
-			return fmt.Errorf("nobody listens (%w)", err)
+			return fmt.Errorf("no node listens (%w)", err)
 		}
 		return nil
 	})
 	return h, end
 }
 
-// wantZero waits until the listener was told that any subscription may have changed.
+// wantZero waits until a message says that any subscription may have changed.
 func (h *heard) wantZero(t *testing.T) {
 	t.Helper()
 	await.NoError(t, func() error {
@@ -77,7 +77,7 @@ func TestListenEndsSoon(t *testing.T) {
 	begun := time.Now()
 	end()
 	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("it went on for %v", took)
+		t.Errorf("it continued for %v", took)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestNoticesReachOthers(t *testing.T) {
 	})
 }
 
-// isID tells a message about one subscription from one about all.
+// isID reports whether a message is about one subscription, and not about all.
 func isID(id event.ID) bool { return !id.IsZero() }
 
 // wantChanged makes a node announce that a subscription has changed, and waits until that is
@@ -149,7 +149,7 @@ func TestRubbishNotices(t *testing.T) {
 	h.wantChanged(t, n, event.ID{9}) // and nothing before that
 }
 
-// Silence does not mean a broken connection, because the server responds to a ping.
+// A silent connection is not taken for a broken one, because the server responds to a ping.
 func TestSilenceIsNoBreak(t *testing.T) {
 	t.Parallel()
 	h, _ := listen(t, up(t, shared.URL()))
@@ -157,7 +157,7 @@ func TestSilenceIsNoBreak(t *testing.T) {
 		h.forget()
 		pause(t.Context(), 4*pingEvery)
 		if changed, _ := h.forget(); len(changed) > 0 {
-			return fmt.Errorf("there was a break")
+			return fmt.Errorf("the connection was interrupted")
 		}
 		return nil
 	})
@@ -179,7 +179,7 @@ func TestNoticesAfterABreak(t *testing.T) {
 				t.Error(err)
 			}
 		}},
-		{"Redis hangs: nothing says that the connection is of no use", server.Freeze, func() {
+		{"Redis hangs, and the connection stays open", server.Freeze, func() {
 			pause(t.Context(), 3*pingEvery)
 			server.Thaw()
 		}},

@@ -9,8 +9,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// rateSlack is how much time a subscription may catch up after a pause. It compensates for
-// attempts that start a little late because nodes wait for each other.
+// rateSlack is the delay for which a subscription may catch up. It compensates for attempts that
+// start a little late because nodes wait for each other.
 const rateSlack = 50 * time.Millisecond
 
 // takeScript is the generic cell rate algorithm. It stores one time for each subscription: when

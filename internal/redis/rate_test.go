@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// attempts counts how many attempts two nodes start in a time, if both try again as soon as they
+// attempts counts the attempts that two nodes start in a time, if both try again as soon as they
 // may.
 func attempts(t *testing.T, sub event.ID, interval, during time.Duration) int {
 	t.Helper()
@@ -26,7 +26,7 @@ func attempts(t *testing.T, sub event.ID, interval, during time.Duration) int {
 				wait := n.Take(context.Background(), sub, interval)
 				if wait == 0 {
 					many.Add(1)
-					wait = interval // the lane keeps to it by itself
+					wait = interval // the lane itself waits that long
 				}
 				pause(ctx, wait)
 			}
@@ -88,7 +88,7 @@ func TestRateIsChanged(t *testing.T) {
 	n.Take(t.Context(), event.ID{9}, time.Millisecond)
 	await.NoError(t, func() error {
 		if wait := n.Take(t.Context(), event.ID{9}, time.Hour); wait > time.Second {
-			t.Fatalf("with one in an hour it waits for %v, though the last was at one in a millisecond", wait)
+			t.Fatalf("at one in an hour it waits for %v, although the last attempt was at one in a millisecond", wait)
 		} else if wait > 0 {
 			return errNotYet
 		}
@@ -113,7 +113,7 @@ func TestRateKeysExpire(t *testing.T) {
 	}
 }
 
-// A frozen Redis delays one attempt for a moment, and the next not at all.
+// A frozen Redis delays one attempt for a moment, and the next one not at all.
 func TestRateWithoutRedis(t *testing.T) {
 	t.Parallel()
 	server := own(t)
@@ -125,7 +125,7 @@ func TestRateWithoutRedis(t *testing.T) {
 		t.Errorf("it waits for %v", wait)
 	}
 	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("it took %v to be let through", took)
+		t.Errorf("the attempt was delayed for %v", took)
 	}
 	n.wantUp(t, false)
 	server.Thaw()
@@ -135,7 +135,8 @@ func TestRateWithoutRedis(t *testing.T) {
 	}
 }
 
-// If Redis has no memory, or the rate's key has a wrong value, each node is on its own.
+// If Redis's memory is full, or the key of the rate has a wrong value, each node applies the rate limit
+// on its own.
 func TestRateThatRedisRefuses(t *testing.T) {
 	t.Parallel()
 	n := up(t, shared.URL())
@@ -152,6 +153,6 @@ func TestRateThatRedisRefuses(t *testing.T) {
 		}
 	}
 	if err := n.Failure(); err != nil {
-		t.Errorf("Redis counts as away: %v", err)
+		t.Errorf("Redis counts as down: %v", err)
 	}
 }

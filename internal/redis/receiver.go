@@ -16,8 +16,8 @@ const (
 	// block is how long a worker blocks in Redis for new entries. It also delays a stop by up
 	// to that time, because entries that arrive meanwhile must be handled.
 	block = 500 * time.Millisecond
-	// maxRead is how many entries are read in one round trip at most, and noCapacityPause is how
-	// long a worker without capacity waits.
+	// maxRead is the largest number of entries that one round trip reads, and noCapacityPause is
+	// how long a worker without capacity waits.
 	maxRead         = 128
 	noCapacityPause = 5 * time.Millisecond
 )
@@ -35,16 +35,16 @@ type Dispatcher interface {
 	Release(c event.Claimed)
 }
 
-// Receiver reads what other nodes pass on and hands it to this node's dispatcher.
+// Receiver reads the deliveries that other nodes pass on, and hands them to this node's dispatcher.
 //
-// The node that deletes an entry owns its delivery: the worker that is going to attempt it, or
-// the node that added it and reclaims it because no worker has read it. The group reads without
+// The node that deletes an entry owns its delivery. That is the worker that is going to attempt
+// it, or a node that reclaims it because no worker has read it. The group reads without
 // acknowledgements. If a worker dies, its deliveries are recovered by their leases in the
-// database, like all others, so there is one way to take over work and not two.
+// database, like all others, so there is only one way to take over work.
 type Receiver struct {
 	c        *Client
 	d        Dispatcher
-	toldFull map[event.ID]time.Time // when tellFull was last sent for a subscription
+	toldFull map[event.ID]time.Time // when tellFull last sent a message for a subscription
 }
 
 // entry is an entry of the stream.
@@ -166,8 +166,8 @@ func (c *Client) remove(ctx context.Context, messages []goredis.XMessage) ([]boo
 	return deleted, err
 }
 
-// take hands one entry to the dispatcher, or releases its delivery if it is too old. The age
-// counts from when the entry was sent, because a Redis that was frozen gives late entries a new
+// take hands one entry to the dispatcher, or releases its delivery if it is too old. The age is
+// measured from when the entry was sent, because a Redis that was frozen gives late entries a new
 // id.
 func (r *Receiver) take(ctx context.Context, e entry) {
 	c, sent, err := decode(e.text)
@@ -189,16 +189,16 @@ func (r *Receiver) take(ctx context.Context, e entry) {
 }
 
 // maxAge is the age from which a worker releases a delivery instead of attempting it. It is
-// shorter than patience: a node that gets no response from Redis within its patience releases
-// the delivery too.
+// shorter than patience, because a node that gets no response from Redis within its patience
+// releases the delivery too.
 func (c *Client) maxAge() time.Duration { return c.patience * 3 / 4 }
 
 // anyID stands for all subscriptions: a worker has no capacity for any of them because endpoints
 // use all its slots. That is no reason to slow publishers down.
 var anyID event.ID
 
-// tellFull tells the other nodes to send a subscription through the database for a moment, or,
-// with anyID, that endpoints use all slots of this worker.
+// tellFull tells the other nodes to pass a subscription's deliveries through the database for a
+// moment, or, with anyID, that endpoints use all slots of this worker.
 func (r *Receiver) tellFull(subscription event.ID) {
 	if time.Since(r.toldFull[subscription]) < fullPause/2 {
 		return
@@ -211,7 +211,7 @@ func (r *Receiver) tellFull(subscription event.ID) {
 }
 
 // makeGroup creates the stream and its group, which do not exist at first or after Redis has
-// lost its data. The group reads from the beginning of the stream; take releases what is too old.
+// lost its data. The group reads from the beginning of the stream. take releases old entries.
 func (r *Receiver) makeGroup(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.c.patience)
 	defer cancel()

@@ -2,9 +2,9 @@
 //
 // It carries three things between nodes: new deliveries, from the nodes that accept events
 // to the workers (handoff.go, receiver.go); messages that a subscription was changed or that
-// a worker has no capacity for it (notices.go); and shared rate limits (rate.go). Nothing in
-// Redis is the only copy of anything. Its data and Redis itself may vanish at any moment: then
-// the nodes use only the database, and use Redis again when it is back, without a restart.
+// a worker has no capacity for it (notices.go); and shared rate limits (rate.go). Redis never
+// has the only copy of anything. Its data and Redis itself may vanish at any moment. The nodes
+// then use only the database, and use Redis again when it is back, without a restart.
 //
 // Start with Open and Run, then handoff.go.
 package redis
@@ -26,9 +26,9 @@ import (
 
 const (
 	// patience is how long to wait for a response of Redis. It is short, so that a delivery
-	// for which Redis does not respond still starts within a second.
+	// starts within a second even if Redis does not respond.
 	patience = 400 * time.Millisecond
-	// pingEvery is how often Redis is pinged, and its clock is read.
+	// pingEvery is the time between two pings, which also read Redis's clock.
 	pingEvery = 500 * time.Millisecond
 	// warnEvery is the shortest time between two log lines with the same warning.
 	warnEvery = time.Minute
@@ -37,8 +37,8 @@ const (
 // Options configure a Client.
 type Options struct {
 	// URL is redis://user:password@host:port/db, or rediss:// with TLS. With
-	// ?master_name= the hosts are those of Sentinel. With ?addr=host:port, repeated for each
-	// further node, it is a cluster.
+	// ?master_name= the hosts are Sentinels. With ?addr=host:port, repeated for each further
+	// node, it is a cluster.
 	URL string
 	// Namespace separates the deliveries of databases that share one Redis.
 	Namespace string
@@ -50,14 +50,14 @@ type Options struct {
 type Observer interface {
 	RedisUp(up bool)
 	PassedOn(deliveries int) // to the workers
-	Returned(deliveries int) // to the database, for lack of capacity, or because they were late
+	Returned(deliveries int) // to the database, because there was no capacity or they were late
 }
 
 // Client is one node's connections to Redis. It is safe for concurrent use.
 type Client struct {
 	o        Options
 	redis    goredis.UniversalClient
-	patience time.Duration // the constant; tests, which may run on a busy machine, set a longer one
+	patience time.Duration // the constant, except in tests, which may run on a busy machine
 
 	up     atomic.Bool
 	took   atomic.Int64 // the latency of the last ping, in nanoseconds
@@ -120,7 +120,7 @@ func parse(text string) (*goredis.UniversalOptions, error) {
 		o = goredis.UniversalOptions{Addrs: []string{s.Addr}, DB: s.DB, TLSConfig: s.TLSConfig, Username: s.Username, Password: s.Password}
 	}
 	o.ContextTimeoutEnabled = true
-	o.MaxRetries, o.DialerRetries = -1, 1 // what fails goes through the database instead
+	o.MaxRetries, o.DialerRetries = -1, 1 // a delivery whose command fails goes through the database instead
 	o.PoolSize = 8
 	// Redis before 7.2 and several hosted services respond to these with an error.
 	o.DisableIdentity = true

@@ -18,7 +18,7 @@ const (
 	leaseTime = 12 * time.Second
 )
 
-// fate counts what has happened to a delivery.
+// fate records what has happened to a delivery.
 type fate struct {
 	claimed  event.Claimed // as it was stored
 	got      event.Claimed // as it was offered
@@ -36,7 +36,7 @@ type ledger struct {
 	fates map[event.ID]*fate
 	// fault is the error of Release.
 	fault error
-	// strange is what arrived but was never passed on.
+	// strange are the deliveries that arrived but were never passed on.
 	strange []event.ID
 }
 
@@ -100,12 +100,12 @@ func (l *ledger) wantKnown(t *testing.T) {
 	t.Helper()
 	await.NoError(t, func() error {
 		if a := l.account(); a.lost > 0 {
-			return fmt.Errorf("nothing became of %d deliveries: %+v", a.lost, a)
+			return fmt.Errorf("%d deliveries were neither offered nor released: %+v", a.lost, a)
 		}
 		return nil
 	})
 	if len(l.strange) > 0 {
-		t.Errorf("deliveries came back that were never passed on: %v", l.strange)
+		t.Errorf("these deliveries arrived, but were never passed on: %v", l.strange)
 	}
 }
 
@@ -180,7 +180,7 @@ func (s *sender) mustDeliver(t *testing.T, sub event.ID, size int) {
 	t.Helper()
 	await.NoError(t, func() error {
 		if !s.deliver(sub, size) {
-			return fmt.Errorf("there is no capacity; in the stream are %d, Redis's failure is %v", s.inStream(), s.Failure())
+			return fmt.Errorf("there is no capacity; the stream has %d entries, Redis's failure is %v", s.inStream(), s.Failure())
 		}
 		return nil
 	})
@@ -194,7 +194,7 @@ func (s *sender) wantIdle(t *testing.T) {
 		n, b := s.transit.reserved, s.transit.bytes
 		s.Handoff.mu.Unlock()
 		if n != 0 || b != 0 || len(s.queue) != 0 {
-			return fmt.Errorf("%d deliveries with %d bytes are reserved still, %d wait", n, b, len(s.queue))
+			return fmt.Errorf("%d deliveries with %d bytes are still reserved, %d are queued", n, b, len(s.queue))
 		}
 		return nil
 	})
@@ -208,7 +208,7 @@ func claim(sub event.ID, size int) event.Claimed {
 	return event.Claimed{Delivery: d, Event: e}
 }
 
-// worker is a node's dispatcher, and records what it is offered.
+// worker is a node's dispatcher that records what it is offered.
 type worker struct {
 	ledger     *ledger
 	capacity   atomic.Int64

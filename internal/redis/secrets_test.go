@@ -16,7 +16,7 @@ func TestNoSecretInAFailure(t *testing.T) {
 	n.wantFailure(t, "WRONGPASS")
 	await.NoError(t, func() error { return loggedOnce(n, "Redis can't be used") })
 	if all := n.log.String() + fmt.Sprint(n.Failure()); strings.Contains(all, "hidden-word") {
-		t.Errorf("it says %s", all)
+		t.Errorf("the log is %s", all)
 	}
 	up(t, server.URL())
 }
@@ -32,7 +32,7 @@ func TestNoSecretInAWrongURL(t *testing.T) {
 		{"an invalid escape", "redis://user:%zzhidden-word@host:6379/0"},
 		{"no host", "redis://:hidden-word"},
 		{"another scheme", "amqp://user:hidden-word@host:6379/0"},
-		{"no number", "redis://user:hidden-word@host:6379/x"},
+		{"a database that is not a number", "redis://user:hidden-word@host:6379/x"},
 		{"an option that does not exist", "redis://user:hidden-word@host:6379/0?nonsense=1"},
 		{"the same for Sentinel", "redis://user:hidden-word@host:6379/0?master_name=x&password=hidden-word&nonsense=1"},
 		{"the same for a cluster", "redis://user:hidden-word@host:6379/0?addr=host:1&nonsense=1"},
@@ -41,7 +41,7 @@ func TestNoSecretInAWrongURL(t *testing.T) {
 	} {
 		_, err := Open(Options{URL: row.url})
 		if err == nil {
-			t.Errorf("%s: it was understood", row.why)
+			t.Errorf("%s: it was accepted", row.why)
 			continue
 		}
 		for _, part := range []string{"hid", "den-word"} {

@@ -120,7 +120,7 @@ func TestSentinel(t *testing.T) {
 	wantAll(t, func(t *testing.T) *node { return connect(t, url) })
 
 	n := up(t, url)
-	await.NoError(t, func() error { // it knows of the second
+	await.NoError(t, func() error { // the first server knows of the second
 		if info := do(t, first, "INFO", "replication"); !strings.Contains(info, "state=online") {
 			return fmt.Errorf("the second does not follow: %s", info)
 		}
@@ -145,7 +145,7 @@ func TestSentinel(t *testing.T) {
 	s.mustDeliver(t, theSub, 10)
 	l.wantKnown(t)
 	if n := number(t, second, "DBSIZE"); n == 0 {
-		t.Error("the second has nothing of it")
+		t.Error("the second server has none of the data")
 	}
 }
 

@@ -10,9 +10,10 @@ const (
 )
 
 // clock is the machine's wall clock without sudden leaps forward. If the wall clock is set a
-// day ahead by mistake, everything seems a day older than it is, and what is deleted then is
-// lost when the mistake is found. So clock ignores a leap for a day, and continues from the time
-// before it. A machine that was suspended looks the same, and its retention is a day late.
+// day ahead by mistake, everything seems a day older than it is, and too much would be deleted
+// before the mistake is found. So clock ignores a leap for a day, and continues from the time
+// before it. After a suspension of the machine, the wall clock leaps too, and its retention is a
+// day late.
 type clock struct {
 	read    func() (wall time.Time, running time.Duration)
 	base    time.Time     // base + running is the time without the leap

@@ -15,8 +15,8 @@ const (
 	// every is the pause between two rounds.
 	every = time.Minute
 	// step is how many deliveries one transaction deletes, and pause is the time
-	// between two of them. That is up to 5,000 deliveries a second, a small part of
-	// what the store can do.
+	// between two transactions. That is up to 5,000 deliveries a second, a small part
+	// of the store's throughput.
 	step  = 100
 	pause = 20 * time.Millisecond
 )
@@ -50,7 +50,7 @@ func (r Retention) Run(ctx context.Context) error {
 	}
 }
 
-// runOnce deletes everything that has expired by now. It returns the number of deliveries.
+// runOnce deletes everything that has expired. It returns the number of deliveries.
 func (r Retention) runOnce(ctx context.Context, c *clock) (int, error) {
 	total := 0
 	for {

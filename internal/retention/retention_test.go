@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// shelf is a store with that many expired deliveries.
+// shelf is a store with old expired deliveries.
 type shelf struct {
 	mu    sync.Mutex
 	old   int
@@ -54,7 +54,7 @@ func TestDeletesInSmallSteps(t *testing.T) {
 				t.Errorf("step %d asked for %d older than %v, as of %v ago", i, c.limit, c.now.Sub(c.before), c.at.Sub(c.now))
 			}
 			if i > 0 && c.at.Sub(s.calls[i-1].at) != pause {
-				t.Errorf("step %d came after %v, want a rest of %v", i, c.at.Sub(s.calls[i-1].at), pause)
+				t.Errorf("step %d came after %v, want a pause of %v", i, c.at.Sub(s.calls[i-1].at), pause)
 			}
 		}
 	})
@@ -77,7 +77,7 @@ func TestRunsInRoundsUntilItIsStopped(t *testing.T) {
 	})
 }
 
-// When Run is to stop, it ends after the current step.
+// When its context ends, Run returns after the current step.
 func TestStopsBetweenSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &shelf{old: 1_000_000}
@@ -88,7 +88,7 @@ func TestStopsBetweenSteps(t *testing.T) {
 		stop()
 		began := time.Now()
 		if err := <-ended; err != nil || time.Since(began) != 0 || len(s.calls) != 11 {
-			t.Errorf("it ended with %v, %v after it was told to, after %d steps", err, time.Since(began), len(s.calls))
+			t.Errorf("it ended with %v, %v after its context, after %d steps", err, time.Since(began), len(s.calls))
 		}
 	})
 }
@@ -115,7 +115,7 @@ func TestTriesAgainAfterAnError(t *testing.T) {
 			t.Errorf("%d are left after the error is gone", s.old)
 		}
 		if strings.Count(log.String(), "disk on fire") != 1 {
-			t.Errorf("the log does not say once what went wrong: %s", log.String())
+			t.Errorf("the log does not contain the error once: %s", log.String())
 		}
 	})
 }

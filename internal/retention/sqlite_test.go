@@ -13,7 +13,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
-// file is the real store and what a test has put into it.
+// file is the real store, with a test's deliveries in it.
 type file struct {
 	t *testing.T
 	*sqlite.Store
@@ -87,20 +87,20 @@ func TestWhatIsKeptAndWhatGoes(t *testing.T) {
 				why  string
 			}{d.ID, kept, why}
 		}
-		add("delivered", f.attempt(f.accept(sub), ok), false, "it was settled 73 hours ago")
-		add("failed", f.attempt(f.accept(sub), refused), false, "it was settled 73 hours ago")
-		add("never attempted", f.accept(sub), true, "it is pending, however old it is")
+		add("delivered", f.attempt(f.accept(sub), ok), false, "it settled 73 hours ago")
+		add("failed", f.attempt(f.accept(sub), refused), false, "it settled 73 hours ago")
+		add("never attempted", f.accept(sub), true, "it is pending, and age does not matter")
 		add("to be retried", f.attempt(f.accept(sub), refused, time.Hour), true, "it is pending, with an attempt on record")
 		slow := f.accept(sub)
 		add("cancelled", f.accept(deleted), false, "it was cancelled 73 hours ago")
-		add("paused", f.accept(paused), true, "its subscription has been inactive for 73 hours: cancelled now, and kept from now on")
+		add("paused", f.accept(paused), true, "its subscription has been inactive for 73 hours: it is cancelled now, and kept for the retention")
 		f.must(store.DeleteSubscription(ctx, deleted.ID, time.Now(), 0))
 		paused.Active, paused.UpdatedAt = false, time.Now()
 		_, err = store.ReplaceSubscription(ctx, paused)
 		f.must(err)
 		time.Sleep(2 * time.Hour)
-		add("delivered late", f.attempt(slow, ok), true, "it was settled 71 hours ago, though it is older")
-		add("delivered then", f.attempt(f.accept(sub), ok), true, "it was settled 71 hours ago")
+		add("delivered late", f.attempt(slow, ok), true, "it settled 71 hours ago, although it is older")
+		add("delivered then", f.attempt(f.accept(sub), ok), true, "it settled 71 hours ago")
 		time.Sleep(71 * time.Hour)
 
 		if n, err := r.runOnce(ctx, systemClock()); err != nil || n != 4 {
@@ -112,14 +112,14 @@ func TestWhatIsKeptAndWhatGoes(t *testing.T) {
 			}
 		}
 		if report, err := store.Delivery(ctx, want["to be retried"].id); err != nil || len(report.Attempts) != 1 {
-			t.Errorf("what is to be retried has %d attempts on record, error %v", len(report.Attempts), err)
+			t.Errorf("the delivery to be retried has %d attempts on record, error %v", len(report.Attempts), err)
 		}
 		if _, err := store.Subscription(ctx, deleted.ID); !errors.Is(err, event.ErrNotFound) {
-			t.Errorf("the deleted subscription, of which nothing is left, is still there: %v", err)
+			t.Errorf("the deleted subscription is still there, although it has no history: %v", err)
 		}
 		f.account(ctx, map[event.Status]int{event.Pending: 2, event.Delivered: 2, event.Cancelled: 1})
 
-		time.Sleep(73 * time.Hour) // nothing more is settled, so that what is left are the two pending
+		time.Sleep(73 * time.Hour) // nothing else settles, so only the two pending deliveries are left
 		_, err = r.runOnce(ctx, systemClock())
 		f.must(err)
 		f.account(ctx, map[event.Status]int{event.Pending: 2})

@@ -1,6 +1,6 @@
 // Package seal encrypts secrets for the database with AES-256-GCM, under a master key that is
-// not in the database. It knows nothing about what it seals, stores nothing and logs nothing.
-// Package store decides what is sealed, and when.
+// not in the database. It stores nothing and logs nothing. Package store decides what is sealed,
+// and when.
 //
 // A sealed text is
 //
@@ -9,10 +9,11 @@
 // without the spaces: one byte of version (1), four bytes of key id (the beginning of the
 // key's SHA-256), a random nonce of twelve bytes, the ciphertext, and a tag of sixteen bytes.
 // The version, the key id and the context (whose secret it is) are authenticated. The context
-// is not part of the text, so a sealed text opens only in the context for which it was sealed.
+// is not part of the text, so a sealed text can be decrypted only in the context for which it was
+// sealed.
 //
-// A random nonce of twelve bytes allows some four billion seals under one key before a
-// collision becomes likely. A subscription needs a few each time it is written.
+// With random nonces of twelve bytes, a collision becomes likely after about four billion seals
+// under one key. A subscription needs a few seals each time it is written.
 //
 // Start with ParseRing, then Seal and Open.
 package seal
@@ -54,8 +55,8 @@ type KeyID [idSize]byte
 
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
-// Ring is a list of master keys. The first one seals, and each of them opens. A Ring without
-// keys opens nothing. It prints as the ids of its keys.
+// Ring is a list of master keys. The first one encrypts, and each of them decrypts. A Ring without
+// keys decrypts nothing. A Ring prints as the ids of its keys.
 type Ring struct{ keys []key }
 
 type key struct {
@@ -150,7 +151,7 @@ func (r Ring) Seal(plain, context string) string {
 	return Prefix + base64.RawURLEncoding.EncodeToString(box)
 }
 
-// Open opens a text that was sealed for the same context. The error is a MissingKey or wraps
+// Open decrypts a text that was sealed for the same context. The error is a MissingKey or wraps
 // ErrBroken.
 func (r Ring) Open(text, context string) (string, error) {
 	box, err := unpack(text)

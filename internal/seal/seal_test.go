@@ -38,22 +38,23 @@ func TestSealedTextsOpenWhereTheyWereSealedFor(t *testing.T) {
 			t.Errorf("%q can be read in %q", plain, sealed)
 		}
 		if got, err := r.Open(sealed, "a"); err != nil || got != plain {
-			t.Errorf("%q opens as %q, %v", plain, got, err)
+			t.Errorf("%q is decrypted as %q, %v", plain, got, err)
 		}
 		if _, err := r.Open(sealed, "b"); !errors.Is(err, seal.ErrBroken) {
-			t.Errorf("another context opens it: %v", err)
+			t.Errorf("it is decrypted in another context: %v", err)
 		}
 		if r.Seal(plain, "a") == sealed {
-			t.Error("two seals are the same: the nonce is not random")
+			t.Error("two sealed texts are the same, so the nonce is not random")
 		}
 	}
 }
 
-// TestVectors fixes the format: what was sealed once must open forever.
+// TestVectors fixes the format, because every release must be able to decrypt the texts of earlier
+// ones.
 func TestVectors(t *testing.T) {
 	for _, v := range vectors {
 		if got, err := ring(t, v.key).Open(v.sealed, v.context); err != nil || got != v.plain {
-			t.Errorf("%s opens as %q, %v; want %q", v.sealed, got, err, v.plain)
+			t.Errorf("%s is decrypted as %q, %v; want %q", v.sealed, got, err, v.plain)
 		}
 	}
 }
@@ -65,10 +66,10 @@ func TestEveryChangeIsSeen(t *testing.T) {
 		changed := bytes.Clone(box)
 		changed[i] ^= 1
 		if got, err := r.Open(seal.Prefix+base64.RawURLEncoding.EncodeToString(changed), "a"); err == nil {
-			t.Errorf("byte %d was changed and it opens as %q", i, got)
+			t.Errorf("with byte %d changed, it is decrypted as %q", i, got)
 		}
 		if got, err := r.Open(seal.Prefix+base64.RawURLEncoding.EncodeToString(box[:i]), "a"); err == nil {
-			t.Errorf("cut to %d bytes it opens as %q", i, got)
+			t.Errorf("truncated to %d bytes, it is decrypted as %q", i, got)
 		}
 	}
 }
@@ -77,14 +78,14 @@ func TestRotation(t *testing.T) {
 	before, during, after := ring(t, keyA), ring(t, keyB, keyA), ring(t, keyB)
 	old := before.Seal("s", "a")
 	if got, err := during.Open(old, "a"); err != nil || got != "s" {
-		t.Errorf("with both keys the old text opens as %q, %v", got, err)
+		t.Errorf("with both keys, the old text is decrypted as %q, %v", got, err)
 	}
 	if during.Current(old) || !during.Current(during.Seal("s", "a")) {
-		t.Error("what the first key sealed is current, and nothing else")
+		t.Error("only texts that the first key sealed must be current")
 	}
 	_, err := after.Open(old, "a")
 	if missing, ok := errors.AsType[seal.MissingKey](err); !ok || missing.ID != before.IDs()[0] {
-		t.Errorf("without the old key: %v; want that key %s is missing", err, before)
+		t.Errorf("without the old key: %v; want an error that key %s is missing", err, before)
 	}
 	if _, err := (seal.Ring{}).Open(old, "a"); !errors.As(err, new(seal.MissingKey)) {
 		t.Errorf("without any key: %v", err)
@@ -99,15 +100,15 @@ func TestParseRing(t *testing.T) {
 	}{
 		{"base64, as openssl rand -base64 32 prints it", std, 1},
 		{"without its padding", strings.TrimRight(std, "="), 1},
-		{"base64 for URLs", base64.URLEncoding.EncodeToString(keyA), 1},
+		{"URL-safe base64", base64.URLEncoding.EncodeToString(keyA), 1},
 		{"hex", hex.EncodeToString(keyA), 1},
 		{"HEX", strings.ToUpper(hex.EncodeToString(keyA)), 1},
 		{"two, and a space", std + ", " + hex.EncodeToString(keyB), 2},
-		{"the same twice: surely a slip", std + "," + hex.EncodeToString(keyA), 0},
+		{"the same key twice", std + "," + hex.EncodeToString(keyA), 0},
 		{"nothing after a comma", std + ",", 0},
 		{"16 bytes", hex.EncodeToString(keyA[:16]), 0},
 		{"33 bytes", base64.StdEncoding.EncodeToString(append(keyA[:32:32], 1)), 0},
-		{"32 letters are no key", strings.Repeat("k", 32), 0},
+		{"32 letters are not a key", strings.Repeat("k", 32), 0},
 		{"nothing", "", 0},
 	}
 	for _, test := range tests {
@@ -116,7 +117,7 @@ func TestParseRing(t *testing.T) {
 			t.Errorf("%s: %d keys, %v", test.why, got, err)
 		}
 		if err != nil && len(test.text) > 9 && strings.Contains(err.Error(), test.text[:9]) {
-			t.Errorf("%s: the error repeats the key: %v", test.why, err)
+			t.Errorf("%s: the error contains the key: %v", test.why, err)
 		}
 	}
 }
@@ -145,9 +146,9 @@ func FuzzOpen(f *testing.F) {
 					return
 				}
 			}
-			t.Errorf("%q opens for %q as %q, and nobody sealed it", text, context, got)
+			t.Errorf("%q is decrypted for %q as %q, although it was never sealed", text, context, got)
 		} else if !errors.Is(err, seal.ErrBroken) && !errors.As(err, new(seal.MissingKey)) {
-			t.Errorf("an error of no known kind: %v", err)
+			t.Errorf("an error of an unknown kind: %v", err)
 		}
 		r.Current(text)
 	})

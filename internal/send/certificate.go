@@ -95,7 +95,7 @@ func (f failure) tls() (event.Code, string) {
 }
 
 // tlsAdvice says what to do about a handshake that may have failed because the endpoint, or
-// something on the way to it, is old. docs/operate.md says more.
+// something between, is old. docs/operate.md says more.
 func tlsAdvice(words string) string {
 	for _, h := range tlsHints {
 		if strings.Contains(words, h.words) {
@@ -108,7 +108,7 @@ func tlsAdvice(words string) string {
 const (
 	hintVersion = "the endpoint must support TLS 1.2 or later"
 	hintRSA     = "if the endpoint supports only RSA key exchange, start the service with GODEBUG=tlsrsakex=1"
-	hintHello   = "if something on the way can't handle a long ClientHello, start the service with GODEBUG=tlsmlkem=0, which makes it shorter"
+	hintHello   = "if a firewall or proxy on the way can't handle a long ClientHello, start the service with GODEBUG=tlsmlkem=0, which makes it shorter"
 )
 
 // tlsHints are keyed by the messages of crypto/tls, which has no types for these errors.

@@ -13,11 +13,11 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// maxProxyHeader is how many bytes of a proxy's response are read at most.
+// maxProxyHeader is the maximum number of bytes that are read of a proxy's response.
 const maxProxyHeader = 16 << 10
 
-// tunnels opens connections through a proxy. The guard does not check the proxy's address,
-// because the operator has set it. As a target the same address may still be blocked.
+// tunnels opens connections through a proxy. The guard does not check the proxy's address, because
+// the operator has set it. The same address may still be blocked as a target.
 type tunnels struct {
 	addr    string
 	fields  event.Secret // the header fields of each CONNECT, after Host

@@ -84,7 +84,7 @@ func (d *dialing) done(address string, err error) {
 	d.attempt.step(connecting, func(at time.Time) { d.attempt.connectDone(address, err, at) })
 }
 
-// resolve records the look-up of the name.
+// resolve records the lookup of the name.
 func (a *attempt) resolve(began, ended time.Time) {
 	a.step(resolving, func(time.Time) { a.phase.dns = span{from: began, to: ended} })
 }

@@ -39,7 +39,7 @@ func nameServer(t testing.TB, answer func(name string) (addrs []netip.Addr, rcod
 	return asks(c.LocalAddr().String())
 }
 
-// asks makes all look-ups use this name server.
+// asks makes all lookups use this name server.
 func asks(address string) *lookups {
 	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -112,14 +112,14 @@ func TestNames(t *testing.T) {
 		words string
 		peer  string
 	}{
-		{"one that may be called", addrs("127.0.0.1"), 0, port, "", "", r.addr},
+		{"an address that may be called", addrs("127.0.0.1"), 0, port, "", "", r.addr},
 		{"private", addrs("10.1.2.3"), 0, port, event.CodeBlocked, "the name x.example is blocked: it resolves to a private address (RFC 1918); the log says which, and the operator can allow it with HOOKFERRY_ALLOW_TARGETS", ""},
 		{"metadata", addrs("169.254.169.254"), 0, port, event.CodeBlocked, "the name x.example is blocked: it resolves to a link-local address, which clouds use for metadata (RFC 3927)", ""},
 		{"private in IPv6", addrs("fd00::1"), 0, port, event.CodeBlocked, "the name x.example is blocked: it resolves to a private (unique local) address", ""},
-		{"one that carries a private one", addrs("2a00::5efe:10.1.2.3"), 0, port, event.CodeBlocked, "the name x.example is blocked: it resolves to a private address (RFC 1918)", ""},
+		{"an address that embeds a private one", addrs("2a00::5efe:10.1.2.3"), 0, port, event.CodeBlocked, "the name x.example is blocked: it resolves to a private address (RFC 1918)", ""},
 		{"several, all private", addrs("10.1.2.3", "192.168.1.1", "fd00::1"), 0, port, event.CodeBlocked, "", ""},
-		{"private ones and one that may be called", addrs("10.1.2.3", "127.0.0.2", "fd00::1", "127.0.0.1"), 0, port, "", "", r.addr},
-		{"one that is refused, then one that does not listen", addrs("127.0.0.2", "127.0.0.1"), 0, closed, event.CodeConnectionRefused, "connection refused by 127.0.0.1:" + closed, "127.0.0.1:" + closed},
+		{"private addresses and one that may be called", addrs("10.1.2.3", "127.0.0.2", "fd00::1", "127.0.0.1"), 0, port, "", "", r.addr},
+		{"a blocked address, then one on which nothing listens", addrs("127.0.0.2", "127.0.0.1"), 0, closed, event.CodeConnectionRefused, "connection refused by 127.0.0.1:" + closed, "127.0.0.1:" + closed},
 		{"no such name", nil, 3, port, event.CodeDNS, "the name x.example could not be resolved: no such host", ""},
 		{"no addresses", nil, 0, port, event.CodeDNS, "the name x.example could not be resolved: no such host", ""},
 		{"trouble", nil, 2, port, event.CodeDNS, "the name x.example could not be resolved: server misbehaving", ""},
@@ -140,7 +140,7 @@ func TestNames(t *testing.T) {
 				t.Errorf("peer %q, want %q", o.Peer, tt.peer)
 			}
 			if o.Phases.DNS <= 0 && tt.rcode == 0 {
-				t.Error("the look-up took no time")
+				t.Error("the lookup took no time")
 			}
 		})
 	}
@@ -166,7 +166,7 @@ func TestRebinding(t *testing.T) {
 		t.Fatal(o.Error)
 	}
 	moved.Store(true)
-	s.Close() // the kept connection still leads to where the name was
+	s.Close() // the idle connection still leads to the old address
 	if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name x.example is blocked: it resolves to a loopback address") || !strings.HasPrefix(o.Detail, "127.0.0.2 is blocked: it is a loopback address") {
 		t.Errorf("got %s: %q", o.Code, o.Error)
 	}
@@ -190,16 +190,16 @@ func TestFailureWords(t *testing.T) {
 		{fail(syscall.EPIPE), sent, event.CodeConnectionReset, "203.0.113.7:443 reset the connection before it responded"},
 		{fail(syscall.EMFILE), connecting, event.CodeNetwork, "the connection to 203.0.113.7:443 failed: too many open files"},
 		{context.DeadlineExceeded, waiting, event.CodeTimeout, "could not connect to x.example within 60s"},
-		{errors.New("what\nnobody foresaw"), sent, event.CodeNetwork, `the connection failed: what\nnobody foresaw`},
+		{errors.New("something\nunforeseen"), sent, event.CodeNetwork, `the connection failed: something\nunforeseen`},
 	}
 	for _, short := range []error{fail(syscall.EMFILE), &net.DNSError{Err: "dial udp 10.0.0.1:53: socket: too many open files", Name: "x.example"}} {
 		if !isOutOfResources(short) {
-			t.Errorf("%v is none of the endpoint's faults", short)
+			t.Errorf("%v is not a fault of the endpoint", short)
 		}
 	}
 	for _, tt := range tests {
 		if isOutOfResources(tt.err) != errors.Is(tt.err, syscall.EMFILE) {
-			t.Errorf("%v: taken for a shortage of this machine's: %v", tt.err, isOutOfResources(tt.err))
+			t.Errorf("%v: counts as a lack of resources on this machine: %v", tt.err, isOutOfResources(tt.err))
 		}
 		a := newAttempt(t.Context(), time.Minute)
 		a.stage = tt.stage

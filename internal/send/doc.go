@@ -2,7 +2,7 @@
 // HTTP request, signs it, sends it, and returns an event.Outcome that says how it ended.
 //
 // It also contains the guard, which decides which addresses may be called. The guard
-// checks the address that is about to be dialled, after every look-up and before every
+// checks the address that is about to be dialled, after every lookup and before every
 // connection, so a name that later resolves to another address can't bypass it.
 //
 // The package has no queue, plans no retry, limits no rate, writes nothing to a store and

@@ -55,8 +55,8 @@ func withoutAddresses(err error) string {
 	return err.Error()
 }
 
-// peerOf returns the address that the error is about, which need not be the last one that was
-// tried. An address that the guard blocked or that belongs to the proxy is not a peer.
+// peerOf returns the address that the error is about, which may not be the last one that was tried.
+// An address that the guard blocked, or the proxy's, is not a peer.
 func (a *attempt) peerOf(err error) string {
 	var blocked *blockedError
 	var op *net.OpError
@@ -120,7 +120,7 @@ func (f failure) timeout() (event.Code, string) {
 	case waiting, resolving, connecting:
 		return event.CodeTimeout, "could not connect to " + f.peerName() + f.others() + " within " + f.within()
 	case handshaking:
-		return event.CodeTimeout, "no TLS handshake with " + f.peerName() + " within " + f.within()
+		return event.CodeTimeout, "no TLS handshake with " + f.peerName() + " within " + f.within() + "; " + hintHello
 	case receiving:
 		return event.CodeTimeout, "no complete status line within " + f.within()
 	}
@@ -173,7 +173,7 @@ func (f failure) system() (event.Code, string) {
 }
 
 // isOutOfResources reports whether this machine had no descriptor or memory left for a
-// connection. If a look-up failed for this reason, only its message says so.
+// connection. If a lookup failed for this reason, only its message says so.
 func isOutOfResources(err error) bool {
 	var dns *net.DNSError
 	isDNS := errors.As(err, &dns)

@@ -120,7 +120,7 @@ func TestGuardTable(t *testing.T) {
 			err := g.Check(netip.MustParseAddr(addr))
 			switch {
 			case tt.rule == public && err != nil:
-				t.Errorf("%s is public, and was refused: %v", addr, err)
+				t.Errorf("%s is public, but was refused: %v", addr, err)
 			case tt.rule != public && (err == nil || !strings.Contains(err.Error(), tt.rule)):
 				t.Errorf("%s: got %v, want a refusal that says %q", addr, err, tt.rule)
 			}
@@ -145,7 +145,7 @@ func TestEveryRowOfTheRegistriesIsRefused(t *testing.T) {
 		p := netip.MustParsePrefix(row)
 		for _, addr := range []netip.Addr{p.Addr(), lastOf(p)} {
 			if g.Check(addr) == nil {
-				t.Errorf("%v of %v was let through", addr, p)
+				t.Errorf("%v of %v was not refused", addr, p)
 			}
 		}
 		if rule := classify(p.Addr()); rule.prefix.Bits() < p.Bits() {
@@ -168,7 +168,7 @@ func TestGuardTableHasNoDeadRows(t *testing.T) {
 				t.Errorf("%v has bits beyond its length", s.prefix)
 			}
 			if s.prefix.Addr().Is4() != table[0].prefix.Addr().Is4() {
-				t.Errorf("%v stands in the table of the other family", s.prefix)
+				t.Errorf("%v is in the table of the other family", s.prefix)
 			}
 		}
 	}
@@ -195,7 +195,7 @@ func TestGuardWords(t *testing.T) {
 		}
 	}
 	if err := NewGuard(Rules{}).Check(netip.Addr{}); err == nil {
-		t.Error("no address at all was let through")
+		t.Error("the zero address was not refused")
 	}
 }
 
@@ -207,32 +207,32 @@ func TestGuardAllows(t *testing.T) {
 		why         string
 	}{
 		{"10.0.0.0/8", "10.1.2.3", true, "inside"},
-		{"10.1.2.3/8", "10.200.0.0", true, "a prefix written with host bits means its network"},
-		{"10.0.0.0/8", "11.0.0.1", true, "public all the same"},
+		{"10.1.2.3/8", "10.200.0.0", true, "a prefix with host bits means its network"},
+		{"10.0.0.0/8", "11.0.0.1", true, "a public address is always allowed"},
 		{"10.0.0.0/8", "172.16.0.1", false, "another private network"},
-		{"10.1.2.3/32", "10.1.2.4", false, "one address alone"},
+		{"10.1.2.3/32", "10.1.2.4", false, "a single address"},
 		{"10.0.0.0/8", "::ffff:10.1.2.3", true, "the same address as IPv4-mapped"},
 		{"::ffff:10.0.0.0/104", "10.1.2.3", true, "the same network as IPv4-mapped"},
 		{"::1/128", "::1%lo", true, "a zone makes no difference"},
-		{"::/0", "127.0.0.1", false, "all of IPv6 is nothing of IPv4"},
+		{"::/0", "127.0.0.1", false, "all of IPv6 includes no IPv4 address"},
 		{"0.0.0.0/0", "127.0.0.1", true, "all of IPv4"},
-		{"0.0.0.0/0", "::1", false, "all of IPv4 is nothing of IPv6"},
-		{"10.0.0.0/8", "::10.1.2.3", false, "an IPv4-compatible address is refused whole"},
+		{"0.0.0.0/0", "::1", false, "all of IPv4 includes no IPv6 address"},
+		{"10.0.0.0/8", "::10.1.2.3", false, "an IPv4-compatible address is refused"},
 		{"10.0.0.0/8", "64:ff9b::10.1.2.3", false, "the translator is not allowed"},
-		{"64:ff9b::/96", "64:ff9b::8.8.8.8", true, "the translator is, and what is behind it is public"},
-		{"64:ff9b::/96", "64:ff9b::10.1.2.3", false, "what is behind the translator is judged too"},
+		{"64:ff9b::/96", "64:ff9b::8.8.8.8", true, "the translator is allowed, and the address behind it is public"},
+		{"64:ff9b::/96", "64:ff9b::10.1.2.3", false, "the address behind the translator is checked too"},
 		{"64:ff9b:1:ffff::/96", "64:ff9b:1:ffff::169.254.169.254", false, "the same for the local prefix"},
 		{"64:ff9b::/96 10.0.0.0/8", "64:ff9b::10.1.2.3", true, "both are allowed"},
 		{"64:ff9b:1:ffff::/96", "64:ff9b:1:ffff::8.8.8.8", true, "a prefix of 96 bits says where the IPv4 address is"},
-		{"64:ff9b:1::/48", "64:ff9b:1:808:8:800::", false, "a shorter one does not: every place is judged, and one holds 0.0.0.0"},
+		{"64:ff9b:1::/48", "64:ff9b:1:808:8:800::", false, "a shorter prefix does not: every possible address is checked, and one is 0.0.0.0"},
 		{"64:ff9b:1::/48 0.0.0.0/8 8.0.0.0/8", "64:ff9b:1:a01:2:300::", false, "10.1.2.3 behind a prefix of 48 bits"},
 		{"64:ff9b:1::/48 0.0.0.0/8", "64:ff9b:1:a:1:203::", false, "10.1.2.3 behind a prefix of 56 bits"},
 		{"64:ff9b:1::/48 0.0.0.0/8", "64:ff9b:1:0:a:102:300:0", false, "10.1.2.3 behind a prefix of 64 bits"},
-		{"::1/128", "::1", true, "it looks like an IPv4-compatible address, and is none"},
-		{"::/96", "::8.8.8.8", true, "IPv4-compatible addresses, and a public one in it"},
+		{"::1/128", "::1", true, "it looks like an IPv4-compatible address, but is not"},
+		{"::/96", "::8.8.8.8", true, "a public address in an allowed IPv4-compatible one"},
 		{"::/96", "::127.0.0.1", false, "loopback in an IPv4-compatible address"},
 		{"::ffff:0:0:0/96", "::ffff:0:10.1.2.3", false, "private in an IPv4-translated one"},
-		{"2002::/16", "2002:808:808::1", true, "6to4, and a public one in it"},
+		{"2002::/16", "2002:808:808::1", true, "a public address in an allowed 6to4 one"},
 		{"2002::/16", "2002:a01:203::1", false, "private in a 6to4 address"},
 		{"2001::/32", "2001:0:808:808:0:ffff:f7f7:f7f7", true, "Teredo, server and client public"},
 		{"2001::/32", "2001:0:a01:203:0:ffff:f7f7:f7f7", false, "a private server in a Teredo address"},
@@ -265,11 +265,11 @@ func TestGuardDenies(t *testing.T) {
 		{"", "2a00::/16", "2a00::1", false, "a public address of IPv6"},
 		{"", "8.8.8.0/24", "::ffff:8.8.8.8", false, "the same address as IPv4-mapped"},
 		{"", "::ffff:8.8.8.0/120", "8.8.8.8", false, "the same network as IPv4-mapped"},
-		{"", "8.8.8.8/24", "8.8.8.1", false, "a prefix written with host bits means its network"},
-		{"10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", false, "part of what is allowed"},
-		{"10.0.0.0/8", "10.1.0.0/16", "10.2.0.1", true, "the rest of it"},
-		{"10.1.2.3/32", "10.0.0.0/8", "10.1.2.3", false, "the narrower one does not win, the denied one does"},
-		{"0.0.0.0/0 ::/0", "169.254.0.0/16", "169.254.169.254", false, "everything is allowed but this"},
+		{"", "8.8.8.8/24", "8.8.8.1", false, "a prefix with host bits means its network"},
+		{"10.0.0.0/8", "10.1.0.0/16", "10.1.2.3", false, "a part of an allowed network is denied"},
+		{"10.0.0.0/8", "10.1.0.0/16", "10.2.0.1", true, "the rest of the allowed network"},
+		{"10.1.2.3/32", "10.0.0.0/8", "10.1.2.3", false, "a denied network wins over a narrower allowed one"},
+		{"0.0.0.0/0 ::/0", "169.254.0.0/16", "169.254.169.254", false, "everything is allowed, except this"},
 		{"0.0.0.0/0 ::/0", "169.254.0.0/16", "10.1.2.3", true, "everything else"},
 		{"0.0.0.0/0 ::/0", "10.0.0.0/8", "64:ff9b::10.1.2.3", false, "behind NAT64"},
 		{"0.0.0.0/0 ::/0", "10.0.0.0/8", "64:ff9b:1:a01:2:300::", false, "behind NAT64 of any length"},
@@ -280,8 +280,8 @@ func TestGuardDenies(t *testing.T) {
 		{"0.0.0.0/0 ::/0", "10.0.0.0/8", "2a00::5efe:10.1.2.3", false, "behind ISATAP"},
 		{"64:ff9b::/96", "8.8.8.0/24", "64:ff9b::8.8.8.8", false, "a public address behind an allowed translator"},
 		{"", "::/0", "2a00::1", false, "all of IPv6"},
-		{"", "::/0", "8.8.8.8", true, "all of IPv6 is nothing of IPv4"},
-		{"", "::/0", "::ffff:8.8.8.8", true, "nor of an IPv4-mapped one, which is called by IPv4"},
+		{"", "::/0", "8.8.8.8", true, "all of IPv6 includes no IPv4 address"},
+		{"", "::/0", "::ffff:8.8.8.8", true, "all of IPv6 includes no IPv4-mapped address, which is called over IPv4"},
 	}
 	for _, tt := range tests {
 		g := NewGuard(Rules{Allow: prefixes(tt.allow), Deny: prefixes(tt.deny)})
@@ -316,19 +316,19 @@ func FuzzGuard(f *testing.F) {
 		}
 		passes := g.Check(addr) == nil
 		if addr.Is4() && passes != (g.Check(netip.AddrFrom16(addr.As16())) == nil) {
-			t.Fatalf("%v is judged otherwise as IPv4-mapped", addr)
+			t.Fatalf("%v is judged differently as IPv4-mapped", addr)
 		}
 		if addr.Is6() && passes != (g.Check(addr.WithZone("eth0")) == nil) {
-			t.Fatalf("%v is judged otherwise with a zone", addr)
+			t.Fatalf("%v is judged differently with a zone", addr)
 		}
 		if all.Check(addr) != nil {
-			t.Fatalf("%v is refused where everything is allowed", addr)
+			t.Fatalf("%v is refused although everything is allowed", addr)
 		}
 		if passes && !plainlyPublic(addr) {
-			t.Fatalf("%v was let through", addr)
+			t.Fatalf("%v was not refused", addr)
 		}
 		if NewGuard(Rules{Allow: prefixes("0.0.0.0/0 ::/0"), Deny: []netip.Prefix{netip.PrefixFrom(addr, addr.BitLen())}}).Check(addr) == nil {
-			t.Fatalf("%v was let through, and is denied", addr)
+			t.Fatalf("%v is denied, but was not refused", addr)
 		}
 	})
 }
@@ -362,7 +362,7 @@ func TestGuardDial(t *testing.T) {
 		{"tcp4", "10.0.0.1%lo:443", false}, // package net writes zones so
 		{"udp4", "8.8.8.8:53", false},
 		{"unix", "/run/docker.sock", false},
-		{"tcp4", "example.com:443", false}, // what it can't judge it refuses
+		{"tcp4", "example.com:443", false}, // it refuses what it can't check
 		{"tcp4", "", false},
 		{"tcp4", ":80", false}, // this machine
 	}

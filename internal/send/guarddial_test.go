@@ -18,8 +18,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Only the operator may learn to which address of the network a name resolves: it is in the log,
-// and in nothing that a caller reads.
+// Only the operator may learn the address to which a name resolves: it is in the log, and not in
+// anything that a caller reads.
 func TestRefusedAddressesBehindNamesAreKept(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ addr, rule, detail string }{
@@ -32,17 +32,17 @@ func TestRefusedAddressesBehindNamesAreKept(t *testing.T) {
 		s.lookups = nameServer(t, func(string) ([]netip.Addr, int) { return addrs(tt.addr), 0 })
 		o := s.Send(t.Context(), subscription("https://db.internal/"), event.Claimed{Event: someEvent()})
 		if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "the name db.internal is blocked: it resolves to "+tt.rule) || !strings.HasPrefix(o.Detail, tt.detail) {
-			t.Errorf("%s: %s: %q, and for the log %q", tt.addr, o.Code, o.Error, o.Detail)
+			t.Errorf("%s: %s: %q, and in the log %q", tt.addr, o.Code, o.Error, o.Detail)
 		}
 		if told := o.Error + o.Peer + string(o.Response); strings.Contains(told, tt.addr) || strings.Contains(told, "10.1.2.3") || o.Peer != "" {
-			t.Errorf("%s is told: %q", tt.addr, told)
+			t.Errorf("the message reveals %s: %q", tt.addr, told)
 		}
 		s.Close()
 	}
 	// If the caller wrote the address, it is no secret.
 	o := New(Options{}).Send(t.Context(), subscription("http://10.1.2.3/"), event.Claimed{Event: someEvent()})
 	if o.Code != event.CodeBlocked || !strings.HasPrefix(o.Error, "10.1.2.3 is blocked: it is a private address (RFC 1918)") || o.Detail != "" {
-		t.Errorf("%s: %q, and for the log %q", o.Code, o.Error, o.Detail)
+		t.Errorf("%s: %q, and in the log %q", o.Code, o.Error, o.Detail)
 	}
 }
 
@@ -74,14 +74,14 @@ func TestOnlySomeAddressesOfANameAreTried(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close() // nobody listens there, nor on that port of the other addresses
+	l.Close() // nothing listens there, nor on that port of the other addresses
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	for _, tt := range []struct {
 		why   string
 		guard *Guard
 		code  event.Code
 	}{
-		{"all may be called, and refuse", NewGuard(Rules{Allow: prefixes("127.0.1.0/24")}), event.CodeConnectionRefused},
+		{"all may be called, and refuse the connection", NewGuard(Rules{Allow: prefixes("127.0.1.0/24")}), event.CodeConnectionRefused},
 		{"none may be called", NewGuard(Rules{}), event.CodeBlocked},
 	} {
 		s := New(Options{Guard: tt.guard})
@@ -146,7 +146,7 @@ func TestHiddenFormsReachNobody(t *testing.T) {
 		if addr, ok := answer[strings.TrimSuffix(name, ".")]; ok {
 			return []netip.Addr{addr}, 0
 		}
-		return addrs("127.0.0.1", "::1"), 0 // a resolver that takes any spelling for this machine
+		return addrs("127.0.0.1", "::1"), 0 // a resolver that resolves any spelling to this machine
 	})
 	for _, host := range hosts {
 		for _, scheme := range []string{"http", "https"} {
@@ -157,7 +157,7 @@ func TestHiddenFormsReachNobody(t *testing.T) {
 		}
 	}
 	if came.Load() != 0 {
-		t.Errorf("%d connections came", came.Load())
+		t.Errorf("%d connections were made", came.Load())
 	}
 }
 
@@ -212,7 +212,7 @@ func FuzzTargets(f *testing.F) {
 	direct := New(Options{Timeout: 2 * short})
 	f.Cleanup(direct.Close)
 	direct.lookups = resolver
-	errDialled := errors.New("it would be dialled, and that is enough")
+	errDialled := errors.New("it would be dialled, which is enough to know")
 	direct.dialer.ControlContext = func(ctx context.Context, network, address string, c syscall.RawConn) error {
 		if err := control(ctx, network, address, c); err != nil {
 			return err
@@ -256,6 +256,6 @@ func checkDialled(t *testing.T, raw string, o event.Outcome, dialled []string) {
 	}
 	refused := event.CheckTarget(raw) != "" || NewGuard(Rules{}).CheckURL(raw) != nil
 	if refused != (o.Code == event.CodeBadTarget || o.Code == event.CodeBlocked && o.Detail == "") || refused && len(dialled) > 0 {
-		t.Fatalf("%q is refused at the door: %v; but at the call %s: %q, with %v dialled", raw, refused, o.Code, o.Error, dialled)
+		t.Fatalf("%q is refused as a URL: %v; but the attempt ends with %s: %q, and dialled %v", raw, refused, o.Code, o.Error, dialled)
 	}
 }

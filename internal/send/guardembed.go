@@ -28,25 +28,25 @@ func embedded(list []netip.Addr, addr netip.Addr, known int) []netip.Addr {
 	case b[0] != 0 && b[0] != 0x20: // none of the prefixes, as for most addresses
 	case addr.IsUnspecified(), addr.IsLoopback(): // these look like IPv4-compatible addresses
 	case compatible.Contains(addr), translated.Contains(addr), nat64.Contains(addr):
-		list = append(list, at(b, 12, 13, 14, 15))
+		list = append(list, ipv4At(b, 12, 13, 14, 15))
 	case nat64Local.Contains(addr):
-		list = append(list, at(b, 12, 13, 14, 15)) // after a prefix of 96 bits
-		if known < 96 {                            // of 64, 56 or 48 bits, skipping byte 8 (RFC 6052, section 2.2)
-			list = append(list, at(b, 9, 10, 11, 12), at(b, 7, 9, 10, 11), at(b, 6, 7, 9, 10))
+		list = append(list, ipv4At(b, 12, 13, 14, 15)) // after a prefix of 96 bits
+		if known < 96 {                                // of 64, 56 or 48 bits, skipping byte 8 (RFC 6052, section 2.2)
+			list = append(list, ipv4At(b, 9, 10, 11, 12), ipv4At(b, 7, 9, 10, 11), ipv4At(b, 6, 7, 9, 10))
 		}
 	case teredo.Contains(addr): // the server, and the client with its bits inverted
-		list = append(list, at(b, 4, 5, 6, 7), netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]}))
+		list = append(list, ipv4At(b, 4, 5, 6, 7), netip.AddrFrom4([4]byte{^b[12], ^b[13], ^b[14], ^b[15]}))
 	case sixToFour.Contains(addr):
-		list = append(list, at(b, 2, 3, 4, 5))
+		list = append(list, ipv4At(b, 2, 3, 4, 5))
 	}
 	// ISATAP (RFC 5214, section 6.1) is recognized by its interface identifier, after any prefix.
 	if b[8]&^0x02 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe {
-		list = append(list, at(b, 12, 13, 14, 15))
+		list = append(list, ipv4At(b, 12, 13, 14, 15))
 	}
 	return list
 }
 
-// at returns the IPv4 address made of four bytes of an IPv6 address.
-func at(b [16]byte, i, j, k, l int) netip.Addr {
+// ipv4At returns the IPv4 address made of four bytes of an IPv6 address.
+func ipv4At(b [16]byte, i, j, k, l int) netip.Addr {
 	return netip.AddrFrom4([4]byte{b[i], b[j], b[k], b[l]})
 }

@@ -9,13 +9,12 @@ type special struct {
 	source string // the document that reserved the range
 }
 
-// specialIPv4 and specialIPv6 hold every row of RFC 6890 and of the registries that
-// continue it (IANA's IPv4 and IPv6 Special-Purpose Address Space, as of October
-// 2025), including the few that are globally reachable, because no endpoint has an
-// AS112, AMT or protocol anycast address. They also hold multicast, the ranges that
-// clouds and older standards reserve, and every IPv6 range that embeds IPv4
-// addresses, because a translator on the way may extract them. One row is missing:
-// IPv4-mapped addresses (::ffff:0:0/96) are checked as IPv4 addresses.
+// specialIPv4 and specialIPv6 contain every row of RFC 6890 and of the registries that continue it
+// (IANA's IPv4 and IPv6 Special-Purpose Address Space, as of October 2025). That includes the few
+// rows that are globally reachable, because no endpoint has an AS112, AMT or protocol anycast
+// address. They also contain multicast, the ranges that clouds and older standards reserve, and
+// every IPv6 range that embeds IPv4 addresses, because a translator on the way may extract them.
+// One row is missing: IPv4-mapped addresses (::ffff:0:0/96) are checked as IPv4 addresses.
 //
 // The first match names the rule, so a narrow range precedes the wide one that
 // contains it.

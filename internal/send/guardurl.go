@@ -17,7 +17,7 @@ import (
 
 // CheckURL returns an error if the text of a target URL shows that it may not be called. It is
 // called when a subscription is created, to refuse it early, and before each attempt. It makes
-// no look-up: a name that needs DNS passes, and CheckDial decides. event.CheckTarget checks the
+// no lookup: a name that needs DNS passes, and CheckDial decides. event.CheckTarget checks the
 // form of the URL.
 func (g *Guard) CheckURL(raw string) error {
 	u, err := url.Parse(raw)

@@ -17,7 +17,7 @@ func TestGuardURL(t *testing.T) {
 		{"localhost.example.com", "", "localhost is only the last label"},
 		{"8.8.8.8", "", "public"},
 		{"[2606:4700::1111]", "", "public"},
-		{"134744072", "134744072 is another spelling of 8.8.8.8 that not every resolver understands; write 8.8.8.8", "public, but nobody's resolver need know it"},
+		{"134744072", "134744072 is another spelling of 8.8.8.8 that not every resolver understands; write 8.8.8.8", "public, but some resolvers do not know this spelling"},
 		{"8.8.8.8.", "8.8.8.8. is another spelling of 8.8.8.8", "public, with the dot of the root"},
 		{"010.8.8.8", "010.8.8.8 is another spelling of 8.8.8.8", "octal, where others read 10.8.8.8"},
 		{"[::ffff:8.8.8.8]", "", "public, as IPv4-mapped"},
@@ -50,9 +50,9 @@ func TestGuardURL(t *testing.T) {
 		{"0251.0376.0251.0376", "another spelling of 169.254.169.254", "octal"},
 		{"127.1", "another spelling of 127.0.0.1", "short: the last number fills three bytes"},
 		{"127.0.1", "another spelling of 127.0.0.1", "short: the last number fills two bytes"},
-		{"10.66051", "another spelling of 10.1.2.3", "short, its last number large"},
+		{"10.66051", "another spelling of 10.1.2.3", "short, with a large last number"},
 		{"0", "another spelling of 0.0.0.0", "zero is this machine"},
-		{"0x", "another spelling of 0.0.0.0", "a bare 0x is zero to browsers"},
+		{"0x", "another spelling of 0.0.0.0", "browsers read a bare 0x as zero"},
 		{"127.0.0.1.1", "", "five numbers are no address"},
 		{"127.0.0.256", "", "too large for its byte"},
 		{"127.16777216", "", "too large for three bytes"},
@@ -60,8 +60,8 @@ func TestGuardURL(t *testing.T) {
 		{"4294967296", "", "too large for four bytes"},
 		{"00000000000000000000177.1", "another spelling of 127.0.0.1", "zeros before an octal number"},
 		{"0x000000000000000007f.1", "another spelling of 127.0.0.1", "zeros before a hexadecimal number"},
-		{"0x7f.0300.1", "another spelling of 127.192.0.1", "three ways of counting in one"},
-		{"-1", "", "no minus in a number"},
+		{"0x7f.0300.1", "another spelling of 127.192.0.1", "octal, hexadecimal and decimal in one"},
+		{"-1", "", "a number has no minus sign"},
 		{"08.0.0.1", "", "8 is no octal digit"},
 		{"127.0.0.1_", "", "not a number"},
 		{"127..1", "", "an empty part"},
@@ -86,7 +86,7 @@ func TestGuardURL(t *testing.T) {
 		{"127.0.0.1\u200b", "127.0.0.1 is blocked: it is a loopback address", "a zero-width space, which is dropped"},
 		{"127.0.0.1。", "another spelling of 127.0.0.1", "the root's dot"},
 		{"%EF%BC%91%EF%BC%92%EF%BC%97.0.0.1", "127.0.0.1 is blocked: it is a loopback address", "full-width digits, percent-encoded"},
-		{"a≠b.example", "the guard can't check the host name", "no international name"},
+		{"a≠b.example", "the guard can't check the host name", "an invalid international name"},
 		{"a／b.example", "the guard can't check the host name", "a full-width slash"},
 	}
 	g := NewGuard(Rules{})
@@ -100,7 +100,7 @@ func TestGuardURL(t *testing.T) {
 		}
 	}
 	if err := g.CheckURL("http://[::1"); err == nil {
-		t.Error("what is no URL was let through")
+		t.Error("text that is not a URL was not refused")
 	}
 }
 
@@ -161,10 +161,10 @@ func FuzzGuardURL(f *testing.F) {
 		}
 		u, err := url.Parse(raw)
 		if err != nil {
-			t.Fatalf("%q is no URL and was let through", raw)
+			t.Fatalf("%q is not a URL, but was not refused", raw)
 		}
 		if addr, err := netip.ParseAddr(u.Hostname()); err == nil && g.Check(addr) != nil {
-			t.Fatalf("%q was let through, and %v is refused", raw, addr)
+			t.Fatalf("%q was not refused, but %v is", raw, addr)
 		}
 	})
 }

@@ -18,18 +18,17 @@ import (
 	"github.com/hookferry/hookferry/internal/hostile"
 )
 
-// What one attempt with a hostile receiver may cost. The limits are generous: an attempt that read
+// What one attempt to a hostile endpoint may cost. The limits are generous: an attempt that read
 // or kept data without end would exceed them at once.
 const (
-	hostileTimeout = 300 * time.Millisecond // for the kinds that only a time-out ends
-	patientTimeout = 5 * time.Second        // for the others, which a busy machine must not cut short
-	mostDuration   = 10 * time.Second       // twice the time-out would do on a machine with nothing else to do
-	mostWritten    = 24 << 20               // bytes that a receiver can get rid of: what the systems on both sides buffer
-	mostAllocated  = 8 << 20                // bytes in all, freed again or not, the receiver's own included
+	hostileTimeout = 300 * time.Millisecond // for the kinds that only a timeout ends
+	patientTimeout = 5 * time.Second        // for the others, so that a busy machine does not end them early
+	mostDuration   = 10 * time.Second       // on an idle machine, twice the timeout would be enough
+	mostWritten    = 24 << 20               // bytes that an endpoint can write: what the systems on both sides buffer
+	mostAllocated  = 8 << 20                // bytes in all, freed or not, including those of the endpoint
 )
 
-// verdict is how an attempt with a kind of receiver must end. ADDR in words is the receiver's
-// address.
+// verdict is how an attempt to a kind of endpoint must end. ADDR in words is its address.
 type verdict struct {
 	kind     string
 	code     event.Code
@@ -47,52 +46,52 @@ const (
 var verdicts = []verdict{
 	{"silent", event.CodeTimeout, "no response within 300ms", "", "the timeout covers the whole exchange"},
 	{"tarpit", event.CodeTimeout, "no response within 300ms", "", "writing the request is part of it"},
-	{"slow-headers", "", "", "", "the status has said that the webhook was taken, and a byte now and then wins no time"},
-	{"slow-body", "", "", "aa", "the status has said that the webhook was taken"},
-	{"endless-headers", "", "", "", "the status counts; a header is bounded"},
-	{"endless-line", "", "", "", "and so is one line of it"},
-	{"endless-body", "", "", strings.Repeat("a", event.ExcerptLimit), "the status counts; the body is cut"},
-	{"endless-chunks", "", "", strings.Repeat("abcd", event.ExcerptLimit/4), "also where it comes in chunks"},
+	{"slow-headers", "", "", "", "the status has decided, and slow bytes do not extend the attempt"},
+	{"slow-body", "", "", "aa", "the status has decided"},
+	{"endless-headers", "", "", "", "the status decides; the header has a limit"},
+	{"endless-line", "", "", "", "one line of the header has the same limit"},
+	{"endless-body", "", "", strings.Repeat("a", event.ExcerptLimit), "the status decides; the excerpt is truncated"},
+	{"endless-chunks", "", "", strings.Repeat("abcd", event.ExcerptLimit/4), "the same with chunks"},
 	{"gzip-bomb", "", "", "\x1f\x8b", "nothing is unpacked"},
-	{"flood-100", event.CodeBadResponse, floods, "", "interim responses are no status, and share the header's bound"},
-	{"flood-103", event.CodeBadResponse, floods, "", "all of them"},
+	{"flood-100", event.CodeBadResponse, floods, "", "interim responses do not decide, and share the limit of the header"},
+	{"flood-103", event.CodeBadResponse, floods, "", "any interim response"},
 
-	{"reset-accept", event.CodeConnectionReset, "ADDR reset the connection before it responded", "", "a reset is told from an end"},
-	{"reset-header", event.CodeConnectionReset, "ADDR reset the connection before it responded", "", "a reset is told from an end"},
-	{"reset-request", event.CodeConnectionReset, "ADDR reset the connection before it responded", "", "a reset is told from an end"},
-	{"reset-answer", "", "", "", "the status counts"},
-	{"reset-body", "", "", "half", "the status counts"},
-	{"hang-up", event.CodeConnectionClosed, "ADDR closed the connection before it responded", "", "an end without an answer"},
-	{"half-close", event.CodeConnectionClosed, "ADDR closed the connection before it responded", "", "nothing can come any more, so there is nothing to wait for"},
-	{"half-answer", "", "", "", "the status counts"},
+	{"reset-accept", event.CodeConnectionReset, "ADDR reset the connection before it responded", "", "a reset differs from a closed connection"},
+	{"reset-header", event.CodeConnectionReset, "ADDR reset the connection before it responded", "", "a reset differs from a closed connection"},
+	{"reset-request", event.CodeConnectionReset, "ADDR reset the connection before it responded", "", "a reset differs from a closed connection"},
+	{"reset-answer", "", "", "", "the status decides"},
+	{"reset-body", "", "", "half", "the status decides"},
+	{"hang-up", event.CodeConnectionClosed, "ADDR closed the connection before it responded", "", "closed without a response"},
+	{"half-close", event.CodeConnectionClosed, "ADDR closed the connection before it responded", "", "no more data can arrive, so the attempt ends"},
+	{"half-answer", "", "", "", "the status decides"},
 
-	{"length-long", "", "", "half", "the status counts"},
-	{"length-short", "", "", "ok", "what lies behind the end is nobody's answer"},
-	{"length-negative", "", "", "", "the status counts; where the response ends is not known"},
-	{"length-twice", "", "", "ab", "the status counts; where the response ends is not known"},
+	{"length-long", "", "", "half", "the status decides"},
+	{"length-short", "", "", "ok", "data after the response is not part of it"},
+	{"length-negative", "", "", "", "the status decides; the end of the response is unknown"},
+	{"length-twice", "", "", "ab", "the status decides; the end of the response is unknown"},
 
-	{"redirect-loopback", event.CodeRedirect, "redirect to http://127.0.0.1:1/admin?… not followed", "", "no redirect is followed, and its query is not repeated"},
-	{"redirect-metadata", event.CodeRedirect, "redirect to http://169.254.169.254/latest/meta-data/ not followed", "", "no redirect is followed"},
+	{"redirect-loopback", event.CodeRedirect, "redirect to http://127.0.0.1:1/admin?… not followed", "", "redirects are not followed, and the query is not repeated"},
+	{"redirect-metadata", event.CodeRedirect, "redirect to http://169.254.169.254/latest/meta-data/ not followed", "", "redirects are not followed"},
 
-	{"early-answer", "", "", "ok", "it came after the connection was the attempt's"},
-	{"early-answer", event.CodeBadResponse, "responded before the request was sent", "", "it came before"},
-	{"early-body", "", "", "ok", "a receiver need not read what it takes"},
-	{"garbage", event.CodeBadResponse, notHTTP, "", "what came is not repeated"},
-	{"control-header", "", "", "ok", "no field holds them, and the status counts"},
-	{"status-000", event.CodeBadResponse, "the response has a status code below 100, which HTTP does not define", "", "below 100 nothing is defined"},
-	{"status-999", event.CodeStatus, "responded with 999", "", "a status without a meaning is no success"},
-	{"status-101", event.CodeStatus, "responded with 101 Switching Protocols", "", "nobody asked for it, and nothing of what follows is read"},
+	{"early-answer", "", "", "ok", "the response arrived after the attempt had the connection"},
+	{"early-answer", event.CodeBadResponse, "responded before the request was sent", "", "the response arrived before the attempt had the connection"},
+	{"early-body", "", "", "ok", "an endpoint need not read the body that it accepts"},
+	{"garbage", event.CodeBadResponse, notHTTP, "", "the data is not quoted"},
+	{"control-header", "", "", "ok", "the header field is ignored, and the status decides"},
+	{"status-000", event.CodeBadResponse, "the response has a status code below 100, which HTTP does not define", "", "no status below 100 is defined"},
+	{"status-999", event.CodeStatus, "responded with 999", "", "an unknown status is not a success"},
+	{"status-101", event.CodeStatus, "responded with 101 Switching Protocols", "", "the request did not ask for it, and nothing after it is read"},
 
-	{"h2-frames", event.CodeBadResponse, onlyHTTP2, "", "a server that expects HTTP/2 at once is known by its first frame"},
+	{"h2-frames", event.CodeBadResponse, onlyHTTP2, "", "the first frame shows an HTTP/2 server"},
 	{"h2-only", event.CodeBadResponse, onlyHTTP2, "", "over TLS as well"},
-	{"tls-silent", event.CodeTimeout, "no TLS handshake with ADDR within 300ms", "", "the timeout covers it, too"},
-	{"tls-reset", event.CodeConnectionReset, "ADDR reset the connection during the TLS handshake", "", "a reset is told from an end"},
-	{"tls-plain", event.CodeTLS, "responded with plain HTTP to an https request; should the target URL begin with http://?", "", "a port mistaken"},
+	{"tls-silent", event.CodeTimeout, "no TLS handshake with ADDR within 300ms; " + hintHello, "", "the timeout includes the handshake"},
+	{"tls-reset", event.CodeConnectionReset, "ADDR reset the connection during the TLS handshake", "", "a reset differs from a closed connection"},
+	{"tls-plain", event.CodeTLS, "responded with plain HTTP to an https request; should the target URL begin with http://?", "", "probably a wrong port"},
 	{"tls-old", event.CodeTLS, "ADDR ended TLS: protocol version not supported; the endpoint must support TLS 1.2 or later", "", "TLS 1.2 at least"},
-	{"tls-expired", event.CodeTLSExpired, "the certificate expired on 2020-01-02", "", "the date is looked at before the signature"},
+	{"tls-expired", event.CodeTLSExpired, "the certificate expired on 2020-01-02", "", "the date is checked before the signature"},
 	{"tls-not-yet-valid", event.CodeTLSExpired, "the certificate is not valid before 2098-01-02", "", "either way"},
-	{"tls-self-signed", event.CodeTLSUntrusted, "the certificate is not trusted: it is self-signed; if that is your own, add it to HOOKFERRY_TARGET_CA", "", "no authority vouches for it"},
-	{"tls-wrong-host", event.CodeTLSWrongHost, "the certificate is for another.example, not for 127.0.0.1", "", "it belongs to somebody else"},
+	{"tls-self-signed", event.CodeTLSUntrusted, "the certificate is not trusted: it is self-signed; if that is your own, add it to HOOKFERRY_TARGET_CA", "", "no authority has signed it"},
+	{"tls-wrong-host", event.CodeTLSWrongHost, "the certificate is for another.example, not for 127.0.0.1", "", "it belongs to another host"},
 }
 
 func timeoutFor(kind string) time.Duration {
@@ -104,7 +103,7 @@ func timeoutFor(kind string) time.Duration {
 
 // TestHostileReceivers is not parallel, because it measures allocations and remaining goroutines.
 func TestHostileReceivers(t *testing.T) {
-	log.SetOutput(io.Discard) // as in the command: net/http reports there what comes unasked
+	log.SetOutput(io.Discard) // as in the command: net/http logs unexpected data there
 	defer log.SetOutput(os.Stderr)
 	for _, k := range hostile.Kinds() {
 		t.Run(k.Name, func(t *testing.T) {
@@ -114,12 +113,12 @@ func TestHostileReceivers(t *testing.T) {
 			defer bad.Close()
 			s := New(Options{Guard: allowLoopback(), Timeout: timeoutFor(k.Name)})
 			defer s.Close()
-			if k.Name == "h2-only" { // its certificate is not what is wrong with it
+			if k.Name == "h2-only" { // its certificate is not the fault
 				s.tls.RootCAs = x509.NewCertPool()
 				s.tls.RootCAs.AddCert(bad.Certificate())
 			}
 
-			const attempts = 2 // the second finds whatever the first has left
+			const attempts = 2 // the second finds what the first has left behind
 			for range attempts {
 				attack(t, s, bad, k.Name)
 			}
@@ -127,7 +126,7 @@ func TestHostileReceivers(t *testing.T) {
 				t.Errorf("%d attempts made %d connections, on which %d bytes were written", attempts, n.Accepted, n.Wrote)
 			}
 			if o := s.Send(t.Context(), subscription(healthy.url()), event.Claimed{Event: someEvent()}); !o.Success() {
-				t.Errorf("afterwards a healthy endpoint has: %s", o.Error)
+				t.Errorf("after that, an attempt to a healthy endpoint fails: %s", o.Error)
 			}
 			hasLetGo(t, bad, k.Name)
 		})
@@ -165,7 +164,7 @@ func attack(t *testing.T, s *Sender, bad *hostile.Server, kind string) {
 		t.Errorf("peer %q, want %q", o.Peer, bad.Addr())
 	}
 	if !slices.ContainsFunc(verdicts, func(v verdict) bool { return v.kind == kind && v.matches(o, bad.Addr()) }) {
-		t.Errorf("got %s %q with a body of %.20q, which none of its rows expects", cmp.Or(o.Code, "success"), o.Error, o.Response)
+		t.Errorf("got %s %q with the body %.20q, which no row expects", cmp.Or(o.Code, "success"), o.Error, o.Response)
 	}
 }
 
@@ -175,8 +174,8 @@ func (v verdict) matches(o event.Outcome, addr string) bool {
 		strings.HasPrefix(body, v.response) && (body == "") == (v.response == "")
 }
 
-// hasLetGo waits until the receiver has no connection of ours. A receiver that never reads can't
-// tell; for it, the goroutines of a connection would remain.
+// hasLetGo waits until the endpoint has no open connection. An endpoint that never reads can't
+// know; there, leaked goroutines would show an open connection.
 func hasLetGo(t *testing.T, bad *hostile.Server, kind string) {
 	t.Helper()
 	if kind == "tarpit" || kind == "early-body" {

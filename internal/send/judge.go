@@ -43,14 +43,14 @@ func excerpt(body io.Reader) (kept []byte, whole bool) {
 	defer buffers.Put(buf)
 
 	var err error
-	begun := 0
-	for err == nil && begun < len(buf) {
+	filled := 0
+	for err == nil && filled < len(buf) {
 		var n int
-		n, err = body.Read(buf[begun:])
-		begun += n
+		n, err = body.Read(buf[filled:])
+		filled += n
 	}
-	kept = append(kept, buf[:begun]...)
-	for total := begun; err == nil && total < maxBody; {
+	kept = append(kept, buf[:filled]...)
+	for total := filled; err == nil && total < maxBody; {
 		var n int
 		n, err = body.Read(buf[:min(len(buf), maxBody-total)])
 		total += n

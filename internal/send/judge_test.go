@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Responses without a status line, beside those of package hostile.
+// Responses without a status line, in addition to those of package hostile.
 func TestResponsesWithoutAStatus(t *testing.T) {
 	t.Parallel()
 	const notHTTP = "the response is not HTTP/1.1"
@@ -20,18 +20,18 @@ func TestResponsesWithoutAStatus(t *testing.T) {
 		code   event.Code
 		words  string // ADDR stands for the endpoint's address
 	}{
-		{"hangs up within the status line", respondAndClose("HTTP/1."), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
-		{"hangs up within the status code", respondAndClose("HTTP/1.1 20"), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
-		{"cuts the connection there", respondAndReset("HTTP/1.1 200"), event.CodeConnectionReset, "ADDR reset the connection before its status line was complete"},
-		{"hangs up after an interim response", respondAndClose("HTTP/1.1 102 Processing\r\n\r\n"), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
-		{"hangs up within an interim response", respondAndClose("HTTP/1.1 102 Processing\r\nX"), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
-		{"stops within the status line", respond("HTTP/1.1 20"), event.CodeTimeout, "no complete status line within 500ms"},
+		{"closes the connection in the status line", respondAndClose("HTTP/1."), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
+		{"closes the connection in the status code", respondAndClose("HTTP/1.1 20"), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
+		{"resets the connection in the status line", respondAndReset("HTTP/1.1 200"), event.CodeConnectionReset, "ADDR reset the connection before its status line was complete"},
+		{"closes the connection after an interim response", respondAndClose("HTTP/1.1 102 Processing\r\n\r\n"), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
+		{"closes the connection in an interim response", respondAndClose("HTTP/1.1 102 Processing\r\nX"), event.CodeConnectionClosed, "ADDR closed the connection before its status line was complete"},
+		{"stops in the status line", respond("HTTP/1.1 20"), event.CodeTimeout, "no complete status line within 500ms"},
 		{"stops after an interim response", respond("HTTP/1.1 100 Continue\r\n\r\n"), event.CodeTimeout, "no complete status line within 500ms"},
 		{"another protocol", respond("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeBadResponse, notHTTP},
-		{"a page without a status, as HTTP/0.9 has it", respondAndClose("<html>200 OK</html>"), event.CodeBadResponse, notHTTP},
+		{"a page without a status, as in HTTP/0.9", respondAndClose("<html>200 OK</html>"), event.CodeBadResponse, notHTTP},
 		{"TLS alert", respond("\x15\x03\x01\x00\x02\x02\x46\r\n"), event.CodeBadResponse, "responded with TLS to an http request; should the target URL begin with https://?"},
-		{"blanks without end", respondForever("HTTP/1.1", strings.Repeat(" ", 1000)), event.CodeBadResponse, notHTTP},
-		{"empty lines without end", respondForever("", strings.Repeat("\r\n", 1000)), event.CodeBadResponse, notHTTP},
+		{"endless spaces", respondForever("HTTP/1.1", strings.Repeat(" ", 1000)), event.CodeBadResponse, notHTTP},
+		{"endless empty lines", respondForever("", strings.Repeat("\r\n", 1000)), event.CodeBadResponse, notHTTP},
 		{"an endless interim response", respondForever("HTTP/1.1 103 ", strings.Repeat("a", 1000)), event.CodeBadResponse, "interim (1xx) responses are longer than 64 KiB"},
 	}
 	for _, tt := range tests {
@@ -64,14 +64,14 @@ func TestBodiesThatAreLateCutOrEndless(t *testing.T) {
 		{"is cut", func(s string) func(net.Conn) { return respondAndClose(s + length + "half") }, "half"},
 		{"has a bad chunk", func(s string) func(net.Conn) { return respond(s + chunked + "4\r\nhalf\r\nzz\r\n") }, "half"},
 		{"is endless", func(s string) func(net.Conn) { return respondForever(s+"\r\n", "abcd") }, strings.Repeat("abcd", 1024)},
-		{"is endless in chunks", func(s string) func(net.Conn) { return respondForever(s+chunked, "4\r\nabcd\r\n") }, strings.Repeat("abcd", 1024)},
+		{"sends endless chunks", func(s string) func(net.Conn) { return respondForever(s+chunked, "4\r\nabcd\r\n") }, strings.Repeat("abcd", 1024)},
 	}
 	statuses := []struct {
 		line  string
 		code  event.Code
 		words string
 	}{
-		{"HTTP/1.1 200 OK\r\n", "", ""}, // the status has said that the webhook was taken
+		{"HTTP/1.1 200 OK\r\n", "", ""}, // the status has decided
 		{"HTTP/1.1 500 Oops\r\n", event.CodeStatus, "responded with 500 Internal Server Error"},
 	}
 	for _, tt := range tests {
@@ -88,15 +88,15 @@ func TestBodiesThatAreLateCutOrEndless(t *testing.T) {
 				}
 				s.Send(t.Context(), sub, event.Claimed{Event: someEvent()})
 				if n := r.connections(); n != 2 {
-					t.Errorf("%d connections for two attempts: one whose body did not end was used again", n)
+					t.Errorf("%d connections for two attempts: a connection whose body did not end was reused", n)
 				}
 			})
 		}
 	}
 }
 
-// A receiver that echoes the request must not bring credentials into the message.
-func TestWordsHoldNothingConfidential(t *testing.T) {
+// If an endpoint echoes the request, its credentials must not appear in the message.
+func TestMessagesAreNotConfidential(t *testing.T) {
 	t.Parallel()
 	echo := receive(t, func(c net.Conn) { io.Copy(c, c) })
 	redirect := receive(t, func(c net.Conn) {
@@ -115,7 +115,7 @@ func TestWordsHoldNothingConfidential(t *testing.T) {
 	}
 }
 
-func TestNobodyListens(t *testing.T) {
+func TestNothingListens(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -149,11 +149,11 @@ func TestRedirectWords(t *testing.T) {
 	tests := []struct{ location, words, why string }{
 		{"https://a.example/b", "redirect to https://a.example/b not followed", "as it is"},
 		{"/relative", "redirect to /relative not followed", "as it is"},
-		{"https://u:p@a.example/b?token=x#f", "redirect to https://a.example/b?… not followed", "what may be confidential is left out"},
+		{"https://u:p@a.example/b?token=x#f", "redirect to https://a.example/b?… not followed", "the query and user may be confidential"},
 		{"", "responded with 302 Found; redirects are not followed", "no Location"},
 		{"https://a.example/%zz", "redirect not followed: its Location is not a valid URL", "not a URL"},
-		{"https://a.example/\x1b[31m\xff", "redirect not followed: its Location is not a valid URL", "control characters are no URL"},
-		{"https://a.example/\u202efdp.exe", "redirect to https://a.example/%E2%80%AEfdp.exe not followed", "no text that turns the line around"},
+		{"https://a.example/\x1b[31m\xff", "redirect not followed: its Location is not a valid URL", "control characters are not valid in a URL"},
+		{"https://a.example/\u202efdp.exe", "redirect to https://a.example/%E2%80%AEfdp.exe not followed", "no characters that reverse the text"},
 		{"https://a.example/" + strings.Repeat("a", 60_000), "redirect to https://a.example/" + strings.Repeat("a", 182) + "… not followed", "cut"},
 	}
 	for _, tt := range tests {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// maxAddresses is how many addresses of a name are tried at most. Endpoints have a few. Without
-// a limit, each attempt would connect to every address of a name with hundreds.
+// maxAddresses is the maximum number of addresses of a name that are tried. Endpoints have a few.
+// Without a limit, each attempt would connect to every address of a name with hundreds.
 const maxAddresses = 16
 
 // resolver is the part of net.Resolver that is used. It applies the system's configuration:
@@ -36,10 +36,10 @@ type addresses struct {
 	lookups *lookups
 	host    string
 	port    uint16
-	watch   func(began, ended time.Time) // called when the look-up begins and ends; may be nil
+	watch   func(began, ended time.Time) // called when the lookup begins and ends; may be nil
 	list    []netip.Addr
 	given   int  // how many of list were returned
-	asked   bool // the look-up was made
+	asked   bool // the lookup was made
 	partial bool // one family may be missing
 }
 
@@ -105,7 +105,7 @@ func (a *addresses) notify(began, ended time.Time) {
 	}
 }
 
-// lookup looks up a name. It repeats the look-up until a name server responds or ctx ends.
+// lookup looks up a name. It repeats the lookup until a name server responds or ctx ends.
 // partial means that one of the families may be missing.
 func (n *lookups) lookup(ctx context.Context, host string) (found []netip.Addr, partial bool, err error) {
 	for q := newQuestion(ctx); ; q = q.again() {

@@ -36,7 +36,7 @@ func newLookups() *lookups {
 
 func (s *nameServers) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	q, ok := ctx.Value(questionKey{}).(*question)
-	if !ok { // the call that began the look-up has ended, but others that were merged wait for it
+	if !ok { // the call that began the lookup has ended, but others that were merged wait for it
 		return s.dialer.DialContext(ctx, network, address)
 	}
 	if q.hasty && s.isSilent(address) {

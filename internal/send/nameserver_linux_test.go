@@ -20,10 +20,10 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// The behaviours of a name server beside addresses and response codes.
+// The behaviours of a name server besides addresses and response codes.
 const (
-	unanswered = -1 // nothing comes back
-	truncated  = -2 // ask again by TCP
+	unanswered = -1 // no answer
+	truncated  = -2 // truncated: ask again over TCP
 )
 
 // behave is the behaviour of a name server. n counts the queries, from 1.
@@ -86,24 +86,24 @@ var nameServerCases = []struct {
 	peer    string
 	proxied bool
 }{
-	{"a good one", []behave{knows}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
-	{"a silent one, then a good one", []behave{isMute, knows}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
-	{"two silent ones, then a good one", []behave{isMute, isMute, knows}, "", "x.example", 6 * time.Second, "", "", "127.0.0.1", false},
-	{"a silent one, and names that are searched for", []behave{isMute, knows}, "search a.test b.test c.test\noptions ndots:5", "x.example", 6 * time.Second, "", "", "127.0.0.1", false},
-	{"nobody at the first", []behave{nil, knows}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
-	{"trouble at the first", []behave{isSick, knows}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
+	{"one good server", []behave{knows}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
+	{"a silent server, then a good one", []behave{isMute, knows}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
+	{"two silent servers, then a good one", []behave{isMute, isMute, knows}, "", "x.example", 6 * time.Second, "", "", "127.0.0.1", false},
+	{"a silent server, and a search list", []behave{isMute, knows}, "search a.test b.test c.test\noptions ndots:5", "x.example", 6 * time.Second, "", "", "127.0.0.1", false},
+	{"nothing listens at the first server", []behave{nil, knows}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
+	{"the first server fails", []behave{isSick, knows}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
 	{"every second packet is lost", []behave{onlyEvery(2)}, "", "x.example", 6 * time.Second, "", "", "127.0.0.1", false},
 	{"two of three packets are lost", []behave{onlyEvery(3)}, "options attempts:1 timeout:1", "x.example", 60 * time.Second, "", "", "127.0.0.1", false},
 	{"no answer for IPv6", []behave{without(kindAAAA)}, "", "both.example", 4 * time.Second, "", "", "127.0.0.1", false},
 	{"no answer for IPv4", []behave{without(kindA)}, "", "both.example", 4 * time.Second, "", "", "::1", false},
-	{"IPv6 alone", []behave{knows}, "", "six.example", 4 * time.Second, "", "", "::1", false},
-	{"more than a packet holds", []behave{isLarge}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
-	{"by TCP alone", []behave{knows}, "options use-vc", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
-	{"another host has the other family", []behave{wildcard}, "search corp.test", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
+	{"only IPv6", []behave{knows}, "", "six.example", 4 * time.Second, "", "", "::1", false},
+	{"more addresses than a packet holds", []behave{isLarge}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
+	{"only over TCP", []behave{knows}, "options use-vc", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
+	{"the search list has the other family of another host", []behave{wildcard}, "search corp.test", "x.example", 4 * time.Second, "", "", "127.0.0.1", false},
 	{"no such name", []behave{knows}, "", "no.example", 20 * time.Second, event.CodeDNS, "the name no.example could not be resolved: no such host", "", false},
 	{"no such name, and no answer for IPv6", []behave{without(kindAAAA)}, "", "no.example", 20 * time.Second, event.CodeDNS, "the name no.example could not be resolved: no such host", "", false},
 	{"silence", []behave{isMute, isMute}, "", "x.example", 2 * time.Second, event.CodeDNS, "the name x.example could not be resolved within 2s", "", false},
-	{"a silent one, then the proxy's name", []behave{isMute, knows}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", true},
+	{"a silent server, then the proxy's name", []behave{isMute, knows}, "", "x.example", 4 * time.Second, "", "", "127.0.0.1", true},
 }
 
 // inNamespace is the variable that names the case for the child process.
@@ -136,7 +136,7 @@ func TestNameServers(t *testing.T) {
 			switch isEnd := errors.As(err, &ended); {
 			case err == nil:
 			case isEnd && ended.ExitCode() == notAllowed, errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.ENOSYS):
-				t.Logf("NOT TRIED with real name servers: this system does not let the test have a network of its own: %v %s", err, out)
+				t.Logf("NOT TRIED with real name servers: this system does not allow a network namespace: %v %s", err, out)
 			default:
 				t.Errorf("%v\n%s", err, out)
 			}
@@ -154,7 +154,7 @@ func inside(t *testing.T, name string) {
 		for i := range tt.servers {
 			conf += fmt.Sprintf("nameserver 127.0.1.%d\n", i+1)
 		}
-		if err := furnish(t, conf); err != nil {
+		if err := setUpNetwork(t, conf); err != nil {
 			fmt.Println(err)
 			os.Exit(notAllowed)
 		}
@@ -182,21 +182,21 @@ func inside(t *testing.T, name string) {
 			t.Errorf("after %v: %s %q at %q; want %s %q at %q", o.Duration, o.Code, o.Error, o.Peer, tt.code, tt.words, tt.peer)
 		}
 		if o.Code == event.CodeDNS && !strings.Contains(o.Error, "within") && o.Duration > tt.limit/2 {
-			t.Errorf("what was known at once was said after %v", o.Duration)
+			t.Errorf("what was known at once took %v", o.Duration)
 		}
 		return
 	}
 	t.Fatalf("there is no case %q", name)
 }
 
-// furnish sets up loopback and a resolv.conf in a process with its own network.
-func furnish(t *testing.T, conf string) error {
+// setUpNetwork sets up loopback and a resolv.conf in a process with its own network.
+func setUpNetwork(t *testing.T, conf string) error {
 	file := filepath.Join(t.TempDir(), "resolv.conf")
 	if err := os.WriteFile(file, []byte(conf), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("keep mounts to itself: %w", err)
+		return fmt.Errorf("make the mounts private: %w", err)
 	}
 	if err := syscall.Mount(file, "/etc/resolv.conf", "", syscall.MS_BIND, ""); err != nil {
 		return fmt.Errorf("mount over /etc/resolv.conf: %w", err)
@@ -208,14 +208,14 @@ func furnish(t *testing.T, conf string) error {
 func loopbackUp() error {
 	fd, err := syscall.Socket(syscall.AF_NETLINK, syscall.SOCK_RAW, syscall.NETLINK_ROUTE)
 	if err != nil {
-		return fmt.Errorf("speak with the kernel about loopback: %w", err)
+		return fmt.Errorf("open a netlink socket: %w", err)
 	}
 	defer syscall.Close(fd)
 	e := binary.NativeEndian
 	m := e.AppendUint32(nil, 32) // of the whole message
 	m = e.AppendUint16(m, syscall.RTM_NEWLINK)
 	m = e.AppendUint16(m, syscall.NLM_F_REQUEST|syscall.NLM_F_ACK)
-	m = e.AppendUint64(m, 1) // the message's number, and nobody's
+	m = e.AppendUint64(m, 1) // the number of the message, and no process id
 	m = e.AppendUint32(m, 0) // of any family and type
 	m = e.AppendUint32(m, 1)
 	m = e.AppendUint32(m, syscall.IFF_UP)

@@ -23,9 +23,8 @@ type pool struct {
 	timer  *time.Timer // of the next sweep; nil if no connection is idle
 }
 
-// take removes an idle connection to the origin that is usable and returns it, or nil if there is
-// none. It prefers the most recently used one, so that the others expire when there is less to
-// do.
+// take removes and returns a usable idle connection to the origin, or nil if there is none. It
+// prefers the most recently used one, so that the others expire when there is less traffic.
 func (p *pool) take(origin string) *conn {
 	for {
 		c := p.pop(origin)
@@ -94,8 +93,8 @@ func (p *pool) evict() *conn {
 	return nil
 }
 
-// sweep closes connections that have been idle for too long or that the endpoint has closed.
-// Otherwise the latter would be noticed only when they are needed.
+// sweep closes connections that have been idle for too long, and those that the endpoint has
+// closed, which would otherwise be noticed only when they are needed.
 func (p *pool) sweep() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

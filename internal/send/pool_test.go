@@ -14,9 +14,9 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// An idle connection that the receiver has closed, or on which it has sent something, must be
-// noticed before a request is sent on it.
-func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
+// If the endpoint has closed an idle connection, or has sent something on it, that must be noticed
+// before a request is sent.
+func TestUnusableConnectionsAreNotReused(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string]func(net.Conn){
 		"closed":  func(c net.Conn) { c.Close() },
@@ -42,7 +42,7 @@ func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
 			close(idle)
 			await.NoError(t, func() error {
 				if kept.isUsable(time.Now()) {
-					return errors.New("the connection still looks fit for use")
+					return errors.New("the connection still looks usable")
 				}
 				return nil
 			})
@@ -56,8 +56,8 @@ func TestAConnectionThatIsNotFitIsNotUsed(t *testing.T) {
 	}
 }
 
-// More than the system's buffers hold is written while waiting for the response.
-func TestALargePayloadMayBeAnsweredUnread(t *testing.T) {
+// A payload larger than the system's buffers is written while waiting for the response.
+func TestResponseBeforeALargePayloadIsRead(t *testing.T) {
 	t.Parallel()
 	for name, payload := range map[string]int{"small": 1 << 10, "about one write": oneWrite, "large": 32 << 20} {
 		r := receive(t, func(c net.Conn) {
@@ -75,7 +75,7 @@ func TestALargePayloadMayBeAnsweredUnread(t *testing.T) {
 	}
 }
 
-func TestALargePayloadComesWholeAndKeepsItsConnection(t *testing.T) {
+func TestALargePayloadArrivesWholeAndKeepsItsConnection(t *testing.T) {
 	t.Parallel()
 	var got atomic.Int64
 	r := receive(t, func(c net.Conn) {
@@ -96,13 +96,13 @@ func TestALargePayloadComesWholeAndKeepsItsConnection(t *testing.T) {
 		}
 	}
 	if got.Load() != 3*4<<20 || r.connections() != 1 {
-		t.Errorf("%d bytes came on %d connections", got.Load(), r.connections())
+		t.Errorf("%d bytes arrived on %d connections", got.Load(), r.connections())
 	}
 }
 
-// A process that must stop waits for no receiver, neither on an idle connection nor on a new one,
-// and no request is sent a second time because of it.
-func TestAStopBreaksOffAKeptConnection(t *testing.T) {
+// A process that must stop does not wait for an endpoint, neither on an idle connection nor on a
+// new one, and sends no request a second time because of it.
+func TestAStopAbortsAnIdleConnection(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
 	second := make(chan struct{})
@@ -150,19 +150,19 @@ func TestThePoolIsBounded(t *testing.T) {
 		p.add(w)
 	}
 	if over := p.add(w); over != w {
-		t.Error("more are kept to one end than its share")
+		t.Error("more connections to one origin are kept than allowed")
 	}
 	for p.count < idleInAll {
 		p.idle[string(rune(p.count))] = append(p.idle[string(rune(p.count))], w)
 		p.count++
 	}
 	if over := p.add(&conn{origin: "new"}); over == nil || p.count != idleInAll {
-		t.Errorf("%v had to go, and %d are kept, want %d", over, p.count, idleInAll)
+		t.Errorf("%v were closed, and %d are kept, want %d", over, p.count, idleInAll)
 	}
 	p.idle, p.count = nil, 0
 }
 
-func TestWhatIsIdleForLongGoes(t *testing.T) {
+func TestOldIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	var p pool
 	old, oldClosed := pooled(t, "a")
@@ -175,7 +175,7 @@ func TestWhatIsIdleForLongGoes(t *testing.T) {
 		t.Errorf("closed: old %v, young %v; kept %d", oldClosed(), youngClosed(), p.count)
 	}
 	if p.take("b") != nil || p.take("a") != young || p.take("a") != nil {
-		t.Error("the pool gives another connection than the one that it has")
+		t.Error("the pool returned a different connection")
 	}
 	p.close()
 	if p.put(young); !youngClosed() {

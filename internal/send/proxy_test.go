@@ -101,7 +101,7 @@ func TestProxy(t *testing.T) {
 			}
 		}
 		if o := s.Send(t.Context(), sub, event.Claimed{Event: someEvent()}); o.Phases.Connect != 0 {
-			t.Error("a connection through the proxy is not kept")
+			t.Error("the connection through the proxy was not reused")
 		}
 		if got := p.targets(); got[len(got)-1] != addr {
 			t.Errorf("the proxy was told to connect to %v, want %v last", got, addr)
@@ -114,15 +114,15 @@ func TestProxy(t *testing.T) {
 		t.Errorf("the TLS handshake names %v", name)
 	}
 	if !strings.HasPrefix(got.Host, "x.example:") || got.RequestURI != "/webhook" || got.Header.Get("Proxy-Authorization") != "" {
-		t.Errorf("the receiver got %s to %s with %v", got.RequestURI, got.Host, got.Header)
+		t.Errorf("the endpoint got %s to %s with %v", got.RequestURI, got.Host, got.Header)
 	}
 	if login := p.asked[0].Header.Get("Proxy-Authorization"); login != "Basic ZmVycnk6dDBwLXNlY3JldA==" || p.asked[0].Host != p.targets()[0] {
 		t.Errorf("the proxy got the credentials %q and the host %q", login, p.asked[0].Host)
 	}
 }
 
-// The guard checks the target, not the proxy. An address is not allowed as a target because it is
-// the proxy's, and for a blocked target the proxy is not asked.
+// The guard checks the target, not the proxy. The proxy's address is not allowed as a target, and
+// the proxy is not called for a blocked target.
 func TestTheGuardJudgesBehindTheProxy(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32
@@ -138,8 +138,8 @@ func TestTheGuardJudgesBehindTheProxy(t *testing.T) {
 		{"a private address", "http://10.1.2.3:" + port + "/", nil, event.CodeBlocked, ""},
 		{"the proxy's own address", "http://" + p.addr + "/", nil, event.CodeBlocked, ""},
 		{"a name of the proxy's own address", "http://x.example:" + port + "/", []string{"127.0.0.2"}, event.CodeBlocked, ""},
-		{"this machine, by a name", "http://x.example:" + port + "/", []string{"::1", "0.0.0.0"}, event.CodeBlocked, ""},
-		{"an address within another", "https://x.example:" + port + "/", []string{"64:ff9b::127.0.0.1"}, event.CodeBlocked, ""},
+		{"a name of this machine", "http://x.example:" + port + "/", []string{"::1", "0.0.0.0"}, event.CodeBlocked, ""},
+		{"an embedded address", "https://x.example:" + port + "/", []string{"64:ff9b::127.0.0.1"}, event.CodeBlocked, ""},
 		{"a name with addresses of both kinds", "http://x.example:" + port + "/", []string{"10.1.2.3", "127.0.0.2", "fd00::1", "127.0.0.1"}, "", "127.0.0.1"},
 		{"no such name", "http://x.example:" + port + "/", nil, event.CodeDNS, ""},
 		{"an IPv4-mapped address, as IPv4", "http://[::ffff:127.0.0.1]:" + port + "/", nil, "", "127.0.0.1"},
@@ -160,7 +160,7 @@ func TestTheGuardJudgesBehindTheProxy(t *testing.T) {
 	}
 }
 
-// The proxy gets an address, so it does not matter if the name resolves to another one meanwhile.
+// The proxy gets an address, so it does not matter if the name then resolves to another one.
 // The name is checked again for the next tunnel.
 func TestRebindingBehindTheProxy(t *testing.T) {
 	t.Parallel()
@@ -199,7 +199,7 @@ func TestProxyTriesTheNextAddress(t *testing.T) {
 	}
 }
 
-func TestProxiesInTrouble(t *testing.T) {
+func TestProxyFailures(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -208,22 +208,22 @@ func TestProxiesInTrouble(t *testing.T) {
 	l.Close()
 	tests := []struct {
 		name   string
-		handle func(net.Conn) // nil: nobody listens
+		handle func(net.Conn) // nil: nothing listens
 		code   event.Code
 		words  string
 	}{
-		{"nobody", nil, event.CodeNetwork, "the proxy in HOOKFERRY_PROXY can't be reached; the log says why"},
+		{"nothing listens", nil, event.CodeNetwork, "the proxy in HOOKFERRY_PROXY can't be reached; the log says why"},
 		{"credentials", respond("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"), event.CodeNetwork, "the proxy rejected the credentials in HOOKFERRY_PROXY: it responded with 407 Proxy Authentication Required"},
 		{"forbidden", respond("HTTP/1.1 403 Forbidden\r\n\r\n"), event.CodeNetwork, "the proxy does not connect to 127.0.0.1:1: it responded with 403 Forbidden"},
 		{"unreachable", respond("HTTP/1.1 502 Bad Gateway\r\n\r\n"), event.CodeUnreachable, "the proxy could not connect to 127.0.0.1:1: it responded with 502 Bad Gateway"},
 		{"a redirect", respond("HTTP/1.1 302 Found\r\nLocation: http://10.0.0.1/\r\n\r\n"), event.CodeNetwork, "the proxy does not connect to 127.0.0.1:1: it responded with 302 Found"},
 		{"another protocol", respond("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
 		{"an endless header", respondForever("HTTP/1.1 200 OK\r\n", "X-A: "+strings.Repeat("a", 1000)+"\r\n"), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
-		{"hangs up", respondAndClose(""), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
+		{"closes the connection", respondAndClose(""), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
 		{"reset", respondAndReset(""), event.CodeNetwork, "the proxy's response can't be read; the log says more"},
 		{"silence", respond(""), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
-		{"half an answer", respond("HTTP/1.1 200 OK\r\n"), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
-		{"an answer that nobody asked for", respond("HTTP/1.1 200 OK\r\n\r\n" + okResponse), event.CodeBadResponse, "data came through the proxy before anything was sent"},
+		{"half a response", respond("HTTP/1.1 200 OK\r\n"), event.CodeTimeout, "could not connect to 127.0.0.1:1 through the proxy within 500ms"},
+		{"data after the response", respond("HTTP/1.1 200 OK\r\n\r\n" + okResponse), event.CodeBadResponse, "data came through the proxy before anything was sent"},
 		{"reset in the tunnel", func(c net.Conn) {
 			request(c)
 			io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
@@ -248,7 +248,7 @@ func TestProxiesInTrouble(t *testing.T) {
 				t.Errorf("got %s: %q\nwant %s: %q", o.Code, o.Error, tt.code, tt.words)
 			}
 			if told := o.Error + o.Peer; strings.Contains(told, proxy) || strings.Contains(told+o.Detail, "t0p") || strings.Contains(told+o.Detail, "ZmVycnk") {
-				t.Errorf("the proxy is told: %q, for the log %q", told, o.Detail)
+				t.Errorf("the message is %q, and in the log %q", told, o.Detail)
 			}
 		})
 	}
@@ -266,10 +266,10 @@ func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
 	s := New(Options{Guard: only127()})
 	defer s.Close()
 	s.lookups = nameServer(t, func(string) ([]netip.Addr, int) { return addrs("127.0.0.1"), 0 })
-	for _, scheme := range []string{"http", "https"} { // Go would go to localhost without a proxy, but not to this name
+	for _, scheme := range []string{"http", "https"} { // net/http never uses a proxy for localhost, but would for this name
 		s.Send(t.Context(), subscription(scheme+"://x.example:"+port+"/"), event.Claimed{Event: someEvent()})
 	}
 	if n.Load() != 1 || p.connections() != 0 {
-		t.Errorf("%d requests came, and %d connections at the proxy", n.Load(), p.connections())
+		t.Errorf("%d requests arrived, and the proxy got %d connections", n.Load(), p.connections())
 	}
 }

@@ -15,8 +15,8 @@ const (
 	// shorter than the 5 s of resolv.conf, which would pass for each name of the search list.
 	firstTurn = time.Second
 
-	// turns is how many turns fit into an attempt at least: resolv.conf has up to three
-	// servers, each is asked twice, and there must be time left to connect.
+	// turns is the minimum number of turns that fit into an attempt: resolv.conf has up to
+	// three servers, each is asked twice, and there must be time left to connect.
 	turns = 8
 
 	// familyDelay is how long the addresses of one family wait for those of the other
@@ -24,7 +24,7 @@ const (
 	familyDelay = 50 * time.Millisecond
 )
 
-// question is one look-up of a name. It says how long net.Resolver's queries to name servers
+// question is one lookup of a name. It says how long net.Resolver's queries to name servers
 // wait, and pairs the queries for the two address families of each name.
 type question struct {
 	turn  time.Duration // how long to wait for a server
@@ -32,7 +32,7 @@ type question struct {
 	hasty bool          // skip servers that were silent lately
 
 	mu    sync.Mutex
-	used  bool // a name server was asked; false if a file or a merged look-up had the answer
+	used  bool // a name server was asked; false if a file or a merged lookup had the answer
 	cut   bool // a late family was not waited for
 	pairs map[string]*pair
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// maxQuote is how many bytes of an endpoint's text a message quotes at most.
+// maxQuote is the maximum number of bytes of an endpoint's text that a message quotes.
 const maxQuote = 200
 
 // quote makes an endpoint's text safe to put into a message: short, and only visible ASCII and

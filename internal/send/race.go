@@ -76,7 +76,7 @@ type result[C io.Closer] struct {
 	err   error
 }
 
-// ask asks for the next address in a goroutine, because it may need a look-up.
+// ask asks for the next address in a goroutine, because it may need a lookup.
 func (r *racing[C]) ask(ctx context.Context) {
 	if r.last == nil {
 		r.last = ctx.Err()

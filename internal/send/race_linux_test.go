@@ -10,7 +10,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Of several addresses the live one is reached. Each dead one costs only a moment.
+// The live one of several addresses is reached. Each dead one costs only a moment.
 func TestADeadAddressBeforeALiveOne(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int32

@@ -69,7 +69,7 @@ func runs(t *testing.T, limit time.Duration, ways []way) (won byte, took time.Du
 			c.note(&c.started, fmt.Sprintf("%d at %v", n, time.Since(began)))
 			w := ways[n-1]
 			if w.after > 0 {
-				time.Sleep(w.after) // even if it is broken off meanwhile
+				time.Sleep(w.after) // even if it is cancelled in the meantime
 				return dialled{to, func(a netip.AddrPort) { c.note(&c.closed, a.Addr().String()) }}, w.err
 			}
 			<-ctx.Done()
@@ -81,7 +81,7 @@ func runs(t *testing.T, limit time.Duration, ways []way) (won byte, took time.Du
 		if err == nil {
 			won = conn.to.Addr().As4()[3]
 		}
-		time.Sleep(time.Hour) // whatever was under way has ended
+		time.Sleep(time.Hour) // everything in flight has ended
 	})
 	return won, took, c, err
 }
@@ -103,20 +103,20 @@ func TestRace(t *testing.T) {
 		started []string
 		closed  []string
 	}{
-		{"the first is good", []way{good, good}, 1, nil, 10 * ms, []string{"1 at 0s"}, nil},
-		{"a dead one before a good one", []way{dead, good}, 2, nil, 260 * ms, []string{"1 at 0s", "2 at 250ms"}, nil},
-		{"three dead ones", []way{dead, dead, dead, good}, 4, nil, 760 * ms, []string{"1 at 0s", "2 at 250ms", "3 at 500ms", "4 at 750ms"}, nil},
-		{"one that refuses", []way{{ms, refused}, good}, 2, nil, 11 * ms, []string{"1 at 0s", "2 at 1ms"}, nil},
-		{"one that is not called", []way{{ms, blocked}, {ms, blocked}, good}, 3, nil, 12 * ms, []string{"1 at 0s", "2 at 1ms", "3 at 2ms"}, nil},
-		{"a slow one wins against a dead one", []way{{600 * ms, nil}, dead}, 1, nil, 600 * ms, []string{"1 at 0s", "2 at 250ms"}, nil},
-		{"a slow one comes too late", []way{{400 * ms, nil}, good}, 2, nil, 260 * ms, []string{"1 at 0s", "2 at 250ms"}, []string{"192.0.2.1"}},
-		{"one that fails late starts the next", []way{dead, {20 * ms, refused}, good}, 3, nil, 280 * ms, []string{"1 at 0s", "2 at 250ms", "3 at 270ms"}, nil},
-		{"all are dead", []way{dead, dead}, 0, context.DeadlineExceeded, 10 * time.Second, []string{"1 at 0s", "2 at 250ms"}, nil},
+		{"the first address responds", []way{good, good}, 1, nil, 10 * ms, []string{"1 at 0s"}, nil},
+		{"a dead address before a good one", []way{dead, good}, 2, nil, 260 * ms, []string{"1 at 0s", "2 at 250ms"}, nil},
+		{"three dead addresses before a good one", []way{dead, dead, dead, good}, 4, nil, 760 * ms, []string{"1 at 0s", "2 at 250ms", "3 at 500ms", "4 at 750ms"}, nil},
+		{"an address that refuses", []way{{ms, refused}, good}, 2, nil, 11 * ms, []string{"1 at 0s", "2 at 1ms"}, nil},
+		{"a blocked address", []way{{ms, blocked}, {ms, blocked}, good}, 3, nil, 12 * ms, []string{"1 at 0s", "2 at 1ms", "3 at 2ms"}, nil},
+		{"a slow address wins against a dead one", []way{{600 * ms, nil}, dead}, 1, nil, 600 * ms, []string{"1 at 0s", "2 at 250ms"}, nil},
+		{"a slow address comes too late", []way{{400 * ms, nil}, good}, 2, nil, 260 * ms, []string{"1 at 0s", "2 at 250ms"}, []string{"192.0.2.1"}},
+		{"an address that fails starts the next one", []way{dead, {20 * ms, refused}, good}, 3, nil, 280 * ms, []string{"1 at 0s", "2 at 250ms", "3 at 270ms"}, nil},
+		{"all addresses are dead", []way{dead, dead}, 0, context.DeadlineExceeded, 10 * time.Second, []string{"1 at 0s", "2 at 250ms"}, nil},
 		{"all refuse", []way{{ms, refused}, {ms, unreachable}}, 0, refused, 2 * ms, []string{"1 at 0s", "2 at 1ms"}, nil},
-		{"the first error counts, whichever comes first", []way{{600 * ms, refused}, {ms, unreachable}}, 0, refused, 600 * ms, []string{"1 at 0s", "2 at 250ms"}, nil},
-		{"none may be called", []way{{ms, blocked}, {ms, blocked}}, 0, blocked, 2 * ms, []string{"1 at 0s", "2 at 1ms"}, nil},
-		{"one may be called, and refuses", []way{{ms, blocked}, {ms, refused}, {ms, blocked}}, 0, refused, 3 * ms, []string{"1 at 0s", "2 at 1ms", "3 at 2ms"}, nil},
-		{"no other would help", []way{dead, {ms, hopeless}, good}, 0, hopeless, 251 * ms, []string{"1 at 0s", "2 at 250ms"}, nil},
+		{"the error of the first address counts, not the earliest error", []way{{600 * ms, refused}, {ms, unreachable}}, 0, refused, 600 * ms, []string{"1 at 0s", "2 at 250ms"}, nil},
+		{"all addresses are blocked", []way{{ms, blocked}, {ms, blocked}}, 0, blocked, 2 * ms, []string{"1 at 0s", "2 at 1ms"}, nil},
+		{"one address may be called, and refuses", []way{{ms, blocked}, {ms, refused}, {ms, blocked}}, 0, refused, 3 * ms, []string{"1 at 0s", "2 at 1ms", "3 at 2ms"}, nil},
+		{"after a hopeless error, no other address is tried", []way{dead, {ms, hopeless}, good}, 0, hopeless, 251 * ms, []string{"1 at 0s", "2 at 250ms"}, nil},
 		{"no addresses", nil, 0, io.EOF, 0, nil, nil},
 	}
 	for _, tt := range tests {
@@ -200,16 +200,16 @@ func TestLookups(t *testing.T) {
 		calls        int
 	}{
 		{"at once", at(0, "192.0.2.1", "2001:db8::1"), nil, "192.0.2.1 2001:db8::1", io.EOF, 0, 1},
-		{"families take turns", at(0, "2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "::ffff:192.0.2.2"), nil, "2001:db8::1 192.0.2.1 2001:db8::2 192.0.2.2 2001:db8::3", io.EOF, 0, 1},
+		{"the families alternate", at(0, "2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1", "::ffff:192.0.2.2"), nil, "2001:db8::1 192.0.2.1 2001:db8::2 192.0.2.2 2001:db8::3", io.EOF, 0, 1},
 		{"slow", at(9*s, "192.0.2.1", "2001:db8::1"), nil, "192.0.2.1 2001:db8::1", io.EOF, 9 * s, 1},
 		{"no such name", fails(notFound), nil, "", notFound, 0, 1},
 		{"trouble", fails(misbehave), nil, "", misbehave, 0, 1},
-		{"the fourth time", silentUntil(4, s), nil, "192.0.2.1", io.EOF, 4 * s, 4},
-		{"silence that is not waited for is not asked in a loop", silentUntil(1000, 0), nil, "", silence, 10 * s, 5},
+		{"the fourth lookup succeeds", silentUntil(4, s), nil, "192.0.2.1", io.EOF, 4 * s, 4},
+		{"a resolver that gives up at once is not asked in a tight loop", silentUntil(1000, 0), nil, "", silence, 10 * s, 5},
 		{"silence", silentUntil(1000, 20*s), nil, "", silence, 10 * s, 1},
-		{"one family was not waited for, and comes", cutThen, at(3*s, "2001:db8::1", "192.0.2.1"), "192.0.2.1 2001:db8::1", io.EOF, 3 * s, 1},
-		{"one family was not waited for, and does not come", cutThen, silentUntil(1000, 20*s), "192.0.2.1", io.EOF, 10 * s, 1},
-		{"there is one family alone", complete, nil, "192.0.2.1", io.EOF, 0, 1},
+		{"one family is late, and arrives", cutThen, at(3*s, "2001:db8::1", "192.0.2.1"), "192.0.2.1 2001:db8::1", io.EOF, 3 * s, 1},
+		{"one family is late, and does not arrive", cutThen, silentUntil(1000, 20*s), "192.0.2.1", io.EOF, 10 * s, 1},
+		{"there is only one family", complete, nil, "192.0.2.1", io.EOF, 0, 1},
 	}
 	for _, tt := range tests {
 		if tt.whole == nil {
@@ -238,7 +238,7 @@ func TestLookups(t *testing.T) {
 	}
 }
 
-// A name with very many addresses, and an address that needs no look-up.
+// A name with very many addresses, and an address that needs no lookup.
 func TestAddressesAreBounded(t *testing.T) {
 	t.Parallel()
 	var many []netip.Addr
@@ -261,7 +261,7 @@ func TestAddressesAreBounded(t *testing.T) {
 	}
 	for _, bad := range []string{"x.example", "x.example:", "x.example:65536", "x.example:http"} {
 		if _, err := (&lookups{}).addressesOf(bad); err == nil {
-			t.Errorf("%s is taken", bad)
+			t.Errorf("%s is accepted", bad)
 		}
 	}
 }

@@ -1,15 +1,10 @@
 package send
 
-import "strings"
-
 const jsonType = "application/json"
 
 // validName and validValue check what net/http would refuse only while sending the request
 // (RFC 9110, sections 5.1 and 5.5).
-func validName(name string) bool {
-	const token = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
-	return name != "" && strings.Trim(name, token) == ""
-}
+func validName(name string) bool { return isToken([]byte(name)) }
 
 func validValue(value string) bool {
 	for i := range len(value) {

@@ -64,39 +64,39 @@ func TestTheStatusDecides(t *testing.T) {
 	tests := []struct {
 		name, rest, kept string
 	}{
-		{"an encoding that is none", "Transfer-Encoding: identity\r\n\r\nok", "ok"},
+		{"an empty transfer encoding", "Transfer-Encoding: identity\r\n\r\nok", "ok"},
 		{"an unknown encoding", "Transfer-Encoding: rot13\r\n\r\nbx", "bx"},
 		{"two encodings", "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "2\r\nok\r\n0\r\n\r\n"},
 		{"chunked twice", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "2\r\nok\r\n0\r\n\r\n"},
-		{"chunks and a length", "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n2\r\nok\r\n0\r\n\r\n", "ok"},
+		{"both chunks and a length", "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n2\r\nok\r\n0\r\n\r\n", "ok"},
 		{"a line without a colon", "Server BaseHTTP/0.6\r\nContent-Length: 2\r\n\r\nok", "ok"},
-		{"a line of blanks", "   \r\nContent-Length: 2\r\n\r\nok", "ok"},
+		{"a line of spaces", "   \r\nContent-Length: 2\r\n\r\nok", "ok"},
 		{"a control character", "X-A: a\x01b\r\nContent-Length: 2\r\n\r\nok", "ok"},
 		{"NUL", "X-A: \x00\r\nContent-Length: 2\r\n\r\nok", "ok"},
-		{"a CR within a line", "X-A: a\rb\r\nContent-Length: 2\r\n\r\nok", "ok"},
+		{"a CR inside a line", "X-A: a\rb\r\nContent-Length: 2\r\n\r\nok", "ok"},
 		{"an empty name", ": a\r\nContent-Length: 2\r\n\r\nok", "ok"},
-		{"a blank in a name", "X A: b\r\nContent-Length: 2\r\n\r\nok", "ok"},
-		{"a blank before the colon", "X-A : b\r\nContent-Length: 2\r\n\r\nok", "ok"},
+		{"a space in a name", "X A: b\r\nContent-Length: 2\r\n\r\nok", "ok"},
+		{"a space before the colon", "X-A : b\r\nContent-Length: 2\r\n\r\nok", "ok"},
 		{"a name that is not ASCII", "X-\u00e9: b\r\nContent-Length: 2\r\n\r\nok", "ok"},
-		{"a line that goes on", "X-A: b\r\n c\r\nContent-Length: 2\r\n\r\nok", "ok"},
-		{"no length but a word", "Content-Length: two\r\n\r\nok", "ok"},
+		{"a folded line", "X-A: b\r\n c\r\nContent-Length: 2\r\n\r\nok", "ok"},
+		{"a length that is a word", "Content-Length: two\r\n\r\nok", "ok"},
 		{"an empty length", "Content-Length:\r\n\r\nok", "ok"},
 		{"a negative length", "Content-Length: -2\r\n\r\nok", "ok"},
 		{"a length with a sign", "Content-Length: +2\r\n\r\nok", "ok"},
-		{"a length past 64 bits", "Content-Length: 99999999999999999999999\r\n\r\nok", "ok"},
-		{"lengths that differ", "Content-Length: 2\r\nContent-Length: 3\r\n\r\nok", "ok"},
+		{"a length of more than 64 bits", "Content-Length: 99999999999999999999999\r\n\r\nok", "ok"},
+		{"different lengths", "Content-Length: 2\r\nContent-Length: 3\r\n\r\nok", "ok"},
 		{"a list of lengths", "Content-Length: 2, 2\r\n\r\nok", "ok"},
 		{"a length larger than the body", "Content-Length: 1000\r\n\r\nhalf", "half"},
-		{"a chunk larger than what comes", "Transfer-Encoding: chunked\r\n\r\nff\r\nhalf", "half"},
+		{"a chunk larger than the data", "Transfer-Encoding: chunked\r\n\r\nff\r\nhalf", "half"},
 		{"a bad chunk", "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\nzz\r\n", "ok"},
 		{"chunks without the last line", "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n", "ok"},
-		{"a trailer that breaks off", "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-A: b", "ok"},
-		{"a header that breaks off", "X-A", ""},
-		{"a header without an end", "X-A: b\r\n", ""},
+		{"a truncated trailer", "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-A: b", "ok"},
+		{"a truncated header", "X-A", ""},
+		{"an endless header", "X-A: b\r\n", ""},
 		{"nothing", "", ""},
 		{"garbage", "\x00\xff\x15\x03\x01", ""},
 		{"more than one response", "Content-Length: 2\r\n\r\nokHTTP/1.1 500 Oops\r\n\r\n", "ok"},
-		{"no end given", "\r\nok", "ok"},
+		{"no length", "\r\nok", "ok"},
 	}
 	for _, tt := range tests {
 		for _, status := range []struct {
@@ -110,7 +110,7 @@ func TestTheStatusDecides(t *testing.T) {
 			for _, closes := range []bool{true, false} {
 				o, whole, took, err := outcome(t, time.Minute, says(status.line+tt.rest, closes))
 				if err != nil || o.StatusCode != status.want.StatusCode || o.Code != status.want.Code || o.Error != status.want.Error || o.RetryAfter != status.want.RetryAfter {
-					t.Errorf("%s: %d %s %q, to be tried again after %v, %v; want %+v", tt.name, o.StatusCode, o.Code, o.Error, o.RetryAfter, err, status.want)
+					t.Errorf("%s: %d %s %q, Retry-After %v, %v; want %+v", tt.name, o.StatusCode, o.Code, o.Error, o.RetryAfter, err, status.want)
 				}
 				if string(o.Response) != tt.kept {
 					t.Errorf("%s: the excerpt is %q, want %q", tt.name, o.Response, tt.kept)
@@ -123,8 +123,8 @@ func TestTheStatusDecides(t *testing.T) {
 	}
 }
 
-// What comes slowly is waited for no longer than the status allows.
-func TestWhatFollowsTheStatusIsNotWaitedFor(t *testing.T) {
+// After the status line, slow data is waited for only a short time.
+func TestSlowDataAfterTheStatus(t *testing.T) {
 	t.Parallel()
 	const ok = "HTTP/1.1 200 OK\r\n"
 	tests := []struct {
@@ -134,19 +134,19 @@ func TestWhatFollowsTheStatusIsNotWaitedFor(t *testing.T) {
 		took  time.Duration
 	}{
 		{"nothing more", says(ok, false), time.Minute, settleTime},
-		{"a body without end", says(ok+"\r\n", false), time.Minute, settleTime},
-		{"a body that does not come", says(ok+"Content-Length: 5\r\n\r\n", false), time.Minute, settleTime},
-		{"a reason phrase that trickles", trickles("HTTP/1.1 200 ", "a"), time.Minute, settleTime},
-		{"a header that trickles", trickles(ok, "a"), time.Minute, settleTime},
-		{"header fields that trickle", trickles(ok, "A: b\r\n"), time.Minute, settleTime},
-		{"a body that trickles", trickles(ok+"\r\n", "a"), time.Minute, settleTime},
-		{"a body of some length that trickles", trickles(ok+"Content-Length: 60000\r\n\r\n", "abc"), time.Minute, settleTime},
-		{"chunks that trickle", trickles(ok+"Transfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n"), time.Minute, settleTime},
-		{"a chunk that trickles", trickles(ok+"Transfer-Encoding: chunked\r\n\r\nffff\r\n", "a"), time.Minute, settleTime},
-		{"a trailer that trickles", trickles(ok+"Transfer-Encoding: chunked\r\n\r\n0\r\n", "A: b\r\n"), time.Minute, settleTime},
+		{"an endless body", says(ok+"\r\n", false), time.Minute, settleTime},
+		{"a body that does not arrive", says(ok+"Content-Length: 5\r\n\r\n", false), time.Minute, settleTime},
+		{"a slow reason phrase", trickles("HTTP/1.1 200 ", "a"), time.Minute, settleTime},
+		{"a slow header", trickles(ok, "a"), time.Minute, settleTime},
+		{"slow header fields", trickles(ok, "A: b\r\n"), time.Minute, settleTime},
+		{"a slow body", trickles(ok+"\r\n", "a"), time.Minute, settleTime},
+		{"a slow body with a length", trickles(ok+"Content-Length: 60000\r\n\r\n", "abc"), time.Minute, settleTime},
+		{"slow chunks", trickles(ok+"Transfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n"), time.Minute, settleTime},
+		{"a slow chunk", trickles(ok+"Transfer-Encoding: chunked\r\n\r\nffff\r\n", "a"), time.Minute, settleTime},
+		{"a slow trailer", trickles(ok+"Transfer-Encoding: chunked\r\n\r\n0\r\n", "A: b\r\n"), time.Minute, settleTime},
 		{"an interim response first", says("HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n"+ok+"\r\n", false), time.Minute, settleTime},
 		{"another protocol", trickles("HTTP/1.1 101 Switching Protocols\r\n\r\n", "a"), time.Minute, 0},
-		{"the attempt's own time is over first", says(ok, false), 100 * time.Millisecond, 100 * time.Millisecond},
+		{"the attempt's timeout comes first", says(ok, false), 100 * time.Millisecond, 100 * time.Millisecond},
 		{"a failure", says("HTTP/1.1 500 Oops\r\n", false), time.Minute, settleTime},
 	}
 	for _, tt := range tests {
@@ -157,7 +157,7 @@ func TestWhatFollowsTheStatusIsNotWaitedFor(t *testing.T) {
 	}
 }
 
-// The status line itself has the attempt's whole time, however many interim responses come.
+// The status line may take the attempt's whole timeout, no matter how many interim responses come.
 func TestTheStatusIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	slowly := func(c net.Conn) {
@@ -171,12 +171,12 @@ func TestTheStatusIsWaitedFor(t *testing.T) {
 	}
 	interim := trickles("", "HTTP/1.1 102 Processing\r\n\r\n")
 	if o, _, took, err := outcome(t, 10*time.Second, interim); !isTimeout(err) || o.StatusCode != 0 || took != 10*time.Second {
-		t.Errorf("interim responses without end: %d, %v after %v", o.StatusCode, err, took)
+		t.Errorf("endless interim responses: %d, %v after %v", o.StatusCode, err, took)
 	}
 }
 
-// A connection is used again if everything went by the rules, and the log says why if not.
-func TestWhatIsKeptAndWhatIsNoted(t *testing.T) {
+// A connection is reused if the response followed all rules. If not, the log says why.
+func TestReuseAndRemarks(t *testing.T) {
 	t.Parallel()
 	const ok = "HTTP/1.1 200 OK\r\n"
 	tests := []struct {
@@ -232,43 +232,43 @@ func TestStatusLines(t *testing.T) {
 		code   int // 0: none
 		reason string
 	}{
-		{"HTTP/1.1 200 OK\r\n", false, 200, "as the standard has it"},
+		{"HTTP/1.1 200 OK\r\n", false, 200, "as in the standard"},
 		{"HTTP/1.0 503 Service Unavailable\r\n", false, 503, "an old version"},
 		{"HTTP/1.1 200 \r\n", false, 200, "the reason phrase may be empty"},
-		{"HTTP/1.1 200\r\n", false, 200, "its blank is often left out"},
-		{"HTTP/1.1 200\n", false, 200, "RFC 9112, section 2.2, allows LF alone"},
-		{"HTTP/1.1 200\r", false, 200, "the line ends there"},
-		{"HTTP/1.1 200", true, 200, "the connection's end ends the line"},
-		{"HTTP/1.1 200 O", false, 200, "the reason phrase means nothing"},
-		{"HTTP/1.1  200 OK\r\n", false, 200, "two blanks can mean nothing else"},
+		{"HTTP/1.1 200\r\n", false, 200, "the space before it is often missing"},
+		{"HTTP/1.1 200\n", false, 200, "RFC 9112, section 2.2, allows only LF"},
+		{"HTTP/1.1 200\r", false, 200, "the line ends after the code"},
+		{"HTTP/1.1 200", true, 200, "the end of the connection ends the line"},
+		{"HTTP/1.1 200 O", false, 200, "the reason phrase has no meaning"},
+		{"HTTP/1.1  200 OK\r\n", false, 200, "two spaces have no other meaning"},
 		{"HTTP/1.1\t200\tOK\r\n", false, 200, "tabs can't either"},
-		{"http/1.1 200 OK\r\n", false, 200, "lower case can't either"},
-		{"\r\n\r\nHTTP/1.1 200 OK\r\n", false, 200, "empty lines, left over from a body"},
-		{"HTTP/2 200 OK\r\n", false, 200, "a gateway's text; the version says nothing about the status"},
+		{"http/1.1 200 OK\r\n", false, 200, "lower case has no other meaning"},
+		{"\r\n\r\nHTTP/1.1 200 OK\r\n", false, 200, "empty lines before it, left over from a body"},
+		{"HTTP/2 200 OK\r\n", false, 200, "any version: it has no influence on the status"},
 		{"HTTP/2.0 200 OK\r\n", false, 200, "the same"},
 		{"HTTP/3 200 \r\n", false, 200, "the same"},
 		{"HTTP/1.1 999 x\r\n", false, 999, "three digits"},
-		{"HTTP/1.1 000 x\r\n", false, 0, "three digits, and no such status"},
+		{"HTTP/1.1 000 x\r\n", false, 0, "three digits of an unknown status"},
 		{"HTTP/1.1 2000 OK\r\n", false, -1, "four digits"},
 		{"HTTP/1.1 20 OK\r\n", false, -1, "two digits"},
 		{"HTTP/1.1 20\r\n", false, -1, "two digits"},
 		{"HTTP/1.1 OK\r\n", false, -1, "no digits"},
 		{"HTTP/1.1 +20 OK\r\n", false, -1, "a sign"},
 		{"HTTP/1.1 -200 OK\r\n", false, -1, "a sign"},
-		{"HTTP/1.1 200OK\r\n", false, -1, "where the code ends is not known"},
-		{"HTTP/1.1 200.0\r\n", false, -1, "where the code ends is not known"},
+		{"HTTP/1.1 200OK\r\n", false, -1, "the end of the code is not known"},
+		{"HTTP/1.1 200.0\r\n", false, -1, "the end of the code is not known"},
 		{"HTTP/1.1 \u0662\u0660\u0660 OK\r\n", false, -1, "digits of another script"},
-		{"HTTP/1.1200 OK\r\n", false, -1, "no blank"},
+		{"HTTP/1.1200 OK\r\n", false, -1, "no space"},
 		{"HTTP/1.1\r\n200 OK", false, -1, "the code is on another line"},
 		{"HTTP/ 200 OK\r\n", false, -1, "no version"},
 		{"HTTP 200 OK\r\n", false, -1, "no version"},
 		{"HTTP/x 200 OK\r\n", false, -1, "no version"},
-		{"ICY 200 OK\r\n", false, -1, "a radio, and no endpoint of webhooks"},
+		{"ICY 200 OK\r\n", false, -1, "a streaming server, not an endpoint of webhooks"},
 		{"200 OK\r\n", false, -1, "no protocol"},
-		{" HTTP/1.1 200 OK\r\n", false, -1, "text in front may be part of a body"},
-		{"\ufeffHTTP/1.1 200 OK\r\n", false, -1, "text in front may be part of a body"},
-		{"Status: 200 OK\r\n", false, -1, "a script's header without its server"},
-		{"<html>HTTP/1.1 200 OK", false, -1, "a body without a status, as HTTP/0.9 has it"},
+		{" HTTP/1.1 200 OK\r\n", false, -1, "text before it may be part of a body"},
+		{"\ufeffHTTP/1.1 200 OK\r\n", false, -1, "text before it may be part of a body"},
+		{"Status: 200 OK\r\n", false, -1, "the header of a CGI script"},
+		{"<html>HTTP/1.1 200 OK", false, -1, "a body without a status, as in HTTP/0.9"},
 		{"POST / HTTP/1.1\r\n", false, -1, "the request, sent back"},
 		{"\x15\x03\x01\x00\x02\x02\x46", false, -1, "TLS"},
 	}
@@ -277,7 +277,7 @@ func TestStatusLines(t *testing.T) {
 		if bad := err != nil; bad != (tt.code < 0) || !bad && got.code != tt.code || errors.Is(err, errMore) {
 			t.Errorf("%q: got %d, %v, want %d: %s", tt.text, got.code, err, tt.code, tt.reason)
 		}
-		for n := range len(tt.text) { // no part of it says anything else
+		for n := range len(tt.text) { // no prefix of it means anything else
 			part, problem := parseStatus([]byte(tt.text[:n]), false)
 			if problem == nil && (err != nil || part != got) || problem != nil && problem != errMore && err == nil {
 				t.Errorf("%q: its first %d bytes are %d, %v", tt.text, n, part.code, problem)
@@ -314,7 +314,7 @@ func FuzzResponses(f *testing.F) {
 		whole, err := x.read(newAttempt(t.Context(), time.Minute), &o)
 		theirs := readWithNetHTTP(text)
 		if whole && (err != nil || !theirs.whole) {
-			t.Fatalf("%q: the connection is kept, and net/http does not keep it", text)
+			t.Fatalf("%q: the connection is kept, but net/http does not keep it", text)
 		}
 		if theirs.response == nil || theirs.response.StatusCode < 100 {
 			return

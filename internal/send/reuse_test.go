@@ -54,9 +54,9 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
-// A receiver may close a kept-alive connection just when the next request is sent on it. That is
-// not a failure: the request is repeated.
-func TestADeadKeptConnectionIsNotAFailure(t *testing.T) {
+// An endpoint may close an idle connection just when the next request is sent on it. That is not a
+// failure: the request is repeated.
+func TestADeadIdleConnectionIsNotAFailure(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
 	r := receive(t, answers(&requests, okResponse, ""))
@@ -83,7 +83,7 @@ func TestANewConnectionIsNotRepeated(t *testing.T) {
 }
 
 // Once a response has begun, the request must not be repeated.
-func TestABegunAnswerIsNotRepeated(t *testing.T) {
+func TestNoRepeatAfterTheResponseHasBegun(t *testing.T) {
 	t.Parallel()
 	var requests atomic.Int32
 	r := receive(t, answers(&requests, okResponse, "HTTP/1.1 2", ""))
@@ -114,7 +114,7 @@ func TestManyAtOnce(t *testing.T) {
 				ev.Payload = []byte(`"` + ev.ID.String() + `"`)
 				o := s.Send(t.Context(), sub, event.Claimed{Event: ev})
 				if _, came := got.Load(ev.ID.String()); !came || string(o.Response) != string(ev.Payload) {
-					t.Errorf("%v: came %v, answered %q, %s", ev.ID, came, o.Response, o.Error)
+					t.Errorf("%v: got %v, response %q, %s", ev.ID, came, o.Response, o.Error)
 				}
 			}
 		})

@@ -73,8 +73,8 @@ func newTLS(roots *x509.CertPool) *tls.Config {
 // Close closes the idle connections. Attempts under way continue.
 func (s *Sender) Close() { s.pool.close() }
 
-// Send makes one attempt. It never takes longer than the timeout. When ctx ends, the
-// attempt is aborted, and the Outcome says so: that is for a process that must stop now.
+// Send makes one attempt. It never takes longer than the timeout. If ctx ends, the attempt is
+// aborted, and the Outcome says so; that is for a process that must stop now.
 func (s *Sender) Send(ctx context.Context, sub event.Subscription, c event.Claimed) event.Outcome {
 	o := event.Outcome{StartedAt: s.now()}
 	t := s.targets.get(&sub)
@@ -96,7 +96,7 @@ func (s *Sender) Send(ctx context.Context, sub event.Subscription, c event.Claim
 		a.fail(&o, t.url.Hostname(), err)
 	}
 	a.report(&o)
-	faultpoint.Reach("send: answered")
+	faultpoint.Reach("send: responded")
 	return o
 }
 

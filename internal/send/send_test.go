@@ -116,7 +116,7 @@ func TestPayloadIsSentByteForByte(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			if !bytes.Equal(body, payload) || r.ContentLength != int64(len(payload)) {
-				t.Errorf("%s: %d bytes came, declared as %d", name, len(body), r.ContentLength)
+				t.Errorf("%s: %d bytes arrived, declared as %d", name, len(body), r.ContentLength)
 			}
 			if err := verifier.Verify(r.Header, body); err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -175,19 +175,19 @@ func TestHeadersOfTheSubscription(t *testing.T) {
 		{"camel case", "apiKey", "1", "apiKey: 1"},
 		{"with every mark", "a!#$%&'*+-.^_`|~9Z", "1", "a!#$%&'*+-.^_`|~9Z: 1"},
 		{"theirs, not ours", "Idempotency-Key", "theirs", "Idempotency-Key: theirs"},
-		{"its own Accept, in place of ours", "Accept", "application/xml", "Accept: application/xml"},
+		{"its own Accept, instead of ours", "Accept", "application/xml", "Accept: application/xml"},
 		{"in capitals, too", "ACCEPT", "application/xml", "ACCEPT: application/xml"},
 		{"an empty Accept", "accept", "", "accept: "},
-		{"who we are", "user-agent", "theirs", ""},
-		{"what it is", "CONTENT-TYPE", "theirs", ""},
-		{"how long it is", "content-length", "0", ""},
-		{"how it is framed", "transfer-encoding", "chunked", ""},
-		{"where it goes", "hOST", "theirs", ""},
+		{"User-Agent", "user-agent", "theirs", ""},
+		{"Content-Type", "CONTENT-TYPE", "theirs", ""},
+		{"Content-Length", "content-length", "0", ""},
+		{"Transfer-Encoding", "transfer-encoding", "chunked", ""},
+		{"Host", "hOST", "theirs", ""},
 		{"the connection", "connection", "close", ""},
 		{"the id", "webhook-id", "theirs", ""},
 		{"the time, as Go would write it", "Webhook-Timestamp", "theirs", ""},
 		{"the signature in capitals", "WEBHOOK-SIGNATURE", "theirs", ""},
-		{"the signature of GitHub's kind", "x-hub-signature-256", "theirs", ""},
+		{"the signature in the style of GitHub", "x-hub-signature-256", "theirs", ""},
 	}
 	for _, tt := range tests {
 		r, wire := record(t, len(someEvent().Payload))
@@ -205,13 +205,13 @@ func TestHeadersOfTheSubscription(t *testing.T) {
 		}
 		slices.Sort(names)
 		if len(slices.Compact(slices.Clone(names))) != len(names) {
-			t.Errorf("%s: a header is there twice: %q", tt.reason, lines)
+			t.Errorf("%s: a header was sent twice: %q", tt.reason, lines)
 		}
 		if tt.want != "" && !slices.Contains(lines, tt.want) || tt.want == "" && slices.Contains(lines, tt.name+": "+tt.value) {
 			t.Errorf("%s: got %q, want %q", tt.reason, lines, tt.want)
 		}
 		if accepts := slices.Contains(lines, "Accept: */*"); accepts == strings.EqualFold(tt.name, "Accept") {
-			t.Errorf("%s: our Accept is there: %v", tt.reason, accepts)
+			t.Errorf("%s: our Accept was sent: %v", tt.reason, accepts)
 		}
 	}
 }
@@ -229,7 +229,7 @@ func TestStatuses(t *testing.T) {
 		{201, "", "", "", 0},
 		{204, "", "", "", 0},
 		{299, "", "", "", 0},
-		{200, "60", "", "", 0}, // success needs no other time
+		{200, "60", "", "", 0}, // Retry-After has no meaning on success
 		{300, "", event.CodeRedirect, "responded with 300 Multiple Choices; redirects are not followed", 0},
 		{304, "", event.CodeRedirect, "responded with 304 Not Modified; redirects are not followed", 0},
 		{400, "", event.CodeStatus, "responded with 400 Bad Request", 0},
@@ -370,12 +370,12 @@ func TestDataOnTheWire(t *testing.T) {
 	h := hmac.New(sha256.New, []byte("0123456789abcdef0123456789abcdef"))
 	h.Write([]byte(id.String() + ".1767323045." + data))
 	if signature := "v1," + base64.StdEncoding.EncodeToString(h.Sum(nil)); !strings.Contains(string(want), signature) {
-		t.Errorf("the golden file does not hold the signature %s of the data", signature)
+		t.Errorf("the golden file does not contain the signature %s of the data", signature)
 	}
 }
 
 // An event without data, which ingest never stores, fails its delivery with a message.
-func TestNoDataIsSaid(t *testing.T) {
+func TestAnEventWithoutData(t *testing.T) {
 	sub := subscription("http://127.0.0.1:1/")
 	sub.Body = event.BodyData
 	for _, payload := range []string{``, `{}`, `{"event":"a"}`, `[]`, `{"data"`, `{"event":{"data":1}}`} {

@@ -2,14 +2,14 @@ package send
 
 import "crypto/tls"
 
-// maxSessions is how many TLS sessions are cached at most. It equals the limit on idle
+// maxSessions is the maximum number of TLS sessions in the cache. It equals the limit on idle
 // connections, because an endpoint that closes the connection after each response needs a
 // session instead. A session takes some kilobytes, mostly for its certificates.
 const maxSessions = idleInAll
 
 // session is the cache entry of one origin. Resuming a session saves both ends the certificate
-// and its signature. crypto/tls would key sessions by the server's name alone, and so offer a
-// session to another port, which may belong to somebody else.
+// and its signature. crypto/tls would key sessions by the server's name alone, and so would offer a
+// session to another port of that host, which may be a different endpoint.
 //
 // When a session is resumed, crypto/tls checks again that the certificate is for this host, has
 // not expired, and is signed by a trusted root.

@@ -63,8 +63,8 @@ func TestTLSSessionsAreResumed(t *testing.T) {
 	}
 }
 
-// A session must not be offered to another port of the same host, which may belong to somebody
-// else.
+// A session must not be offered to another port of the same host, which may be a different
+// endpoint.
 func TestTLSSessionsAreKeptApart(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)

@@ -33,7 +33,7 @@ func parseStatus(b []byte, ended bool) (statusLine, error) {
 	rest := bytes.TrimLeft(b, "\r\n")
 	name := rest[:min(len(rest), len(protocol))]
 	if !bytes.EqualFold(name, protocol[:len(name)]) {
-		return statusLine{}, foreign(rest)
+		return statusLine{}, wrongProtocol(rest)
 	}
 	version, rest := cutRun(rest[len(name):], isVersion)
 	blanks, rest := cutRun(rest, isBlank)
@@ -60,8 +60,9 @@ func parseStatus(b []byte, ended bool) (statusLine, error) {
 // because the request did not ask to switch protocols.
 func (s statusLine) interim() bool { return s.code >= 100 && s.code <= 199 && s.code != 101 }
 
-// foreign returns the error for a response that is not HTTP/1.1. It recognizes common mistakes.
-func foreign(b []byte) error {
+// wrongProtocol returns the error for a response that is not HTTP/1.1. It recognizes common
+// mistakes.
+func wrongProtocol(b []byte) error {
 	switch {
 	case len(b) >= 2 && b[0] == 0x15 && b[1] == 3: // a TLS alert
 		return errIsTLS

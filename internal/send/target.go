@@ -15,13 +15,13 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// maxTargets is how many targets are cached at most.
+// maxTargets is the maximum number of targets in the cache.
 const maxTargets = 10_000
 
 // target is what an attempt needs of a subscription, computed once: the parsed URL, the
 // signer, and the constant part of the header.
 type target struct {
-	source  event.Subscription // what it was made of, to detect changes
+	source  event.Subscription // what it was made from, to detect changes
 	problem string             // why no request can be made; "" if one can
 	code    event.Code         // of the problem
 	url     *url.URL

@@ -9,7 +9,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-func TestAChangedSubscriptionIsPreparedAnew(t *testing.T) {
+func TestAChangedSubscriptionIsPreparedAgain(t *testing.T) {
 	t.Parallel()
 	sub := subscription("http://a.example/1")
 	sub.Secrets = []event.Secret{"one"}
@@ -32,11 +32,11 @@ func TestAChangedSubscriptionIsPreparedAnew(t *testing.T) {
 		before := c.get(&sub)
 		changes[name]()
 		if c.get(&sub) == before {
-			t.Errorf("%s: what was prepared is stale", name)
+			t.Errorf("%s: the prepared target is out of date", name)
 		}
 	}
 	if len(c.byID) != 1 {
-		t.Errorf("%d are kept of one subscription", len(c.byID))
+		t.Errorf("%d targets are kept for one subscription", len(c.byID))
 	}
 }
 
@@ -54,23 +54,23 @@ func TestPreparedSubscriptionsAreBounded(t *testing.T) {
 func TestRequestLineAndHost(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ reason, url, line, host, address string }{
-		{"http's own port", "http://a.example:80/x", "POST /x HTTP/1.1", "a.example", "a.example:80"},
-		{"https' own port", "https://a.example:443/x", "POST /x HTTP/1.1", "a.example", "a.example:443"},
-		{"the other's port", "https://a.example:80/", "POST / HTTP/1.1", "a.example:80", "a.example:80"},
-		{"and the other way round", "http://a.example:443/", "POST / HTTP/1.1", "a.example:443", "a.example:443"},
+		{"http and its default port", "http://a.example:80/x", "POST /x HTTP/1.1", "a.example", "a.example:80"},
+		{"https and its default port", "https://a.example:443/x", "POST /x HTTP/1.1", "a.example", "a.example:443"},
+		{"https with the port of http", "https://a.example:80/", "POST / HTTP/1.1", "a.example:80", "a.example:80"},
+		{"http with the port of https", "http://a.example:443/", "POST / HTTP/1.1", "a.example:443", "a.example:443"},
 		{"another port", "http://127.0.0.1:21100/", "POST / HTTP/1.1", "127.0.0.1:21100", "127.0.0.1:21100"},
 		{"a zero before the port", "http://127.0.0.1:021100/", "POST / HTTP/1.1", "127.0.0.1:21100", "127.0.0.1:21100"},
-		{"zeros before the scheme's own port", "https://a.example:000443/", "POST / HTTP/1.1", "a.example", "a.example:443"},
+		{"zeros before the default port", "https://a.example:000443/", "POST / HTTP/1.1", "a.example", "a.example:443"},
 		{"no path", "https://a.example", "POST / HTTP/1.1", "a.example", "a.example:443"},
-		{"no path but a query", "https://a.example?a=b", "POST /?a=b HTTP/1.1", "a.example", "a.example:443"},
+		{"a query without a path", "https://a.example?a=b", "POST /?a=b HTTP/1.1", "a.example", "a.example:443"},
 		{"an empty query", "https://a.example/?", "POST /? HTTP/1.1", "a.example", "a.example:443"},
-		{"escapes stay", "https://a.example/a%2Fb%3A?x=%20&y=%zz", "POST /a%2Fb%3A?x=%20&y=%zz HTTP/1.1", "a.example", "a.example:443"},
-		{"dots and slashes stay", "https://a.example//a/../b/./", "POST //a/../b/./ HTTP/1.1", "a.example", "a.example:443"},
+		{"escapes are unchanged", "https://a.example/a%2Fb%3A?x=%20&y=%zz", "POST /a%2Fb%3A?x=%20&y=%zz HTTP/1.1", "a.example", "a.example:443"},
+		{"dots and slashes are unchanged", "https://a.example//a/../b/./", "POST //a/../b/./ HTTP/1.1", "a.example", "a.example:443"},
 		{"IPv6", "http://[2a00::1]/", "POST / HTTP/1.1", "[2a00::1]", "[2a00::1]:80"},
-		{"IPv6 and its own port", "https://[2a00::1]:443/", "POST / HTTP/1.1", "[2a00::1]", "[2a00::1]:443"},
+		{"IPv6 and the default port", "https://[2a00::1]:443/", "POST / HTTP/1.1", "[2a00::1]", "[2a00::1]:443"},
 		{"IPv6 and another port", "https://[2a00::1]:8443/", "POST / HTTP/1.1", "[2a00::1]:8443", "[2a00::1]:8443"},
 		{"an international name in its ASCII form", "https://xn--bcher-kva.example/", "POST / HTTP/1.1", "xn--bcher-kva.example", "xn--bcher-kva.example:443"},
-		{"the root's dot", "https://a.example./", "POST / HTTP/1.1", "a.example.", "a.example.:443"},
+		{"the dot of the DNS root", "https://a.example./", "POST / HTTP/1.1", "a.example.", "a.example.:443"},
 		{"the scheme in capitals", "HTTPS://a.example:443/", "POST / HTTP/1.1", "a.example", "a.example:443"},
 	}
 	guard := NewGuard(Rules{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})

@@ -164,18 +164,18 @@ func TestHandshakes(t *testing.T) {
 	}{
 		{"HTTP", respondNow("HTTP/1.1 400 Bad Request\r\n\r\n"), event.CodeTLS, "responded with plain HTTP to an https request; should the target URL begin with http://?"},
 		{"another protocol", respondNow("SSH-2.0-OpenSSH_9.6\r\n"), event.CodeTLS, "the response is not TLS"},
-		{"silence", respondNow(""), event.CodeTimeout, "no TLS handshake with ADDR within 500ms"},
+		{"silence", respondNow(""), event.CodeTimeout, "no TLS handshake with ADDR within 500ms; " + hintHello},
 		{"old version", func(c net.Conn) {
 			tls.Server(c, &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11, Certificates: []tls.Certificate{a.sign(t, leaf())}}).Handshake()
 		}, event.CodeTLS, "ADDR ended TLS: protocol version not supported; the endpoint must support TLS 1.2 or later"},
-		{"old version, chosen against the offer", respondNow("\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01" + strings.Repeat("r", 32) + "\x00\xc0\x13\x00"), event.CodeTLS, "the TLS handshake with ADDR failed: server selected unsupported protocol version 301; the endpoint must support TLS 1.2 or later"},
-		{"RSA key exchange alone", func(c net.Conn) {
+		{"an old version that was not offered", respondNow("\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01" + strings.Repeat("r", 32) + "\x00\xc0\x13\x00"), event.CodeTLS, "the TLS handshake with ADDR failed: server selected unsupported protocol version 301; the endpoint must support TLS 1.2 or later"},
+		{"only RSA key exchange", func(c net.Conn) {
 			tls.Server(c, &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}, Certificates: []tls.Certificate{a.sign(t, leaf())}}).Handshake()
 		}, event.CodeTLS, "ADDR ended TLS: handshake failure; if the endpoint supports only RSA key exchange, start the service with GODEBUG=tlsrsakex=1"},
-		{"a part that is too narrow", respondNow("\x15\x03\x03\x00\x02\x02\x32"), event.CodeTLS, "ADDR ended TLS: error decoding message; if something on the way can't handle a long ClientHello, start the service with GODEBUG=tlsmlkem=0"},
-		{"a fault of the endpoint's", respondNow("\x15\x03\x03\x00\x02\x02\x50"), event.CodeTLS, "ADDR ended TLS: internal error"},
+		{"a middlebox that can't read a long ClientHello", respondNow("\x15\x03\x03\x00\x02\x02\x32"), event.CodeTLS, "ADDR ended TLS: error decoding message; " + hintHello},
+		{"a fault in the endpoint", respondNow("\x15\x03\x03\x00\x02\x02\x50"), event.CodeTLS, "ADDR ended TLS: internal error"},
 		{"bad record", respondNow("\x16\x03\x03\x00\x04\x02\x00\x00\x00"), event.CodeTLS, "ADDR ended TLS: "},
-		{"hangs up", func(c net.Conn) { c.Read(make([]byte, 16<<10)); c.Close() }, event.CodeConnectionClosed, "ADDR closed the connection during the TLS handshake"},
+		{"closes the connection", func(c net.Conn) { c.Read(make([]byte, 16<<10)); c.Close() }, event.CodeConnectionClosed, "ADDR closed the connection during the TLS handshake"},
 		{"reset", func(c net.Conn) { c.Read(make([]byte, 16<<10)); c.(*net.TCPConn).SetLinger(0); c.Close() }, event.CodeConnectionReset, "ADDR reset the connection during the TLS handshake"},
 	}
 	for _, tt := range tests {

@@ -8,11 +8,12 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// overdue is how late work must be before an audit reports it. Nothing takes that long if all is
-// well.
+// overdue is how late work must be before an audit reports it. Work is never that late in a
+// healthy service.
 const overdue = time.Minute
 
-// AuditedBefore returns the time before which due work should be done by now.
+// AuditedBefore returns the time that an audit compares due work with: an audit reports what was
+// due before it.
 func AuditedBefore(now time.Time) time.Time { return now.Add(-overdue) }
 
 // AuditStatement finds the rows that break a rule. It returns their ids, oldest first.

@@ -26,9 +26,9 @@ func (f Fresh) Subscription(ctx context.Context, id event.ID) (event.Subscriptio
 // subscription twice and subscriptions rarely change. A change made through this Store is
 // visible at once.
 //
-// Cached embeds the roles that neither read nor change subscriptions. It writes out every method
-// of Subscriptions and Queue, so that a new method, or a new role, does not compile until
-// somebody has decided what caching means for it.
+// Cached embeds the roles that neither read nor change subscriptions. It implements every method
+// of Subscriptions and Queue itself. So a new method or role does not compile before Cached
+// handles it.
 type Cached struct {
 	Tenants
 	EventTypes
@@ -40,7 +40,7 @@ type Cached struct {
 	behind  Store
 	changed func(event.ID) // tells other nodes about a change made here
 	cache   *otter.Cache[cacheKey, event.Subscription]
-	load    otter.Loader[cacheKey, event.Subscription] // from behind; allocated once, not for each read
+	load    otter.Loader[cacheKey, event.Subscription] // reads from behind; allocated once, not for each read
 	cleared atomic.Int64                               // how often all subscriptions were removed
 	// writes is how many changes are under way. While there are any, the cache may be older
 	// than the database.

@@ -12,8 +12,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// slow is a store with one subscription, whose first load hangs until letGo, with what it had read
-// before.
+// slow is a store with one subscription. Its first load reads the subscription and then waits for
+// letGo before it returns.
 type slow struct {
 	store.Store
 	letGo chan struct{} // nil: nothing hangs
@@ -244,7 +244,7 @@ func TestReaderThatGivesUp(t *testing.T) {
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			if _, err := c.Subscription(ctx, id); !errors.Is(err, context.Canceled) {
-				t.Errorf("the one who hung up got %v", err)
+				t.Errorf("the caller that was cancelled got %v", err)
 			}
 		})
 		synctest.Wait()

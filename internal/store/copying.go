@@ -2,14 +2,14 @@ package store
 
 import "github.com/hookferry/hookferry/internal/event"
 
-// What follows is the contract of a copy from one driver to another: which tables and columns there
-// are, in the words of neither. A source returns rows of Go values, a target writes them. Rows are
-// copied as they are, with the ids that they have and secrets as they are sealed.
+// This file is the contract of a copy from one driver to another. It describes tables and columns
+// independently of both. A source returns rows of Go values, and a target writes them. Rows keep
+// their ids, and secrets stay sealed.
 
-// CopyKind says what a column holds, and so which Go value a source returns for it.
+// CopyKind says what a column contains, and so which Go type a source returns for it.
 type CopyKind int
 
-// The kinds. A time that is not set is the zero time; the target decides how it keeps that.
+// The kinds. An unset time is the zero time. The target decides how to store it.
 const (
 	CopyID          CopyKind = iota // event.ID
 	CopyMaybeID                     // event.ID, zero if there is none
@@ -40,14 +40,14 @@ type CopyColumn struct {
 
 // CopyStep is one pass over a table. Two steps may write to the same table.
 type CopyStep struct {
-	Name    string // for people, and for the note of how far a copy has come
+	Name    string // shown to the operator, and recorded as the progress of a copy
 	Table   string
 	Columns []CopyColumn
 	// Last steps are written in one transaction, which ends the copy.
 	Last bool
 }
 
-// Batch is some rows of a step, and where the step goes on behind them.
+// Batch is some rows of a step, and the cursor with which the step continues after them.
 type Batch struct {
 	Rows   [][]any
 	Cursor []byte
@@ -56,7 +56,7 @@ type Batch struct {
 // CopyCounts are the numbers of rows of a database, by kind.
 type CopyCounts map[string]int64
 
-// CopyKinds are what is counted, in the order in which people read it.
+// CopyKinds returns the keys of CopyCounts, in the order in which they are shown.
 func CopyKinds() []string {
 	kinds := []string{
 		"tenants", "subscriptions", "endpoint health", "API keys", "event types",
@@ -87,12 +87,12 @@ var deliveryCopy = []CopyColumn{
 }
 
 // CopySteps returns the steps in their order. The first column of an event, a delivery and an
-// attempt is the id that says which partition it belongs to.
+// attempt is the id that decides to which partition it belongs.
 //
-// Subscriptions and API keys come last, in one transaction: until then a node that is started too
-// early has nobody who may call it, and delivers nothing, because no delivery has a subscription.
-// With them come tenants and the version of the event types, of which a new database has rows that
-// a target replaces.
+// Subscriptions and API keys come last, in one transaction. Until then, a node that is started too
+// early accepts no call, because there is no API key, and delivers nothing, because no delivery
+// has a subscription. Tenants and the version of the event types are in the same transaction: a
+// new database has rows of both, which the copy replaces.
 func CopySteps() []CopyStep {
 	return []CopyStep{
 		{Name: "events", Table: "events", Columns: []CopyColumn{

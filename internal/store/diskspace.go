@@ -8,9 +8,9 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// RefusalLasts is how long DiskSpace remembers that a write found the disk full. It is limited
-// because a service that reports a full disk gets no events, and would never find out that there
-// is free disk space again.
+// RefusalLasts is how long DiskSpace remembers that a write found the disk full. The time is
+// limited because a service that reports a full disk receives no events. Without events it
+// writes nothing, and would never find out that there is free disk space again.
 const RefusalLasts = 10 * time.Second
 
 // DiskSpace remembers whether the last write of a driver found free disk space, so that a health

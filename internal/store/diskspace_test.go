@@ -22,8 +22,8 @@ func TestRoomIsWhatTheLastWriteFound(t *testing.T) {
 		"a write that was refused is remembered":          {[]error{full}, store.RefusalLasts - 1, full},
 		"a write that succeeds ends it":                   {[]error{full, nil}, 0, nil},
 		"another failure says nothing about the disk":     {[]error{full, event.ErrUnavailable, event.ErrNotFound}, 0, full},
-		"a failure of another kind is none of disk space": {[]error{event.ErrUnavailable}, 0, nil},
-		"nobody writes: after a while it isn't known":     {[]error{full}, store.RefusalLasts, nil},
+		"a failure of another kind does not count":        {[]error{event.ErrUnavailable}, 0, nil},
+		"without further writes, the refusal is outdated": {[]error{full}, store.RefusalLasts, nil},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var space store.DiskSpace

@@ -11,19 +11,19 @@ import (
 type Resealed struct {
 	Sealed  int            // sealed again, under the current key
 	Current int            // already sealed under it, or nothing to seal, or there is no key
-	Changed int            // changed by others again and again; the next call finds them
-	Locked  map[string]int // could not be decrypted, by reason
+	Changed int            // changed by others at each try; the next call tries them again
+	Locked  map[string]int // can't be decrypted, by reason
 }
 
 const (
 	resealPage = 100
-	// resealTries is how often Reseal tries a subscription that others change meanwhile.
+	// resealTries limits the tries for a subscription that others change meanwhile.
 	resealTries = 5
 )
 
-// Reseal seals all subscriptions again that are not sealed under the first key, each in a small
-// transaction. Services may be running and change subscriptions meanwhile: Reseal never
-// overwrites a change. It may be interrupted and repeated.
+// Reseal seals each subscription again that is not sealed under the first key, in a transaction
+// of its own. Services may run and change subscriptions meanwhile, because Reseal never
+// overwrites a change. It may be interrupted and called again.
 func (s *Sealed) Reseal(ctx context.Context) (Resealed, error) {
 	done := Resealed{Locked: map[string]int{}}
 	for before := (event.ID{}); ; {
@@ -66,7 +66,7 @@ func (s *Sealed) resealOne(ctx context.Context, kept event.Subscription, done *R
 			done.Sealed++
 			return nil
 		}
-		// It was changed since it was read, or was read from a replica that lags.
+		// It has changed since it was read, or the replica that it was read from lags behind.
 		kept, err = s.driver.Subscription(ctx, kept.ID)
 		if errors.Is(err, event.ErrNotFound) {
 			return nil

@@ -7,8 +7,8 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// A decorator that embeds a role silently passes on a method that is added to the role. So it must
-// write out the methods of the roles that concern it.
+// A decorator that embeds a role silently passes on each method that is added to the role. So it
+// must implement the methods of the roles that concern it itself.
 func TestDecoratorsWriteOutWhatConcernsThem(t *testing.T) {
 	subscriptions, queue := reflect.TypeFor[store.Subscriptions](), reflect.TypeFor[store.Queue]()
 	for _, tt := range []struct {
@@ -24,7 +24,7 @@ func TestDecoratorsWriteOutWhatConcernsThem(t *testing.T) {
 			method := tt.role.Method(i).Name
 			for field := range tt.decorator.Fields() {
 				if _, has := field.Type.MethodByName(method); field.Anonymous && has {
-					t.Errorf("%v embeds %v, which passes %s on; write it out, because %s", tt.decorator, field.Type, method, tt.reason)
+					t.Errorf("%v embeds %v, which passes %s on; implement the method, because %s", tt.decorator, field.Type, method, tt.reason)
 				}
 			}
 		}

@@ -45,8 +45,8 @@ func FirstIDs(ids []event.ID, limit int, of event.ID) ([]event.ID, error) {
 	return ids[:min(limit, len(ids))], nil
 }
 
-// JSON returns v as JSON text. It is only for lists and maps of strings and numbers, so it can't
-// fail.
+// JSON returns v as JSON text. It is for values that can always be encoded, such as lists and maps
+// of strings and numbers, and panics otherwise.
 func JSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -18,9 +18,9 @@ func TestIsRefusal(t *testing.T) {
 		want   bool
 	}{
 		{"no error", nil, false},
-		{"what it is about does not exist", fmt.Errorf("%w: subscription 7", event.ErrNotFound), true},
-		{"the idempotency key stands for another body", fmt.Errorf("accept: %w", event.ErrKeyReused), true},
-		{"the subscription takes nothing", event.ErrInactive, true},
+		{"the row does not exist", fmt.Errorf("%w: subscription 7", event.ErrNotFound), true},
+		{"the idempotency key was used with another body", fmt.Errorf("accept: %w", event.ErrKeyReused), true},
+		{"the subscription is inactive", event.ErrInactive, true},
 		{"the delivery is still pending", event.ErrNotSettled, true},
 		{"the delivery was delivered", event.ErrDelivered, true},
 		{"the database is unavailable", event.ErrUnavailable, false},

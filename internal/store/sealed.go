@@ -13,16 +13,15 @@ import (
 )
 
 // Sealed encrypts the secrets and header values of subscriptions before a driver writes them, and
-// decrypts them after it has read them. It is the only place where that happens. It is between a
-// driver and the cache, so the cache contains decrypted ones.
+// decrypts them after a driver has read them. It is the only place where that happens. It is
+// between a driver and the cache, so the cache contains decrypted values.
 //
 // Each value is sealed for its subscription and its field, so it can't be decrypted in another row.
 // Values that are not sealed in the database are read as they are. If a value can't be decrypted,
 // the subscription is returned without secrets and headers, and its Sealed says why.
 //
-// Sealed embeds the roles without secrets. It writes out every method of Subscriptions, so that a
-// new method, or a new role, does not compile until somebody has decided what sealing means for
-// it.
+// Sealed embeds the roles without secrets. It implements every method of Subscriptions itself. So
+// a new method or role does not compile before Sealed handles it.
 type Sealed struct {
 	Tenants
 	EventTypes
@@ -130,7 +129,8 @@ func (s *Sealed) DeleteSubscription(ctx context.Context, id event.ID, at time.Ti
 // Close is as in Store.
 func (s *Sealed) Close() error { return s.driver.Close() }
 
-// forSecret and forHeader return the contexts for which values are sealed.
+// forSecret and forHeader return the contexts for which values are sealed. A value can't be
+// decrypted in another context.
 func forSecret(id event.ID) string              { return id.String() + "/secret" }
 func forHeader(id event.ID, name string) string { return id.String() + "/header/" + name }
 
@@ -190,15 +190,15 @@ func (s *Sealed) open(sub event.Subscription) event.Subscription {
 	return sub
 }
 
-// WhyLocked says why a ring can't open what is sealed in a subscription, as a driver keeps it; it is
-// "" if the ring can.
+// WhyLocked returns why the secrets of a subscription, as a driver returns it, can't be decrypted
+// with a ring. It returns "" if they can.
 func WhyLocked(kept event.Subscription, ring seal.Ring) string {
 	return (&Sealed{ring: ring}).open(kept).Sealed
 }
 
 func whySealed(err error) string {
 	if missing, ok := errors.AsType[seal.MissingKey](err); ok {
-		return fmt.Sprintf("its secrets are sealed with the master key %s, which is missing in HOOKFERRY_MASTER_KEY: add that key and restart, or replace the subscription with a new secret and all its headers", missing.ID)
+		return fmt.Sprintf("its secrets are encrypted with the master key %s, which is missing in HOOKFERRY_MASTER_KEY: add that key and restart, or replace the subscription with a new secret and all its headers", missing.ID)
 	}
 	return fmt.Sprintf("its secrets can't be decrypted (%v): restore them from a backup, or replace the subscription with a new secret and all its headers", err)
 }

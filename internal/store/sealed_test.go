@@ -63,7 +63,7 @@ func (v *vault) with(keys ...string) *store.Sealed {
 	return store.WithSeal(v.raw, ringOf(v.t, keys...))
 }
 
-// reads returns, in a word, what a node with these keys reads.
+// reads describes what a node with these keys reads: "decrypted", or why not.
 func (v *vault) reads(keys ...string) string {
 	v.t.Helper()
 	got, err := v.with(keys...).Subscription(v.t.Context(), v.made.ID)
@@ -73,10 +73,10 @@ func (v *vault) reads(keys ...string) string {
 	case got.Sealed != "" && len(got.Secrets)+len(got.Headers) == 0 && got.TargetURL == v.made.TargetURL:
 		return "sealed: " + got.Sealed
 	case got.Sealed != "":
-		return "sealed, and yet something is there"
+		return "sealed, but not without secrets and headers"
 	case len(got.Secrets) == 2 && got.Secrets[0] == v.made.Secrets[0] && got.Secrets[1] == v.made.Secrets[1] &&
 		got.Headers["Authorization"] == v.made.Headers["Authorization"]:
-		return "opened"
+		return "decrypted"
 	}
 	return "something else"
 }
@@ -111,7 +111,7 @@ func TestSecretsAreNotInTheFile(t *testing.T) {
 			t.Errorf("%q can be read in the database's file", text)
 		}
 		if !newVault(t).inFiles(text) {
-			t.Errorf("%q is not found where it is not sealed: this test can't find anything", text)
+			t.Errorf("%q is not found although it is not sealed, so this test shows nothing", text)
 		}
 	}
 }
@@ -122,12 +122,12 @@ func TestWhatEachKeyOpens(t *testing.T) {
 		sealed, reads []string
 		want          string
 	}{
-		{"the key that sealed it", []string{newKey}, []string{newKey}, "opened"},
-		{"a second key", []string{oldKey}, []string{newKey, oldKey}, "opened"},
-		{"what was stored before there was a key", nil, []string{newKey}, "opened"},
-		{"no key at all, ever", nil, nil, "opened"},
+		{"the key that sealed it", []string{newKey}, []string{newKey}, "decrypted"},
+		{"a second key", []string{oldKey}, []string{newKey, oldKey}, "decrypted"},
+		{"stored before there was a key", nil, []string{newKey}, "decrypted"},
+		{"no key at all, ever", nil, nil, "decrypted"},
 		{"a wrong key", []string{oldKey}, []string{newKey}, "sealed: "},
-		{"the key was taken away", []string{oldKey}, nil, "sealed: "},
+		{"the key was removed", []string{oldKey}, nil, "sealed: "},
 	}
 	for _, test := range tests {
 		got := newVault(t, test.sealed...).reads(test.reads...)
@@ -153,7 +153,7 @@ func TestSealedTextsCantBeMovedToAnotherRow(t *testing.T) {
 	}
 	got, err := v.with(newKey).Subscription(t.Context(), thief.ID)
 	if err != nil || got.Sealed == "" || len(got.Secrets)+len(got.Headers) > 0 {
-		t.Errorf("a secret that was copied to another row opens there: %+v, %v", got, err)
+		t.Errorf("a secret that was copied to another row is decrypted there: %+v, %v", got, err)
 	}
 }
 
@@ -164,10 +164,10 @@ func TestReseal(t *testing.T) {
 		sealedAnew     int
 		readsAfter     []string
 	}{
-		{"what was stored before there was a key", nil, []string{newKey}, 1, []string{newKey}},
-		{"rotation: the old key may go afterwards", []string{oldKey}, []string{newKey, oldKey}, 1, []string{newKey}},
+		{"stored before there was a key", nil, []string{newKey}, 1, []string{newKey}},
+		{"rotation: the old key may be removed afterwards", []string{oldKey}, []string{newKey, oldKey}, 1, []string{newKey}},
 		{"nothing to do", []string{newKey}, []string{newKey, oldKey}, 0, []string{newKey}},
-		{"no key: all stays as it is", nil, nil, 0, nil},
+		{"no key: nothing changes", nil, nil, 0, nil},
 	}
 	for _, test := range tests {
 		v := newVault(t, test.sealed...)
@@ -175,15 +175,15 @@ func TestReseal(t *testing.T) {
 			t.Errorf("%s: %+v", test.why, done)
 		}
 		if done := v.reseal(test.reseal...); done.Sealed != 0 || done.Current != 1 {
-			t.Errorf("%s: a second pass is not idle: %+v", test.why, done)
+			t.Errorf("%s: a second pass seals again: %+v", test.why, done)
 		}
-		if got := v.reads(test.readsAfter...); got != "opened" {
+		if got := v.reads(test.readsAfter...); got != "decrypted" {
 			t.Errorf("%s: afterwards: %q", test.why, got)
 		}
 	}
 	v := newVault(t, oldKey)
-	if done := v.reseal(newKey); len(done.Locked) != 1 || done.Sealed != 0 || v.reads(oldKey) != "opened" {
-		t.Errorf("without the old key nothing can be done, and nothing may be lost: %+v", done)
+	if done := v.reseal(newKey); len(done.Locked) != 1 || done.Sealed != 0 || v.reads(oldKey) != "decrypted" {
+		t.Errorf("without the old key, nothing may be sealed or lost: %+v", done)
 	}
 }
 
@@ -232,7 +232,7 @@ func TestResealGivesUpOnWhatAlwaysChanges(t *testing.T) {
 		}
 	}
 	done, err := store.WithSeal(b, ringOf(t, newKey, oldKey)).Reseal(t.Context())
-	if err != nil || done.Changed != 1 || v.reads(oldKey) != "opened" {
+	if err != nil || done.Changed != 1 || v.reads(oldKey) != "decrypted" {
 		t.Errorf("%+v, %v", done, err)
 	}
 }
@@ -259,9 +259,9 @@ func TestWhatLooksSealedIsRefusedWithoutAKey(t *testing.T) {
 	fake := v.made
 	fake.ID, fake.Secrets = event.NewID(time.Now()), []event.Secret{seal.Prefix + "AQ"}
 	if err := v.with().CreateSubscription(t.Context(), fake); !errors.As(err, new(*event.InvalidError)) {
-		t.Errorf("it was taken: %v", err)
+		t.Errorf("the value was accepted: %v", err)
 	}
 	if err := v.with(newKey).CreateSubscription(t.Context(), fake); err != nil {
-		t.Errorf("under a key it is a secret as any other: %v", err)
+		t.Errorf("with a key, the value is a secret like any other: %v", err)
 	}
 }

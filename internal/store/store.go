@@ -1,5 +1,6 @@
 // Package store is the contract of the database drivers. A store holds subscriptions,
-// events, deliveries and attempts, and is the only truth about what is still to be done.
+// events, deliveries and attempts. It is the single source of truth for what is still to be
+// delivered.
 //
 // The contract is a set of small interfaces of plain values, one for each caller. Each
 // method says what it promises, and package storetest tests it. A driver writes what the
@@ -16,12 +17,12 @@ import (
 )
 
 // Store is the whole contract of a driver. All methods are safe for concurrent use. A
-// method that fails because the database can't be reached or written at present returns an
-// error that wraps event.ErrUnavailable. In that case it has changed nothing, unless the
-// connection broke during the commit itself: methods that may be repeated then say so.
+// method that can't reach the database or write to it returns an error that wraps
+// event.ErrUnavailable. It has then changed nothing, unless the connection broke during the
+// commit. Methods that may be called again in that case say so.
 //
-// Times are stored to the microsecond and returned in UTC. A driver for several nodes may
-// store the times that nodes compare, those of leases and due times, by a clock they share.
+// Times are stored to the microsecond and returned in UTC. Nodes compare due times and the
+// ends of leases, so a driver for several nodes may store these by a clock that they share.
 type Store interface {
 	Tenants
 	EventTypes
@@ -139,27 +140,26 @@ type Intake interface {
 type Queue interface {
 	// Claim leases due deliveries that have no lease and that the gate of their subscription
 	// permits (event.Gate). It is fair: each subscription with due deliveries gets a turn before
-	// any of them gets a second one, however many are due. It parks at most event.MaxParked of
-	// those deliveries that the gate holds back for long.
+	// any of them gets a second one, however many are due. If a gate stays closed for long,
+	// Claim parks the deliveries behind it, at most event.MaxParked in one call.
 	Claim(ctx context.Context, r event.ClaimRequest) (event.Claim, error)
 	// Record writes attempts, and the rows of their deliveries as event.Apply returns them. It
-	// assigns the number of each attempt. When it returns without an error, all are on disk. It
-	// may be repeated: an attempt that is already on record changes nothing. An attempt of a
-	// delivery that no longer exists is dropped. Changes of an endpoint's health are written in
-	// the same transaction (event.Health). Record does not retain the slice.
+	// assigns the number of each attempt. When it returns without an error, all are on disk.
+	// Recording an attempt again changes nothing. An attempt of a delivery that no longer exists
+	// is dropped. Changes of an endpoint's health (event.Health) are written in the same
+	// transaction. Record does not retain the slice.
 	Record(ctx context.Context, settlements []event.Settlement) error
 	// Renew extends leases and returns those that no longer exist. A lease that ran out exists
 	// until Rescue ends it.
 	Renew(ctx context.Context, leases []event.LeaseKey, until time.Time) (lost []event.LeaseKey, err error)
-	// Release ends leases without an attempt. The due times of the deliveries stay. A later
-	// lease of the same delivery stays, too.
+	// Release ends leases without an attempt. It changes neither the due times of the deliveries
+	// nor a later lease of the same delivery.
 	Release(ctx context.Context, leases []event.LeaseKey) error
-	// Rescue ends leases of any owner that ran out at from or later, and before now. The zero from
-	// means all that ran out before now. Parked deliveries stay parked.
+	// Rescue ends leases of any owner that ran out at from or later, and before now. If from is
+	// zero, it ends all that ran out before now. Parked deliveries stay parked.
 	Rescue(ctx context.Context, from, now time.Time) (int, error)
-	// Unpark makes at most limit parked deliveries due again that the gates of their
-	// subscriptions permit, and returns their number. Of one subscription it takes those that
-	// were due first.
+	// Unpark makes at most limit parked deliveries due again whose gates permit them, and returns
+	// their number. Of each subscription, it takes those that were due first.
 	Unpark(ctx context.Context, now time.Time, limit int) (int, error)
 }
 
@@ -227,8 +227,8 @@ type Upkeep interface {
 	// stores the deliveries of some hours together may delete all of them at once, when the
 	// last of them is old enough. Pending deliveries are not deleted. But if a subscription has
 	// been inactive or paused since before the given time, its deliveries of that age are
-	// cancelled; they count too, and settle now. Idempotency keys of that age are deleted.
-	// Call Expire until it returns 0.
+	// cancelled. They count too, and now is the time at which they settle. Idempotency keys of
+	// that age are deleted. Call Expire until it returns 0.
 	Expire(ctx context.Context, before time.Time, now time.Time, limit int) (int, error)
 	// Ping checks that the database responds, is not read-only, and had free disk space when it
 	// was last written to. It writes nothing itself: only writes find out that the disk is full,

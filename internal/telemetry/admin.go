@@ -38,5 +38,5 @@ func AdminHandler(m *Metrics) http.Handler {
 func serveIndex(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	io.WriteString(w, adminIndex) // the client may be gone, which does no harm
+	io.WriteString(w, adminIndex) // an error means that the client is gone, which does no harm
 }

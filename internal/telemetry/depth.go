@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	depthFresh   = time.Second      // how long all scrapes share one reading, at least
-	depthShare   = 20               // or this many times as long as the reading took
-	depthPause   = 20 * time.Second // up to this
+	depthFresh   = time.Second      // how long scrapes share a reading: at least this,
+	depthShare   = 20               // or this many times as long as it took,
+	depthPause   = 20 * time.Second // but at most this
 	depthTimeout = 2 * time.Second  // how long a scrape waits for the store
 )
 
-// depthReader reads the queue's depth in its own goroutine, at most one at a time. A store that
-// hangs delays a scrape by at most two seconds, and later scrapes not at all.
+// depthReader reads the queue's depth in its own goroutine, one reading at a time. If the store
+// hangs, it delays one scrape by two seconds at most, and later scrapes not at all.
 type depthReader struct {
 	read func(context.Context) (event.Depth, error)
 
@@ -76,8 +76,8 @@ func (r *depthReader) start() {
 	}()
 }
 
-// depthCollector exports the depth. While the store does not respond, it exports only that, because
-// an old number would hide the problem.
+// depthCollector exports the depth. While the store does not respond, it exports only that fact,
+// because old numbers would hide the problem.
 type depthCollector struct {
 	reader                              *depthReader
 	up, pending, leased, due, oldestDue *prometheus.Desc

@@ -64,8 +64,8 @@ func TestDepthIsReadOnceASecond(t *testing.T) {
 			want   float64
 		}{
 			{"the first scrape reads", 0, 1},
-			{"at once again: kept", 0, 1},
-			{"nearly a second: kept", 999 * time.Millisecond, 1},
+			{"right after it: shared", 0, 1},
+			{"just before a second has passed: shared", 999 * time.Millisecond, 1},
 			{"a second: read again", time.Millisecond, 2},
 		} {
 			time.Sleep(step.wait)
@@ -82,7 +82,7 @@ func TestAFailingStoreIsShownDownAndComesBack(t *testing.T) {
 		m := NewMetrics("test", func(context.Context) (event.Depth, error) { return event.Depth{Pending: 1}, failure })
 		failure = errors.New("disk on fire")
 		if up, gauges := shown(t, m); up != 0 || len(gauges) != 0 {
-			t.Errorf("up is %v with %v, want 0 and no gauges that nobody read", up, gauges)
+			t.Errorf("up is %v with %v, want 0 and no gauges", up, gauges)
 		}
 		failure = nil
 		time.Sleep(depthFresh)
@@ -92,7 +92,7 @@ func TestAFailingStoreIsShownDownAndComesBack(t *testing.T) {
 	})
 }
 
-func TestAHangingStoreHoldsNoScrape(t *testing.T) {
+func TestAHangingStoreDelaysNoScrape(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
 		var reads atomic.Int32
@@ -113,7 +113,7 @@ func TestAHangingStoreHoldsNoScrape(t *testing.T) {
 		scrape(0, depthTimeout) // waits for the response
 		scrape(0, 0)            // knows that there is no response
 		if n := reads.Load(); n != 1 {
-			t.Errorf("%d reads wait for a store that hangs, want 1", n)
+			t.Errorf("%d reads are waiting for a store that hangs, want 1", n)
 		}
 		close(release)
 		synctest.Wait()
@@ -121,7 +121,7 @@ func TestAHangingStoreHoldsNoScrape(t *testing.T) {
 	})
 }
 
-func TestTheReadIsToldToStop(t *testing.T) {
+func TestTheReadIsCancelled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := NewMetrics("test", func(ctx context.Context) (event.Depth, error) {
 			<-ctx.Done()

@@ -17,7 +17,7 @@ import (
 func TestFormatOfTheLog(t *testing.T) {
 	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Fatalf("a terminal is needed to try one: %v", err)
+		t.Fatalf("this test needs a terminal: %v", err)
 	}
 	defer terminal.Close()
 	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -34,11 +34,11 @@ func TestFormatOfTheLog(t *testing.T) {
 	}{
 		{"a person reads a terminal", terminal, "auto", "*slog.TextHandler"},
 		{"a collector reads a file", file, "auto", "*slog.JSONHandler"},
-		{"a buffer is no terminal", &bytes.Buffer{}, "auto", "*slog.JSONHandler"},
+		{"a buffer is not a terminal", &bytes.Buffer{}, "auto", "*slog.JSONHandler"},
 		{"said so", terminal, "json", "*slog.JSONHandler"},
 		{"said so", file, "text", "*slog.TextHandler"},
-		{"not a format: as auto", file, "xml", "*slog.JSONHandler"},
-		{"not a format: as auto", terminal, "", "*slog.TextHandler"},
+		{"an unknown format means auto", file, "xml", "*slog.JSONHandler"},
+		{"an unknown format means auto", terminal, "", "*slog.TextHandler"},
 	} {
 		if got := fmt.Sprintf("%T", NewLogger(c.w, "info", c.format).Handler()); got != c.want {
 			t.Errorf("%s: format %q on a %T made a %s, want %s", c.reason, c.format, c.w, got, c.want)
@@ -55,7 +55,7 @@ func TestLevelOfTheLog(t *testing.T) {
 		{"the default", "INFO", "info warn error"},
 		{"in any case", "warn", "warn error"},
 		{"the least", "Error", "error"},
-		{"not a level: as info", "loud", "info warn error"},
+		{"an unknown level means info", "loud", "info warn error"},
 		{"none: as info", "", "info warn error"},
 	} {
 		var out bytes.Buffer
@@ -107,7 +107,7 @@ func TestALineOfTheLogStaysOneLine(t *testing.T) {
 		var out bytes.Buffer
 		NewLogger(&out, "info", format).Info("attempt", "error", "first\nlevel=ERROR msg=forged\x1b[2J")
 		if strings.Count(out.String(), "\n") != 1 || strings.Contains(out.String(), "\x1b") {
-			t.Errorf("as %s, a receiver's text broke out of its line: %q", format, out.String())
+			t.Errorf("as %s, an endpoint's text broke its line: %q", format, out.String())
 		}
 	}
 }

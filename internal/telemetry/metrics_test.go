@@ -41,13 +41,13 @@ func TestAttempt(t *testing.T) {
 			`attempts_total{outcome="success"}`: 1, `deliveries_settled_total{status="delivered"}`: 1,
 			"attempt_duration_seconds": 3, "accept_to_delivered_seconds": 5,
 		}},
-		{"failed, and tried again: nothing settled", settlement(1, event.CodeTimeout, event.Pending), map[string]float64{
+		{"failed, and will be retried: not settled", settlement(1, event.CodeTimeout, event.Pending), map[string]float64{
 			`attempts_total{outcome="timeout"}`: 1, "attempt_duration_seconds": 3, "accept_to_first_attempt_seconds": 2,
 		}},
 		{"failed for good", settlement(2, event.CodeGone, event.Failed), map[string]float64{
 			`attempts_total{outcome="gone"}`: 1, `deliveries_settled_total{status="failed"}`: 1, "attempt_duration_seconds": 3,
 		}},
-		{"a code from nowhere makes no new series", settlement(2, "made_up", event.Pending), map[string]float64{
+		{"an unknown code creates no series", settlement(2, "made_up", event.Pending), map[string]float64{
 			`attempts_total{outcome="other"}`: 1, "attempt_duration_seconds": 3,
 		}},
 	} {

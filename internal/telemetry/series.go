@@ -39,8 +39,8 @@ func histogram(r *prometheus.Registry, name, help string, buckets []float64) pro
 	}))
 }
 
-// add registers the collector. It panics if two have the same name, which is a bug in this package
-// that any start reveals.
+// add registers the collector. It panics if two have the same name: every start would find that
+// bug.
 func add[C prometheus.Collector](r *prometheus.Registry, c C) C {
 	r.MustRegister(c)
 	return c

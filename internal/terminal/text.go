@@ -22,9 +22,9 @@ func FirstRunes(s string, n int) string {
 	return s
 }
 
-// Clean makes text from a stranger safe for a terminal. It writes everything that is neither
-// visible nor a space as an escape, including line ends, so that the text can't move the cursor,
-// set the title, reverse its direction, or hide anything.
+// Clean makes text from a stranger safe for a terminal: the text can't move the cursor, set the
+// title, reverse its direction, or hide anything. Everything that is neither visible nor a space
+// becomes an escape, including line ends.
 func Clean(s string) string {
 	if !strings.ContainsFunc(s, isUnfit) && utf8.ValidString(s) {
 		return s

@@ -16,15 +16,15 @@ func TestClean(t *testing.T) {
 		{"it would colour the terminal or worse", "a\x1b[31mb", `a\x1b[31mb`},
 		{"it would overwrite the line", "a\rb", `a\x0db`},
 		{"it would forge a line", "a\nb", `a\nb`},
-		{"it would ring", "\a", `\x07`},
+		{"it would ring the bell", "\a", `\x07`},
 		{"delete", "a\x7f", `a\x7f`},
 		{"an escape of one byte, in its UTF-8 form", "\u009b31m", `\u{9b}31m`},
 		{"and raw", "\x9b31m", `\x9b31m`},
 		{"it would turn the text around", "a\u202eb", `a\u{202e}b`},
 		{"it would be invisible", "a\u200bb\ufeff", `a\u{200b}b\u{feff}`},
-		{"a line end of another kind", "a\u2028b", `a\u{2028}b`},
+		{"another kind of line end", "a\u2028b", `a\u{2028}b`},
 		{"not UTF-8", "a\xff\xfeb", `a\xff\xfeb`},
-		{"what stands for such already", "a\ufffdb", "a\ufffdb"},
+		{"an escape that is already there", "a\ufffdb", "a\ufffdb"},
 	} {
 		if got := Clean(test.in); got != test.want {
 			t.Errorf("%s: got %q, want %q", test.reason, got, test.want)

@@ -35,16 +35,16 @@ func TestPairs(t *testing.T) {
 	}{
 		{"the order alternates", options{pairs: 3, repeats: 3, quiet: 0.1}, make([]float64, 6), []build{o, n, n, o, o, n}, 0},
 		{"a busy pair is repeated as a whole, in the same order", options{pairs: 2, repeats: 3, quiet: 0.1}, []float64{0, 0, 0, 0.2, 0, 0.1}, []build{o, n, n, o, n, o}, 0},
-		{"what stays busy counts, and is told", options{pairs: 1, repeats: 1, quiet: 0.1}, []float64{0.5, 0, 0, 0.5}, []build{o, n, o, n}, 1},
+		{"a pair that stays busy counts, and is reported", options{pairs: 1, repeats: 1, quiet: 0.1}, []float64{0.5, 0, 0, 0.5}, []build{o, n, o, n}, 1},
 		{"every pair is accepted", options{pairs: 1, repeats: 3, quiet: 1}, []float64{0.9, 1}, []build{o, n}, 0},
 	} {
 		s, out := &script{others: c.others}, &strings.Builder{}
 		busy, err := compare(t.Context(), out, c.o, s.measure)
 		if err != nil || busy != c.busy || !slices.Equal(s.asked, c.asked) {
-			t.Errorf("%s: %d busy, %v; it asked for %v; want %d and %v", c.why, busy, err, s.asked, c.busy, c.asked)
+			t.Errorf("%s: %d busy, %v; it measured %v; want %d and %v", c.why, busy, err, s.asked, c.busy, c.asked)
 		}
 		if want := "CPU per delivery 1.040, rate 0.980"; !strings.Contains(out.String(), want) {
-			t.Errorf("%s: it prints\n%s\nwithout %q", c.why, out, want)
+			t.Errorf("%s: the output\n%s\nlacks %q", c.why, out, want)
 		}
 	}
 }

@@ -41,8 +41,8 @@ func TestTargetsRelativeToTheRelay(t *testing.T) {
 		cpuMet, rateMet  bool
 		cpuText, because string
 	}{
-		{48, 24_000, true, true, "48.0 µs and 40.0 µs: 1.20 ×", "exactly at the bar"},
-		{49, 23_000, false, false, "49.0 µs and 40.0 µs: 1.23 ×", "just beyond it"},
+		{48, 24_000, true, true, "48.0 µs and 40.0 µs: 1.20 ×", "exactly at the target"},
+		{49, 23_000, false, false, "49.0 µs and 40.0 µs: 1.23 ×", "just beyond the target"},
 	} {
 		tab := &table{results: map[string]*result{"full SQLite": measured(
 			bench.Contestant{Name: "relay", Runs: []bench.Figures{figures(30_000, 40)}},
@@ -69,9 +69,9 @@ func TestTargetsOfSeparateNodes(t *testing.T) {
 		figures              bench.Figures
 		rate, latency, costs bool
 	}{
-		{"exactly at the bars", several(9_000, 80, time.Second), true, true, true},
-		{"just beyond them", several(8_999, 80.1, time.Second+1), false, false, false},
-		{"it delivers, and more piles up", several(9_500, 60, 9*time.Second), true, false, true},
+		{"exactly at the limits", several(9_000, 80, time.Second), true, true, true},
+		{"just beyond the limits", several(8_999, 80.1, time.Second+1), false, false, false},
+		{"it delivers, but the backlog grows", several(9_500, 60, 9*time.Second), true, false, true},
 	} {
 		tab := &table{results: map[string]*result{
 			"full PostgreSQL":           measured(bench.Contestant{Name: "service", Runs: []bench.Figures{figures(10_000, 60)}}),
@@ -120,7 +120,7 @@ func TestReportFollowsFromItsData(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(tab.results) == 0 {
-		t.Fatal("there are no data")
+		t.Fatal("performance.json has no data")
 	}
 	dir := t.TempDir()
 	if err := tab.save(dir); err != nil {

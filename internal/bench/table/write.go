@@ -16,17 +16,17 @@ import (
 const preface = "`make bench`" + ` measures and writes this file. A dash means that a row has not been measured yet. The data is in
 [performance.json](performance.json).
 
-Absolute figures hold for one machine and one hour. Compare the **CPU time per delivery** and the **ratio to the relay** of the
-same run. The relay is a server and client of net/http that accepts the same POST, signs and forwards it, and stores nothing.
-The load generator, the endpoints, the service, the database and the relay share the same CPUs. The service runs with its
-defaults, except for ` + "`LOG_LEVEL=WARN`" + `. SQLite runs with ` + "`synchronous=FULL`" + `, and PostgreSQL with its defaults
-(` + "`fsync`, `synchronous_commit`" + `) and 64 MB of shared buffers. A latency begins with the first byte of the POST, or with a
-rate, at the time for which the POST was scheduled. It ends when the endpoint has read the request, and so includes the commit
-to disk. CPU time includes all processes of PostgreSQL and Redis.
+Absolute figures are valid only for this machine, at the time of the run. Compare the **CPU time per delivery** and the **ratio to
+the relay** of the same run. The relay is a net/http server that accepts the same POST, signs it, forwards it with a net/http
+client, and stores nothing. The service runs with its defaults, except for ` + "`LOG_LEVEL=WARN`" + `. SQLite runs with
+` + "`synchronous=FULL`" + `, and PostgreSQL with its defaults (` + "`fsync`, `synchronous_commit`" + `) and 64 MB of shared buffers. A latency
+begins with the first byte of the POST or, in a run with a fixed rate, at the time for which the POST was scheduled. It ends when
+the endpoint has read the request, so it includes the commit to disk. CPU time includes all processes of PostgreSQL and Redis.
 
 Unless a row says otherwise, 64 connections publish events of 1 KiB to one subscription, each as soon as it gets a response.
-Figures are medians of the runs. Retained deliveries have payloads of 34 bytes, and are written in turn to 1,000 subscriptions
-at a time. Before such a run, PostgreSQL does a vacuum, statistics and a checkpoint, which it otherwise does some time later.
+Figures are medians of the runs. For a row about retained deliveries, the database is first filled with deliveries that have
+payloads of 34 bytes, in turn for 1,000 subscriptions at a time. PostgreSQL then runs a vacuum, updates its statistics and writes
+a checkpoint, which it otherwise does some time later.
 
 `
 
@@ -94,7 +94,7 @@ func (t *table) text() string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.what, r.wanted, r.found, verdict)
 	}
 	b.WriteString("\n![CPU time per delivery](performance-cpu.svg)\n\n![POST to endpoint](performance-latency.svg)\n\n## All scenarios\n\n")
-	b.WriteString("Rates are deliveries per second. Latencies are from the POST to the endpoint, p50 · p99 · max.\n\n")
+	b.WriteString("Rates are deliveries per second. Latencies are from the POST to the endpoint, p50 · p99 · max.\nThe [commands](#commands) below show what each scenario does.\n\n")
 	b.WriteString("| scenario | runs | rate | latency | CPU per delivery | max memory | lost · duplicates |\n|---|---|---|---|---|---|---|\n")
 	for _, name := range slices.Sorted(maps.Keys(t.results)) {
 		for _, who := range []string{"relay", "service"} {

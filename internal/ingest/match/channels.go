@@ -15,8 +15,8 @@ const (
 
 const channelBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:/"
 
-// CheckChannels says what is wrong with the channels of an event or a subscription, as an
-// *event.InvalidError, or returns nil. A channel is made of the bytes of an event type.
+// CheckChannels checks the channels of an event or a subscription. The error is an
+// *event.InvalidError. A channel may have the same characters as an event type.
 func CheckChannels(channels []string) error {
 	if len(channels) > MaxChannels {
 		return event.Invalid("channels", fmt.Sprintf("has %d entries; at most %d are allowed", len(channels), MaxChannels))
@@ -37,7 +37,7 @@ func checkChannel(c string) string {
 		return fmt.Sprintf("is %d bytes long; at most %d are allowed", len(c), MaxChannel)
 	case rest != "":
 		first := []rune(rest)[0]
-		return fmt.Sprintf("holds %q; letters, digits and . _ - : / are allowed", string(first))
+		return fmt.Sprintf("contains %q; only letters, digits and . _ - : / are allowed", string(first))
 	}
 	return ""
 }

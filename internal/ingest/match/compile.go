@@ -2,7 +2,8 @@ package match
 
 import "strings"
 
-// compiler compiles one filter, and counts what has a limit.
+// compiler compiles one filter. It counts the conditions and the weight of regular expressions,
+// because both have a limit.
 type compiler struct{ conditions, weight int }
 
 // condition compiles the value of a path, or of an operator that takes conditions.
@@ -25,7 +26,7 @@ func (c *compiler) condition(v value, s scope) (condition, error) {
 func (c *compiler) count(s scope) error {
 	c.conditions++
 	if c.conditions > MaxConditions {
-		return s.invalid("is one condition too many; at most %d are allowed", MaxConditions)
+		return s.invalid("exceeds the limit of conditions; at most %d are allowed", MaxConditions)
 	}
 	return nil
 }
@@ -45,9 +46,9 @@ func (c *compiler) object(v value, s scope) (condition, error) {
 	case empty && s.depth == 0:
 		return roots{}, nil
 	case empty:
-		return nil, s.invalid(`is empty, so it says nothing; to want any value write {"$exist": true}, to want an empty object {"$eq": {}}`)
+		return nil, s.invalid(`is empty, so it has no condition; write {"$exist": true} for any value, or {"$eq": {}} for an empty object`)
 	case operators > 0 && paths != "":
-		return nil, s.at(paths).invalid(`stands beside an operator; put both in one array: {"$and": [{…}, {…}]}`)
+		return nil, s.at(paths).invalid(`is in one object with an operator; put both in an array: {"$and": [{…}, {…}]}`)
 	case operators > 0:
 		return c.operators(v, s)
 	}
@@ -82,7 +83,7 @@ func (c *compiler) operators(v value, s scope) (condition, error) {
 		operator := string(name.text())
 		at := s.at(operator)
 		if s.top && operator != "$and" && operator != "$or" && operator != "$not" {
-			return nil, at.invalid(`stands at the top; first say what it is about, as in {"data": {"amount": {"$gt": 100}}}`)
+			return nil, at.invalid(`is at the top level; first name a part of the event, as in {"data": {"amount": {"$gt": 100}}}`)
 		}
 		if err := c.count(at); err != nil {
 			return nil, err
@@ -136,7 +137,7 @@ func (c *compiler) operator(name string, v value, s scope) (condition, error) {
 	if hint := hints[name]; hint != "" {
 		return nil, s.invalid("is not an operator; %s", hint)
 	}
-	return nil, s.invalid("is not an operator; there are $eq, $neq, $gt, $gte, $lt, $lte, $in, $nin, $exist, $startsWith, $endsWith, $contains, $regex, $and, $or and $not")
+	return nil, s.invalid("is not an operator; the operators are $eq, $neq, $gt, $gte, $lt, $lte, $in, $nin, $exist, $startsWith, $endsWith, $contains, $regex, $and, $or and $not")
 }
 
 // hints are for operators of other filter languages.
@@ -169,7 +170,7 @@ func checkArray(v value, s scope) error {
 	case v.kind() != '[':
 		return s.invalid("must be an array, in brackets")
 	case v.node().next == v.at+1:
-		return s.invalid("is an empty array; give it an entry, or leave it out")
+		return s.invalid("is an empty array; give it an entry, or omit it")
 	case s.depth >= MaxDepth:
 		return tooDeep(s)
 	}

@@ -6,12 +6,12 @@ import "bytes"
 type condition interface {
 	// holds reports whether the condition holds for a value, which may be absent.
 	holds(e *Event, v value) bool
-	// why explains in words why the condition does not hold for the value.
+	// why explains why the condition does not hold for the value.
 	why(e *Event, v value, p place) string
 }
 
-// spend uses up steps, and reports whether enough were left. If not, the result of the filter
-// is void: it does not match.
+// spend uses steps, and reports whether enough were left. If not, the filter does not match,
+// whatever its conditions return.
 func (e *Event) spend(steps int) bool {
 	e.steps -= steps
 	return e.steps >= 0
@@ -20,7 +20,7 @@ func (e *Event) spend(steps int) bool {
 // bytesPerStep is how many bytes of a string are read in one step.
 const bytesPerStep = 32
 
-// roots are the top of a filter: conditions on parts of the event.
+// roots are the top level of a filter: conditions on parts of the event.
 type roots []named
 
 type named struct {
@@ -62,7 +62,7 @@ func (c members) holdFor(e *Event, v value) bool {
 	return true
 }
 
-// lookupSteps is how many steps it costs to find a member by its name.
+// lookupSteps returns how many steps it costs to find a member by its name.
 func lookupSteps(v value) int {
 	if v.kind() != '{' {
 		return 1
@@ -83,15 +83,15 @@ func anyElement(e *Event, array value, holds func(*Event, value) bool) bool {
 	return false
 }
 
-// comparisons are those of one object. They must hold for the same value: the one at their
-// path or, if that is an array, one of its elements. None holds for an absent value.
+// comparisons are the comparisons of one object. All must hold for the same value: the one at
+// their path or, if that is an array, one of its elements. None holds for an absent value.
 type comparisons []comparison
 
 type comparison struct {
 	operator string // "" for a plain value, which means $eq
-	wants    string // what it needs, in words
+	wants    string // a description of the wanted value
 	weight   int    // steps for each bytesPerStep bytes of a value; 0 means 1
-	base     int    // steps for each value, beside one
+	base     int    // additional steps for each value
 	operand  int    // size of the filter's value in bytes
 	holds    func(v value) bool
 }
@@ -115,7 +115,7 @@ func (c comparisons) holdFor(e *Event, v value) bool {
 	return true
 }
 
-// steps is how many steps a comparison costs at most.
+// steps returns the largest number of steps that a comparison costs.
 func (c *comparison) steps(v value) int {
 	size := v.size() * max(1, c.weight)
 	if kind := v.kind(); kind == '[' || kind == '{' {
@@ -151,7 +151,7 @@ type presence bool
 
 func (c presence) holds(_ *Event, v value) bool { return (v.kind() != 0) == bool(c) }
 
-// negation is $not, $neq or $nin. It holds exactly if the inner condition does not.
+// negation is $not, $neq or $nin. It holds if and only if the inner condition does not.
 type negation struct {
 	operator string
 	wants    string
@@ -160,8 +160,8 @@ type negation struct {
 
 func (c *negation) holds(e *Event, v value) bool { return !c.within.holds(e, v) }
 
-// all holds if each condition holds, judged separately: those of $and, or the operators of one
-// object.
+// all holds if each of its conditions holds, evaluated separately. The conditions are those of $and,
+// or the operators of one object.
 type all struct {
 	operator   string // "$and", or "" for an object's operators
 	conditions []condition

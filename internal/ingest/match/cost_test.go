@@ -8,8 +8,8 @@ import (
 	"github.com/hookferry/hookferry/internal/ingest/match"
 )
 
-// slow are filters that are made to take long, and data of this size for them: each is
-// close to a limit.
+// slow returns filters that take long on purpose, each close to a limit, and data of this size
+// for them.
 func slow(size int) map[string][2]string {
 	fill := func(size int, open, item, end string) string {
 		return open + strings.Repeat(item, (size-len(open)-len(end))/len(item)) + end
@@ -40,8 +40,8 @@ func slow(size int) map[string][2]string {
 	}
 }
 
-// TestSlowFiltersAreBounded sees that none of them matches, and that those which need
-// more than MaxSteps say so. How long they take is BenchmarkSlow's matter.
+// TestSlowFiltersAreBounded checks that none of the slow filters matches, and that those which
+// need more than MaxSteps say so. BenchmarkSlow measures how long they take.
 func TestSlowFiltersAreBounded(t *testing.T) {
 	over := 0
 	for reason, tt := range slow(64 << 10) {
@@ -57,11 +57,11 @@ func TestSlowFiltersAreBounded(t *testing.T) {
 		}
 		negated := compile(t, `{"$not":`+tt[0]+`}`)
 		if negated.Match(e) == strings.Contains(why, "steps") {
-			t.Errorf("%s: what takes too many steps has to match neither way", reason)
+			t.Errorf("%s: a filter that takes too many steps must not match, and neither must its negation", reason)
 		}
 	}
 	if over < 3 {
-		t.Errorf("%d of them take more than the steps: the limit is not tested", over)
+		t.Errorf("%d of them exceed the steps, so the limit is not tested", over)
 	}
 }
 
@@ -92,7 +92,8 @@ func TestPlainPathAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestFilterAllocatesOnceForAnEvent has a filter read data: its tokens are kept for others.
+// TestFilterAllocatesOnceForAnEvent checks that the first filter keeps the tokens of the data for
+// the others.
 func TestFilterAllocatesOnceForAnEvent(t *testing.T) {
 	f := compile(t, `{"data":{"customer":{"country":{"$in":["DE","FR"]}},"amount":{"$gte":100},"id":9007199254740993}}`)
 	e := &match.Event{Data: []byte(`{"id":9007199254740993,"amount":250.50,"customer":{"country":"FR"},"tags":["a","b"]}`)}
@@ -103,13 +104,13 @@ func TestFilterAllocatesOnceForAnEvent(t *testing.T) {
 		t.Errorf("a filter for an event that was read allocates %v times", n)
 	}
 	data := e.Data
-	if n := testing.AllocsPerRun(100, func() { f.Match(&match.Event{Data: data}) }); n > 12 { // 7, but for the race detector
+	if n := testing.AllocsPerRun(100, func() { f.Match(&match.Event{Data: data}) }); n > 12 { // 7 without the race detector
 		t.Errorf("the first filter for an event allocates %v times", n)
 	}
 }
 
-// tenThousand are n subscriptions of which three want order.paid: by its name, by a pattern,
-// and as everything.
+// tenThousand returns n subscriptions. Three of them want order.paid: one by its name, one by a
+// pattern, and one that wants all types.
 func tenThousand(t testing.TB, n int) []*match.Subscription {
 	t.Helper()
 	subs := make([]*match.Subscription, 0, n)
@@ -135,8 +136,8 @@ func BenchmarkTenant(b *testing.B) {
 	}
 }
 
-// BenchmarkTenantAllFiltered has all subscriptions want the type, and a filter of its own in
-// each, of which one matches.
+// BenchmarkTenantAllFiltered measures subscriptions that all want the type. Each has its own filter,
+// and one of the filters matches.
 func BenchmarkTenantAllFiltered(b *testing.B) {
 	for _, n := range []int{3, 10_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -166,7 +167,7 @@ func BenchmarkApply(b *testing.B) {
 	}
 }
 
-// BenchmarkSlow shows what a filter may cost that is made to be slow.
+// BenchmarkSlow measures the cost of filters that are slow on purpose.
 func BenchmarkSlow(b *testing.B) {
 	for reason, tt := range slow(1 << 20) {
 		b.Run(reason, func(b *testing.B) {

@@ -15,7 +15,7 @@ type decimal struct {
 }
 
 // hugeExponent stands for every exponent of more than 15 digits. No number has enough digits to
-// make up for that, so it still compares correctly with every number that a filter may hold
+// compensate for that, so it still compares correctly with every number that a filter may contain
 // (MaxExponent).
 const hugeExponent = 1e16
 
@@ -64,7 +64,7 @@ func (d decimal) compare(o decimal) int {
 	return d.sign * c
 }
 
-// appendKey appends a key that two numbers share exactly if they are equal.
+// appendKey appends a key. Two numbers have the same key if and only if they are equal.
 func (d decimal) appendKey(b []byte) []byte {
 	b = strconv.AppendInt(b, int64(d.sign), 10)
 	b = append(append(b, '.'), d.digits...)

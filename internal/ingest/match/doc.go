@@ -3,18 +3,18 @@
 //
 // A subscription matches an event if it is active, one of its event-type patterns fits
 // (event.Wants), it shares a channel with the event or names no channels, and its filter is
-// true. The rules are checked in this order, so Reason names the first one that fails. A
-// paused subscription matches; its deliveries wait. The rule about channels does not apply to
-// an event that was published to one subscription by ingest (Event.Direct).
+// true. The rules are checked in this order, and Reason names the first one that fails. A
+// paused subscription matches, and its deliveries wait. The rule about channels does not apply
+// to an event that was published to one subscription (Event.Direct).
 //
 // Start with Subscription.Match for the rules, Compile for filters, and Tenant for the index
 // that finds 3 subscriptions among 10,000.
 //
 // # Filters
 //
-// A filter is a JSON object. At its top are the parts of an event: "event" (its type), "data",
-// "metadata", "channels" and "tenant". A nested object is a path, and a plain value means
-// equal:
+// A filter is a JSON object. Its top level names the parts of an event: "event" (its type),
+// "data", "metadata", "channels" and "tenant". A nested object is a path, and a plain value
+// means equal:
 //
 //	{"data": {"amount": {"$gte": 100}, "customer": {"country": "DE"}}}
 //
@@ -27,9 +27,9 @@
 //     9007199254740993 and 9007199254740992 are not.
 //   - Strings are compared by code point, without normalization. $gt, $gte, $lt and $lte take
 //     a number or a string.
-//   - An absent value satisfies no comparison, not even with null. $exist tests for it; null
-//     is present. Only objects have members: below null, a string or an absent value,
-//     everything is absent.
+//   - An absent value satisfies no comparison, not even with null. $exist tests whether a value
+//     is present; null is present. Only objects have members: below null, a string or an absent
+//     value, everything is absent.
 //   - $neq, $nin and $not are exact negations of $eq, $in and the condition. They hold for an
 //     absent value.
 //   - A comparison holds for an array if it holds for the array itself or for one of its
@@ -39,9 +39,9 @@
 //     same element. An empty array has no element, so no path into it holds. A negation at the
 //     end of a path is about the element: {"items": {"id": {"$neq": 5}}} needs an item other
 //     than 5; {"items": {"$not": {"id": 5}}} needs that no item is 5.
-//   - $and and $or judge each of their conditions separately, so different elements may
-//     satisfy them. Both are allowed at the top and below a path, where they also take plain
-//     values.
+//   - $and and $or evaluate each of their conditions separately, so different elements may
+//     satisfy them. Both are allowed at the top level and below a path, where they also take
+//     plain values.
 //   - $eq with an array or an object needs exactly that value; the order of an object's
 //     members does not matter. A plain array means $eq, not that each entry is contained.
 //   - $contains finds a substring in a string. In an array it finds an equal element, and does
@@ -52,19 +52,20 @@
 //   - Names are literal, including dots. A name that begins with $ cannot be a path.
 //   - If an object in the event's data has a name twice, the last one counts, as in most
 //     parsers. An unpaired surrogate escape counts as U+FFFD. NUL is an ordinary character.
-//   - {} matches every event. Compile refuses what is unclear: any other empty object, an
-//     empty array of alternatives, an operator inside a fixed value, a path beside an
-//     operator, a duplicate name, and a number where the event has a string (in metadata, for
-//     example).
+//   - {} matches every event. Compile refuses whatever is ambiguous: any other empty object, an
+//     empty array of alternatives, an operator inside a fixed value, an object with both paths
+//     and operators, a duplicate name, and a number where the event has a string (in metadata,
+//     for example).
 //
 // # Limits
 //
-// Compile limits the size of a filter; see MaxFilterBytes and the constants beside it. MaxSteps
-// limits what one filter does for one event, counted without a clock: about 0.2 s at most, and
-// a few milliseconds for an ordinary filter and a body of 1 MiB. A filter that needs more steps
-// does not match, even if it is a $not, and Reason says so.
+// Compile limits the size of a filter; see MaxFilterBytes and the constants after it. MaxSteps
+// limits the work of one filter for one event, without a clock. The limit is about 0.2 s, and
+// an ordinary filter takes a few milliseconds for a body of 1 MiB. A filter that needs more
+// steps does not match, even if it is a $not, and Reason says so.
 //
-// The event's data is tokenized once, when the first filter needs it, and of its top members
-// only those that a filter names. Values are decoded when they are compared. Tokens take up to
-// 8 bytes of memory for each byte of data. Without a filter, data is not read.
+// The event's data is tokenized once, when the first filter needs it. Of the members at its top
+// level, only those that a filter names are tokenized. Values are decoded when they are
+// compared. Tokens take up to 8 bytes of memory for each byte of data. Without a filter, data
+// is not read.
 package match

@@ -12,14 +12,14 @@ import (
 )
 
 // document is a tokenized JSON value. Strings and numbers are decoded when they are compared.
-// An event's document is made at most once, for all filters.
+// An event's document is created at most once, for all filters.
 type document struct {
 	text  []byte
 	nodes []node
 	large map[uint32]map[string]uint32 // members by name, for the nodes of large objects
 
-	// In a shallow document, the arrays and objects in the top object are skipped. Each is a
-	// document of its own, which open makes when it is needed.
+	// In a shallow document, the arrays and objects in the top-level object are skipped. Each is a
+	// document of its own, which open creates when it is needed.
 	shallow bool
 	opened  map[uint32]*document
 }
@@ -31,7 +31,7 @@ type node struct {
 }
 
 var (
-	errMore     = errors.New("there is more after the first value")
+	errMore     = errors.New("there is more text after the first value")
 	errTooLarge = errors.New("it is larger than 4 GiB")
 	errNotUTF8  = errors.New("it is not valid UTF-8")
 )
@@ -47,7 +47,7 @@ type tokenizer struct {
 
 var tokenizers = sync.Pool{New: func() any { return new(tokenizer) }}
 
-// parse tokenizes one JSON value. The options say how strict it is.
+// parse tokenizes one JSON value. The options decide how strict it is.
 func parse(text []byte, shallow bool, options ...jsontext.Options) (*document, error) {
 	switch {
 	case uint64(len(text)) > math.MaxUint32:
@@ -65,7 +65,7 @@ func parse(text []byte, shallow bool, options ...jsontext.Options) (*document, e
 
 func (t *tokenizer) free() {
 	t.in, t.open = bytes.Buffer{}, t.open[:0]
-	t.json.Reset(&t.in) // does not keep the text alive
+	t.json.Reset(&t.in) // so that the text can be garbage collected
 	tokenizers.Put(t)
 }
 

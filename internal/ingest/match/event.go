@@ -5,25 +5,24 @@ import (
 	"slices"
 )
 
-// Event is what matching needs to know of an event. It keeps the tokens of its data for the next
+// Event is the part of an event that matching needs. It keeps the tokens of its data for the next
 // filter, so it must not be changed after the first match, and only one goroutine at a time may
 // use it.
 type Event struct {
 	Type     string
-	Tenant   string // the tenant's id, the caller's and not the number
+	Tenant   string // the tenant's id as the caller chose it, not its number
 	Channels []string
 	Metadata map[string]string
-	Data     []byte // the JSON value of data, as it was posted; absent if it is not valid JSON
+	Data     []byte // the JSON value of data, as it was published; absent if it is not valid JSON
 
-	// Direct says that the event was published to one subscription, by ingest. Channels do not
-	// apply to it.
+	// Direct means that the event was published to one subscription. Channels do not apply to it.
 	Direct bool
 
 	parts [len(rootNames)]part
-	steps int // left for the filter that is being judged
+	steps int // left for the filter that is being evaluated
 }
 
-// part is a part of the event as JSON, made when a filter needs it.
+// part is a part of the event as JSON, which is created when a filter needs it.
 type part struct {
 	read bool
 	doc  *document // nil: absent
@@ -41,7 +40,7 @@ func (e *Event) root(name string) value {
 	return p.doc.root()
 }
 
-// rootNames are the names that a filter may have at its top.
+// rootNames are the names that a filter may have at its top level.
 var rootNames = [...]string{"data", "event", "metadata", "channels", "tenant"}
 
 func (e *Event) document(name string) *document {

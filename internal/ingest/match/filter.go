@@ -48,7 +48,7 @@ func Compile(text []byte) (*Filter, error) {
 	if len(text) > MaxFilterBytes {
 		return nil, invalid("", fmt.Sprintf("is %d bytes long; at most %d are allowed", len(text), MaxFilterBytes))
 	}
-	text = append([]byte(nil), text...) // the caller may use its bytes again
+	text = append([]byte(nil), text...) // the caller may change its bytes
 	d, err := parse(text, false, jsontext.AllowDuplicateNames(false), jsontext.AllowInvalidUTF8(false))
 	if err != nil {
 		return nil, syntaxError(err)
@@ -84,10 +84,10 @@ func (f *Filter) Why(e *Event) string {
 	case matches:
 		return ""
 	}
-	e.steps = 3 * MaxSteps // finding the words repeats some of the work
+	e.steps = 3 * MaxSteps // finding the reason repeats some of the work
 	why := f.top.why(e, value{}, place{filter: "filter"})
 	if e.steps < 0 {
-		return "the filter is not true for this event; it would take too long to find out which condition is not"
+		return "the filter is not true for this event; it would take too long to find out which condition fails"
 	}
 	return why
 }

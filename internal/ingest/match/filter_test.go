@@ -11,17 +11,17 @@ import (
 	"github.com/hookferry/hookferry/internal/ingest/match"
 )
 
-// kinds are a value of each JSON type, and what looks like another; each is the member x.
+// kinds are values of each JSON type, and values that look like another type. Each is the member x.
 var kinds = []string{
 	"absent", "null", "true", "false", "5", "5.0", "-7", `"5"`, `"abc"`, `""`, "[]", "[5]", `["abc","b"]`, `[[5]]`, "{}", `{"a":5}`, `[{"a":5},{"a":6}]`,
 }
 
-// TestEachOperatorWithEachType lists for each condition the values that meet it. All others
-// must not.
+// TestEachOperatorWithEachType lists the values that meet each condition. No other value may meet
+// it.
 func TestEachOperatorWithEachType(t *testing.T) {
 	tests := []struct {
 		condition string
-		meets     string // separated by blanks
+		meets     string // separated by spaces
 	}{
 		{`null`, `null`},
 		{`true`, `true`},
@@ -121,7 +121,7 @@ func compile(t testing.TB, filter string) *match.Filter {
 	return f
 }
 
-// checkWhy wants a reason exactly if the filter does not match.
+// checkWhy checks that there is a reason if and only if the filter does not match.
 func checkWhy(t testing.TB, f *match.Filter, data string) {
 	t.Helper()
 	e := &match.Event{Data: []byte(data)}
@@ -134,7 +134,7 @@ func checkReference(t testing.TB, filter, data string) {
 	t.Helper()
 	got := compile(t, filter).Match(&match.Event{Data: []byte(data)})
 	if want := reference(t, filter, map[string]string{"data": data, "event": `""`, "tenant": `""`, "channels": "[]", "metadata": "{}"}); got != want {
-		t.Errorf("%s matches %s is %v, and the reference says %v", filter, data, got, want)
+		t.Errorf("%s matches %s is %v, but the reference returns %v", filter, data, got, want)
 	}
 }
 
@@ -147,27 +147,27 @@ func TestFilter(t *testing.T) {
 	}{
 		{"no condition matches everything", `{}`, `{"x":1}`, ""},
 		{"a path", `{"data":{"a":{"b":1}}}`, `{"a":{"b":1}}`, ""},
-		{"a path of another value", `{"data":{"a":{"b":1}}}`, `{"a":{"b":2}}`, `data.a.b is 2; the filter wants 1 (filter/data/a/b)`},
+		{"a path to another value", `{"data":{"a":{"b":1}}}`, `{"a":{"b":2}}`, `data.a.b is 2; the filter wants 1 (filter/data/a/b)`},
 		{"a path that ends too early", `{"data":{"a":{"b":1}}}`, `{"a":1}`, `data.a.b is absent; the filter wants 1`},
 		{"a path below null", `{"data":{"a":{"b":{"$exist":false}}}}`, `{"a":null}`, ""},
-		{"a path below what is absent", `{"data":{"a":{"b":{"c":{"$neq":1}}}}}`, `{}`, ""},
+		{"a path below an absent value", `{"data":{"a":{"b":{"c":{"$neq":1}}}}}`, `{}`, ""},
 		{"two paths", `{"data":{"a":1,"b":2}}`, `{"b":2,"a":1}`, ""},
 		{"the second of two paths", `{"data":{"a":1,"b":2}}`, `{"b":3,"a":1}`, `data.b is 3; the filter wants 2 (filter/data/b)`},
 		{"a dot in a name is literal", `{"data":{"a.b":1}}`, `{"a.b":1}`, ""},
-		{"a dot in a name is no path", `{"data":{"a.b":1}}`, `{"a":{"b":1}}`, `data["a.b"] is absent`},
+		{"a dot in a name is not a path", `{"data":{"a.b":1}}`, `{"a":{"b":1}}`, `data["a.b"] is absent`},
 		{"names with a slash and a tilde", `{"data":{"a/b~c":1}}`, `{}`, `(filter/data/a~1b~0c)`},
 		{"an empty name", `{"data":{"":1}}`, `{"":1}`, ""},
-		{"a name in other letters", `{"data":{"Größe":{"日本":1}}}`, `{"Größe":{"日本":1}}`, ""},
+		{"a name outside ASCII", `{"data":{"Größe":{"日本":1}}}`, `{"Größe":{"日本":1}}`, ""},
 		{"an escaped name in the event", `{"data":{"ab":1}}`, `{"\u0061b":1}`, ""},
 		{"an escaped name in the filter", `{"data":{"\u0061b":1}}`, `{"ab":1}`, ""},
-		{"escapes that are no letters", `{"data":{"a\\b":1}}`, `{"a\u005cb":1}`, ""},
-		{"a name is not what its escapes look like", `{"data":{"\\u0061":1}}`, `{"a":1}`, "is absent"},
+		{"escapes that are not letters", `{"data":{"a\\b":1}}`, `{"a\u005cb":1}`, ""},
+		{"an escaped backslash is not an escape", `{"data":{"\\u0061":1}}`, `{"a":1}`, "is absent"},
 		{"case matters in names", `{"data":{"A":1}}`, `{"a":1}`, "data.A is absent"},
 		{"data is a string", `{"data":"x"}`, `"x"`, ""},
 		{"data is a number", `{"data":{"$gt":1}}`, `2`, ""},
 		{"data is null", `{"data":null}`, `null`, ""},
 		{"data is an array", `{"data":{"id":1}}`, `[{"id":2},{"id":1}]`, ""},
-		{"blanks around the event's values", `{"data":{"a":[1,"x"]}}`, " {\n\t\"a\" :\r [ 1 , \"x\" ] } ", ""},
+		{"white space around the event's values", `{"data":{"a":[1,"x"]}}`, " {\n\t\"a\" :\r [ 1 , \"x\" ] } ", ""},
 
 		{"the last of two equal names counts", `{"data":{"a":2}}`, `{"a":1,"a":2}`, ""},
 		{"the first of two equal names does not", `{"data":{"a":1}}`, `{"a":1,"a":2}`, "data.a is 2"},
@@ -190,8 +190,8 @@ func TestFilter(t *testing.T) {
 		{"an item of another id", `{"data":{"i":{"id":{"$neq":5}}}}`, `{"i":[{"id":5},{"id":6}]}`, ""},
 		{"a condition within an element", `{"data":{"i":{"id":1,"n":{"$not":{"$gt":5}}}}}`, `{"i":[{"id":1,"n":9},{"id":1,"n":3}]}`, ""},
 
-		{"64 bits hold", `{"data":{"id":9007199254740993}}`, `{"id":9007199254740993}`, ""},
-		{"64 bits are told apart", `{"data":{"id":9007199254740993}}`, `{"id":9007199254740992}`, "is 9007199254740992"},
+		{"64 bits are compared exactly", `{"data":{"id":9007199254740993}}`, `{"id":9007199254740993}`, ""},
+		{"64 bits that differ in the last one", `{"data":{"id":9007199254740993}}`, `{"id":9007199254740992}`, "is 9007199254740992"},
 		{"400 digits", `{"data":{"id":` + digits + `}}`, `{"id":` + digits + `}`, ""},
 		{"400 digits, the last one differs", `{"data":{"id":{"$gt":` + digits + `}}}`, `{"id":` + digits[:399] + `1}`, ""},
 		{"400 digits less", `{"data":{"id":{"$lt":` + digits + `}}}`, `{"id":` + digits[:399] + `1}`, "less than 1234567890"},
@@ -201,13 +201,13 @@ func TestFilter(t *testing.T) {
 		{"an exponent", `{"data":{"n":1200}}`, `{"n":1.2E+3}`, ""},
 		{"a negative exponent", `{"data":{"n":0.0012}}`, `{"n":12e-4}`, ""},
 		{"more than any float", `{"data":{"n":{"$gt":1e400}}}`, `{"n":1e401}`, ""},
-		{"an exponent that no integer holds", `{"data":{"n":{"$gt":1e9999}}}`, `{"n":1e99999999999999999999999999}`, ""},
-		{"and below zero", `{"data":{"n":{"$lt":-1e9999}}}`, `{"n":-1e99999999999999999999999999}`, ""},
-		{"nearly nothing is more than nothing", `{"data":{"n":{"$gt":0,"$lt":1e-9999}}}`, `{"n":1e-99999999999999999999999999}`, ""},
+		{"an exponent that overflows an integer", `{"data":{"n":{"$gt":1e9999}}}`, `{"n":1e99999999999999999999999999}`, ""},
+		{"such an exponent of a negative number", `{"data":{"n":{"$lt":-1e9999}}}`, `{"n":-1e99999999999999999999999999}`, ""},
+		{"a tiny number is more than zero", `{"data":{"n":{"$gt":0,"$lt":1e-9999}}}`, `{"n":1e-99999999999999999999999999}`, ""},
 		{"an exponent with zeros before it", `{"data":{"n":100}}`, `{"n":1e0000000000000000000000002}`, ""},
-		{"negative numbers are in their order", `{"data":{"n":{"$gt":-10,"$lt":-9}}}`, `{"n":-9.5}`, ""},
+		{"negative numbers are ordered", `{"data":{"n":{"$gt":-10,"$lt":-9}}}`, `{"n":-9.5}`, ""},
 		{"a price", `{"data":{"n":{"$lte":19.99}}}`, `{"n":19.990}`, ""},
-		{"a price that is too much", `{"data":{"n":{"$lte":19.99}}}`, `{"n":19.9900001}`, "at most 19.99"},
+		{"a price that is too high", `{"data":{"n":{"$lte":19.99}}}`, `{"n":19.9900001}`, "at most 19.99"},
 
 		{"strings compare by code points, not by UTF-16", `{"data":{"s":{"$gt":"\uffff"}}}`, `{"s":"😀"}`, ""},
 		{"a string that is longer comes later", `{"data":{"s":{"$gt":"a"}}}`, `{"s":"aa"}`, ""},
@@ -219,16 +219,16 @@ func TestFilter(t *testing.T) {
 		{"strings are not normalized", `{"data":{"s":"é"}}`, "{\"s\":\"e\u0301\"}", "the filter wants"},
 		{"half a surrogate counts as U+FFFD", `{"data":{"s":"\ufffd"}}`, `{"s":"\ud800"}`, ""},
 		{"half a surrogate in a name", `{"data":{"\ufffd":1}}`, `{"\udc00":1}`, ""},
-		{"a prefix that is cut in a character", `{"data":{"s":{"$startsWith":"é"}}}`, `{"s":"è"}`, `a string that begins with "é"`},
+		{"a prefix that ends within a character", `{"data":{"s":{"$startsWith":"é"}}}`, `{"s":"è"}`, `a string that begins with "é"`},
 
 		{"$or at the top", `{"$or":[{"event":"a.b"},{"data":{"x":1}}]}`, `{"x":1}`, ""},
 		{"none of $or", `{"$or":[{"event":"a.b"},{"data":{"x":1}}]}`, `{"x":2}`, `none of the 2 conditions of $or holds (filter/$or); the first one: event is ""; the filter wants "a.b" (filter/$or/0/event)`},
-		{"one that is alone in $or", `{"$or":[{"data":{"x":1}}]}`, `{"x":2}`, `data.x is 2; the filter wants 1 (filter/$or/0/data/x)`},
+		{"a single condition in $or", `{"$or":[{"data":{"x":1}}]}`, `{"x":2}`, `data.x is 2; the filter wants 1 (filter/$or/0/data/x)`},
 		{"$and at the top", `{"$and":[{"data":{"x":1}},{"data":{"y":2}}]}`, `{"x":1,"y":3}`, `data.y is 3; the filter wants 2 (filter/$and/1/data/y)`},
 		{"$not at the top", `{"$not":{"data":{"x":1}}}`, `{"x":1}`, `the event meets the condition that $not rejects (filter/$not)`},
-		{"operators beside each other at the top", `{"$or":[{"data":{"x":1}}],"$not":{"data":{"y":1}}}`, `{"x":1}`, ""},
-		{"operators beside each other below a path", `{"data":{"x":{"$or":[1,2],"$gt":1,"$exist":true}}}`, `{"x":2}`, ""},
-		{"the second of them says no", `{"data":{"x":{"$or":[1,2],"$gt":1,"$exist":true}}}`, `{"x":1}`, `data.x is 1; the filter wants more than 1 (filter/data/x/$gt)`},
+		{"several operators at the top", `{"$or":[{"data":{"x":1}}],"$not":{"data":{"y":1}}}`, `{"x":1}`, ""},
+		{"several operators below a path", `{"data":{"x":{"$or":[1,2],"$gt":1,"$exist":true}}}`, `{"x":2}`, ""},
+		{"the second of several operators fails", `{"data":{"x":{"$or":[1,2],"$gt":1,"$exist":true}}}`, `{"x":1}`, `data.x is 1; the filter wants more than 1 (filter/data/x/$gt)`},
 		{"paths within $or", `{"data":{"x":{"$or":[{"a":1},{"b":1}]}}}`, `{"x":{"b":1}}`, ""},
 
 		{"a whole object, in another order", `{"data":{"x":{"$eq":{"a":1,"b":[{"c":null}]}}}}`, `{"x":{"b":[{"c":null}],"a":1.0}}`, ""},
@@ -237,15 +237,15 @@ func TestFilter(t *testing.T) {
 		{"inside a fixed value an array is only itself", `{"data":{"x":{"$eq":{"a":1}}}}`, `{"x":{"a":[1]}}`, "is an object"},
 		{"a name that begins with $ in a fixed value", `{"data":{"x":{"$eq":{"$ref":"#/a"}}}}`, `{"x":{"$ref":"#/a"}}`, ""},
 
-		{"what would blow up elsewhere", `{"data":{"s":{"$regex":"^(a+)+$"}}}`, `{"s":"` + strings.Repeat("a", 5000) + `b"}`, `a string that matches "^(a+)+$"`},
-		{"words of many bytes are cut", `{"data":{"s":"x"}}`, `{"s":"` + strings.Repeat("é", 500) + `"}`, `ééé…; the filter wants "x"`},
+		{"an expression that is exponential in other engines", `{"data":{"s":{"$regex":"^(a+)+$"}}}`, `{"s":"` + strings.Repeat("a", 5000) + `b"}`, `a string that matches "^(a+)+$"`},
+		{"a long value is shortened in the reason", `{"data":{"s":"x"}}`, `{"s":"` + strings.Repeat("é", 500) + `"}`, `ééé…; the filter wants "x"`},
 		{"the event is 100 deep", `{"data":` + deep(20) + `}`, deep(100), `is an object; the filter wants 1`},
 		{"the event is 9,000 deep in arrays", `{"data":1}`, strings.Repeat("[", 9000) + "1" + strings.Repeat("]", 9000), ""},
 		{"two comparisons with each of half a million elements", `{"data":{"x":{"$gt":1,"$lt":3}}}`, `{"x":[` + strings.Repeat("9,", 1<<19-8) + `2]}`, ""},
-		{"an event that is no JSON has no data", `{"data":{"$exist":true}}`, `{"x":`, "data is absent"},
+		{"an event that is not JSON has no data", `{"data":{"$exist":true}}`, `{"x":`, "data is absent"},
 		{"an event without data", `{"data":{"$exist":false}}`, ``, ""},
 		{"an event that is not UTF-8 has no data", `{"data":{"$exist":true}}`, "\"\xff\"", "data is absent"},
-		{"two values are no data", `{"data":{"$exist":true}}`, `1 2`, "data is absent"},
+		{"two values are not data", `{"data":{"$exist":true}}`, `1 2`, "data is absent"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.reason, func(t *testing.T) {
@@ -263,7 +263,7 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// largeObject has n members, "m0" to begin with, and what is added at its end.
+// largeObject returns an object with n members, the first named "m0", and with more at its end.
 func largeObject(n int, more string) string {
 	members := make([]string, n)
 	for i := range members {
@@ -272,7 +272,7 @@ func largeObject(n int, more string) string {
 	return "{" + strings.Join(members, ",") + more + "}"
 }
 
-// TestPartsOfTheEvent looks at what stands beside data.
+// TestPartsOfTheEvent tests filters on the parts of an event other than data.
 func TestPartsOfTheEvent(t *testing.T) {
 	e := func() *match.Event {
 		return &match.Event{
@@ -305,7 +305,7 @@ func TestPartsOfTheEvent(t *testing.T) {
 	empty := &match.Event{}
 	for _, filter := range []string{`{"channels":[]}`, `{"metadata":{"$eq":{}}}`, `{"tenant":""}`, `{"event":""}`, `{"data":{"$exist":false}}`} {
 		if !compile(t, filter).Match(empty) {
-			t.Errorf("%s does not match an event that has nothing", filter)
+			t.Errorf("%s does not match an empty event", filter)
 		}
 	}
 }
@@ -314,10 +314,10 @@ func TestCompileRefuses(t *testing.T) {
 	list := func(n int) string { return strings.TrimSuffix(strings.Repeat("1,", n), ",") }
 	tests := []struct{ reason, filter, field, message string }{
 		{"nothing", ``, "filter", "not valid JSON"},
-		{"no JSON", `{"data":`, "filter/data", "not valid JSON"},
-		{"JavaScript", `{data:1}`, "filter", "not valid JSON: it breaks at byte 1"},
-		{"a number that is no JSON", `{"data":{"a":[1,01]}}`, "filter/data/a", "not valid JSON"},
-		{"two filters", `{} {}`, "filter", "more after the first"},
+		{"truncated JSON", `{"data":`, "filter/data", "not valid JSON"},
+		{"JavaScript", `{data:1}`, "filter", "not valid JSON: there is an error at byte 1"},
+		{"a number that is not valid JSON", `{"data":{"a":[1,01]}}`, "filter/data/a", "not valid JSON"},
+		{"two filters", `{} {}`, "filter", "more text after the first"},
 		{"not UTF-8", "{\"data\":\"\xff\"}", "filter", "UTF-8"},
 		{"half a surrogate", `{"data":{"a":"\ud800"}}`, "filter/data/a", "not valid JSON"},
 		{"null", `null`, "filter", "must be an object"},
@@ -326,18 +326,18 @@ func TestCompileRefuses(t *testing.T) {
 		{"a name twice", `{"data":{"a":{"b":1,"b":2}}}`, "filter/data/a/b", "is given twice"},
 		{"an escaped name twice", `{"data":{"b":1,"\u0062":2}}`, "filter/data/b", "is given twice"},
 		{"an operator twice", `{"data":{"a":{"$gt":1,"$gt":2}}}`, "filter/data/a/$gt", "is given twice"},
-		{"an unknown root", `{"amount":5}`, "filter/amount", `"event", "data", "metadata", "channels" and "tenant"`},
-		{"an unknown root within $or", `{"$or":[{"data":1},{"body":1}]}`, "filter/$or/1/body", "is not known"},
-		{"an unknown operator", `{"data":{"a":{"$greater":1}}}`, "filter/data/a/$greater", "is not an operator; there are $eq"},
+		{"an unknown root", `{"amount":5}`, "filter/amount", `"event", "data", "metadata", "channels" or "tenant"`},
+		{"an unknown root within $or", `{"$or":[{"data":1},{"body":1}]}`, "filter/$or/1/body", "is not a part of an event"},
+		{"an unknown operator", `{"data":{"a":{"$greater":1}}}`, "filter/data/a/$greater", "is not an operator; the operators are $eq"},
 		{"MongoDB's name for $neq", `{"data":{"a":{"$ne":1}}}`, "filter/data/a/$ne", "write $neq"},
 		{"MongoDB's name for $exist", `{"data":{"a":{"$exists":true}}}`, "filter/data/a/$exists", "write $exist"},
 		{"Hookdeck's reference", `{"data":{"a":{"$ref":"b"}}}`, "filter/data/a/$ref", "fixed values only"},
-		{"an operator's name in other letters", `{"data":{"a":{"$GT":1}}}`, "filter/data/a/$GT", "is not an operator"},
+		{"an operator's name in capitals", `{"data":{"a":{"$GT":1}}}`, "filter/data/a/$GT", "is not an operator"},
 		{"only a dollar", `{"data":{"$":1}}`, "filter/data/$", "is not an operator"},
 		{"a path beside an operator", `{"data":{"a":{"$gt":1,"b":2}}}`, "filter/data/a/b", `"$and"`},
-		{"a path beside $or at the top", `{"$or":[{"data":1}],"data":{"b":2}}`, "filter/data", "stands beside an operator"},
-		{"a comparison at the top", `{"$gt":1}`, "filter/$gt", "stands at the top"},
-		{"an unknown operator at the top", `{"$where":"x"}`, "filter/$where", "stands at the top"},
+		{"a path beside $or at the top", `{"$or":[{"data":1}],"data":{"b":2}}`, "filter/data", "is in one object with an operator"},
+		{"a comparison at the top", `{"$gt":1}`, "filter/$gt", "is at the top level"},
+		{"an unknown operator at the top", `{"$where":"x"}`, "filter/$where", "is at the top level"},
 		{"an empty object at a path", `{"data":{"a":{}}}`, "filter/data/a", `{"$exist": true}`},
 		{"an empty object in $not", `{"$not":{}}`, "filter/$not", "is empty"},
 		{"an empty $or", `{"$or":[]}`, "filter/$or", "empty array"},
@@ -358,7 +358,7 @@ func TestCompileRefuses(t *testing.T) {
 		{"$startsWith with a number", `{"data":{"a":{"$startsWith":1}}}`, "filter/data/a/$startsWith", "must be a string"},
 		{"$endsWith with a number in its list", `{"data":{"a":{"$endsWith":["a",1]}}}`, "filter/data/a/$endsWith/1", "must be a string"},
 		{"$regex with a number", `{"data":{"a":{"$regex":1}}}`, "filter/data/a/$regex", "must be a string"},
-		{"$regex that is none", `{"data":{"a":{"$regex":"(a"}}}`, "filter/data/a/$regex", "missing closing )"},
+		{"$regex that is not valid", `{"data":{"a":{"$regex":"(a"}}}`, "filter/data/a/$regex", "missing closing )"},
 		{"$regex that RE2 does not have", `{"data":{"a":{"$regex":"(?=a)b"}}}`, "filter/data/a/$regex", "RE2"},
 		{"a back reference", `{"data":{"a":{"$regex":"(a)\\1"}}}`, "filter/data/a/$regex", "RE2"},
 		{"an operator in a list", `{"data":{"a":[{"$gt":1}]}}`, "filter/data/a/0/$gt", "inside a fixed value"},
@@ -377,7 +377,7 @@ func TestCompileRefuses(t *testing.T) {
 
 		{"an exponent", `{"data":{"a":1e10001}}`, "filter/data/a", "beyond 10000"},
 		{"an exponent below", `{"data":{"a":{"$lt":1e-10002}}}`, "filter/data/a/$lt", "beyond 10000"},
-		{"an exponent that no integer holds", `{"data":{"a":{"$in":[1,1e99999999999999999999]}}}`, "filter/data/a/$in/1", "beyond 10000"},
+		{"an exponent that overflows an integer", `{"data":{"a":{"$in":[1,1e99999999999999999999]}}}`, "filter/data/a/$in/1", "beyond 10000"},
 		{"too many bytes", `{"data":"` + strings.Repeat("x", match.MaxFilterBytes) + `"}`, "filter", "at most 16384 are allowed"},
 		{"10,000 alternatives of one digit", `{"data":{"a":{"$in":[` + list(10_000) + `]}}}`, "filter", "bytes long"},
 		{"one alternative too many", `{"data":{"a":{"$in":[` + list(match.MaxAlternatives+1) + `]}}}`, "filter/data/a/$in", "1001 entries; at most 1000"},
@@ -416,7 +416,7 @@ func TestCompileRefuses(t *testing.T) {
 	}
 }
 
-// TestCompileTakesWhatIsAtTheLimits has the largest of each kind.
+// TestCompileTakesWhatIsAtTheLimits checks that filters exactly at each limit compile.
 func TestCompileTakesWhatIsAtTheLimits(t *testing.T) {
 	for reason, filter := range map[string]string{
 		"bytes":        `{"data":"` + strings.Repeat("x", match.MaxFilterBytes-len(`{"data":""}`)) + `"}`,

@@ -15,11 +15,11 @@ import (
 	"github.com/hookferry/hookferry/internal/ingest/match"
 )
 
-// largeExponent is what the reference would take long for.
+// largeExponent matches exponents for which the reference would take too long.
 var largeExponent = regexp.MustCompile(`[eE][+-]?0*[0-9]{4}`)
 
-// FuzzFilter holds filters to the reference. What does not compile has an error that names
-// a place; what compiles gives the same result as the reference, and a reason exactly if it
+// FuzzFilter compares filters with the reference. If a filter does not compile, the error must name
+// a place. If it does, it must give the same result as the reference, and a reason if and only if it
 // does not match.
 func FuzzFilter(f *testing.F) {
 	for _, seed := range []struct{ filter, data string }{
@@ -59,7 +59,7 @@ func checkFilter(t *testing.T, filter, data string) {
 		top["data"] = data
 	}
 	if want := reference(t, filter, top); got != want {
-		t.Errorf("%s matches %s is %v, and the reference says %v: %s", filter, data, got, want, why)
+		t.Errorf("%s matches %s is %v, but the reference returns %v: %s", filter, data, got, want, why)
 	}
 }
 
@@ -69,14 +69,14 @@ func checkError(t *testing.T, err error) {
 	case !errors.As(err, &invalid) || len(invalid.Fields) != 1:
 		t.Errorf("the error is of another kind: %v", err)
 	case !strings.HasPrefix(invalid.Fields[0].Field, "filter") || invalid.Fields[0].Message == "":
-		t.Errorf("the error names no place or says nothing: %v", err)
+		t.Errorf("the error has no place or no message: %v", err)
 	case !utf8.ValidString(err.Error()) || len(err.Error()) > 1000:
 		t.Errorf("the error is not UTF-8, or too long: %q", err)
 	}
 }
 
-// TestFilterIsTheReference makes filters and data of the same few names and values, so that
-// they often match.
+// TestFilterIsTheReference compares filters with the reference. Filters and data consist of the same
+// few names and values, so that they often match.
 func TestFilterIsTheReference(t *testing.T) {
 	matched, not := 0, 0
 	rapid.Check(t, func(r *rapid.T) {
@@ -88,7 +88,7 @@ func TestFilterIsTheReference(t *testing.T) {
 		e := &match.Event{Data: []byte(data)}
 		got := compiled.Match(e)
 		if want := reference(t, filter, map[string]string{"data": data}); got != want {
-			r.Fatalf("%s matches %s is %v, and the reference says %v: %s", filter, data, got, want, compiled.Why(e))
+			r.Fatalf("%s matches %s is %v, but the reference returns %v: %s", filter, data, got, want, compiled.Why(e))
 		}
 		if why := compiled.Why(e); got != (why == "") {
 			r.Fatalf("%s matches %s is %v, and the reason is %q", filter, data, got, why)
@@ -100,7 +100,7 @@ func TestFilterIsTheReference(t *testing.T) {
 		}
 	})
 	if matched == 0 || not == 0 {
-		t.Errorf("%d matched and %d did not: the test says little", matched, not)
+		t.Errorf("%d matched and %d did not, so this test shows little", matched, not)
 	}
 }
 
@@ -125,7 +125,7 @@ func anyValue(r *rapid.T, depth int) string {
 	}
 }
 
-// listOf brackets up to three items.
+// listOf returns up to three items in brackets.
 func listOf(r *rapid.T, least int, item func() string) string {
 	items := make([]string, rapid.IntRange(least, 3).Draw(r, "items"))
 	for i := range items {
@@ -147,7 +147,7 @@ func anyCondition(r *rapid.T, depth int) string {
 	return distinct(r, operatorNames, func(operator string) string { return anyOperand(r, operator, depth) })
 }
 
-// anyFixed is a value that has no name twice.
+// anyFixed returns a value without duplicate names.
 func anyFixed(r *rapid.T, depth int) string {
 	switch n := rapid.IntRange(0, 3).Draw(r, "fixed"); {
 	case depth == 0 || n == 0:
@@ -159,7 +159,7 @@ func anyFixed(r *rapid.T, depth int) string {
 	}
 }
 
-// distinct makes an object of one to three of the names.
+// distinct returns an object with one to three of the names.
 func distinct(r *rapid.T, names []string, member func(name string) string) string {
 	chosen := rapid.SliceOfNDistinct(rapid.SampledFrom(names), 1, 3, rapid.ID[string]).Draw(r, "names")
 	parts := make([]string, len(chosen))

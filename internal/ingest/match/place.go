@@ -2,7 +2,7 @@ package match
 
 import "strconv"
 
-// place is where a condition is, for a reason: in the filter and in the event.
+// place says where a condition is, in the filter and in the event. Reasons name it.
 type place struct{ filter, event string }
 
 func (p place) member(name string) place {

@@ -8,9 +8,9 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Reason explains why a subscription matches an event or does not. Its words are made by
-// String, so a match costs nothing for them. They may quote the event's data: show them to
-// those who may read the event, and do not log them.
+// Reason explains why a subscription matches an event or does not. String creates the text, so a
+// match itself does not pay for it. The text may quote the event's data, so show it only to callers
+// who may read the event, and do not log it.
 type Reason struct {
 	Rule         Rule // the first rule that fails; "" if it matches
 	subscription *Subscription
@@ -45,7 +45,7 @@ func (r Reason) String() string {
 
 func oneOf(texts []string) string { return quoted(texts, " or ") }
 
-// mostNamed is how many patterns or channels a reason names.
+// mostNamed is the largest number of patterns or channels that a reason names.
 const mostNamed = 5
 
 func quoted(texts []string, between string) string {

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// reference says again what a filter means: everything is decoded, and each rule of the
-// package comment is one case. It knows only filters that compile.
+// reference implements filters again, in a simple way: everything is decoded, and each rule of the
+// package comment is one case. It handles only filters that compile.
 func reference(t testing.TB, filter string, top map[string]string) bool {
 	t.Helper()
 	parts := map[string]any{}
@@ -27,7 +27,7 @@ func reference(t testing.TB, filter string, top map[string]string) bool {
 	return refHolds(f, parts)
 }
 
-// missing is what is absent.
+// missing is the value of an absent member.
 type missing struct{}
 
 func decode(text string) (v any, ok bool) {
@@ -108,7 +108,7 @@ func refOperators(object map[string]any, v any) bool {
 	return len(same) == 0 || refSame(same, v)
 }
 
-// refSame wants one value for which all comparisons hold.
+// refSame reports whether all comparisons hold for one value.
 func refSame(comparisons map[string]any, v any) bool {
 	if _, absent := v.(missing); absent {
 		return false

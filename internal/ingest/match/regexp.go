@@ -40,9 +40,9 @@ func regexpFault(err error) string {
 	return event.Clip(strings.TrimPrefix(err.Error(), "error parsing regexp: "), event.MaxQuoted)
 }
 
-// weigh returns about how many instructions an expression compiles to, and never fewer. It
-// counts the copies that a repetition makes without making them. Large character classes count
-// for more, because they take memory.
+// weigh returns an upper estimate of how many instructions an expression compiles to. It counts the
+// copies that a repetition needs without making them. Large character classes count for more,
+// because they take memory.
 func weigh(re *syntax.Regexp) int {
 	weight := 1 + len(re.Rune)/32
 	if re.Op == syntax.OpLiteral {

@@ -15,8 +15,8 @@ import (
 type scope struct {
 	pointer string // to the value, RFC 6901
 	depth   int
-	top     bool   // above all paths: only the parts of the event are allowed
-	leaf    string // what the event has here, if that has no members; "" if it may have
+	top     bool   // at the top level, where only the parts of the event are allowed
+	leaf    string // what the event has here, if that has no members; "" if it may have members
 }
 
 func (s scope) at(name string) scope {
@@ -39,7 +39,7 @@ func (s scope) below(name string) (scope, error) {
 		m.leaf = "a string"
 		return m, nil
 	case s.leaf != "":
-		return m, m.invalid("leads on from %s, which has no members", s.leaf)
+		return m, m.invalid("is a path into %s, which has no members", s.leaf)
 	case !s.top:
 		return m, nil
 	}
@@ -53,7 +53,7 @@ func (s scope) below(name string) (scope, error) {
 	case "metadata":
 		m.leaf = metadataLeaf
 	default:
-		return m, m.invalid(`is not known; a filter looks at "event", "data", "metadata", "channels" and "tenant", so put it inside one of them`)
+		return m, m.invalid(`is not a part of an event; put it inside "event", "data", "metadata", "channels" or "tenant"`)
 	}
 	return m, nil
 }
@@ -77,14 +77,14 @@ var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
 // escapePointer escapes a name for a JSON pointer.
 func escapePointer(name string) string { return pointerEscapes.Replace(name) }
 
-// syntaxError translates an error of parse. It quotes nothing of the filter but names.
+// syntaxError translates an error of parse. It quotes only names from the filter.
 func syntaxError(err error) error {
 	var syntax *jsontext.SyntacticError
 	switch {
 	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
 		return invalid(string(syntax.JSONPointer), "is given twice")
 	case errors.As(err, &syntax):
-		return invalid(string(syntax.JSONPointer), fmt.Sprintf("is not valid JSON: it breaks at byte %d: %v", syntax.ByteOffset, syntax.Err))
+		return invalid(string(syntax.JSONPointer), fmt.Sprintf("is not valid JSON: there is an error at byte %d: %v", syntax.ByteOffset, syntax.Err))
 	}
 	return invalid("", "is not valid JSON: "+err.Error())
 }

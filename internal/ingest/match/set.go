@@ -14,7 +14,7 @@ type set struct {
 
 func in(_ *compiler, v value, s scope) (comparison, error) {
 	if v.kind() == '"' {
-		return comparison{}, s.invalid("must be an array, in brackets; to look for a string within a string write $contains")
+		return comparison{}, s.invalid("must be an array, in brackets; to find a substring, write $contains")
 	}
 	if err := checkArray(v, s); err != nil {
 		return comparison{}, err

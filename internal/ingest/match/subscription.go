@@ -6,16 +6,16 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Subscription is what matching needs to know of a subscription. It must not be changed once it
-// is in an index.
+// Subscription is the part of a subscription that matching needs. It must not be changed once it is
+// in an index.
 type Subscription struct {
 	ID             event.ID
 	EventTypes     []string // patterns, see event.Wants; empty means all
-	Channels       []string // empty means all, events without channels included
+	Channels       []string // empty means all events, including those without channels
 	Filter         *Filter  // nil means all
 	Active         bool
 	DisabledReason string // why the service made it inactive; "" if it did not
-	Paused         bool   // it matches; its deliveries wait
+	Paused         bool   // it matches, and its deliveries wait
 }
 
 // Rule is one of the rules of matching.

@@ -23,7 +23,7 @@ func TestSubscription(t *testing.T) {
 		words  string
 	}{
 		{"wants everything", match.Subscription{Active: true}, paid, "", ""},
-		{"paused ones match", match.Subscription{Active: true, Paused: true}, paid, "", "the subscription is paused, so its delivery waits"},
+		{"a paused subscription matches", match.Subscription{Active: true, Paused: true}, paid, "", "the subscription is paused, so its delivery waits"},
 		{"inactive", match.Subscription{}, paid, match.RuleActive, "the subscription is not active"},
 		{"disabled", match.Subscription{DisabledReason: "the endpoint responded with 410"}, paid, match.RuleActive, "the subscription is disabled: the endpoint responded with 410"},
 		{"inactive and paused", match.Subscription{Paused: true}, paid, match.RuleActive, "the subscription is not active"},
@@ -44,7 +44,7 @@ func TestSubscription(t *testing.T) {
 			paid,
 			match.RuleEventTypes, `the event's type is "invoice.paid"; the subscription wants "a" or "b" or "c" or "d" or "e" or 2 more`,
 		},
-		{"a type in other letters", match.Subscription{Active: true, EventTypes: []string{"Invoice.*"}}, paid, match.RuleEventTypes, `the event's type is "invoice.paid"; the subscription wants "Invoice.*"`},
+		{"a type in another case", match.Subscription{Active: true, EventTypes: []string{"Invoice.*"}}, paid, match.RuleEventTypes, `the event's type is "invoice.paid"; the subscription wants "Invoice.*"`},
 		{"the type comes before the channels", match.Subscription{Active: true, EventTypes: []string{"a"}, Channels: []string{"us"}}, paid, match.RuleEventTypes, `the event's type is "invoice.paid"; the subscription wants "a"`},
 
 		{"one channel in common", match.Subscription{Active: true, Channels: []string{"us", "vip"}}, paid, "", ""},
@@ -55,13 +55,13 @@ func TestSubscription(t *testing.T) {
 			match.RuleChannels, `the event's channels are "eu" and "vip"; the subscription wants "us" or "EU"`,
 		},
 		{"an event without channels", match.Subscription{Active: true, Channels: []string{"us"}}, without, match.RuleChannels, `the event has no channels; the subscription wants "us"`},
-		{"no channels wanted, none there", match.Subscription{Active: true}, without, "", ""},
-		{"handed in for this one", match.Subscription{Active: true, Channels: []string{"us"}}, direct, "", ""},
-		{"handed in for this one, of another type", match.Subscription{Active: true, EventTypes: []string{"a"}}, direct, match.RuleEventTypes, `the event's type is "invoice.paid"; the subscription wants "a"`},
-		{"handed in for this one, which is inactive", match.Subscription{}, direct, match.RuleActive, "the subscription is not active"},
-		{"handed in for this one, and its filter says no", match.Subscription{Active: true, Filter: ofData}, direct, match.RuleFilter, `data.amount is 50; the filter wants more than 100 (filter/data/amount/$gt)`},
+		{"no channels on either side", match.Subscription{Active: true}, without, "", ""},
+		{"published to this one", match.Subscription{Active: true, Channels: []string{"us"}}, direct, "", ""},
+		{"published to this one, but of another type", match.Subscription{Active: true, EventTypes: []string{"a"}}, direct, match.RuleEventTypes, `the event's type is "invoice.paid"; the subscription wants "a"`},
+		{"published to this one, which is inactive", match.Subscription{}, direct, match.RuleActive, "the subscription is not active"},
+		{"published to this one, whose filter is not true", match.Subscription{Active: true, Filter: ofData}, direct, match.RuleFilter, `data.amount is 50; the filter wants more than 100 (filter/data/amount/$gt)`},
 		{"the channels come before the filter", match.Subscription{Active: true, Channels: []string{"us"}, Filter: ofData}, without, match.RuleChannels, `the event has no channels; the subscription wants "us"`},
-		{"paused, and its filter says no", match.Subscription{Active: true, Paused: true, Filter: ofData}, paid, match.RuleFilter, `data.amount is 50; the filter wants more than 100 (filter/data/amount/$gt)`},
+		{"paused, and its filter is not true", match.Subscription{Active: true, Paused: true, Filter: ofData}, paid, match.RuleFilter, `data.amount is 50; the filter wants more than 100 (filter/data/amount/$gt)`},
 		{"its filter is true", match.Subscription{Active: true, Filter: compile(t, `{"data":{"amount":50}}`)}, paid, "", ""},
 	}
 	for _, tt := range tests {
@@ -83,7 +83,7 @@ func TestCheckChannels(t *testing.T) {
 	tests := []struct {
 		reason         string
 		channels       []string
-		field, message string // "" if they are right
+		field, message string // "" if the channels are valid
 	}{
 		{"none", nil, "", ""},
 		{"the most", many[1:], "", ""},

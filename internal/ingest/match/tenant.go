@@ -9,9 +9,9 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// Tenant is the index of a tenant's subscriptions at a version of the tenant. A match looks at
-// the subscriptions that name the event's type, at those with a pattern that fits it and at
-// those that want all types. The number of others makes no difference. A Tenant is safe for
+// Tenant is the index of a tenant's subscriptions at a version of the tenant. A match reads only
+// the subscriptions that name the event's type, those with a pattern that fits it and those that
+// want all types. The number of other subscriptions makes no difference. A Tenant is safe for
 // concurrent use.
 type Tenant struct {
 	mu      sync.RWMutex
@@ -22,7 +22,7 @@ type Tenant struct {
 	rest    list            // active, with no patterns or one that may fit any type
 }
 
-// NewTenant makes an index of all subscriptions of a tenant at this version.
+// NewTenant returns an index of all subscriptions of a tenant at this version.
 func NewTenant(version int64, subscriptions []*Subscription) *Tenant {
 	t := &Tenant{version: version, exact: map[string]list{}, below: map[string]list{}}
 	for _, s := range subscriptions {
@@ -45,9 +45,9 @@ func (t *Tenant) Version() int64 {
 	return t.version
 }
 
-// Apply makes the changes, and reports whether the index now has them. If they begin after its
-// version, some are missing, and Apply makes none. Changes that the index already has do
-// nothing, so several goroutines may apply the same ones.
+// Apply applies the changes, and reports whether the index now has them. If they begin after its
+// version, some changes in between are missing, and Apply does nothing. Changes that the index
+// already has do nothing either, so several goroutines may apply the same ones.
 func (t *Tenant) Apply(c Changes) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -79,11 +79,11 @@ func (t *Tenant) Match(to []*Subscription, e *Event) (matched []*Subscription, v
 			matched = append(matched, s)
 		}
 	}
-	clear(to[len(matched):]) // does not keep those alive that did not match
+	clear(to[len(matched):]) // so that the others can be garbage collected
 	return matched, version
 }
 
-// candidates appends each subscription that may want the type once, ordered by id.
+// candidates appends each subscription that may want the type, once and ordered by id.
 func (t *Tenant) candidates(to []*Subscription, eventType string) ([]*Subscription, int64) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -33,7 +33,7 @@ func wantMatch(t *testing.T, tenant *match.Tenant, eventType string, version int
 	t.Helper()
 	got, at := tenant.Match(nil, &match.Event{Type: eventType})
 	if !slices.Equal(ids(got), want) || at != version {
-		t.Errorf("%s is for %v at version %d, want %v at %d", eventType, ids(got), at, want, version)
+		t.Errorf("%s matches %v at version %d, want %v at %d", eventType, ids(got), at, want, version)
 	}
 }
 
@@ -52,11 +52,11 @@ func TestTenantMatch(t *testing.T) {
 	wantMatch(t, tenant, "b", 4, 1, 5)
 	got, _ := tenant.Match(nil, &match.Event{Type: "a.b", Data: []byte(`{"x":1}`), Channels: []string{"eu"}})
 	if want := []int{1, 2, 3, 5, 7, 8, 9}; !slices.Equal(ids(got), want) {
-		t.Errorf("with data and a channel it is for %v, want %v", ids(got), want)
+		t.Errorf("with data and a channel it matches %v, want %v", ids(got), want)
 	}
 }
 
-// TestTenantMatchAppends sees that what is in the list already stays.
+// TestTenantMatchAppends checks that Match keeps what is already in the list.
 func TestTenantMatchAppends(t *testing.T) {
 	first := sub(9)
 	tenant := match.NewTenant(0, []*match.Subscription{sub(1), sub(2, "b"), sub(3, "a")})
@@ -70,20 +70,20 @@ func TestTenantApply(t *testing.T) {
 	tenant := match.NewTenant(4, []*match.Subscription{sub(1, "a"), sub(2, "b.*")})
 	wantMatch(t, tenant, "a", 4, 1)
 	if !tenant.Apply(match.Changes{From: 4, To: 5, Put: []*match.Subscription{sub(3, "a"), sub(1, "b.c")}}) {
-		t.Fatal("the next change was not taken")
+		t.Fatal("the next change was not applied")
 	}
 	wantMatch(t, tenant, "a", 5, 3)
 	wantMatch(t, tenant, "b.c", 5, 1, 2)
 	if tenant.Apply(match.Changes{From: 6, To: 7, Removed: []event.ID{id(3)}}) {
-		t.Fatal("a change was taken though one before it is missing")
+		t.Fatal("a change was applied, although an earlier one is missing")
 	}
 	wantMatch(t, tenant, "a", 5, 3)
 	if !tenant.Apply(match.Changes{From: 5, To: 7, Removed: []event.ID{id(3), id(99)}}) {
-		t.Fatal("two changes at once were not taken")
+		t.Fatal("two changes at once were not applied")
 	}
 	wantMatch(t, tenant, "a", 7)
 	if !tenant.Apply(match.Changes{From: 4, To: 6, Put: []*match.Subscription{sub(3, "a")}}) {
-		t.Fatal("changes that it has are refused")
+		t.Fatal("changes that the index already has were refused")
 	}
 	wantMatch(t, tenant, "a", 7)
 	paused := sub(2, "b.*")
@@ -115,8 +115,8 @@ func TestTenantAfter(t *testing.T) {
 	}
 }
 
-// TestTenantIsALinearScan holds the index to asking every subscription, whatever was put and
-// removed before, and patterns that no check lets pass among them.
+// TestTenantIsALinearScan compares the index with a scan of all subscriptions, after random changes.
+// Some subscriptions have patterns that no check would accept.
 func TestTenantIsALinearScan(t *testing.T) {
 	patterns := []string{"a", "a.b", "a.b.c", "b", "a.*", "a.b.*", "b.*", "*", "a*", ".*", "a.b*", "", "a..*", "*.b"}
 	types := []string{"a", "a.b", "a.b.c", "b", "b.c", "ab", "a.bc", "", ".", "a.", "a..b"}
@@ -143,7 +143,7 @@ func TestTenantIsALinearScan(t *testing.T) {
 				}
 			}
 			if got, _ := tenant.Match(nil, &match.Event{Type: eventType}); !slices.Equal(ids(got), want) {
-				r.Fatalf("%q is for %v, want %v", eventType, ids(got), want)
+				r.Fatalf("%q matches %v, want %v", eventType, ids(got), want)
 			}
 		}
 	})
@@ -161,7 +161,7 @@ func TestConcurrentUse(t *testing.T) {
 				tenant.Apply(match.Changes{From: tenant.Version(), To: int64(i), Put: []*match.Subscription{sub(2+g, fmt.Sprintf("a.t%d", i))}})
 				got, _ := tenant.Match(nil, &match.Event{Type: "a.b", Data: []byte(`{"o":` + largeObject(200, "") + `}`)})
 				if len(got) != 1 || got[0] != shared {
-					t.Errorf("it is for %v", ids(got))
+					t.Errorf("it matches %v", ids(got))
 				}
 			}
 		})

@@ -20,8 +20,8 @@ func (v value) node() node  { return v.doc.nodes[v.at] }
 func (v value) raw() []byte { n := v.node(); return v.doc.text[n.start:n.end] }
 func (v value) size() int   { n := v.node(); return int(n.end - n.start) }
 
-// kind returns one of { [ " 0 t f n, with which a value of that kind begins, or 0 if it is
-// absent.
+// kind returns one of { [ " 0 t f n, the character with which a value of that kind begins, or 0 if
+// the value is absent.
 func (v value) kind() byte {
 	if v.doc == nil {
 		return 0
@@ -42,8 +42,8 @@ func (v value) text() []byte {
 	return text
 }
 
-// isText reports whether a JSON string decodes to this text. It decodes it only if it must:
-// with an escape, it is longer than the text.
+// isText reports whether a JSON string decodes to this text. It decodes the string only if it is
+// longer than the text and contains an escape.
 func (v value) isText(text string) bool {
 	n := v.node()
 	inner := v.doc.text[n.start+1 : n.end-1]
@@ -56,7 +56,7 @@ func (v value) isText(text string) bool {
 	return bytes.IndexByte(inner, '\\') >= 0 && string(v.text()) == text
 }
 
-// elements are the values of an array.
+// elements returns the values of an array.
 func (v value) elements() iter.Seq[value] {
 	return func(yield func(value) bool) {
 		for i, end := v.at+1, v.node().next; i < end; i = v.doc.nodes[i].next {
@@ -67,7 +67,7 @@ func (v value) elements() iter.Seq[value] {
 	}
 }
 
-// members are the names and values of an object, in order, with duplicates.
+// members returns the names and values of an object, in order, with duplicates.
 func (v value) members() iter.Seq2[value, value] {
 	return func(yield func(name, member value) bool) {
 		for i, end := v.at+1, v.node().next; i < end; i = v.doc.nodes[i+1].next {
@@ -81,8 +81,8 @@ func (v value) members() iter.Seq2[value, value] {
 // largeObject is the number of members from which an object gets a map of them.
 const largeObject = 64
 
-// member returns the member with this name. If there are several, it is the last one, as in
-// most parsers. It is absent if there is none or v is not an object.
+// member returns the member with this name, or the last one if there are several, as most parsers
+// do. It is absent if there is none or v is not an object.
 func (v value) member(name string) value {
 	if v.kind() != '{' {
 		return value{}
@@ -106,7 +106,7 @@ func (v value) member(name string) value {
 	return found.open()
 }
 
-// open returns the value, or the document of what a shallow document skipped.
+// open returns the value, or if a shallow document skipped it, the root of its own document.
 func (v value) open() value {
 	if kind := v.kind(); v.doc == nil || !v.doc.shallow || kind != '{' && kind != '[' {
 		return v
@@ -122,7 +122,7 @@ func (v value) open() value {
 	return inner.root()
 }
 
-// indexAll makes the maps of all large objects now, so that goroutines can share the document.
+// indexAll creates the maps of all large objects now, so that goroutines can share the document.
 func (d *document) indexAll() {
 	for at := range d.nodes {
 		if v := (value{d, uint32(at)}); v.kind() == '{' {

@@ -7,8 +7,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// This file explains in words why a condition does not hold. The words quote event.MaxQuoted
-// bytes of a value at most.
+// This file explains why a condition does not hold. An explanation quotes at most event.MaxQuoted
+// bytes of a value.
 
 func (c roots) why(e *Event, _ value, p place) string {
 	for _, root := range c {

@@ -56,8 +56,8 @@ func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding
 	return findings, fail("look for missing partitions", err)
 }
 
-// partitionsMissing counts how many of the present window and the two after it have no
-// partition. Partitions of later windows may be created later.
+// partitionsMissing counts the windows without a partition among the present window and the two
+// after it. Partitions of later windows may be created later.
 func (s *Store) partitionsMissing(ctx context.Context, now time.Time) (missing int, err error) {
 	there, err := s.partitions(ctx)
 	for i := range 3 {

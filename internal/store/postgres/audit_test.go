@@ -33,7 +33,7 @@ func TestAuditFindsDamage(t *testing.T) {
 	storetest.Audit(t, func(t *testing.T) (store.Store, func(string)) { return damaged(t) })
 }
 
-// A day from now there are partitions. For the day after that they do not exist yet.
+// Partitions exist for a day ahead, and not for the day after that.
 func TestAuditFindsMissingPartitions(t *testing.T) {
 	s, exec := damaged(t)
 	now := time.Now()
@@ -48,6 +48,6 @@ func TestAuditFindsMissingPartitions(t *testing.T) {
 		END LOOP; END $$`)
 	findings, err := s.Audit(t.Context(), now, time.Time{})
 	if err != nil || len(findings) != 1 || findings[0].Rule != event.RulePartitionsAreAhead || findings[0].Found != 1 {
-		t.Errorf("found %v (%v), want that a partition is missing", findings, err)
+		t.Errorf("found %v (%v), want a missing partition", findings, err)
 	}
 }

@@ -74,7 +74,7 @@ func (s *Store) claim(ctx context.Context, c *claiming) error {
 		if lanes, all, err = c.allDue(ctx); err != nil || !all {
 			return err
 		}
-		return c.lease(ctx, c.pickInTurn(lanes)) // lease skips those that another node has leased meanwhile
+		return c.lease(ctx, c.pickInTurn(lanes)) // lease skips what another node has leased meanwhile
 	})
 	if err != nil || all {
 		return err
@@ -152,7 +152,7 @@ func (c *claiming) allDue(ctx context.Context) (lanes []lane, all bool, err erro
 	return found.List, true, err
 }
 
-// walkSQL goes from one subscription with due deliveries to the next, with one index look-up
+// walkSQL goes from one subscription with due deliveries to the next, with one index lookup
 // for each. It uses subqueries, because PostgreSQL could plan a join in another way.
 var walkSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
 		SELECT (SELECT subscription_id FROM deliveries WHERE status = 0 AND lease_owner IS NULL
@@ -330,8 +330,8 @@ func (c *claiming) pickInTurn(lanes []lane) (picked []event.ID) {
 	return picked
 }
 
-// leaseSQL names the partitions of one window. It is written so that PostgreSQL can only look up
-// the deliveries by their ids, and the event of each by its id.
+// leaseSQL names the partitions of one window. It is written so that PostgreSQL can find the
+// deliveries and their events only by their ids.
 const leaseSQL = `WITH held AS MATERIALIZED (
 		SELECT id FROM {deliveries}
 		WHERE id = ANY($1::uuid[]) AND status < 1 AND lease_owner IS NULL FOR UPDATE SKIP LOCKED),

@@ -14,8 +14,8 @@ import (
 // MaxClockOffset is how far this machine's clock may differ from the database's when
 // the service starts. The store itself tolerates any difference. But signatures contain
 // this machine's time, and endpoints refuse a signature that is five minutes off, so
-// every delivery would fail. At the start, somebody is there to read the error; a running
-// service continues, whatever happens to its clock.
+// every delivery would fail. The operator sees the error at the start. A running service
+// continues, whatever happens to its clock.
 const MaxClockOffset = 5 * time.Minute
 
 const (
@@ -25,8 +25,8 @@ const (
 	// after one that failed.
 	measureEvery = 10 * time.Second
 	measureAgain = time.Second
-	// One sample is enough if its round trip is shorter than shortTrip. Otherwise the one
-	// with the shortest round trip counts, of at most this many samples.
+	// One sample is enough if its round trip is shorter than shortTrip. Otherwise up to
+	// this many samples are taken, and the one with the shortest round trip counts.
 	shortTrip = 50 * time.Millisecond
 	samples   = 3
 )
@@ -34,7 +34,7 @@ const (
 // clock converts times between this machine's clock and the database's, so that the
 // nodes' clocks don't matter. Times that nodes compare are stored in the database's time:
 // when a delivery is due, and when a lease ends. Times that only say when something
-// happened are stored as the acting node's clock has them: when a row was made, when an
+// happened are stored in the time of the acting node: when a row was created, when an
 // attempt began, when a delivery settled, and the times in ids.
 //
 // If the clocks differ by less than a second, times are not changed. If the database's
@@ -48,8 +48,8 @@ type clock struct {
 	ended    chan struct{}
 }
 
-// localClock returns this machine's time, and how long the program has run. The second
-// is not affected when the machine's clock is set.
+// localClock returns this machine's time, and how long the program has run. Setting the
+// machine's clock does not affect how long the program has run.
 type localClock func() (at time.Time, running time.Duration)
 
 func systemClock() localClock {
@@ -121,9 +121,9 @@ func (c *clock) close() {
 }
 
 // offset returns how far the database's clock is ahead of this machine's, and the offset
-// to use. If this machine's clock was set since the last measurement, it differs from the
-// time that has passed. offset corrects for that at once, because otherwise all leases of
-// other nodes would seem to have run out.
+// to use. If this machine's clock was set since the last measurement, it has advanced by
+// another time than the program has run. offset corrects for that at once, because
+// otherwise all leases of other nodes would seem to have run out.
 func (c *clock) offset() (measured, used time.Duration) {
 	r := c.reading.Load()
 	at, running := c.local()
@@ -139,9 +139,9 @@ func (c *clock) offset() (measured, used time.Duration) {
 	return measured, usable(measured, r.used, 0)
 }
 
-// usable returns the offset to use. It keeps the one before unless that is wrong now, so
-// that times convert the same from one measurement to the next. The measured offset may be
-// off by half of the round trip.
+// usable returns the offset to use. It returns the previous offset unless that is wrong
+// now, so that times convert the same from one measurement to the next. The measured
+// offset may be off by half of the round trip.
 func usable(measured, before, roundTrip time.Duration) time.Duration {
 	switch doubt := tolerance + roundTrip/2; {
 	case measured.Abs() < doubt:
@@ -210,8 +210,8 @@ func (c *clock) measure(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// sample asks the database for its time, and assumes that it is the time in the middle of
-// the round trip.
+// sample asks the database for its time, and assumes that the time was taken in the middle
+// of the round trip.
 func (c *clock) sample(ctx context.Context, conn *pgx.Conn) (r reading, took time.Duration, err error) {
 	var us int64
 	r.at, r.running = c.local()

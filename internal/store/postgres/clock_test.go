@@ -89,10 +89,10 @@ func (n node) fail(t *testing.T, d event.Delivery) event.Delivery {
 	return settlement.Delivery
 }
 
-// doubt is the error of a measurement, and the time that a test may take.
+// doubt allows for the error of a measurement and for the time that a test takes.
 const doubt = 5 * time.Second
 
-// nearly compares two times, allowing for the error of a measurement.
+// nearly compares two times. They may differ by doubt.
 func nearly(t *testing.T, what string, got, want time.Time) {
 	t.Helper()
 	if got.Sub(want).Abs() > doubt {
@@ -133,9 +133,9 @@ func handOver(t *testing.T, one, other node, sub event.ID) {
 	one.rescue(t, 0, 0)
 	one.rescue(t, time.Minute-doubt, 0)
 	if got := one.claim(t, time.Hour/2); len(got.Deliveries) > 0 {
-		t.Errorf("%s claimed what %s holds", one.name, other.name)
+		t.Errorf("%s claimed what %s has leased", one.name, other.name)
 	}
-	one.rescue(t, time.Minute+doubt, 1)
+	one.rescue(t, time.Minute+2*doubt, 1) // the claim was made doubt from now
 
 	retry := one.fail(t, one.claimOne(t, 0))
 	claim := other.claim(t, 0)
@@ -177,8 +177,7 @@ func handOver(t *testing.T, one, other node, sub event.ID) {
 	deliver(t, other.Store, other.claimOne(t, doubt), other.now())
 }
 
-// A time must be read as it was written, to the microsecond, however often the clock is measured
-// in between.
+// A time must be read as it was written, to the microsecond, even if the clock is measured in between.
 func TestTimesComeBackWhereTheyWereWritten(t *testing.T) {
 	t.Parallel()
 	for _, ahead := range []time.Duration{0, 400 * time.Millisecond, -3 * time.Hour, 40*24*time.Hour + 123456789} {
@@ -208,13 +207,13 @@ func TestTimesComeBackWhereTheyWereWritten(t *testing.T) {
 	}
 }
 
-// A machine that was suspended has the right time, although less time has passed for the program.
+// A machine that was suspended has the right time, although the program has run for a shorter time.
 func TestClockAfterASleep(t *testing.T) {
 	t.Parallel()
 	n := openNode(t, server.Database(t, template), "a")
 	n.machine.asleep.Store(int64(time.Hour))
 	if got := n.ClockOffset(); (got + time.Hour).Abs() > doubt {
-		t.Errorf("before it is measured, the offset is %v: a clock that was set is the worse of the two", got)
+		t.Errorf("before it is measured, the offset is %v: the store must first assume that the clock was set, which is the worse case", got)
 	}
 	await.NoError(t, func() error {
 		if got := n.ClockOffset(); got.Abs() > doubt {
@@ -254,8 +253,8 @@ func TestFarClocksAreRefusedAtStart(t *testing.T) {
 	}
 }
 
-// Retention uses the database's clock: a node whose clock leaps ahead by days must not delete what
-// the others keep. Its own ids are of those days.
+// Retention uses the database's clock. A node whose clock leaps ahead by days must not delete what
+// the others keep. The times in its own ids are days ahead.
 func TestClockThatLeapsDeletesNothing(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)
@@ -269,7 +268,7 @@ func TestClockThatLeapsDeletesNothing(t *testing.T) {
 		t.Errorf("expired %d, %v", n, err)
 	}
 	if _, err := right.Delivery(t.Context(), done.ID); err != nil {
-		t.Errorf("delivered a moment ago, and deleted: %v", err)
+		t.Errorf("a delivery that settled a moment ago was deleted: %v", err)
 	}
 	own := accept(t, leaps.Store, offer(sub.ID, leaps.now()))
 	if got := right.claimOne(t, doubt); got.ID != own.ID {
@@ -289,7 +288,7 @@ func TestWithoutAPartition(t *testing.T) {
 	a := offer(sub.ID, far)
 	_, err := s.Accept(t.Context(), a)
 	if !errors.Is(err, event.ErrUnavailable) || !strings.Contains(err.Error(), "partitions for ids of 2031-04-05 06:00:00") {
-		t.Errorf("got %v, want that it is not available, and for which time", err)
+		t.Errorf("got %v, want ErrUnavailable with the time of the partition", err)
 	}
 	accept(t, s, offer(sub.ID, time.Now()))
 	release()
@@ -304,14 +303,14 @@ func TestOffsetInUse(t *testing.T) {
 		why                         string
 	}{
 		{0, 0, 0, 0, "the clocks agree"},
-		{999 * time.Millisecond, 0, 0, 0, "less than a second is nothing"},
-		{-999 * time.Millisecond, 0, 0, 0, "nor is it behind"},
-		{s, 0, 0, s, "a second is something"},
-		{2 * s, 0, 3 * s, 0, "the way to the database may be all of it"},
-		{h + 1234567, 0, 0, h + time.Millisecond, "no finer than a millisecond"},
-		{h + s/2, h, 0, h, "it stays as it is while it is right"},
-		{h - 2*s, h, 0, h - 2*s, "until it is not"},
-		{h + 2*s, h, 4 * s, h, "which a slow answer can't tell"},
+		{999 * time.Millisecond, 0, 0, 0, "less than a second ahead is ignored"},
+		{-999 * time.Millisecond, 0, 0, 0, "less than a second behind is ignored"},
+		{s, 0, 0, s, "a second counts"},
+		{2 * s, 0, 3 * s, 0, "the round trip may explain all of it"},
+		{h + 1234567, 0, 0, h + time.Millisecond, "rounded to milliseconds"},
+		{h + s/2, h, 0, h, "the previous offset is still right"},
+		{h - 2*s, h, 0, h - 2*s, "the previous offset is wrong"},
+		{h + 2*s, h, 4 * s, h, "after a slow response, the previous offset may still be right"},
 		{s / 2, h, 0, 0, "the clock was set right"},
 	} {
 		if got := postgres.UsableOffset(tt.measured, tt.before, tt.way); got != tt.want {
@@ -338,6 +337,6 @@ func TestCloseLeavesNothingBehind(t *testing.T) {
 		}
 	}
 	if _, err := postgres.Open(t.Context(), postgres.Options{URL: server.URL(name)}.WithClock(newMachine(time.Hour).clock)); err == nil {
-		t.Error("a clock that is an hour ahead was taken")
+		t.Error("a clock that is an hour ahead was accepted")
 	}
 }

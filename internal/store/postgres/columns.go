@@ -11,8 +11,8 @@ import (
 )
 
 // column is a statement parameter with one value for each row of a batch: an array that
-// unnest turns into rows. pgx can send slices itself, but allocates for each element, and
-// a batch has some ten thousand elements.
+// unnest turns into rows. pgx can send slices itself, but it allocates for each element,
+// and a batch has about ten thousand elements.
 type column interface {
 	length() int
 	// size estimates the size of all elements in bytes, without their lengths.

@@ -52,8 +52,8 @@ func (r *rival) awaitBlocked() {
 	})
 }
 
-// Two outcomes are written in one transaction, in the order of their ids. The rival locks the same
-// rows in the other order, and waits longer than the store before it gives up.
+// The store writes two outcomes in one transaction, in the order of their ids. The rival locks the
+// same rows in the other order, and waits for its lock longer than the store does.
 func TestDeadlocksAreRetried(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)
@@ -77,8 +77,8 @@ func TestDeadlocksAreRetried(t *testing.T) {
 	})
 }
 
-// If an operator has chosen a stricter isolation level, transactions fail because of concurrent
-// changes, and are repeated.
+// At a stricter isolation level, which an operator may have chosen, transactions fail because of
+// concurrent changes. The store repeats them.
 func TestSerializationFailuresAreRetried(t *testing.T) {
 	t.Parallel()
 	for _, level := range []string{"repeatable read", "serializable"} {
@@ -125,8 +125,8 @@ func wantRecorded(t *testing.T, s *postgres.Store, recorded chan error, list []e
 	}
 }
 
-// Stray attempts are written in one transaction that locks their deliveries in the order of the
-// ids, whatever the order of the attempts, so that it does not conflict with settlements.
+// Stray attempts are written in one transaction. It locks their deliveries in the order of the
+// ids, and not in the order of the attempts, so that it does not conflict with settlements.
 func TestStraysLockInOrder(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)
@@ -155,7 +155,7 @@ func TestStraysLockInOrder(t *testing.T) {
 	for _, id := range []event.ID{a, b} {
 		got, err := s.Delivery(t.Context(), id)
 		if err != nil || got.Delivery.Status != event.Delivered || got.Delivery.Stray != 1 || len(got.Attempts) != 2 {
-			t.Errorf("%v, %+v with %d attempts; want it delivered, and the late attempt beside", err, got.Delivery, len(got.Attempts))
+			t.Errorf("%v, %+v with %d attempts; want it delivered, with the late attempt on record", err, got.Delivery, len(got.Attempts))
 		}
 	}
 }

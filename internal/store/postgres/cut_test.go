@@ -75,7 +75,7 @@ func (c *cutter) serve(client net.Conn) {
 	c.pass(server, client, beforeCommit, insertion)
 }
 
-// pass copies until it comes to what it must not pass on.
+// pass copies until it reaches what it must not pass on.
 func (c *cutter) pass(to io.Writer, from io.Reader, when int32, what func([]byte) bool) {
 	buf := make([]byte, 64<<10)
 	for {
@@ -93,9 +93,9 @@ func (c *cutter) pass(to io.Writer, from io.Reader, when int32, what func([]byte
 	}
 }
 
-// The connection breaks during a commit, before the server has it or after it. The caller can't
-// know which. If it repeats the call with the same Idempotency-Key, there is one event in both
-// cases. Without a key, a commit that was done is followed by a second one.
+// The connection breaks during a commit, before or after the server has committed. The caller can't
+// know which. If it repeats the call with the same Idempotency-Key, one event is stored in both
+// cases. Without a key, two are stored if the server had committed.
 func TestConnectionCutDuringACommit(t *testing.T) {
 	t.Parallel()
 	direct := server.Database(t, template)
@@ -104,10 +104,10 @@ func TestConnectionCutDuringACommit(t *testing.T) {
 		key    string
 		stored int
 	}{
-		"the commit never came, and the caller has a key":  {beforeCommit, "order-1", 1},
-		"the commit was done, and the caller has a key":    {afterCommit, "order-2", 1},
-		"the commit never came, and the caller has no key": {beforeCommit, "", 1},
-		"the commit was done, and the caller has no key":   {afterCommit, "", 2},
+		"not committed, and the caller has a key":  {beforeCommit, "order-1", 1},
+		"committed, and the caller has a key":      {afterCommit, "order-2", 1},
+		"not committed, and the caller has no key": {beforeCommit, "", 1},
+		"committed, and the caller has no key":     {afterCommit, "", 2},
 	} {
 		t.Run(why, func(t *testing.T) {
 			c := &cutter{}
@@ -117,7 +117,7 @@ func TestConnectionCutDuringACommit(t *testing.T) {
 			first.IdempotencyKey, first.Event.ContentType = row.key, "insert-delivery"
 			c.armed.Store(row.when)
 			if _, err := s.Accept(t.Context(), first); !errors.Is(err, event.ErrUnavailable) || c.cuts.Load() != 1 {
-				t.Fatalf("with %d cuts: %v, want that it is not available", c.cuts.Load(), err)
+				t.Fatalf("with %d cuts: %v, want ErrUnavailable", c.cuts.Load(), err)
 			}
 			again := offer(sub.ID, time.Now())
 			again.IdempotencyKey = row.key

@@ -50,10 +50,10 @@ func TestDiskFull(t *testing.T) {
 		}
 	}
 	if !errors.Is(err, event.ErrFull) {
-		t.Fatalf("after %d: %v, want that the disk is full", len(taken), err)
+		t.Fatalf("after %d: %v, want ErrFull", len(taken), err)
 	}
 	if err := s.Ping(t.Context()); !errors.Is(err, event.ErrFull) {
-		t.Errorf("asked how it is: %v", err)
+		t.Errorf("ping on a full disk: %v", err)
 	}
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// WithClock gives a store a clock of the test: the time, and how long the machine has run. It is
-// measured only when it seems to have been set, and not regularly.
+// WithClock gives a store the clock of a test: the time, and how long the machine has run. The store
+// measures the offset only when the clock seems to have been set, and not regularly.
 func (o Options) WithClock(local func() (time.Time, time.Duration)) Options {
 	o.local, o.measureEvery = local, time.Hour
 	return o

@@ -13,7 +13,7 @@ import (
 )
 
 // fail adds to an error what was tried. The result wraps ErrUnavailable unless a rule or the
-// data caused the error.
+// data was the cause.
 func fail(what string, err error) error {
 	switch {
 	case err == nil, store.IsRefusal(err), errors.Is(err, event.ErrUnavailable):

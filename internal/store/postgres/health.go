@@ -37,8 +37,8 @@ func healthIn(h event.Health, by func(time.Time) time.Time) event.Health {
 	return h
 }
 
-// gateOf selects the gate of the subscription with the id that the expression yields. LIMIT
-// prevents a plan that joins all subscriptions.
+// gateOf returns a query for the gate of a subscription. The argument is an SQL expression for the
+// subscription's id. LIMIT prevents a plan that joins all subscriptions.
 func gateOf(subscription string) string {
 	return `(SELECT s.is_active AND s.deleted_at IS NULL AS active, s.paused_at IS NOT NULL AS paused, ` + store.Qualified("h", healthNames) + `
 		FROM subscriptions s LEFT JOIN subscription_health h ON h.subscription_id = s.id WHERE s.id = ` + subscription + ` LIMIT 1)`
@@ -97,7 +97,7 @@ var writeHealthSQL = func() string {
 }()
 
 // walkParkedSQL goes from one subscription with parked deliveries to the next, with one index
-// look-up for each, as walkSQL does.
+// lookup for each, as walkSQL does.
 var walkParkedSQL = `WITH RECURSIVE walk (subscription_id, n) AS (
 		SELECT (SELECT subscription_id FROM deliveries WHERE status = 0 AND lease_owner = 'parked'
 			AND subscription_id > $1 ORDER BY subscription_id, due_at, id LIMIT 1), 1

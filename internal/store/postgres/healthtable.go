@@ -6,7 +6,7 @@ import (
 )
 
 // This migration adds pauses, revisions and the health of endpoints. Other nodes read and write
-// the same tables meanwhile, so each step uses withLock and may be repeated.
+// the same tables meanwhile, so each step uses withLock and may run again.
 const (
 	pauseAndHealthVersion = 4
 	pauseAndHealthName    = "0004_pause_and_health"

@@ -22,10 +22,10 @@ const (
 	hotTablesName    = "0003_several_deliveries_per_event"
 	// lockWait is how long one try waits for a lock. Other statements queue behind it.
 	lockWait = "200ms"
-	// lockPause is the time between the first two tries, in which other writers catch up.
-	// It doubles up to lockPauseMost, because a transaction that holds the lock may be long.
-	lockPause     = time.Second
-	lockPauseMost = 8 * time.Second
+	// lockPause is the pause after the first try, in which other writers catch up. The pause
+	// doubles up to maxLockPause, because the transaction that holds the lock may be long.
+	lockPause    = time.Second
+	maxLockPause = 8 * time.Second
 )
 
 // newColumns are the new columns of each table, in the order in which they are added.
@@ -96,7 +96,7 @@ func migrateHotTables(ctx context.Context, db *sql.DB) error {
 	return nil
 }
 
-// create creates the index. It may be repeated.
+// create creates the index. It may be called again after an interruption.
 func (i partialIndex) create(ctx context.Context, db *sql.DB) error {
 	if err := withLock(ctx, db, fmt.Sprintf(`CREATE INDEX IF NOT EXISTS %s ON ONLY %s %s`, i.name, i.table, i.on)); err != nil {
 		return err
@@ -123,7 +123,7 @@ func withLock(ctx context.Context, db *sql.DB, statement string) error {
 
 // untilFree calls f, which runs the statement, until it does not fail for lack of a lock.
 func untilFree(ctx context.Context, statement string, f func() error) error {
-	for pause := lockPause; ; pause = min(2*pause, lockPauseMost) {
+	for pause := lockPause; ; pause = min(2*pause, maxLockPause) {
 		err := f()
 		if state := sqlState(err); state != lockNotAvailable && state != deadlockDetected {
 			return err
@@ -158,9 +158,9 @@ func (i partialIndex) onPartitions(ctx context.Context, db *sql.DB) error {
 	}
 }
 
-// onPartition creates the index on a partition. It may be repeated: an index that an earlier
+// onPartition creates the index on a partition. It may be called again: an index that an earlier
 // try has left unfinished is invalid and is built again. If the server still builds it for a
-// process that died, one of the two may be cancelled because of a deadlock.
+// process that died, one of the two builds may be cancelled because of a deadlock.
 func (i partialIndex) onPartition(ctx context.Context, db *sql.DB, partition string) error {
 	name := i.of(partition)
 	var invalid bool

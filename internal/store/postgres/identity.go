@@ -10,14 +10,14 @@ import (
 // insufficientPrivilege is the SQLSTATE for a role without permission.
 const insufficientPrivilege = "42501"
 
-// Identity returns a text that identifies the database. It is the same on every node,
-// however the node connects, and differs from that of every other database. It serves as
-// a namespace for data that nodes share outside of the database.
+// Identity returns a text that identifies the database. It is the same on every node, even
+// if nodes connect in different ways, and no other database has it. It serves as a namespace
+// for data that nodes share outside of the database.
 //
-// It consists of PostgreSQL's system identifier, which replicas share, and of the
+// It is computed from PostgreSQL's system identifier, which replicas share, and the
 // database's name and OID. Every role may read the system identifier unless that right
-// was revoked; without it, only name and OID count. So the roles of all nodes must have
-// the same rights.
+// was revoked. Without that right, only the name and the OID are used. So the roles of
+// all nodes must have the same rights.
 //
 // A copy of the database's files, such as a restored snapshot, has the same identity.
 func (s *Store) Identity(ctx context.Context) (string, error) {

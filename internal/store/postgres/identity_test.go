@@ -46,16 +46,16 @@ func TestIdentityOfADatabase(t *testing.T) {
 		}
 	}
 	if got := identityOf(t, server.Database(t, template)); got == id {
-		t.Error("two databases of one server have one identity")
+		t.Error("two databases of one server have the same identity")
 	}
 	if a, b := identityOf(t, server.URL("postgres")), identityOf(t, other.URL("postgres")); a == b {
-		t.Error("the databases of one name on two servers have one identity")
+		t.Error("two databases of the same name on two servers have the same identity")
 	}
 
 	query[string](t, url, `REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC`)
 	a, b := identityOf(t, plain), identityOf(t, plain)
 	if a != b || len(a) != len(id) || a == id {
-		t.Errorf("where the server's number may not be read: %q, then %q; want one of its own", a, b)
+		t.Errorf("without the right to read the system identifier: %q, then %q; want another identity that stays the same", a, b)
 	}
 }
 

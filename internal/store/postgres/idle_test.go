@@ -21,7 +21,7 @@ func BenchmarkIdle(b *testing.B) {
 	}
 	b.Cleanup(idle.Remove)
 	s := open(b, postgres.Options{URL: idle.URL("postgres")})
-	for day := range 4 { // the partitions of a retention of three days
+	for day := range 4 { // the partitions of three days of retention
 		if err := s.EnsurePartitions(b.Context(), time.Now().Add(time.Duration(-24*day)*time.Hour)); err != nil {
 			b.Fatal(err)
 		}

@@ -14,9 +14,9 @@ import (
 )
 
 // deletionLock is an advisory lock. Every transaction that stores deliveries holds it in
-// shared mode. After the deletion of a subscription, the node waits for it once: then no
-// transaction is left that has not seen the deletion. The lock costs almost nothing, while
-// locking the subscriptions' rows would cost a write for each.
+// shared mode. After it has deleted a subscription, a node waits for the lock once. Then
+// every transaction that did not see the deletion has ended. The lock costs almost nothing,
+// while locking the subscriptions' rows would cost a write for each.
 const deletionLock = 0x686f6f6b_00000001
 
 // Accept stores an event and its deliveries in one transaction.

@@ -22,26 +22,26 @@ import (
 const (
 	dueChannel     = "hookferry_due"          // deliveries are due that no node has leased
 	changedChannel = "hookferry_subscription" // the subscription with the id in the payload has changed
-	behindChannel  = "hookferry_behind"       // a node is behind with the subscription with the id in the payload; a minus before the id: no longer
-	echoChannel    = "hookferry_echo"         // the sender tests whether it receives
+	behindChannel  = "hookferry_behind"       // a node is behind with the subscription in the payload, or with a minus before the id, no longer behind
+	echoChannel    = "hookferry_echo"         // a node tests whether it receives its own hints
 )
 
 const (
 	// hintPause is the shortest time between two hints. A notification makes commits wait for
 	// each other, so not every commit sends one.
 	hintPause = 5 * time.Millisecond
-	// listenAlive is how often a node tests whether it receives hints, and listenEcho is how
-	// long the test may take.
+	// listenAlive is the time between two tests whether a node receives hints, and listenEcho
+	// is how long a test may take.
 	listenAlive = 15 * time.Second
 	listenEcho  = time.Second
-	// listenPause is the time before a lost connection is made again. If a connection receives
-	// nothing, it is made again after deafPauses such pauses.
+	// listenPause is the pause before a node reconnects. If a connection has received nothing,
+	// the node reconnects after deafPauses such pauses.
 	listenPause = time.Second
 	deafPauses  = 30
 )
 
-// errDeaf means that a connection accepts LISTEN but receives nothing, as through a PgBouncer
-// that pools transactions.
+// errDeaf means that a connection accepts LISTEN but receives nothing, for instance through a
+// PgBouncer that pools transactions.
 var errDeaf = errors.New("the connection receives no notifications: it goes through a pooler whose clients share connections")
 
 // Listen calls h with the hints of all nodes until ctx ends.
@@ -116,7 +116,7 @@ func listenOn(ctx context.Context, conn *pgx.Conn, channels ...string) error {
 	return nil
 }
 
-// unlisten resets a pooler's connection, which another client will use.
+// unlisten resets the connection, because another client of a pooler may use it next.
 func unlisten(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, quick)
 	defer cancel()
@@ -212,7 +212,7 @@ func (h *hints) hint(note func()) {
 	h.mu.Unlock()
 	select {
 	case h.wake <- struct{}{}:
-	default: // it is sent along with the hints that are already waiting
+	default: // it is sent together with the hints that are already waiting
 	}
 }
 

@@ -23,7 +23,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// heard is what a node was told.
+// heard is the hints that a node has received.
 type heard struct {
 	mu      sync.Mutex
 	due     int
@@ -71,7 +71,7 @@ func (h *heard) awaitDue(t *testing.T, what string) {
 	t.Helper()
 	await.NoError(t, func() error {
 		if due, _ := h.take(); due == 0 {
-			return fmt.Errorf("%s: the other node was not told", what)
+			return fmt.Errorf("%s: the other node received no hint", what)
 		}
 		return nil
 	})
@@ -81,7 +81,7 @@ func (h *heard) awaitChange(t *testing.T, what string, id event.ID) {
 	t.Helper()
 	await.NoError(t, func() error {
 		if _, changed := h.take(); !slices.Contains(changed, id) {
-			return fmt.Errorf("%s: the other node was told of %v", what, changed)
+			return fmt.Errorf("%s: the other node received hints for %v", what, changed)
 		}
 		return nil
 	})
@@ -94,7 +94,7 @@ func (h *heard) awaitBehind(t *testing.T, want behind) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if n := len(h.behind); n == 0 || h.behind[n-1] != want {
-			return fmt.Errorf("the other node was told %v, want last %v", h.behind, want)
+			return fmt.Errorf("the other node received %v, want %v as the last", h.behind, want)
 		}
 		return nil
 	})
@@ -105,7 +105,7 @@ func TestNodesHearOfEachOther(t *testing.T) {
 	there := open(t, postgres.Options{URL: server.URL("postgres")})
 	var h heard
 	h.listen(t, there)
-	h.awaitChange(t, "at first all may have changed", event.ID{})
+	h.awaitChange(t, "at first, any subscription may have changed", event.ID{})
 	now := time.Now()
 
 	sub := subscribed(t, here)
@@ -219,7 +219,7 @@ func (p *pooler) serve(client net.Conn) {
 // Behind a pooler that passes no notifications on, a node polls every second.
 func TestWithoutListen(t *testing.T) {
 	t.Parallel()
-	for name, deaf := range map[string]bool{"LISTEN is refused": false, "LISTEN is taken": true} {
+	for name, deaf := range map[string]bool{"LISTEN is refused": false, "LISTEN is accepted": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			direct := server.Database(t, template)
@@ -238,11 +238,11 @@ func TestWithoutListen(t *testing.T) {
 				d := accept(t, here, offer(subscribed(t, here).ID, time.Now()))
 				h.take()
 				h.awaitDue(t, "an event that is not leased")
-				h.awaitChange(t, "all may have changed", event.ID{})
+				h.awaitChange(t, "any subscription may have changed", event.ID{})
 				now := time.Now()
 				claim, err := there.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: now, Until: now.Add(time.Minute), Limit: 1, Capacity: 1})
 				if err != nil || len(claim.Deliveries) != 1 || claim.Deliveries[0].Delivery.ID != d.ID {
-					t.Errorf("claimed %+v, %v; want what is due", claim, err)
+					t.Errorf("claimed %+v, %v; want the due delivery", claim, err)
 				}
 			}
 			if took, n := time.Since(start), p.listens.Load(); n > 1+int64(took/(20*time.Second)) {
@@ -275,26 +275,26 @@ func TestReadsGoToTheReplica(t *testing.T) {
 
 	s := open(t, postgres.Options{URL: url, ReadURL: server.URL(name)})
 	if got, err := s.Delivery(t.Context(), onReplica.ID); err != nil || got.EventType != "on.replica" {
-		t.Errorf("what the replica has: %+v, %v", got, err)
+		t.Errorf("a delivery that the replica has: %+v, %v", got, err)
 	}
 	if _, err := s.Delivery(t.Context(), old.ID); err != nil {
-		t.Errorf("what only the primary has yet: %v", err)
+		t.Errorf("a delivery that only the primary has: %v", err)
 	}
 	if list, err := s.ListSubscriptions(t.Context(), event.SubscriptionQuery{Limit: 10}); err != nil || len(list) != 1 || list[0].Description != lagging.Description {
 		t.Errorf("the list is %+v, %v; want the replica's", list, err)
 	}
 	if got, err := s.Subscription(t.Context(), sub.ID); err != nil || got.Description != "" {
-		t.Errorf("ingest goes by %+v, %v; want the primary's", got, err)
+		t.Errorf("ingest reads %+v, %v; want the primary's", got, err)
 	}
 	if _, err := s.Delivery(t.Context(), event.NewID(time.Now())); !errors.Is(err, event.ErrNotFound) {
-		t.Errorf("what nobody has: %v", err)
+		t.Errorf("a delivery that does not exist: %v", err)
 	}
 
 	away := open(t, postgres.Options{URL: url, ReadURL: strings.Replace(url, "127.0.0.1", "127.0.0.2", 1)})
 	for range 2 {
 		start := time.Now()
 		if _, err := away.Delivery(t.Context(), old.ID); err != nil || time.Since(start) > 3*time.Second {
-			t.Errorf("with the replica away: %v after %v", err, time.Since(start))
+			t.Errorf("without the replica: %v after %v", err, time.Since(start))
 		}
 	}
 }

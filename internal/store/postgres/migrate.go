@@ -92,7 +92,7 @@ func provider(url string) (*sql.DB, *goose.Provider, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// It tries once a second for up to five minutes.
+	// The lock is tried once a second for up to five minutes.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300), lock.WithUnlockTimeout(1, 10))
 	if err != nil {
 		return nil, nil, err

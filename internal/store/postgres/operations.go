@@ -111,7 +111,7 @@ func (s *Store) writeDelivery(ctx context.Context, tx pgx.Tx, d event.Delivery) 
 
 // touchWindow records that a row of a window has changed after the window's end. From then on the
 // window is kept for the retention. Each touch increases the recorded time, so that other nodes
-// notice it, whatever this node's clock says.
+// notice it even if this node's clock is behind.
 func touchWindow(ctx context.Context, tx pgx.Tx, start, now time.Time) error {
 	if now.Before(start.Add(window)) {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/pgtest"
 )
 
-// own starts a server for one test, which may do anything to it.
+// own starts a server for one test, so that the test may stop or kill it.
 func own(t *testing.T, settings ...string) (*pgtest.Server, *postgres.Store) {
 	t.Helper()
 	server, err := pgtest.Start(settings...)
@@ -117,7 +117,7 @@ func TestUnavailableIsToldSoon(t *testing.T) {
 				start := time.Now()
 				err := call(t.Context())
 				if !errors.Is(err, event.ErrUnavailable) {
-					t.Errorf("got %v, want that it is not available", err)
+					t.Errorf("got %v, want ErrUnavailable", err)
 				}
 				if took := time.Since(start); took > 5*time.Second {
 					t.Errorf("took %v", took)
@@ -144,12 +144,12 @@ func TestUnavailableIsToldSoon(t *testing.T) {
 		query[bool](t, server.URL("postgres"), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hookferry'`)
 		await.NoError(t, func() error {
 			if _, err := s.Accept(t.Context(), offer(sub.ID, time.Now())); !errors.Is(err, event.ErrUnavailable) || !strings.Contains(err.Error(), "read-only") {
-				return fmt.Errorf("accept where nothing can be written: %v", err)
+				return fmt.Errorf("accept on a read-only database: %v", err)
 			}
 			return nil
 		})
 		if err := s.Ping(t.Context()); !errors.Is(err, event.ErrUnavailable) {
-			t.Errorf("ping where nothing can be written: %v", err)
+			t.Errorf("ping of a read-only database: %v", err)
 		}
 	})
 }

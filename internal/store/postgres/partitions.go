@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// window is the time of the ids in one partition. It can't be changed for existing
-	// tables, because partitions must not overlap.
+	// window is the span of time of the ids in one partition. It can't be changed for
+	// existing tables, because partitions must not overlap.
 	window = 6 * time.Hour
 	// ahead is how many windows after the present one have partitions.
 	ahead = 4
@@ -40,9 +40,9 @@ func (s *Store) EnsurePartitions(ctx context.Context, now time.Time) error {
 	return fail("create partitions", s.ensureWindows(ctx, windows))
 }
 
-// windowsOf returns the windows that a batch needs. EnsurePartitions creates them in advance,
-// unless a clock is more than a day ahead or six hours behind. In that case they are created
-// for the batch. If that fails, the batch is not stored and its callers get the error.
+// windowsOf returns the windows that a batch needs. EnsurePartitions creates their partitions in
+// advance, unless a clock is more than a day ahead or six hours behind. In that case they are
+// created for the batch. If that fails, the batch is not stored and its callers get the error.
 func windowsOf(batch []*op) map[time.Time]bool {
 	windows := make(map[time.Time]bool)
 	for _, o := range batch {
@@ -84,8 +84,8 @@ func writesWith(suffix string) writes {
 
 // nameTables replaces the placeholders of a statement, such as {deliveries}, with the
 // names of the partitions that end in suffix, or of the tables if suffix is empty. It
-// panics if the statement has no placeholder, or one that stands for no partitioned
-// table. That would be a bug, which the variable everywhere reveals at every start.
+// panics if the statement has no placeholder, or one without a partitioned table. That
+// is a bug, and shows at every start, because the variable everywhere uses each statement.
 func nameTables(sql, suffix string) string {
 	named := sql
 	for _, parent := range parents {

@@ -45,8 +45,8 @@ func TestNameTables(t *testing.T) {
 // follows it.
 var partitioned = regexp.MustCompile(`\b(?:INTO|FROM|UPDATE|JOIN|TABLE|ONLY)\s+(?:events|deliveries|delivery_attempts)(\w*)`)
 
-// A statement that names a table would still be right, but slower with each additional partition.
-// So this test checks each name in it.
+// A statement that names a table instead of a partition works, but each additional partition makes
+// it slower. So this test checks each name in the statements.
 func TestWritesNameOnlyTheirPartition(t *testing.T) {
 	suffix, statements := postgres.WritesIn(time.Now())
 	for _, sql := range statements {

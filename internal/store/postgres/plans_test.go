@@ -123,8 +123,8 @@ func TestPlans(t *testing.T) {
 		list("list subscriptions of a tenant by name", byName(event.SubscriptionQuery{TenantNo: &tenant}), "subscriptions_tenant_name"),
 		list("list subscriptions of a tenant by name after one", byName(event.SubscriptionQuery{TenantNo: &tenant, After: middle}), "subscriptions_tenant_name"),
 		list("list subscriptions of a tenant by name before one", byName(event.SubscriptionQuery{TenantNo: &tenant, Before: middle}), "subscriptions_tenant_name"),
-		{"cancel what waits", cancelSQL + "NULL", []any{now, uuid(id)}, []string{"subscription_id_due_at_id_idx"}},
-		{"cancel what is leased", cancelSQL + "NOT NULL", []any{now, uuid(id)}, []string{"leased_until_idx"}},
+		{"cancel unleased deliveries", cancelSQL + "NULL", []any{now, uuid(id)}, []string{"subscription_id_due_at_id_idx"}},
+		{"cancel leased deliveries", cancelSQL + "NOT NULL", []any{now, uuid(id)}, []string{"leased_until_idx"}},
 		{"what is old", oldSQL, []any{uuid(id), now, 100}, []string{"pkey"}},
 		{"expire events without deliveries left", bareEventsSQL, rangesOf(some), []string{"pkey"}},
 		{"expire events that had none", withoutSQL, []any{uuid(last), 100}, []string{"id_idx", "pkey"}},
@@ -171,12 +171,13 @@ func TestPlans(t *testing.T) {
 // scans are steps that no plan may have: sequential scans of a table that grows.
 var scans = regexp.MustCompile(`Seq Scan on (events|deliveries|delivery_attempts|subscriptions|idempotency_keys|event_keys|event_types|tenants)\w*`)
 
-// eachOfAll matches a step that searches all rows for each id, or compares each with each, which
-// for a batch of 256 takes 65,536 steps, or that reads a whole table.
+// eachOfAll matches a step that searches all rows for each id, that compares each row with each
+// other (which takes 65,536 steps for a batch of 256), or that reads a whole table.
 var eachOfAll = regexp.MustCompile(`\(id = \w+\.id\) AND \(id = ANY|Join Filter: .*\bid = |Index Scan using \w+pkey on [^\n]*\n\s*(->|Filter)`)
 
-// TestPlansOfBatches checks that statements about many deliveries take as long for each of them as
-// for a single one, however full the partition was, or seemed to be, when their plan was made.
+// TestPlansOfBatches checks that a statement about many deliveries takes as long for each of them as
+// for a single one. That must not depend on how full the partition was, or seemed to be, when the
+// plan was made.
 func TestPlansOfBatches(t *testing.T) {
 	server, err := pgtest.Start()
 	if err != nil {
@@ -222,14 +223,14 @@ func TestPlansOfBatches(t *testing.T) {
 	}
 }
 
-// actual returns how many rows a step of a plan has read or removed. With 50,000 waiting and 1,000
-// leased deliveries, it must be at most the number of those leased.
+// actual matches the number of rows that a step of a plan has read or removed. With 50,000 waiting
+// and 1,000 leased deliveries, the number must be at most 1,000.
 var actual = regexp.MustCompile(`(?:actual rows=|Removed by Filter: )(\d+)`)
 
 const mostRows = 1000
 
-// explain runs a statement as the store's sessions do and returns the plan that was used. EXPLAIN
-// would plan for the given values instead.
+// explain runs a statement as the store's sessions do, and returns the plan that was used. EXPLAIN
+// would instead make a plan for the given values.
 func explain(t *testing.T, s *Store, sql string, args []any) string {
 	t.Helper()
 	cfg := s.pool.Config().ConnConfig
@@ -264,8 +265,8 @@ func explain(t *testing.T, s *Store, sql string, args []any) string {
 	return plan.String()
 }
 
-// fill makes the data of three days: settled deliveries in many partitions, a few in a hundred
-// pending, a few leased.
+// fill creates the data of three days: settled deliveries in many partitions, of which a few percent
+// are pending and a few are leased.
 func fill(t *testing.T, s *Store) {
 	t.Helper()
 	ctx := t.Context()

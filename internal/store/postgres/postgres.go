@@ -37,8 +37,8 @@ import (
 )
 
 const (
-	// quick is the time limit of calls that a request waits for, and slow is that of
-	// calls that clean up or count. Without limits, a database that does not respond
+	// quick is the timeout of calls that a request waits for, and slow is the timeout of
+	// calls that clean up or count. Without timeouts, a database that does not respond
 	// would block them forever.
 	quick = 4 * time.Second
 	slow  = time.Minute
@@ -67,7 +67,7 @@ type Options struct {
 	// means event.MaxSubscriptionsOfTenant.
 	MaxSubscriptions int
 	// OnCommit, if set, is called after each commit of the writers with the number of
-	// rows and the duration. Several goroutines call it.
+	// rows and the duration. Several goroutines may call it at once.
 	OnCommit func(rows int, took time.Duration)
 
 	local        localClock    // set by tests; nil means the machine's clock
@@ -104,7 +104,7 @@ var (
 // number of nodes may do so at once.
 func Open(ctx context.Context, o Options) (_ *Store, err error) {
 	s := &Store{settled: make(map[time.Time]settledWindow), maxSubscriptions: orElse(o.MaxSubscriptions, event.MaxSubscriptionsOfTenant)}
-	rand.Read(s.cursor[:]) // so that nodes that start together don't walk in step
+	rand.Read(s.cursor[:]) // so that nodes that start together begin with different subscriptions
 	defer func() {
 		if err != nil {
 			s.Close()
@@ -165,8 +165,8 @@ func openPool(ctx context.Context, url string, size int) (*pgxpool.Pool, error) 
 	return pool, nil
 }
 
-// poolConfig parses an address. Its error does not quote that of pgx, which may contain a part of
-// the password.
+// poolConfig parses an address. Its error does not quote the error of pgx, which may contain a part
+// of the password.
 func poolConfig(url string, size int) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -186,12 +186,13 @@ func poolConfig(url string, size int) (*pgxpool.Config, error) {
 	return cfg, nil
 }
 
-// prepareSession refuses a session whose commits are not durable, and fixes the setting
-// for the session. It makes the server end the transaction of a node that has stopped
-// responding, because others may wait for it. It makes plans independent of values, so
-// that production uses the plans that were tested. It disables sequential scans and
-// sorts: a partition that is empty when a plan is made may be the largest a day later,
-// and every statement that needs an order has an index for it.
+// prepareSession refuses a session whose commits are not durable, and sets
+// synchronous_commit for the session, so that it can't change later. It makes the server
+// end the transaction of a node that has stopped responding, because others may wait for
+// it. It makes plans independent of values, so that production uses the plans that were
+// tested. It disables sequential scans and sorts: a partition that is empty when a plan
+// is made may be the largest a day later, and every statement that needs an order has an
+// index for it.
 func prepareSession(ctx context.Context, conn *pgx.Conn) error {
 	registerColumns(conn.TypeMap())
 	var sync string

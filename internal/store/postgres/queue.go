@@ -43,14 +43,14 @@ func changesMore(s event.Settlement) bool {
 // no plan can use the partial indexes instead of the ids. They repeat all ids as a condition
 // on the table, so that partitions without any of them are not searched.
 //
-// manyRows, joined to an unnest, makes PostgreSQL expect many rows. It would expect ten, and
-// for ten rows it may choose a nested loop, which for 256 rows takes 65,536 steps. manyRows
-// yields one row.
+// manyRows has one row, but PostgreSQL expects many. It is joined to an unnest, for which
+// PostgreSQL would otherwise expect ten rows. For ten rows it may choose a nested loop, which
+// takes 65,536 steps for 256 rows.
 const manyRows = `CROSS JOIN generate_series(1, least(1, cardinality($1::uuid[]))) OFFSET 0`
 
-// settleSQL writes the settlements that pass the fence, and their attempts. If a stray was
-// recorded for the delivery since it was claimed, the settlement does not pass either, because
-// its attempt needs another number.
+// settleSQL writes the settlements that pass the fence, and their attempts. A settlement does not
+// pass if a stray attempt was recorded for the delivery since it was claimed, because its own
+// attempt then needs another number.
 const settleSQL = `WITH passed AS (
 		UPDATE {deliveries} d SET status = u.status, attempts = u.attempts, due_at = u.due_at,
 			lease_owner = NULL, leased_until = NULL, settled_at = u.settled_at
@@ -68,8 +68,8 @@ const (
 	attemptSQL = `INSERT INTO {delivery_attempts} (` + attemptNames + `) SELECT * FROM ` + attemptArrays
 )
 
-// settle queues settlements. Those of one delivery are written one after the other. All
-// others are written together, in the order of the ids, so that no two transactions wait for
+// settle queues settlements. Several settlements of one delivery are written one after the other.
+// All others are written together, in the order of the ids, so that no two transactions wait for
 // each other.
 func (t *transaction) settle(all []*event.Settlement) {
 	for len(all) > 0 {
@@ -125,8 +125,8 @@ func attemptColumnsOf(list []*event.Settlement) []any {
 	}
 }
 
-// recordChanging writes settlements that change their subscription or its endpoint's health. They
-// are few. It writes them one by one, in one transaction that locks the subscriptions and their
+// recordChanging writes settlements that change their subscription or its endpoint's health. There
+// are few of them. It writes them one by one, in one transaction that locks the subscriptions and their
 // tenants first, as a deletion does.
 func (s *Store) recordChanging(ctx context.Context, settlements []event.Settlement) error {
 	var subscriptions, disabled []event.ID
@@ -152,9 +152,9 @@ func (s *Store) recordChanging(ctx context.Context, settlements []event.Settleme
 	})
 }
 
-// recordEach writes settlements one by one, those of one delivery in their order. So that no two
-// transactions wait for each other, it first locks all deliveries in the order of their ids, as
-// settle does, and touches windows after that, as move does.
+// recordEach writes settlements one by one, those of one delivery in their order. It first locks
+// all deliveries in the order of their ids, as settle does, and touches windows after that, as move
+// does. So no two transactions wait for each other.
 func (s *Store) recordEach(ctx context.Context, tx pgx.Tx, settlements []event.Settlement) error {
 	deliveries := make([]event.ID, len(settlements))
 	for i := range settlements {
@@ -239,8 +239,8 @@ func (s *Store) recordStrays(ctx context.Context, list []event.Settlement) error
 	})
 }
 
-// renewSQL and releaseSQL change those of the given leases that still exist: a delivery without a
-// lease has no owner, and a later lease has another one.
+// renewSQL and releaseSQL change only those of the given leases that still exist. A delivery without
+// a lease has no owner, and a later lease has another owner.
 const (
 	renewSQL = `UPDATE deliveries d SET leased_until = $3 FROM (SELECT u.* FROM unnest($1::uuid[], $2::text[]) AS u (id, owner) ` + manyRows + `) AS u
 		WHERE d.id = ANY($1::uuid[]) AND d.id = u.id AND d.status < 1 AND d.lease_owner = u.owner RETURNING d.id, d.lease_owner`

@@ -20,10 +20,10 @@ func TestDatabaseOfRelease010(t *testing.T) {
 	content.CheckPayloads(t, payloads(t, url))
 }
 
-// TestWorkOfRelease010GoesOn continues where release 0.1.0 was killed: leases of the dead process
+// TestWorkOfRelease010Continues continues where release 0.1.0 was killed: leases of the dead process
 // end, due deliveries are delivered, failed ones are resent, and settled ones expire with their
 // events.
-func TestWorkOfRelease010GoesOn(t *testing.T) {
+func TestWorkOfRelease010Continues(t *testing.T) {
 	t.Parallel()
 	url, content := release010.PostgreSQL(t, server)
 	s := open(t, postgres.Options{URL: url})
@@ -34,7 +34,7 @@ func TestWorkOfRelease010GoesOn(t *testing.T) {
 		failed[sub.State] += sub.Counts["failed"]
 	}
 	if n := query[int](t, url, `SELECT count(*) FROM events WHERE delivery_count = -1`)[0]; n != content.Rows["events"] {
-		t.Errorf("%d events say that they are of 0.1.0, want all %d", n, content.Rows["events"])
+		t.Errorf("%d events are marked as stored by 0.1.0, want all %d", n, content.Rows["events"])
 	}
 	if n, err := s.Rescue(t.Context(), time.Time{}, now); err != nil || n != content.Leased {
 		t.Errorf("%d leases of the process that died were ended, %v; want %d", n, err, content.Leased)

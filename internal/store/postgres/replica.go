@@ -21,7 +21,7 @@ const (
 // replica serves status and list queries. It may lag behind.
 type replica struct {
 	pool  *pgxpool.Pool
-	until atomic.Int64 // not to be used before this time, in Unix nanoseconds
+	until atomic.Int64 // the replica is not used before this time, in Unix nanoseconds
 }
 
 // openReplica does not connect, because the service must start even if its replica is down.

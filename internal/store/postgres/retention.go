@@ -11,20 +11,21 @@ import (
 )
 
 const (
-	// lateness is how far a node's clock may be behind the database's, so that new ids
-	// still belong to a window that is over. If a clock is further behind, that costs only
-	// work: pending deliveries are noticed before a window is dropped, and a missing window
-	// is created again.
+	// lateness is how far a node's clock may be behind the database's. Such a node still
+	// creates ids in a window that is over, so the window is kept for this long. A clock that
+	// is further behind causes extra work but no loss: a window with pending deliveries is
+	// not dropped, and a missing window is created again.
 	lateness = time.Hour
-	// wholeFor is how long after its end a window is only dropped as a whole. After that,
-	// deliveries in it may stay pending for long, so settled ones are deleted row by row.
+	// wholeFor is the time after the end of a window in which it is only dropped as a whole.
+	// After that, some of its deliveries may stay pending for long, so settled ones are
+	// deleted row by row.
 	wholeFor = 24 * time.Hour
 	// scanTime is how long it may take to read a whole window.
 	scanTime = 10 * time.Minute
 )
 
-// settledWindow is what is known about a window without pending deliveries. It is valid until
-// the window is touched again, because every change to a settled delivery touches it.
+// settledWindow describes a window without pending deliveries. It is valid until the window is
+// touched again, because every change to a settled delivery touches the window.
 type settledWindow struct {
 	rows    int
 	latest  time.Time // when the last delivery settled
@@ -81,7 +82,7 @@ func (s *Store) touchedWindows(ctx context.Context) (map[time.Time]time.Time, er
 	return touched, err
 }
 
-// settledWindow examines a window. It returns false if a delivery in it is pending. It scans the
+// settledWindow describes a window. It returns false if a delivery in it is pending. It scans the
 // window once, and again only if the window was touched since.
 func (s *Store) settledWindow(ctx context.Context, start, touched time.Time) (settledWindow, bool, error) {
 	s.mu.Lock()
@@ -128,8 +129,8 @@ const (
 	lockNotAvailable = "55P03"
 )
 
-// pendingIn returns a query for whether a window has pending deliveries. It uses the two indexes
-// that contain only pending deliveries.
+// pendingIn returns a query that tells whether a window has pending deliveries. It uses the two
+// indexes that contain only pending deliveries.
 func pendingIn(start time.Time) string {
 	table := "deliveries" + suffix(start)
 	return `SELECT EXISTS (SELECT FROM ` + table + ` WHERE status = 0 AND lease_owner IS NULL)

@@ -72,7 +72,7 @@ func deliver(t testing.TB, s *postgres.Store, d event.Delivery, at time.Time) {
 	}
 }
 
-// Clocks that are far off make ids of times without partitions.
+// A node whose clock is far off creates ids for which there are no partitions yet.
 func TestAnyClockIsTakenIn(t *testing.T) {
 	t.Parallel()
 	s := open(t, postgres.Options{})
@@ -122,7 +122,7 @@ func expireAll(t *testing.T, s *postgres.Store, keep time.Duration) int {
 			return sum
 		}
 	}
-	t.Fatal("Expire does not come to an end")
+	t.Fatal("Expire never returns 0")
 	return 0
 }
 
@@ -167,20 +167,20 @@ func TestRetentionDropsWholePartitions(t *testing.T) {
 	}
 	left := strings.Join(partitionsOf(t, url, "deliveries"), " ")
 	if strings.Contains(left, name(old)) {
-		t.Errorf("the partition of what has settled was not dropped: %s", left)
+		t.Errorf("the partition with only settled deliveries was not dropped: %s", left)
 	}
 	for _, at := range []time.Time{held, young, late} {
 		if !strings.Contains(left, name(at)) {
-			t.Errorf("the partition %s was dropped, but holds something: %s", name(at), left)
+			t.Errorf("the partition %s was dropped, although it has a delivery to keep: %s", name(at), left)
 		}
 	}
 	claim, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "a", Now: time.Now(), Until: time.Now().Add(time.Minute), Limit: 10, Capacity: 10})
 	if err != nil || len(claim.Deliveries) != 1 || claim.Deliveries[0].Delivery.ID != waiting.ID {
-		t.Errorf("claimed %+v, %v; want what was pending", claim, err)
+		t.Errorf("claimed %+v, %v; want the pending delivery", claim, err)
 	}
 	deliver(t, s, waiting, held)
 	if n := expireAll(t, s, keep); n != 1 || strings.Contains(strings.Join(partitionsOf(t, url, "deliveries"), " "), name(held)) {
-		t.Errorf("expired %d; the partition whose last delivery has settled must go", n)
+		t.Errorf("expired %d; the partition whose last delivery has settled must be dropped", n)
 	}
 }
 
@@ -204,7 +204,7 @@ func hold(t *testing.T, url, sql string) (release func()) {
 }
 
 // A slow reader must not make new events wait for the dropping of a partition.
-func TestDroppingWaitsForNobody(t *testing.T) {
+func TestASlowReaderDelaysNoEvents(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)
 	s := open(t, postgres.Options{URL: url})

@@ -190,7 +190,7 @@ func (s *Store) changeSubscription(ctx context.Context, c subscriptionChange) (a
 }
 
 // lockSubscription locks a subscription. It returns an error if the subscription is deleted, or
-// if revision is not 0 and the subscription has another one.
+// if revision is not 0 and the subscription has another revision.
 func lockSubscription(ctx context.Context, tx pgx.Tx, id event.ID, revision int64) error {
 	var now int64
 	err := tx.QueryRow(ctx, lockSubscriptionSQL, uuid(id)).Scan(&now)
@@ -298,8 +298,8 @@ func cancelPendingOf(ctx context.Context, tx pgx.Tx, at time.Time, subscriptions
 	return nil
 }
 
-// awaitIntake waits until all transactions that store deliveries now have ended. It does not
-// wait long, because new events queue behind it.
+// awaitIntake waits until every transaction that stores deliveries at this moment has ended. It
+// does not wait long, because new events queue behind it.
 func (s *Store) awaitIntake(ctx context.Context) error {
 	return s.inTx(ctx, quick, "wait for deliveries that are being stored", func(ctx context.Context, tx pgx.Tx) error {
 		b := &pgx.Batch{}

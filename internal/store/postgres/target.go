@@ -13,22 +13,22 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// Target is a database that another one is copied into. The table copied_from records the source, and
-// how far the copy has come. It is written in the transaction of each batch, so a copy that was
+// Target is a database into which another one is copied. The table copied_from records the source
+// and the progress of the copy. Each batch updates it in its transaction, so a copy that was
 // interrupted continues after the last row that was written.
 type Target struct {
 	store *Store
-	run   string // names this run in copied_from: a later run takes the copy over
-	// windows are those that are known to have partitions.
+	run   string // identifies this run in copied_from, so that a run notices if a later one continues its copy
+	// windows are the windows that are known to have partitions.
 	windows map[time.Time]bool
 }
 
-// Copied is what a target notes of the copy that it holds.
+// Copied is the progress of a copy, as the target records it.
 type Copied struct {
 	Fingerprint string // of the source; "" if there is no copy yet
 	Ended       bool
-	Step        string // the one that goes on
-	Cursor      []byte
+	Step        string // the step that was under way
+	Cursor      []byte // where that step continues; nil is its beginning
 }
 
 const (
@@ -36,22 +36,22 @@ const (
 		one         boolean PRIMARY KEY DEFAULT true CHECK (one),
 		source      text NOT NULL,
 		fingerprint text NOT NULL,      -- of the source
-		run         text NOT NULL,      -- who copies at present
+		run         text NOT NULL,      -- the run that copies at present
 		step        text NOT NULL,
-		cursor      bytea,              -- behind which the step goes on; NULL: at its beginning
+		cursor      bytea,              -- after which the step continues; NULL: from its beginning
 		began_at    timestamptz NOT NULL DEFAULT now(),
 		ended_at    timestamptz)`
 	readCopiedSQL = `SELECT fingerprint, step, cursor, ended_at IS NOT NULL FROM copied_from`
 	takeOverSQL   = `UPDATE copied_from SET run = $1`
 	beginCopySQL  = `INSERT INTO copied_from (source, fingerprint, run, step) VALUES ($1, $2, $3, '') ON CONFLICT (one) DO UPDATE
 		SET source = excluded.source, fingerprint = excluded.fingerprint, run = excluded.run, step = '', cursor = NULL, began_at = now(), ended_at = NULL`
-	noteCopySQL = `UPDATE copied_from SET step = $2, cursor = $3, ended_at = CASE WHEN $4 THEN now() END WHERE run = $1`
+	saveProgressSQL = `UPDATE copied_from SET step = $2, cursor = $3, ended_at = CASE WHEN $4 THEN now() END WHERE run = $1`
 )
 
-// OpenTarget opens a database that is not in use, and brings its tables up to date. It refuses one
-// that a node is connected to, or that has anything which no copy has written.
+// OpenTarget opens a database that is not in use, and migrates its tables. It refuses a database if a
+// node is connected to it, or if it contains rows that no copy has written.
 func OpenTarget(ctx context.Context, url string) (_ *Target, err error) {
-	if err := mustBeUnused(ctx, url); err != nil {
+	if err := checkUnused(ctx, url); err != nil {
 		return nil, err
 	}
 	s, err := Open(ctx, Options{URL: url})
@@ -60,19 +60,19 @@ func OpenTarget(ctx context.Context, url string) (_ *Target, err error) {
 	}
 	t := &Target{store: s, run: rand.Text(), windows: make(map[time.Time]bool)}
 	if _, err := s.pool.Exec(ctx, makeCopiedSQL); err != nil {
-		return nil, errors.Join(fail("make the table copied_from", err), s.Close())
+		return nil, errors.Join(fail("create the table copied_from", err), s.Close())
 	}
 	if _, err := s.pool.Exec(ctx, takeOverSQL, t.run); err != nil {
-		return nil, errors.Join(fail("go on with the copy", err), s.Close())
+		return nil, errors.Join(fail("continue the copy", err), s.Close())
 	}
 	return t, nil
 }
 
-// Close ends the connections.
+// Close closes the connections.
 func (t *Target) Close() error { return t.store.Close() }
 
-// mustBeUnused looks before anything is changed.
-func mustBeUnused(ctx context.Context, url string) error {
+// checkUnused returns an error if the database is in use. It changes nothing.
+func checkUnused(ctx context.Context, url string) error {
 	cfg, err := poolConfig(url, 1)
 	if err != nil {
 		return err
@@ -85,19 +85,19 @@ func mustBeUnused(ctx context.Context, url string) error {
 	if err := awaitNoNode(ctx, conn); err != nil {
 		return err
 	}
-	return mustBeEmpty(ctx, conn)
+	return checkEmpty(ctx, conn)
 }
 
 const (
-	// sessionsSQL finds what else of Hookferry's is connected to the database: nodes, and commands.
+	// sessionsSQL counts the other connections of Hookferry to the database, of nodes and commands.
 	sessionsSQL = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 		AND application_name IN ('hookferry', current_setting('application_name'))`
-	// linger is how long the sessions of a process that has just ended may stay.
-	linger = 5 * time.Second
+	// sessionEnds is how long the server may keep the sessions of a process that has just ended.
+	sessionEnds = 5 * time.Second
 )
 
 func awaitNoNode(ctx context.Context, conn *pgx.Conn) error {
-	for until := time.Now().Add(linger); ; {
+	for until := time.Now().Add(sessionEnds); ; {
 		var n int
 		if err := conn.QueryRow(ctx, sessionsSQL).Scan(&n); err != nil {
 			return fail("look for nodes on the target", err)
@@ -116,9 +116,9 @@ func awaitNoNode(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-// mustBeEmpty refuses a database with rows that no copy has written. A copy that has not ended has
-// written nothing of the last steps.
-func mustBeEmpty(ctx context.Context, conn *pgx.Conn) error {
+// checkEmpty returns an error if the database contains rows that no copy has written. A copy that has
+// not ended has written no rows of the last steps.
+func checkEmpty(ctx context.Context, conn *pgx.Conn) error {
 	var copying, ended bool
 	if err := conn.QueryRow(ctx, `SELECT to_regclass('copied_from') IS NOT NULL`).Scan(&copying); err != nil {
 		return fail("look for an earlier copy", err)
@@ -130,7 +130,7 @@ func mustBeEmpty(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	if ended {
-		return nil // whether it has changed since, whoever counts finds out
+		return nil // if rows were added since, the comparison of the counts finds them
 	}
 	tables := []string{"subscriptions", "api_keys", "event_types", "tenants"}
 	if !copying {
@@ -139,7 +139,7 @@ func mustBeEmpty(ctx context.Context, conn *pgx.Conn) error {
 	for _, table := range tables {
 		found, err := hasRows(ctx, conn, table)
 		if err != nil {
-			return fail("look whether the target is in use", err)
+			return fail("check whether the target is in use", err)
 		}
 		if found {
 			return fmt.Errorf("the target is in use: its table %s has rows that do not come from this copy; copy into an empty database", table)
@@ -168,10 +168,10 @@ func (t *Target) Copied(ctx context.Context) (c Copied, err error) {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Copied{}, nil
 	}
-	return c, fail("read how far the copy has come", err)
+	return c, fail("read the progress of the copy", err)
 }
 
-// Begin starts a copy from the beginning. It deletes what an interrupted copy has written.
+// Begin starts a copy from the beginning. It deletes the rows of an interrupted copy.
 func (t *Target) Begin(ctx context.Context, source, fingerprint string) error {
 	return fail("begin the copy", pgx.BeginFunc(ctx, t.store.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `TRUNCATE events, deliveries, delivery_attempts, idempotency_keys, event_keys`); err != nil {
@@ -182,20 +182,21 @@ func (t *Target) Begin(ctx context.Context, source, fingerprint string) error {
 	}))
 }
 
-// Write writes a batch, and notes where its step goes on.
+// Write writes a batch, and records where its step continues.
 func (t *Target) Write(ctx context.Context, step store.CopyStep, b store.Batch) error {
-	if err := t.makeWindows(ctx, step, b); err != nil {
+	if err := t.createWindows(ctx, step, b); err != nil {
 		return err
 	}
 	return failCopy("write the "+step.Name, pgx.BeginFunc(ctx, t.store.pool, func(tx pgx.Tx) error {
 		if err := t.copyRows(ctx, tx, step, b.Rows); err != nil {
 			return err
 		}
-		return t.note(ctx, tx, step.Name, b.Cursor, false)
+		return t.saveProgress(ctx, tx, step.Name, b.Cursor, false)
 	}))
 }
 
-// End writes the last steps, and notes that the copy has ended. rows are by the names of the steps.
+// End writes the last steps, and records that the copy has ended. rows has the rows of each step, by
+// the step's name.
 func (t *Target) End(ctx context.Context, steps []store.CopyStep, rows map[string][][]any) error {
 	return failCopy("end the copy", pgx.BeginFunc(ctx, t.store.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, keepVersionsSQL); err != nil {
@@ -209,7 +210,7 @@ func (t *Target) End(ctx context.Context, steps []store.CopyStep, rows map[strin
 		if _, err := tx.Exec(ctx, nextTenantSQL); err != nil {
 			return err
 		}
-		return t.note(ctx, tx, "", nil, true)
+		return t.saveProgress(ctx, tx, "", nil, true)
 	}))
 }
 
@@ -220,7 +221,7 @@ const (
 	nextTenantSQL = `SELECT setval(pg_get_serial_sequence('tenants', 'no'), (SELECT greatest(2, max(no) + 1) FROM tenants), false)`
 )
 
-// errTakenOver is what a run gets when another one goes on with its copy.
+// errTakenOver is the error of a run whose copy another run continues.
 var errTakenOver = errors.New("another `hookferry copy` has started, and continues this copy")
 
 func failCopy(what string, err error) error {
@@ -230,16 +231,16 @@ func failCopy(what string, err error) error {
 	return fail(what, err)
 }
 
-func (t *Target) note(ctx context.Context, tx pgx.Tx, step string, cursor []byte, ended bool) error {
-	tag, err := tx.Exec(ctx, noteCopySQL, t.run, step, cursor, ended)
+func (t *Target) saveProgress(ctx context.Context, tx pgx.Tx, step string, cursor []byte, ended bool) error {
+	tag, err := tx.Exec(ctx, saveProgressSQL, t.run, step, cursor, ended)
 	if err == nil && tag.RowsAffected() == 0 {
 		return errTakenOver
 	}
 	return err
 }
 
-// makeWindows makes the partitions that a batch needs.
-func (t *Target) makeWindows(ctx context.Context, step store.CopyStep, b store.Batch) error {
+// createWindows creates the partitions that a batch needs.
+func (t *Target) createWindows(ctx context.Context, step store.CopyStep, b store.Batch) error {
 	if step.Table != "events" && step.Table != "deliveries" && step.Table != "delivery_attempts" {
 		return nil
 	}
@@ -253,7 +254,7 @@ func (t *Target) makeWindows(ctx context.Context, step store.CopyStep, b store.B
 	if len(missing) == 0 {
 		return nil
 	}
-	return fail("make partitions", t.store.ensureWindows(ctx, missing))
+	return fail("create partitions", t.store.ensureWindows(ctx, missing))
 }
 
 // Counts counts all rows.
@@ -279,7 +280,7 @@ func (t *Target) Counts(ctx context.Context) (store.CopyCounts, error) {
 		}
 		return nil
 	})
-	return counts, fail("count what is kept", err)
+	return counts, fail("count rows", err)
 }
 
 // Audit is as in store.History.

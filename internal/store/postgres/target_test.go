@@ -11,7 +11,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/postgres"
 )
 
-// A migration that adds a column decides what a copy makes of it.
+// A copy must contain each column that a migration adds.
 func TestACopyHasEveryColumn(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, "")

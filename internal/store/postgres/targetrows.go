@@ -14,14 +14,14 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// renamed are the columns of a copy that have another name here.
+// renamed has the columns of a copy that have another name in PostgreSQL.
 var renamed = map[string]string{"retry_schedule": "retry_schedule_us"}
 
 // seeded are the tables in which a new database has rows already. Their steps are Last, so all of
 // their rows are written at once.
 var seeded = []string{"tenants", "event_type_version"}
 
-// copyRows writes rows of a step by COPY.
+// copyRows writes rows of a step with COPY.
 func (t *Target) copyRows(ctx context.Context, tx pgx.Tx, step store.CopyStep, rows [][]any) error {
 	if slices.Contains(seeded, step.Table) {
 		if _, err := tx.Exec(ctx, `DELETE FROM `+step.Table); err != nil {
@@ -36,7 +36,7 @@ func (t *Target) copyRows(ctx context.Context, tx pgx.Tx, step store.CopyStep, r
 		row := make([]any, len(step.Columns))
 		for i, c := range step.Columns {
 			var err error
-			if row[i], err = t.written(c.Kind, rows[n][i]); err != nil {
+			if row[i], err = t.encode(c.Kind, rows[n][i]); err != nil {
 				return nil, fmt.Errorf("the column %s of the %s: %w", c.Name, step.Name, err)
 			}
 		}
@@ -45,8 +45,8 @@ func (t *Target) copyRows(ctx context.Context, tx pgx.Tx, step store.CopyStep, r
 	return err
 }
 
-// written makes what the driver writes of a value of a copy.
-func (t *Target) written(kind store.CopyKind, value any) (any, error) {
+// encode converts a value of a copy to the value that the driver writes.
+func (t *Target) encode(kind store.CopyKind, value any) (any, error) {
 	switch v := value.(type) {
 	case event.ID:
 		if kind == store.CopyMaybeID && v.IsZero() {
@@ -67,7 +67,7 @@ func (t *Target) written(kind store.CopyKind, value any) (any, error) {
 		}
 		return v, nil
 	case time.Time:
-		return t.writtenTime(kind, v), nil
+		return t.encodeTime(kind, v), nil
 	case []byte:
 		if v == nil {
 			return nil, nil
@@ -82,11 +82,11 @@ func (t *Target) written(kind store.CopyKind, value any) (any, error) {
 	case bool, float64:
 		return v, nil
 	}
-	return nil, fmt.Errorf("a source has read %T, which no column takes", value)
+	return nil, fmt.Errorf("the source returned %T, which is no type of a column", value)
 }
 
-// writtenTime brings what nodes compare to the database's time.
-func (t *Target) writtenTime(kind store.CopyKind, at time.Time) any {
+// encodeTime converts the times that nodes compare to the database's clock.
+func (t *Target) encodeTime(kind store.CopyKind, at time.Time) any {
 	switch kind {
 	case store.CopyMaybeTime:
 		return nullTime(at)

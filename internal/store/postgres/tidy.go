@@ -6,9 +6,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Tidy vacuums the database, updates its statistics and makes a checkpoint, as PostgreSQL does by
-// itself in time. It is for measurements on a database that was just filled. It takes minutes on
-// a large one.
+// Tidy vacuums the database, updates its statistics and makes a checkpoint. PostgreSQL does so by
+// itself, but later. Tidy is for measurements on a database that was just filled. It takes minutes
+// if the database is large.
 func Tidy(ctx context.Context, url string) error {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {

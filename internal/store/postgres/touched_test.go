@@ -13,7 +13,7 @@ import (
 const retention = 72 * time.Hour
 
 // oldWindow is a partition of ten days ago in which one delivery settled an hour less than the
-// retention ago, and two nodes that have both noticed that nothing in it is pending.
+// retention ago. Two nodes have both noticed that nothing in it is pending.
 type oldWindow struct {
 	t        *testing.T
 	url      string
@@ -109,8 +109,8 @@ func TestTouchedWindowIsKept(t *testing.T) {
 	}
 }
 
-// A node that drops a window waits for an operator who is changing a row of it, and then notices
-// the change.
+// A node that is about to drop a window waits for a transaction that changes a row of it, and then
+// notices the change.
 func TestDroppingGivesWayToAResend(t *testing.T) {
 	t.Parallel()
 	w := newOldWindow(t)
@@ -125,6 +125,6 @@ func TestDroppingGivesWayToAResend(t *testing.T) {
 	r.do(`INSERT INTO window_touched (start, at) VALUES ($1, $2)`, start, w.now)
 	r.do(`COMMIT`)
 	if w.expire(w.one, before); !w.kept() {
-		t.Error("the window was dropped, though something in it is pending")
+		t.Error("the window was dropped, although a delivery in it is pending")
 	}
 }

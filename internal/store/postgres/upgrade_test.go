@@ -98,7 +98,7 @@ func stepThrough(t *testing.T, url string, migrate func(context.Context, *sql.DB
 	s := &stepper{migrate: migrate, seen: map[string]bool{}}
 	for !s.step(t, url) {
 		if steps++; steps > 1000 {
-			t.Fatalf("the migration does not come to an end; it was last at %s", s.last)
+			t.Fatalf("the migration does not end; its last statement was %s", s.last)
 		}
 	}
 	return steps
@@ -112,7 +112,7 @@ func TestMigrationGoesOnAfterEachStatement(t *testing.T) {
 	steps := stepThrough(t, url, postgres.MigrateHotTables)
 	partitions := len(partitionsOf(t, url, "events")) // of either table
 	if want := 2 + 3 + 5*(1+2*partitions); steps != want {
-		t.Errorf("the migration was broken off %d times, want %d: its statements", steps, want)
+		t.Errorf("the migration was interrupted %d times, want once for each of its %d statements", steps, want)
 	}
 	content.Check(t, open(t, postgres.Options{URL: url}))
 	checkUpToDate(t, url)
@@ -185,7 +185,7 @@ func TestMigrationAfterTheLastPartitionIsDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !query[bool](t, url, validSQL, "deliveries_failed")[0] {
-		t.Error("the index is not valid, though every partition has it")
+		t.Error("the index is not valid, although every partition has it")
 	}
 }
 
@@ -225,7 +225,7 @@ func awaitBuilding(t *testing.T, url string) {
 	t.Helper()
 	await.NoError(t, func() error {
 		if query[int](t, url, buildingSQL)[0] == 0 {
-			return errors.New("nobody who builds an index is waiting")
+			return errors.New("no session that builds an index is waiting")
 		}
 		return nil
 	})
@@ -253,8 +253,8 @@ func TestMigrationReplacesAnInvalidIndex(t *testing.T) {
 	checkUpToDate(t, url)
 }
 
-// A process may die while the server builds an index for it, and the server does not notice before
-// the end. The next process finds an index that is not valid yet.
+// A process may die while the server builds an index for it. The server does not notice that before
+// the index is complete. Meanwhile the next process finds an index that is not valid.
 func TestMigrationBesideABuildOfADeadProcess(t *testing.T) {
 	t.Parallel()
 	url, _ := release010.PostgreSQL(t, server)
@@ -268,7 +268,7 @@ func TestMigrationBesideABuildOfADeadProcess(t *testing.T) {
 	go func() { indexed <- postgres.IndexPartition(t.Context(), db, "deliveries_failed", partition) }()
 	await.NoError(t, func() error {
 		if query[int](t, url, droppingSQL)[0] == 0 {
-			return errors.New("nobody waits to drop the index")
+			return errors.New("no session waits to drop the index")
 		}
 		return nil
 	})

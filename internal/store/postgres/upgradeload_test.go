@@ -17,7 +17,7 @@ import (
 	"github.com/hookferry/hookferry/internal/test/release010"
 )
 
-// fillSQL makes settled deliveries with their events and attempts, in all partitions that release
+// fillSQL inserts settled deliveries with their events and attempts, in all partitions that release
 // 0.1.0 has left.
 const fillSQL = `
 	CREATE FUNCTION pg_temp.id(ms bigint, n bigint) RETURNS uuid LANGUAGE sql AS
@@ -30,7 +30,7 @@ const fillSQL = `
 	INSERT INTO delivery_attempts SELECT id, id, '%[4]s', at, 1, 0, 0, 0, 0, 1, 200, '', '', '', 'ok' FROM made`
 
 // TestUpgradeUnderLoad migrates a database while nodes of release 0.1.0 accept and deliver, and
-// while one long transaction reads all tables, for which adding columns must wait.
+// while one long transaction reads all tables. Adding columns must wait for that transaction.
 // HOOKFERRY_TEST_UPGRADE sets how many deliveries there are before, and makes the reader stay for
 // a minute. The default is a short run.
 func TestUpgradeUnderLoad(t *testing.T) {

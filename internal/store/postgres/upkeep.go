@@ -13,13 +13,13 @@ import (
 // keysAtOnce is how many idempotency keys one step deletes.
 const keysAtOnce = 5000
 
-// Expire creates the next partitions, and then makes one step of deleting. First it drops
-// whole partitions, which costs almost nothing. Then it deletes single rows of partitions
-// that must stay because of other rows.
+// Expire creates the next partitions, and then deletes some of what has expired. First it
+// drops whole partitions, which costs almost nothing. Then it deletes single rows of
+// partitions that must stay because of other rows.
 //
-// Ages are by the database's clock: a node whose clock has leapt ahead by days must not
-// delete what other nodes keep. The times in ids and in settled_at are by the clocks of
-// the nodes that wrote them.
+// Ages are measured with the database's clock, because a node whose clock has leapt ahead
+// by days must not delete what other nodes keep. The times in ids and in settled_at are
+// those of the nodes that wrote them.
 func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (int, error) {
 	if err := s.EnsurePartitions(ctx, s.clock.localTime()); err != nil {
 		return 0, err
@@ -131,7 +131,7 @@ func cancelForgotten(ctx context.Context, tx pgx.Tx, before, now time.Time, limi
 	return 0, nil
 }
 
-// expireRest deletes expired idempotency keys, and deleted subscriptions without history.
+// expireRest deletes expired idempotency keys, and deleted subscriptions whose history has expired.
 func (s *Store) expireRest(ctx context.Context, before time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, slow)
 	defer cancel()

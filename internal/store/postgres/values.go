@@ -22,8 +22,8 @@ func nullTime(t time.Time) *time.Time {
 	return &t
 }
 
-// clean makes a text that PostgreSQL accepts: UTF-8 without NUL. Texts from endpoints and the
-// network may contain anything.
+// clean returns a text in a form that PostgreSQL accepts: UTF-8 without NUL. Texts from endpoints
+// and the network may contain anything.
 func clean(s string) string {
 	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
 		return s
@@ -31,8 +31,8 @@ func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
 }
 
-// micros returns the microseconds of a phase, limited to a column of four bytes, which is half an
-// hour.
+// micros returns the microseconds of a phase, at most as many as a column of four bytes can store,
+// which is half an hour.
 func micros(d time.Duration) int32 {
 	return int32(min(max(d.Microseconds(), 0), math.MaxInt32))
 }

@@ -19,8 +19,8 @@ const (
 	commitRows  = 256
 	commitBytes = 8 << 20
 	// queueTime is how long an operation waits for its turn, and commitTime is how long a
-	// commit may take. So a request gets its response within the sum of both, whatever
-	// the database does.
+	// commit may take. So a request gets its response within the sum of both, even if the
+	// database does not respond.
 	queueTime  = 1500 * time.Millisecond
 	commitTime = 3 * time.Second
 )
@@ -28,7 +28,7 @@ const (
 // errClosed is the error of a call after Close.
 var errClosed = fmt.Errorf("%w: the database is closed", event.ErrUnavailable)
 
-// errBusy is the error of an operation that got no turn.
+// errBusy is the error of an operation that got no turn within queueTime.
 var errBusy = fmt.Errorf("%w: the database's writers were busy for %v: the database is unreachable or too slow", event.ErrUnavailable, queueTime)
 
 // op is one operation to write: an acceptance or settlements.
@@ -43,7 +43,7 @@ type op struct {
 	done        chan struct{} // receives a value once the transaction is on disk or has failed
 }
 
-// The states of an op. The caller can withdraw an op that is waiting, but not one that is taken.
+// The states of an op. The caller can withdraw an op that is waiting, but not one that is in a commit.
 const (
 	waiting int32 = iota
 	taken
@@ -60,10 +60,10 @@ func (o *op) fresh() bool {
 // ingested reports whether the op is an event for one subscription that is still to be stored.
 func (o *op) ingested() bool { return o.fresh() && !o.acceptance.Published }
 
-// writer groups operations into commits. There is no timer and no fixed batch size:
-// while one commit is under way, operations queue up for the next one. A second commit
-// runs in parallel only if a full batch has queued up, because few large commits cost
-// much less than many small ones.
+// writer groups operations into commits. It has no timer and no fixed batch size: while one
+// commit is under way, operations queue up for the next one. A second commit runs in parallel
+// only if a full batch has queued up, because a few large commits cost much less than many
+// small ones.
 type writer struct {
 	pool     *pgxpool.Pool
 	store    *Store
@@ -138,13 +138,13 @@ func (w *writer) stop() {
 	w.pool.Close()
 }
 
-// run gathers operations and starts commits, at most this many at once.
-func (w *writer) run(most int) {
+// run gathers operations and starts commits, at most parallel of them at once.
+func (w *writer) run(parallel int) {
 	defer close(w.finished)
 	var b batch
 	underWay := 0
 	for quit := w.quit; ; {
-		if len(b.ops) > 0 && underWay == 0 || b.full() && underWay < most {
+		if len(b.ops) > 0 && underWay == 0 || b.full() && underWay < parallel {
 			w.gather(&b)
 			underWay++
 			go w.commitAll(b.ops)

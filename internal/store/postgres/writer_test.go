@@ -67,7 +67,7 @@ func TestOneBadRowFailsAlone(t *testing.T) {
 			}
 		}
 		if bad != nil && (bad.err == nil || errors.Is(bad.err, event.ErrUnavailable)) {
-			t.Errorf("the bad one got %v, want an error that says that it is its own fault", bad.err)
+			t.Errorf("the bad one got %v, want an error about its own row", bad.err)
 		}
 	}
 }

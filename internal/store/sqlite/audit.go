@@ -16,13 +16,13 @@ import (
 func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding, error) {
 	tx, err := s.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return nil, unavailable("examine what is kept", err)
+		return nil, unavailable("audit the database", err)
 	}
 	defer func() { _ = tx.Rollback() }() // the transaction only reads
 	var findings []event.Finding
 	sound, err := soundness(ctx, tx)
 	if err != nil {
-		return nil, unavailable("examine what is kept", err)
+		return nil, unavailable("audit the database", err)
 	}
 	if sound.Found > 0 {
 		findings = append(findings, sound)
@@ -30,7 +30,7 @@ func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding
 	for _, compare := range []func(context.Context, *sql.Tx) (event.Finding, error){intactEvents, intactSubscriptions} {
 		f, err := compare(ctx, tx)
 		if err != nil && (sound.Found == 0 || !rawsqlite.IsDamaged(err)) {
-			return nil, unavailable("examine what is kept", err)
+			return nil, unavailable("audit the database", err)
 		}
 		if f.Found > 0 {
 			findings = append(findings, f)
@@ -39,7 +39,7 @@ func (s *Store) Audit(ctx context.Context, now, kept time.Time) ([]event.Finding
 	for _, rule := range rules(now, kept) {
 		f, err := breaches(ctx, tx, rule)
 		if err != nil && (sound.Found == 0 || !rawsqlite.IsDamaged(err)) {
-			return nil, unavailable("examine what is kept", err)
+			return nil, unavailable("audit the database", err)
 		}
 		if f.Found > 0 {
 			findings = append(findings, f)
@@ -58,13 +58,13 @@ func rules(now, kept time.Time) []store.AuditStatement {
 	})
 }
 
-// soundness makes SQLite read every page and compare every index with its table. SQLite can't know
-// what the bytes of a payload should be.
+// soundness makes SQLite read every page and compare every index with its table. SQLite can't check
+// the bytes of a payload.
 func soundness(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
 	f := event.Finding{Rule: event.RuleDatabaseIsSound}
 	faults, err := integrityCheck(ctx, tx)
 	switch {
-	case rawsqlite.IsDamaged(err): // so badly that the check can't continue
+	case rawsqlite.IsDamaged(err): // the damage prevents the rest of the check
 		faults = append(faults, err.Error())
 	case err != nil || len(faults) == 1 && faults[0] == "ok":
 		return f, err
@@ -73,7 +73,7 @@ func soundness(ctx context.Context, tx *sql.Tx) (event.Finding, error) {
 	return f, nil
 }
 
-// integrityCheck returns what SQLite finds: either "ok" or faults.
+// integrityCheck returns the faults that SQLite finds, or "ok" alone.
 func integrityCheck(ctx context.Context, tx *sql.Tx) (found []string, err error) {
 	rows, err := tx.QueryContext(ctx, fmt.Sprintf("PRAGMA integrity_check(%d)", event.FindingsMost))
 	if err != nil {

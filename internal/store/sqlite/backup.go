@@ -17,20 +17,21 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// A backup copies the pages of a database in one read transaction, log and all, as the copy before
-// an upgrade does. The transaction is what lets it end: without it, SQLite's backup begins again
-// whenever another process writes. VACUUM INTO reads in one transaction too, and its result has no
-// free pages, but it writes every row and index again, which takes longer and more CPU. That counts
-// because the log can't be reset while a backup reads, so it grows by what is written meanwhile.
+// A backup copies the pages of a database, with the content of its log, in one read transaction.
+// Without the transaction, SQLite's backup would begin again whenever another process writes, and
+// might never end. VACUUM INTO reads in one transaction too, and its result has no free pages. But
+// it writes every row and index again, which takes more time and CPU. The time matters, because the
+// log can't start again while a backup reads, so it grows by everything that is written meanwhile.
 
-// partial is what the name of a backup ends in until it is whole.
+// partial is the suffix of a backup's name until the backup is complete.
 const partial = ".partial"
 
 // Backup writes a copy of a database to a new file, and returns its size. A service may be running
-// on the database, and may start or stop meanwhile. The copy holds everything that was committed before the
-// call. It gets its name when it is whole, checked and on disk; a call that fails leaves nothing.
+// on the database, and may start or stop meanwhile. The copy contains everything that was committed
+// before the call. It gets its name once it is complete, checked and on disk. If Backup fails, it
+// leaves no file behind.
 func Backup(ctx context.Context, path, to string) (size int64, err error) {
-	if err := mustBeFree(to); err != nil {
+	if err := checkAbsent(to); err != nil {
 		return 0, err
 	}
 	unlock, err := lockBackup(to)
@@ -40,11 +41,11 @@ func Backup(ctx context.Context, path, to string) (size int64, err error) {
 	defer unlock()
 	temporary := to + partial
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return 0, fmt.Errorf("remove what a backup that was broken off has left: %w", err)
+		return 0, fmt.Errorf("remove the remains of an interrupted backup: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(temporary) // the next backup to this file does it, if this can't
+			_ = os.Remove(temporary) // if this fails, the next backup to this file does it
 		}
 	}()
 	if size, err = backUpTo(ctx, path, temporary); err != nil {
@@ -53,31 +54,31 @@ func Backup(ctx context.Context, path, to string) (size int64, err error) {
 	if err := checkBackup(ctx, path, temporary); err != nil {
 		return 0, err
 	}
-	return size, publish(temporary, to)
+	return size, renameNew(temporary, to)
 }
 
-// mustBeFree refuses a name that something has.
-func mustBeFree(to string) error {
+// checkAbsent returns an error if a file, directory or link has the name.
+func checkAbsent(to string) error {
 	_, err := os.Lstat(to)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("look for %s: %w", to, err)
+		return fmt.Errorf("check whether %s exists: %w", to, err)
 	}
-	return taken(to)
+	return existsError(to)
 }
 
-func taken(to string) error {
-	return fmt.Errorf("%s exists already, and a backup overwrites nothing: choose another name, or move it away", to)
+func existsError(to string) error {
+	return fmt.Errorf("%s already exists, and a backup never overwrites a file: choose another name, or move the file away", to)
 }
 
-// lockBackup lets one process at a time write to a temporary name.
+// lockBackup ensures that only one process at a time writes to a temporary name.
 func lockBackup(to string) (unlock func(), err error) {
 	lock := flock.New(to + partial + ".lock")
 	switch alone, err := lock.TryLock(); {
 	case err != nil:
-		return nil, fmt.Errorf("write in the directory of %s: %w", to, err)
+		return nil, fmt.Errorf("write to the directory of %s: %w", to, err)
 	case !alone:
 		return nil, fmt.Errorf("another backup to %s is under way: wait for it, or choose another name", to)
 	}
@@ -90,21 +91,21 @@ func lockBackup(to string) (unlock func(), err error) {
 // backUpTo copies a database into a new file that only its owner can read.
 func backUpTo(ctx context.Context, path, temporary string) (size int64, err error) {
 	if err := checkLog(path); err != nil {
-		return 0, whatToDo(path, err)
+		return 0, withAdvice(path, err)
 	}
 	db, err := sql.Open("sqlite", dsn(path, url.Values{"_pragma": {"busy_timeout(5000)", "cell_size_check(1)", "query_only(1)"}}))
 	if err != nil {
 		return 0, fmt.Errorf("open %s: %w", path, err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if err := mustFit(ctx, db, path, filepath.Dir(temporary)); err != nil {
-		return 0, whatToDo(path, err)
+	if err := checkSource(ctx, db, path, filepath.Dir(temporary)); err != nil {
+		return 0, withAdvice(path, err)
 	}
-	if err := keepPrivate(temporary); err != nil {
+	if err := createPrivate(temporary); err != nil {
 		return 0, err
 	}
 	if err := backUp(ctx, db, temporary); err != nil {
-		return 0, copyFault(path, temporary, err)
+		return 0, copyError(path, temporary, err)
 	}
 	info, err := os.Stat(temporary)
 	if err != nil {
@@ -113,8 +114,8 @@ func backUpTo(ctx context.Context, path, temporary string) (size int64, err erro
 	return info.Size(), nil
 }
 
-// checkLog checks the log of a database that no service holds: SQLite would leave out what is behind
-// a damage. It keeps the lock no longer than that, so that a service can start during a backup.
+// checkLog checks the log of a database that no service uses, because SQLite would ignore everything
+// after a damaged frame. It releases the lock at once, so that a service can start during a backup.
 func checkLog(path string) error {
 	lock := flock.New(path + ".lock")
 	alone, err := lock.TryLock()
@@ -127,36 +128,36 @@ func checkLog(path string) error {
 	return errors.Join(rawsqlite.CheckLog(path), lock.Unlock())
 }
 
-// mustFit refuses a database that is not Hookferry's, and one that does not fit into the free space
-// of a directory.
-func mustFit(ctx context.Context, db *sql.DB, path, dir string) error {
+// checkSource returns an error if a database is not Hookferry's, or if a directory has too little
+// free disk space for a copy of it.
+func checkSource(ctx context.Context, db *sql.DB, path, dir string) error {
 	version, err := tablesVersion(ctx, db)
 	if err != nil {
 		return fmt.Errorf("read which migrations %s has: %w", path, err)
 	}
 	if version == 0 {
-		return fmt.Errorf("%s has no tables of Hookferry's: there is nothing to back up", path)
+		return fmt.Errorf("%s has no Hookferry tables, so there is nothing to back up", path)
 	}
-	var size int64 // with what is in the log
+	var size int64 // with the content of the log
 	if err := db.QueryRowContext(ctx, `SELECT page_count * page_size FROM pragma_page_count, pragma_page_size`).Scan(&size); err != nil {
 		return err
 	}
 	if free, known := freeSpace(dir); known && free < size {
-		return fmt.Errorf("a backup of %s needs %s of disk space in %s, and %s are free: make room, or choose another directory", path, megabytes(size), dir, megabytes(free))
+		return fmt.Errorf("a backup of %s needs %s of disk space in %s, and %s are free: free some disk space, or choose another directory", path, megabytes(size), dir, megabytes(free))
 	}
 	return nil
 }
 
-// copyFault says which of the two files a copy failed for.
-func copyFault(path, temporary string, err error) error {
+// copyError returns an error that says which of the two files was at fault.
+func copyError(path, temporary string, err error) error {
 	if rawsqlite.IsFull(err) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("the disk that holds %s is full: make room, or choose another directory: %w", filepath.Dir(temporary), err)
+		return fmt.Errorf("the disk that holds %s is full: free some disk space, or choose another directory: %w", filepath.Dir(temporary), err)
 	}
-	return whatToDo(path, fmt.Errorf("copy %s to %s: %w", path, temporary, err))
+	return withAdvice(path, fmt.Errorf("copy %s to %s: %w", path, temporary, err))
 }
 
-// checkBackup has SQLite examine a copy: one of a damaged database is no backup. It leaves no trace
-// beside the copy, because it is opened as a file that no program changes.
+// checkBackup runs SQLite's integrity check on a copy, because a copy of a damaged database is no
+// backup. It opens the copy as immutable, so SQLite creates no other file beside it.
 func checkBackup(ctx context.Context, path, temporary string) (err error) {
 	db, err := sql.Open("sqlite", dsn(temporary, url.Values{"immutable": {"1"}, "_pragma": {"cell_size_check(1)"}}))
 	if err != nil {
@@ -179,12 +180,13 @@ func checkBackup(ctx context.Context, path, temporary string) (err error) {
 		return nil
 	}
 	first := strings.Join(strings.Fields(strings.Join(append(faults, "no result"), "\n")), " ")
-	return fmt.Errorf("the copy of %s is damaged, so it was deleted: run `hookferry doctor` to find out whether the database is damaged, and keep the backups that you have: %.200s", path, first)
+	return fmt.Errorf("the copy of %s is damaged, so it was deleted: run `hookferry doctor` to find out whether the database is damaged, and keep your earlier backups: %.200s", path, first)
 }
 
-// publish gives a file its name, on disk too, unless something has that name by now. A rename
-// would replace it; a link does not. File systems without links get a look and a rename.
-func publish(from, to string) error {
+// renameNew renames a file and syncs the change to the disk. It fails if the new name exists. It
+// uses a link, because a rename would replace the existing file. If the file system has no links,
+// renameNew checks first and then renames.
+func renameNew(from, to string) error {
 	f, err := os.OpenFile(from, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -194,11 +196,11 @@ func publish(from, to string) error {
 	}
 	switch err := os.Link(from, to); {
 	case err == nil:
-		_ = os.Remove(from) // it is whole, by another name
+		_ = os.Remove(from) // if this fails, a second link to the complete file remains
 	case errors.Is(err, fs.ErrExist):
-		return taken(to)
+		return existsError(to)
 	default:
-		if err := mustBeFree(to); err != nil {
+		if err := checkAbsent(to); err != nil {
 			return err
 		}
 		if err := os.Rename(from, to); err != nil {

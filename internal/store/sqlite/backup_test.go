@@ -74,8 +74,8 @@ func (l *load) acknowledged() []event.ID {
 	return l.acked[:len(l.acked):len(l.acked)]
 }
 
-// A backup of a database that is written to all the time ends, and has every event that was
-// acknowledged before it began.
+// A backup ends although the database is written to all the time, and contains every event that
+// was acknowledged before it began.
 func TestBackupUnderLoad(t *testing.T) {
 	t.Parallel()
 	dir, to := t.TempDir(), filepath.Join(t.TempDir(), "copy.db")
@@ -109,7 +109,7 @@ func TestBackupUnderLoad(t *testing.T) {
 	wantStarts(t, to, before)
 }
 
-// wantAlone fails the test if anything is beside a file.
+// wantAlone fails the test if the directory contains any other file.
 func wantAlone(t *testing.T, path string) {
 	t.Helper()
 	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 || left[0].Name() != filepath.Base(path) {
@@ -117,7 +117,7 @@ func wantAlone(t *testing.T, path string) {
 	}
 }
 
-// wantStarts fails the test unless a service can go on from a copy, and finds these events pending.
+// wantStarts fails the test unless a service can start on a copy and finds these events pending.
 func wantStarts(t *testing.T, path string, events []event.ID) {
 	t.Helper()
 	s, err := sqlite.Open(t.Context(), path, sqlite.Options{})
@@ -142,8 +142,8 @@ func wantStarts(t *testing.T, path string, events []event.ID) {
 	}
 }
 
-// A database that no service holds, one after a crash, and one of an older release are backed up as
-// they are.
+// A database that no service uses, one after a crash, and one of an older release are backed up
+// unchanged.
 func TestBackupOfAStoppedDatabase(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -151,7 +151,7 @@ func TestBackupOfAStoppedDatabase(t *testing.T) {
 		make   func(t *testing.T) string
 	}{
 		{"a service that ended", func(t *testing.T) string { return filled(t, false) }},
-		{"a service that crashed: events are in the log alone", func(t *testing.T) string { return filled(t, true) }},
+		{"a service that crashed: events are only in the log", func(t *testing.T) string { return filled(t, true) }},
 		{"release 0.1.0", func(t *testing.T) string { path, _ := release010.SQLite(t); return path }},
 	} {
 		path, to := tt.make(t), filepath.Join(t.TempDir(), "copy.db")
@@ -171,7 +171,7 @@ func TestBackupOfAStoppedDatabase(t *testing.T) {
 	}
 }
 
-// filled returns a database with events, and with crashed, one whose log was not written back.
+// filled returns a database with events. If crashed is true, its log was not written back.
 func filled(t *testing.T, crashed bool) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "hookferry.db")
@@ -195,7 +195,7 @@ func filled(t *testing.T, crashed bool) string {
 	return path
 }
 
-// copyOf copies the files of a database that nobody writes to at present.
+// copyOf copies the files of a database while no program writes to it.
 func copyOf(t *testing.T, path string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "hookferry.db")
@@ -226,19 +226,19 @@ func TestBackupRefuses(t *testing.T) {
 		prepare func(t *testing.T, path, to string)
 		want    string
 	}{
-		{"a file has the name", func(t *testing.T, _, to string) { write(t, to, []byte("mine")) }, "exists already"},
-		{"an empty file has the name", func(t *testing.T, _, to string) { write(t, to, nil) }, "exists already"},
-		{"a directory has the name", func(t *testing.T, _, to string) { must(t, os.Mkdir(to, 0o700)) }, "exists already"},
-		{"a link to nowhere has the name", func(t *testing.T, _, to string) { must(t, os.Symlink("nowhere", to)) }, "exists already"},
+		{"a file has the name", func(t *testing.T, _, to string) { write(t, to, []byte("mine")) }, "already exists"},
+		{"an empty file has the name", func(t *testing.T, _, to string) { write(t, to, nil) }, "already exists"},
+		{"a directory has the name", func(t *testing.T, _, to string) { must(t, os.Mkdir(to, 0o700)) }, "already exists"},
+		{"a link to nowhere has the name", func(t *testing.T, _, to string) { must(t, os.Symlink("nowhere", to)) }, "already exists"},
 		{"the directory does not exist", func(t *testing.T, _, to string) { must(t, os.Remove(filepath.Dir(to))) }, "no such file"},
-		{"the database is an empty file", func(t *testing.T, path, _ string) { write(t, path, nil) }, "has no tables of Hookferry's"},
+		{"the database is an empty file", func(t *testing.T, path, _ string) { write(t, path, nil) }, "has no Hookferry tables"},
 		{"the database is another program's", func(t *testing.T, path, _ string) {
 			must(t, os.Remove(path))
 			db, err := sql.Open("sqlite", path)
 			must(t, err)
 			_, err = db.ExecContext(t.Context(), `CREATE TABLE notes (text)`)
 			must(t, errors.Join(err, db.Close()))
-		}, "has no tables of Hookferry's"},
+		}, "has no Hookferry tables"},
 		{"the database is no database", func(t *testing.T, path, _ string) { write(t, path, []byte(strings.Repeat("notes of mine ", 500))) }, "is damaged"},
 		{"a page of the database is damaged", func(t *testing.T, path, _ string) {
 			b := read(t, path)
@@ -269,7 +269,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// endsAfter is a context that ends when it was asked so many times.
+// endsAfter is a context that ends after that many calls of Err.
 type endsAfter struct {
 	context.Context
 	left atomic.Int64
@@ -282,7 +282,8 @@ func (c *endsAfter) Err() error {
 	return nil
 }
 
-// A backup that is broken off leaves nothing, and what a killed one has left is replaced.
+// An interrupted backup leaves no file behind. If a backup was killed, the next one replaces what it
+// left.
 func TestBackupBrokenOff(t *testing.T) {
 	t.Parallel()
 	path, to := filled(t, false), filepath.Join(t.TempDir(), "copy.db")
@@ -291,14 +292,14 @@ func TestBackupBrokenOff(t *testing.T) {
 		ctx.left.Store(int64(n))
 		if _, err := sqlite.Backup(ctx, path, to); err == nil {
 			if n == 0 {
-				t.Error("it was never broken off")
+				t.Error("the backup was never interrupted")
 			}
 			break
 		} else if !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
 		if left, err := os.ReadDir(filepath.Dir(to)); err != nil || len(left) > 0 {
-			t.Fatalf("broken off at step %d it leaves %v, %v", n, left, err)
+			t.Fatalf("interrupted at step %d, it leaves %v, %v", n, left, err)
 		}
 	}
 	must(t, os.Remove(to))

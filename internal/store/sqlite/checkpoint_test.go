@@ -46,8 +46,8 @@ func (f filling) megabyte() (log int64) {
 	return log
 }
 
-// beginsAnew writes until the log has started again, at most that many megabytes.
-func (f filling) beginsAnew(most int) {
+// startsAgain writes up to that many megabytes, until the log starts again.
+func (f filling) startsAgain(most int) {
 	f.t.Helper()
 	longest := int64(0)
 	for range most {
@@ -64,7 +64,7 @@ func (f filling) beginsAnew(most int) {
 func TestTheLogBeginsAnew(t *testing.T) {
 	f := newFilling(t)
 	for range 3 {
-		f.beginsAnew(400)
+		f.startsAgain(400)
 	}
 }
 
@@ -90,14 +90,14 @@ func TestTheLogWaitsForReads(t *testing.T) {
 	for log := int64(0); log < rawsqlite.DefaultLogSize*3/2; {
 		before := log
 		if log = f.megabyte(); log < before {
-			t.Fatalf("the log has started again at %d bytes, though it is read", before)
+			t.Fatalf("the log has started again at %d bytes, although a transaction reads it", before)
 		}
 	}
 	if n := count(); n != 1 {
-		t.Errorf("a read that began before sees %d events, want 1", n)
+		t.Errorf("the long read sees %d events, want 1", n)
 	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	f.beginsAnew(400)
+	f.startsAgain(400)
 }

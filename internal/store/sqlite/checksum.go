@@ -13,15 +13,15 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// SQLite's pages have no checksums, so SQLite does not notice when the disk flips a bit in a
+// SQLite's pages have no checksums, so SQLite does not notice if the disk flips a bit in a
 // payload or a URL. Therefore each event has a checksum of everything that is delivered, which is
 // checked when a delivery of the event is claimed. Each subscription has a checksum of its whole
 // row, which is checked when the row is read. An audit checks all of them.
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// checksum returns the CRC-32C of everything of an event that is delivered. One more bit is set,
-// so that 0 can mean that there is no checksum. head is a buffer; checksum returns it for reuse.
+// checksum returns the CRC-32C of everything of an event that is delivered, with bit 32 set. So 0
+// can mean that there is no checksum. head is a buffer, which checksum returns for reuse.
 func checksum(e *event.Event, head []byte) (sum int64, memory []byte) {
 	head = append(head[:0], e.ID[:]...)
 	head = append(append(head, e.Type...), 0)
@@ -42,7 +42,7 @@ func isIntact(e *event.Event, kept int64) bool {
 func (w *writer) failDamaged(d event.Delivery, r *event.ClaimRequest) error {
 	s := event.Settle(d, event.Outcome{
 		StartedAt: r.Now, Code: event.CodeDamaged,
-		Error: "the event in the database is not as it was stored: the disk has changed it; it was not sent",
+		Error: "the event was not sent, because the disk has changed it: it does not match its checksum in the database",
 	}, nil, r.Now, 0)
 	return w.record(&s)
 }
@@ -85,10 +85,10 @@ func checksumOfText(text string) int64 {
 }
 
 // damaged is the reason why the deliveries of a subscription with a damaged row wait.
-const damaged = "its row in the database is not as it was written: the disk has changed it; restore a backup, or replace the subscription with a new secret and all its headers"
+const damaged = "the disk has changed its row in the database, which does not match its checksum: restore a backup, or replace the subscription with a new secret and all its headers"
 
-// sumSubscription writes the checksum of a row that was just written.
-func (w *writer) sumSubscription(id event.ID) error {
+// writeChecksum writes the checksum of a row that was just written.
+func (w *writer) writeChecksum(id event.ID) error {
 	var text string
 	if err := w.conn.Row(`SELECT `+subscriptionText+` FROM subscriptions WHERE id = ?`, id[:]).Scan(&text); err != nil {
 		return err
@@ -97,8 +97,8 @@ func (w *writer) sumSubscription(id event.ID) error {
 	return err
 }
 
-// disableSubscription makes a subscription inactive. If its row is damaged, it does not update the
-// checksum, so that the damage stays visible.
+// disableSubscription makes a subscription inactive. It does not update the checksum of a damaged
+// row, so that the damage stays visible.
 func (w *writer) disableSubscription(id event.ID, reason string, at time.Time) error {
 	var text string
 	var kept, tenantNo int64
@@ -117,11 +117,11 @@ func (w *writer) disableSubscription(id event.ID, reason string, at time.Time) e
 	if err := w.raiseVersion(id, tenantNo); err != nil || kept != 0 && kept != checksumOfText(text) {
 		return err
 	}
-	return w.sumSubscription(id)
+	return w.writeChecksum(id)
 }
 
-// sumMissing writes the checksums of subscriptions that an older release wrote.
-func (w *writer) sumMissing() error {
+// writeMissingChecksums writes the checksums of subscriptions that an older release wrote.
+func (w *writer) writeMissingChecksums() error {
 	for {
 		var id event.ID
 		err := w.conn.Row(`SELECT id FROM subscriptions WHERE checksum = 0 LIMIT 1`).Scan(idScan{&id})
@@ -129,7 +129,7 @@ func (w *writer) sumMissing() error {
 			return nil
 		}
 		if err == nil {
-			err = w.sumSubscription(id)
+			err = w.writeChecksum(id)
 		}
 		if err != nil {
 			return err

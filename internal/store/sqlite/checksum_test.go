@@ -55,7 +55,7 @@ func TestAnEventThatTheDiskHasChangedIsNotSent(t *testing.T) {
 			}
 			c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "node", Now: now, Until: now.Add(time.Minute), Limit: 10, Capacity: 10})
 			if err != nil || len(c.Deliveries) != 1 || c.Deliveries[0].Event.ID != whole.ID {
-				t.Fatalf("claimed %+v, %v; want the other event alone", c.Deliveries, err)
+				t.Fatalf("claimed %+v, %v; want only the other event", c.Deliveries, err)
 			}
 			r, err := s.Delivery(t.Context(), event.DeliveryID(e.ID, sub.ID))
 			if err != nil || r.Delivery.Status != event.Failed || len(r.Attempts) != 1 || r.Attempts[0].Outcome.Code != event.CodeDamaged || r.Attempts[0].Outcome.Error == "" {
@@ -86,12 +86,12 @@ func flipLast(t *testing.T, path, text string) {
 func TestASubscriptionThatTheDiskHasChangedIsHeldBack(t *testing.T) {
 	t.Parallel()
 	for what, text := range map[string]string{
-		"the URL":              "https://example.com/hooks/shop",
-		"an event type":        "order.paid.by-card",
-		"a secret":             "a secret of many characters",
-		"a header":             "a-header-of-the-shop",
-		"a setting":            `"body":"data"`,
-		"what is no JSON then": `["order.paid.by-card"]`,
+		"the URL":           "https://example.com/hooks/shop",
+		"an event type":     "order.paid.by-card",
+		"a secret":          "a secret of many characters",
+		"a header":          "a-header-of-the-shop",
+		"a setting":         `"body":"data"`,
+		"a bracket of JSON": `["order.paid.by-card"]`,
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
@@ -124,7 +124,7 @@ func TestASubscriptionThatTheDiskHasChangedIsHeldBack(t *testing.T) {
 				t.Errorf("%+v, %v; want it held back, with a reason", got, err)
 			}
 			if swapped, err := s.SwapSecrets(t.Context(), got, sub); swapped || err != nil {
-				t.Errorf("its secrets were written again, which would make it look intact: %v", err)
+				t.Errorf("its secrets were swapped, which would make the row look intact: %v", err)
 			}
 			if list, err := s.ListSubscriptions(t.Context(), event.SubscriptionQuery{Limit: 10}); err != nil || len(list) != 2 {
 				t.Errorf("the list has %d subscriptions, %v; want both", len(list), err)
@@ -179,7 +179,7 @@ func TestEveryWriteOfASubscriptionIsSummed(t *testing.T) {
 			t.Errorf("after %s: %+v, %v; findings %v, %v", step.name, got, err, findings, auditErr)
 		}
 		if disabled := step.name == "disable"; disabled && got.Active {
-			t.Error("410 left it active")
+			t.Error("the subscription is still active after 410")
 		}
 	}
 }

@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// walkMost is how many subscriptions with due deliveries one fair claim visits. The
+	// maxWalk is how many subscriptions with due deliveries one fair claim visits. The
 	// next claim continues where it stopped, so all get their turn.
-	walkMost = 1024
+	maxWalk = 1024
 	// walkFirst is how many deliveries of each subscription the walk reads. fill reads
-	// more if there is capacity for them.
+	// more if the claim has capacity for them.
 	walkFirst = 4
 )
 
-// waiting is the due deliveries of one subscription that may be claimed.
-type waiting = event.Lane[event.ID]
+// lane is the due deliveries of one subscription that may be claimed.
+type lane = event.Lane[event.ID]
 
 // Claim leases due deliveries fairly.
 //
@@ -78,7 +78,7 @@ type dueDelivery struct {
 }
 
 // allDue finds all due deliveries, if they are within the limit.
-func (w *writer) allDue(r *event.ClaimRequest, c *event.Claim) (lanes []waiting, all bool, err error) {
+func (w *writer) allDue(r *event.ClaimRequest, c *event.Claim) (lanes []lane, all bool, err error) {
 	rows := w.stmts.dueAll.Query(rawsqlite.Int(micros(r.Now)), rawsqlite.Int(int64(r.Limit)+1))
 	defer rows.Close()
 	var due []dueDelivery
@@ -92,13 +92,13 @@ func (w *writer) allDue(r *event.ClaimRequest, c *event.Claim) (lanes []waiting,
 	if rows.Err() != nil || len(due) > r.Limit {
 		return nil, false, rows.Err()
 	}
-	lanes, err = w.letPass(due, r, c)
+	lanes, err = w.applyGates(due, r, c)
 	return lanes, true, err
 }
 
-// letPass returns the lanes of the deliveries that the gates permit. It parks those whose gate is
+// applyGates returns the lanes of the deliveries that the gates permit. It parks those whose gate is
 // closed for long.
-func (w *writer) letPass(due []dueDelivery, r *event.ClaimRequest, c *event.Claim) ([]waiting, error) {
+func (w *writer) applyGates(due []dueDelivery, r *event.ClaimRequest, c *event.Claim) ([]lane, error) {
 	var lanes event.Lanes[event.ID]
 	gates := map[event.ID]event.Gate{}
 	var parked []event.ID
@@ -126,13 +126,13 @@ func (w *writer) letPass(due []dueDelivery, r *event.ClaimRequest, c *event.Clai
 }
 
 // walkDue walks through the subscriptions with due deliveries, from where the last walk
-// stopped, until it has found as many subscriptions as deliveries may be claimed. more means
-// that it did not visit all of them.
-func (s *Store) walkDue(w *writer, r *event.ClaimRequest, c *event.Claim) (lanes []waiting, more bool, err error) {
+// stopped. It stops when it has found as many lanes as the claim may lease deliveries, or has
+// visited maxWalk subscriptions. more reports whether it did not visit all of them.
+func (s *Store) walkDue(w *writer, r *event.ClaimRequest, c *event.Claim) (lanes []lane, more bool, err error) {
 	at, start, wrapped := s.cursor, s.cursor, false
 	more = true
 	until := map[event.ID]time.Time{}
-	for range walkMost {
+	for range maxWalk {
 		var next event.ID
 		err := w.stmts.nextWaiting.Row(rawsqlite.Blob(at[:])).Scan(idScan{&next})
 		if errors.Is(err, sql.ErrNoRows) && !wrapped {
@@ -163,9 +163,9 @@ func (s *Store) walkDue(w *writer, r *event.ClaimRequest, c *event.Claim) (lanes
 }
 
 // dueOf finds the first due deliveries of a subscription that its gate permits, and sets until to
-// the latest due time that the gate permits. It parks the others if the gate is closed for long.
-func (w *writer) dueOf(sub event.ID, r *event.ClaimRequest, c *event.Claim, until map[event.ID]time.Time) (waiting, error) {
-	lane := waiting{Subscription: sub, Capacity: r.CapacityFor(sub)}
+// the latest due time that the gate permits. If the gate is closed for long, it parks the others.
+func (w *writer) dueOf(sub event.ID, r *event.ClaimRequest, c *event.Claim, until map[event.ID]time.Time) (lane, error) {
+	lane := lane{Subscription: sub, Capacity: r.CapacityFor(sub)}
 	g, err := w.gate(sub)
 	if err != nil {
 		return lane, err
@@ -194,7 +194,7 @@ func (w *writer) parkOf(sub event.ID, g event.Gate, r *event.ClaimRequest, c *ev
 }
 
 // fill adds more deliveries to the lanes that have more, if the walk did not find enough.
-func (w *writer) fill(lanes []waiting, r *event.ClaimRequest, until map[event.ID]time.Time) error {
+func (w *writer) fill(lanes []lane, r *event.ClaimRequest, until map[event.ID]time.Time) error {
 	missing := r.Limit
 	for i := range lanes {
 		missing -= len(lanes[i].Due)
@@ -216,7 +216,7 @@ func (w *writer) fill(lanes []waiting, r *event.ClaimRequest, until map[event.ID
 
 // appendDue adds to a lane at most most deliveries that were due by the given time. It reads one
 // more to know whether there are more.
-func (w *writer) appendDue(lane *waiting, until time.Time, most int) error {
+func (w *writer) appendDue(lane *lane, until time.Time, most int) error {
 	rows := w.stmts.dueOf.Query(rawsqlite.Blob(lane.Subscription[:]), rawsqlite.Int(micros(until)), rawsqlite.Int(int64(most)+1), rawsqlite.Int(int64(len(lane.Due))))
 	defer rows.Close()
 	most += len(lane.Due)

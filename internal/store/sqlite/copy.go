@@ -28,30 +28,30 @@ import (
 // and then renamed, so a file with the name of a copy is always complete.
 //
 // An interrupted start may leave a copy behind. If the copy has fewer migrations than the file, it
-// is the state before the upgrade and is kept, because a new copy would not be a way back. If it
-// has as many migrations, it is kept if it equals the file byte for byte. Otherwise it is the copy
-// of an earlier upgrade that was undone, and the file has changed since: a new copy replaces it.
+// is the state before the upgrade, so it is kept: a new copy would not be a way back. If it has as
+// many migrations, it is kept if it equals the file byte for byte. Otherwise it is from an earlier
+// upgrade that was undone, and the file has changed since, so a new copy replaces it.
 
-// upgrade says what Open has to do before it can use a file.
+// upgrade describes a file that Open migrates, and the copy that Open makes of it before.
 type upgrade struct {
-	version int64 // of the tables: the last migration that the file has
-	size    int64 // of the file, with the content of its log
-	copy    string
+	version int64  // of the tables: the last migration that the file has
+	size    int64  // of the file, with the content of its log
+	copy    string // the path of the copy, or "" if none is needed
 }
 
 // CopyPath returns where Open will copy the file before it migrates it, or "" if it makes no copy
 // because the file is new or up to date.
 func CopyPath(ctx context.Context, path, release string) (to string, err error) {
-	err = look(path, func(db *sql.DB) error {
-		u, err := examine(ctx, db, path, release)
+	err = inspect(path, func(db *sql.DB) error {
+		u, err := readUpgrade(ctx, db, path, release)
 		to = u.copy
 		return err
 	})
 	return to, err
 }
 
-// examine reads the state of a file's tables. It changes nothing.
-func examine(ctx context.Context, db *sql.DB, path, release string) (u upgrade, err error) {
+// readUpgrade reads the state of a file's tables. It changes nothing.
+func readUpgrade(ctx context.Context, db *sql.DB, path, release string) (u upgrade, err error) {
 	if u.version, err = tablesVersion(ctx, db); err != nil {
 		return u, fmt.Errorf("read which migrations %s has: %w", path, err)
 	}
@@ -90,13 +90,13 @@ func firstMissing(version int64) (int64, error) {
 	return 0, nil
 }
 
-// keepCopy copies a file that is about to be migrated. It must be called before this process has a
-// connection to the file, because closing a file releases all locks of the process on it,
-// including SQLite's.
-func keepCopy(ctx context.Context, path string, o Options) error {
+// copyBeforeMigration copies a file that is about to be migrated. It must be called before this
+// process has a connection to the file, because closing a file releases all locks of the process
+// on it, including SQLite's.
+func copyBeforeMigration(ctx context.Context, path string, o Options) error {
 	u := upgrade{}
 	if err := withPool(path, func(db *sql.DB) (err error) { // closing the pool writes the log back
-		u, err = examine(ctx, db, path, o.Release)
+		u, err = readUpgrade(ctx, db, path, o.Release)
 		return err
 	}); err != nil || u.copy == "" {
 		return err
@@ -118,7 +118,7 @@ func (u *upgrade) isKept(ctx context.Context, path string) (bool, error) {
 	}
 	version, err := versionOfCopy(ctx, u.copy)
 	if err != nil {
-		return false, fmt.Errorf("read %s, a copy that an earlier start made (if it is none, move it away): %w", u.copy, err)
+		return false, fmt.Errorf("read %s, the copy that an earlier start made (if it is another file, move it away): %w", u.copy, err)
 	}
 	if version != u.version {
 		return version != 0 && version < u.version, nil
@@ -191,12 +191,12 @@ func equal(a, b io.Reader) (bool, error) {
 
 // make makes the copy. If it fails, it leaves nothing behind.
 func (u *upgrade) make(ctx context.Context, path string) (err error) {
-	temporary := path + ".copying" // the same for each release, so that the remains of a killed start are found
+	temporary := path + ".copying" // the same for each release, so that the next start finds what a killed one left
 	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove what an earlier start has copied of %s: %w", path, err)
+		return fmt.Errorf("remove the incomplete copy of %s that an earlier start left: %w", path, err)
 	}
 	if free, known := freeSpace(filepath.Dir(path)); known && free < u.needed() {
-		return u.noRoom(path, nil)
+		return u.diskFull(path, nil)
 	}
 	defer func() {
 		if err == nil {
@@ -204,10 +204,10 @@ func (u *upgrade) make(ctx context.Context, path string) (err error) {
 		}
 		_ = os.Remove(temporary) // if this fails, the next start does it
 		if rawsqlite.IsFull(err) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-			err = u.noRoom(path, err)
+			err = u.diskFull(path, err)
 		}
 	}()
-	if err := keepPrivate(temporary); err != nil {
+	if err := createPrivate(temporary); err != nil {
 		return err
 	}
 	if err := withPool(path, func(db *sql.DB) error { return backUp(ctx, db, temporary) }); err != nil {
@@ -225,14 +225,14 @@ func (u *upgrade) make(ctx context.Context, path string) (err error) {
 // compared to the file, because columns are added without rewriting the rows.
 func (u *upgrade) needed() int64 { return u.size + u.size/16 }
 
-// noRoom returns the error for missing disk space. It does not wrap its cause, because whatToDo
-// would add its advice again.
-func (u *upgrade) noRoom(path string, cause error) error {
+// diskFull returns the error for too little disk space. It does not wrap its cause, because
+// withAdvice would add advice a second time.
+func (u *upgrade) diskFull(path string, cause error) error {
 	dir, free := filepath.Dir(path), "too little is"
 	if n, known := freeSpace(dir); known {
 		free = megabytes(n) + " are"
 	}
-	err := fmt.Errorf("%s is copied to %s before this release changes its tables: that needs %s of disk space in %s, and %s free. Make room and start again, or start the release before: nothing is changed yet",
+	err := fmt.Errorf("this release copies %s to %s before it migrates the tables: that needs %s of disk space in %s, and %s free. Free some disk space and start again, or start the previous release: nothing has changed yet",
 		path, filepath.Base(u.copy), megabytes(u.needed()), dir, free)
 	if cause != nil {
 		err = fmt.Errorf("%w (%v)", err, cause)
@@ -259,9 +259,9 @@ func backUp(ctx context.Context, db *sql.DB, to string) error {
 			NewBackup(to string) (*sqlite.Backup, error)
 		})
 		if !ok {
-			return fmt.Errorf("the driver, a %T, makes no backups", driver)
+			return fmt.Errorf("the driver, a %T, can't make backups", driver)
 		}
-		// The file is synced once it is complete. An incomplete one is useless anyway.
+		// The file is synced once it is complete. An incomplete one is of no use.
 		backup, err := source.NewBackup(dsn(to, url.Values{"_pragma": {"journal_mode(OFF)", "synchronous(OFF)"}}))
 		if err != nil {
 			return err
@@ -270,7 +270,7 @@ func backUp(ctx context.Context, db *sql.DB, to string) error {
 	}), rollBack(conn))
 }
 
-// copyPages copies some pages at a time, so that the end of ctx is noticed.
+// copyPages copies some pages at a time, and returns when ctx ends.
 func copyPages(ctx context.Context, backup *sqlite.Backup) error {
 	const pages = 1024
 	for more, err := true, error(nil); more; {

@@ -34,8 +34,8 @@ func smallDisk(t *testing.T, path string, size int) (moved string, mounted bool)
 	return moved, true
 }
 
-// If there is too little disk space for the copy, nothing is changed, and the error says how much
-// is missing.
+// If there is too little disk space for the copy, Open changes nothing, and the error says how much
+// is needed and how much is free.
 func TestTooLittleSpaceForTheCopy(t *testing.T) {
 	t.Parallel()
 	path, content := writtenBack(t)
@@ -51,8 +51,8 @@ func TestTooLittleSpaceForTheCopy(t *testing.T) {
 		t.Fatal("it started")
 	}
 	for _, want := range []string{
-		path + " is copied to hookferry.db" + copySuffix, "MB of disk space in " + filepath.Dir(path), "MB are free",
-		"Make room and start again", "nothing is changed yet",
+		"this release copies " + path + " to hookferry.db" + copySuffix, "MB of disk space in " + filepath.Dir(path), "MB are free",
+		"Free some disk space and start again", "nothing has changed yet",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("it says %q, want %q", err, want)
@@ -75,7 +75,7 @@ func TestTooLittleSpaceForTheMigration(t *testing.T) {
 	if !mounted {
 		return
 	}
-	if _, err := upgrade(path); err == nil || !strings.Contains(err.Error(), "is full: make room and start again; nothing in it is lost") {
+	if _, err := upgrade(path); err == nil || !strings.Contains(err.Error(), "is full: free some disk space and start again; no data is lost") {
 		t.Errorf("it says %v", err)
 	}
 	wantNone(t, path+".copying")

@@ -99,11 +99,11 @@ func TestUpgradeKeepsACopy(t *testing.T) {
 	t.Parallel()
 	path, content := release010.SQLite(t)
 	if to, err := sqlite.CopyPath(t.Context(), path, "0.2.0"); to != path+copySuffix || err != nil {
-		t.Errorf("it says that it will copy to %q, %v", to, err)
+		t.Errorf("CopyPath returns %q, %v", to, err)
 	}
 	wantUpgraded(t, path, content)
 	if to, err := sqlite.CopyPath(t.Context(), path, "0.2.0"); to != "" || err != nil {
-		t.Errorf("of a file that is up to date it says that it will copy to %q, %v", to, err)
+		t.Errorf("for a file that is up to date, CopyPath returns %q, %v", to, err)
 	}
 }
 
@@ -178,8 +178,8 @@ func TestSameCopyIsKept(t *testing.T) {
 	}
 }
 
-// A start that was interrupted between two migrations has left the copy of the state before the
-// first. That copy is the way back, and not the present state.
+// A start that was interrupted between two migrations has left a copy of the state before the
+// first one. That copy is the way back, so the present state must not replace it.
 func TestCopyFromBeforeTheFirstMigrationIsKept(t *testing.T) {
 	t.Parallel()
 	path := old(t, 2)
@@ -192,7 +192,7 @@ func TestCopyFromBeforeTheFirstMigrationIsKept(t *testing.T) {
 	}
 	s.Close()
 	if diff := cmp.Diff(before, read(t, path+copySuffix)); diff != "" {
-		t.Error("the copy is another")
+		t.Error("the copy was replaced")
 	}
 }
 
@@ -201,11 +201,11 @@ func TestWhatIsNoCopyIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	path := old(t, 3)
 	write(t, path+copySuffix, []byte(strings.Repeat("notes of mine ", 500)))
-	if _, err := upgrade(path); err == nil || !strings.Contains(err.Error(), "if it is none, move it away") {
+	if _, err := upgrade(path); err == nil || !strings.Contains(err.Error(), "if it is another file, move it away") {
 		t.Errorf("it says %v", err)
 	}
 	if text := read(t, path+copySuffix); !strings.HasPrefix(string(text), "notes of mine") {
-		t.Error("it is overwritten")
+		t.Error("the other file was overwritten")
 	}
 }
 
@@ -284,7 +284,7 @@ func TestDeliveriesOfRelease010GoOn(t *testing.T) {
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	d, err := s.Depth(t.Context(), now)
 	if err != nil || d.Leased != 0 || d.Pending != content.Counts["pending"] {
-		t.Errorf("%+v, %v; want what is pending, and no lease", d, err)
+		t.Errorf("%+v, %v; want the pending deliveries without leases", d, err)
 	}
 	c, err := s.Claim(t.Context(), event.ClaimRequest{Owner: "node", Now: now, Until: now.Add(time.Minute), Limit: 1000, Capacity: 1000})
 	if err != nil || len(c.Deliveries) < content.Unfiled {
@@ -323,6 +323,6 @@ func TestDeliveriesOfRelease010GoOn(t *testing.T) {
 		left += n
 	}
 	if events := len(payloads(t, path)); events != left {
-		t.Errorf("%d events are left of %d deliveries: each goes with its own", events, left)
+		t.Errorf("%d events are left with %d deliveries: an event is deleted with its last delivery", events, left)
 	}
 }

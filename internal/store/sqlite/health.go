@@ -25,7 +25,7 @@ func healthColumns(h *event.Health) store.Columns {
 	}
 }
 
-// selectedHealth reads healthColumns of a subscription that may have no row of health.
+// selectedHealth selects healthColumns of a subscription that may have no row of health.
 var selectedHealth = `coalesce(` + strings.Join(strings.Split(healthColumns(&event.Health{}).Names(), ", "), ", 0), coalesce(") + `, 0)`
 
 // withHealth joins a subscription with its health.
@@ -44,7 +44,7 @@ func (w *writer) gate(subscription event.ID) (g event.Gate, err error) {
 
 // changeHealth applies a change of an endpoint's health.
 func (w *writer) changeHealth(subscription event.ID, c event.HealthChange) error {
-	if err := w.mustLive(subscription); errors.Is(err, event.ErrNotFound) {
+	if err := w.checkNotDeleted(subscription); errors.Is(err, event.ErrNotFound) {
 		return nil
 	} else if err != nil {
 		return err

@@ -138,7 +138,7 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 			WHERE status = 0 AND lease_owner = 'parked' AND `+waits+`) AS parked`, micros(now)).
 		Scan(&waiting, &d.Leased, &parked, &d.Due, &oldest, &parkedDue, &oldestParked)
 	if err != nil {
-		return event.Depth{}, unavailable("count what is pending", err)
+		return event.Depth{}, unavailable("count pending deliveries", err)
 	}
 	d.Leased += s.writer.implicit.count()
 	d.Pending = waiting + d.Leased
@@ -154,7 +154,7 @@ func (s *Store) Depth(ctx context.Context, now time.Time) (event.Depth, error) {
 
 // Waiting counts with the indexes that contain only pending deliveries, ordered by subscription.
 func (s *Store) Waiting(ctx context.Context, many int) (event.Waiting, error) {
-	const what = "count what waits"
+	const what = "count pending deliveries"
 	rows, err := s.reads.QueryContext(ctx, `SELECT subscription_id, sum(n) FROM (
 		SELECT subscription_id, count(*) AS n FROM deliveries INDEXED BY deliveries_waiting
 			WHERE status = 0 AND lease_owner IS NULL GROUP BY subscription_id
@@ -186,7 +186,7 @@ func (s *Store) Waiting(ctx context.Context, many int) (event.Waiting, error) {
 func (s *Store) Count(ctx context.Context) (map[event.Status]int, error) {
 	rows, err := s.reads.QueryContext(ctx, `SELECT status, count(*) FROM all_deliveries GROUP BY status`)
 	if err != nil {
-		return nil, unavailable("count the deliveries", err)
+		return nil, unavailable("count deliveries", err)
 	}
 	defer rows.Close()
 	counts := map[event.Status]int{}
@@ -194,12 +194,12 @@ func (s *Store) Count(ctx context.Context) (map[event.Status]int, error) {
 		var status event.Status
 		var n int
 		if err := rows.Scan(&status, &n); err != nil {
-			return nil, unavailable("count the deliveries", err)
+			return nil, unavailable("count deliveries", err)
 		}
 		counts[status] = n
 	}
 	if err := rows.Err(); err != nil {
-		return nil, unavailable("count the deliveries", err)
+		return nil, unavailable("count deliveries", err)
 	}
 	return counts, nil
 }

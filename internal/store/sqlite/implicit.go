@@ -10,17 +10,17 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// If an event has only one delivery, and that is stored as already leased, the delivery has an
+// If an event has only one delivery, and it is stored as already leased, the delivery has an
 // implicit row: the row of the event contains all its data. (The view all_deliveries has both
 // kinds of rows.) The delivery gets a row of its own when its first attempt ends, so most
 // deliveries are written once instead of twice. Code that changes the delivery in another way
 // calls ensureRow first, which writes the row.
 //
-// In the tables' names, a delivery with its own row is filed, and one with an implicit row is
+// In the names of tables, a delivery with its own row is filed, and one with an implicit row is
 // unfiled.
 //
-// implicitRows holds the implicit rows in memory, because finding them in the database means to
-// read the events of the last seconds. Open does that after a crash.
+// implicitRows holds the implicit rows in memory. To find them in the database means to read the
+// events of the last seconds. Open does that after a crash.
 type implicitRows struct {
 	mu   sync.Mutex
 	byID map[event.ID]implicitRow
@@ -177,21 +177,22 @@ func (w *writer) insertRow(eventSeq int64, d *event.Delivery) error {
 		rawsqlite.Int(micros(d.LeasedUntil)), rawsqlite.Int(micros(d.CreatedAt)), rawsqlite.Int(micros(d.SettledAt)))
 }
 
-// noteFiled writes up to which event there are no implicit rows, if that has increased.
-func (w *writer) noteFiled() error {
+// advanceFiled writes the first event that may have an implicit row to the table filed, if it has
+// increased.
+func (w *writer) advanceFiled() error {
 	first := w.implicit.firstSeq(w.nextSeq)
 	if first <= w.filedTo {
 		return nil
 	}
-	if _, err := w.stmts.noteFiled.Exec(rawsqlite.Int(first)); err != nil {
+	if _, err := w.stmts.advanceFiled.Exec(rawsqlite.Int(first)); err != nil {
 		return err
 	}
-	w.filedTo = first // if the transaction fails, a later value is written the next time
+	w.filedTo = first // if the transaction fails, the next call writes a later value
 	return nil
 }
 
-// writeOrphans inserts a row, due now, for each delivery that a dead process has left with an
-// implicit row. It also reads the number of the next event.
+// writeOrphans inserts a row for each delivery that a dead process has left with an implicit row.
+// These deliveries are due. It also reads the number of the next event.
 func (w *writer) writeOrphans() error {
 	if _, err := w.conn.Exec(`INSERT INTO deliveries (id, event_seq, subscription_id, status, attempts, due_at,
 		lease_owner, leased_until, created_at, settled_at)
@@ -201,5 +202,5 @@ func (w *writer) writeOrphans() error {
 	if err := w.conn.Row(`SELECT max(coalesce((SELECT max(seq) + 1 FROM events), 0), (SELECT seq FROM filed))`).Scan(&w.nextSeq); err != nil {
 		return err
 	}
-	return w.noteFiled()
+	return w.advanceFiled()
 }

@@ -24,13 +24,13 @@ func TestImplicitRowsFollowTheTransaction(t *testing.T) {
 	}{
 		"added, and not on disk yet":      {steps{add}, true, true, 7},
 		"added":                           {steps{add, (*implicitRows).committed}, true, true, 7},
-		"added in vain":                   {steps{add, (*implicitRows).rolledBack}, false, false, 9},
+		"added and rolled back":           {steps{add, (*implicitRows).rolledBack}, false, false, 9},
 		"about to be written":             {steps{add, (*implicitRows).committed, written}, false, true, 7},
 		"written":                         {steps{add, (*implicitRows).committed, written, (*implicitRows).committed}, false, false, 9},
-		"written in vain":                 {steps{add, (*implicitRows).committed, written, (*implicitRows).rolledBack}, true, true, 7},
+		"written and rolled back":         {steps{add, (*implicitRows).committed, written, (*implicitRows).rolledBack}, true, true, 7},
 		"added and written at once":       {steps{add, written, (*implicitRows).committed}, false, false, 9},
-		"both in vain":                    {steps{add, written, (*implicitRows).rolledBack}, false, false, 9},
-		"both in vain, and then repeated": {steps{add, written, (*implicitRows).rolledBack, add, (*implicitRows).committed}, true, true, 7},
+		"both rolled back":                {steps{add, written, (*implicitRows).rolledBack}, false, false, 9},
+		"both rolled back, then repeated": {steps{add, written, (*implicitRows).rolledBack, add, (*implicitRows).committed}, true, true, 7},
 	} {
 		i := &implicitRows{byID: map[event.ID]implicitRow{}}
 		for _, step := range c.do {

@@ -46,8 +46,8 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 	return receipt, nil
 }
 
-// receiptFor looks for an earlier acceptance with the same key. Only the writer creates
-// keys, so no other can be created in between.
+// receiptFor looks for an earlier acceptance with the same key. No other call can create the key
+// in between, because only the writer creates keys.
 func (w *writer) receiptFor(a *event.Acceptance) (event.Receipt, error) {
 	var hash []byte
 	var delivery event.ID
@@ -60,7 +60,7 @@ func (w *writer) receiptFor(a *event.Acceptance) (event.Receipt, error) {
 	case err != nil:
 		return event.Receipt{}, err
 	case !bytes.Equal(hash, a.BodyHash[:]):
-		return event.Receipt{}, fmt.Errorf("%w: the event %s was taken with it", event.ErrKeyReused, r.Event)
+		return event.Receipt{}, fmt.Errorf("%w: it belongs to event %s", event.ErrKeyReused, r.Event)
 	}
 	r.Deliveries = []event.ID{delivery}
 	return r, nil
@@ -70,10 +70,10 @@ func (w *writer) receiptFor(a *event.Acceptance) (event.Receipt, error) {
 // published. attributes is the text of the column metadata.
 func (w *writer) insert(a *event.Acceptance, attributes string) error {
 	if w.nextSeq == 0 {
-		return errBeside
+		return errShared
 	}
 	for i := range a.Deliveries { // first, because a refusal must leave nothing behind
-		if err := w.mustLive(a.Deliveries[i].SubscriptionID); err != nil {
+		if err := w.checkNotDeleted(a.Deliveries[i].SubscriptionID); err != nil {
 			return err
 		}
 	}
@@ -127,9 +127,9 @@ func (w *writer) insertEvent(seq int64, a *event.Acceptance, only *event.Deliver
 	return w.stmts.insertPublished.Add(append(values, rawsqlite.Int(e.TenantNo), rawsqlite.Text(attributes), rawsqlite.Text(a.IdempotencyKey), rawsqlite.Int(retry))...)
 }
 
-// errBeside is a bug in this program: a process that opens the file with Shared must not accept
+// errShared means a bug in this program: a process that opens the file with Shared must not accept
 // events.
-var errBeside = errors.New("the database was opened beside the process that takes events")
+var errShared = errors.New("the database was opened with Shared, so this process must not accept events")
 
 // isImplicit reports whether the event's row contains all data of its only delivery.
 func isImplicit(only *event.Delivery, eventAt time.Time) bool {
@@ -137,12 +137,13 @@ func isImplicit(only *event.Delivery, eventAt time.Time) bool {
 		only.DueAt.Equal(only.CreatedAt) && only.CreatedAt.Equal(eventAt)
 }
 
-// mostLiving is how many subscriptions the writer remembers as not deleted.
-const mostLiving = 100_000
+// maxLiving is how many subscriptions the writer remembers as not deleted.
+const maxLiving = 100_000
 
-// mustLive returns an error if a subscription does not exist or is deleted, which may have happened
-// since ingest has read it. Only the writer deletes subscriptions.
-func (w *writer) mustLive(subscription event.ID) error {
+// checkNotDeleted returns an error if a subscription does not exist or is deleted, which may have
+// happened since ingest read it. The result can be remembered, because only the writer deletes
+// subscriptions.
+func (w *writer) checkNotDeleted(subscription event.ID) error {
 	if w.living[subscription] {
 		return nil
 	}
@@ -154,7 +155,7 @@ func (w *writer) mustLive(subscription event.ID) error {
 	if err != nil {
 		return err
 	}
-	if len(w.living) >= mostLiving {
+	if len(w.living) >= maxLiving {
 		clear(w.living)
 	}
 	w.living[subscription] = true

@@ -53,9 +53,9 @@ func (s *Store) KeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, err
 func (s *Store) ListKeys(ctx context.Context) ([]event.APIKey, error) {
 	rows, err := s.reads.QueryContext(ctx, selectKeys+`ORDER BY id`)
 	if err != nil {
-		return nil, unavailable("list the API keys", err)
+		return nil, unavailable("list API keys", err)
 	}
-	return collect("list the API keys", rows, func() (event.APIKey, error) { return scanKey(rows) })
+	return collect("list API keys", rows, func() (event.APIKey, error) { return scanKey(rows) })
 }
 
 // RevokeKey revokes a key.

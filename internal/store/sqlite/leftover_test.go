@@ -51,8 +51,8 @@ func createSubscriptions(t *testing.T, s *sqlite.Store, n int, now time.Time) []
 	return members(t, s, event.DefaultTenant, n, now)
 }
 
-// A process that is killed leaves each delivery once, whether its event has no, one or several
-// deliveries, and whether the table filed was written before it, after it or in between.
+// A killed process leaves each delivery exactly once, whether its event has no, one or several
+// deliveries, and whether the table filed was written before the event, after it or in between.
 func TestKilledWithEventsOfSeveralDeliveries(t *testing.T) {
 	t.Parallel()
 	for why, rescues := range map[string][]bool{
@@ -87,7 +87,7 @@ func TestKilledWithEventsOfSeveralDeliveries(t *testing.T) {
 }
 
 // wantNote fails the test unless the value in the table filed is as high as possible: the first
-// event with an implicit row if there is one, and after all events that had their rows at once.
+// event with an implicit row, or if there is none, the number after the last event.
 func wantNote(t *testing.T, path string, rescues []bool) {
 	t.Helper()
 	var noted, first int64

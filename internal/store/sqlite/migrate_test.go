@@ -14,7 +14,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite"
 )
 
-// old makes a file as the release with this version of the tables left it.
+// old creates a file like one that a release with this version of the tables has left.
 func old(t *testing.T, version int64, statements ...statement) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "hookferry.db")
@@ -47,7 +47,7 @@ func reopen(t *testing.T, path string) *sqlite.Store {
 	return s
 }
 
-// A key from before there were scopes may do everything, as before, and does not expire.
+// A key from a release without scopes keeps all permissions and does not expire.
 func TestKeysFromBeforeScopesAreForAdmins(t *testing.T) {
 	hash := sha256.Sum256([]byte("old"))
 	s := reopen(t, old(t, 1, statement{"INSERT INTO api_keys VALUES (zeroblob(16), 'old', 'hf_', ?, 1, 0)", []any{hash[:]}}))
@@ -122,7 +122,7 @@ func TestNoEventIsTakenBesideTheHolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if _, err := s.Accept(t.Context(), event.Acceptance{}); err == nil || !strings.Contains(err.Error(), "beside the process that takes events") {
+	if _, err := s.Accept(t.Context(), event.Acceptance{}); err == nil || !strings.Contains(err.Error(), "this process must not accept events") {
 		t.Errorf("it says %v", err)
 	}
 }

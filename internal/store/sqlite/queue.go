@@ -73,7 +73,7 @@ func (w *writer) settle(s *event.Settlement) (number int, err error) {
 	return w.settleSlowly(s)
 }
 
-// settleSlowly writes a settlement that does not pass the fence in the statement.
+// settleSlowly writes a settlement that did not pass the fence of the statement in settle.
 func (w *writer) settleSlowly(s *event.Settlement) (number int, err error) {
 	row, err := w.row(s.Delivery.ID)
 	if errors.Is(err, event.ErrNotFound) {
@@ -139,18 +139,18 @@ func (s *Store) Rescue(ctx context.Context, from, now time.Time) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		return n, w.noteFiled() // here, because Rescue is called regularly
+		return n, w.advanceFiled() // here, because Rescue is called regularly
 	})
 }
 
-// takeOver ends all leases, because the process that had them has ended. Parked deliveries stay
-// parked.
+// takeOver ends all leases, because the process that had them has ended, and writes what that
+// process left unwritten. Parked deliveries stay parked.
 func (s *Store) takeOver(ctx context.Context) error {
 	return s.write(ctx, 1, func(w *writer) error {
 		if _, err := w.stmts.endAll.Exec(); err != nil {
 			return err
 		}
-		if err := w.sumMissing(); err != nil {
+		if err := w.writeMissingChecksums(); err != nil {
 			return err
 		}
 		return w.writeOrphans()

@@ -11,8 +11,8 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
-// A refused resend has read the delivery, and therefore written its row. State and lease of the
-// delivery must be as before, and its attempt must be recorded like any other.
+// A refused resend has read the delivery, and therefore written its row. The state and the lease of
+// the delivery must not change, and its attempt must be recorded like any other.
 func TestRefusedResendChangesNothing(t *testing.T) {
 	t.Parallel()
 	now := time.Now().UTC().Truncate(time.Microsecond)

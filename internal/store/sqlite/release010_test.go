@@ -13,7 +13,7 @@ import (
 func TestDatabaseOfRelease010(t *testing.T) {
 	path, content := release010.SQLite(t)
 	if content.Unfiled == 0 {
-		t.Error("the database is to hold deliveries without a row of their own")
+		t.Error("the database must contain deliveries without a row of their own")
 	}
 	s := reopen(t, path)
 	content.Check(t, s)

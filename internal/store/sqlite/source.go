@@ -22,12 +22,12 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// Source is a database that is read to be copied into another one. No service holds it meanwhile,
-// and nothing is written to it.
+// Source is a database from which a copy reads. No service uses it meanwhile, and nothing is written
+// to it.
 type Source struct{ store *Store }
 
-// OpenSource opens a database for reading, if it has the tables of this release and no process
-// holds it.
+// OpenSource opens a database for reading. It fails if the database does not have the tables of
+// this release, or if another process uses it.
 func OpenSource(ctx context.Context, path string) (_ *Source, err error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("open the source: %w", err)
@@ -36,7 +36,7 @@ func OpenSource(ctx context.Context, path string) (_ *Source, err error) {
 	defer func() {
 		if err != nil {
 			s.Close()
-			err = whatToDo(path, err)
+			err = withAdvice(path, err)
 		}
 	}()
 	alone, err := s.lock.TryLock()
@@ -44,7 +44,7 @@ func OpenSource(ctx context.Context, path string) (_ *Source, err error) {
 		return nil, fmt.Errorf("lock %s.lock: %w", path, err)
 	}
 	if !alone {
-		return nil, fmt.Errorf("another hookferry process has %s open: stop the service first, because the copy would lack what it writes from now on", path)
+		return nil, fmt.Errorf("another hookferry process has %s open: stop the service first, because the copy would miss what it writes from now on", path)
 	}
 	if err := rawsqlite.CheckLog(path); err != nil {
 		return nil, err
@@ -52,11 +52,11 @@ func OpenSource(ctx context.Context, path string) (_ *Source, err error) {
 	if s.reads, err = openReadOnly(path); err != nil {
 		return nil, err
 	}
-	return &Source{s}, mustBeCurrent(ctx, s.reads, path)
+	return &Source{s}, checkVersion(ctx, s.reads, path)
 }
 
-// openReadOnly opens a file so that SQLite can't write to it. What a crash has left in the log is
-// read, and stays there; without a log, no file is made beside it.
+// openReadOnly opens a file so that SQLite can't write to it. SQLite reads the log that a crash has
+// left, and leaves it there. If there is no log, SQLite creates no file beside the database.
 func openReadOnly(path string) (*sql.DB, error) {
 	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)", "cell_size_check(1)", "query_only(1)"}}
 	if log, err := os.Stat(path + "-wal"); errors.Is(err, fs.ErrNotExist) || err == nil && log.Size() == 0 {
@@ -69,8 +69,8 @@ func openReadOnly(path string) (*sql.DB, error) {
 	return db, nil
 }
 
-// mustBeCurrent refuses tables of another release.
-func mustBeCurrent(ctx context.Context, db *sql.DB, path string) error {
+// checkVersion returns an error if the tables are not those of this release.
+func checkVersion(ctx context.Context, db *sql.DB, path string) error {
 	version, err := tablesVersion(ctx, db)
 	if err != nil {
 		return fmt.Errorf("read which migrations %s has: %w", path, err)
@@ -88,16 +88,16 @@ func mustBeCurrent(ctx context.Context, db *sql.DB, path string) error {
 	case err != nil:
 		return err
 	case version == 0:
-		return fmt.Errorf("%s has no tables of Hookferry's: there is nothing to copy", path)
+		return fmt.Errorf("%s has no Hookferry tables, so there is nothing to copy", path)
 	case missing != 0:
-		return fmt.Errorf("the tables of %s are of an older release, and a copy does not change its source: start the service of this release once, or run `hookferry migrate`, to upgrade them", path)
+		return fmt.Errorf("the tables of %s are from an older release, and a copy does not change its source: start the service of this release once, or run `hookferry migrate`, to upgrade them", path)
 	case version > newest:
-		return fmt.Errorf("the tables of %s are of a newer release: run `hookferry copy` of that release", path)
+		return fmt.Errorf("the tables of %s are from a newer release: run `hookferry copy` of that release", path)
 	}
 	return nil
 }
 
-// Close lets go of the file.
+// Close closes the file.
 func (s *Source) Close() error { return s.store.Close() }
 
 // Audit is as in store.History.
@@ -105,7 +105,7 @@ func (s *Source) Audit(ctx context.Context, now, kept time.Time) ([]event.Findin
 	return s.store.Audit(ctx, now, kept)
 }
 
-// ListSubscriptions is as in store.Subscriptions, with secrets as they are sealed.
+// ListSubscriptions is as in store.Subscriptions. The secrets are sealed.
 func (s *Source) ListSubscriptions(ctx context.Context, q event.SubscriptionQuery) ([]event.Subscription, error) {
 	return s.store.ListSubscriptions(ctx, q)
 }
@@ -120,7 +120,7 @@ func (s *Source) Counts(ctx context.Context) (store.CopyCounts, error) {
 	} {
 		var n int64
 		if err := s.store.reads.QueryRowContext(ctx, `SELECT count(*) FROM `+table).Scan(&n); err != nil {
-			return nil, unavailable("count what is kept", err)
+			return nil, unavailable("count rows", err)
 		}
 		counts[kind] = n
 	}
@@ -131,9 +131,9 @@ func (s *Source) Counts(ctx context.Context) (store.CopyCounts, error) {
 	return counts, err
 }
 
-// fingerprints select texts that change with whatever a service does to a database. The
-// subscriptions, health and keys are few, and taken as they are. Sums are of remainders, because
-// sums of microseconds would overflow.
+// fingerprints select texts that change with everything that a service does to a database. The
+// large tables are counted and summed. Subscriptions, health and keys are few, so all of their
+// values are part of the text. Remainders are summed, because sums of microseconds would overflow.
 var fingerprints = []string{
 	`SELECT quote(count(*)) || ' ' || quote(max(seq)) || ' ' || quote(sum(erased_at % 1000000007)) FROM events`,
 	`SELECT quote(count(*)) || ' ' || quote(sum(status)) || ' ' || quote(sum(attempts)) || ' ' || quote(sum(due_at % 1000000007)) || ' ' ||
@@ -152,16 +152,16 @@ var fingerprints = []string{
 
 func quoted(columns ...string) string { return "quote(" + strings.Join(columns, ") || quote(") + ")" }
 
-// Fingerprint returns a text that is another one when the database has changed.
+// Fingerprint returns a text that changes if the database changes.
 func (s *Source) Fingerprint(ctx context.Context) (string, error) {
 	sum := sha256.New()
 	for _, query := range fingerprints {
 		fmt.Fprintf(sum, "%s\n", query)
 		rows, err := s.store.reads.QueryContext(ctx, query)
 		if err != nil {
-			return "", unavailable("look whether the source has changed", err)
+			return "", unavailable("check whether the source has changed", err)
 		}
-		list, err := collect("look whether the source has changed", rows, func() (text string, err error) {
+		list, err := collect("check whether the source has changed", rows, func() (text string, err error) {
 			err = rows.Scan(&text)
 			return text, err
 		})

@@ -11,14 +11,15 @@ import (
 	"github.com/hookferry/hookferry/internal/store"
 )
 
-// origin is where a step of a copy finds its rows.
+// origin is how a step of a copy reads its rows.
 type origin struct {
 	from string
-	// key is the order of the rows, in which a step that was broken off goes on: of the last row
-	// that was copied it selects cursor, and the rows after it are those beyond what after returns.
+	// key is the order of the rows. cursor is an expression for the place of a row in this order.
+	// beyond is the condition with which an interrupted step continues after a cursor, and after
+	// returns the parameters of that condition.
 	key, cursor, beyond string
 	after               func(cursor []byte) []any
-	// columns are those that are not selected as they are called.
+	// columns are the expressions for columns that have another name, or are computed.
 	columns map[string]string
 }
 
@@ -26,8 +27,8 @@ const idSize = len(event.ID{})
 
 func afterID(cursor []byte) []any { return []any{cursor} }
 
-// origins are by the names of the steps. A lease that is none of a parked delivery is left out: the
-// process that held it has ended, so the delivery is due when it was.
+// origins has the origin of each step, by the step's name. Leases are not copied, because the process
+// that had them has ended. The deliveries keep their due times. Parked deliveries stay parked.
 var origins = map[string]origin{
 	"events": {
 		from: "events r", key: "r.seq", cursor: "CAST(r.seq AS TEXT)", beyond: "r.seq > ?",
@@ -85,28 +86,28 @@ var origins = map[string]origin{
 	"API keys":        {from: "api_keys r", key: "r.id", cursor: "r.id", beyond: "r.id > ?", after: afterID},
 }
 
-// selectRows is the statement for the rows behind a cursor, or for all.
-func (o origin) selectRows(step store.CopyStep, goesOn bool) string {
+// selectRows returns the statement for the rows after a cursor, or for all rows.
+func (o origin) selectRows(step store.CopyStep, afterCursor bool) string {
 	list := []string{"CAST(" + o.cursor + " AS BLOB)"}
 	for _, c := range step.Columns {
 		list = append(list, cmp.Or(o.columns[c.Name], "r."+c.Name))
 	}
 	where := ""
-	if goesOn {
+	if afterCursor {
 		where = " WHERE " + o.beyond
 	}
 	return "SELECT " + strings.Join(list, ", ") + " FROM " + o.from + where + " ORDER BY " + o.key
 }
 
-// batchBytes is about how many bytes a batch has at most.
+// batchBytes is the approximate limit of a batch's size in bytes.
 const batchBytes = 4 << 20
 
-// Read calls use with the rows of a step after a cursor, or with all if it is nil, in batches of at
-// most most rows.
+// Read calls use with the rows of a step after a cursor, or with all rows if the cursor is nil, in
+// batches of up to most rows.
 func (s *Source) Read(ctx context.Context, step store.CopyStep, after []byte, most int, use func(store.Batch) error) error {
 	o, known := origins[step.Name]
 	if !known {
-		return fmt.Errorf("a copy of %s is not written yet", step.Name)
+		return fmt.Errorf("the step %q of a copy is not implemented for SQLite", step.Name)
 	}
 	var args []any
 	if after != nil {
@@ -141,7 +142,7 @@ func (s *Source) Read(ctx context.Context, step store.CopyStep, after []byte, mo
 	return use(b)
 }
 
-// scanCopied adds a row to a batch, and returns about how many bytes it has.
+// scanCopied adds a row to a batch, and returns its approximate size in bytes.
 func scanCopied(rows *sql.Rows, step store.CopyStep, b *store.Batch) (size int, err error) {
 	raw, into := make([]any, len(step.Columns)), []any{&b.Cursor}
 	for i := range raw {
@@ -155,7 +156,8 @@ func scanCopied(rows *sql.Rows, step store.CopyStep, b *store.Batch) (size int, 
 	return size, err
 }
 
-// copiedRow makes a row of what SQLite has returned, and says about how many bytes it has.
+// copiedRow converts the values that SQLite returned to a row of a copy, and returns its approximate
+// size in bytes.
 func copiedRow(step store.CopyStep, raw []any) (row []any, size int, err error) {
 	row = make([]any, len(raw))
 	for i, c := range step.Columns {
@@ -172,7 +174,7 @@ func copiedRow(step store.CopyStep, raw []any) (row []any, size int, err error) 
 	return row, size + 16*len(row), nil
 }
 
-// copied makes of what SQLite has returned the value that a column of this kind has in a copy.
+// copied converts a value that SQLite returned to the Go type of a column's kind.
 func copied(kind store.CopyKind, raw any) (any, error) {
 	switch kind {
 	case store.CopyID, store.CopyMaybeID:
@@ -203,7 +205,7 @@ func copied(kind store.CopyKind, raw any) (any, error) {
 	case store.CopyTexts, store.CopySecrets, store.CopyMaybeLongs:
 		return copiedList(kind, raw)
 	}
-	return nil, fmt.Errorf("holds %T, which is not what is kept there", raw)
+	return nil, fmt.Errorf("contains %T, which is the wrong type for this column", raw)
 }
 
 func copiedID(kind store.CopyKind, raw any) (id event.ID, err error) {
@@ -223,7 +225,7 @@ func copiedText(raw any) (string, error) {
 	case nil:
 		return "", nil
 	}
-	return "", fmt.Errorf("holds %T, not a text", raw)
+	return "", fmt.Errorf("contains %T, not text", raw)
 }
 
 func copiedBytes(kind store.CopyKind, raw any) ([]byte, error) {
@@ -238,10 +240,10 @@ func copiedBytes(kind store.CopyKind, raw any) ([]byte, error) {
 		}
 		return []byte{}, nil
 	}
-	return nil, fmt.Errorf("holds %T, not bytes", raw)
+	return nil, fmt.Errorf("contains %T, not bytes", raw)
 }
 
-// copiedList reads what SQLite keeps as JSON.
+// copiedList reads a list that is stored as JSON.
 func copiedList(kind store.CopyKind, raw any) (any, error) {
 	if kind == store.CopyMaybeLongs {
 		var list []int64

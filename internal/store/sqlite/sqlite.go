@@ -6,11 +6,11 @@
 // share transactions. Reads have their own connections and never wait for the writer. The
 // file is opened with synchronous=FULL, so a commit that has returned is on disk.
 //
-// A lock file ensures that only one process uses the database. The dispatcher still needs
-// leases. Those that Open finds belong to a process that has ended, so Open ends them.
+// A lock file ensures that only one process uses the database. Leases that Open finds belong to
+// a process that has ended, so Open ends them.
 //
-// If an event's only delivery is stored as claimed, it gets its own row only when its first
-// attempt ends (implicit.go).
+// If an event has only one delivery, and it is stored as claimed, the delivery gets its own row
+// when its first attempt ends (implicit.go).
 //
 // An event that was published to a tenant is stored with the deliveries that match at the tenant's
 // present version, which the writer compares (publish.go, versions.go).
@@ -44,19 +44,19 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// readers is how many reads run at once. More would only compete for the cores.
+// readers is how many reads run at once. More of them would only compete for the CPU.
 const readers = 4
 
 // Options configure the driver.
 type Options struct {
-	// Shared opens the file although another process may use it. It is for short commands
-	// such as creating an API key. It ends no leases.
+	// Shared opens the file even if another process uses it. It is for short commands such as
+	// creating an API key. Open then ends no leases.
 	Shared bool
 	// Release is part of the name of the copy that is made before a file is migrated,
 	// PATH.before-RELEASE. Without it, the name has the number of the first missing migration.
 	Release string
-	// OnCopy, if set, is called before that copy is made, which may take long, with its path
-	// and its size in bytes.
+	// OnCopy, if set, is called with the path and the size in bytes of that copy before it is
+	// made, because that may take long.
 	OnCopy func(to string, size int64)
 	// OnCommit, if set, is called after each commit with the number of rows and the duration.
 	OnCommit func(rows int, took time.Duration)
@@ -89,13 +89,13 @@ var _ store.Store = (*Store)(nil)
 // do not exist.
 func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("make the directory of the database: %w", err)
+		return nil, fmt.Errorf("create the directory of the database: %w", err)
 	}
 	s := &Store{shared: o.Shared, lock: flock.New(path + ".lock"), maxSubscriptions: cmp.Or(o.MaxSubscriptions, event.MaxSubscriptionsOfTenant)}
 	defer func() {
 		if err != nil {
 			s.Close()
-			err = whatToDo(path, err)
+			err = withAdvice(path, err)
 		}
 	}()
 	alone, err := s.lock.TryLock()
@@ -103,9 +103,9 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 		return nil, fmt.Errorf("lock %s.lock: %w", path, err)
 	}
 	if !alone && !o.Shared {
-		return nil, fmt.Errorf("another hookferry process holds %s: one process serves one SQLite file; stop the other, or name another directory with HOOKFERRY_DATA", path)
+		return nil, fmt.Errorf("another hookferry process has %s open, and only one process can use a SQLite database: stop the other one, or choose another directory with HOOKFERRY_DATA", path)
 	}
-	if err := keepPrivate(path); err != nil {
+	if err := createPrivate(path); err != nil {
 		return nil, err
 	}
 	if alone {
@@ -113,19 +113,20 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 			return nil, err
 		}
 	}
-	// Fdatasync syncs the data and the size of the file, but not its modification time, which is
-	// not needed here and costs an extra commit of the file system. Systems without it use fsync.
+	// Fdatasync syncs the data and the size of the file, but not its modification time, which
+	// SQLite does not need and which costs an extra commit of the file system. Systems without it
+	// use fsync.
 	sqlite.Fdatasync(true)
 	if s.reads, err = openPool(path, readers, "deferred", "query_only(1)"); err != nil {
 		return nil, err
 	}
 	if alone {
-		if err := keepCopy(ctx, path, o); err != nil {
+		if err := copyBeforeMigration(ctx, path, o); err != nil {
 			return nil, err
 		}
 		faultpoint.Reach("upgrade: migrating")
 		if err := migrate(ctx, path); err != nil {
-			return nil, fmt.Errorf("bring the tables of %s up to date (if that is no file of Hookferry's, name another directory with HOOKFERRY_DATA): %w", path, err)
+			return nil, fmt.Errorf("migrate the tables of %s (if it is not a Hookferry database, choose another directory with HOOKFERRY_DATA): %w", path, err)
 		}
 	}
 	faultpoint.Reach("upgrade: migrated")
@@ -134,15 +135,15 @@ func Open(ctx context.Context, path string, o Options) (_ *Store, err error) {
 	}
 	if !o.Shared {
 		if err := s.takeOver(ctx); err != nil {
-			return nil, fmt.Errorf("end the leases of the process before in %s: %w", path, err)
+			return nil, fmt.Errorf("end the leases of the previous process in %s: %w", path, err)
 		}
 	}
 	return s, nil
 }
 
-// keepPrivate creates the file so that only its owner can read it, before SQLite creates it
-// with weaker permissions. It contains payloads and secrets.
-func keepPrivate(path string) error {
+// createPrivate creates a file that only its owner can read, if it does not exist. Otherwise
+// SQLite would create it with weaker permissions. It contains payloads and secrets.
+func createPrivate(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("open the database: %w", err)
@@ -150,9 +151,9 @@ func keepPrivate(path string) error {
 	return f.Close()
 }
 
-// openPool opens connections. begin is the mode of their transactions: one that will write must
-// lock at once, because SQLite may refuse to turn a reader into a writer. With cell_size_check,
-// SQLite checks each page that it reads more closely for damage.
+// openPool opens connections. begin is the mode of their transactions. A transaction that will
+// write must lock at once, because SQLite may refuse to turn a reader into a writer. With
+// cell_size_check, SQLite checks each page that it reads more closely for damage.
 func openPool(path string, size int, begin string, pragmas ...string) (*sql.DB, error) {
 	q := url.Values{"_txlock": {begin}, "_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "cell_size_check(1)"}, pragmas...)}
 	db, err := sql.Open("sqlite", dsn(path, q))
@@ -178,9 +179,9 @@ func withPool(path string, use func(*sql.DB) error, pragmas ...string) error {
 	return errors.Join(use(db), db.Close())
 }
 
-// look calls use with a read-only connection to a file that this process has not opened and that
-// may belong to another program. A missing or empty file is read as an empty database.
-func look(path string, use func(*sql.DB) error) error {
+// inspect calls use with a read-only connection to a file that this process has not opened and
+// that may belong to another program. A missing or empty file is read as an empty database.
+func inspect(path string, use func(*sql.DB) error) error {
 	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().IsRegular() && info.Size() == 0 {
 		return withPool(":memory:", use)
 	}
@@ -190,7 +191,7 @@ func look(path string, use func(*sql.DB) error) error {
 		return fmt.Errorf("lock %s.lock: %w", path, err)
 	}
 	defer lock.Unlock()
-	if alone { // SQLite would ignore everything after a damaged frame, and then remove the log
+	if alone { // SQLite would ignore everything after a damaged frame and remove the log
 		if err := rawsqlite.CheckLog(path); err != nil {
 			return err
 		}
@@ -199,12 +200,12 @@ func look(path string, use func(*sql.DB) error) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
-	return whatToDo(path, errors.Join(use(db), db.Close()))
+	return withAdvice(path, errors.Join(use(db), db.Close()))
 }
 
 // Migrations returns the migrations that a file still needs. It does not run them.
 func Migrations(ctx context.Context, path string) (names []string, err error) {
-	err = look(path, func(db *sql.DB) error {
+	err = inspect(path, func(db *sql.DB) error {
 		p, err := provider(db)
 		if err != nil {
 			return err
@@ -236,7 +237,7 @@ func migrate(ctx context.Context, path string) error {
 	if _, err = p.Up(ctx); err == nil {
 		return nil
 	}
-	// goose takes a version table that it can't read for a missing one.
+	// If goose can't read its version table, it assumes that the table is missing.
 	if read := db.QueryRowContext(ctx, "SELECT count(*) FROM goose_db_version").Scan(new(int)); rawsqlite.IsDamaged(read) {
 		return errors.Join(read, err)
 	}
@@ -255,8 +256,8 @@ func provider(db *sql.DB) (*goose.Provider, error) {
 func (s *Store) Close() error {
 	var errs []error
 	if s.writer != nil {
-		if !s.shared { // so that the next process has to read fewer events
-			_ = s.write(context.Background(), 0, (*writer).noteFiled)
+		if !s.shared { // so that the next process reads fewer events when it opens the file
+			_ = s.write(context.Background(), 0, (*writer).advanceFiled)
 		}
 		s.writer.stop()
 	}

@@ -8,10 +8,10 @@ type statements struct {
 	insertEvent, insertDelivery    *rawsqlite.Insert
 	insertPublished, insertAttempt *rawsqlite.Insert
 
-	begin, commit, rollback   *rawsqlite.Stmt
-	insertKey, settle         *rawsqlite.Stmt
-	lease, renew, release     *rawsqlite.Stmt
-	rescue, endAll, noteFiled *rawsqlite.Stmt
+	begin, commit, rollback      *rawsqlite.Stmt
+	insertKey, settle            *rawsqlite.Stmt
+	lease, renew, release        *rawsqlite.Stmt
+	rescue, endAll, advanceFiled *rawsqlite.Stmt
 
 	findKey                *rawsqlite.Stmt
 	gate, isLiving         *rawsqlite.Stmt
@@ -62,7 +62,7 @@ func (s *statements) prepare(c *rawsqlite.Conn) error {
 		{&s.rescue, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0
 			WHERE status = 0 AND lease_owner IS NOT NULL AND leased_until >= ? AND leased_until < ?`},
 		{&s.endAll, `UPDATE deliveries SET lease_owner = NULL, leased_until = 0 WHERE status = 0 AND lease_owner IS NOT NULL AND lease_owner <> 'parked'`},
-		{&s.noteFiled, `UPDATE filed SET seq = ?`},
+		{&s.advanceFiled, `UPDATE filed SET seq = ?`},
 		{&s.findKey, `SELECT body_hash, event_id, delivery_id FROM idempotency_keys WHERE subscription_id = ? AND key = ?`},
 		{&s.findEventKey, `SELECT body_hash, event_id, deliveries, refused FROM event_keys WHERE tenant_no = ? AND key = ?`},
 		{&s.insertEventKey, `INSERT INTO event_keys (tenant_no, key, body_hash, event_id, deliveries, refused, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`},

@@ -135,7 +135,7 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 	r := store.EncodeSubscription[string](sub)
 	columns := r.Replaced(subscriptionColumns(&r))
 	err := s.write(ctx, 1, func(w *writer) error {
-		tenantNo, err := w.mustBe(sub.ID, sub.Revision)
+		tenantNo, err := w.checkRevision(sub.ID, sub.Revision)
 		if err != nil {
 			return err
 		}
@@ -154,9 +154,9 @@ func (s *Store) ReplaceSubscription(ctx context.Context, sub event.Subscription)
 	return after, err
 }
 
-// mustBe returns the number of a subscription's tenant. It returns an error if the subscription is
+// checkRevision returns the number of a subscription's tenant. It returns an error if the subscription is
 // deleted, or if revision is not 0 and the subscription has another one.
-func (w *writer) mustBe(id event.ID, revision int64) (tenantNo int64, err error) {
+func (w *writer) checkRevision(id event.ID, revision int64) (tenantNo int64, err error) {
 	var now int64
 	err = w.conn.Row(`SELECT tenant_no, revision FROM subscriptions WHERE id = ? AND deleted_at = 0`, id[:]).Scan(&tenantNo, &now)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -168,8 +168,8 @@ func (w *writer) mustBe(id event.ID, revision int64) (tenantNo int64, err error)
 	return tenantNo, err
 }
 
-// unparkAtOnce is how many deliveries are unparked by the change that permits them. Unpark does
-// the rest.
+// unparkAtOnce is how many deliveries are unparked by the change of a subscription that permits
+// them. Unpark does the rest.
 const unparkAtOnce = 1000
 
 // changed completes a change of a subscription: it does what noteChange does, unparks the first
@@ -187,7 +187,7 @@ func (w *writer) changed(id event.ID, tenantNo int64, now time.Time) (event.Subs
 // PauseSubscription makes the deliveries of a subscription wait.
 func (s *Store) PauseSubscription(ctx context.Context, id event.ID, p event.Pause) (after event.Subscription, err error) {
 	err = s.write(ctx, 1, func(w *writer) error {
-		tenantNo, err := w.mustBe(id, 0)
+		tenantNo, err := w.checkRevision(id, 0)
 		if err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func (s *Store) PauseSubscription(ctx context.Context, id event.ID, p event.Paus
 // ResumeSubscription ends a pause.
 func (s *Store) ResumeSubscription(ctx context.Context, id event.ID, at time.Time) (after event.Subscription, err error) {
 	err = s.write(ctx, 1, func(w *writer) error {
-		tenantNo, err := w.mustBe(id, 0)
+		tenantNo, err := w.checkRevision(id, 0)
 		if err != nil {
 			return err
 		}
@@ -234,7 +234,7 @@ func (s *Store) SwapSecrets(ctx context.Context, from, to event.Subscription) (s
 		_, err = w.conn.Exec(`UPDATE subscriptions SET secrets = ?, headers = ? WHERE id = ?`,
 			store.JSON(r.PlainSecrets), store.JSON(r.PlainHeaders), from.ID[:])
 		if err == nil {
-			err = w.sumSubscription(from.ID)
+			err = w.writeChecksum(from.ID)
 		}
 		swapped = err == nil
 		return err
@@ -248,7 +248,7 @@ func (s *Store) DeleteSubscription(ctx context.Context, id event.ID, at time.Tim
 }
 
 func (w *writer) deleteSubscription(id event.ID, at time.Time, revision int64) error {
-	tenantNo, err := w.mustBe(id, revision)
+	tenantNo, err := w.checkRevision(id, revision)
 	if err != nil {
 		return err
 	}
@@ -292,7 +292,8 @@ func scanSubscription(row scanner, before ...any) (event.Subscription, error) {
 	into := append(append(before, &text, &kept, &r.Tenant), subscriptionColumns(&r).Into()...)
 	err := row.Scan(append(into, healthColumns(&r.Health).Into()...)...)
 	if kept != 0 && kept != checksumOfText(text) {
-		// The damaged values may be anything. No event is accepted and no request is sent with them.
+		// The damaged row may contain anything. With Sealed and RequireSignature set, no event is
+		// accepted and no request is sent.
 		sub := r.Subscription
 		sub.Sealed, sub.RequireSignature = damaged, true
 		return sub, nil

@@ -8,7 +8,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// Expire makes one step of deleting what has expired.
+// Expire deletes some of what has expired. Call it until it returns 0.
 func (s *Store) Expire(ctx context.Context, before, now time.Time, limit int) (int, error) {
 	return s.update(ctx, func(w *writer) (int64, error) {
 		n, err := w.expireDeliveries(before, limit)
@@ -59,7 +59,8 @@ func (w *writer) expire(d settled) error {
 }
 
 // deleteEmptyEvent deletes an event if there is no other delivery in the range of ids that are
-// derived from its own. Deliveries of release 0.1.0 have any id of the event's millisecond.
+// derived from the event's id. A delivery of release 0.1.0 may have any id of the event's
+// millisecond.
 const deleteEmptyEvent = `DELETE FROM events AS e WHERE seq = ?1 AND NOT EXISTS (SELECT 1 FROM deliveries d
 	WHERE d.id >= CASE WHEN e.delivery_count < 0 THEN ?4 ELSE ?2 END
 	AND d.id <= CASE WHEN e.delivery_count < 0 THEN ?5 ELSE ?3 END AND d.event_seq = ?1)`

@@ -31,7 +31,7 @@ type idScan struct{ to *event.ID }
 func (s idScan) Scan(src any) error {
 	b, ok := src.([]byte)
 	if !ok || len(b) != len(s.to) {
-		return fmt.Errorf("a column holds %T of %d bytes, not an id", src, len(b))
+		return fmt.Errorf("a column contains %T of %d bytes, not an id", src, len(b))
 	}
 	copy(s.to[:], b)
 	return nil
@@ -42,7 +42,7 @@ type timeScan struct{ to *time.Time }
 func (s timeScan) Scan(src any) error {
 	us, ok := src.(int64)
 	if !ok {
-		return fmt.Errorf("a column holds %T, not a time", src)
+		return fmt.Errorf("a column contains %T, not a time", src)
 	}
 	*s.to = fromMicros(us)
 	return nil
@@ -53,7 +53,7 @@ type statusScan struct{ to *event.Status }
 func (s statusScan) Scan(src any) error {
 	n, ok := src.(int64)
 	if !ok {
-		return fmt.Errorf("a column holds %T, not a status", src)
+		return fmt.Errorf("a column contains %T, not a status", src)
 	}
 	*s.to = event.Status(n)
 	return nil
@@ -71,7 +71,7 @@ func (s jsonScan) Scan(src any) error {
 	case []byte:
 		return json.Unmarshal(v, s.to)
 	}
-	return fmt.Errorf("a column holds %T, not JSON", src)
+	return fmt.Errorf("a column contains %T, not JSON", src)
 }
 
 // cursor returns the exclusive upper bound of the ids on a page.
@@ -83,7 +83,7 @@ func cursor(before event.ID) []byte {
 // scanner is a row, of database/sql or the writer's connection.
 type scanner interface{ Scan(into ...any) error }
 
-// collect reads all rows, each with scan, and closes them. what describes the query in an error.
+// collect reads each row with scan, and closes the rows. what describes the query in an error.
 func collect[T any](what string, rows *sql.Rows, scan func() (T, error)) ([]T, error) {
 	defer rows.Close()
 	list := []T{}

@@ -52,7 +52,7 @@ func (w *writer) noteChange(id event.ID, tenantNo int64) error {
 	if err := w.raiseVersion(id, tenantNo); err != nil {
 		return err
 	}
-	return w.sumSubscription(id)
+	return w.writeChecksum(id)
 }
 
 func (w *writer) raiseVersion(id event.ID, tenantNo int64) error {

@@ -15,7 +15,7 @@ import (
 	"github.com/hookferry/hookferry/internal/store/sqlite/rawsqlite"
 )
 
-// commitRows limits the rows of one commit. A commit of that many rows takes some 5 ms,
+// commitRows limits the rows of one commit. A commit of that many rows takes about 5 ms,
 // so a new request waits at most that long for the previous commit.
 const commitRows = 512
 
@@ -71,7 +71,7 @@ func startWriter(path string, o Options) (_ *writer, err error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	if w.log, err = conn.GatherLog(); err != nil {
-		return nil, errors.Join(fmt.Errorf("gather the writes to the log: %w", err), conn.Close())
+		return nil, errors.Join(fmt.Errorf("set up the buffer for the log: %w", err), conn.Close())
 	}
 	if err := w.stmts.prepare(conn); err != nil {
 		return nil, errors.Join(err, conn.Close())
@@ -95,7 +95,7 @@ func (w *writer) assertDurable() error {
 		return err
 	}
 	if sync != 2 || mode != "wal" {
-		return fmt.Errorf("synchronous is %d and journal_mode %q; 2 and \"wal\" are needed (is the file on a file system that can't share memory?)", sync, mode)
+		return fmt.Errorf("synchronous is %d and journal_mode is %q, but 2 and \"wal\" are needed: the file may be on a file system without shared memory", sync, mode)
 	}
 	return nil
 }

@@ -49,8 +49,8 @@ func auditInactive(r rig) {
 	same(r.t, "findings", r.audit(r.now.Add(time.Hour)), []event.Finding(nil))
 }
 
-// Audit damages stores and checks that an audit finds each damage. open returns a new store
-// and a function that runs a statement directly on its database.
+// Audit damages stores in several ways and checks that an audit finds each damage. open returns a
+// new store and a function that runs a statement directly on its database.
 func Audit(t *testing.T, open func(t *testing.T) (s store.Store, exec func(sql string))) {
 	for _, damage := range []struct {
 		sql  string
@@ -69,7 +69,7 @@ func Audit(t *testing.T, open func(t *testing.T) (s store.Store, exec func(sql s
 			made := r.accept(sub.ID)
 			r.record(settle(r.claimOne(), r.tick(), success()))
 			waits := r.accept(sub.ID, due(r.now.Add(time.Hour)))
-			_, err := s.Rescue(t.Context(), time.Time{}, r.now) // a driver may assume now that nothing is left to do
+			_, err := s.Rescue(t.Context(), time.Time{}, r.now) // after this, a driver may assume that no lease has run out
 			r.must("rescue", err)
 			same(t, "findings before", r.audit(r.now), []event.Finding(nil))
 			exec(damage.sql)

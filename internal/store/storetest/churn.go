@@ -14,8 +14,8 @@ var churnCases = []testCase{
 	{"the counts are right after everything at once", churn},
 }
 
-// churning is what the nodes of one churn share: their subscriptions, and the deliveries
-// that were accepted.
+// churning is the state that the nodes of one churn share: their subscriptions, and the
+// deliveries that were accepted.
 type churning struct {
 	rig
 	subs []event.Subscription
@@ -25,8 +25,8 @@ type churning struct {
 	deleted  map[event.ID]bool
 }
 
-// node is one of several nodes that use the store at the same time. It has leased every
-// delivery in hands, until it settles or releases the delivery or dies.
+// node is one of several nodes that use the store at the same time. It leases every delivery
+// in hands until it settles or releases the delivery, or dies.
 type node struct {
 	*churning
 	name  string
@@ -55,7 +55,7 @@ func churn(r rig) {
 			}
 		}
 		if err := r.s.Release(r.t.Context(), leasesOf(n.hands)); err != nil {
-			r.t.Errorf("%s gives back what it holds: %v", n.name, err)
+			r.t.Errorf("%s releases its leases: %v", n.name, err)
 		}
 	})
 	c.drain()
@@ -125,7 +125,7 @@ func (n *node) accept() error {
 	defer n.mu.Unlock()
 	if err != nil {
 		if n.deleted[s.ID] {
-			return nil // a driver may refuse it
+			return nil // a driver may refuse the event
 		}
 		return wrap("accept", err)
 	}
@@ -250,7 +250,7 @@ func (c *churning) drain() {
 			return
 		}
 		if now.Sub(c.now) > 7*day {
-			c.t.Fatal("a week has gone by and there is still something to deliver")
+			c.t.Fatal("after a week, deliveries are still pending")
 		}
 		var settlements []event.Settlement
 		for _, d := range claim.Deliveries {
@@ -269,7 +269,7 @@ func (c *churning) balance() {
 		sum += count[status]
 	}
 	if sum != len(c.accepted) || len(c.accepted) == 0 {
-		c.t.Errorf("%d were accepted, the account has %d: %v", len(c.accepted), sum, count)
+		c.t.Errorf("%d deliveries were accepted, but %d are counted: %v", len(c.accepted), sum, count)
 	}
 	for id, subscription := range c.accepted {
 		got := c.delivery(id)
@@ -280,7 +280,7 @@ func (c *churning) balance() {
 	}
 	for status, n := range count {
 		if n != 0 {
-			c.t.Errorf("the account has %d more deliveries that are %s than were accepted", n, status)
+			c.t.Errorf("%d more deliveries are counted as %s than were accepted", n, status)
 		}
 	}
 }
@@ -298,9 +298,9 @@ func (c *churning) wrong(got event.DeliveryReport, subscription event.ID) string
 	}
 	switch d := got.Delivery; {
 	case d.SubscriptionID != subscription:
-		return "it is another subscription's"
+		return "it belongs to another subscription"
 	case d.Status == event.Pending && !c.deleted[subscription]:
-		return "it was never brought to an end"
+		return "it never settled"
 	case d.Status == event.Delivered && succeeded != 1:
 		return fmt.Sprintf("%d attempts succeeded", succeeded)
 	case d.Status == event.Failed && (succeeded > 0 || len(got.Attempts)-d.RoundFrom != len(retries)+1):
@@ -308,7 +308,7 @@ func (c *churning) wrong(got event.DeliveryReport, subscription event.ID) string
 	case d.Status != event.Cancelled && d.Attempts != len(got.Attempts):
 		return fmt.Sprintf("it counts %d attempts, %d are on record", d.Attempts, len(got.Attempts))
 	case d.Status == event.Cancelled && !c.deleted[subscription]:
-		return "nobody deleted its subscription"
+		return "its subscription was not deleted"
 	}
 	return ""
 }

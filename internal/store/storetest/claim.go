@@ -20,7 +20,7 @@ var claimCases = []testCase{
 	{"the byte limit bounds the payloads of the claim", claimBytes},
 	{"an inactive subscription's deliveries wait until it is active again", claimInactive},
 	{"deliveries of an inactive subscription are no reason to claim again", claimInactiveMany},
-	{"retries come with the attempts that were made", claimRetry},
+	{"a claimed retry has the number of attempts made so far", claimRetry},
 }
 
 func ids(c event.Claim) []event.ID {
@@ -57,7 +57,7 @@ func claimLeases(r rig) {
 	got := make(map[event.ID]event.Claimed)
 	for _, c := range r.claim(owner("node-c"), until(r.now.Add(42*time.Second))).Deliveries {
 		got[c.Delivery.ID] = c
-		same(r.t, "delivery as it stands", r.delivery(c.Delivery.ID).Delivery, c.Delivery)
+		same(r.t, "delivery as stored", r.delivery(c.Delivery.ID).Delivery, c.Delivery)
 	}
 	same(r.t, "claimed", got, want)
 }
@@ -80,7 +80,7 @@ func claimNotDue(r rig) {
 		event.Claim{NextDue: soon.Deliveries[0].DueAt})
 
 	now := r.claim(asOf(soon.Deliveries[0].DueAt))
-	same(r.t, "claimed at the very moment", ids(now), []event.ID{soon.Deliveries[0].ID})
+	same(r.t, "claimed at the due time", ids(now), []event.ID{soon.Deliveries[0].ID})
 	same(r.t, "next due", now.NextDue, late.Deliveries[0].DueAt)
 	if now.More {
 		r.t.Error("the claim says there is more, but it is not due")
@@ -90,9 +90,9 @@ func claimNotDue(r rig) {
 func nextDueSkips(r rig) {
 	s := r.subscribe()
 	r.accept(s.ID, due(r.now.Add(time.Minute)), leased("node-b", r.now.Add(time.Hour)))
-	same(r.t, "claim beside a delivery that is leased", r.claim(), event.Claim{})
+	same(r.t, "claim with only a leased delivery", r.claim(), event.Claim{})
 	free := r.accept(s.ID, due(r.now.Add(2*time.Minute)))
-	same(r.t, "claim beside one that is not", r.claim(), event.Claim{NextDue: free.Deliveries[0].DueAt})
+	same(r.t, "claim with one that is not due yet", r.claim(), event.Claim{NextDue: free.Deliveries[0].DueAt})
 }
 
 func claimInOrder(r rig) {
@@ -165,7 +165,7 @@ func claimCapacityOf(r rig) {
 	}))
 	same(r.t, "claimed of each", perSubscription(got), map[event.ID]int{subs[1]: 1, subs[2]: 5, subs[3]: 2})
 	if !got.More {
-		r.t.Error("the claim says there is no more, but the capacities left some behind")
+		r.t.Error("the claim says there is no more, although the capacities left some deliveries")
 	}
 	got = r.claim(limit(4), capacity(0), capacityOf(map[event.ID]int{subs[0]: 10}))
 	same(r.t, "claimed of each where only one has capacity", perSubscription(got), map[event.ID]int{subs[0]: 4})
@@ -204,7 +204,7 @@ func claimInactive(r rig) {
 	same(r.t, "claimed when it is active again", ids(r.claim()), []event.ID{waiting.Deliveries[0].ID})
 }
 
-// A claimer that is told that there are more claims again at once.
+// If a claim says that there are more deliveries, the caller claims again at once.
 func claimInactiveMany(r rig) {
 	s := r.subscribe()
 	r.acceptAll(r.offers(s.ID, 20))
@@ -233,6 +233,6 @@ func claimRetry(r rig) {
 	}
 	got := r.claim(asOf(now)).Deliveries
 	if len(got) != 1 || got[0].Delivery.Attempts != 2 || !slices.Equal(got[0].Event.Payload, a.Event.Payload) {
-		r.t.Errorf("the last retry came as %+v, want 2 attempts and the same payload", got)
+		r.t.Errorf("the last retry is %+v, want 2 attempts and the same payload", got)
 	}
 }

@@ -32,7 +32,7 @@ func closedAnswers(r rig) {
 	r.must("close", r.s.Close())
 	for _, c := range calls {
 		if err := r.returns(c.name+" after Close", func() error { return c.do(r.t.Context()) }); err == nil {
-			r.t.Errorf("%s after Close gave no error", c.name)
+			r.t.Errorf("%s after Close returned no error", c.name)
 		}
 	}
 }
@@ -70,7 +70,7 @@ func givenUp(r rig) {
 		// It may fail or not: the call may be done before it notices the cancellation.
 		err := r.returns(c.name+" with a cancelled context", func() error { return c.do(ctx) })
 		if err != nil && errors.Is(err, event.ErrKeyReused) {
-			r.t.Errorf("%s: %v is not what happened", c.name, err)
+			r.t.Errorf("%s returned %v, although the key was not used with another body", c.name, err)
 		}
 	}
 	for _, c := range calls {
@@ -106,7 +106,7 @@ func acceptGivenUp(r rig) {
 	r.counted(map[event.Status]int{event.Pending: 20})
 	for _, c := range r.claim().Deliveries {
 		if len(c.Event.Payload) == 0 || c.Event.ID != c.Delivery.EventID {
-			r.t.Errorf("delivery %v came with the event %v", c.Delivery.ID, c.Event.ID)
+			r.t.Errorf("delivery %v was claimed with the event %v", c.Delivery.ID, c.Event.ID)
 		}
 	}
 }
@@ -131,7 +131,7 @@ func givesUpAlone(r rig) {
 						r.t.Errorf("read what was accepted: %v", err)
 					}
 				case i%2 == 1:
-					r.t.Errorf("accept beside callers who give up: %v", err)
+					r.t.Errorf("accept while other callers are cancelled: %v", err)
 				}
 			}
 		})

@@ -82,7 +82,7 @@ func acceptTwins(r rig) {
 			stored++
 		}
 		if receipt.Deliveries[0] != receipts[0].Deliveries[0] || receipt.Event != receipts[0].Event {
-			r.t.Fatalf("twins were answered with different ids: %+v and %+v", receipts[0], receipt)
+			r.t.Fatalf("twins got different ids: %+v and %+v", receipts[0], receipt)
 		}
 	}
 	if stored != 1 {
@@ -90,7 +90,7 @@ func acceptTwins(r rig) {
 	}
 	r.counted(map[event.Status]int{event.Pending: 1})
 	if got := r.claimOne(); got.ID != receipts[0].Deliveries[0] {
-		r.t.Errorf("claimed %v, but the twins were told %v", got.ID, receipts[0].Deliveries[0])
+		r.t.Errorf("claimed %v, but the twins' receipt has %v", got.ID, receipts[0].Deliveries[0])
 	}
 }
 
@@ -120,7 +120,7 @@ func acceptRivals(r rig) {
 	r.counted(map[event.Status]int{event.Pending: n/3 + 1})
 }
 
-// No caller makes the same id twice. It stands for any row that the database refuses.
+// No caller creates the same id twice. Here it stands for any row that the database refuses.
 func acceptBeside(r rig) {
 	s := r.subscribe()
 	first := r.accept(s.ID)
@@ -131,7 +131,7 @@ func acceptBeside(r rig) {
 			offer.Event.ID, offer.Deliveries[0].ID = first.Event.ID, first.Deliveries[0].ID
 		}
 		if _, err := r.s.Accept(r.t.Context(), offer); (err != nil) != (i%8 == 0) {
-			r.t.Errorf("accept %d beside ids that are taken: %v", i, err)
+			r.t.Errorf("accept %d together with ids that exist: %v", i, err)
 		}
 	})
 	r.counted(map[event.Status]int{event.Pending: 1 + n - n/8})
@@ -153,7 +153,7 @@ func claimTogether(r rig) {
 		for more := true; more; {
 			claim, err := r.s.Claim(r.t.Context(), r.request(owner(name), limit(60)))
 			if err != nil {
-				r.t.Errorf("claim beside others: %v", err)
+				r.t.Errorf("claim in parallel: %v", err)
 				return
 			}
 			mu.Lock()
@@ -193,8 +193,8 @@ func settleTogether(r rig) {
 	}
 }
 
-// An event may arrive before the deletion, and is cancelled with it, or after it, and is
-// refused or never claimed.
+// If an event arrives before the deletion, its delivery is cancelled with the subscription. If it
+// arrives later, it is refused or its delivery is never claimed.
 func deleteTogether(r rig) {
 	s := r.subscribe()
 	together(9, func(i int) {
@@ -207,7 +207,7 @@ func deleteTogether(r rig) {
 		for range 20 {
 			_, err := r.s.Accept(r.t.Context(), r.offer(s.ID))
 			if errors.Is(err, event.ErrUnavailable) {
-				r.t.Errorf("accept beside a deletion: %v", err)
+				r.t.Errorf("accept during a deletion: %v", err)
 			}
 		}
 	})

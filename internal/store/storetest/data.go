@@ -19,9 +19,8 @@ type rig struct {
 	t *testing.T
 	s store.Store
 	// now is the present time of the case. It is close to the real time, because a driver
-	// may have partitions only for these days. A case that needs something old moves
-	// on in time instead. It is not a whole second, but microseconds, which stores must
-	// not truncate.
+	// may have partitions only for these days. A case that needs something old advances
+	// the time instead. now has microseconds, which stores must not truncate.
 	now   time.Time
 	ticks *atomic.Int64
 }
@@ -251,8 +250,8 @@ func (r rig) counted(want map[event.Status]int) {
 	}
 }
 
-// same compares whole values. A nil slice equals an empty one. A case for which that matters
-// checks it itself.
+// same compares whole values. It treats a nil slice like an empty one. A case for which the
+// difference matters checks it itself.
 func same(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {

@@ -33,7 +33,7 @@ func deletedIsWiped(r rig) {
 		r.t.Errorf("it still has %d secrets and %d headers", len(got.Secrets), len(got.Headers))
 	}
 	if got.TargetURL != s.TargetURL || got.Description != s.Description || !got.CreatedAt.Equal(s.CreatedAt) {
-		r.t.Errorf("what its history needs has changed: %q, %q, %v", got.TargetURL, got.Description, got.CreatedAt)
+		r.t.Errorf("the fields that its history needs have changed: %q, %q, %v", got.TargetURL, got.Description, got.CreatedAt)
 	}
 	inUTC(r.t, map[string]time.Time{"DeletedAt": got.DeletedAt})
 	if list := r.list(event.ID{}, 10); len(list) != 0 {
@@ -93,7 +93,7 @@ func replaceDeleted(r rig) {
 	_, err := r.s.ReplaceSubscription(r.t.Context(), s)
 	r.mustFail("replace a deleted subscription", err, event.ErrNotFound)
 	if got := r.subscription(s.ID); len(got.Secrets) > 0 || !got.Deleted() {
-		r.t.Errorf("it came back: %d secrets, deleted is %v", len(got.Secrets), got.Deleted())
+		r.t.Errorf("the subscription was restored: %d secrets, deleted is %v", len(got.Secrets), got.Deleted())
 	}
 }
 

@@ -8,9 +8,9 @@ import (
 )
 
 var fairnessCases = []testCase{
-	{"one turn each before a second", oneTurnEach},
-	{"capacities and turns together", turnsWithinRooms},
-	{"many due deliveries of one subscription hide no other", floodHidesNobody},
+	{"each subscription gets a turn before any gets a second one", oneTurnEach},
+	{"turns respect capacities", turnsWithinCapacities},
+	{"many due deliveries of one subscription hide no other", floodHidesNoOther},
 	{"repeated claims drain everything", claimsDrain},
 }
 
@@ -34,10 +34,10 @@ func oneTurnEach(r rig) {
 		waiting []int // of each subscription, in the order of due times
 		limit   int
 	}{
-		{"fewer places than subscriptions: different ones", []int{9, 9, 9, 9, 1}, 3},
-		{"as many places: one each", []int{9, 9, 1, 1, 9}, 5},
+		{"a limit below the number of subscriptions: one each of different ones", []int{9, 9, 9, 9, 1}, 3},
+		{"a limit equal to the number of subscriptions: one each", []int{9, 9, 1, 1, 9}, 5},
 		{"two turns and a half", []int{9, 9, 2, 9, 1}, 12},
-		{"the only busy one gets what is left", []int{30, 1, 1, 1}, 20},
+		{"the only busy one gets the rest", []int{30, 1, 1, 1}, 20},
 		{"one place", []int{5, 5}, 1},
 	} {
 		waiting := make(map[event.ID]int)
@@ -56,18 +56,18 @@ func oneTurnEach(r rig) {
 	}
 }
 
-func turnsWithinRooms(r rig) {
+func turnsWithinCapacities(r rig) {
 	subs := r.subscriptions(5)
 	for i := range 5 * 10 {
 		r.accept(subs[i/10])
 	}
 	got := perSubscription(r.claim(limit(14), capacity(3), capacityOf(map[event.ID]int{subs[0]: 0, subs[1]: 8, subs[2]: 1})))
-	// Three turns take 4, 3 and 3; the four places left are for the only one with capacity.
+	// Three turns take 4, 3 and 3. The remaining four are for the only one with capacity.
 	same(r.t, "claimed of each", got, map[event.ID]int{subs[1]: 7, subs[2]: 1, subs[3]: 3, subs[4]: 3})
 }
 
 // A claim that applies its limit before it takes turns sees only the flood.
-func floodHidesNobody(r rig) {
+func floodHidesNoOther(r rig) {
 	const flood, quiet = 10_000, 20
 	busy := r.subscribe()
 	offers := make([]event.Acceptance, flood)
@@ -108,7 +108,7 @@ func claimsDrain(r rig) {
 	for round := 0; len(waiting) > 0; round++ {
 		claim := r.claim(limit(50))
 		if len(claim.Deliveries) == 0 || round > len(offers) {
-			r.t.Fatalf("round %d claimed nothing, %d subscriptions still have something due", round, len(waiting))
+			r.t.Fatalf("round %d claimed nothing, but %d subscriptions have due deliveries", round, len(waiting))
 		}
 		turns(r, fmt.Sprintf("round %d", round), perSubscription(claim), waiting)
 		r.settleAll(claim, waiting)

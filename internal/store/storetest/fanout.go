@@ -127,7 +127,7 @@ func acceptTwice(r rig) {
 	for _, other := range []event.Acceptance{r.fan(subs), r.fan(subs[:1])} {
 		other.Deliveries[0].ID = first.Deliveries[0].ID
 		if _, err := r.s.Accept(r.t.Context(), other); err == nil {
-			r.t.Error("a delivery took the id of another, and there was no error")
+			r.t.Error("a second delivery with the same id was no error")
 		}
 	}
 	same(r.t, "delivery", r.delivery(first.Deliveries[0].ID).Delivery, first.Deliveries[0])
@@ -157,7 +157,7 @@ func expireLast(r rig) {
 	if n := r.expire(10, 100); n != 2 {
 		r.t.Errorf("expired %d deliveries, want the 2 that settled", n)
 	}
-	r.gone("what was delivered", claimed[0].Delivery.ID)
+	r.gone("the delivered one", claimed[0].Delivery.ID)
 	left := r.claim(asOf(r.now.Add(11 * day))).Deliveries
 	if len(left) != 1 {
 		r.t.Fatalf("claimed %d deliveries, want the one that is left", len(left))
@@ -180,12 +180,12 @@ func expireNone(r rig) {
 	}
 	pending := r.accept(s.ID)
 	if n := r.expire(-1, 100); n != 0 {
-		r.t.Errorf("expired %d events of the present", n)
+		r.t.Errorf("expired %d events that are not old", n)
 	}
 	if n := r.expire(10, 2); n != 5 {
 		r.t.Errorf("expired %d events without deliveries, want 5", n)
 	}
-	same(r.t, "event of what is pending", r.claim().Deliveries[0].Event, pending.Event)
+	same(r.t, "event of the pending delivery", r.claim().Deliveries[0].Event, pending.Event)
 	r.sound()
 }
 

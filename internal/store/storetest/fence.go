@@ -9,7 +9,7 @@ import (
 var fenceCases = []testCase{
 	{"a late failure leaves a settled delivery as it is", fenceSettled},
 	{"a late success makes a failed delivery delivered", lateSuccess},
-	{"an attempt that was overtaken by another uses no step of the schedule", fenceOvertaken},
+	{"an attempt that another one has overtaken uses no step of the schedule", fenceOvertaken},
 	{"an attempt counts although its delivery was claimed again", fenceClaimedAway},
 	{"a late failure leaves a cancelled delivery cancelled", fenceCancelled},
 	{"a settlement with too many attempts leaves the row as it is", fenceAhead},
@@ -18,7 +18,7 @@ var fenceCases = []testCase{
 	{"a stray settlement does not keep others from being written", fenceNeighbours},
 }
 
-// strays records a settlement twice that must not pass the fence. It checks that the attempt
+// strays records a settlement that must not pass the fence, twice. It checks that the attempt
 // counts once, and not as a step of the schedule.
 func (r rig) strays(late event.Settlement) event.Delivery {
 	r.t.Helper()
@@ -65,8 +65,8 @@ func lateSuccess(r rig) {
 	r.counted(map[event.Status]int{event.Delivered: 1})
 }
 
-// The first node was suspended until its lease had run out. The second one has made an
-// attempt meanwhile.
+// The first node was suspended until its lease had run out. Meanwhile the second node has made an
+// attempt.
 func fenceOvertaken(r rig) {
 	r.accept(r.subscribe().ID)
 	paused := r.claimOne(owner("node-a"))
@@ -163,6 +163,6 @@ func recordReasonAgain(r rig) {
 	r.activate(s, true, r.tick())
 	r.record(done)
 	if got := r.subscription(s.ID); !got.Active || got.DisabledReason != "" {
-		r.t.Errorf("active is %v and the reason %q: its caller had made it active again since", got.Active, got.DisabledReason)
+		r.t.Errorf("active is %v and the reason %q, but it was made active again after the first record", got.Active, got.DisabledReason)
 	}
 }

@@ -193,7 +193,7 @@ func revisions(r rig) {
 	unknown.ID = event.NewID(r.now)
 	unknown.Revision = 7
 	_, err = r.s.ReplaceSubscription(r.t.Context(), unknown)
-	r.mustFail("replace what does not exist", err, event.ErrNotFound)
+	r.mustFail("replace an unknown subscription", err, event.ErrNotFound)
 }
 
 func refusalUsesNoStep(r rig) {
@@ -266,7 +266,7 @@ func successAfterRefusal(r rig) {
 	want := event.Health{NotBefore: r.now.Add(20 * time.Second), ChangedAt: at}
 	same(r.t, "health", r.subscription(s.ID).Health, want)
 	if n := len(r.claim(asOf(at), until(at.Add(time.Minute))).Deliveries); n != 0 {
-		r.t.Errorf("claimed %d while the endpoint asks for no requests", n)
+		r.t.Errorf("claimed %d while the endpoint is held back", n)
 	}
 }
 
@@ -285,7 +285,7 @@ func refusalParks(r rig) {
 	}
 	end := r.subscription(s.ID).Health.NotBefore
 	if n := r.unpark(end.Add(-time.Second), 100); n != 0 {
-		r.t.Errorf("%d became due before the endpoint takes requests", n)
+		r.t.Errorf("%d became due while the endpoint is held back", n)
 	}
 	if n := r.unpark(end, 100); n == 0 || n > 10 {
 		r.t.Errorf("%d became due as probes", n)

@@ -63,7 +63,7 @@ func deliveriesOfEvent(r rig) {
 		all = append(all, d.ID)
 	}
 	slices.SortFunc(all, func(a, b event.ID) int { return slices.Compare(a[:], b[:]) })
-	same(r.t, "delivery that waits", find(one.Event.ID, 9), []event.ID{one.Deliveries[0].ID})
+	same(r.t, "delivery that is pending", find(one.Event.ID, 9), []event.ID{one.Deliveries[0].ID})
 	same(r.t, "delivery that is leased", find(leasedOne.Event.ID, 9), []event.ID{leasedOne.Deliveries[0].ID})
 	same(r.t, "all of several", find(many.Event.ID, 4), all)
 	same(r.t, "the first of several", find(many.Event.ID, 3), all[:3])
@@ -76,7 +76,7 @@ func deliveriesOfEvent(r rig) {
 	none := r.fan(nil)
 	r.acceptOffer(none)
 	for reason, id := range map[string]event.ID{
-		"an event that never was": event.NewID(r.now), "an event with ids in the same range": neighbour, "an event without deliveries": none.Event.ID,
+		"an unknown event": event.NewID(r.now), "an event with ids in the same range": neighbour, "an event without deliveries": none.Event.ID,
 		"a delivery": one.Deliveries[0].ID, "a subscription": one.Deliveries[0].SubscriptionID, "no id": {},
 	} {
 		_, err := r.s.EventDeliveries(r.t.Context(), id, 9)
@@ -180,7 +180,7 @@ func waitingCounts(r rig) {
 	r.accept(one.ID, leased("node-a", r.now.Add(time.Minute)))
 	r.acceptAll(r.offers(few.ID, 2))
 	r.acceptAll(r.offers(many.ID, 4))
-	r.accept(many.ID, due(r.now.Add(time.Hour))) // it waits, too, although it is not due
+	r.accept(many.ID, due(r.now.Add(time.Hour))) // it counts although it is not due
 	same(r.t, "from none", count(0), event.Waiting{Total: 7, Many: map[event.ID]int{few.ID: 2, many.ID: 5}})
 	same(r.t, "from five", count(5), event.Waiting{Total: 7, Many: map[event.ID]int{many.ID: 5}})
 	same(r.t, "from six", count(6), event.Waiting{Total: 7, Many: map[event.ID]int{}})

@@ -31,7 +31,7 @@ func (r rig) acceptAgain(first event.Acceptance) {
 func (r rig) absent(a event.Acceptance) {
 	r.t.Helper()
 	_, err := r.s.Delivery(r.t.Context(), a.Deliveries[0].ID)
-	r.mustFail("read a delivery that was not taken in", err, event.ErrNotFound)
+	r.mustFail("read a delivery that was not accepted", err, event.ErrNotFound)
 }
 
 func replayed(r rig) {

@@ -36,7 +36,7 @@ func acceptedIsDue(r rig) {
 	want := a.Deliveries[0]
 	want.LeaseOwner, want.LeasedUntil = "node-a", r.now.Add(time.Minute)
 	same(r.t, "claim", got, event.Claim{Deliveries: []event.Claimed{{Delivery: want, Event: a.Event}}})
-	same(r.t, "delivery as it stands", r.delivery(want.ID).Delivery, want)
+	same(r.t, "delivery as stored", r.delivery(want.ID).Delivery, want)
 }
 
 func acceptedIsLeased(r rig) {
@@ -44,7 +44,7 @@ func acceptedIsLeased(r rig) {
 	a := r.accept(r.subscribe().ID, leased("node-b", end))
 	for _, now := range []time.Time{r.now, end.Add(-time.Microsecond), end.Add(time.Hour)} {
 		if got := r.claim(asOf(now)); len(got.Deliveries) != 0 {
-			r.t.Fatalf("claimed %v after it was stored, although nobody ended the lease", now.Sub(r.now))
+			r.t.Fatalf("claimed %v after it was stored, although its lease was not ended", now.Sub(r.now))
 		}
 	}
 	r.rescued(end.Add(time.Second), 1)
@@ -75,7 +75,7 @@ func payloadsExact(r rig) {
 		{"NUL bytes within and at the end", []byte("a\x00b\x00")},
 		{"an escaped NUL, which jsonb refuses", []byte(`{"event":"a","data":"\u0000"}`)},
 		{"a lone surrogate, which jsonb refuses", []byte(`"\ud800"`)},
-		{"a number past float64, and spaces and order to keep", []byte("{ \"b\":1e400 ,\"a\":9007199254740993}\r\n")},
+		{"a number beyond float64, and spaces and an order to preserve", []byte("{ \"b\":1e400 ,\"a\":9007199254740993}\r\n")},
 		{"bytes that are not UTF-8", []byte("\xff\xfe\xc3\x28\xed\xa0\x80")},
 		{"every byte there is", everyByte()},
 		{"1 MiB that can't be compressed", random},

@@ -101,11 +101,11 @@ func keyUsed(r rig) {
 	earlier := r.tick()
 	k.UsedAt = r.tick()
 	for _, at := range []time.Time{k.UsedAt, earlier, k.UsedAt} { // two nodes, whose clocks differ
-		r.must("note a use", r.s.KeyUsed(r.t.Context(), k.ID, at))
+		r.must("record a use", r.s.KeyUsed(r.t.Context(), k.ID, at))
 		same(r.t, "used key", r.keyOf(k), k)
 	}
 	same(r.t, "other key", r.keyOf(other), other)
-	r.must("note the use of no key", r.s.KeyUsed(r.t.Context(), event.NewID(r.now), r.tick()))
+	r.must("record the use of an unknown key", r.s.KeyUsed(r.t.Context(), event.NewID(r.now), r.tick()))
 	k.RevokedAt = r.tick()
 	r.must("revoke", r.s.RevokeKey(r.t.Context(), k.ID, k.RevokedAt))
 	same(r.t, "used and revoked key", r.keyOf(k), k)

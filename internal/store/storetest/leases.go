@@ -10,9 +10,9 @@ import (
 var leaseCases = []testCase{
 	{"renewing extends the lease", renewMoves},
 	{"only leases that ran out in a time are ended", rescueRange},
-	{"renewing a lease that ran out extends it if it was not ended", renewLate},
+	{"a lease that ran out can be renewed until it is ended", renewLate},
 	{"renewing returns lost leases", renewLost},
-	{"renewing nothing loses nothing", renewNothing},
+	{"renewing no leases returns no lost ones", renewNothing},
 	{"a released delivery keeps its due time", releaseKeepsDue},
 	{"only the owner can release a lease", releaseOthers},
 	{"releasing a settled or unknown delivery changes nothing", releaseSettled},
@@ -189,8 +189,8 @@ func releaseSettled(r rig) {
 	same(r.t, "claim", r.claim(), event.Claim{})
 }
 
-// leasedAgain returns a delivery as it was during its first lease, with which it was stored,
-// during its second, and as it is with its third. The first two ran out.
+// leasedAgain returns a delivery during its first lease, with which it was stored, during its
+// second, and during its third. The first two have run out.
 func (r rig) leasedAgain() (first, second, third event.Delivery) {
 	r.t.Helper()
 	first = r.accept(r.subscribe().ID, leased("node-a", r.now.Add(time.Second))).Deliveries[0]
@@ -243,7 +243,7 @@ func rescueRanOut(r rig) {
 	r.rescued(r.now.Add(time.Minute-time.Microsecond), 0)
 	r.rescued(r.now.Add(time.Minute+time.Microsecond), 2)
 	r.rescued(r.now.Add(time.Minute+time.Microsecond), 0)
-	same(r.t, "delivery whose lease goes on", r.delivery(long.Deliveries[0].ID).Delivery, long.Deliveries[0])
+	same(r.t, "delivery whose lease continues", r.delivery(long.Deliveries[0].ID).Delivery, long.Deliveries[0])
 	sameSet(r, "claimed", ids(r.claim()), []event.ID{short.Deliveries[0].ID, other.Deliveries[0].ID, free.Deliveries[0].ID})
 }
 

@@ -7,7 +7,7 @@ import (
 )
 
 var moveCases = []testCase{
-	{"a resend begins a fresh schedule", resendFailed},
+	{"a resend starts the retry schedule again", resendFailed},
 	{"a resend of a delivered delivery needs force", resendDelivered},
 	{"a resend of a pending delivery is refused", resendPending},
 	{"a resend needs an active subscription", resendInactive},
@@ -83,10 +83,10 @@ func resendDelivered(r rig) {
 	r.record(event.Settlement{Delivery: done, Attempt: settle(done, r.tick(), success()).Attempt})
 	first := r.delivery(done.ID).Delivery.DeliveredAt
 	if first.IsZero() {
-		r.t.Fatal("a delivered delivery does not say when it was")
+		r.t.Fatal("a delivered delivery has no DeliveredAt")
 	}
 	_, err := r.s.Resend(r.t.Context(), done.ID, r.now, false)
-	r.mustFail("resend what was delivered", err, event.ErrDelivered)
+	r.mustFail("resend a delivered delivery", err, event.ErrDelivered)
 	r.counted(map[event.Status]int{event.Delivered: 1})
 
 	r.resend(done.ID, r.now, true)
@@ -96,7 +96,7 @@ func resendDelivered(r rig) {
 		r.t.Errorf("it is %v, delivered at %v; want failed, and delivered at %v", got.Status, got.DeliveredAt, first)
 	}
 	_, err = r.s.Resend(r.t.Context(), done.ID, r.now, false)
-	r.mustFail("resend what was delivered once", err, event.ErrDelivered)
+	r.mustFail("resend a failed delivery that was delivered before", err, event.ErrDelivered)
 	r.resend(done.ID, r.now, true)
 	r.record(settle(r.claimOne(), r.tick(), success()))
 	if got := r.delivery(done.ID).Delivery; got.Status != event.Delivered || !got.DeliveredAt.Equal(first) {
@@ -134,7 +134,7 @@ func cancelPending(r rig) {
 		a, at := r.accept(s.ID, edit), r.tick()
 		got := r.cancel(a.Deliveries[0].ID, at)
 		if got.Status != event.Cancelled || !got.SettledAt.Equal(at) || got.LeaseOwner != "" {
-			r.t.Errorf("it is %v since %v, held by %q", got.Status, got.SettledAt, got.LeaseOwner)
+			r.t.Errorf("it is %v since %v, leased by %q", got.Status, got.SettledAt, got.LeaseOwner)
 		}
 		same(r.t, "a second cancel", r.cancel(a.Deliveries[0].ID, r.tick()), got)
 		same(r.t, "leases lost", r.renew("node-a", r.now.Add(time.Hour), got.ID), []event.ID{got.ID})
@@ -211,7 +211,7 @@ func moveUnknown(r rig) {
 	r.mustFail("cancel a delivery that does not exist", err, event.ErrNotFound)
 }
 
-// After a resend has failed, the retention counts from that time.
+// After a resend has failed, the retention is counted from that failure.
 func resendExpires(r rig) {
 	s := r.subscribe()
 	r.accept(s.ID)
@@ -221,14 +221,14 @@ func resendExpires(r rig) {
 	id := first.Delivery.ID
 	r.resend(id, r.now.Add(9*day), false)
 	if n := r.expire(10, 100); n != 0 {
-		r.t.Errorf("expired %d deliveries, though the only one is pending again", n)
+		r.t.Errorf("expired %d deliveries, although the only one is pending again", n)
 	}
 	r.record(settle(r.claimOne(asOf(r.now.Add(9*day))), r.now.Add(11*day), blocked))
 	if n := r.expire(10, 100); n != 0 {
-		r.t.Errorf("expired %d deliveries, though the only one failed later", n)
+		r.t.Errorf("expired %d deliveries, although the only one failed later", n)
 	}
 	if n := r.expire(12, 100); n != 1 {
 		r.t.Errorf("expired %d deliveries, want the one", n)
 	}
-	r.gone("what was resent", id)
+	r.gone("the resent one", id)
 }

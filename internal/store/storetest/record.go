@@ -10,7 +10,7 @@ import (
 
 var recordCases = []testCase{
 	{"a success settles the delivery", recordSuccess},
-	{"a failure that ends it settles the delivery", recordFinal},
+	{"a final failure settles the delivery", recordFinal},
 	{"a retry waits until it is due", recordRetry},
 	{"attempts are counted until none is left", recordToTheEnd},
 	{"an attempt comes back with every field", attemptWhole},
@@ -91,7 +91,7 @@ func attemptWhole(r rig) {
 		}},
 		{"a response of the maximum size", event.Outcome{StatusCode: 200, Response: bytes.Repeat([]byte{0xff, 0}, event.ExcerptLimit/2)}},
 		{"no response", event.Outcome{Code: event.CodeTimeout, Error: "no response within 10s"}},
-		{"nothing but a success", event.Outcome{StatusCode: 204}},
+		{"only a status code", event.Outcome{StatusCode: 204}},
 	} {
 		r.accept(s.ID)
 		done := settle(r.claimOne(), r.tick(), tt.o)
@@ -155,7 +155,7 @@ func recordDisables(r rig) {
 	waiting := r.accept(s.ID, due(r.now.Add(time.Second)))
 	done := settle(r.claimOne(), r.tick(), gone())
 	if done.DisableReason == "" {
-		r.t.Fatal("410 Gone gave no reason")
+		r.t.Fatal("410 Gone has no DisableReason")
 	}
 	r.record(done)
 

@@ -15,7 +15,7 @@ var subscriptionCases = []testCase{
 	{"an unknown subscription is not found", unknownSubscription},
 	{"the list of an empty store is empty", emptyList},
 	{"the list is newest first, page by page", listPages},
-	{"the list carries whole subscriptions", listWhole},
+	{"the list has all fields of each subscription", listWhole},
 	{"a cursor may be an id that is not listed", listFromAnyID},
 	{"replace writes everything that a caller may set", replaceAll},
 	{"replace can remove settings", replaceClears},
@@ -56,7 +56,7 @@ func createdComesBack(r rig) {
 		{"empty lists mean the same as none", func(s *event.Subscription) {
 			s.EventTypes, s.Secrets, s.Headers = []string{}, []event.Secret{}, map[string]string{}
 		}},
-		{"the largest that the checks let through", func(s *event.Subscription) {
+		{"the largest values that the checks allow", func(s *event.Subscription) {
 			s.TargetURL = "https://example.com/" + strings.Repeat("x", event.MaxTargetURL-20)
 			s.Description = strings.Repeat("d", event.MaxDescription)
 			s.EventTypes = slices.Repeat([]string{strings.Repeat("t", event.MaxEventType)}, event.MaxEventTypes)
@@ -75,7 +75,7 @@ func scheduleNilAndEmpty(r rig) {
 	none := r.subscribe()
 	empty := r.subscribe(func(s *event.Subscription) { s.RetrySchedule = event.RetryPolicy{} })
 	if got := r.subscription(none.ID).RetrySchedule; got != nil {
-		r.t.Errorf("nil came back as %#v: the service's setting would no longer hold", got)
+		r.t.Errorf("nil came back as %#v: the service's setting would no longer apply", got)
 	}
 	if got := r.subscription(empty.ID).RetrySchedule; got == nil || len(got) != 0 {
 		r.t.Errorf("an empty schedule came back as %#v: it means no retries, not the service's setting", got)
@@ -158,7 +158,7 @@ func (r rig) replace(s event.Subscription) event.Subscription {
 	r.t.Helper()
 	got, err := r.s.ReplaceSubscription(r.t.Context(), s)
 	r.must("replace a subscription", err)
-	same(r.t, "what replace returned, against what is kept,", got, r.subscription(s.ID))
+	same(r.t, "what replace returned and what is stored", got, r.subscription(s.ID))
 	return got
 }
 
@@ -185,7 +185,7 @@ func replaceClears(r rig) {
 	want.Revision = 2
 	same(r.t, "replaced subscription", got, want)
 	if got.RetrySchedule != nil {
-		r.t.Errorf("the schedule that was taken away is %#v, want nil", got.RetrySchedule)
+		r.t.Errorf("the schedule that was removed is %#v, want nil", got.RetrySchedule)
 	}
 }
 

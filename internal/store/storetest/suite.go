@@ -1,8 +1,8 @@
 // Package storetest tests whether a database driver fulfils the contract in package
-// store. All drivers share this one suite. It knows no SQL dialect, uses only the
-// interface and skips nothing. A bug that is found in one driver becomes a case here.
+// store. All drivers share this suite. It uses only the interface, knows no SQL dialect
+// and skips nothing. A bug that is found in one driver becomes a case here.
 //
-// It does not test what only one driver promises: its files, its settings, its
+// The suite does not test what only one driver promises: its files, settings and
 // migrations, or the state after a crash. The driver's own tests do.
 //
 // Start with Run. Each file has the cases of one role, and data.go has the helpers.

@@ -23,11 +23,11 @@ func swapSecrets(r rig) {
 	for _, s := range []event.Subscription{r.subscribe(full), r.subscribe()} {
 		from, to := r.subscription(s.ID), turned(s)
 		if to.TargetURL += "/not-this"; !r.swap(from, to) {
-			r.t.Error("what had not changed was not swapped")
+			r.t.Error("unchanged secrets were not swapped")
 		}
 		same(r.t, "swapped", r.subscription(s.ID), turned(s))
 		if r.swap(from, to) {
-			r.t.Error("it was swapped again, over what it is no more")
+			r.t.Error("secrets that had already changed were swapped again")
 		}
 	}
 }
@@ -48,7 +48,7 @@ func swapChanged(r rig) {
 		_, err := r.s.ReplaceSubscription(r.t.Context(), now)
 		r.must("replace", err)
 		if r.swap(from, turned(from)) {
-			r.t.Errorf("%s has changed, and was overwritten", what)
+			r.t.Errorf("%s had changed, but was overwritten", what)
 		}
 		now.Revision++
 		same(r.t, what, r.subscription(from.ID), now)

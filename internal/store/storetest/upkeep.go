@@ -16,7 +16,7 @@ var upkeepCases = []testCase{
 	{"a step is no larger than the limit", expireInSteps},
 	{"deliveries of a subscription that has long been inactive are cancelled", expireCancels},
 	{"deliveries of a subscription that became inactive later are kept", expireKeepsInactive},
-	{"changing an inactive subscription does not restart its time", expireEdited},
+	{"changing an inactive subscription does not restart its retention", expireEdited},
 	{"cancelled deliveries expire, too", expireCancelled},
 	{"a deleted subscription is readable until its history has expired", expireKeepsDeleted},
 	{"a working store responds to a ping", ping},
@@ -25,8 +25,8 @@ var upkeepCases = []testCase{
 const day = 24 * time.Hour
 
 // expire calls Expire until it returns 0, and returns the sum. It expires what settled before
-// the given number of days after the present time of the case, at a time three days later
-// still. The cases move on in time because ids must be of the present.
+// the given number of days after the present time of the case, and calls Expire three days later
+// than that. The cases advance the time, because ids must have times close to the real time.
 func (r rig) expire(days int, limit int) int {
 	r.t.Helper()
 	before := r.now.Add(time.Duration(days) * day)
@@ -42,7 +42,7 @@ func (r rig) expire(days int, limit int) int {
 		}
 		sum += n
 	}
-	r.t.Fatal("after 1000 steps there is still something to expire")
+	r.t.Fatal("Expire does not return 0 after 1000 calls")
 	return sum
 }
 
@@ -83,19 +83,19 @@ func expireSettled(r rig) {
 	if n := r.expire(10, 100); n != 2 {
 		r.t.Errorf("expired %d deliveries, want the 2 that settled before", n)
 	}
-	r.gone("what was delivered before", old.Delivery.ID)
-	r.gone("what was cancelled before", doomed.Deliveries[0].ID)
+	r.gone("one that was delivered before", old.Delivery.ID)
+	r.gone("one that was cancelled before", doomed.Deliveries[0].ID)
 	sameDelivery(r.t, r.delivery(later.Delivery.ID).Delivery, later.Delivery)
 	sameDelivery(r.t, r.delivery(waiting.Deliveries[0].ID).Delivery, waiting.Deliveries[0])
 	sameDelivery(r.t, r.delivery(held.Deliveries[0].ID).Delivery, held.Deliveries[0])
 	if got := r.delivery(kept.Deliveries[0].ID).Delivery; got.Status != event.Cancelled {
-		r.t.Errorf("what was cancelled later is %v", got.Status)
+		r.t.Errorf("one that was cancelled later is %v", got.Status)
 	}
 	got := r.claim().Deliveries
 	if len(got) != 1 {
 		r.t.Fatalf("claimed %d, want the one that was waiting", len(got))
 	}
-	same(r.t, "event of what was waiting", got[0].Event, waiting.Event)
+	same(r.t, "event of the waiting one", got[0].Event, waiting.Event)
 }
 
 func expireAttempts(r rig) {
@@ -117,9 +117,9 @@ func expireWhole(r rig) {
 	retry := settle(a.Deliveries[0], r.now, failure())
 	r.record(retry, settle(retry.Delivery, r.now.Add(9*day), success()))
 	r.expire(10, 100)
-	r.gone("what was delivered before", a.Deliveries[0].ID)
+	r.gone("the expired one", a.Deliveries[0].ID)
 	_, err := r.s.Accept(r.t.Context(), a)
-	r.must("accept an event with the ids of one that has gone", err)
+	r.must("accept an event with the ids of a deleted one", err)
 	same(r.t, "report", r.delivery(a.Deliveries[0].ID), event.DeliveryReport{Delivery: a.Deliveries[0], EventType: a.Event.Type})
 }
 
@@ -183,7 +183,7 @@ func (r rig) inactiveSince(days int) map[string][]event.ID {
 func expireCancels(r rig) {
 	pending := r.inactiveSince(9)
 	active := r.accept(r.subscribe().ID)
-	r.expire(10, 2) // a limit of 2 is less than there is to cancel
+	r.expire(10, 2) // the limit is lower than the number of deliveries to cancel
 	for reason, ids := range pending {
 		for _, id := range ids {
 			d := r.delivery(id).Delivery

@@ -23,7 +23,7 @@ type row struct {
 	Event, Delivery, Subscription string
 	Status                        int
 	Attempts                      int // all recorded attempts
-	Steps                         int // of those, how many used a step of the schedule
+	Steps                         int // of those, how many used a retry of the schedule
 	Lease                         string
 	Settled                       bool
 	OnRecord                      int // attempts that have a row

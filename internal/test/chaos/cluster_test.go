@@ -88,7 +88,7 @@ func (c *cluster) end() {
 		}
 		n.process.Kill()
 		if !n.journal.isClean() {
-			c.t.Errorf("%s has printed what is no log", n.name)
+			c.t.Errorf("%s printed lines that are not log lines", n.name)
 		}
 		if text := n.journal.warnings(); c.t.Failed() && text != "" {
 			c.t.Logf("%s:\n%s", n.name, text)

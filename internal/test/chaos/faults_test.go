@@ -135,7 +135,7 @@ func (c *cluster) takeSessions() {
 			time.Sleep(100 * time.Millisecond)
 		}
 		if c.t.Logf("%d connections were taken", len(taken)); len(taken) < 20 {
-			return errors.New("that is not what a server has")
+			return errors.New("that is not a realistic number")
 		}
 		return nil
 	})

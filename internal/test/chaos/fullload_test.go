@@ -93,8 +93,11 @@ func (w *crowd) waited(endpoint *arrivals) (all []time.Duration) {
 func TestFullLoad(t *testing.T) {
 	_, long := rounds(t)
 	events := 2000
-	if long {
+	switch {
+	case long:
 		events = 50_000
+	case testing.Short():
+		events = 500
 	}
 	loseWorker := func(c *cluster) {
 		n := c.one("worker")

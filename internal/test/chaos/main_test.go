@@ -60,7 +60,7 @@ func rounds(t *testing.T) (n int, long bool) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
-		t.Fatalf("%s is %q: it is how many rounds are played, from 1", roundsName, text)
+		t.Fatalf("%s is %q: it must be the number of rounds, at least 1", roundsName, text)
 	}
 	return n, true
 }

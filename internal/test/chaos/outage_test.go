@@ -24,19 +24,19 @@ func TestDatabaseAway(t *testing.T) {
 		back  func(*cluster) error
 	}{
 		"killed": {func(c *cluster) { c.postgres.Kill() }, func(c *cluster) error { return c.postgres.Start() }},
-		"frozen": {func(c *cluster) { c.postgres.Freeze() }, func(c *cluster) error { c.postgres.Thaw(); return nil }}, // it takes what it is told, and answers nothing
+		"frozen": {func(c *cluster) { c.postgres.Freeze() }, func(c *cluster) error { c.postgres.Thaw(); return nil }}, // it accepts data, but does not respond
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// One worker: others might take over the leases when the outage lasts longer than a
 			// lease.
 			c := newCluster(t, options{apis: 1, workers: 1, own: true, settings: []string{"WEBHOOK_TIMEOUT=60s"}})
-			endpoint, answer := hold(t)
+			endpoint, respond := hold(t)
 			subscription, ids := c.publishTo(t, endpoint)
 			endpoint.await(t, ids, 1)
 
 			row.leave(c)
-			answer()
+			respond()
 			for range 3 {
 				c.wantRefused(t, subscription)
 			}
@@ -62,17 +62,17 @@ func TestDatabaseAway(t *testing.T) {
 	}
 }
 
-// hold starts an endpoint that does not respond before answer is called.
-func hold(t *testing.T) (endpoint *arrivals, answer func()) {
+// hold starts an endpoint that does not respond before respond is called.
+func hold(t *testing.T) (endpoint *arrivals, respond func()) {
 	t.Helper()
 	answered := make(chan struct{})
 	endpoint = arrive(t, func(*http.Request, int) int {
 		<-answered
 		return http.StatusOK
 	})
-	answer = sync.OnceFunc(func() { close(answered) })
-	t.Cleanup(answer)
-	return endpoint, answer
+	respond = sync.OnceFunc(func() { close(answered) })
+	t.Cleanup(respond)
+	return endpoint, respond
 }
 
 // publishTo publishes as many events as are sent to endpoints that have not responded yet, and
@@ -96,7 +96,7 @@ func (c *cluster) wantRefused(t *testing.T, subscription string) {
 	took := time.Since(start)
 	var r refusal
 	if !errors.As(err, &r) || r.status != http.StatusServiceUnavailable || r.retryAfter == "" {
-		t.Errorf("while the database is away, an event got %v (Retry-After %q), want status 503 with Retry-After", err, r.retryAfter)
+		t.Errorf("while the database is unavailable, an event got %v (Retry-After %q), want status 503 with Retry-After", err, r.retryAfter)
 	}
 	if t.Logf("refused after %v, with Retry-After %s", took.Round(time.Millisecond), r.retryAfter); took > answerMost {
 		t.Errorf("that is too long")

@@ -14,14 +14,14 @@ import (
 
 // The kinds of endpoint. The target of a subscription is the path of its kind.
 const (
-	steady = "steady" // takes everything at once
-	slow   = "slow"   // takes everything, after a while, so that some is always under way
+	steady = "steady" // accepts everything at once
+	slow   = "slow"   // accepts everything after a while, so that some requests are always in flight
 	flaky  = "flaky"  // fails the first attempt of some events
-	doomed = "doomed" // takes nothing
-	narrow = "narrow" // takes few at once, so that others wait in the memory of workers
-	busy   = "busy"   // takes so many in a second, and asks for a second without requests when more come
-	paused = "paused" // takes everything; its subscription is paused and resumed all the time
-	member = "member" // takes everything at once that is published to its tenant; a number follows
+	doomed = "doomed" // accepts nothing
+	narrow = "narrow" // accepts few requests at once, so that deliveries wait in the memory of workers
+	busy   = "busy"   // accepts a number of requests per second, and asks for a pause of a second if it gets more
+	paused = "paused" // accepts everything; its subscription is paused and resumed all the time
+	member = "member" // accepts everything that is published to its tenant; a number follows
 )
 
 // How long a slow and a narrow endpoint take to respond, and how many requests narrow accepts at

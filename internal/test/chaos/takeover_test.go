@@ -14,20 +14,20 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// arrivals records when each event's requests arrived, and lets answer decide the response.
+// arrivals records when each event's requests arrived, and lets respond decide the response.
 type arrivals struct {
 	*httptest.Server
-	answer func(r *http.Request, n int) (status int)
+	respond func(r *http.Request, n int) (status int)
 
 	mu sync.Mutex
 	at map[string][]time.Time
 }
 
-// arrive starts an endpoint. answer returns the status of the n-th response for an event, starting
+// arrive starts an endpoint. respond returns the status of the n-th response for an event, starting
 // at 1.
-func arrive(t *testing.T, answer func(r *http.Request, n int) (status int)) *arrivals {
+func arrive(t *testing.T, respond func(r *http.Request, n int) (status int)) *arrivals {
 	t.Helper()
-	a := &arrivals{answer: answer, at: map[string][]time.Time{}}
+	a := &arrivals{respond: respond, at: map[string][]time.Time{}}
 	a.Server = httptest.NewServer(a)
 	t.Cleanup(func() {
 		a.CloseClientConnections() // of requests without a response
@@ -45,7 +45,7 @@ func (a *arrivals) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.at[id] = append(a.at[id], time.Now())
 	n := len(a.at[id])
 	a.mu.Unlock()
-	w.WriteHeader(a.answer(r, n))
+	w.WriteHeader(a.respond(r, n))
 }
 
 // of returns when an event's n-th request arrived, starting at 1; zero if it has not.

@@ -103,7 +103,7 @@ func TestChildren(t *testing.T) {
 			want = append(want, pid)
 		}
 		if len(want) < 2 {
-			return fmt.Errorf("it has started %v", want)
+			return fmt.Errorf("the process has started %v", want)
 		}
 		return nil
 	})

@@ -39,7 +39,7 @@ func TestOutputAndStatus(t *testing.T) {
 	}{
 		"both outputs, in order":       {script: "echo out; echo err >&2; echo more", want: "out\nerr\nmore\n"},
 		"a status that is not 0":       {script: "echo bye; exit 7", want: "bye\n", status: 7},
-		"its own environment alone":    {command: childproc.Command{Env: []string{"A=b"}}, script: `echo "$A$HOME"`, want: "b\n"},
+		"only its own environment":     {command: childproc.Command{Env: []string{"A=b"}}, script: `echo "$A$HOME"`, want: "b\n"},
 		"its own directory":            {command: childproc.Command{Dir: dir}, script: "pwd -P", want: dir + "\n"},
 		"what it started has the same": {script: "(echo child) & wait", want: "child\n"},
 	} {
@@ -72,7 +72,7 @@ func TestOnlyTheEndOfTheOutputIsKept(t *testing.T) {
 func TestMissingProcess(t *testing.T) {
 	_, err := childproc.Start(childproc.Command{Path: "/nowhere/server"})
 	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "/nowhere/server") {
-		t.Errorf("a program that is not there: %v", err)
+		t.Errorf("a program that does not exist: %v", err)
 	}
 }
 

@@ -14,9 +14,9 @@ func TestLinesComeWhole(t *testing.T) {
 		{"nothing", []string{""}, nil},
 		{"one line at once", []string{"a\n"}, []string{"a"}},
 		{"a line in pieces", []string{"a", "b", "c\n"}, []string{"abc"}},
-		{"several at once, and the half of one", []string{"a\n\nb\nc"}, []string{"a", "", "b"}},
+		{"several lines at once, and half of another", []string{"a\n\nb\nc"}, []string{"a", "", "b"}},
 		{"its other half", []string{"a\nb", "c\nd\n"}, []string{"a", "bc", "d"}},
-		{"the end alone", []string{"a", "\n"}, []string{"a"}},
+		{"only the line end", []string{"a", "\n"}, []string{"a"}},
 	} {
 		var got []string
 		w := Lines(func(line []byte) { got = append(got, string(line)) })

@@ -8,8 +8,8 @@ import (
 )
 
 // FreePort returns a free loopback port. Another process may take it at any time, so the caller
-// must be ready to try another. It is never a port that the system uses for outgoing connections,
-// so a server that is down for a moment finds its port free when it comes back, even under load.
+// must be ready to try another. The system never uses it for outgoing connections, so a
+// server that restarts finds its port free again, even under load.
 func FreePort() (int, error) {
 	var err error
 	for range 100 {

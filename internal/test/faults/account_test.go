@@ -30,7 +30,7 @@ func newLedger(t *testing.T) *ledger {
 	l := &ledger{t: t, acknowledged: map[string]bool{}, seen: map[string]int{}}
 	l.endpoint = httptest.NewServer(l)
 	t.Cleanup(l.endpoint.Close)
-	t.Cleanup(l.answer)
+	t.Cleanup(l.respond)
 	return l
 }
 
@@ -45,14 +45,14 @@ func (l *ledger) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hang makes the endpoint send no response until answer is called.
+// hang makes the endpoint send no response until respond is called.
 func (l *ledger) hang() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.hold = make(chan struct{})
 }
 
-func (l *ledger) answer() {
+func (l *ledger) respond() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.hold != nil {
@@ -68,7 +68,7 @@ func event(size int) string {
 
 // post publishes an event and records what the caller was told. An error is that of a broken
 // connection.
-func (l *ledger) post(s *service, subscription, body string) (answer, error) {
+func (l *ledger) post(s *service, subscription, body string) (response, error) {
 	a, err := s.call("POST", "/webhooks/ingest/"+subscription, body)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -53,7 +53,7 @@ func TestBacklog(t *testing.T) {
 	}
 	well := s.subscribe(healthy.endpoint.URL)
 	s.stop()
-	lay(t, filepath.Join(dir, "hookferry.db"), of, size)
+	insertBacklog(t, filepath.Join(dir, "hookferry.db"), of, size)
 
 	start := time.Now()
 	s = serve(t, program, dir)
@@ -67,7 +67,7 @@ func TestBacklog(t *testing.T) {
 	})
 	lanes := time.Since(start)
 	const events = 5_000
-	took, rate := healthy.pass(s, well, events)
+	took, rate := healthy.publishMany(s, well, events)
 	await.NoError(t, func() error {
 		if a := healthy.sum(); a.lost > 0 {
 			return fmt.Errorf("%+v", a)
@@ -75,18 +75,18 @@ func TestBacklog(t *testing.T) {
 		return nil
 	})
 	resident := s.residentPeak()
-	t.Logf("%d pending: ready after %v, all %d lanes busy after %v; %d events beside them at %.0f a second, answered in %v (median) and %v (99th of 100); %d MiB at the peak",
+	t.Logf("%d pending: ready after %v, all %d lanes busy after %v; meanwhile %d events at %.0f per second, accepted within %v (median) and %v (99th percentile); %d MiB at the peak",
 		size, ready.Round(time.Millisecond), crowd, lanes.Round(time.Millisecond), events, rate, took[len(took)/2], took[len(took)*99/100], resident>>20)
 	if a := healthy.sum(); a.acknowledged != events || a.duplicates > 0 {
 		t.Errorf("%+v", a)
 	}
 	if resident > residentMost {
-		t.Errorf("it holds %d MiB, more than %d", resident>>20, residentMost>>20)
+		t.Errorf("it uses %d MiB, more than %d", resident>>20, residentMost>>20)
 	}
 }
 
-// pass publishes from 32 connections and returns the sorted durations.
-func (l *ledger) pass(s *service, sub string, n int) (took []time.Duration, rate float64) {
+// publishMany publishes from 32 connections and returns the sorted durations.
+func (l *ledger) publishMany(s *service, sub string, n int) (took []time.Duration, rate float64) {
 	l.t.Helper()
 	var mu sync.Mutex
 	var all sync.WaitGroup
@@ -117,11 +117,11 @@ func (l *ledger) time(s *service, sub string, mu *sync.Mutex, took *[]time.Durat
 	*took = append(*took, time.Since(began))
 }
 
-// layStep is the number of rows in a transaction.
-const layStep = 100_000
+// backlogBatch is the number of rows in a transaction.
+const backlogBatch = 100_000
 
-// lay inserts deliveries that became due over an hour.
-func lay(t *testing.T, path string, subscriptions []string, size int) {
+// insertBacklog inserts deliveries that became due over an hour.
+func insertBacklog(t *testing.T, path string, subscriptions []string, size int) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)&_pragma=cache_size(-200000)")
 	if err != nil {
@@ -138,8 +138,8 @@ func lay(t *testing.T, path string, subscriptions []string, size int) {
 	}
 	payload := []byte(event(900))
 	from := time.Now().Add(-time.Hour).UnixMilli()
-	for done := 0; done < size; done += layStep {
-		n := min(layStep, size-done)
+	for done := 0; done < size; done += backlogBatch {
+		n := min(backlogBatch, size-done)
 		// The event and its delivery have the same id, which works because they are in different
 		// tables.
 		if _, err := db.Exec(`CREATE TEMP TABLE laid AS WITH RECURSIVE n(i) AS (SELECT ?1 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?1 + ?2)

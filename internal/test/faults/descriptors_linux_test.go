@@ -28,7 +28,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	before := limit(t, s.process.Pid(), syscall.RLIMIT_NOFILE, 3) // which it has open
 	const events = 50
 	l.posts(s, sub, events)
-	stranger, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://")) // the system takes the connection; the service can't
+	stranger, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://")) // the system accepts the connection; the service can't
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	}
 	await.NoError(t, func() error {
 		if out := s.process.Output(); !strings.Contains(out, "Raise the limit on open files") {
-			return fmt.Errorf("nobody is told:\n%s", out)
+			return fmt.Errorf("the log does not say it:\n%s", out)
 		}
 		return nil
 	})
@@ -46,7 +46,7 @@ func TestDescriptorsRunOut(t *testing.T) {
 	const watch = 6 * time.Second // longer than all retries would take
 	time.Sleep(watch)
 	if used := childproc.CPU(s.process.Pid()) - cpu; used > watch/2 {
-		t.Errorf("%v of processor in %v with nothing to do", used, time.Since(start))
+		t.Errorf("%v of CPU time in %v with nothing to do", used, time.Since(start))
 	}
 	if n := l.requests(); n != 1 {
 		t.Errorf("%d requests went out without a descriptor", n)
@@ -59,12 +59,12 @@ func TestDescriptorsRunOut(t *testing.T) {
 	if err := stranger.SetReadDeadline(time.Now().Add(await.Patience)); err != nil {
 		t.Fatal(err)
 	}
-	answer := make([]byte, 12)
-	if _, err := stranger.Read(answer); err != nil || string(answer) != "HTTP/1.1 200" {
-		t.Errorf("who waited at the door got %q, %v", answer, err)
+	got := make([]byte, 12)
+	if _, err := stranger.Read(got); err != nil || string(got) != "HTTP/1.1 200" {
+		t.Errorf("the client that waited got %q, %v", got, err)
 	}
 	if a := s.want(http.StatusOK, "GET", "/status/subscription/"+sub, ""); strings.Contains(a.text, `"success":false`) {
-		t.Errorf("an attempt is on record that was not made: %s", a.text)
+		t.Errorf("an attempt that was not made is recorded: %s", a.text)
 	}
 	s.stop()
 }

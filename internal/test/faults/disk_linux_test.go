@@ -31,7 +31,7 @@ func disks(t *testing.T) map[string]func(t *testing.T) disk {
 		}
 		list["a file system that is full"] = mounted
 	} else {
-		t.Log("no file system can be mounted here: a limit on the size of files stands for it")
+		t.Log("no file system can be mounted here: the test uses a limit on the size of files instead")
 	}
 	return list
 }
@@ -95,7 +95,7 @@ func TestDiskFull(t *testing.T) {
 			})
 			d.fill(s)
 			l.untilFull(s, sub)
-			l.answer()
+			l.respond()
 			s.wantFull(sub)
 			s.wantIdle(l)
 
@@ -109,7 +109,7 @@ func TestDiskFull(t *testing.T) {
 				return err
 			})
 			if a := l.settle(s, 0); a.stray > 0 || a.refused == 0 {
-				t.Errorf("%+v: what was refused was delivered all the same, or nothing was refused", a)
+				t.Errorf("%+v: a refused event was delivered, or no event was refused", a)
 			}
 			s.stop()
 		})
@@ -157,9 +157,9 @@ func (l *ledger) untilFull(s *service, sub string) {
 func (s *service) wantFull(sub string) {
 	s.t.Helper()
 	s.want(http.StatusOK, "GET", "/livez", "")
-	s.want(http.StatusOK, "GET", "/subscriptions/"+sub, "") // what is there can be read
+	s.want(http.StatusOK, "GET", "/subscriptions/"+sub, "") // stored data can be read
 	for _, path := range []string{"/readyz", "/health"} {
-		await.NoError(s.t, func() error { // what they know is up to a second old
+		await.NoError(s.t, func() error { // their data is up to a second old
 			a, err := s.call("GET", path, "")
 			if err == nil && (a.status != http.StatusServiceUnavailable || !strings.Contains(a.text, "disk that holds the database is full")) {
 				err = fmt.Errorf("%s: %d %s", path, a.status, a.text)
@@ -177,9 +177,9 @@ func (s *service) wantIdle(l *ledger) {
 	start, before, lines := time.Now(), childproc.CPU(s.process.Pid()), len(s.process.Output())
 	time.Sleep(watch)
 	used := childproc.CPU(s.process.Pid()) - before
-	s.t.Logf("%v of processor in %v, %d bytes of log", used, time.Since(start).Round(time.Millisecond), len(s.process.Output())-lines)
+	s.t.Logf("%v of CPU time in %v, %d bytes of log", used, time.Since(start).Round(time.Millisecond), len(s.process.Output())-lines)
 	if used > watch/2 {
-		s.t.Errorf("it used %v of processor in %v with nothing to do", used, watch)
+		s.t.Errorf("it used %v of CPU time in %v with nothing to do", used, watch)
 	}
 }
 
@@ -200,14 +200,14 @@ func TestStartOnAFullDisk(t *testing.T) {
 			d.fill(s)
 			l.untilFull(s, sub)
 			s.process.Kill()
-			d.fill(s) // what SQLite's index of the log has left
+			d.fill(s) // the space that SQLite's index of the log has left
 			again, ready := launch(t, program, d.dir)
-			if text := again.process.Output(); ready || !strings.Contains(text, "is full: make room") {
-				t.Errorf("on a full disk: ready is %v, and it said\n%s", ready, text)
+			if text := again.process.Output(); ready || !strings.Contains(text, "is full: free some disk space") {
+				t.Errorf("on a full disk: ready is %v, and the output is\n%s", ready, text)
 			}
 			again.process.Kill()
 			d.room(nil)
-			l.answer()
+			l.respond()
 			s = serve(t, program, d.dir)
 			l.settle(s, len(l.acknowledged)) // all of them were in flight
 			s.stop()

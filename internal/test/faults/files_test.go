@@ -13,7 +13,7 @@ import (
 // as a user who may not write everywhere.
 func TestFilesThatCantBeWritten(t *testing.T) {
 	t.Parallel()
-	nobody, err := childproc.Unprivileged("nobody")
+	unprivileged, err := childproc.Unprivileged("nobody")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,9 +41,9 @@ func TestFilesThatCantBeWritten(t *testing.T) {
 			if err := os.Chmod(dir, modes.dir); err != nil {
 				t.Fatal(err)
 			}
-			s, ready := run(t, childproc.Command{Path: program, Dir: dir, As: nobody})
-			if text := s.process.Output(); ready || !strings.Contains(text, "can't be written: let the service's user own both") {
-				t.Errorf("ready is %v, and it said\n%s", ready, text)
+			s, ready := run(t, childproc.Command{Path: program, Dir: dir, As: unprivileged})
+			if text := s.process.Output(); ready || !strings.Contains(text, "can't be written: the service's user must own both") {
+				t.Errorf("ready is %v, and the output is\n%s", ready, text)
 			}
 		})
 	}
@@ -56,8 +56,8 @@ func TestTwoOnOneFile(t *testing.T) {
 	s := serve(t, program, dir)
 	sub := s.subscribe(l.endpoint.URL)
 	second, ready := launch(t, program, dir)
-	if text := second.process.Output(); ready || !strings.Contains(text, "another hookferry process holds") {
-		t.Errorf("the second: ready is %v, and it said\n%s", ready, text)
+	if text := second.process.Output(); ready || !strings.Contains(text, "another hookferry process has") {
+		t.Errorf("the second process: ready is %v, and the output is\n%s", ready, text)
 	}
 	l.posts(s, sub, 3)
 	l.settle(s, 0)

@@ -12,27 +12,27 @@ import (
 	"github.com/hookferry/hookferry/internal/test/await"
 )
 
-// points are the steps between an event's arrival and the record of its delivery, with the number
-// of requests that the endpoint gets for an event that was at this step when the process died: one,
-// or two if it may have accepted the first.
+// points are the steps between an event's arrival and the record of its delivery. least and most
+// say how many requests the endpoint gets for an event if the process dies at this step: two only
+// if the endpoint may have accepted the first.
 var points = []struct {
 	name        string
 	least, most int
 	why         string
 }{
-	{"ingest: accepting", 1, 1, "nothing is stored; the caller was told nothing and repeats it"},
-	{"store: committing", 1, 1, "written, and not committed"},
-	{"store: committed", 1, 1, "on disk, and leased by a process that is no more: due again at the next start"},
+	{"ingest: accepting", 1, 1, "nothing is stored; the caller got no response and repeats the request"},
+	{"store: committing", 1, 1, "written, but not committed"},
+	{"store: committed", 1, 1, "on disk, and leased by a dead process: due again at the next start"},
 	{"ingest: accepted", 1, 1, "the same, one step later"},
-	{"ingest: handed-over", 1, 2, "the attempt may be under way beside it"},
-	{"api: answering", 1, 2, "the answer is written, and the attempt may be under way"},
+	{"ingest: handed-over", 1, 2, "the attempt may be in flight at the same time"},
+	{"api: responding", 1, 2, "the response is written, and the attempt may be in flight"},
 	{"dispatch: attempting", 1, 1, "leased, not sent"},
 	{"send: dialling", 1, 1, "not dialled"},
-	{"send: connected", 1, 2, "net/http writes the request meanwhile"},
-	{"send: written", 1, 2, "the request is on its way, and may arrive after its sender's death"},
-	{"send: answered", 2, 2, "the endpoint has taken it, and nobody has noted that"},
+	{"send: connected", 1, 1, "connected, not sent"},
+	{"send: written", 1, 2, "the request is on its way, and may arrive after the process has died"},
+	{"send: responded", 2, 2, "the endpoint has accepted it, and that is not recorded"},
 	{"dispatch: recording", 2, 2, "the same, one step later"},
-	{"dispatch: recorded", 1, 1, "it is on record"},
+	{"dispatch: recorded", 1, 1, "the outcome is recorded"},
 }
 
 // TestDeathAtEachPoint makes the process kill itself at each point. The caller repeats requests
@@ -48,7 +48,7 @@ func TestDeathAtEachPoint(t *testing.T) {
 	}
 	for _, point := range points {
 		if bytes.Contains(shipped, []byte(point.name)) || bytes.Contains(shipped, []byte("FAULTPOINT_FILE")) {
-			t.Errorf("the program as it is shipped knows the fault point %s", point.name)
+			t.Errorf("the shipped program contains the fault point %s", point.name)
 		}
 		t.Run(point.name, func(t *testing.T) {
 			t.Parallel()
@@ -74,7 +74,7 @@ func TestDeathAtEachPoint(t *testing.T) {
 				t.Fatalf("repeated, the event got %d %s %v", a.status, a.text, err)
 			}
 			if first == nil && a.header.Get("Idempotency-Replayed") != "true" {
-				t.Error("an event that was acknowledged is not known any more")
+				t.Error("an acknowledged event is lost")
 			}
 			l.acknowledged[a.field("event_id")] = true
 			sum := l.settle(s, point.most-1)
@@ -87,10 +87,10 @@ func TestDeathAtEachPoint(t *testing.T) {
 }
 
 // keyed publishes the only event of this test.
-func (s *service) keyed(sub string) (answer, error) {
+func (s *service) keyed(sub string) (response, error) {
 	req, err := http.NewRequest(http.MethodPost, s.url+"/webhooks/ingest/"+sub, strings.NewReader(event(100)))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", "order-1")

@@ -84,40 +84,40 @@ func (s *service) stop() {
 	}
 }
 
-// answer is a response.
-type answer struct {
+// response is a response that was read.
+type response struct {
 	status int
 	header http.Header
 	text   string
 }
 
-func (a answer) field(name string) string {
+func (a response) field(name string) string {
 	var fields map[string]any
 	_ = json.Unmarshal([]byte(a.text), &fields)
 	return fmt.Sprint(fields[name])
 }
 
-func (s *service) call(method, path, body string) (answer, error) {
+func (s *service) call(method, path, body string) (response, error) {
 	req, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	return s.do(req)
 }
 
-func (s *service) do(req *http.Request) (answer, error) {
+func (s *service) do(req *http.Request) (response, error) {
 	res, err := s.client.Do(req)
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(res.Body)
-	return answer{res.StatusCode, res.Header, string(text)}, err
+	return response{res.StatusCode, res.Header, string(text)}, err
 }
 
 // want is call for a response that must have the status.
-func (s *service) want(status int, method, path, body string) answer {
+func (s *service) want(status int, method, path, body string) response {
 	s.t.Helper()
 	a, err := s.call(method, path, body)
 	if err != nil || a.status != status {

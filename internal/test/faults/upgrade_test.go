@@ -22,11 +22,11 @@ var upgradePoints = []struct {
 	copied bool
 	why    string
 }{
-	{"upgrade: copying", false, "a part is copied, under a temporary name"},
-	{"upgrade: written", false, "all is copied, and not synced"},
+	{"upgrade: copying", false, "part of the copy is written, under a temporary name"},
+	{"upgrade: written", false, "the copy is complete, but not synced"},
 	{"upgrade: copied", true, "the copy has its name"},
 	{"upgrade: migrating", true, "the same, one step later"},
-	{"upgrade: migrated", true, "the tables are changed, and nobody has used them"},
+	{"upgrade: migrated", true, "the tables are changed, and not used yet"},
 }
 
 // TestDeathWhileUpgrading makes the process kill itself at each step. The next process continues:
@@ -42,7 +42,7 @@ func TestDeathWhileUpgrading(t *testing.T) {
 	}
 	for _, point := range upgradePoints {
 		if bytes.Contains(shipped, []byte(point.name)) {
-			t.Errorf("the program as it is shipped knows the fault point %s", point.name)
+			t.Errorf("the shipped program contains the fault point %s", point.name)
 		}
 		t.Run(point.name, func(t *testing.T) {
 			t.Parallel()
@@ -90,8 +90,8 @@ func TestUpgradeUnderAQuota(t *testing.T) {
 	if err := p.Wait(); err == nil {
 		t.Fatal("it was migrated")
 	}
-	if text := p.Output(); !strings.Contains(text, "Make room and start again") || !strings.Contains(text, "nothing is changed yet") {
-		t.Errorf("it said:\n%s", text)
+	if text := p.Output(); !strings.Contains(text, "Free some disk space and start again") || !strings.Contains(text, "nothing has changed yet") {
+		t.Errorf("the output is:\n%s", text)
 	}
 	for _, name := range []string{copied, path + ".copying"} {
 		if _, err := os.Stat(name); err == nil {
@@ -125,7 +125,7 @@ func start(t *testing.T, program, path, armed string, args ...string) *childproc
 	return p
 }
 
-// wantCopy reads the copy as a file that nobody changes, without a log.
+// wantCopy reads the copy as an immutable file without a log.
 func wantCopy(t *testing.T, path string, content release010.Content) {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+path+"?immutable=1")

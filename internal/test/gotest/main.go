@@ -1,7 +1,7 @@
-// Command gotest runs `go test` and prints what a person wants to read: the command itself, a
-// line for each package, the whole output of the tests that failed, and at the end how many
-// packages and tests ran, how many failed, and how long it took. `make test` and
-// `make test-all` use it.
+// Command gotest runs `go test` and prints what a person wants to read: the command, a line for
+// each package, and the whole output of the tests that failed. At the end it prints how many
+// packages and tests ran, how many failed, and how long it took. `make test` and `make test-all`
+// use it.
 //
 //	go run ./internal/test/gotest go test -short ./...
 //

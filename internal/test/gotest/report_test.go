@@ -19,7 +19,7 @@ var modules = []struct {
 	lacks  []string
 }{
 	{
-		why: "everything passes: one line, and the counts; subtests are no tests of their own",
+		why: "everything passes: one line, and the counts; subtests do not count",
 		files: map[string]string{
 			"x_test.go": "func TestA(t *testing.T) { t.Log(`quiet`); t.Run(`sub`, func(*testing.T) {}) }\nfunc TestB(*testing.T) {}",
 		},
@@ -27,7 +27,7 @@ var modules = []struct {
 		lacks: []string{"quiet", "=== RUN", "PASS"},
 	},
 	{
-		why: "a test fails: its output in full, a failed subtest's too, and nothing of the others",
+		why: "a test fails: its whole output and that of the failed subtest, and nothing of the others",
 		files: map[string]string{
 			"x_test.go": "func TestGood(t *testing.T) { t.Log(`quiet`) }\nfunc TestBad(t *testing.T) { t.Log(`before`)\nt.Run(`one`, func(t *testing.T) { t.Log(`calm`) })\nt.Run(`two`, func(t *testing.T) { t.Error(\"loud\\nsecond line\") }) }",
 		},
@@ -44,7 +44,7 @@ var modules = []struct {
 		has:    []string{`panic: out of cheese`, `goroutine \d+`, `x_test.go:\d+`, `\nfailed: x.*\n1 packages, \d tests, 1 failed`},
 	},
 	{
-		why: "the tests end the process without a word",
+		why: "the tests end the process without output",
 		files: map[string]string{
 			"x_test.go": "func TestExit(*testing.T) { os.Exit(3) }\nvar _ = os.Exit",
 		},
@@ -67,7 +67,7 @@ var modules = []struct {
 		lacks: []string{"no test files"},
 	},
 	{
-		why:    "no package at all: what go says, and a status that is not 0",
+		why:    "no package: the message of go, and a status other than 0",
 		files:  map[string]string{},
 		status: 1,
 		has:    []string{`0 packages, 0 tests, 0 failed`},

@@ -12,7 +12,7 @@ import (
 
 const module = "github.com/hookferry/hookferry"
 
-// program publishes an event to a service that signs it at once, and verifies that.
+// program publishes an event to a service of its own, which signs the event, and verifies that.
 const program = `package main
 
 import (
@@ -92,12 +92,12 @@ func TestAnotherModuleCanUseThePublicPackages(t *testing.T) {
 	imported := strings.Fields(run(t, dir, "go", "list", "-deps", "-f", "{{if .Module}}{{.ImportPath}}{{end}}", "."))
 	slices.Sort(imported)
 	if want := []string{"example.com/outside", module + "/client", module + "/webhook"}; !slices.Equal(imported, want) {
-		t.Errorf("besides the standard library it is made of %v, want %v", imported, want)
+		t.Errorf("besides the standard library it contains %v, want %v", imported, want)
 	}
 }
 
 // The README names the packages of this module by their import paths.
-func TestTheREADMENamesPackagesThatThereAre(t *testing.T) {
+func TestTheREADMENamesExistingPackages(t *testing.T) {
 	root := repository(t)
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
@@ -108,7 +108,7 @@ func TestTheREADMENamesPackagesThatThereAre(t *testing.T) {
 		named[found[1]] = true
 		files, err := filepath.Glob(filepath.Join(root, found[1], "*.go"))
 		if err != nil || len(files) == 0 {
-			t.Errorf("the README names %s, which is no package (%v)", found[0], err)
+			t.Errorf("the README names %s, which is not a package (%v)", found[0], err)
 		}
 	}
 	for _, wanted := range []string{"client", "webhook", "cmd/hookferry"} {

@@ -85,7 +85,7 @@ func checkRows(db *sql.DB, want ledger) error {
 		k, wanted := missing[event.ID(id)]
 		delete(missing, event.ID(id))
 		if wanted && sha256.Sum256(payload) != k.payload {
-			return fmt.Errorf("the payload of delivery %s is another: %d bytes", event.ID(id), len(payload))
+			return fmt.Errorf("the payload of delivery %s has changed: %d bytes", event.ID(id), len(payload))
 		}
 		if wanted && (number < k.number || k.status != event.Pending && status != k.status) {
 			return fmt.Errorf("delivery %s is %v after %d attempts, and was %v after %d", event.ID(id), status, number, k.status, k.number)

@@ -142,7 +142,7 @@ func TestPowerLoss(t *testing.T) {
 	}
 	t.Logf("%d crashes in %v: %+v", looked, time.Since(began).Round(time.Millisecond), seen)
 	if seen.restarts == 0 || seen.beside == 0 || seen.large == 0 {
-		t.Errorf("the load does not reach what it is for: %+v", seen)
+		t.Errorf("the load does not reach all states: %+v", seen)
 	}
 }
 
@@ -174,7 +174,7 @@ func TestSeedsReplay(t *testing.T) {
 		first.play(t)
 		second.play(t)
 		if first.wrong != second.wrong || !slices.EqualFunc(first.steps, second.steps, same) {
-			t.Errorf("seed %d went another way the second time: %d steps and %d, %q and %q", seed, len(first.steps), len(second.steps), first.wrong, second.wrong)
+			t.Errorf("seed %d gave another run the second time: %d steps and %d, %q and %q", seed, len(first.steps), len(second.steps), first.wrong, second.wrong)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 type turns struct {
 	r       *rand.Rand
 	arrived chan struct{}
-	over    chan struct{} // closed by end: nobody waits any more
+	over    chan struct{} // closed by end: then no call waits
 
 	mu      sync.Mutex
 	waiting []turn

@@ -1,10 +1,9 @@
-// Producer publishes events to a running service until a signal stops it, and prints the id of
-// each event that the service acknowledged, one a line. scripts/compose-test compares these
-// ids with what the endpoint received.
+// Producer publishes events to a running service until a signal stops it, and prints the id of each
+// acknowledged event, one per line. scripts/compose-test compares these ids with what the endpoint
+// received.
 //
-// It publishes as a careful producer does: each event has an idempotency key, and a post that
-// fails is repeated under the same key. Each failure is one line on the standard error,
-// with its time.
+// It publishes like a careful producer: each event has an idempotency key, and a failed post is
+// repeated with the same key. It prints a line for each failure, with the time, to standard error.
 //
 // Start with run.
 package main
@@ -33,13 +32,13 @@ func main() {
 }
 
 // run creates a subscription, publishes events to it until ctx is done, and then waits for the
-// posts under way.
+// posts in flight.
 func run(ctx context.Context, args []string, out, failures io.Writer) error {
 	flags := flag.NewFlagSet("producer", flag.ContinueOnError)
-	url := flags.String("url", "http://127.0.0.1:8000", "where the service is; its key is HOOKFERRY_API_KEY")
-	target := flags.String("target", "", "URL of the endpoint, as the service reaches it")
-	rate := flags.Int("rate", 200, "events a second")
-	connections := flags.Int("connections", 32, "how many post at the same time")
+	url := flags.String("url", "http://127.0.0.1:8000", "URL of the service; HOOKFERRY_API_KEY is its API key")
+	target := flags.String("target", "", "URL at which the service reaches the endpoint")
+	rate := flags.Int("rate", 200, "events per second")
+	connections := flags.Int("connections", 32, "number of connections that publish at the same time")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -59,7 +58,7 @@ func run(ctx context.Context, args []string, out, failures io.Writer) error {
 	return p.run(ctx, *connections, time.Second/time.Duration(*rate))
 }
 
-// isFinal reports whether a repetition can't succeed: the request itself is refused.
+// isFinal reports whether the request itself was refused, so that repeating it can't succeed.
 func isFinal(err error) bool {
 	problem, ok := errors.AsType[*client.Problem](err)
 	return ok && (problem.Status == 401 || problem.Status == 403 || problem.Status == 404 || problem.Status == 422)

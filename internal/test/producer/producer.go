@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// pause is the time between two posts of the same event.
+	// pause is the time before a failed post is repeated.
 	pause = 200 * time.Millisecond
-	// grace is how long posts may go on after the signal.
+	// grace is how long posts may continue after the signal.
 	grace = time.Minute
 )
 
@@ -30,8 +30,8 @@ type producer struct {
 	failures io.Writer // why posts were repeated
 }
 
-// run publishes an event every interval, on so many connections, until ctx is done. If all
-// connections are busy, events are left out, not queued.
+// run publishes an event every interval until ctx is done. If all connections are busy, it skips
+// the event instead of queueing it.
 func (p *producer) run(ctx context.Context, connections int, interval time.Duration) error {
 	posts, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
@@ -76,7 +76,7 @@ func count(stop, failed context.Context, turns chan<- int, interval time.Duratio
 	}
 }
 
-// one posts the n-th event until it is acknowledged.
+// one publishes the n-th event, and repeats the post until it is acknowledged.
 func (p *producer) one(ctx context.Context, n int) error {
 	e := client.Event{Type: "producer.counted", Data: map[string]int{"n": n}, IdempotencyKey: fmt.Sprintf("%s-%d", p.subscription, n)}
 	for {
@@ -96,7 +96,7 @@ func (p *producer) one(ctx context.Context, n int) error {
 	}
 }
 
-// write writes a line, whole even if others write at the same time.
+// write writes a whole line, even if other goroutines write at the same time.
 func (p *producer) write(w io.Writer, line string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

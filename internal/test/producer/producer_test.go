@@ -14,7 +14,7 @@ import (
 	"github.com/hookferry/hookferry/client"
 )
 
-// service acknowledges an event once its key was posted often enough.
+// service acknowledges an event after its key has been posted often enough.
 type service struct {
 	mu       sync.Mutex
 	failures int   // posts of each event that fail at first
@@ -42,10 +42,10 @@ func TestProducer(t *testing.T) {
 		fails    bool
 	}{
 		{"a service that accepts everything", 0, nil, false},
-		{"a service that is away for a while: each event is posted again under its key", 3, errors.New("connection refused"), false},
-		{"a backlog that is full for a while", 2, &client.Problem{Status: 429}, false},
-		{"a key that the service does not know: no repetition helps", 1, &client.Problem{Status: 401}, true},
-		{"a service that never comes back: the producer gives up after its grace", 1 << 30, errors.New("connection refused"), true},
+		{"a service that is unavailable for a while: each post is repeated with the same key", 3, errors.New("connection refused"), false},
+		{"a full backlog, for a while", 2, &client.Problem{Status: 429}, false},
+		{"an unknown API key: the post is not repeated", 1, &client.Problem{Status: 401}, true},
+		{"a service that never comes back: the producer gives up after its grace period", 1 << 30, errors.New("connection refused"), true},
 	} {
 		t.Run(c.reason, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

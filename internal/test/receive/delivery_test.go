@@ -19,12 +19,12 @@ import (
 	"github.com/hookferry/hookferry/webhook"
 )
 
-// published is data whose bytes an endpoint that parses it before it verifies would not get
-// back: blanks, a long number, an escape and text beyond ASCII.
+// published is data whose bytes change if an endpoint parses and re-encodes it before it verifies
+// them: it has spaces, a long number, an escape and text outside ASCII.
 const published = `{ "name" : "Zoë \u4e2d 漢字",  "id":12345678901234567890 }`
 
-// TestPrograms has the service deliver to each program, and sends it variations of a delivery
-// that another endpoint has recorded.
+// TestPrograms lets the service deliver to each program, and sends the program variations of a
+// delivery that another endpoint has recorded.
 func TestPrograms(t *testing.T) {
 	secret := webhook.NewSecret()
 	s := startService(t)
@@ -101,13 +101,13 @@ func (s *service) deliver(t *testing.T, to client.SubscriptionInput) client.Atte
 	return d.Attempts[0]
 }
 
-// request is one as an endpoint got it.
+// request is a request that an endpoint got.
 type request struct {
 	header http.Header
 	body   []byte
 }
 
-// record returns a delivery that is signed with the secret.
+// record returns the request of a delivery that is signed with the secret.
 func (s *service) record(secret string) request {
 	s.t.Helper()
 	requests := make(chan request, 1)
@@ -127,10 +127,10 @@ func (s *service) record(secret string) request {
 	return r
 }
 
-// clone returns one that may be changed.
+// clone returns a copy that may be changed.
 func (r request) clone() request { return request{r.header.Clone(), bytes.Clone(r.body)} }
 
-// sign signs it anew, with the secrets, newest first.
+// sign replaces the signature by one with these secrets, newest first.
 func (r request) sign(t *testing.T, at time.Time, secrets ...string) {
 	t.Helper()
 	signer, err := webhook.NewSigner(secrets...)
@@ -142,7 +142,7 @@ func (r request) sign(t *testing.T, at time.Time, secrets ...string) {
 	}
 }
 
-// age moves the time at which it was signed back, and leaves the rest.
+// age moves the time of the signature back, and changes nothing else.
 func (r request) age(by time.Duration) {
 	r.header.Set(webhook.HeaderTimestamp, strconv.FormatInt(time.Now().Add(-by).Unix(), 10))
 }

@@ -1,8 +1,8 @@
-// Package receive runs the programs in docs/receive.md as their readers would, has the real
-// service deliver to them, and sends them what they must refuse. It holds only tests.
+// Package receive runs the programs in docs/receive.md as their readers would. The real service
+// delivers to them, and the tests send them requests that they must refuse. It contains only tests.
 //
-// A program is a block whose first line is a comment that holds a file name. A language that
-// is not installed fails the tests.
+// A program is a block of code whose first line is a comment with a file name. If its language is
+// not installed, the tests fail.
 //
 // Start with delivery_test.go.
 package receive

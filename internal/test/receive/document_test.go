@@ -18,8 +18,7 @@ var (
 	fileName = regexp.MustCompile(`^(?://|#) ([A-Za-z]+\.[a-z]+)\n`)
 )
 
-// document returns what docs/receive.md holds: its programs by file name, and the request that
-// it shows.
+// document returns the programs in docs/receive.md by file name, and the request that it shows.
 func document(t *testing.T) (programs map[string]string, request string) {
 	t.Helper()
 	text, err := os.ReadFile("../../../docs/receive.md")

@@ -14,14 +14,14 @@ import (
 	"github.com/hookferry/hookferry/internal/test/childproc"
 )
 
-// program is one of the document, and how to run it.
+// program is a program in the document, and how to run it.
 type program struct {
 	file string
 	// start returns the command for the file at this path.
 	start func(t *testing.T, path string) childproc.Command
 }
 
-// programs are all of the document.
+// programs are all programs in the document.
 var programs = []program{
 	{"webhook.go", startGo},
 	{"library.go", startGo},
@@ -43,7 +43,7 @@ func startGo(t *testing.T, path string) childproc.Command {
 	return childproc.Command{Path: built}
 }
 
-// interpreter starts programs that need no build, with what is named so for people.
+// interpreter starts programs that need no build. whatItIs describes the interpreter in errors.
 func interpreter(name, whatItIs string) func(*testing.T, string) childproc.Command {
 	return func(t *testing.T, path string) childproc.Command {
 		t.Helper()
@@ -71,7 +71,7 @@ func startNodeWithLibrary(t *testing.T, path string) childproc.Command {
 	return interpreter("node", "Node.js 18 or later")(t, path)
 }
 
-// prepare takes the program out of the document, and returns the command that starts it.
+// prepare writes the program to a file, and returns the command that starts it.
 func (p program) prepare(t *testing.T) childproc.Command {
 	t.Helper()
 	found, _ := document(t)

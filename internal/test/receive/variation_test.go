@@ -34,15 +34,15 @@ func without(names ...string) func(*testing.T, *request, string) {
 	}
 }
 
-// signedAgo signs it as so long ago.
+// signedAgo signs the request with a time in the past.
 func signedAgo(age time.Duration) func(*testing.T, *request, string) {
 	return func(t *testing.T, r *request, secret string) { r.sign(t, time.Now().Add(-age), secret) }
 }
 
 var variations = []variation{
 	{"the delivery as it was", func(*testing.T, *request, string) {}, true},
-	{"a byte changed", func(_ *testing.T, r *request, _ string) { r.body[len(r.body)-4]++ }, false},
-	{"a byte more", func(_ *testing.T, r *request, _ string) { r.body = append(r.body, '\n') }, false},
+	{"one byte is changed", func(_ *testing.T, r *request, _ string) { r.body[len(r.body)-4]++ }, false},
+	{"one byte is added", func(_ *testing.T, r *request, _ string) { r.body = append(r.body, '\n') }, false},
 	{"no body", func(_ *testing.T, r *request, _ string) { r.body = nil }, false},
 	{"another event's id", set(webhook.HeaderID, "01936f2a-7c1e-7d3a-9b52-4f6a8e21c0d7"), false},
 
@@ -51,44 +51,43 @@ var variations = []variation{
 	{"signed six minutes ahead", signedAgo(-6 * time.Minute), false},
 	{"signed four minutes ago", signedAgo(4 * time.Minute), true},
 	{"signed four minutes ahead", signedAgo(-4 * time.Minute), true},
-	{"another time than was signed", func(_ *testing.T, r *request, _ string) { r.age(time.Minute) }, false},
-	{"a time that is no number", set(webhook.HeaderTimestamp, "today"), false},
-	{"a time in milliseconds", set(webhook.HeaderTimestamp, "1764316800000"), false},
-	{"a negative time", set(webhook.HeaderTimestamp, "-1"), false},
-	{"a time beyond 64 bits", set(webhook.HeaderTimestamp, strings.Repeat("9", 5000)), false},
+	{"a timestamp that was not signed", func(_ *testing.T, r *request, _ string) { r.age(time.Minute) }, false},
+	{"a timestamp that is not a number", set(webhook.HeaderTimestamp, "today"), false},
+	{"a timestamp in milliseconds", set(webhook.HeaderTimestamp, "1764316800000"), false},
+	{"a negative timestamp", set(webhook.HeaderTimestamp, "-1"), false},
+	{"a timestamp of more than 64 bits", set(webhook.HeaderTimestamp, strings.Repeat("9", 5000)), false},
 
 	{"another secret", func(t *testing.T, r *request, _ string) { r.sign(t, time.Now(), webhook.NewSecret()) }, false},
-	{"two secrets, of which this is the older", func(t *testing.T, r *request, secret string) { r.sign(t, time.Now(), webhook.NewSecret(), secret) }, true},
-	{"two secrets, of which this is the newer", func(t *testing.T, r *request, secret string) { r.sign(t, time.Now(), secret, webhook.NewSecret()) }, true},
-	{"two secrets, of which this is none", func(t *testing.T, r *request, _ string) {
+	{"signed with two secrets; the endpoint has the older one", func(t *testing.T, r *request, secret string) { r.sign(t, time.Now(), webhook.NewSecret(), secret) }, true},
+	{"signed with two secrets; the endpoint has the newer one", func(t *testing.T, r *request, secret string) { r.sign(t, time.Now(), secret, webhook.NewSecret()) }, true},
+	{"signed with two other secrets", func(t *testing.T, r *request, _ string) {
 		r.sign(t, time.Now(), webhook.NewSecret(), webhook.NewSecret())
 	}, false},
-	{"the signature of another version", func(_ *testing.T, r *request, _ string) {
+	{"a signature of another version", func(_ *testing.T, r *request, _ string) {
 		r.header.Set(webhook.HeaderSignature, "v2"+strings.TrimPrefix(r.header.Get(webhook.HeaderSignature), "v1"))
 	}, false},
-	{"only the beginning of the signature", func(_ *testing.T, r *request, _ string) {
+	{"a truncated signature", func(_ *testing.T, r *request, _ string) {
 		r.header.Set(webhook.HeaderSignature, r.header.Get(webhook.HeaderSignature)[:20])
 	}, false},
 	{"an empty signature", set(webhook.HeaderSignature, "v1,"), false},
-	{"a version alone", set(webhook.HeaderSignature, "v1"), false},
+	{"a version without a signature", set(webhook.HeaderSignature, "v1"), false},
 	{"a comma", set(webhook.HeaderSignature, ","), false},
-	{"a signature beyond ASCII", set(webhook.HeaderSignature, "v1,\xe9\u6f22"), false},
+	{"a signature with characters outside ASCII", set(webhook.HeaderSignature, "v1,\xe9\u6f22"), false},
 
 	{"no id", without(webhook.HeaderID), false},
 	{"no time", without(webhook.HeaderTimestamp), false},
 	{"no signature", without(webhook.HeaderSignature), false},
-	{"the signature of the body alone", without(webhook.HeaderID, webhook.HeaderTimestamp, webhook.HeaderSignature), false},
+	{"a signature of the body only", without(webhook.HeaderID, webhook.HeaderTimestamp, webhook.HeaderSignature), false},
 	{"unsigned", func(_ *testing.T, r *request, _ string) { r.header = http.Header{} }, false},
 	{"a body of 2 MiB", func(t *testing.T, r *request, secret string) {
 		r.body = bytes.Repeat([]byte(" "), 2<<20)
 		r.sign(t, time.Now(), secret)
 	}, false},
 
-	{"the delivery again, after all that", func(*testing.T, *request, string) {}, true},
+	{"the original delivery, after all of these", func(*testing.T, *request, string) {}, true},
 }
 
-// try sends the request. A program that has no more than a connection's end for it has refused
-// it, too.
+// try sends the request. A program that only closes the connection has refused it too.
 func (v variation) try(t *testing.T, url string, recorded request, secret string) {
 	t.Helper()
 	r := recorded.clone()

@@ -48,7 +48,7 @@ func TestServerResponds(t *testing.T) {
 	do(t, shared, "", "GET", "nothing")
 	do(t, shared, "OK", "FLUSHALL")
 	do(t, shared, "0", "DBSIZE")
-	for _, wrong := range []string{"NONSENSE", "TIME"} { // no command, and a list for an answer
+	for _, wrong := range []string{"NONSENSE", "TIME"} { // an unknown command, and a response that is a list
 		if answer, err := shared.Do(wrong); err == nil {
 			t.Errorf("%s responded with %q", wrong, answer)
 		}
@@ -74,7 +74,7 @@ func TestDefaults(t *testing.T) {
 	s := own(t)
 	s.Stop()
 	if files, err := os.ReadDir(s.dir); err != nil || len(files) != 1 {
-		t.Errorf("files after the stop: %v (%v), want redis.conf alone", files, err)
+		t.Errorf("files after the stop: %v (%v), want only redis.conf", files, err)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestItComesBackOnTheSamePort(t *testing.T) {
 			}
 			do(t, s, "value", "GET", "key")
 			if err := s.Start(); err == nil {
-				t.Error("it was started while it runs")
+				t.Error("a running server was started again")
 			}
 		})
 	}
@@ -152,12 +152,12 @@ func TestRemoveLeavesNothing(t *testing.T) {
 }
 
 func TestFailuresSayWhy(t *testing.T) {
-	t.Run("a setting that there is not", func(t *testing.T) {
+	t.Run("an unknown setting", func(t *testing.T) {
 		t.Setenv("TMPDIR", t.TempDir())
 		s, err := Start("wibble 7")
 		if err == nil {
 			s.Remove()
-			t.Fatal("it started")
+			t.Fatal("the server started")
 		}
 		if !strings.Contains(err.Error(), "wibble 7") { // in what redis-server prints
 			t.Error(err)
@@ -228,7 +228,7 @@ func TestTLS(t *testing.T) {
 
 	var unknown x509.UnknownAuthorityError
 	if _, err := tls.Dial("tcp", s.Addr(), &tls.Config{RootCAs: x509.NewCertPool()}); !errors.As(err, &unknown) {
-		t.Errorf("who does not trust the certificate got %v", err)
+		t.Errorf("a client that does not trust the certificate got %v", err)
 	}
 	s.trust = nil
 	if answer, err := s.Do("PING"); err == nil {

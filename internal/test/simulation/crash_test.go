@@ -20,7 +20,7 @@ type scene struct {
 	*world
 	cast
 
-	acked []event.Receipt // what callers were told is safe
+	acked []event.Receipt // what callers were told is stored
 }
 
 // cast are the subscriptions of a scene.
@@ -64,7 +64,7 @@ func (s *scene) play(p *process) (done chan struct{}) {
 		}{
 			{s.slow, ""},
 			{s.slow, ""},
-			{s.slow, ""}, // the third finds no room
+			{s.slow, ""}, // the third finds no capacity
 			{s.quick, ""},
 			{s.shaky, ""},
 			{s.dead, ""},
@@ -212,14 +212,14 @@ func (s *scene) checkOutcome(r event.DeliveryReport, m moment, restarted time.Ti
 	s.t.Helper()
 	arrivals := s.arrivals(r.Delivery.ID)
 	if lost := len(arrivals) - len(r.Attempts); lost != m.arrived-m.recorded {
-		s.t.Errorf("%d attempts are not on record, want the %d that the crash cut off", lost, m.arrived-m.recorded)
+		s.t.Errorf("%d attempts are not recorded, want the %d that the crash interrupted", lost, m.arrived-m.recorded)
 	}
 	want := event.Delivered
 	if sub := r.Delivery.SubscriptionID; sub == s.dead.ID || sub == s.gone.ID {
 		want = event.Failed
 	}
 	if r.Delivery.Status != want || want == event.Delivered && successes(r) != 1 {
-		s.t.Errorf("a delivery is %v with %d successes on record, want %v", r.Delivery.Status, successes(r), want)
+		s.t.Errorf("a delivery is %v with %d recorded successes, want %v", r.Delivery.Status, successes(r), want)
 	}
 	twice := 0
 	for _, a := range arrivals {
@@ -228,7 +228,7 @@ func (s *scene) checkOutcome(r event.DeliveryReport, m moment, restarted time.Ti
 		}
 	}
 	if twice > 1 && !m.unrecordedSuccess || twice > 2 {
-		s.t.Errorf("an endpoint took an event %d times, but the crash did not fall between its response and the record", twice)
+		s.t.Errorf("an endpoint accepted an event %d times, but the crash was not between its response and the record", twice)
 	}
 	if m.Status != event.Pending {
 		if len(arrivals) != m.arrived {

@@ -34,23 +34,23 @@ func endpoints(began time.Time) []endpoint {
 		}
 	}
 	return []endpoint{
-		{why: "is well", script: after(30*time.Millisecond, ok()), ends: delivered, tries: 1, late: 30 * time.Millisecond},             // eight at first
-		{why: "fails twice", script: first(2, time.Second, status(500)), ends: delivered, tries: 3, late: 20 * time.Second},            // one at a time, once it fails
-		{why: "never answers", script: after(10*time.Second, noAnswer()), ends: failed, tries: len(policy) + 1, late: 2 * time.Minute}, // one at a time
-		{why: "asks for two minutes at each full hour", script: func(int, event.Event) (time.Duration, event.Outcome) {
+		{why: "is well", script: after(30*time.Millisecond, ok()), ends: delivered, tries: 1, late: 30 * time.Millisecond},                // eight at first
+		{why: "fails twice", script: first(2, time.Second, status(500)), ends: delivered, tries: 3, late: 20 * time.Second},               // one at a time, once it fails
+		{why: "never responds", script: after(10*time.Second, noResponse()), ends: failed, tries: len(policy) + 1, late: 2 * time.Minute}, // one at a time
+		{why: "asks to wait for two minutes at each full hour", script: func(int, event.Event) (time.Duration, event.Outcome) {
 			if time.Since(began)%hour < time.Minute {
 				return 0, wait(2 * time.Minute)
 			}
 			return 0, ok()
 		}, ends: delivered, asks: 2 * time.Minute, late: 2*time.Minute + 5*time.Second}, // deliveries that wait only for that time are late, and come after the first success
-		{why: "is down for three hours, and has patience", script: downAtSix(status(503)), edit: patient, ends: delivered},
+		{why: "is down for three hours, with a long schedule", script: downAtSix(status(503)), edit: patient, ends: delivered},
 		{why: "is down for three hours", script: downAtSix(status(502)), ends: either},
 		{
-			why: "is slow, one by one", script: after(9*time.Second, ok()), ends: delivered, tries: 1, late: time.Hour,
+			why: "is slow, one request at a time", script: after(9*time.Second, ok()), ends: delivered, tries: 1, late: time.Hour,
 			edit: func(s *event.Subscription) { s.MaxInFlight = 1 },
 		},
 		{
-			why: "takes one in a minute", script: atOnce(ok()), ends: delivered, tries: 1, late: time.Hour,
+			why: "accepts one request a minute", script: atOnce(ok()), ends: delivered, tries: 1, late: time.Hour,
 			edit: func(s *event.Subscription) { s.RatePerSecond = 1.0 / 60 },
 		},
 		{
@@ -166,10 +166,10 @@ func (w *world) judge(e endpoint, p event.RetryPolicy, r event.DeliveryReport) {
 		w.t.Errorf("the one that %s: a delivery is %v with %d successful attempts of %d", e.why, d.Status, successes(r), len(r.Attempts))
 	}
 	if e.tries > 0 && len(r.Attempts) != e.tries || len(r.Attempts) != d.Attempts {
-		w.t.Errorf("the one that %s: %d attempts on record, %d counted, want %d", e.why, len(r.Attempts), d.Attempts, e.tries)
+		w.t.Errorf("the one that %s: %d attempts are recorded, %d counted, want %d", e.why, len(r.Attempts), d.Attempts, e.tries)
 	}
 	if got := w.arrivals(d.ID); len(got) != len(r.Attempts) {
-		w.t.Errorf("the one that %s: %d requests arrived, %d attempts are on record", e.why, len(got), len(r.Attempts))
+		w.t.Errorf("the one that %s: %d requests arrived, but %d attempts are recorded", e.why, len(got), len(r.Attempts))
 	}
 	due, step := d.CreatedAt, 0
 	least, most := time.Duration(0), time.Duration(0)

@@ -4,7 +4,7 @@
 //
 // day_test.go simulates a day of retries and compares the deliveries at its end. crash_test.go
 // kills the process before and after every step of a small scenario, starts another one on the same
-// file, and checks that nothing accepted is lost and nothing is sent twice without need. It does
+// file, and checks that no accepted event is lost and none is sent twice without need. It does
 // not test a commit that is interrupted: that is up to SQLite, and to the tests that kill the real
 // program.
 //

@@ -94,7 +94,7 @@ func status(code int) event.Outcome {
 	return o
 }
 
-func noAnswer() event.Outcome {
+func noResponse() event.Outcome {
 	return event.Outcome{Code: event.CodeTimeout, Error: "no response within 10s"}
 }
 
@@ -118,9 +118,9 @@ func (w *world) start(g *gate, o dispatch.Options) *process {
 	cached, err := store.WithCache(gated{file, g}, nil)
 	w.must(err)
 	p := &process{w: w, gate: g, file: file, store: cached, ended: make(chan error, 1)}
-	o.Node, o.Store, o.Subscriptions, o.Sender, o.Observer, o.Log = "node", cached, cached, p, nobody{}, slog.New(slog.DiscardHandler)
+	o.Node, o.Store, o.Subscriptions, o.Sender, o.Observer, o.Log = "node", cached, cached, p, ignoring{}, slog.New(slog.DiscardHandler)
 	p.d = dispatch.New(o)
-	p.in = &ingest.Ingest{Subscriptions: cached, Store: cached, Handoff: p.d, Observer: nobody{}, Now: time.Now}
+	p.in = &ingest.Ingest{Subscriptions: cached, Store: cached, Handoff: p.d, Observer: ignoring{}, Now: time.Now}
 	ctx, end := context.WithCancel(context.Background())
 	p.end = end
 	go func() { p.ended <- p.d.Run(ctx) }()
@@ -236,10 +236,10 @@ func successes(r event.DeliveryReport) (n int) {
 	return n
 }
 
-// nobody is an Observer that ignores everything.
-type nobody struct{}
+// ignoring is an Observer that ignores everything.
+type ignoring struct{}
 
-func (nobody) InFlight(int)             {}
-func (nobody) Attempt(event.Settlement) {}
-func (nobody) Accepted()                {}
-func (nobody) Filtered()                {}
+func (ignoring) InFlight(int)             {}
+func (ignoring) Attempt(event.Settlement) {}
+func (ignoring) Accepted()                {}
+func (ignoring) Filtered()                {}

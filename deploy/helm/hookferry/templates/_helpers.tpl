@@ -25,7 +25,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Values.existingSecret | default (include "hookferry.fullname" .) }}
 {{- end }}
 
-{{/* What every pod is allowed: nothing. */}}
+{{/* No pod has any privileges. */}}
 {{- define "hookferry.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532

@@ -24,9 +24,9 @@ CREATE TABLE subscriptions (
 
 CREATE INDEX subscriptions_inactive ON subscriptions (inactive_since) WHERE NOT is_active;
 
--- The next three are partitioned by the time in their ids. The service makes the
--- partitions ahead and drops those whose time has come; there is no default one,
--- because rows in it would stand in the way of both.
+-- The next three tables are partitioned by the time in their ids. The service creates
+-- partitions in advance and drops expired ones. There is no default partition, because
+-- rows in it would prevent both.
 
 -- Written once, never updated.
 CREATE TABLE events (
@@ -51,8 +51,8 @@ CREATE TABLE deliveries (
     lease_owner     text                    -- NULL: nobody works on it
 ) PARTITION BY RANGE (id);
 
--- The first two hold only what waits, the third only what is leased. A delivery
--- that is stored as already claimed and succeeds at once touches the third alone.
+-- The first two contain only unleased pending deliveries, the third only leased ones. A
+-- delivery that is stored as already claimed and succeeds at once changes only the third.
 CREATE INDEX deliveries_due ON deliveries (due_at, subscription_id, id)
     WHERE status = 0 AND lease_owner IS NULL;
 CREATE INDEX deliveries_waiting ON deliveries (subscription_id, due_at, id)
@@ -60,8 +60,8 @@ CREATE INDEX deliveries_waiting ON deliveries (subscription_id, due_at, id)
 CREATE INDEX deliveries_leased ON deliveries (leased_until)
     WHERE status = 0 AND lease_owner IS NOT NULL;
 
--- Only appended. Partitioned by its delivery's id, so that attempts go along with
--- their delivery and never before it.
+-- Only appended. Partitioned by the delivery's id, so that attempts are dropped together
+-- with their delivery.
 CREATE TABLE delivery_attempts (
     delivery_id     uuid NOT NULL,
     id              uuid NOT NULL,

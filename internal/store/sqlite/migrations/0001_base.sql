@@ -46,8 +46,8 @@ CREATE TABLE deliveries (
     settled_at      INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- The first two hold only what waits, the third only what is leased. A delivery
--- that is stored as already claimed and succeeds at once touches the third alone.
+-- The first two contain only unleased pending deliveries, the third only leased ones. A
+-- delivery that is stored as already claimed and succeeds at once changes only the third.
 CREATE INDEX deliveries_due ON deliveries (due_at, subscription_id)
     WHERE status = 0 AND lease_owner IS NULL;
 CREATE INDEX deliveries_waiting ON deliveries (subscription_id, due_at)

@@ -1,7 +1,7 @@
 -- +goose Up
 
 -- A delivery that is stored as already claimed has no row of its own until its first attempt
--- has ended: its event's row says all there is to say. So it is written once, and not twice.
+-- has ended, because its event's row contains all its data. So it is written once, and not twice.
 
 -- Written once, never updated. seq is the order of the commits. The lease is that of a delivery
 -- that has no row.
@@ -42,7 +42,7 @@ DROP TABLE events;
 ALTER TABLE events_by_seq RENAME TO events;
 ALTER TABLE deliveries_by_seq RENAME TO deliveries;
 
--- The first two hold only what waits, the third only what is leased.
+-- The first two contain only unleased pending deliveries, the third only leased ones.
 CREATE INDEX deliveries_due ON deliveries (due_at, subscription_id)
     WHERE status = 0 AND lease_owner IS NULL;
 CREATE INDEX deliveries_waiting ON deliveries (subscription_id, due_at)
@@ -50,8 +50,8 @@ CREATE INDEX deliveries_waiting ON deliveries (subscription_id, due_at)
 CREATE INDEX deliveries_leased ON deliveries (leased_until)
     WHERE status = 0 AND lease_owner IS NOT NULL;
 
--- One row. Every event before seq has a delivery with a row; of those from there on it is to be
--- seen.
+-- One row. The delivery of every event before seq has its own row. Later events may have a
+-- delivery without a row.
 CREATE TABLE filed (
     seq INTEGER NOT NULL
 );

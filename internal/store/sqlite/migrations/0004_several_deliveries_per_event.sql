@@ -1,9 +1,9 @@
 -- +goose Up
 
--- An event may have any number of deliveries. Their ids are derived from its own (package
+-- An event may have any number of deliveries. Their ids are derived from the event's id (package
 -- event, DeliveryID), so that they are found by the primary key. New columns have constant
--- defaults, so that no row is written; they come after the payload, which may be large, so that
--- what lists ask for must not be read from them.
+-- defaults, so that no row is rewritten. They are stored after the payload, which may be large, so
+-- a list must not read them.
 
 ALTER TABLE events ADD COLUMN tenant_no       INTEGER NOT NULL DEFAULT 0;   -- 0 is the tenant "default"
 ALTER TABLE events ADD COLUMN delivery_count  INTEGER NOT NULL DEFAULT -1;  -- made with it; -1: one, by release 0.1.0, with an id of its own
@@ -29,13 +29,13 @@ ALTER TABLE delivery_attempts ADD COLUMN reused           INTEGER NOT NULL DEFAU
 ALTER TABLE delivery_attempts ADD COLUMN protocol         TEXT NOT NULL DEFAULT '';
 ALTER TABLE delivery_attempts ADD COLUMN tls_version      TEXT NOT NULL DEFAULT '';
 
--- What has no column of its own; a JSON object.
+-- The settings without a column of their own; a JSON object.
 ALTER TABLE subscriptions ADD COLUMN settings TEXT NOT NULL DEFAULT '{}';
 
 -- Of all other columns; 0: none. Open writes those that are missing.
 ALTER TABLE subscriptions ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0;
 
--- These hold nothing of an event of the default tenant whose deliveries succeed.
+-- These contain no rows for an event of the default tenant whose deliveries succeed.
 CREATE INDEX events_tenant ON events (tenant_no, seq) WHERE tenant_no <> 0;
 CREATE INDEX events_without_deliveries ON events (id) WHERE delivery_count = 0;
 CREATE INDEX deliveries_failed ON deliveries (id) WHERE status = 2;

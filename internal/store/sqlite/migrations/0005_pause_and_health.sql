@@ -8,8 +8,8 @@ ALTER TABLE subscriptions ADD COLUMN paused_reason TEXT NOT NULL DEFAULT '';
 -- The checksum covers the new columns. Open writes those that are missing.
 UPDATE subscriptions SET checksum = 0;
 
--- What attempts have shown of a subscription's endpoint; no row says that all is well. It is a
--- table of its own, because it changes with attempts and not with what a caller sets.
+-- The health of a subscription's endpoint. No row means that it is healthy. It is a separate table
+-- because attempts change it, and not callers.
 CREATE TABLE subscription_health (
     subscription_id BLOB PRIMARY KEY,
     failing         INTEGER NOT NULL,
@@ -21,6 +21,6 @@ CREATE TABLE subscription_health (
     changed_at      INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- Deliveries that are due and wait for long; see ParkedOwner in package event.
+-- Parked deliveries; see ParkedOwner in package event.
 CREATE INDEX deliveries_parked ON deliveries (subscription_id, due_at)
     WHERE status = 0 AND lease_owner = 'parked';

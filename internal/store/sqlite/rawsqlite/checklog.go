@@ -13,7 +13,7 @@ import (
 // CheckLog checks SQLite's log before SQLite reads it. SQLite reads the log up to the first
 // damaged frame and silently ignores the rest. That is right for the end of the log, which a
 // crash may tear. But each commit is on disk before the next one begins, so a crash can tear
-// one commit at most. If more commits follow a damaged frame, they were acknowledged, and
+// only one commit. If more commits follow a damaged frame, they were acknowledged, and
 // something other than a crash has damaged the log.
 func CheckLog(path string) error {
 	f, err := os.Open(path + "-wal")
@@ -31,20 +31,20 @@ func CheckLog(path string) error {
 	if lost < tooMany {
 		return nil
 	}
-	return fmt.Errorf("%s-wal is damaged, and not by a crash: SQLite would leave out %d commits or more that were acknowledged. Keep copies of both files, and restore a backup if you have a newer one. To go on without those commits, run `sqlite3 %[1]s 'PRAGMA wal_checkpoint(TRUNCATE)'` and start again", path, lost)
+	return fmt.Errorf("%s-wal is damaged, and not by a crash: SQLite would ignore at least %d acknowledged commits. Keep copies of both files, and restore a backup if you have a newer one. To continue without those commits, run `sqlite3 %[1]s 'PRAGMA wal_checkpoint(TRUNCATE)'` and start again", path, lost)
 }
 
 // The log's format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
 const (
 	logHeader   = 32
 	frameHeader = 24
-	tooMany     = 2 // a crash never loses that many commits
+	tooMany     = 2 // commits, more than a crash can lose
 )
 
 // lostCommits counts the commits after the first damaged frame. Successive commits are linked
-// by their checksums. Frames after a break that are not linked are the remains of single
-// commits that failed, perhaps for lack of disk space, and are not added up. After a damaged
-// header nothing can be read, so it counts as too many.
+// by their checksums. If frames after the damaged one are not linked, they are the remains of
+// single commits that failed, perhaps because the disk was full, and are not added up. After a
+// damaged header nothing can be read, so that counts as tooMany.
 func lostCommits(r io.Reader) (lost int, err error) {
 	head := make([]byte, logHeader)
 	if ok, err := readWhole(r, head); !ok {

@@ -5,16 +5,16 @@ import "sync/atomic"
 const (
 	// DefaultLogSize is the size, in bytes, at which the log is written back.
 	DefaultLogSize = 16 << 20
-	// maxRounds is how often the checkpointer repeats to write back frames that were added
-	// meanwhile, and fewFrames is how many it may leave to the writer.
+	// maxRounds is how often the checkpointer tries again because frames were added meanwhile.
+	// fewFrames is how many frames it may leave to the writer.
 	maxRounds = 4
 	fewFrames = 64
 )
 
 // Checkpointer writes the log back into the database, concurrently with the writer and on its own
 // connection. SQLite would do so at the end of a commit, and every caller would wait for the disk.
-// The writer itself writes back only the few frames that were added meanwhile, so that at some
-// moment everything is written back and the log can start again.
+// The writer itself writes back only the few frames that were added meanwhile. At that moment,
+// everything is written back and the log can start again.
 type Checkpointer struct {
 	conn     *Conn
 	wake     chan struct{}

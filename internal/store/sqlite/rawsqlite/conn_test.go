@@ -44,7 +44,7 @@ func TestValuesComeBackAsTheyWere(t *testing.T) {
 		storeWith Value
 	}{
 		{"nothing", nil, nil, "null", Value{}},
-		{"nobody", TextOrNull(""), nil, "null", TextOrNull("")},
+		{"an empty text that means NULL", TextOrNull(""), nil, "null", TextOrNull("")},
 		{"the smallest number", int64(math.MinInt64), int64(math.MinInt64), "integer", Int(math.MinInt64)},
 		{"an int", 7, int64(7), "integer", Int(7)},
 		{"true", true, int64(1), "integer", Int(1)},
@@ -99,11 +99,11 @@ func TestErrorsHaveTheirCodeAndLeaveTheStatementUsable(t *testing.T) {
 		t.Errorf("an invalid statement returns %v", err)
 	}
 	var n int
-	if err := c.Row("SELECT x FROM t").Scan(&n); err == nil || !strings.Contains(err.Error(), "holds string") {
+	if err := c.Row("SELECT x FROM t").Scan(&n); err == nil || !strings.Contains(err.Error(), "contains string") {
 		t.Errorf("a text that is read as a number is %v", err)
 	}
 	if _, err := Open(filepath.Join(t.TempDir(), "none.db")); codeOf(err)&0xff != sqlite3.SQLITE_CANTOPEN {
-		t.Errorf("a file that there is not is %v", err)
+		t.Errorf("opening a file that does not exist: %v", err)
 	}
 }
 
@@ -159,7 +159,7 @@ func TestACommitThatTheLogHasNoRoomForIsNone(t *testing.T) {
 		}
 		restore()
 		if !IsFull(err) {
-			t.Errorf("%d bytes: %v; want that it is full", size, err)
+			t.Errorf("%d bytes: %v; want an error for a full disk", size, err)
 		}
 		c.Exec("ROLLBACK")
 		c.must(t, "INSERT INTO t VALUES (?, zeroblob(?))", 10*i+2, size)
@@ -268,6 +268,6 @@ func TestTheLogMustBeOpen(t *testing.T) {
 	}
 	defer c.Close()
 	if _, err := c.GatherLog(); err == nil || !strings.Contains(err.Error(), "has not opened its log") {
-		t.Errorf("gathering a log that there is not: %v", err)
+		t.Errorf("gathering a log that does not exist: %v", err)
 	}
 }

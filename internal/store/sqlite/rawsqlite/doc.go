@@ -26,16 +26,16 @@
 //
 // A LogBuffer collects the writes to the log and makes them with one call before the sync, while
 // SQLite makes two calls for each page. The same bytes go to the same places before the same sync.
-// Before the sync SQLite does not rely on them to be on disk, and no other connection reads frames
-// that are not in the index. The connection itself reads its log through the buffer, which writes
-// what it has collected first. If a write fails, the call that flushes fails, at the latest the
-// sync: that makes the COMMIT fail, as a failed sync does, and the transaction is rolled back.
-// SQLite's rollback hook drops what was collected of the transaction. All of this requires
-// synchronous=FULL, which the store reads back when it opens.
+// Before the sync, SQLite does not rely on them being on disk, and no other connection reads frames
+// that are not in the index. The connection itself reads its log through the buffer, which first
+// writes what it has collected. If a write fails, the call that flushes the buffer fails, at the
+// latest the sync. That makes the COMMIT fail, as a failed sync does, and the transaction is rolled
+// back. SQLite's rollback hook drops what was collected of the transaction. All of this requires
+// synchronous=FULL, which the store checks when it opens the database.
 //
 // Fdatasync, which the store switches on in the driver, syncs the data and the size of a file, but
-// not its modification time, which SQLite does not use. SQLite uses it too if its configure script
-// finds it. Systems without it use fsync.
+// not its modification time, which SQLite does not use. SQLite itself uses fdatasync if its
+// configure script finds it. Systems without it use fsync.
 //
 // A Checkpointer writes the log back with SQLite's PRAGMA wal_checkpoint(PASSIVE), on its own
 // connection. SQLite allows that on any connection at any time
@@ -43,8 +43,8 @@
 // committed and synced and of which no reader needs an older version. It has no LogBuffer.
 //
 // CheckLog reads the log before SQLite opens it, and changes nothing. SQLite silently ignores what
-// follows a damaged frame. That is right for a commit that a crash has torn, but hides a loss if
-// acknowledged commits follow.
+// follows a damaged frame. That is right for a commit that a crash has torn. But if acknowledged
+// commits follow, it hides that they are lost.
 //
 // A Conn costs less than database/sql, whose locks, interface values and copies for each statement
 // took up to a third of the time of SQLite itself. It has no mutex: only one goroutine at a time may
@@ -52,8 +52,8 @@
 // before the next step, so neither side keeps an address of the other's memory.
 //
 // An Insert collects rows until the connection's next statement, at the latest the COMMIT, and
-// inserts up to 16 of them with one INSERT. So no row counts as committed that is only collected,
-// and an error of a row rolls back the transaction.
+// inserts up to 16 of them with one INSERT. So a row that is only collected never counts as
+// committed, and an error of a row rolls back the transaction.
 //
 // # How it is tested
 //

@@ -52,7 +52,7 @@ func IsFull(err error) bool {
 	return false
 }
 
-// IsDamaged reports whether the file is damaged, or not an SQLite database.
+// IsDamaged reports whether the file is damaged, or not a SQLite database.
 func IsDamaged(err error) bool {
 	code := codeOf(err)
 	return code&0xff == sqlite3.SQLITE_CORRUPT || code == sqlite3.SQLITE_NOTADB

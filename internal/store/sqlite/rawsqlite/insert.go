@@ -37,7 +37,7 @@ type Insert struct {
 func (c *Conn) PrepareInsert(into string, columns int, suffix string) (*Insert, error) {
 	i := &Insert{
 		conn: c, columns: columns, stmts: map[int]*Stmt{},
-		// FAIL, because ABORT, which undoes a statement alone, would need a journal for it.
+		// FAIL, because ABORT would undo only the statement, for which SQLite needs a journal.
 		head: "INSERT OR FAIL INTO " + into + " VALUES ", row: "(?" + strings.Repeat(", ?", columns-1) + ")", suffix: " " + suffix,
 	}
 	if _, err := i.stmt(1); err != nil {

@@ -105,9 +105,9 @@ func (s *logState) flush(tls *libc.TLS, file uintptr) int32 {
 	return function[transferFunc](s.under.FxWrite)(tls, file, addressOf(s.bytes()), int32(n), s.offset)
 }
 
-// logRolledBack drops what is collected of a transaction that is rolled back. There is something if
-// the transaction was larger than SQLite's cache. If it were written later, it could overwrite what
-// another process has committed meanwhile.
+// logRolledBack drops the writes that were collected from a transaction that is rolled back. There are
+// some if the transaction was larger than SQLite's cache. If they were made later, they could
+// overwrite what another process has committed meanwhile.
 func logRolledBack(_ *libc.TLS, state uintptr) { (*logState)(pointer(state)).used = 0 }
 
 func logRead(tls *libc.TLS, file, bytes uintptr, n int32, offset sqlite3.Tsqlite3_int64) int32 {

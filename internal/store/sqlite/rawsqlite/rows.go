@@ -101,7 +101,7 @@ func assign(to, from any) error {
 		ok = false
 	}
 	if !ok {
-		return fmt.Errorf("it holds %T, which does not go into %T", from, to)
+		return fmt.Errorf("it contains %T, which can't be stored in %T", from, to)
 	}
 	return nil
 }

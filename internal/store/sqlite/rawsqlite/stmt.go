@@ -17,7 +17,7 @@ type Stmt struct {
 	bytes  []byte  // the same memory
 }
 
-// keepBytes is how much memory a statement keeps between runs at most.
+// keepBytes is the most memory that a statement keeps between runs.
 const keepBytes = 64 << 10
 
 // reserve allocates memory for the bytes of the next values. It shrinks the memory after a large

@@ -77,5 +77,5 @@ func toValue(v any) Value {
 	case []byte:
 		return Blob(v)
 	}
-	panic(fmt.Sprintf("a %T can't be bound", v))
+	panic(fmt.Sprintf("a %T can't be the value of a parameter", v))
 }

@@ -88,7 +88,7 @@ func (w *world) visit(c *call) {
 	case "is busy":
 		o.StatusCode, o.Code, o.Error, o.RetryAfter = 429, event.CodeStatus, "429", w.between(0, 6*time.Second)
 	case "refuses":
-		o = event.Outcome{Code: event.CodeConnectionRefused, Error: "nobody listens"}
+		o = event.Outcome{Code: event.CodeConnectionRefused, Error: "nothing listens"}
 	case "blocked":
 		o = event.Outcome{Code: event.CodeBlocked, Error: "not a public address"}
 	case "gone":

@@ -33,7 +33,7 @@ func (m *model) Accept(_ context.Context, a event.Acceptance) (receipt event.Rec
 				return fmt.Errorf("%w: subscription %s", event.ErrNotFound, d.SubscriptionID)
 			}
 			if m.row(d.ID) != nil {
-				return errors.New("there is a delivery of that id")
+				return errors.New("a delivery with that id exists")
 			}
 		}
 		receipt = a.Receipt()
@@ -190,7 +190,7 @@ func (m *model) unpark(s *subscription, now time.Time, limit int) int {
 // poison is a response that the store can never save.
 const poison = "words that no store takes"
 
-var errPoison = errors.New("the store refuses such words")
+var errPoison = errors.New("the store refuses this text")
 
 func (m *model) Record(_ context.Context, settlements []event.Settlement) error {
 	return m.do(func() error {

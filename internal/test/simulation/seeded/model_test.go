@@ -116,7 +116,7 @@ func (m *model) row(id event.ID) *row {
 func (m *model) CreateSubscription(_ context.Context, s event.Subscription) error {
 	return m.do(func() error {
 		if m.sub(s.ID) != nil {
-			return errors.New("there is a subscription of that id")
+			return errors.New("a subscription with that id exists")
 		}
 		s.CreatedAt, s.UpdatedAt, s.DeletedAt = kept(s.CreatedAt), kept(s.UpdatedAt), kept(s.DeletedAt)
 		if s.Tenant == "" {

@@ -56,7 +56,7 @@ func TestSeedsReplay(t *testing.T) {
 	for seed := uint64(1); seed <= few(replayed); seed++ {
 		first, second := run(t, seed), run(t, seed)
 		if hash(first) != hash(second) {
-			t.Fatalf("seed %d went another way the second time:\n%s", seed, difference(first.trace.String(), second.trace.String()))
+			t.Fatalf("seed %d gave another run the second time:\n%s", seed, difference(first.trace.String(), second.trace.String()))
 		}
 	}
 }

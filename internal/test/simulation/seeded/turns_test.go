@@ -22,7 +22,7 @@ const (
 )
 
 func (f fate) String() string {
-	return [...]string{"goes on", "fails", "is done but fails", "is done, the answer is late", "is outdated", "is cut"}[f]
+	return [...]string{"continues", "fails", "is done but fails", "is done, the response is late", "is outdated", "is aborted"}[f]
 }
 
 // call is a call that waits for its turn.

@@ -40,7 +40,7 @@ type request struct {
 // look compares the store with its state before the step, and checks that only what this step may
 // change has changed.
 func (w *world) look(step *call) {
-	kind, by := "nothing", "nobody"
+	kind, by := "nothing", "no node"
 	if step != nil {
 		kind, by = step.kind, step.node.name
 	}

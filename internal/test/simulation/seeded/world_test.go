@@ -237,7 +237,7 @@ func (w *world) resume(c *call) {
 	case "start":
 		w.letStart(c, f)
 	case "request":
-		w.letAnswer(c)
+		w.letRespond(c)
 	}
 	w.letGo(c, f)
 	w.settle(c)
@@ -283,7 +283,7 @@ func (w *world) letStart(c *call, f fate) {
 	w.begun[n.name+c.of] = begun{c.delivery, f}
 }
 
-func (w *world) letAnswer(c *call) {
+func (w *world) letRespond(c *call) {
 	c.node.jitter = w.dice.Float64()
 	seen := w.find(c.toDelivery)
 	if seen == nil || c.ctx.Err() != nil {

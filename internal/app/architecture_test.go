@@ -26,7 +26,7 @@ func TestARCHITECTURESaysWhoMayImportWhom(t *testing.T) {
 	}
 	for name := range written {
 		if _, found := mayImport[name]; !found {
-			t.Errorf("ARCHITECTURE.md's table has %s, which has no place in mayImport", name)
+			t.Errorf("ARCHITECTURE.md's table has %s, which mayImport does not have", name)
 		}
 	}
 }
@@ -97,11 +97,11 @@ func TestNoPermissionIsUnused(t *testing.T) {
 	graph := importGraph(t)
 	for name, allowed := range mayImport {
 		if _, found := graph[name]; !found {
-			t.Errorf("mayImport has %s, which is no package", name)
+			t.Errorf("mayImport has %s, which is not a package", name)
 		}
 		for _, one := range allowed {
 			if !slices.Contains(graph[name], one) {
-				t.Errorf("%s may import %s, and does not", name, one)
+				t.Errorf("%s may import %s, but does not", name, one)
 			}
 		}
 	}
@@ -139,17 +139,17 @@ func TestNoFunctionIsLong(t *testing.T) {
 			lines := set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1
 			longest = max(longest, lines)
 			if lines > most {
-				t.Errorf("%s: %s has %d lines, want %d at most: give its parts names", file, f.Name, lines, most)
+				t.Errorf("%s: %s has %d lines, want at most %d: split it into named parts", file, f.Name, lines, most)
 			}
 		}
 	}
 	if longest < 20 {
-		t.Errorf("the longest function has %d lines: were all read?", longest)
+		t.Errorf("the longest function has %d lines: were all files read?", longest)
 	}
 }
 
-// maySkip lists the tests that may be skipped, by file and with the reason. There are none: a test
-// that is skipped where it matters proves nothing.
+// maySkip lists the tests that may be skipped, by file, with the reason. There are none: a skipped
+// test proves nothing.
 var maySkip = map[string]string{}
 
 func TestNothingIsSkipped(t *testing.T) {
@@ -158,7 +158,7 @@ func TestNothingIsSkipped(t *testing.T) {
 		ast.Inspect(parsed, func(n ast.Node) bool {
 			s, ok := n.(*ast.SelectorExpr)
 			if ok && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, s.Sel.Name) && maySkip[file] == "" {
-				t.Errorf("%s skips a test: have it fail, and say what is missing", file)
+				t.Errorf("%s skips a test: let it fail, and say what is missing", file)
 			}
 			return true
 		})

@@ -10,8 +10,8 @@ import (
 	"github.com/hookferry/hookferry/internal/reason"
 )
 
-// describe says why Redis can't be used. It quotes only the code of a server's error, because old
-// servers quote unknown commands, which may contain the password.
+// describe says why Redis can't be used. It quotes only the code of a server's error, because the
+// errors of old servers quote unknown commands, which may contain the password.
 func describe(err error) string {
 	var refusal goredis.Error
 	if !errors.As(err, &refusal) {
@@ -42,7 +42,7 @@ func addressError(err error) error {
 	case strings.Contains(text, "database number"):
 		return fmt.Errorf("%s: the path must be the number of a database, as in redis://host:6379/0", setting)
 	case strings.Contains(text, "unexpected option"):
-		return fmt.Errorf("%s: it has an unknown option; the options for Sentinel are master_name, username and password, and that for a cluster is addr", setting)
+		return fmt.Errorf("%s: it has an unknown option; the options for Sentinel are master_name, username and password, and the option for a cluster is addr", setting)
 	case strings.Contains(text, "scheme"):
 		return fmt.Errorf("%s: use redis://host:6379, or rediss://host:6379 with TLS", setting)
 	}

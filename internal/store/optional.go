@@ -8,7 +8,7 @@ import (
 )
 
 // The following interfaces are optional for a driver. Callers use them on the driver itself,
-// because decorators do not pass them on.
+// because Cached and Sealed do not implement them.
 
 // Listener is a driver through which nodes can send each other hints. The driver for PostgreSQL
 // is one; on SQLite there is no other node.

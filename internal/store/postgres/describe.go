@@ -23,8 +23,8 @@ type describedError struct {
 func (w *describedError) Error() string { return w.text }
 func (w *describedError) Unwrap() error { return w.error }
 
-// describe replaces the message of a connection error, because that of pgx contains the user name
-// and what it took for the host.
+// describe replaces the message of a connection error, because the message of pgx contains the user
+// name, and as the host it may contain a part of the password.
 func describe(err error) error {
 	if connect, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return &describedError{"PostgreSQL at " + addresses(connect.Config) + ": " + whyUnreachable(err), err}

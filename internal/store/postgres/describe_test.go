@@ -28,7 +28,7 @@ func TestAddressesThatTheDriverRefuses(t *testing.T) {
 	} {
 		_, err := postgres.Open(t.Context(), postgres.Options{URL: tt.url})
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "SEKRET") {
-			t.Errorf("%s: %v, want %q and no secret", tt.why, err, tt.want)
+			t.Errorf("%s: %v, want %q and no part of the password", tt.why, err, tt.want)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func TestConnectionsThatFail(t *testing.T) {
 			}
 			for _, foreign := range []string{"SEKRET", "dial", "tcp", "lookup", "FATAL", "EOF"} {
 				if strings.Contains(err.Error(), foreign) {
-					t.Errorf("%s: %v holds %q", tt.why, err, foreign)
+					t.Errorf("%s: %v contains %q", tt.why, err, foreign)
 				}
 			}
 		}
