@@ -17,26 +17,22 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 	if err := a.Check(); err != nil {
 		return event.Receipt{}, err
 	}
-	attributes, err := attributesText(a.Event.Attributes)
-	if err != nil {
-		return event.Receipt{}, err
-	}
 	var receipt event.Receipt
-	err = s.write(ctx, max(1, len(a.Deliveries)), func(w *writer) (err error) {
-		if a.Published {
-			receipt, err = w.publish(&a, attributes)
+	accept := func(w *writer) (err error) {
+		receipt, err = w.accept(&a, "")
+		return err
+	}
+	if a.Event.Attributes != nil { // a function of its own, so that the plain one captures no more than it needs
+		attributes, err := attributesText(a.Event.Attributes)
+		if err != nil {
+			return event.Receipt{}, err
+		}
+		accept = func(w *writer) (err error) {
+			receipt, err = w.accept(&a, attributes)
 			return err
 		}
-		receipt = a.Receipt()
-		if a.IdempotencyKey != "" {
-			before, err := w.receiptFor(&a)
-			if err != nil || before.Replayed {
-				receipt = before
-				return err
-			}
-		}
-		return w.insert(&a, attributes)
-	})
+	}
+	err := s.write(ctx, max(1, len(a.Deliveries)), accept)
 	if err != nil || !receipt.Replayed { // a replay writes nothing
 		s.diskSpace.Wrote(err)
 	}
@@ -44,6 +40,21 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 		return event.Receipt{}, err
 	}
 	return receipt, nil
+}
+
+// accept stores an event in the current transaction, unless its key is known. attributes is the text
+// of the column metadata.
+func (w *writer) accept(a *event.Acceptance, attributes string) (event.Receipt, error) {
+	if a.Published {
+		return w.publish(a, attributes)
+	}
+	if a.IdempotencyKey != "" {
+		before, err := w.receiptFor(a)
+		if err != nil || before.Replayed {
+			return before, err
+		}
+	}
+	return a.Receipt(), w.insert(a, attributes)
 }
 
 // receiptFor looks for an earlier acceptance with the same key. No other call can create the key
@@ -67,7 +78,7 @@ func (w *writer) receiptFor(a *event.Acceptance) (event.Receipt, error) {
 }
 
 // insert stores an event, its deliveries, and the idempotency key of its only delivery unless it was
-// published. attributes is the text of the column metadata.
+// published.
 func (w *writer) insert(a *event.Acceptance, attributes string) error {
 	if w.nextSeq == 0 {
 		return errShared

@@ -103,9 +103,6 @@ func isPlain(a *event.Acceptance) bool {
 
 // attributesText returns the text of the column metadata.
 func attributesText(a *event.Attributes) (string, error) {
-	if a == nil {
-		return "", nil
-	}
 	text, err := json.Marshal(a)
 	if err != nil {
 		return "", fmt.Errorf("encode the attributes of an event: %w", err)
