@@ -54,14 +54,14 @@ func TestPublishOnTheRealStore(t *testing.T) {
 	var all sync.WaitGroup
 	for range 2 {
 		all.Go(func() {
-			for range 100 {
+			for range 50 {
 				remove(subscribe())
 			}
 		})
 	}
 	for g := range 8 {
 		all.Go(func() {
-			for i := range 10 {
+			for i := range 6 {
 				id := subscribe()
 				for _, exists := range []bool{true, false} {
 					got, err := nodes[(g+i)%2].Publish(t.Context(), publication(func(p *event.Publication) { p.Type = "a" }))
