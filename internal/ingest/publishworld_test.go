@@ -17,6 +17,7 @@ import (
 type town struct {
 	mu      sync.Mutex
 	tenants map[int64]*resident
+	subs    map[event.ID]event.Subscription
 	types   []event.EventType // in the order of their last change
 	version int64             // of the registry
 	stored  map[event.ID]event.Acceptance
@@ -51,7 +52,7 @@ type kept struct {
 
 func newTown(ids ...string) *town {
 	w := &town{
-		tenants: map[int64]*resident{}, stored: map[event.ID]event.Acceptance{}, keys: map[string]kept{}, version: 1,
+		tenants: map[int64]*resident{}, subs: map[event.ID]event.Subscription{}, stored: map[event.ID]event.Acceptance{}, keys: map[string]kept{}, version: 1,
 		full: map[event.ID]bool{}, reserved: map[event.ID]int{}, now: time.Date(2026, 3, 4, 5, 6, 7, 8000, time.UTC),
 	}
 	for _, id := range ids {
@@ -92,6 +93,7 @@ func (w *town) put(tenant string, s event.Subscription) event.ID {
 	r.subs = slices.DeleteFunc(r.subs, func(known event.Subscription) bool { return known.ID == s.ID })
 	r.subs = append(r.subs, s)
 	r.at[s.ID] = r.tenant.Version
+	w.subs[s.ID] = s
 	return s.ID
 }
 
@@ -178,12 +180,8 @@ func (w *town) EventTypesSince(_ context.Context, after int64) (changed []event.
 func (w *town) Subscription(_ context.Context, id event.ID) (event.Subscription, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, r := range w.tenants {
-		for _, s := range r.subs {
-			if s.ID == id {
-				return s, nil
-			}
-		}
+	if s, known := w.subs[id]; known {
+		return s, nil
 	}
 	return event.Subscription{}, event.ErrNotFound
 }

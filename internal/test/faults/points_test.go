@@ -25,6 +25,9 @@ var points = []struct {
 	{"store: committed", 1, 1, "on disk, and leased by a dead process: due again at the next start"},
 	{"ingest: accepted", 1, 1, "the same, one step later"},
 	{"ingest: handed-over", 1, 2, "the attempt may be in flight at the same time"},
+	{"publish: accepting", 1, 1, "published to the tenant: nothing is stored"},
+	{"publish: accepted", 1, 1, "on disk with its key, and leased by a dead process"},
+	{"publish: handed-over", 1, 2, "the attempt may be in flight at the same time"},
 	{"api: responding", 1, 2, "the response is written, and the attempt may be in flight"},
 	{"dispatch: attempting", 1, 1, "leased, not sent"},
 	{"send: dialling", 1, 1, "not dialled"},
@@ -62,14 +65,18 @@ func TestDeathAtEachPoint(t *testing.T) {
 			if err := os.Rename(armed+".new", armed); err != nil {
 				t.Fatal(err)
 			}
-			_, first := s.keyed(sub)
+			target := "/webhooks/ingest/" + sub
+			if strings.HasPrefix(point.name, "publish:") {
+				target = "/events/"
+			}
+			_, first := s.keyed(target)
 			select {
 			case <-s.process.Ended():
 			case <-time.After(await.Patience):
 				t.Fatal("the process did not die")
 			}
 			s = serve(t, path, dir, "FAULTPOINT_FILE="+armed)
-			a, err := s.keyed(sub)
+			a, err := s.keyed(target)
 			if err != nil || a.status != http.StatusAccepted {
 				t.Fatalf("repeated, the event got %d %s %v", a.status, a.text, err)
 			}
@@ -86,9 +93,9 @@ func TestDeathAtEachPoint(t *testing.T) {
 	}
 }
 
-// keyed publishes the only event of this test.
-func (s *service) keyed(sub string) (response, error) {
-	req, err := http.NewRequest(http.MethodPost, s.url+"/webhooks/ingest/"+sub, strings.NewReader(event(100)))
+// keyed publishes the only event of this test, to the subscription or to its tenant.
+func (s *service) keyed(path string) (response, error) {
+	req, err := http.NewRequest(http.MethodPost, s.url+path, strings.NewReader(event(100)))
 	if err != nil {
 		return response{}, err
 	}
