@@ -40,7 +40,7 @@ func (a *api) publish(w http.ResponseWriter, r *http.Request, c call) error {
 		return err
 	}
 	writePublished(w, done)
-	faultpoint.Reach("api: answering")
+	faultpoint.Reach("api: responding")
 	return nil
 }
 

@@ -72,7 +72,7 @@ func (a *api) publishBatch(w http.ResponseWriter, r *http.Request, c call) error
 		results = c.view.PublishAll(r.Context(), list)
 	}
 	a.writeBatch(w, r, items, results)
-	faultpoint.Reach("api: answering")
+	faultpoint.Reach("api: responding")
 	return nil
 }
 
