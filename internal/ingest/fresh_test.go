@@ -329,3 +329,44 @@ func TestTenantsMakeWay(t *testing.T) {
 		t.Errorf("after one has grown, the indexes take %d bytes", size)
 	}
 }
+
+// A publication is not refused because the registry in memory is outdated, and what the newest one
+// refuses is refused.
+func TestPublishRefusesByTheNewestRegistry(t *testing.T) {
+	w := newTown("acme")
+	sub := w.subscribe("acme")
+	p := w.publisher(t, func(o *PublisherOptions) { o.Types = &Types{Store: w, RegisteredOnly: true} })
+	refused := func(why string) {
+		t.Helper()
+		if _, err := p.Publish(t.Context(), publication()); !errors.As(err, new(*event.InvalidError)) {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+	name := publication().Type
+	refused("not registered")
+	w.register(event.EventType{Name: name})
+	w.mustPublish(t, p, publication(), sub)
+	w.register(event.EventType{Name: name, Schema: []byte("false")})
+	refused("the new schema permits nothing")
+	w.register(event.EventType{Name: name, Schema: []byte("true")})
+	w.mustPublish(t, p, publication(), sub)
+	w.register(event.EventType{Name: name, ArchivedAt: w.now})
+	refused("archived")
+}
+
+// Those who wait for another's read of the store stop when their context ends.
+func TestTurnEndsWithTheContext(t *testing.T) {
+	var lock turn
+	if err := lock.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := lock.take(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("taken twice, or %v", err)
+	}
+	lock.leave()
+	if err := lock.take(t.Context()); err != nil {
+		t.Errorf("it was left: %v", err)
+	}
+}

@@ -166,7 +166,7 @@ func (p *Publisher) withTenant(ctx context.Context, o *offer, do func() error) e
 func (p *Publisher) try(ctx context.Context, o *offer) (event.Receipt, error) {
 	var matched []*match.Subscription
 	err := p.withTenant(ctx, o, func() (err error) {
-		if o.typesVersion, err = p.o.Types.check(ctx, o.pub.Type, o.pub.Data); err != nil {
+		if o.typesVersion, err = p.o.Types.checkNewest(ctx, o.pub.Type, o.pub.Data); err != nil {
 			return err
 		}
 		matched, err = p.matching(ctx, o)

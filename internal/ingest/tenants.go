@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,8 +48,8 @@ type tenant struct {
 	settings atomic.Pointer[limits]
 	rate     bucket
 
-	loading sync.Mutex // one goroutine at a time reads changes
-	size    int        // of the index, in bytes; guarded by loading
+	loading turn // one goroutine at a time reads changes
+	size    int  // of the index, in bytes; guarded by loading
 	cached  atomic.Uint32
 }
 
@@ -113,8 +112,10 @@ func (ts *tenants) load(ctx context.Context, id string) (*tenant, error) {
 // catchUp brings a tenant's index from an outdated version to a newer one. If another goroutine
 // has done that meanwhile, it does nothing.
 func (ts *tenants) catchUp(ctx context.Context, t *tenant, outdated int64) error {
-	t.loading.Lock()
-	defer t.loading.Unlock()
+	if err := t.loading.take(ctx); err != nil {
+		return err
+	}
+	defer t.loading.leave()
 	if t.index.Version() != outdated {
 		return nil
 	}
@@ -124,8 +125,10 @@ func (ts *tenants) catchUp(ctx context.Context, t *tenant, outdated int64) error
 // refresh brings a tenant's index to the newest version. All changes that were made before the
 // call are in it afterwards.
 func (ts *tenants) refresh(ctx context.Context, t *tenant) error {
-	t.loading.Lock()
-	defer t.loading.Unlock()
+	if err := t.loading.take(ctx); err != nil {
+		return err
+	}
+	defer t.loading.leave()
 	return ts.readChanges(ctx, t)
 }
 
@@ -136,8 +139,10 @@ func (ts *tenants) limits(ctx context.Context, t *tenant) (event.TenantLimits, e
 	if ts.now().Sub(known.readAt) < limitsLast {
 		return known.TenantLimits, nil
 	}
-	t.loading.Lock()
-	defer t.loading.Unlock()
+	if err := t.loading.take(ctx); err != nil {
+		return event.TenantLimits{}, err
+	}
+	defer t.loading.leave()
 	if t.settings.Load() == known {
 		if err := ts.readChanges(ctx, t); err != nil {
 			return event.TenantLimits{}, err

@@ -34,7 +34,7 @@ type Types struct {
 	RegisteredOnly bool
 	Log            *slog.Logger
 
-	loading sync.Mutex // one goroutine at a time reads changes
+	loading turn // one goroutine at a time reads changes
 	known   atomic.Pointer[registry]
 	failing atomic.Bool // the last look failed
 }
@@ -82,8 +82,10 @@ func (t *Types) look(ctx context.Context) {
 // Update reads the changes since the present version. All changes that were made before the call
 // are known afterwards.
 func (t *Types) Update(ctx context.Context) error {
-	t.loading.Lock()
-	defer t.loading.Unlock()
+	if err := t.loading.take(ctx); err != nil {
+		return err
+	}
+	defer t.loading.leave()
 	return t.update(ctx)
 }
 
@@ -92,8 +94,10 @@ func (t *Types) current(ctx context.Context) (*registry, error) {
 	if known := t.known.Load(); known != nil {
 		return known, nil
 	}
-	t.loading.Lock()
-	defer t.loading.Unlock()
+	if err := t.loading.take(ctx); err != nil {
+		return nil, err
+	}
+	defer t.loading.leave()
 	if t.known.Load() == nil {
 		if err := t.update(ctx); err != nil {
 			return nil, err
@@ -105,8 +109,10 @@ func (t *Types) current(ctx context.Context) (*registry, error) {
 // catchUp replaces an outdated registry by a newer one, unless another goroutine has done that
 // meanwhile.
 func (t *Types) catchUp(ctx context.Context, outdated int64) error {
-	t.loading.Lock()
-	defer t.loading.Unlock()
+	if err := t.loading.take(ctx); err != nil {
+		return err
+	}
+	defer t.loading.leave()
 	if t.known.Load().version != outdated {
 		return nil
 	}
@@ -167,6 +173,19 @@ func (t *Types) check(ctx context.Context, eventType string, data []byte) (versi
 		return known.version, nil
 	}
 	return known.version, found.check(eventType, data)
+}
+
+// checkNewest is like check, but refuses nothing because of an outdated registry. What it permits,
+// the store compares.
+func (t *Types) checkNewest(ctx context.Context, eventType string, data []byte) (version int64, err error) {
+	version, err = t.check(ctx, eventType, data)
+	if !errors.As(err, new(*event.InvalidError)) {
+		return version, err
+	}
+	if failed := t.catchUp(ctx, version); failed != nil {
+		return 0, failed
+	}
+	return t.check(ctx, eventType, data)
 }
 
 func notRegistered(eventType string) error {
