@@ -56,8 +56,15 @@ func (w *world) start(role string) *node {
 		seen: map[event.ID]event.Subscription{}, asked: map[*endpoint]time.Time{},
 	}
 	n.in = &ingest.Ingest{Subscriptions: n, Store: n, Handoff: passer{n}, Observer: n, Now: time.Now}
+	if role != "api" {
+		n.d = dispatch.New(n.options())
+		n.in.Handoff = n.d
+	}
 	n.publisher = &publisher{n: n, indexes: map[int64]*match.Tenant{}, archived: map[string]bool{}}
 	n.publish = n.publisher.publish
+	if w.genuine {
+		n.publish = n.genuine()
+	}
 	ctx, end := context.WithCancel(mark(context.Background(), "loop"))
 	n.end = end
 	w.nodes = append(w.nodes, n)
@@ -65,10 +72,20 @@ func (w *world) start(role string) *node {
 		n.ended <- nil
 		return n
 	}
-	n.d = dispatch.New(n.options())
-	n.in.Handoff = n.d
 	go func() { n.ended <- n.d.Run(ctx) }()
 	return n
+}
+
+// genuine returns the publishing of the service.
+func (n *node) genuine() func(context.Context, event.Publication) (event.Published, error) {
+	filters, err := ingest.NewFilters()
+	n.w.must(err)
+	p, err := ingest.NewPublisher(ingest.PublisherOptions{
+		Tenants: n, Subscriptions: n, Store: n, Types: &ingest.Types{Store: n, RegisteredOnly: true, Log: slog.New(slog.DiscardHandler)},
+		Filters: filters, Handoff: n.in.Handoff, Observer: n, Retention: time.Hour, Now: time.Now,
+	})
+	n.w.must(err)
+	return p.Publish
 }
 
 func (n *node) options() dispatch.Options {

@@ -26,6 +26,7 @@ type world struct {
 	siege     bool    // all but one of them hang, and are flooded
 	paced     bool    // other nodes use up the rates
 	busy      bool    // tenants change while events are published to them
+	genuine   bool    // nodes publish with package ingest, and not as in publisher_test.go
 	trouble   float64 // how often a call fails
 	limits    dispatch.Limits
 	healedAt  time.Time
@@ -77,7 +78,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		w.limits.InFlight = 5
 	}
 	w.paced = w.chance(0.5)
-	w.busy = w.chance(0.3)
+	w.busy, w.genuine = w.chance(0.3), w.chance(0.6)
 	w.trouble = 0.25 * w.dice.Float64() * w.dice.Float64()
 	if w.chance(0.15) {
 		w.trouble = 0.3
@@ -153,6 +154,7 @@ func (w *world) isCut(n *node) bool {
 func (w *world) play() {
 	w.pass(0)
 	w.makeEndpoints()
+	w.registerAll()
 	for i := range 1 + w.dice.IntN(3) {
 		w.startNode(i > 0)
 	}
