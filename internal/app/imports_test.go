@@ -67,7 +67,7 @@ var mayImport = map[string][]string{
 	},
 	"internal/bench/compare": {"internal/bench", "internal/test/pgtest"},
 	"internal/app": {
-		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/ingest/match", "internal/redis", "internal/retention",
+		"internal/api", "internal/config", "internal/dispatch", "internal/event", "internal/ingest", "internal/redis", "internal/retention",
 		"internal/send", "internal/store", "internal/store/sqlite", "internal/store/postgres", "internal/telemetry",
 	},
 	"internal/store/sqlite/rawsqlite": {},
