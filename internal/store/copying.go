@@ -93,7 +93,10 @@ var deliveryCopy = []CopyColumn{
 // early accepts no call, because there is no API key, and delivers nothing, because no delivery
 // has a subscription. Tenants and the version of the event types are in the same transaction: a
 // new database has rows of both, which the copy replaces.
-func CopySteps() []CopyStep {
+func CopySteps() []CopyStep { return append(copiedHistory(), copiedLast()...) }
+
+// copiedHistory returns the steps that are written in batches.
+func copiedHistory() []CopyStep {
 	return []CopyStep{
 		{Name: "events", Table: "events", Columns: []CopyColumn{
 			{"id", CopyID},
@@ -148,6 +151,12 @@ func CopySteps() []CopyStep {
 			{"refused", CopyInt},
 			{"created_at", CopyTime},
 		}},
+	}
+}
+
+// copiedLast returns the steps that are written in the last transaction.
+func copiedLast() []CopyStep {
+	return []CopyStep{
 		{Name: "tenants", Table: "tenants", Last: true, Columns: []CopyColumn{
 			{"no", CopyInt},
 			{"id", CopyText},
