@@ -22,14 +22,14 @@ type Tenant struct {
 // TenantLimits are the limits of one tenant.
 type TenantLimits struct {
 	PublishPerSecond *float64 `json:"publish_per_second" minimum:"0" maximum:"1000000" doc:"How many events may be published to it per second, counted by each node; null: no limit."`
-	Pending          *int     `json:"pending" minimum:"0" maximum:"1000000000" doc:"How many of its deliveries may be pending; null: the limit of the service alone."`
+	Pending          *int     `json:"pending" minimum:"0" maximum:"1000000000" doc:"How many of its deliveries may be pending; null: the limit of the service alone. Not enforced yet."`
 	Subscriptions    *int     `json:"subscriptions" minimum:"0" maximum:"10000" doc:"How many subscriptions it may have; null: the limit of the service."`
 }
 
 // TenantLimitsInput are TenantLimits in a request.
 type TenantLimitsInput struct {
 	PublishPerSecond float64 `json:"publish_per_second,omitempty" nullable:"true" minimum:"0" maximum:"1000000" doc:"How many events may be published to it per second, counted by each node; absent, null or 0: no limit."`
-	Pending          int     `json:"pending,omitempty" nullable:"true" minimum:"0" maximum:"1000000000" doc:"How many of its deliveries may be pending; absent, null or 0: the limit of the service alone."`
+	Pending          int     `json:"pending,omitempty" nullable:"true" minimum:"0" maximum:"1000000000" doc:"How many of its deliveries may be pending; absent, null or 0: the limit of the service alone. Not enforced yet."`
 	Subscriptions    int     `json:"subscriptions,omitempty" nullable:"true" minimum:"0" maximum:"10000" doc:"How many subscriptions it may have; absent, null or 0: the limit of the service."`
 }
 
