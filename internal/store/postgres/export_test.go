@@ -26,7 +26,7 @@ var NameTables = nameTables
 // the suffix of its partitions.
 func WritesIn(at time.Time) (suffixed string, statements []string) {
 	in := writesIn(at.UTC().Truncate(window))
-	return suffix(in.of), []string{in.insert, in.publish, in.settle, in.attempt}
+	return suffix(in.of), []string{in.insert, in.insertTenants, in.publish, in.settle, in.attempt}
 }
 
 // Fail converts an error of the driver to one of the store.

@@ -34,9 +34,17 @@ func (s *Store) Accept(ctx context.Context, a event.Acceptance) (event.Receipt, 
 	return o.receipt, nil
 }
 
-// insertSQL stores events and their deliveries. If a subscription of an event no longer exists,
-// nothing of that event is stored. nameTables replaces the tables in braces.
-const insertSQL = `WITH gone AS MATERIALIZED (
+// insertSQL stores events of the default tenant and their deliveries, and insertTenantsSQL events of
+// any tenant. If a subscription of an event no longer exists, nothing of that event is stored.
+// nameTables replaces the tables in braces.
+var (
+	insertSQL        = insertWith("", "", "")
+	insertTenantsSQL = insertWith(", tenant_no", ", e.tenant_no", ", $16::int4[]")
+)
+
+// insertWith returns a statement that also writes these columns of an event.
+func insertWith(columns, values, parameters string) string {
+	return `WITH gone AS MATERIALIZED (
 		SELECT d.event_id FROM unnest($2::uuid[], $3::uuid[]) AS d (event_id, subscription_id)
 		WHERE NOT EXISTS (SELECT FROM subscriptions s WHERE s.id = d.subscription_id AND s.deleted_at IS NULL)),
 	stored AS (
@@ -45,16 +53,25 @@ const insertSQL = `WITH gone AS MATERIALIZED (
 		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::text[])
 			AS d (id, event_id, subscription_id, due_at, created_at, leased_until, lease_owner)
 		WHERE d.event_id NOT IN (SELECT event_id FROM gone))
-	INSERT INTO {events} (id, created_at, type, content_type, payload, delivery_count, data_at, data_len)
-	SELECT e.id, e.created_at, e.type, e.content_type, e.payload, e.delivery_count, e.data_at, e.data_len
-	FROM unnest($8::uuid[], $9::timestamptz[], $10::text[], $11::text[], $12::bytea[], $13::int4[], $14::int4[], $15::int4[])
-		AS e (id, created_at, type, content_type, payload, delivery_count, data_at, data_len)
+	INSERT INTO {events} (id, created_at, type, content_type, payload, delivery_count, data_at, data_len` + columns + `)
+	SELECT e.id, e.created_at, e.type, e.content_type, e.payload, e.delivery_count, e.data_at, e.data_len` + values + `
+	FROM unnest($8::uuid[], $9::timestamptz[], $10::text[], $11::text[], $12::bytea[], $13::int4[], $14::int4[], $15::int4[]` + parameters + `)
+		AS e (id, created_at, type, content_type, payload, delivery_count, data_at, data_len` + columns + `)
 	WHERE e.id NOT IN (SELECT event_id FROM gone)`
+}
 
 // insert stores events and their deliveries. If some were refused, the number of rows is smaller.
 func (t *transaction) insert(fresh []*op) *pgx.QueuedQuery {
 	t.next.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, int64(deletionLock))
-	return t.next.Queue(t.in.insert, append(t.deliveryColumns(fresh), eventColumns(fresh)...)...)
+	columns := append(t.deliveryColumns(fresh), eventColumns(fresh)...)
+	if !slices.ContainsFunc(fresh, func(o *op) bool { return o.acceptance.Event.TenantNo != event.DefaultTenantNo }) {
+		return t.next.Queue(t.in.insert, columns...)
+	}
+	tenant := make(ints, len(fresh))
+	for i, o := range fresh {
+		tenant[i] = int32(o.acceptance.Event.TenantNo)
+	}
+	return t.next.Queue(t.in.insertTenants, append(columns, tenant)...)
 }
 
 func (t *transaction) deliveryColumns(fresh []*op) []any {

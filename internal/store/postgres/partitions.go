@@ -60,8 +60,10 @@ func windowsOf(batch []*op) map[time.Time]bool {
 // statement names a table, PostgreSQL locks and prepares all of its partitions each time, and
 // the longer the retention, the more partitions there are.
 type writes struct {
-	of                               time.Time // the window; zero means any
-	insert, publish, settle, attempt string    // attempt writes only an attempt, without its delivery
+	of                    time.Time // the window; zero means any
+	insert, insertTenants string    // see insertSQL
+	publish, settle       string
+	attempt               string // writes only an attempt, without its delivery
 }
 
 // everywhere are the statements that name the tables, for any window.
@@ -75,10 +77,11 @@ func writesIn(start time.Time) *writes {
 
 func writesWith(suffix string) writes {
 	return writes{
-		insert:  nameTables(insertSQL, suffix),
-		publish: nameTables(publishSQL, suffix),
-		settle:  nameTables(settleSQL, suffix),
-		attempt: nameTables(attemptSQL, suffix),
+		insert:        nameTables(insertSQL, suffix),
+		insertTenants: nameTables(insertTenantsSQL, suffix),
+		publish:       nameTables(publishSQL, suffix),
+		settle:        nameTables(settleSQL, suffix),
+		attempt:       nameTables(attemptSQL, suffix),
 	}
 }
 

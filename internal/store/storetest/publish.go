@@ -21,6 +21,7 @@ var publishCases = []testCase{
 	{"a refused event leaves its key unused", publishKeyAfterRefusal},
 	{"an event's tenant, attempts and due time are those it was published with", publishSettings},
 	{"published and ingested events share a commit", publishMixed},
+	{"an ingested event belongs to a tenant as well", ingestOfTenants},
 	{"a key expires with the events of its time", publishKeysExpire},
 }
 
@@ -346,4 +347,23 @@ func publishKeysExpire(r rig) {
 	}
 	r.acceptOffer(r.publish("acme", subs, key("key-1", 2)))
 	r.acceptOffer(r.publish("acme", nil, key("key-2", 2)))
+}
+
+func ingestOfTenants(r rig) {
+	theirs, plain := r.members("acme", 1)[0], r.subscribe().ID
+	no := r.tenant("acme").No
+	want := map[event.ID]int64{}
+	var offers []event.Acceptance
+	for i := range 40 {
+		a := r.offer([]event.ID{theirs, plain}[i%2])
+		a.Event.TenantNo = []int64{no, event.DefaultTenantNo}[i%2]
+		want[a.Deliveries[0].ID] = a.Event.TenantNo
+		offers = append(offers, a)
+	}
+	r.acceptAll(offers)
+	got := map[event.ID]int64{}
+	for id, c := range r.claimAll() {
+		got[id] = c.Event.TenantNo
+	}
+	same(r.t, "tenants of the claimed events", got, want)
 }
