@@ -29,7 +29,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	receipt, err := c.Publish(ctx, sub.ID, client.Event{
+	receipt, err := c.PublishTo(ctx, sub.ID, client.Event{
 		Type:           "user.created",
 		Data:           map[string]any{"id": 123, "name": "John Doe"},
 		IdempotencyKey: "user-123-created",

@@ -88,7 +88,7 @@ func (s *sender) run(ctx context.Context, args []string) error {
 		return usageError{err}
 	}
 	defer c.CloseIdleConnections()
-	receipt, err := c.Publish(ctx, args[0], client.Event{Type: args[1], Data: data, IdempotencyKey: s.idempotencyKey})
+	receipt, err := c.PublishTo(ctx, args[0], client.Event{Type: args[1], Data: data, IdempotencyKey: s.idempotencyKey})
 	if err != nil {
 		return s.explain(err)
 	}
