@@ -160,6 +160,10 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 			t.Errorf("%s: %v ends with %d and says %s%s, want %q", tt.why, tt.args, status, out, said, tt.want)
 		}
 	}
+	t.Setenv("HOOKFERRY_URL", "http://u:SEKRET@127.0.0.1:1")
+	if status, out, said := runCommand(t, "tenants"); status != 2 || !strings.Contains(said, "HOOKFERRY_URL must not contain a user name") || strings.Contains(out+said, "SEKRET") {
+		t.Errorf("a user name in HOOKFERRY_URL ends with %d and says %s%s", status, out, said)
+	}
 	for _, args := range [][]string{{"doctor"}, {"keys", "list"}, {"keys", "create", "x"}, {"migrate"}, {"migrate", "--dry-run"}, {"serve"}} {
 		for url, want := range map[string]string{
 			"postgres://SEKRET:SEKRET@127.0.0.1:1/SEKRET":           "PostgreSQL at 127.0.0.1:1: nothing listens there",

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +62,9 @@ func (p *filePublisher) round(ctx context.Context, isLast bool) error {
 		events = append(events, e.event)
 	}
 	results, err := p.client.PublishBatch(ctx, events)
+	if problem, ok := errors.AsType[*client.Problem](err); ok && isNotStored(problem.Code) && !isLast {
+		return nil // all of it is sent again
+	}
 	if err != nil {
 		return err
 	}
@@ -82,7 +87,7 @@ func (p *filePublisher) round(ctx context.Context, isLast bool) error {
 // isNotStored reports whether a code says that the event was not stored, but may be if it is sent
 // again. Other problems of the service may come after the event was stored.
 func isNotStored(code string) bool {
-	return code == "not_taken" || code == "rate_limited" || code == "backlog_full"
+	return slices.Contains([]string{"not_taken", "rate_limited", "backlog_full", "overloaded", "too_many_connections"}, code)
 }
 
 // errorOf returns the problem of the event at this place of a batch, without the place.

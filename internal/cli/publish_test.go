@@ -39,6 +39,7 @@ func TestPublishOnce(t *testing.T) {
 	}{
 		{"a tenant is created", "", []string{"tenants", "put", "acme", "--name", "Acme Ltd."}, 0, `tenant acme, "Acme Ltd."\n`, ``},
 		{"without a flag nothing changes", "", []string{"tenants", "put", "acme"}, 0, `tenant acme, "Acme Ltd."\n`, ``},
+		{"a tenant needs no name", "", []string{"tenants", "put", "other"}, 0, `tenant other\n`, ``},
 		{"tenants are found", "", []string{"tenants", "--search", "ACM"}, 0, `ID +NAME +EVENTS/S +PENDING +SUBSCRIPTIONS +CREATED\nacme +Acme Ltd\. +- +- +- +` + anyTime + `\n`, ``},
 		{"as JSON", "", []string{"tenants", "--search", "acme", "--json"}, 0, `\{"id":"acme","name":"Acme Ltd\.",.*\}\n`, ``},
 		{"an invalid tenant", "", []string{"tenants", "put", "a b"}, 1, ``, `hookferry: the service responded with 422 .*\n`},
@@ -146,7 +147,7 @@ func TestPublishArguments(t *testing.T) {
 	}
 }
 
-// takes responds to batches as each of its functions says, one after another, and then accepts all.
+// takes serves the responses one after another, and then the last one. It counts the events of each batch.
 func takes(t *testing.T, sent *[]int, responses ...string) *client.Client {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -192,15 +193,36 @@ func TestPublishFileSendsAgain(t *testing.T) {
 		}
 	}
 
+	refusals := 0
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if refusals++; refusals > 2 {
+			io.WriteString(w, `{"results":[`+stored+`]}`)
+			return
+		}
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusServiceUnavailable)
+		io.WriteString(w, `{"code":"overloaded","detail":"Try again."}`)
+	}))
+	defer busy.Close()
+	c, err := client.New(busy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newFilePublisher(streams{out: io.Discard, err: io.Discard}, c, false)
+	p.pause = func(context.Context, time.Duration) error { return nil }
+	if err := p.run(t.Context(), strings.NewReader(one)); err != nil || p.published != 1 || refusals != 3 {
+		t.Errorf("a service that is overloaded at first: %d requests, %d published, %v", refusals, p.published, err)
+	}
+
 	var sent []int
-	p := newFilePublisher(streams{out: io.Discard, err: io.Discard}, takes(t, &sent, `{"results":[`+notTaken+`]}`), false)
+	p = newFilePublisher(streams{out: io.Discard, err: io.Discard}, takes(t, &sent, `{"results":[`+notTaken+`]}`), false)
 	pauses := 0
 	p.pause = func(context.Context, time.Duration) error { pauses++; return nil }
 	if err := p.run(t.Context(), strings.NewReader(one)); err != nil || p.failed != 1 || pauses != maxRounds {
 		t.Errorf("an event that is never taken: %d pauses, %d failed, %v", pauses, p.failed, err)
 	}
 	p.pause = func(context.Context, time.Duration) error { return context.Canceled }
-	err := p.run(t.Context(), strings.NewReader("\n"+one))
+	err = p.run(t.Context(), strings.NewReader("\n"+one))
 	if err == nil || !strings.Contains(p.located(err).Error(), "the lines 2 to 2") {
 		t.Errorf("stopped: %v", err)
 	}

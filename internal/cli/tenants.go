@@ -53,7 +53,7 @@ func limitOf[T int | float64](limit T) string {
 }
 
 func newTenantsPut(s streams, r *remote, asJSON *bool) *cobra.Command {
-	var name string
+	var named string
 	cmd := &cobra.Command{
 		Use:   "put ID",
 		Short: "Create a tenant, or change its name",
@@ -65,7 +65,7 @@ the API can set them. The id has up to 64 letters, digits and ". _ -".`,
 			return r.use(func(c *client.Client) error {
 				t, err := putTenant(cmd.Context(), c, args[0], func(in *client.TenantInput) {
 					if cmd.Flags().Changed("name") {
-						in.Name = name
+						in.Name = named
 					}
 				})
 				switch {
@@ -74,12 +74,16 @@ the API can set them. The id has up to 64 letters, digits and ". _ -".`,
 				case *asJSON:
 					return terminal.WriteJSONLine(s.out, t)
 				}
-				_, err = fmt.Fprintf(s.out, "tenant %s, %q\n", terminal.Clean(t.ID), t.Name)
+				name := ""
+				if t.Name != "" {
+					name = fmt.Sprintf(", %q", t.Name)
+				}
+				_, err = fmt.Fprintf(s.out, "tenant %s%s\n", terminal.Clean(t.ID), name)
 				return err
 			})
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "a name for people")
+	cmd.Flags().StringVar(&named, "name", "", "a name for people")
 	return cmd
 }
 
