@@ -155,8 +155,18 @@ func (call call) take(resp *http.Response, body []byte) error {
 
 // escape escapes an id for use in a path. It refuses ids that would lead to another path.
 func escape(what, id string) (string, error) {
-	if id == "" || id == "." || id == ".." {
+	if leadsElsewhere(id) {
 		return "", fmt.Errorf("%q is not the id of a %s; an id looks like 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071", id, what)
 	}
 	return url.PathEscape(id), nil
 }
+
+// escapeName is escape for what the caller names: a tenant, an event type, a uid.
+func escapeName(what, name string) (string, error) {
+	if leadsElsewhere(name) {
+		return "", fmt.Errorf("%q can't be the %s", name, what)
+	}
+	return url.PathEscape(name), nil
+}
+
+func leadsElsewhere(element string) bool { return element == "" || element == "." || element == ".." }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -91,19 +92,114 @@ func TestRequests(t *testing.T) {
 		},
 		{
 			"raw data keeps its bytes: order, spaces, numbers too large for float64, and no HTML escapes", func(ctx context.Context, c *client.Client) error {
-				_, err := c.Publish(ctx, id, client.Event{Type: "a.b", Data: json.RawMessage(`{ "z":1e999,"a":"<&>"}`)})
+				_, err := c.PublishTo(ctx, id, client.Event{Type: "a.b", Data: json.RawMessage(`{ "z":1e999,"a":"<&>"}`)})
 				return err
 			}, `POST /webhooks/ingest/` + id + ` {"event":"a.b","data":{ "z":1e999,"a":"<&>"}}`,
 		},
 		{
 			"other data is marshalled, without HTML escapes", func(ctx context.Context, c *client.Client) error {
-				_, err := c.Publish(ctx, id, client.Event{Type: `a"b`, Data: map[string]string{"a": "<&>"}})
+				_, err := c.PublishTo(ctx, id, client.Event{Type: `a"b`, Data: map[string]string{"a": "<&>"}})
 				return err
 			}, `POST /webhooks/ingest/` + id + ` {"event":"a\"b","data":{"a":"<&>"}}`,
 		},
 		{
+			"an event for a tenant has only the fields that are set", func(ctx context.Context, c *client.Client) error {
+				_, err := c.Publish(ctx, client.Event{Type: "a.b", Data: json.RawMessage(`{ "z":1e999}`)})
+				return err
+			}, `POST /events/ {"event":"a.b","data":{ "z":1e999}}`,
+		},
+		{
+			"or all of them; the idempotency key is a header", func(ctx context.Context, c *client.Client) error {
+				_, err := c.Publish(ctx, client.Event{
+					Type: "a", Data: 1, Tenant: "acme", Channels: []string{"x"}, Metadata: map[string]string{"k": "<v>"},
+					DeliverAt: time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC), SubscriptionID: id, NoRetry: true, IdempotencyKey: "key",
+				})
+				return err
+			}, `POST /events/ {"event":"a","tenant":"acme","channels":["x"],"metadata":{"k":"<v>"},"deliver_at":"2030-01-02T03:04:05Z","subscription_id":"` + id + `","retry":false,"data":1}`,
+		},
+		{
+			"a tenant is put", func(ctx context.Context, c *client.Client) error {
+				_, err := c.PutTenant(ctx, "acme", client.TenantInput{Name: "Acme", Limits: client.TenantLimits{Pending: 5}})
+				return err
+			}, `PUT /tenants/acme {"name":"Acme","limits":{"pending":5}}`,
+		},
+		{
+			"a tenant of defaults is an object", func(ctx context.Context, c *client.Client) error {
+				_, err := c.PutTenant(ctx, "acme", client.TenantInput{})
+				return err
+			}, `PUT /tenants/acme {}`,
+		},
+		{
+			"a tenant is read", func(ctx context.Context, c *client.Client) error {
+				_, err := c.Tenant(ctx, "acme")
+				return err
+			}, `GET /tenants/acme `,
+		},
+		{
+			"a tenant is deleted", func(ctx context.Context, c *client.Client) error { return c.DeleteTenant(ctx, "a/b") },
+			`DELETE /tenants/a%2Fb `,
+		},
+		{
+			"an event type is put", func(ctx context.Context, c *client.Client) error {
+				_, err := c.PutEventType(ctx, "a.b", client.EventTypeInput{Schema: json.RawMessage(`{"type":"object"}`)})
+				return err
+			}, `PUT /event-types/a.b {"schema":{"type":"object"}}`,
+		},
+		{
+			"an event type is read", func(ctx context.Context, c *client.Client) error {
+				_, err := c.EventType(ctx, "a/b:c")
+				return err
+			}, `GET /event-types/a%2Fb:c `,
+		},
+		{
+			"an event type is archived", func(ctx context.Context, c *client.Client) error { return c.ArchiveEventType(ctx, "a.b") },
+			`DELETE /event-types/a.b `,
+		},
+		{
+			"a subscription is read by its uid", func(ctx context.Context, c *client.Client) error {
+				_, err := c.SubscriptionByUID(ctx, "acme", "bill&ing")
+				return err
+			}, `GET /subscriptions/bill&ing?tenant=acme `,
+		},
+		{
+			"and of the tenant of the key", func(ctx context.Context, c *client.Client) error {
+				_, err := c.SubscriptionByUID(ctx, "", "billing")
+				return err
+			}, `GET /subscriptions/billing `,
+		},
+		{
+			"subscriptions are found", func(ctx context.Context, c *client.Client) error {
+				return each(c.FindSubscriptions(ctx, client.SubscriptionQuery{Tenant: "acme", Text: "a&b", State: "failing", EventType: "a.b", Sort: client.SortName}))
+			}, `GET /subscriptions/?limit=250&event_type=a.b&q=a%26b&sort=name&state=failing&tenant=acme `,
+		},
+		{
+			"tenants are found", func(ctx context.Context, c *client.Client) error { return each(c.FindTenants(ctx, "ac")) },
+			`GET /tenants/?limit=250&q=ac `,
+		},
+		{
+			"a match is a POST of the event", func(ctx context.Context, c *client.Client) error {
+				return each(c.Match(ctx, client.Event{Type: "a", Data: 1, Tenant: "acme"}))
+			}, `POST /events/match?limit=250 {"event":"a","tenant":"acme","data":1}`,
+		},
+		{
+			"a key is created", func(ctx context.Context, c *client.Client) error {
+				_, err := c.CreateKey(ctx, client.KeyInput{Name: "shop", Scope: "publish", Tenant: "acme"})
+				return err
+			}, `POST /keys/ {"name":"shop","scope":"publish","tenant":"acme"}`,
+		},
+		{
+			"a key is revoked", func(ctx context.Context, c *client.Client) error { return c.RevokeKey(ctx, id) },
+			`DELETE /keys/` + id + ` `,
+		},
+		{
+			"the service says what it is", func(ctx context.Context, c *client.Client) error {
+				_, err := c.Meta(ctx)
+				return err
+			}, `GET /meta `,
+		},
+		{
 			"no data is null, which is a value", func(ctx context.Context, c *client.Client) error {
-				_, err := c.Publish(ctx, id, client.Event{Type: "a"})
+				_, err := c.PublishTo(ctx, id, client.Event{Type: "a"})
 				return err
 			}, `POST /webhooks/ingest/` + id + ` {"event":"a","data":null}`,
 		},
@@ -129,20 +225,35 @@ func TestRequests(t *testing.T) {
 	}
 }
 
+// each goes through a list and returns its error.
+func each[T any](list iter.Seq2[T, error]) error {
+	for _, err := range list {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func TestHeaders(t *testing.T) {
 	var got http.Header
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header
 		io.WriteString(w, "{}")
 	}, client.WithKey("hf_key"))
-	if _, err := c.Publish(t.Context(), "s", client.Event{Type: "a", IdempotencyKey: "order 7"}); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{
-		"Authorization": "Bearer hf_key", "Idempotency-Key": "order 7", "Content-Type": "application/json",
+	for path, publish := range map[string]func(client.Event) error{
+		"to one":      func(e client.Event) error { _, err := c.PublishTo(t.Context(), "s", e); return err },
+		"to a tenant": func(e client.Event) error { _, err := c.Publish(t.Context(), e); return err },
 	} {
-		if got.Get(name) != want {
-			t.Errorf("%s is %q, want %q", name, got.Get(name), want)
+		if err := publish(client.Event{Type: "a", IdempotencyKey: "order 7"}); err != nil {
+			t.Fatal(err)
+		}
+		for name, want := range map[string]string{
+			"Authorization": "Bearer hf_key", "Idempotency-Key": "order 7", "Content-Type": "application/json",
+		} {
+			if got.Get(name) != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got.Get(name), want)
+			}
 		}
 	}
 }
@@ -187,12 +298,32 @@ func TestRefusedWithoutARequest(t *testing.T) {
 	_, paused := c.PauseSubscription(ctx, "", "x")
 	_, resumed := c.ResumeSubscription(ctx, "..")
 	_, parent := c.Delivery(ctx, "..")
-	_, notJSON := c.Publish(ctx, "s", client.Event{Type: "a", Data: json.RawMessage(`{"a":`)})
-	_, noValue := c.Publish(ctx, "s", client.Event{Type: "a", Data: func() {}})
+	_, notJSON := c.PublishTo(ctx, "s", client.Event{Type: "a", Data: json.RawMessage(`{"a":`)})
+	_, noValue := c.PublishTo(ctx, "s", client.Event{Type: "a", Data: func() {}})
 	var listed error
 	for _, listed = range c.Attempts(ctx, "") {
 	}
+	_, forTenant := c.PublishTo(ctx, "s", client.Event{Type: "a", Tenant: "acme"})
+	_, notRetried := c.PublishTo(ctx, "s", client.Event{Type: "a", NoRetry: true})
+	_, batch := c.PublishBatch(ctx, []client.Event{{Type: "a"}, {Type: "a", Data: json.RawMessage(`{`)}})
+	_, put := c.PutTenant(ctx, "", client.TenantInput{})
+	_, tenant := c.Tenant(ctx, "..")
+	_, eventType := c.EventType(ctx, "")
+	_, putType := c.PutEventType(ctx, "a", client.EventTypeInput{Schema: json.RawMessage(`{`)})
+	_, uid := c.SubscriptionByUID(ctx, "acme", "")
 	for reason, err := range map[string]error{
+		"a tenant would be ignored":                forTenant,
+		"no retries would be ignored":              notRetried,
+		"cut JSON in a batch":                      batch,
+		"cut JSON, matched":                        each(c.Match(ctx, client.Event{Type: "a", Data: json.RawMessage(`{`)})),
+		"an empty tenant, put":                     put,
+		"a path element, not a tenant":             tenant,
+		"an empty tenant, deleted":                 c.DeleteTenant(ctx, ""),
+		"an empty event type":                      eventType,
+		"a schema that is cut JSON":                putType,
+		"an empty event type, archived":            c.ArchiveEventType(ctx, ""),
+		"an empty uid would list subscriptions":    uid,
+		"an empty key, revoked":                    c.RevokeKey(ctx, ""),
 		"an empty id would list all subscriptions": empty,
 		"an empty id, paused":                      paused,
 		"an empty id, resumed":                     resumed,

@@ -29,7 +29,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	receipt, err := c.Publish(ctx, sub.ID, client.Event{
+	receipt, err := c.PublishTo(ctx, sub.ID, client.Event{
 		Type:           "user.created",
 		Data:           map[string]any{"id": 123, "name": "John Doe"},
 		IdempotencyKey: "user-123-created",
@@ -57,6 +57,41 @@ func Example() {
 	// 404 not_found
 }
 
+// A program that publishes an event once, for all of a tenant's subscriptions that want it.
+func ExampleClient_Publish() {
+	service := httptest.NewServer(http.HandlerFunc(pretend))
+	defer service.Close()
+
+	ctx := context.Background()
+	c, err := client.New(service.URL, client.WithKey("hf_example"))
+	if err != nil {
+		panic(err)
+	}
+	event := client.Event{
+		Tenant:         "acme",
+		Type:           "invoice.paid",
+		Data:           map[string]any{"id": "in_8814", "amount": 4900},
+		IdempotencyKey: "invoice-8814",
+	}
+	published, err := c.Publish(ctx, event)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("deliveries:", published.Deliveries)
+
+	for match, err := range c.Match(ctx, event) { // why does a subscription not get it?
+		if err != nil {
+			panic(err)
+		}
+		fmt.Printf("%s %t %q\n", match.SubscriptionID, match.Matched, match.Rule)
+	}
+	// Output:
+	// deliveries: 2
+	// s1 true ""
+	// s2 true ""
+	// s3 false "channels"
+}
+
 // pretend responds as the service would.
 func pretend(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
@@ -64,6 +99,12 @@ func pretend(w http.ResponseWriter, r *http.Request) {
 	case "POST /subscriptions/":
 		w.WriteHeader(http.StatusCreated)
 		io.WriteString(w, `{"id": "s1", "target_url": "https://example.com/webhook", "event_types": ["user.*"], "is_active": true}`)
+	case "POST /events/":
+		w.WriteHeader(http.StatusAccepted)
+		io.WriteString(w, `{"event_id": "e1", "tenant": "acme", "deliveries": 2, "refused": 0, "duplicate": false}`)
+	case "POST /events/match":
+		io.WriteString(w, `{"data": [{"subscription_id": "s1", "matched": true}, {"subscription_id": "s2", "matched": true},
+			{"subscription_id": "s3", "matched": false, "rule": "channels"}], "next": null}`)
 	case "POST /webhooks/ingest/s1":
 		w.WriteHeader(http.StatusAccepted)
 		io.WriteString(w, `{"delivery_id": "d1", "event_id": "e1", "status": "pending"}`)

@@ -113,9 +113,9 @@ func (c *Client) Delivery(ctx context.Context, id string) (d Delivery, err error
 func (c *Client) Attempts(ctx context.Context, subscriptionID string) iter.Seq2[AttemptEntry, error] {
 	id, err := escape("subscription", subscriptionID)
 	if err != nil {
-		return func(yield func(AttemptEntry, error) bool) { yield(AttemptEntry{}, err) }
+		return failed[AttemptEntry](err)
 	}
-	return list[AttemptEntry](ctx, c, "/status/subscription/"+id)
+	return list[AttemptEntry](ctx, c, "/status/subscription/"+id, nil)
 }
 
 // Health reads the state of the service. A service that is down is not an error: see Health.Status.

@@ -172,10 +172,46 @@ func (c *Client) Subscription(ctx context.Context, id string) (s Subscription, e
 	return s, err
 }
 
+// SubscriptionByUID reads the subscription of a tenant that has this uid. The tenant "" is that of
+// the key, or default.
+func (c *Client) SubscriptionByUID(ctx context.Context, tenant, uid string) (s Subscription, err error) {
+	if uid, err = escapeName("uid of a subscription", uid); err != nil {
+		return Subscription{}, err
+	}
+	path := "/subscriptions/" + uid
+	if query := queryOf("tenant", tenant).Encode(); query != "" {
+		path += "?" + query
+	}
+	err = c.do(ctx, call{method: http.MethodGet, path: path, into: &s, etag: &s.ETag})
+	return s, err
+}
+
 // ListSubscriptions iterates over all subscriptions, newest first, and reads them page by page. It
 // stops at the first error.
 func (c *Client) ListSubscriptions(ctx context.Context) iter.Seq2[Subscription, error] {
-	return list[Subscription](ctx, c, "/subscriptions/")
+	return c.FindSubscriptions(ctx, SubscriptionQuery{})
+}
+
+// SubscriptionQuery selects subscriptions. Fields that are "" select all.
+type SubscriptionQuery struct {
+	Tenant    string // only of this tenant
+	Text      string // only those whose name, URL, description or uid contains it, in any letter case
+	State     string // only those in this state: disabled, paused, failing or healthy
+	EventType string // only those that want events of this type
+	Sort      string // SortCreated or SortName; "": SortCreated
+}
+
+// Orders of a list of subscriptions.
+const (
+	SortCreated = "created" // newest first
+	SortName    = "name"    // by the bytes of the name
+)
+
+// FindSubscriptions iterates over the subscriptions that q selects, and reads them page by page. It
+// stops at the first error.
+func (c *Client) FindSubscriptions(ctx context.Context, q SubscriptionQuery) iter.Seq2[Subscription, error] {
+	return list[Subscription](ctx, c, "/subscriptions/",
+		queryOf("tenant", q.Tenant, "q", q.Text, "state", q.State, "event_type", q.EventType, "sort", q.Sort))
 }
 
 // DeleteSubscription deletes a subscription and cancels its pending deliveries.

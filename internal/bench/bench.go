@@ -369,7 +369,7 @@ func (o Options) open(ctx context.Context, s *subject, r *receiver, key string, 
 		return err
 	}
 	defer c.CloseIdleConnections()
-	if _, err := c.Publish(ctx, filepath.Base(first[0]), client.Event{Type: "bench.first", Data: []byte("{}")}); err != nil {
+	if _, err := c.PublishTo(ctx, filepath.Base(first[0]), client.Event{Type: "bench.first", Data: []byte("{}")}); err != nil {
 		return fmt.Errorf("publish a first event to %s: %w", s.url, err)
 	}
 	s.started = time.Since(begun)

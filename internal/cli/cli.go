@@ -74,7 +74,7 @@ file.`,
 	root.SetErr(s.err)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagFault(err)} })
 	root.AddCommand(
-		newServe(s), newDemo(s), newListen(s), newSend(s), newKeys(s), newMigrate(s), newBackup(s), newCopy(s), newConfig(s), newHealth(s), newDoctor(s), newBench(s), newVersion(s),
+		newServe(s), newDemo(s), newListen(s), newPublish(s), newSend(s), newSubscribe(s), newSubscriptions(s), newTenants(s), newEventTypes(s), newKeys(s), newMigrate(s), newBackup(s), newCopy(s), newConfig(s), newHealth(s), newDoctor(s), newBench(s), newVersion(s),
 	)
 	return root
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,9 +64,9 @@ func newKeysList(s streams, o *config.Overrides) *cobra.Command {
 				return err
 			}
 			w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-			fmt.Fprintln(w, "ID\tNAME\tSCOPE\tBEGINS WITH\tCREATED\tEXPIRES\tREVOKED\tLAST USED")
+			fmt.Fprintln(w, "ID\tNAME\tSCOPE\tTENANT\tBEGINS WITH\tCREATED\tEXPIRES\tREVOKED\tLAST USED")
 			for _, k := range list {
-				fmt.Fprintf(w, "%s\t%q\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, k.Scope, k.Prefix,
+				fmt.Fprintf(w, "%s\t%q\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", k.ID, k.Name, k.Scope, cmp.Or(k.Tenant, "-"), k.Prefix,
 					timeOrNone(k.CreatedAt), timeOrNone(k.ExpiresAt), timeOrNone(k.RevokedAt), timeOrNone(k.UsedAt))
 			}
 			return w.Flush()

@@ -24,10 +24,13 @@ can't be shown again. Its scope says what it may do:
 
   admin    everything
   publish  publish events, and nothing else: for producers
-  read     read everything except secrets, and change nothing: for people and monitors`,
+  read     read everything except secrets, and change nothing: for people and monitors
+
+With --tenant it sees and uses that tenant alone.`,
 		Example: `  hookferry keys create operator
   hookferry keys create billing --scope publish --expires 90d
-  hookferry keys create support --scope read --expires 2027-01-31`,
+  hookferry keys create support --scope read --expires 2027-01-31
+  hookferry keys create acme-shop --scope publish --tenant acme`,
 		Args: exactArgs("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			wanted.Name = args[0]
@@ -36,6 +39,9 @@ can't be shown again. Its scope says what it may do:
 				return err
 			}
 			database, err := addKey(cmd.Context(), *o, key)
+			if errors.Is(err, event.ErrNotFound) && key.IsBound() {
+				return fmt.Errorf("there is no tenant %q; `hookferry tenants put %s` creates it in a running service", key.Tenant, key.Tenant)
+			}
 			if err != nil {
 				return err
 			}
@@ -46,12 +52,17 @@ can't be shown again. Its scope says what it may do:
 			if !key.ExpiresAt.IsZero() {
 				expiry = "it expires at " + key.ExpiresAt.Format(time.RFC3339)
 			}
-			fmt.Fprintf(s.err, "Created the key %q, %s, with the scope %s; %s. It is not shown again. Send it as `Authorization: Bearer …`.\nThe database is %s.\n",
-				key.Name, key.ID, key.Scope, expiry, database)
+			boundTo := ""
+			if key.IsBound() {
+				boundTo = " for the tenant " + key.Tenant
+			}
+			fmt.Fprintf(s.err, "Created the key %q, %s, with the scope %s%s; %s. It is not shown again. Send it as `Authorization: Bearer …`.\nThe database is %s.\n",
+				key.Name, key.ID, key.Scope, boundTo, expiry, database)
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&wanted.Scope, "scope", "admin", "what the key may do: admin, publish or read")
+	cmd.Flags().StringVar(&wanted.Tenant, "tenant", "", "id of the only tenant that the key may see and use; default: all tenants")
 	cmd.Flags().StringVar(&wanted.Expires, "expires", "", "how long the key is valid (90d, 12h), or until when (2027-01-31, in UTC); default: it never expires")
 	return cmd
 }

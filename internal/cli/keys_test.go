@@ -30,6 +30,9 @@ func TestKeysHaveScopeAndExpiry(t *testing.T) {
 		{"only a name", []string{"operator"}, 0, `the key "operator", [0-9a-f-]{36}, with the scope admin; it never expires`},
 		{"a scope and a duration", []string{"billing", "--scope", "publish", "--expires", "90d"}, 0, `with the scope publish; it expires at \d{4}-\d\d-\d\dT`},
 		{"a day", []string{"support", "--scope", "read", "--expires", "2099-01-31"}, 0, `with the scope read; it expires at 2099-01-31T00:00:00Z`},
+		{"bound to a tenant", []string{"shop", "--scope", "publish", "--tenant", "default"}, 0, `with the scope publish for the tenant default; it never expires`},
+		{"a tenant that does not exist", []string{"x", "--tenant", "nobody"}, 1, `there is no tenant "nobody"; .hookferry tenants put nobody. creates it`},
+		{"an invalid tenant", []string{"x", "--tenant", "a b"}, 1, `the id of the tenant is "a b"; only the characters`},
 		{"an unknown scope", []string{"x", "--scope", "write"}, 1, `"write" is not a scope; use admin, publish or read`},
 		{"no scope", []string{"x", "--scope", ""}, 1, `use admin, publish or read`},
 		{"a day in the past", []string{"x", "--expires", "2020-01-31"}, 1, `2020-01-31.*in the past`},
@@ -48,11 +51,12 @@ func TestKeysHaveScopeAndExpiry(t *testing.T) {
 
 	status, out, _ := keys(t, dir, "list")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	if status != 0 || len(lines) != 4 || strings.Join(strings.Fields(lines[0]), " ") != "ID NAME SCOPE BEGINS WITH CREATED EXPIRES REVOKED LAST USED" {
+	if status != 0 || len(lines) != 5 || strings.Join(strings.Fields(lines[0]), " ") != "ID NAME SCOPE TENANT BEGINS WITH CREATED EXPIRES REVOKED LAST USED" {
 		t.Fatalf("the list ends with %d:\n%s", status, out)
 	}
 	for i, want := range []string{
-		`"operator" admin hf_\S{7} \S+Z - - -`, `"billing" publish hf_\S{7} \S+Z \S+Z - -`, `"support" read hf_\S{7} \S+Z 2099-01-31T00:00:00Z - -`,
+		`"operator" admin - hf_\S{7} \S+Z - - -`, `"billing" publish - hf_\S{7} \S+Z \S+Z - -`, `"support" read - hf_\S{7} \S+Z 2099-01-31T00:00:00Z - -`,
+		`"shop" publish default hf_\S{7} \S+Z - - -`,
 	} {
 		if line := strings.Join(strings.Fields(lines[i+1])[1:], " "); !regexp.MustCompile("^" + want + "$").MatchString(line) {
 			t.Errorf("line %d of the list is %q, want %s", i+1, line, want)
@@ -61,7 +65,7 @@ func TestKeysHaveScopeAndExpiry(t *testing.T) {
 	if status, _, _ := keys(t, dir, "revoke", strings.Fields(lines[1])[0]); status != 0 {
 		t.Errorf("revoke ends with %d", status)
 	}
-	if _, out, _ := keys(t, dir, "list"); !regexp.MustCompile(`"operator"\s+admin\s+\S+\s+\S+Z\s+-\s+\S+Z`).MatchString(out) {
+	if _, out, _ := keys(t, dir, "list"); !regexp.MustCompile(`"operator"\s+admin\s+-\s+\S+\s+\S+Z\s+-\s+\S+Z`).MatchString(out) {
 		t.Errorf("the revoked key is not shown as such:\n%s", out)
 	}
 }

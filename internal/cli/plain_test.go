@@ -42,15 +42,22 @@ func TestWrongValueInEachFlag(t *testing.T) {
 	t.Setenv("HOOKFERRY_ADDR", "127.0.0.1:0")
 	t.Setenv("HOOKFERRY_ADMIN_ADDR", "off")
 	beside := map[string]map[string]string{ // flags that keep a command from running for real
-		"bench": {"url": "http://127.0.0.1:1"}, "send": {"url": "http://127.0.0.1:1"}, "listen": {"addr": "127.0.0.1:0"}, "health": {"addr": "127.0.0.1:1"},
+		"listen": {"addr": "127.0.0.1:0"}, "health": {"addr": "127.0.0.1:1"},
 	}
-	arguments := map[string][]string{"create": {"operator"}, "revoke": {"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}, "send": {"x", "y", "{}"}}
+	t.Setenv("HOOKFERRY_URL", "http://127.0.0.1:1")
+	arguments := map[string][]string{
+		"create": {"operator"}, "revoke": {"0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071"}, "send": {"x", "y", "{}"}, "publish": {"x", "{}"}, "subscribe": {"http://x.example"},
+		"put": {"x"}, "delete": {"x"}, "archive": {"x"},
+	}
 	tried := 0
 	everyFlag(newRoot(streams{in: strings.NewReader(""), out: io.Discard, err: io.Discard}), func(c *cobra.Command, f *pflag.Flag) {
 		var together sync.WaitGroup // a command that accepts the value runs until the timeout
 		defer together.Wait()
 		for _, value := range rubbish(f.Name) {
 			args := append(strings.Fields(c.CommandPath())[1:], arguments[c.Name()]...)
+			if c.Flag("url") != nil && f.Name != "url" {
+				args = append(args, "--url=http://127.0.0.1:1")
+			}
 			for name, text := range beside[c.Name()] {
 				if name != f.Name {
 					args = append(args, "--"+name+"="+text)
@@ -67,7 +74,7 @@ func TestWrongValueInEachFlag(t *testing.T) {
 }
 
 func everyFlag(c *cobra.Command, use func(*cobra.Command, *pflag.Flag)) {
-	if c.RunE != nil && !c.HasSubCommands() || c.Name() == "bench" {
+	if c.RunE != nil && !c.HasSubCommands() || slices.Contains([]string{"bench", "tenants", "event-types"}, c.Name()) {
 		c.Flags().VisitAll(func(f *pflag.Flag) { use(c, f) })
 		c.InheritedFlags().VisitAll(func(f *pflag.Flag) { use(c, f) })
 	}
@@ -84,7 +91,7 @@ func wantOwnWords(t *testing.T, args []string, flag string) {
 	defer time.AfterFunc(300*time.Millisecond, stop).Stop() // like Ctrl-C
 	var out strings.Builder
 	Run(ctx, args, strings.NewReader(""), &out, &out)
-	mayHoldSecret := slices.Contains([]string{"url", "key", "secret", "idempotency-key"}, flag)
+	mayHoldSecret := slices.Contains([]string{"url", "key", "token", "secret", "idempotency-key"}, flag)
 	found := foreignWords.FindString(strings.ReplaceAll(out.String(), strconv.Quote(args[len(args)-1][len(flag)+3:]), "")) // what was typed may be repeated
 	if mayHoldSecret && strings.Contains(out.String(), "SEKRET") || found != "" && found != "SEKRET" {
 		t.Errorf("%q says %q:\n%s", args, found, out.String())
@@ -124,6 +131,18 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 		{"TLS to a server without it", []string{"send", "--url", "https://" + addr, "x", "y", "{}"}, "does not speak TLS"},
 		{"a user name", []string{"send", "--url", "http://u:SEKRET@127.0.0.1:1", "x", "y", "{}"}, "--url must not contain a user name"},
 		{"a key that a header can't contain", []string{"send", "--url", "http://127.0.0.1:1", "--key", "SEKRET\n", "x", "y", "{}"}, "the API key contains a space"},
+		{"nothing listens", []string{"publish", "--url", "http://127.0.0.1:1", "x", "{}"}, "nothing listens on 127.0.0.1:1"},
+		{"nothing listens", []string{"subscribe", "--url", "http://127.0.0.1:1", "http://x.example"}, "nothing listens on 127.0.0.1:1"},
+		{"nothing listens", []string{"subscriptions", "--url", "http://127.0.0.1:1"}, "nothing listens on 127.0.0.1:1"},
+		{"nothing listens", []string{"tenants", "--url", "http://127.0.0.1:1"}, "nothing listens on 127.0.0.1:1"},
+		{"nothing listens", []string{"event-types", "put", "x", "--url", "http://127.0.0.1:1"}, "nothing listens on 127.0.0.1:1"},
+		{"another protocol", []string{"tenants", "put", "x", "--url", "http://" + addr}, "does not speak HTTP"},
+		{"a name that does not exist", []string{"event-types", "archive", "x", "--url", "http://nohost.invalid"}, "can't reach the service at nohost.invalid"},
+		{"a user name", []string{"tenants", "--url", "http://u:SEKRET@127.0.0.1:1"}, "--url must not contain a user name"},
+		{"a token that a header can't contain", []string{"tenants", "--url", "http://127.0.0.1:1", "--token", "SEKRET\n"}, "the API key contains a space"},
+		{"a file that does not exist", []string{"publish", "--file", "nowhere.jsonl"}, "\"nowhere.jsonl\" can't be used: "},
+		{"a schema that does not exist", []string{"event-types", "put", "x", "--schema", "nowhere.json"}, "\"nowhere.json\" can't be used: "},
+		{"a time without a zone", []string{"publish", "x", "{}", "--deliver-at", "2027-01-31"}, "write a time with its zone"},
 		{"nothing listens", []string{"bench", "--url", "http://127.0.0.1:1"}, "nothing listens there"},
 		{"another protocol", []string{"bench", "--url", "http://" + addr}, "does not speak HTTP"},
 		{"a user name", []string{"bench", "--url", "http://u:SEKRET@127.0.0.1:1"}, "without a user name"},
@@ -140,6 +159,10 @@ func TestWhereNothingIsAsItShould(t *testing.T) {
 		if status == 0 || !strings.Contains(said, tt.want) || foreignWords.MatchString(out+said) {
 			t.Errorf("%s: %v ends with %d and says %s%s, want %q", tt.why, tt.args, status, out, said, tt.want)
 		}
+	}
+	t.Setenv("HOOKFERRY_URL", "http://u:SEKRET@127.0.0.1:1")
+	if status, out, said := runCommand(t, "tenants"); status != 2 || !strings.Contains(said, "HOOKFERRY_URL must not contain a user name") || strings.Contains(out+said, "SEKRET") {
+		t.Errorf("a user name in HOOKFERRY_URL ends with %d and says %s%s", status, out, said)
 	}
 	for _, args := range [][]string{{"doctor"}, {"keys", "list"}, {"keys", "create", "x"}, {"migrate"}, {"migrate", "--dry-run"}, {"serve"}} {
 		for url, want := range map[string]string{

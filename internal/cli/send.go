@@ -4,23 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hookferry/hookferry/client"
-	"github.com/hookferry/hookferry/internal/reason"
 	"github.com/hookferry/hookferry/internal/terminal"
 )
 
 // sendOptions are the flags of `hookferry send`.
 type sendOptions struct {
-	url            string
-	key            string
+	remote
 	idempotencyKey string
 	wait           bool
 	asJSON         bool
@@ -30,15 +24,14 @@ func newSend(s streams) *cobra.Command {
 	var o sendOptions
 	cmd := &cobra.Command{
 		Use:   "send SUBSCRIPTION_ID EVENT_TYPE [DATA]",
-		Short: "Publish one event",
+		Short: "Publish one event to one subscription",
 		Long: `Publishes one event to a subscription of a running service. DATA is any JSON value. If
 it is - or left out, it is read from standard input; at a terminal, it is then {}.
 
 With --wait it prints each attempt until the delivery is settled, and fails if the
 delivery fails.
 
-The API key is that of --key, or of the environment variable HOOKFERRY_API_KEY, which
-other users of the machine can't see.`,
+` + remoteHelp,
 		Example: `  hookferry send 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071 user.created '{"id": 123}'
   hookferry send --wait 0190b2c4-5d6e-7f80-9a1b-2c3d4e5f6071 order.paid < order.json`,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -49,15 +42,13 @@ other users of the machine can't see.`,
 			return usageError{fmt.Errorf("%s takes SUBSCRIPTION_ID EVENT_TYPE [DATA], not %s", cmd.CommandPath(), terminal.Number(len(args), "argument"))}
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if o.key == "" {
-				o.key = os.Getenv("HOOKFERRY_API_KEY")
-			}
 			return newSender(s, o).run(cmd.Context(), args)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.url, "url", "http://127.0.0.1:8000", "URL of the service")
-	f.StringVar(&o.key, "key", "", "API key (better: HOOKFERRY_API_KEY)")
+	o.addFlags(f)
+	f.StringVar(&o.token, "key", "", "the former name of --token")
+	cobra.CheckErr(f.MarkHidden("key"))
 	f.StringVar(&o.idempotencyKey, "idempotency-key", "", "makes it safe to send the same event again")
 	f.BoolVar(&o.wait, "wait", false, "wait until the delivery is settled; fail if it fails")
 	f.BoolVar(&o.asJSON, "json", false, "print the response as JSON; with --wait, the settled delivery")
@@ -80,16 +71,16 @@ func (s *sender) run(ctx context.Context, args []string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	if strings.Contains(s.url, "@") { // the error must not repeat any part of it
-		return usageError{errors.New("--url must not contain a user name or password: write it like http://127.0.0.1:8000, and set the API key with HOOKFERRY_API_KEY")}
-	}
-	c, err := client.New(s.url, client.WithKey(s.key))
+	c, err := s.open()
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	defer c.CloseIdleConnections()
-	receipt, err := c.Publish(ctx, args[0], client.Event{Type: args[1], Data: data, IdempotencyKey: s.idempotencyKey})
-	if err != nil {
+	receipt, err := c.PublishTo(ctx, args[0], client.Event{Type: args[1], Data: data, IdempotencyKey: s.idempotencyKey})
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errors.New("stopped; the event may or may not have been accepted")
+	case err != nil:
 		return s.explain(err)
 	}
 	switch {
@@ -108,31 +99,6 @@ func (s *sender) run(ctx context.Context, args []string) error {
 
 func (s *sender) printReceipt(r client.Receipt) {
 	fmt.Fprintf(s.out, "accepted: event %s, delivery %s\n", terminal.Clean(r.EventID), terminal.Clean(r.DeliveryID))
-}
-
-// explain says what to do about an error. It cleans the text of the service, which is not trusted.
-func (s *sender) explain(err error) error {
-	problem, isProblem := errors.AsType[*client.Problem](err)
-	_, isNetwork := errors.AsType[*url.Error](err)
-	switch {
-	case errors.Is(err, context.Canceled):
-		return errors.New("stopped; the event may or may not have been accepted")
-	case isProblem && problem.Status == 401 && s.key == "" && problem.Code == "unauthorized":
-		return errors.New("the service needs an API key: set HOOKFERRY_API_KEY; `hookferry keys create NAME` creates one")
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nothing listens on %s: is `hookferry serve --dev` running? Set the address of the service with --url", hostOf(s.url))
-	case isNetwork:
-		return fmt.Errorf("can't reach the service at %s: %s; set its address with --url", hostOf(s.url), reason.Of(err))
-	}
-	return errors.New(terminal.Clean(readable(err)))
-}
-
-func hostOf(rawURL string) string {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return terminal.Clean(rawURL)
-	}
-	return u.Host
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -19,7 +19,7 @@ import (
 const maxData = 32 << 20
 
 // data returns the event's data: the argument, or else the content of standard input.
-func (s *sender) data(args []string) (json.RawMessage, error) {
+func (s streams) data(args []string) (json.RawMessage, error) {
 	if len(args) == 1 && args[0] != "-" {
 		return checkData("DATA", args[0])
 	}

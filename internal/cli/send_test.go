@@ -149,6 +149,7 @@ func TestSendAgain(t *testing.T) {
 
 func TestSendCantReachTheService(t *testing.T) {
 	t.Setenv("HOOKFERRY_API_KEY", "")
+	t.Setenv("HOOKFERRY_TOKEN", "")
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>\x1b[31m") }))
@@ -168,7 +169,7 @@ func TestSendCantReachTheService(t *testing.T) {
 		{"nothing listens", []string{"--url", closed.URL}, 1, "nothing listens on " + strings.TrimPrefix(closed.URL, "http://") + ": is `hookferry serve --dev` running?"},
 		{"a name that does not resolve", []string{"--url", "http://nowhere.invalid"}, 1, "can't reach the service at nowhere.invalid: "},
 		{"another service", []string{"--url", page.URL}, 1, "is not from Hookferry"},
-		{"no key", []string{"--url", locked.URL}, 1, "the service needs an API key: set HOOKFERRY_API_KEY"},
+		{"no key", []string{"--url", locked.URL}, 1, "the service needs an API key: set HOOKFERRY_TOKEN"},
 		{"a wrong key", []string{"--url", locked.URL, "--key", "geheim"}, 1, `the service responded with 401 Unauthorized: The API key is unknown\x1b[31m.`},
 		{"an invalid key", []string{"--key", "geheim\n"}, 2, "the API key contains a space"},
 		{"an invalid URL", []string{"--url", "127.0.0.1:8000"}, 2, "write it like http://127.0.0.1:8000"},
@@ -183,6 +184,7 @@ func TestSendCantReachTheService(t *testing.T) {
 
 func TestSendReadsTheKeyFromTheEnvironment(t *testing.T) {
 	t.Setenv("HOOKFERRY_API_KEY", "hf_environment")
+	t.Setenv("HOOKFERRY_TOKEN", "")
 	var got string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		got = r.Header.Get("Authorization")
@@ -193,9 +195,16 @@ func TestSendReadsTheKeyFromTheEnvironment(t *testing.T) {
 	if got != "Bearer hf_environment" {
 		t.Errorf("got %q", got)
 	}
-	run(t, nil, "send", "--url", s.URL, "--key", "hf_flag", "s", "a", "1")
-	if got != "Bearer hf_flag" {
-		t.Errorf("got %q", got)
+	t.Setenv("HOOKFERRY_TOKEN", "hf_token")
+	run(t, nil, "send", "--url", s.URL, "s", "a", "1")
+	if got != "Bearer hf_token" {
+		t.Errorf("HOOKFERRY_TOKEN counts more, but got %q", got)
+	}
+	for _, flag := range []string{"--key", "--token"} {
+		run(t, nil, "send", "--url", s.URL, flag, "hf_flag", "s", "a", "1")
+		if got != "Bearer hf_flag" {
+			t.Errorf("with %s got %q", flag, got)
+		}
 	}
 }
 
@@ -207,7 +216,7 @@ func TestSendStopsWaiting(t *testing.T) {
 	defer s.Close()
 	var out bytes.Buffer
 	var pauses []time.Duration
-	sender := newSender(streams{out: &out}, sendOptions{url: s.URL, wait: true})
+	sender := newSender(streams{out: &out}, sendOptions{remote: remote{url: s.URL}, wait: true})
 	sender.pause = func(_ context.Context, d time.Duration) error {
 		if pauses = append(pauses, d); len(pauses) == 8 {
 			return context.Canceled

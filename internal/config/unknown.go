@@ -10,13 +10,17 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 )
 
+// ofCommands are variables of the commands that call a running service, which is not started by them.
+// The service ignores them, so that both can share an environment.
+var ofCommands = []string{"HOOKFERRY_URL", "HOOKFERRY_TOKEN"}
+
 // unknown returns faults and warnings about variables that look like settings but are not. A fault
 // is a typo that would silently have no effect. A warning is about a variable that may belong to
 // another program.
 func (ls layers) unknown(declared []declaration) (faults, warnings []string) {
 	for _, l := range ls {
 		for _, name := range slices.Sorted(maps.Keys(l.entries)) {
-			if isKnown(declared, name) || isServiceLink(name, l.entries[name].text) {
+			if isKnown(declared, name) || slices.Contains(ofCommands, name) || isServiceLink(name, l.entries[name].text) {
 				continue
 			}
 			fault, warning := ls.judge(l, name, declared)

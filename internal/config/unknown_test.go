@@ -55,6 +55,9 @@ func TestUnknownVariables(t *testing.T) {
 		{"another program's", "LOG_FORMAT=json", false, ""},
 		{"another program's", "LOG_FILE=x", false, ""},
 		{"another program's", "PATH=/bin", false, ""},
+		{"of the commands that call the service", "HOOKFERRY_URL=http://127.0.0.1:8000", false, ""},
+		{"of the commands that call the service", "HOOKFERRY_TOKEN=hf_x", false, ""},
+		{"a typo of such a name", "HOOKFERRY_TOKENS=hf_x", true, "HOOKFERRY_TOKENS is not a setting"},
 		{"empty", "LOG_LEVLE=", false, ""},
 	} {
 		cfg, err := Load(strings.Fields(c.variables), "", Overrides{})

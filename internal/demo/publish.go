@@ -87,7 +87,7 @@ func (d *demo) publish(ctx context.Context, plan []plannedEvent) error {
 func (d *demo) publishOne(ctx context.Context, p plannedEvent) error {
 	r := d.servers[p.endpoint]
 	at := time.Now()
-	receipt, err := d.client.Publish(ctx, r.subscription, client.Event{Type: p.eventType, Data: p.data})
+	receipt, err := d.client.PublishTo(ctx, r.subscription, client.Event{Type: p.eventType, Data: p.data})
 	if err != nil {
 		return fmt.Errorf("publish %s for %s: %w", p.eventType, r.name, err)
 	}

@@ -35,7 +35,7 @@ func (d *demo) tryRefusals(ctx context.Context) error {
 		return fmt.Errorf("try a forbidden target: %w", err)
 	}
 	last := d.servers[len(d.servers)-1] // the endpoint that is gone
-	_, err = d.client.Publish(ctx, last.subscription, client.Event{Type: "order.created"})
+	_, err = d.client.PublishTo(ctx, last.subscription, client.Event{Type: "order.created"})
 	if d.refusals.gone, err = refusal(err, http.StatusConflict); err != nil {
 		return fmt.Errorf("publish for the endpoint that is gone: %w", err)
 	}

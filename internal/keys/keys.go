@@ -26,6 +26,7 @@ type Store interface {
 type Wanted struct {
 	Name    string
 	Scope   string // admin, publish or read
+	Tenant  string // the only tenant that it may see and use; "" for all
 	Expires string // how long it is valid, or until when; "" for no expiry
 }
 
@@ -34,7 +35,10 @@ func New(wanted Wanted, now time.Time) (text string, kept event.APIKey, err erro
 	if wanted.Name == "" || len(wanted.Name) > event.MaxKeyName {
 		return "", kept, fmt.Errorf("the name of a key must have 1 to %d characters and say what the key is for; this one has %d", event.MaxKeyName, len(wanted.Name))
 	}
-	kept = event.APIKey{ID: event.NewID(now), Name: wanted.Name, CreatedAt: now}
+	if problem := event.CheckName(wanted.Tenant); problem != "" && wanted.Tenant != "" {
+		return "", kept, fmt.Errorf("the id of the tenant %s", problem)
+	}
+	kept = event.APIKey{ID: event.NewID(now), Name: wanted.Name, CreatedAt: now, Tenant: wanted.Tenant}
 	if kept.Scope, err = event.ParseScope(wanted.Scope); err != nil {
 		return "", kept, err
 	}

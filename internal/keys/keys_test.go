@@ -23,6 +23,8 @@ func TestNew(t *testing.T) {
 		{"without an expiry", keys.Wanted{Name: "a", Scope: "admin"}, time.Time{}, ""},
 		{"for 12 hours", keys.Wanted{Name: "a", Scope: "publish", Expires: "12h"}, now.Add(12 * time.Hour), ""},
 		{"until a day", keys.Wanted{Name: strings.Repeat("a", 100), Scope: "read", Expires: "2027-01-31"}, time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC), ""},
+		{"bound to a tenant", keys.Wanted{Name: "a", Scope: "read", Tenant: "acme"}, time.Time{}, ""},
+		{"an invalid tenant", keys.Wanted{Name: "a", Scope: "read", Tenant: "a b"}, time.Time{}, `the id of the tenant is "a b"`},
 		{"no name", keys.Wanted{Scope: "admin"}, time.Time{}, "1 to 100 characters"},
 		{"a name that is too long", keys.Wanted{Name: strings.Repeat("a", 101), Scope: "admin"}, time.Time{}, "this one has 101"},
 		{"an unknown scope", keys.Wanted{Name: "a", Scope: "write"}, time.Time{}, `"write" is not a scope`},
@@ -41,7 +43,7 @@ func TestNew(t *testing.T) {
 		}
 		want := event.APIKey{
 			ID: k.ID, Name: c.wanted.Name, Prefix: text[:10], Hash: sha256.Sum256([]byte(text)),
-			Scope: event.Scope(c.wanted.Scope), CreatedAt: now, ExpiresAt: c.ends,
+			Scope: event.Scope(c.wanted.Scope), CreatedAt: now, ExpiresAt: c.ends, Tenant: c.wanted.Tenant,
 		}
 		if k != want {
 			t.Errorf("%s: %+v, want %+v", c.why, k, want)

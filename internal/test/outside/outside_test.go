@@ -58,7 +58,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	receipt, err := c.Publish(context.Background(), "s1", client.Event{Type: "user.created", Data: 1})
+	receipt, err := c.PublishTo(context.Background(), "s1", client.Event{Type: "user.created", Data: 1})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, out, failures io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("create a subscription for %s: %w", *target, err)
 	}
-	p := &producer{publish: c.Publish, subscription: s.ID, out: out, failures: failures}
+	p := &producer{publish: c.PublishTo, subscription: s.ID, out: out, failures: failures}
 	return p.run(ctx, *connections, time.Second/time.Duration(*rate))
 }
 

@@ -86,7 +86,7 @@ func (s *service) deliver(t *testing.T, to client.SubscriptionInput) client.Atte
 	if err != nil {
 		t.Fatal(err)
 	}
-	receipt, err := s.client.Publish(t.Context(), subscription.ID, client.Event{Type: "user.created", Data: json.RawMessage(published)})
+	receipt, err := s.client.PublishTo(t.Context(), subscription.ID, client.Event{Type: "user.created", Data: json.RawMessage(published)})
 	if err != nil {
 		t.Fatal(err)
 	}
