@@ -281,9 +281,10 @@ func FuzzPatchBody(f *testing.F) {
 	for _, e := range patchExamples {
 		f.Add([]byte(e.body))
 	}
+	m := &memory{}
+	h := newHandler(f, testOptions(m))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		m := &memory{subscriptions: []event.Subscription{{ID: event.NewID(testTime), Revision: 1, TargetURL: "https://example.com/", Active: true, Headers: event.Headers{"X-Token": testCredential}}}}
-		h := newHandler(t, testOptions(m))
+		m.subscriptions = []event.Subscription{{ID: event.NewID(testTime), Revision: 1, TargetURL: "https://example.com/", Active: true, Headers: event.Headers{"X-Token": testCredential}}}
 		req := httptest.NewRequest("PATCH", "/subscriptions/"+m.subscriptions[0].ID.String(), strings.NewReader(string(body)))
 		req.Header.Set("Content-Type", mergePatch)
 		w := httptest.NewRecorder()
