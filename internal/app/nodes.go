@@ -8,6 +8,7 @@ import (
 	"github.com/hookferry/hookferry/internal/event"
 	"github.com/hookferry/hookferry/internal/ingest"
 	"github.com/hookferry/hookferry/internal/redis"
+	"github.com/hookferry/hookferry/internal/retention"
 	"github.com/hookferry/hookferry/internal/store"
 )
 
@@ -88,7 +89,7 @@ func (a *App) inboundParts() []part {
 
 // workParts do the work of this node.
 func (a *App) workParts() []part {
-	parts := []part{a.retention.Run, (&resealer{a.sealed, a.log}).run, a.outage.run}
+	parts := []part{a.retention.Run, retention.Tenants{Store: a.store, Log: a.log}.Run, (&resealer{a.sealed, a.log}).run, a.outage.run}
 	if a.backlog != nil {
 		parts = append(parts, a.backlog.Run)
 	}

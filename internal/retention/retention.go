@@ -1,8 +1,9 @@
 // Package retention keeps the database small: it deletes deliveries that settled longer
 // ago than the retention. It works in small steps with pauses between them, so that it
-// does not delay new events. It never deletes pending deliveries.
+// does not delay new events. It never deletes pending deliveries. It also deletes the
+// subscriptions that deleted tenants have left.
 //
-// Start with Run.
+// Start with Retention.Run, and Tenants.Run.
 package retention
 
 import (
