@@ -103,6 +103,14 @@ type call struct {
 	alsoOK         int     // a status that is a success although it is not 2xx
 }
 
+// doJSON sends a value as the body of a call.
+func (c *Client) doJSON(ctx context.Context, what string, value any, call call) (err error) {
+	if call.body, err = json.Marshal(value); err != nil {
+		return fmt.Errorf("write the %s as JSON: %w", what, err)
+	}
+	return c.do(ctx, call)
+}
+
 func (c *Client) do(ctx context.Context, call call) error {
 	req, err := http.NewRequestWithContext(ctx, call.method, c.base+call.path, bytes.NewReader(call.body))
 	if err != nil {

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"net/http"
 	"time"
@@ -39,11 +38,7 @@ func (c *Client) PutEventType(ctx context.Context, name string, in EventTypeInpu
 	if name, err = escapeName("name of an event type", name); err != nil {
 		return EventType{}, err
 	}
-	body, err := json.Marshal(in)
-	if err != nil {
-		return EventType{}, fmt.Errorf("write the event type as JSON: %w", err)
-	}
-	err = c.do(ctx, call{method: http.MethodPut, path: "/event-types/" + name, body: body, into: &t})
+	err = c.doJSON(ctx, "event type", in, call{method: http.MethodPut, path: "/event-types/" + name, into: &t})
 	return t, err
 }
 

@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"iter"
 	"net/http"
 	"time"
@@ -33,11 +31,7 @@ type KeyInput struct {
 
 // CreateKey creates an API key. The result's Key is shown only once.
 func (c *Client) CreateKey(ctx context.Context, in KeyInput) (k Key, err error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return Key{}, fmt.Errorf("write the key as JSON: %w", err)
-	}
-	err = c.do(ctx, call{method: http.MethodPost, path: "/keys/", body: body, into: &k})
+	err = c.doJSON(ctx, "key", in, call{method: http.MethodPost, path: "/keys/", into: &k})
 	return k, err
 }
 

@@ -11,7 +11,7 @@ type Match struct {
 	SubscriptionID string `json:"subscription_id"`
 	Matched        bool   `json:"matched"`
 	Rule           string `json:"rule,omitzero"`     // the first rule that does not hold: active, event_types, channels or filter; "" if it matches
-	Reason         string `json:"reason,omitzero"`   // why, in words; "" if there is nothing to say
+	Reason         string `json:"reason,omitzero"`   // why, in words; "" if the subscription matches and is not paused
 	Delivery       string `json:"delivery,omitzero"` // "": nothing was stored
 }
 

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"iter"
 	"net/http"
 	"time"
@@ -129,14 +128,11 @@ func (c *Client) PatchSubscription(ctx context.Context, id string, patch Subscri
 }
 
 func (c *Client) write(ctx context.Context, call call, in any, opts []ChangeOption) (s Subscription, err error) {
-	if call.body, err = json.Marshal(in); err != nil {
-		return Subscription{}, fmt.Errorf("write the subscription as JSON: %w", err)
-	}
 	for _, opt := range opts {
 		opt(&call)
 	}
 	call.into, call.etag = &s, &s.ETag
-	err = c.do(ctx, call)
+	err = c.doJSON(ctx, "subscription", in, call)
 	return s, err
 }
 

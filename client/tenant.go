@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"iter"
 	"net/http"
 	"time"
@@ -45,11 +43,7 @@ func (c *Client) PutTenant(ctx context.Context, id string, in TenantInput) (t Te
 	if id, err = escapeName("id of a tenant", id); err != nil {
 		return Tenant{}, err
 	}
-	body, err := json.Marshal(in)
-	if err != nil {
-		return Tenant{}, fmt.Errorf("write the tenant as JSON: %w", err)
-	}
-	err = c.do(ctx, call{method: http.MethodPut, path: "/tenants/" + id, body: body, into: &t})
+	err = c.doJSON(ctx, "tenant", in, call{method: http.MethodPut, path: "/tenants/" + id, into: &t})
 	return t, err
 }
 

@@ -17,7 +17,7 @@ type Match struct {
 	SubscriptionID event.ID `json:"subscription_id" format:"uuid"`
 	Matched        bool     `json:"matched"`
 	Rule           *string  `json:"rule" doc:"The first rule that does not hold: active, event_types, channels or filter; null if the subscription matches."`
-	Reason         *string  `json:"reason" doc:"Why, in words; null if there is nothing to say."`
+	Reason         *string  `json:"reason" doc:"Why, in words; null if the subscription matches and is not paused."`
 	Delivery       *string  `json:"delivery" format:"uuid" doc:"null: nothing was stored."`
 }
 

@@ -31,7 +31,7 @@ func cleanTarget(raw string) (clean string, warnings []string) {
 }
 
 // asciiTarget converts the host of a URL to its ASCII form, and returns the URL and both forms of
-// the host. to is "" if there is nothing to convert, or the host can't be converted. A host with
+// the host. to is "" if the host is ASCII already or can't be converted. A host with
 // invisible characters is not converted: a person who reads it would not see what was dropped.
 func asciiTarget(raw string) (ascii, host, to string) {
 	u, err := url.Parse(raw)

@@ -9,7 +9,7 @@ import (
 
 // contradiction is a combination of settings that is not allowed, although each value is.
 type contradiction struct {
-	between []string // the settings; if one of them is faulty, there is nothing to compare
+	between []string // the settings; if one of them is faulty, they are not compared
 	found   bool
 	fault   string
 }

@@ -35,5 +35,5 @@ type Match struct {
 	Subscription ID
 	Matched      bool
 	Rule         string // the first rule that does not hold; "" if it matches
-	Reason       string // a sentence without its full stop; "" if there is nothing to say
+	Reason       string // a sentence without its full stop; "" if the subscription matches and is not paused
 }

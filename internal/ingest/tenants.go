@@ -152,7 +152,7 @@ func (ts *tenants) limits(ctx context.Context, t *tenant) (event.TenantLimits, e
 }
 
 // readChanges reads what changed since the index's version, page by page. The caller holds
-// t.loading, unless nobody else knows t.
+// t.loading, unless no other goroutine can reach t.
 func (ts *tenants) readChanges(ctx context.Context, t *tenant) error {
 	for {
 		c, err := ts.store.TenantChanges(ctx, t.no, t.index.Version(), changesPage)

@@ -73,7 +73,7 @@ func (v View) place(p event.Publication) (event.Publication, error) {
 	return p, nil
 }
 
-// explain names the tenant in the same way, whoever found that there is none.
+// explain names a missing tenant in the same way, whether the view or the publisher missed it.
 func explain(p event.Publication, err error) error {
 	if errors.Is(err, event.ErrTenantNotFound) {
 		return noTenant(p.Tenant)

@@ -1,5 +1,5 @@
 // Package schema checks the data of events against JSON Schemas. It is pure: it reads no file and
-// calls nobody, so a reference to another document is an error of Compile.
+// makes no request, so a reference to another document is an error of Compile.
 //
 // The dialect is JSON Schema 2020-12, or the older one that "$schema" names. "format" and
 // "contentEncoding" are annotations and check nothing. Regular expressions are RE2 (Go's regexp).

@@ -9,8 +9,8 @@ import (
 )
 
 // lockForMatchSQL locks a tenant in shared mode: changes of its subscriptions wait, and other events
-// do not. Many events can't hold up a change for long, because without changes nobody needs this
-// lock.
+// do not. Many events can't hold up a change for long, because an event needs this lock only if there
+// were changes.
 const lockForMatchSQL = tenantByNo + ` FOR SHARE`
 
 // acceptRematched stores a published event in a transaction of its own, in which the event is

@@ -66,8 +66,8 @@ func TestNodesCreateATenantAtOnce(t *testing.T) {
 	}
 }
 
-// Whoever reads the changes after the version of the last page misses none, although many are
-// committed at the same moment.
+// A reader that asks for the changes after its last page misses none, although many are committed
+// at the same moment.
 func TestChangesAreCommittedInTheirOrder(t *testing.T) {
 	t.Parallel()
 	url := server.Database(t, template)

@@ -63,7 +63,7 @@ func (w *world) heal() {
 	}
 }
 
-// ended reports whether there is nothing left to do.
+// ended reports whether all work is done.
 func (w *world) ended() bool {
 	for _, seen := range w.watched {
 		sub, owner := w.store.sub(seen.d.SubscriptionID), seen.d.LeaseOwner
