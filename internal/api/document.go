@@ -34,7 +34,7 @@ func (a *api) describe(version string) ([]operation, *huma.OpenAPI, error) {
 		},
 		Servers: []*huma.Server{{URL: "."}}, // relative to the document, so any prefix works
 		Tags: []*huma.Tag{
-			{Name: tagTenants, Description: "Say whose webhooks they are: usually a customer of yours."},
+			{Name: tagTenants, Description: "Keep the webhooks of each of your customers apart."},
 			{Name: tagSubscriptions, Description: "Say which events are delivered to which endpoint."},
 			{Name: tagEventTypes, Description: "Register the types of events, with a schema of their data."},
 			{Name: tagEvents, Description: "Publish events to all subscriptions of a tenant that match."},
